@@ -1,0 +1,87 @@
+// x[b, p] = images[s(b), p] · scale + shift, labels[b] = all_labels[s(b)], for b < valid; zero beyond.
+// s(b) is the sample at place first + b of the epoch's order: shuffled by (key, epoch), or as it comes.
+// images [samples, stride] bytes, x [batch, pixels]. A workgroup owns the vectors of four elements of x
+// that begin in row b; where pixels is no multiple of four the last one reaches into row b + 1.
+override batch: u32;
+override pixels: u32;
+override stride: u32;
+override shuffle: u32;
+override scale: f32;
+override shift: f32;
+
+struct Control {
+    key: u32, step: u32, epoch: u32, first: u32, valid: u32, samples: u32,
+    rate: f32, correction1: f32, correction2: f32, reserved: array<u32, 3>,
+}
+@group(0) @binding(0) var<storage, read> control: Control;
+@group(0) @binding(1) var<storage, read> images: array<u32>;
+@group(0) @binding(2) var<storage, read> all_labels: array<u32>;
+@group(0) @binding(3) var<storage, read_write> x: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> labels: array<u32>;
+
+fn pcg(v: u32) -> u32 {
+    let s = v * 747796405u + 2891336453u;
+    let t = ((s >> ((s >> 28u) + 4u)) ^ s) * 277803737u;
+    return (t >> 22u) ^ t;
+}
+
+fn sample(b: u32) -> u32 {
+    let place = control.first + b;
+    if shuffle == 0u || b >= control.valid {
+        return min(place, control.samples - 1u);
+    }
+    let bits = 32u - countLeadingZeros(max(control.samples, 2u) - 1u);
+    let mask = 0xffffffffu >> (32u - bits);
+    let salt = pcg(control.key ^ pcg(control.epoch));
+    var i = place;
+    loop {
+        for (var round = 0u; round < 4u; round += 1u) {
+            i = (i * (pcg(salt + 2u * round) | 1u) + pcg(salt + 2u * round + 1u)) & mask;
+            i = i ^ (i >> ((bits + 1u) / 2u));
+        }
+        if i < control.samples {
+            break;
+        }
+    }
+    return i;
+}
+
+fn pixel(s: u32, p: u32) -> f32 {
+    let byte = s * stride + p;
+    return f32((images[byte / 4u] >> (byte % 4u * 8u)) & 0xffu) * scale + shift;
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(local_invocation_index) lane: u32) {
+    let b = group.x + group.y * groups.x;
+    if b >= batch {
+        return;
+    }
+    let here = sample(b);
+    if lane == 0u {
+        labels[b] = select(0u, all_labels[here], b < control.valid);
+    }
+    var next = here;
+    if pixels % 4u != 0u {
+        next = sample(b + 1u);
+    }
+    let end = ((b + 1u) * pixels + 3u) / 4u;
+    for (var v = (b * pixels + 3u) / 4u + lane; v < end; v += 64u) {
+        let p = v * 4u - b * pixels;
+        var value = vec4f(0.0);
+        if pixels % 4u == 0u {
+            let four = images[(here * stride + p) / 4u];
+            let bytes = (vec4u(four) >> vec4u(0u, 8u, 16u, 24u)) & vec4u(0xffu);
+            value = select(vec4f(0.0), vec4f(bytes) * scale + shift, b < control.valid);
+        } else {
+            for (var e = 0u; e < 4u; e += 1u) {
+                let over = p + e >= pixels;
+                if b + u32(over) < control.valid {
+                    value[e] = pixel(select(here, next, over), p + e - select(0u, pixels, over));
+                }
+            }
+        }
+        x[v] = value;
+    }
+}

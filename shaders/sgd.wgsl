@@ -1,0 +1,27 @@
+// Stochastic gradient descent with momentum, in PyTorch's form: g ← g + l2·θ;  b ← momentum·b + g;  θ ← θ - rate·b.
+// (b starts at zero, so that the first step has b = g, as PyTorch's has.)
+// One arena each, [count] vectors of four; an invocation owns one.
+override count: u32;
+override momentum: f32;
+override l2: f32;
+
+struct Control {
+    key: u32, step: u32, epoch: u32, first: u32, valid: u32, samples: u32,
+    rate: f32, correction1: f32, correction2: f32, reserved: array<u32, 3>,
+}
+@group(0) @binding(0) var<storage, read> control: Control;
+@group(0) @binding(1) var<storage, read> grads: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> params: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> velocity: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+    let i = id.x + id.y * groups.x * 64u;
+    if i >= count {
+        return;
+    }
+    let p = params[i];
+    let b = momentum * velocity[i] + grads[i] + l2 * p;
+    velocity[i] = b;
+    params[i] = p - control.rate * b;
+}

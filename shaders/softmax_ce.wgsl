@@ -1,0 +1,46 @@
+// With p = softmax(logits[b]) and k = labels[b], for b < valid (zero beyond):
+//   loss[b] = -ln p[k] / valid, a row's share of the batch's mean loss;
+//   correct[b] = 1 where the first largest logit is k;  delta[b, c] = (p[c] - [c = k]) / valid.
+// logits, delta [batch, classes]; labels, loss, correct [batch]. An invocation owns a row.
+override batch: u32;
+override classes: u32;
+
+struct Control {
+    key: u32, step: u32, epoch: u32, first: u32, valid: u32, samples: u32,
+    rate: f32, correction1: f32, correction2: f32, reserved: array<u32, 3>,
+}
+@group(0) @binding(0) var<storage, read> control: Control;
+@group(0) @binding(1) var<storage, read> logits: array<f32>;
+@group(0) @binding(2) var<storage, read> labels: array<u32>;
+@group(0) @binding(3) var<storage, read_write> loss: array<f32>;
+@group(0) @binding(4) var<storage, read_write> correct: array<u32>;
+@group(0) @binding(5) var<storage, read_write> delta: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+    let b = id.x + id.y * groups.x * 64u;
+    if b >= batch {
+        return;
+    }
+    let row = b * classes;
+    var most = logits[row];
+    var best = 0u;
+    for (var c = 1u; c < classes; c += 1u) {
+        let x = logits[row + c];
+        best = select(best, c, x > most);
+        most = max(most, x);
+    }
+    var sum = 0.0;
+    for (var c = 0u; c < classes; c += 1u) {
+        sum += exp(logits[row + c] - most);
+    }
+    let k = labels[b];
+    let valid = b < control.valid;
+    let share = select(0.0, 1.0 / f32(control.valid), valid);
+    loss[b] = (log(sum) - (logits[row + k] - most)) * share;
+    correct[b] = u32(valid && best == k);
+    for (var c = 0u; c < classes; c += 1u) {
+        let p = exp(logits[row + c] - most) / sum;
+        delta[row + c] = (p - f32(c == k)) * share;
+    }
+}

@@ -1,0 +1,203 @@
+//! Data sets as they come from disk: u8 pixels and labels, checked once so that nobody checks them again.
+
+pub mod idx;
+#[cfg(feature = "mnist-data")]
+pub mod mnist;
+
+use crate::error::{Error, Result};
+use std::path::Path;
+
+/// The name under which the built-in set goes on the command line and in run files.
+pub const BUILT_IN: &str = "mnist";
+
+/// One part of a data set: `count` images of one size, each with one label.
+///
+/// [`Split::new`] is where the lengths are checked; whoever changes the public fields keeps them in step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Split {
+    /// Number of images and of labels; at least 1.
+    pub count: usize,
+    /// Rows of an image; at least 1.
+    pub height: usize,
+    /// Columns of an image; at least 1.
+    pub width: usize,
+    /// Values of a pixel; 1 for everything that IDX files hold.
+    pub channels: usize,
+    /// Pixels 0–255 in the order `[count, height, width, channels]`.
+    pub pixels: Vec<u8>,
+    /// Class of each image, `[count]`.
+    pub labels: Vec<u8>,
+}
+
+impl Split {
+    /// A split of `labels.len()` images with `shape` = `[height, width, channels]`.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if there is no image, a size is zero, or `pixels` has another length than the shape
+    /// and the labels ask for.
+    pub fn new(shape: [usize; 3], pixels: Vec<u8>, labels: Vec<u8>) -> Result<Self> {
+        let [height, width, channels] = shape;
+        let count = labels.len();
+        if count == 0 || shape.contains(&0) {
+            return Err(Error::input(format!(
+                "a split of {count} images of {height}×{width}×{channels} is empty: expected at least one image and one pixel"
+            )));
+        }
+        // u128 holds any product of four usize that a machine can have in memory, and saturates beyond.
+        let expected = shape.iter().fold(count as u128, |product, &size| product.saturating_mul(size as u128));
+        if pixels.len() as u128 != expected {
+            return Err(Error::input(format!(
+                "a split has {} bytes of pixels, but {count} labels and images of {height}×{width}×{channels} need {expected}",
+                pixels.len()
+            )));
+        }
+        Ok(Self { count, height, width, channels, pixels, labels })
+    }
+
+    /// `[height, width, channels]`.
+    pub fn shape(&self) -> [usize; 3] {
+        [self.height, self.width, self.channels]
+    }
+
+    /// Bytes of one image: height × width × channels.
+    pub fn image_bytes(&self) -> usize {
+        self.height * self.width * self.channels
+    }
+
+    /// Keeps the first `limit` samples in file order, or all of them where there are fewer.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if `limit` is 0, since an empty split can be neither trained nor tested on.
+    pub fn truncate(&mut self, limit: usize) -> Result<()> {
+        if limit == 0 {
+            return Err(Error::input("a limit of 0 samples leaves no data: expected at least 1"));
+        }
+        if limit < self.count {
+            self.pixels.truncate(limit * self.image_bytes());
+            self.labels.truncate(limit);
+            self.count = limit;
+        }
+        Ok(())
+    }
+}
+
+/// Training and test images of the same size, and what their labels are called.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    /// `mnist`, or the name of the folder that the set was read from; never a whole path.
+    pub name: String,
+    /// Largest label of both splits + 1, at least 2, at most 256.
+    pub classes: usize,
+    /// One name a class, `[classes]`.
+    pub class_names: Vec<String>,
+    /// What is trained on.
+    pub train: Split,
+    /// What is tested on.
+    pub test: Split,
+    /// What the user should be told about how the set was opened, if anything.
+    pub notice: Option<String>,
+}
+
+impl Dataset {
+    /// A data set from its two splits; classes are counted from the labels and named by their numbers.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the images of the two splits differ in size.
+    pub fn new(name: impl Into<String>, train: Split, test: Split) -> Result<Self> {
+        let name = name.into();
+        if train.shape() != test.shape() {
+            return Err(Error::input(format!(
+                "data set {name}: the test images are {}×{}×{} (height×width×channels), but the training images are {}×{}×{}",
+                test.height, test.width, test.channels, train.height, train.width, train.channels
+            )));
+        }
+        let largest = train.labels.iter().chain(&test.labels).max().copied().unwrap_or(0);
+        let classes = (usize::from(largest) + 1).max(2);
+        let class_names = (0..classes).map(|class| class.to_string()).collect();
+        Ok(Self { name, classes, class_names, train, test, notice: None })
+    }
+
+    /// Opens the built-in set (`mnist`) or a folder with four IDX files; a folder that is really named
+    /// `mnist` is reached as `./mnist`.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the folder or its files are missing, ambiguous or malformed, and where this build
+    /// has no built-in set; [`Error::Failed`] if the built-in set can be unpacked nowhere.
+    pub fn open(spec: &str) -> Result<Self> {
+        if spec == BUILT_IN {
+            return open_built_in();
+        }
+        let folder = Path::new(spec);
+        let files = idx::find(folder)?;
+        let name = folder.file_name().map_or_else(|| spec.into(), |name| name.to_string_lossy());
+        let train = idx::read_split(&files.train_images, &files.train_labels)?;
+        let test = idx::read_split(&files.test_images, &files.test_labels)?;
+        Self::new(name, train, test)
+    }
+}
+
+#[cfg(feature = "mnist-data")]
+fn open_built_in() -> Result<Dataset> {
+    mnist::load()
+}
+
+#[cfg(not(feature = "mnist-data"))]
+fn open_built_in() -> Result<Dataset> {
+    Err(Error::input(
+        "this build of wgrad has no built-in data set (feature mnist-data): expected a folder with four IDX files",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(shape: [usize; 3], labels: &[u8]) -> Split {
+        let pixels = (0..labels.len() * shape.iter().product::<usize>()).map(|i| i as u8).collect();
+        Split::new(shape, pixels, labels.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_split_checks_its_lengths() {
+        for (shape, pixels, labels) in [
+            ([2, 3, 1], 11, 2),
+            ([2, 3, 1], 13, 2),
+            ([2, 3, 1], 0, 0),
+            ([0, 3, 1], 0, 2),
+            ([2, 3, 0], 0, 2),
+            ([usize::MAX, usize::MAX, usize::MAX], 1, 2),
+        ] {
+            let result = Split::new(shape, vec![0; pixels], vec![0; labels]);
+            assert!(matches!(result, Err(Error::Input(_))), "{shape:?} {pixels} {labels}");
+        }
+    }
+
+    #[test]
+    fn truncate_keeps_the_first_samples() {
+        let mut few = split([2, 3, 1], &[4, 5, 6]);
+        few.truncate(9).unwrap();
+        assert_eq!(few, split([2, 3, 1], &[4, 5, 6]));
+        few.truncate(2).unwrap();
+        assert_eq!(few, split([2, 3, 1], &[4, 5]));
+        assert!(few.truncate(0).is_err());
+        assert_eq!(few.count, 2);
+    }
+
+    #[test]
+    fn classes_are_counted_over_both_splits() {
+        let classes = |train: &[u8], test: &[u8]| {
+            let set = Dataset::new("s", split([1, 1, 1], train), split([1, 1, 1], test)).unwrap();
+            assert_eq!(set.class_names.len(), set.classes);
+            set.classes
+        };
+        assert_eq!(classes(&[0, 3], &[1]), 4);
+        assert_eq!(classes(&[0, 3], &[255]), 256);
+        assert_eq!(classes(&[0], &[0]), 2);
+    }
+
+    #[test]
+    fn sizes_of_the_splits_must_agree() {
+        let message = Dataset::new("s", split([2, 3, 1], &[0]), split([3, 2, 1], &[0])).unwrap_err().to_string();
+        assert!(message.contains("3×2×1") && message.contains("2×3×1"), "{message}");
+    }
+}

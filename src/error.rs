@@ -1,0 +1,27 @@
+//! The two ways things go wrong, told apart because the command's exit status does.
+
+/// What every fallible function of this crate returns on failure.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Bad usage or bad input: nothing was done. Exit status 2.
+    #[error("{0}")]
+    Input(String),
+    /// The work itself failed. Exit status 1.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl Error {
+    /// Bad usage or bad input, in one sentence.
+    pub fn input(message: impl Into<String>) -> Self {
+        Error::Input(message.into())
+    }
+
+    /// A failure of the work itself, in one sentence.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Error::Failed(message.into())
+    }
+}
+
+/// A result with this crate's error.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

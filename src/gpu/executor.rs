@@ -1,0 +1,223 @@
+//! Replays a plan: builds everything once, then a step is nothing but the same dispatches again.
+
+use super::open::Opened;
+use super::pipelines;
+use crate::error::{Error, Result};
+use crate::graph::Tensor;
+use crate::plan::{Place, Plan};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+/// How long a submit may take before it counts as hung.
+const HUNG: Duration = Duration::from_secs(120);
+
+/// Staging buffers for a tensor that is read back after every submit, one for each submit in flight.
+const IN_FLIGHT: usize = 3;
+
+/// A plan with its buffers, pipelines and bind groups on a device.
+#[derive(Debug)]
+pub struct Executor {
+    gpu: Arc<Opened>,
+    plan: Plan,
+    buffers: Vec<wgpu::Buffer>,
+    steps: Vec<Prepared>,
+    readback: Option<Readback>,
+    pending: VecDeque<Pending>,
+    created: usize,
+}
+
+#[derive(Debug)]
+struct Prepared {
+    pipeline: wgpu::ComputePipeline,
+    group: wgpu::BindGroup,
+    size: [u32; 2],
+}
+
+#[derive(Debug)]
+struct Readback {
+    place: Place,
+    staging: Vec<wgpu::Buffer>,
+    next: usize,
+}
+
+#[derive(Debug)]
+struct Pending {
+    submission: wgpu::SubmissionIndex,
+    staging: wgpu::Buffer,
+    mapped: Receiver<Result<(), wgpu::BufferAsyncError>>,
+}
+
+impl Executor {
+    /// Builds buffers, pipelines and bind groups. `readback` is the tensor that every submit reads back;
+    /// `checked` keeps naga's bounds checks in the shaders.
+    pub fn new(gpu: Arc<Opened>, plan: Plan, readback: Option<Tensor>, checked: bool) -> Result<Self> {
+        let device = &gpu.device;
+        let scope = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+        let buffer = |label: &str, size, usage| {
+            device.create_buffer(&wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false })
+        };
+        let buffers: Vec<wgpu::Buffer> =
+            plan.buffers.iter().map(|b| buffer(&format!("{:?}", b.role), b.bytes, usage)).collect();
+        let readback = match readback {
+            None => None,
+            Some(tensor) => {
+                let place = plan.place(tensor)?;
+                let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
+                let staging = (0..IN_FLIGHT).map(|_| buffer("readback", place.bytes, usage)).collect();
+                Some(Readback { place, staging, next: 0 })
+            }
+        };
+        if let Some(error) = pollster::block_on(scope.pop()) {
+            return Err(Error::failed(format!(
+                "{}: no memory for {}: {error}; a smaller batch may fit",
+                gpu.info.name,
+                plan.memory()
+            )));
+        }
+        let built = pipelines::build(&gpu, &plan, checked)?;
+        let mut steps = Vec::new();
+        for dispatch in &plan.dispatches {
+            let kernel = &plan.kernels[&dispatch.kernel];
+            let pipeline = &built[&pipelines::key(dispatch)];
+            let bound = dispatch.bindings.iter().zip(&kernel.bindings).map(|((_, tensor), binding)| {
+                let place = plan.place(*tensor)?;
+                let size = std::num::NonZeroU64::new(place.bytes);
+                let resource = wgpu::BufferBinding { buffer: &buffers[place.buffer], offset: place.offset, size };
+                Ok(wgpu::BindGroupEntry { binding: binding.number, resource: wgpu::BindingResource::Buffer(resource) })
+            });
+            let entries: Vec<_> = bound.collect::<Result<_>>()?;
+            let label = dispatch.kernel.to_string();
+            let descriptor =
+                wgpu::BindGroupDescriptor { label: Some(&label), layout: &pipeline.layout, entries: &entries };
+            let group = device.create_bind_group(&descriptor);
+            steps.push(Prepared { pipeline: pipeline.pipeline.clone(), group, size: dispatch.groups });
+        }
+        let created = buffers.len() + steps.len() + built.len();
+        let executor = Executor { gpu, plan, buffers, steps, readback, pending: VecDeque::new(), created };
+        executor.gpu.state.check()?;
+        Ok(executor)
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Buffers, pipelines and bind groups created since the start; a step adds none.
+    pub fn created(&self) -> usize {
+        self.created
+    }
+
+    /// Writes the start of a tensor's memory.
+    pub fn write(&self, t: Tensor, bytes: &[u8]) -> Result<()> {
+        let place = self.plan.place(t)?;
+        if bytes.len() as u64 > place.bytes {
+            let name = &self.plan.tensors[t.index()].name;
+            return Err(Error::failed(format!("{name} {t}: {} bytes for a place of {}", bytes.len(), place.bytes)));
+        }
+        let (buffer, whole) = (&self.buffers[place.buffer], bytes.len() / 4 * 4);
+        self.gpu.queue.write_buffer(buffer, place.offset, &bytes[..whole]);
+        if whole < bytes.len() {
+            // Copies are in whole words: the last one is filled up.
+            let mut last = [0; 4];
+            last[..bytes.len() - whole].copy_from_slice(&bytes[whole..]);
+            self.gpu.queue.write_buffer(buffer, place.offset + whole as u64, &last);
+        }
+        self.gpu.state.check()
+    }
+
+    /// Copies a tensor's memory from another executor on the same device.
+    pub fn copy_from(&self, to: Tensor, other: &Executor, from: Tensor) -> Result<()> {
+        let (to, from) = (self.plan.place(to)?, other.plan.place(from)?);
+        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let (source, sink) = (&other.buffers[from.buffer], &self.buffers[to.buffer]);
+        encoder.copy_buffer_to_buffer(source, from.offset, sink, to.offset, to.bytes.min(from.bytes));
+        self.gpu.queue.submit([encoder.finish()]);
+        self.gpu.state.check()
+    }
+
+    /// Reads a tensor's memory.
+    pub async fn read(&self, t: Tensor) -> Result<Vec<u8>> {
+        let place = self.plan.place(t)?;
+        let info = &self.plan.tensors[t.index()];
+        let word = if info.dtype == crate::graph::DType::U8 { 1 } else { 4 };
+        let staging = self.gpu.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("read"),
+            size: place.bytes,
+            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        encoder.copy_buffer_to_buffer(&self.buffers[place.buffer], place.offset, &staging, 0, place.bytes);
+        let mut bytes = self.mapped(self.send(encoder, staging)).await?;
+        bytes.truncate(info.elements() * word);
+        Ok(bytes)
+    }
+
+    /// Submits `steps` steps, and the copy of the read-back tensor behind them.
+    pub fn submit(&mut self, steps: u32) -> Result<()> {
+        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            for _ in 0..steps {
+                for step in &self.steps {
+                    pass.set_pipeline(&step.pipeline);
+                    pass.set_bind_group(0, &step.group, &[]);
+                    pass.dispatch_workgroups(step.size[0], step.size[1], 1);
+                }
+            }
+        }
+        match &mut self.readback {
+            None => {
+                self.gpu.queue.submit([encoder.finish()]);
+            }
+            Some(readback) if self.pending.len() < IN_FLIGHT => {
+                let staging = readback.staging[readback.next].clone();
+                readback.next = (readback.next + 1) % IN_FLIGHT;
+                let Place { buffer, offset, bytes } = readback.place;
+                encoder.copy_buffer_to_buffer(&self.buffers[buffer], offset, &staging, 0, bytes);
+                let pending = self.send(encoder, staging);
+                self.pending.push_back(pending);
+            }
+            Some(_) => return Err(Error::failed(format!("more than {IN_FLIGHT} submits in flight"))),
+        }
+        self.gpu.state.check()
+    }
+
+    /// How many submits have not been collected yet.
+    pub fn in_flight(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Waits for the oldest submit and returns what it read back; `None` where none is in flight.
+    pub async fn collect(&mut self) -> Result<Option<Vec<u8>>> {
+        match self.pending.pop_front() {
+            None => Ok(None),
+            Some(pending) => Ok(Some(self.mapped(pending).await?)),
+        }
+    }
+
+    fn send(&self, encoder: wgpu::CommandEncoder, staging: wgpu::Buffer) -> Pending {
+        let submission = self.gpu.queue.submit([encoder.finish()]);
+        let (tell, mapped) = channel();
+        // The receiver may be gone when the executor is dropped in between; then nobody waits.
+        staging.map_async(wgpu::MapMode::Read, .., move |result| drop(tell.send(result)));
+        Pending { submission, staging, mapped }
+    }
+
+    async fn mapped(&self, Pending { submission, staging, mapped }: Pending) -> Result<Vec<u8>> {
+        let name = &self.gpu.info.name;
+        let wait = wgpu::PollType::Wait { submission_index: Some(submission), timeout: Some(HUNG) };
+        let waited = self.gpu.device.poll(wait);
+        self.gpu.state.check()?;
+        waited.map_err(|e| Error::failed(format!("{name}: no answer within {} s: {e}", HUNG.as_secs())))?;
+        let fault = |e: &dyn std::fmt::Display| Error::failed(format!("{name}: memory cannot be read back: {e}"));
+        mapped.recv().map_err(|e| fault(&e))?.map_err(|e| fault(&e))?;
+        let bytes = staging.get_mapped_range(..).map_err(|e| fault(&e))?.to_vec();
+        staging.unmap();
+        Ok(bytes)
+    }
+}

@@ -1,0 +1,144 @@
+//! Convolution of images with bias, and a ReLU where one follows.
+
+use super::conv2d_dw::Conv2dDw;
+use super::conv2d_dx::Conv2dDx;
+use super::conv2d_relu_pool::Conv2dReluPool;
+use super::geometry::{Geometry, Padding};
+use super::max_pool2d::MaxPool2d;
+use super::prelude::*;
+use super::relu::Relu;
+use super::relu_dx::ReluDx;
+use std::any::Any;
+
+pub(super) const KERNELS: &[Source] = &[shader!(template "conv2d_tile")];
+
+/// `y[n, oh, ow, o] = Σ x[n, oh·SH + i, ow·SW + j, c] · w[i, j, c, o] + b[o]`, then max(·, 0) with `relu`.
+/// The arguments are x [N, H, W, C], w [KH, KW, C, O] and b [O]; the result is [N, OH, OW, O].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conv2d {
+    /// Rows and columns from one place to the next.
+    pub stride: [usize; 2],
+    /// What is added around the image.
+    pub padding: Padding,
+    /// Whether a ReLU follows.
+    pub relu: bool,
+}
+
+impl Conv2d {
+    /// The sizes for these arguments.
+    pub fn geometry(&self, x: [usize; 4], w: [usize; 4]) -> Result<Geometry, String> {
+        let [kh, kw, c, o] = w;
+        if c != x[3] {
+            return Err(format!("the weights are for {c} channels, x has {}", x[3]));
+        }
+        Geometry::new(x, [kh, kw], o, self.stride, self.padding)
+    }
+
+    /// The gradients of x, w and b, from that of the result before its ReLU.
+    pub fn gradients(&self, graph: &mut Graph, at: &Backward, dy: Tensor) -> crate::Result<Vec<Option<Tensor>>> {
+        let (x, w) = (at.x[0], at.x[1]);
+        let plain = Conv2d { relu: false, ..*self };
+        let shape = |t| axes::<4>(graph.info(t)).map_err(Error::input);
+        let ([_, h, width, _], [kh, kw, _, _]) = (shape(x)?, shape(w)?);
+        let dx = match at.wants[0] {
+            true => Some(graph.apply(Conv2dDx { conv: plain, input: [h, width] }, &[dy, w])?[0]),
+            false => None,
+        };
+        let dw = graph.apply(Conv2dDw { conv: plain, kernel: [kh, kw] }, &[x, dy])?;
+        Ok(vec![dx, Some(dw[0]), Some(dw[1])])
+    }
+}
+
+impl Reference for Conv2d {
+    fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
+        let Ok(g) = self.geometry(x[0].axes(), x[1].axes()) else { return };
+        let (x, w, b, y) = (x[0].floats(), x[1].floats(), x[2].floats(), y[0].floats());
+        for (i, y) in y.iter_mut().enumerate() {
+            *y = b[i % g.o];
+        }
+        g.for_each_tap(|at_x, at_w, at_y| {
+            for c in 0..g.c {
+                for o in 0..g.o {
+                    y[at_y + o] += x[at_x + c] * w[at_w + c * g.o + o];
+                }
+            }
+        });
+        if self.relu {
+            let zero = F::of(0.0);
+            y.iter_mut().filter(|y| **y < zero).for_each(|y| *y = zero);
+        }
+    }
+}
+
+impl Op for Conv2d {
+    fn name(&self) -> &'static str {
+        "conv2d"
+    }
+
+    fn outputs(&self, x: &[&TensorInfo]) -> Result<Vec<TensorInfo>, String> {
+        let [x, w, b] = arguments(x)?;
+        let g = self.geometry(axes(x)?, axes(w)?)?;
+        if axes(b)? != [g.o] {
+            return Err(format!("{} filters but a bias of {}", g.o, b.shape));
+        }
+        Ok(vec![TensorInfo::floats("conv2d", g.y())])
+    }
+
+    fn backward(&self, graph: &mut Graph, at: &Backward) -> crate::Result<Vec<Option<Tensor>>> {
+        let Some(mut dy) = at.dy[0] else { return Ok(vec![None; 3]) };
+        if self.relu {
+            dy = graph.apply(ReluDx, &[dy, at.y[0]])?[0];
+        }
+        self.gradients(graph, at, dy)
+    }
+
+    fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
+        let g = self.geometry(cx.axes(cx.x[0])?, cx.axes(cx.x[1])?).map_err(Error::input)?;
+        let (tm, tn) = (64, tile(g.o));
+        let launch = cx.kernel(KERNELS[0], &[("TM", tm as i64), ("TN", tn as i64)])?;
+        let launch = launch.sizes(&g.sizes()).set("relu", self.relu).bind("x", cx.x[0]).bind("weights", cx.x[1]);
+        let launch = launch.bind("bias", cx.x[2]).bind("y", cx.y[0]);
+        cx.groups(launch, g.places().div_ceil(tm) * g.o.div_ceil(tn))
+    }
+
+    fn rounding(&self, x: &[&TensorInfo]) -> Rounding {
+        Rounding { terms: x[1].elements() / x[1].shape.0[3] + 1, ulps: 1.0 }
+    }
+
+    fn followed_by(&self, next: &dyn Op) -> Option<Arc<dyn Op>> {
+        let next = next as &dyn Any;
+        if next.is::<Relu>() && !self.relu {
+            return Some(Arc::new(Conv2d { relu: true, ..*self }));
+        }
+        let pool = next.downcast_ref::<MaxPool2d>()?;
+        let fits = self.relu && pool.size == [2, 2] && pool.stride == [2, 2];
+        fits.then(|| Arc::new(Conv2dReluPool { conv: *self }) as Arc<dyn Op>)
+    }
+}
+
+/// Sizes of convolutions that are awkward on purpose: size 1, primes, kernel ≠ stride, one off the tile.
+pub fn awkward() -> Vec<(Conv2d, [usize; 4], [usize; 4])> {
+    let conv = |stride, padding| Conv2d { stride, padding, relu: false };
+    use Padding::{Same, Valid};
+    vec![
+        (conv([1, 1], Valid), [1, 1, 1, 1], [1, 1, 1, 1]),
+        (conv([1, 1], Valid), [2, 9, 8, 1], [3, 3, 1, 5]),
+        (conv([2, 2], Same), [1, 7, 7, 3], [3, 3, 3, 4]),
+        (conv([1, 1], Same), [2, 8, 5, 4], [2, 3, 4, 33]),
+        (conv([3, 2], Valid), [2, 11, 10, 2], [5, 4, 2, 6]),
+        (conv([2, 2], Same), [1, 6, 6, 3], [4, 4, 3, 8]),
+        (conv([1, 1], Same), [3, 4, 3, 7], [1, 1, 7, 65]),
+        (conv([1, 1], Same), [1, 5, 5, 36], [3, 3, 36, 4]),
+        (conv([1, 1], Valid), [2, 12, 11, 32], [3, 3, 32, 64]),
+        (conv([3, 3], Valid), [1, 17, 19, 12], [2, 2, 12, 31]),
+        (conv([1, 1], Valid), [5, 28, 28, 1], [3, 3, 1, 32]),
+        (conv([1, 1], Same), [2, 13, 10, 3], [5, 5, 3, 32]),
+    ]
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    let case = |(op, x, w): (Conv2d, [usize; 4], [usize; 4])| {
+        [op, Conv2d { relu: true, ..op }].map(|op| Case::new(op).random(x).random(w).random([w[3]]))
+    };
+    awkward().into_iter().flat_map(case).collect()
+}

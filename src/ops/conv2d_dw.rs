@@ -1,0 +1,96 @@
+//! The gradients of a convolution with respect to its weights and its bias.
+
+use super::conv2d::{Conv2d, awkward};
+use super::geometry::Geometry;
+use super::prelude::*;
+
+pub(super) const KERNELS: &[Source] = &[shader!(template "conv2d_dw_tile"), shader!("conv2d_dw_sum")];
+
+/// `dw[i, j, c, o] = Σ x[n, oh·SH + i, ow·SW + j, c] · dy[n, oh, ow, o]` and `db[o] = Σ dy[n, oh, ow, o]`.
+/// The arguments are x [N, H, W, C] and dy [N, OH, OW, O]; the results dw [KH, KW, C, O] and db [O].
+#[derive(Clone, Copy, Debug)]
+pub struct Conv2dDw {
+    /// The convolution.
+    pub conv: Conv2d,
+    /// Height and width of its window.
+    pub kernel: [usize; 2],
+}
+
+impl Conv2dDw {
+    fn geometry(&self, x: [usize; 4], dy: [usize; 4]) -> Result<Geometry, String> {
+        let g = self.conv.geometry(x, [self.kernel[0], self.kernel[1], x[3], dy[3]])?;
+        if g.y() != dy {
+            return Err(format!("dy of {:?} is expected", g.y()));
+        }
+        Ok(g)
+    }
+}
+
+impl Reference for Conv2dDw {
+    fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
+        let (Ok(g), [dw, db]) = (self.geometry(x[0].axes(), x[1].axes()), y) else { return };
+        let (x, dy, dw, db) = (x[0].floats(), x[1].floats(), dw.floats(), db.floats());
+        dw.fill(F::of(0.0));
+        db.fill(F::of(0.0));
+        for (i, dy) in dy.iter().enumerate() {
+            db[i % g.o] += *dy;
+        }
+        g.for_each_tap(|at_x, at_w, at_y| {
+            for c in 0..g.c {
+                for o in 0..g.o {
+                    dw[at_w + c * g.o + o] += x[at_x + c] * dy[at_y + o];
+                }
+            }
+        });
+    }
+}
+
+impl Op for Conv2dDw {
+    fn name(&self) -> &'static str {
+        "conv2d_dw"
+    }
+
+    fn outputs(&self, x: &[&TensorInfo]) -> Result<Vec<TensorInfo>, String> {
+        let [x, dy] = arguments(x)?;
+        let g = self.geometry(axes(x)?, axes(dy)?)?;
+        Ok(vec![TensorInfo::floats("conv2d_dw", g.weights()), TensorInfo::floats("conv2d_db", [g.o])])
+    }
+
+    fn backward(&self, _: &mut Graph, _: &Backward) -> crate::Result<Vec<Option<Tensor>>> {
+        no_second_order(self)
+    }
+
+    fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
+        let g = self.geometry(cx.axes(cx.x[0])?, cx.axes(cx.x[1])?).map_err(Error::input)?;
+        let (tm, tn) = (tile(g.terms() + 1), tile(g.o));
+        // The sum over all places is split so that small filters keep a whole GPU busy.
+        let splits = g.places().div_ceil(1024).min(128);
+        let per_split = g.places().div_ceil(splits);
+        let partials = cx.scratch(splits * (g.terms() + 1) * g.o);
+        let launch = cx.kernel(KERNELS[0], &[("TM", tm as i64), ("TN", tn as i64)])?.sizes(&g.sizes());
+        let launch = launch.size("splits", splits).size("per_split", per_split);
+        let launch = launch.bind("x", cx.x[0]).bind("dy", cx.x[1]).bind("partials", partials);
+        cx.groups(launch, splits * (g.terms() + 1).div_ceil(tm) * g.o.div_ceil(tn))?;
+        sum_partials(cx, partials, splits)
+    }
+
+    fn rounding(&self, x: &[&TensorInfo]) -> Rounding {
+        Rounding { terms: x[1].elements() / x[1].shape.0[3], ulps: 1.0 }
+    }
+}
+
+/// Sums `partials` [splits, weights + channels] into the op's two results, in the order of the splits.
+pub fn sum_partials(cx: &mut Lower, partials: Tensor, splits: usize) -> crate::Result<()> {
+    let (weights, channels) = (cx.elements(cx.y[0]), cx.elements(cx.y[1]));
+    let sizes = [("splits", splits), ("weights", weights), ("channels", channels)];
+    let launch = cx.kernel(KERNELS[1], &[])?.sizes(&sizes).bind("partials", partials);
+    cx.invocations(launch.bind("dw", cx.y[0]).bind("db", cx.y[1]), weights + channels)
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    let case = |(conv, x, w): (Conv2d, [usize; 4], [usize; 4])| {
+        let y = conv.geometry(x, w).map_or([0; 4], |g| g.y());
+        Case::new(Conv2dDw { conv, kernel: [w[0], w[1]] }).random(x).random(y)
+    };
+    awkward().into_iter().map(case).collect()
+}

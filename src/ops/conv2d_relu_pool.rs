@@ -1,0 +1,102 @@
+//! Convolution, ReLU and a 2 × 2 max pool in one pass: what lies between never reaches memory.
+
+use super::conv2d::Conv2d;
+use super::geometry::{Geometry, Padding};
+use super::max_pool2d::MaxPool2d;
+use super::max_pool2d_dx::MaxPool2dDx;
+use super::prelude::*;
+
+pub(super) const KERNELS: &[Source] = &[shader!(template "conv2d_relu_pool_tile")];
+
+/// `max_pool2d(relu(conv2d(x, w, b)))` with windows of 2 × 2 side by side. The arguments are those of the
+/// convolution; the results y [N, PH, PW, O] and argmax, which is 4 (no place) where the ReLU lets nothing through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conv2dReluPool {
+    /// The convolution.
+    pub conv: Conv2d,
+}
+
+const POOL: MaxPool2d = MaxPool2d { size: [2, 2], stride: [2, 2] };
+
+impl Conv2dReluPool {
+    /// The sizes of the convolution, and rows and columns of windows.
+    pub fn geometry(&self, x: [usize; 4], w: [usize; 4]) -> Result<(Geometry, [usize; 2]), String> {
+        let g = self.conv.geometry(x, w)?;
+        let pooled = POOL.geometry(g.y())?;
+        Ok((g, [pooled.oh, pooled.ow]))
+    }
+}
+
+impl Reference for Conv2dReluPool {
+    fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
+        let Ok((g, _)) = self.geometry(x[0].axes(), x[1].axes()) else { return };
+        let mut z = vec![F::of(0.0); g.places() * g.o];
+        Conv2d { relu: false, ..self.conv }.reference(x, &mut [Out::Float(&mut z)]);
+        let z = In { shape: &g.y(), elements: crate::op::Elements::Float(&z) };
+        POOL.reference(&[z], y);
+        let [y, argmax] = y else { return };
+        for (y, argmax) in y.floats().iter_mut().zip(argmax.words()) {
+            if *y <= F::of(0.0) {
+                (*y, *argmax) = (F::of(0.0), 4);
+            }
+        }
+    }
+}
+
+impl Op for Conv2dReluPool {
+    fn name(&self) -> &'static str {
+        "conv2d_relu_pool"
+    }
+
+    fn outputs(&self, x: &[&TensorInfo]) -> Result<Vec<TensorInfo>, String> {
+        let [x, w, b] = arguments(x)?;
+        let (g, [ph, pw]) = self.geometry(axes(x)?, axes(w)?)?;
+        if axes(b)? != [g.o] {
+            return Err(format!("{} filters but a bias of {}", g.o, b.shape));
+        }
+        let y = [g.n, ph, pw, g.o];
+        Ok(vec![TensorInfo::floats("conv2d_relu_pool", y), TensorInfo::words("argmax", y)])
+    }
+
+    fn backward(&self, graph: &mut Graph, at: &Backward) -> crate::Result<Vec<Option<Tensor>>> {
+        let Some(dy) = at.dy[0] else { return Ok(vec![None; 3]) };
+        let shape = |t| axes::<4>(graph.info(t)).map_err(Error::input);
+        let (g, _) = self.geometry(shape(at.x[0])?, shape(at.x[1])?).map_err(Error::input)?;
+        let dz = graph.apply(MaxPool2dDx { pool: POOL, input: [g.oh, g.ow] }, &[dy, at.y[1]])?[0];
+        self.conv.gradients(graph, at, dz)
+    }
+
+    fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
+        let (g, [ph, pw]) = self.geometry(cx.axes(cx.x[0])?, cx.axes(cx.x[1])?).map_err(Error::input)?;
+        let tn = tile(g.o);
+        let launch = cx.kernel(KERNELS[0], &[("TM", 64), ("TN", tn as i64)])?;
+        let launch = launch.sizes(&g.sizes()).sizes(&[("ph", ph), ("pw", pw)]);
+        let launch = launch.bind("x", cx.x[0]).bind("weights", cx.x[1]).bind("bias", cx.x[2]);
+        let launch = launch.bind("y", cx.y[0]).bind("argmax", cx.y[1]);
+        cx.groups(launch, (g.n * ph * pw).div_ceil(16) * g.o.div_ceil(tn))
+    }
+
+    fn rounding(&self, x: &[&TensorInfo]) -> Rounding {
+        Rounding { terms: x[1].elements() / x[1].shape.0[3] + 1, ulps: 1.0 }
+    }
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    // Small integers, whose sums of products are exact: the ties between places, and the sums of exactly
+    // zero, are the same for everybody.
+    let case = |padding, stride, x: [usize; 4], w: [usize; 4]| {
+        let conv = Conv2d { stride, padding, relu: true };
+        Case::new(Conv2dReluPool { conv }).integers(x, 2).integers(w, 2).integers([w[3]], 2)
+    };
+    use Padding::{Same, Valid};
+    vec![
+        case(Valid, [1, 1], [2, 4, 4, 1], [3, 3, 1, 1]),
+        case(Valid, [1, 1], [5, 28, 28, 1], [3, 3, 1, 32]),
+        case(Valid, [1, 1], [3, 9, 12, 1], [3, 3, 1, 33]),
+        case(Same, [1, 1], [2, 7, 6, 3], [5, 5, 3, 32]),
+        case(Same, [2, 2], [1, 13, 11, 5], [3, 3, 5, 7]),
+        case(Valid, [1, 1], [2, 12, 11, 32], [3, 3, 32, 64]),
+        case(Same, [1, 1], [1, 8, 9, 8], [2, 3, 8, 36]),
+        case(Same, [1, 1], [3, 2, 2, 4], [1, 1, 4, 4]),
+    ]
+}

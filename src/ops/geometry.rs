@@ -1,0 +1,137 @@
+//! Sizes of a window that moves over an image: shared by convolutions and pools.
+
+use serde::{Deserialize, Serialize};
+
+/// What is added around an image before a convolution.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Padding {
+    /// Nothing: the window stays inside.
+    #[default]
+    Valid,
+    /// Zeros, so that the result has ⌈size / stride⌉ places; an odd one goes to the end, as in Keras.
+    Same,
+}
+
+/// Sizes of a convolution or pool: N images H × W × C, windows KH × KW at strides SH, SW, OH × OW places,
+/// O output channels, PT rows and PL columns of zeros before the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Geometry {
+    /// Images.
+    pub n: usize,
+    /// Rows of x.
+    pub h: usize,
+    /// Columns of x.
+    pub w: usize,
+    /// Channels of x.
+    pub c: usize,
+    /// Rows of the window.
+    pub kh: usize,
+    /// Columns of the window.
+    pub kw: usize,
+    /// Channels of y.
+    pub o: usize,
+    /// Rows of y.
+    pub oh: usize,
+    /// Columns of y.
+    pub ow: usize,
+    /// Rows from one place to the next.
+    pub sh: usize,
+    /// Columns from one place to the next.
+    pub sw: usize,
+    /// Rows of zeros before the image.
+    pub pt: usize,
+    /// Columns of zeros before the image.
+    pub pl: usize,
+}
+
+impl Geometry {
+    /// The sizes for x [N, H, W, C] and a window, or a sentence that says why they do not fit.
+    pub fn new(
+        [n, h, w, c]: [usize; 4],
+        [kh, kw]: [usize; 2],
+        o: usize,
+        [sh, sw]: [usize; 2],
+        padding: Padding,
+    ) -> Result<Geometry, String> {
+        if [kh, kw, sh, sw, o].contains(&0) {
+            return Err("window, stride and filters must be at least 1".into());
+        }
+        let axis = |size: usize, k: usize, stride: usize| match padding {
+            Padding::Valid if k > size => Err(format!("a window of {kh} × {kw} does not fit an input of {h} × {w}")),
+            Padding::Valid => Ok(((size - k) / stride + 1, 0)),
+            Padding::Same => {
+                let places = size.div_ceil(stride);
+                Ok((places, ((places - 1) * stride + k).saturating_sub(size) / 2))
+            }
+        };
+        let ((oh, pt), (ow, pl)) = (axis(h, kh, sh)?, axis(w, kw, sw)?);
+        Ok(Geometry { n, h, w, c, kh, kw, o, oh, ow, sh, sw, pt, pl })
+    }
+
+    /// All sizes by the names that the kernels use.
+    pub fn sizes(&self) -> [(&'static str, usize); 13] {
+        [
+            ("n", self.n),
+            ("h", self.h),
+            ("w", self.w),
+            ("c", self.c),
+            ("kh", self.kh),
+            ("kw", self.kw),
+            ("o", self.o),
+            ("oh", self.oh),
+            ("ow", self.ow),
+            ("sh", self.sh),
+            ("sw", self.sw),
+            ("pt", self.pt),
+            ("pl", self.pl),
+        ]
+    }
+
+    /// The shape of x.
+    pub fn x(&self) -> [usize; 4] {
+        [self.n, self.h, self.w, self.c]
+    }
+
+    /// The shape of y.
+    pub fn y(&self) -> [usize; 4] {
+        [self.n, self.oh, self.ow, self.o]
+    }
+
+    /// The shape of the weights.
+    pub fn weights(&self) -> [usize; 4] {
+        [self.kh, self.kw, self.c, self.o]
+    }
+
+    /// Terms of one output: taps times input channels.
+    pub fn terms(&self) -> usize {
+        self.kh * self.kw * self.c
+    }
+
+    /// Output places of the whole batch.
+    pub fn places(&self) -> usize {
+        self.n * self.oh * self.ow
+    }
+
+    /// The input row (or column) of an output place and a tap, where it is inside the image.
+    #[inline(always)]
+    fn inside(place: usize, stride: usize, tap: usize, pad: usize, size: usize) -> Option<usize> {
+        (place * stride + tap).checked_sub(pad).filter(|&at| at < size)
+    }
+
+    /// Calls `f(x, w, y)` with the offsets of every pixel, of its C channels; of a tap, of its C·O weights;
+    /// and of an output place, of its O channels, that meet in a convolution; in the order of y, then taps.
+    pub fn for_each_tap(&self, mut f: impl FnMut(usize, usize, usize)) {
+        for place in 0..self.places() {
+            let (ow, oh, n) = (place % self.ow, place / self.ow % self.oh, place / (self.ow * self.oh));
+            for i in 0..self.kh {
+                let Some(row) = Self::inside(oh, self.sh, i, self.pt, self.h) else { continue };
+                for j in 0..self.kw {
+                    let Some(column) = Self::inside(ow, self.sw, j, self.pl, self.w) else { continue };
+                    let pixel = (n * self.h + row) * self.w + column;
+                    f(pixel * self.c, (i * self.kw + j) * self.c * self.o, place * self.o);
+                }
+            }
+        }
+    }
+}

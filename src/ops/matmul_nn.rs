@@ -1,0 +1,65 @@
+//! The product of two matrices: the gradient that a dense layer hands back to its input.
+
+use super::matmul_nt::AWKWARD;
+use super::prelude::*;
+
+pub(super) const KERNELS: &[Source] = &[shader!(template "matmul_nn_tile")];
+
+/// `y[i, j] = Σ_t a[i, t] · b[t, j]`; the arguments are a [M, K] and b [K, N], the result is [M, N].
+#[derive(Clone, Copy, Debug)]
+pub struct MatmulNn;
+
+impl Reference for MatmulNn {
+    fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
+        let ([_, k], [_, n]) = (x[0].axes(), x[1].axes());
+        let (a, b, y) = (x[0].floats(), x[1].floats(), y[0].floats());
+        for (at, y) in y.iter_mut().enumerate() {
+            let (i, j) = (at / n, at % n);
+            *y = F::of(0.0);
+            for t in 0..k {
+                *y += a[i * k + t] * b[t * n + j];
+            }
+        }
+    }
+}
+
+impl Op for MatmulNn {
+    fn name(&self) -> &'static str {
+        "matmul_nn"
+    }
+
+    fn outputs(&self, x: &[&TensorInfo]) -> Result<Vec<TensorInfo>, String> {
+        let [a, b] = arguments(x)?;
+        let ([m, k], [terms, n]) = (axes(a)?, axes(b)?);
+        if k != terms {
+            return Err(format!("rows of {k} but columns of {terms}"));
+        }
+        Ok(vec![TensorInfo::floats("matmul_nn", [m, n])])
+    }
+
+    fn backward(&self, _: &mut Graph, _: &Backward) -> crate::Result<Vec<Option<Tensor>>> {
+        no_second_order(self)
+    }
+
+    fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
+        let ([m, k], [_, n]) = (cx.axes(cx.x[0])?, cx.axes(cx.x[1])?);
+        let (tm, tn) = (tile(m), tile(n));
+        let launch = cx.kernel(KERNELS[0], &[("TM", tm as i64), ("TN", tn as i64)])?;
+        let launch = launch.sizes(&[("m", m), ("n", n), ("k", k)]);
+        let launch = launch.bind("a", cx.x[0]).bind("b", cx.x[1]).bind("y", cx.y[0]);
+        cx.groups(launch, m.div_ceil(tm) * n.div_ceil(tn))
+    }
+
+    fn rounding(&self, x: &[&TensorInfo]) -> Rounding {
+        Rounding { terms: x[0].shape.0[1], ulps: 1.0 }
+    }
+
+    fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
+        let ([m, k], [_, n]) = (x[0].axes(), x[1].axes());
+        crate::sys::gemm([m, n, k], y[0].floats(), (x[0].floats(), [k, 1]), (x[1].floats(), [n, 1]));
+    }
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    AWKWARD.map(|[m, n, k]| Case::new(MatmulNn).random([m, k]).random([k, n])).into()
+}

@@ -1,0 +1,51 @@
+//! The registry: one line an op. Its file names its shaders, its arithmetic, its gradient and its cases.
+
+use crate::case::Case;
+use crate::kernel::Source;
+
+pub mod geometry;
+mod prelude;
+
+/// One line of the registry.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// The op's name, equal to the stem of its file.
+    pub name: &'static str,
+    /// Its shader files; a view has none.
+    pub kernels: &'static [Source],
+    /// Its test cases.
+    pub cases: fn() -> Vec<Case>,
+}
+
+macro_rules! registry {
+    ($($op:ident)*) => {
+        $(pub mod $op;)*
+
+        /// Every op.
+        pub const ALL: &[Entry] =
+            &[$(Entry { name: stringify!($op), kernels: $op::KERNELS, cases: $op::cases }),*];
+    };
+}
+
+registry! {
+    adam
+    add
+    conv2d
+    conv2d_dw
+    conv2d_dx
+    conv2d_relu_pool
+    gather
+    matmul_nn
+    matmul_nt
+    matmul_tn
+    max_pool2d
+    max_pool2d_dx
+    relu
+    relu_dx
+    reshape
+    scale_rows
+    sgd
+    softmax_ce
+    step_end
+    transpose
+}

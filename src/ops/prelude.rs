@@ -1,0 +1,40 @@
+//! What every op file uses.
+
+pub use crate::case::Case;
+pub use crate::error::Error;
+pub use crate::graph::{Graph, Shape, Tensor, TensorInfo};
+pub use crate::kernel::Source;
+pub use crate::op::{Backward, In, Op, Out, Real, Reference, Rounding};
+pub use crate::plan::Lower;
+pub use crate::shader;
+pub use rayon::prelude::*;
+pub use std::sync::Arc;
+
+/// Exactly `N` arguments, or a sentence that says how many there were.
+pub fn arguments<'a, const N: usize>(x: &[&'a TensorInfo]) -> Result<[&'a TensorInfo; N], String> {
+    x.try_into().map_err(|_| format!("{} arguments where {N} are expected", x.len()))
+}
+
+/// The sizes of a tensor of exactly `N` axes, none of them zero.
+pub fn axes<const N: usize>(info: &TensorInfo) -> Result<[usize; N], String> {
+    let sizes: [usize; N] = (info.shape.0.as_slice().try_into())
+        .map_err(|_| format!("{} has {} axes where {N} are expected", info.name, info.shape.0.len()))?;
+    match sizes.contains(&0) {
+        true => Err(format!("{} has an axis of size 0", info.name)),
+        false => Ok(sizes),
+    }
+}
+
+/// The answer of an op that is itself a gradient.
+pub fn no_second_order(op: &dyn Op) -> crate::Result<Vec<Option<Tensor>>> {
+    Err(Error::input(format!("{}: gradients of gradients are not supported", op.name())))
+}
+
+/// Columns of a tile in workgroup memory for `size` outputs: no more than are needed.
+pub fn tile(size: usize) -> usize {
+    match size {
+        0..=16 => 16,
+        17..=32 => 32,
+        _ => 64,
+    }
+}

@@ -1,0 +1,52 @@
+//! `y[r, c] = s[r] · x[r, c]`: the gradient of a loss that more follows after.
+
+use super::prelude::*;
+
+pub(super) const KERNELS: &[Source] = &[shader!("scale_rows")];
+
+/// `y[r, c] = s[r] · x[r, c]`; x [rows, columns], s [rows].
+#[derive(Clone, Copy, Debug)]
+pub struct ScaleRows;
+
+impl Reference for ScaleRows {
+    fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
+        let (x, s) = (x[0].floats(), x[1].floats());
+        let columns = x.len() / s.len();
+        for (i, y) in y[0].floats().iter_mut().enumerate() {
+            *y = s[i / columns] * x[i];
+        }
+    }
+}
+
+impl Op for ScaleRows {
+    fn name(&self) -> &'static str {
+        "scale_rows"
+    }
+
+    fn outputs(&self, x: &[&TensorInfo]) -> Result<Vec<TensorInfo>, String> {
+        let [x, s] = arguments(x)?;
+        let ([rows, _], [scales]) = (axes(x)?, axes(s)?);
+        if rows != scales {
+            return Err(format!("{rows} rows but {scales} factors"));
+        }
+        Ok(vec![TensorInfo::floats("scale_rows", x.shape.clone())])
+    }
+
+    fn backward(&self, _: &mut Graph, _: &Backward) -> crate::Result<Vec<Option<Tensor>>> {
+        no_second_order(self)
+    }
+
+    fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
+        let (count, columns) = (cx.elements(cx.y[0]), cx.shape(cx.y[0])[1]);
+        let launch = cx.kernel(KERNELS[0], &[])?.size("count", count).size("columns", columns);
+        cx.invocations(launch.bind("x", cx.x[0]).bind("s", cx.x[1]).bind("y", cx.y[0]), count)
+    }
+
+    fn rounding(&self, _: &[&TensorInfo]) -> Rounding {
+        Rounding { terms: 0, ulps: 1.0 }
+    }
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    [[1, 1], [7, 3], [130, 11]].map(|s| Case::new(ScaleRows).random(s).random([s[0]])).into()
+}

@@ -1,0 +1,73 @@
+//! Stochastic gradient descent with momentum over one arena of all parameters, in PyTorch's form.
+
+use super::prelude::*;
+use crate::control::Control;
+
+pub(super) const KERNELS: &[Source] = &[shader!("sgd")];
+
+/// The arguments are the control block and the gradients; updated in place are the parameters and the velocity.
+#[derive(Clone, Copy, Debug)]
+pub struct Sgd {
+    /// How much of the last velocity stays.
+    pub momentum: f64,
+    /// Decay: added to the gradient as l2·θ.
+    pub l2: f64,
+}
+
+impl Reference for Sgd {
+    fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
+        let rate = F::of(Control::read(x[0].words()).rate.into());
+        let [p, v] = y else { return };
+        let (p, v) = (p.floats(), v.floats());
+        for (i, g) in x[1].floats().iter().enumerate() {
+            v[i] = F::of(self.momentum) * v[i] + *g + F::of(self.l2) * p[i];
+            p[i] = p[i] - rate * v[i];
+        }
+    }
+}
+
+impl Op for Sgd {
+    fn name(&self) -> &'static str {
+        "sgd"
+    }
+
+    fn outputs(&self, x: &[&TensorInfo]) -> Result<Vec<TensorInfo>, String> {
+        let [_, grads] = arguments(x)?;
+        let like = |name| TensorInfo::floats(name, grads.shape.clone());
+        Ok(vec![like("params"), like("velocity")])
+    }
+
+    fn backward(&self, _: &mut Graph, _: &Backward) -> crate::Result<Vec<Option<Tensor>>> {
+        no_second_order(self)
+    }
+
+    fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
+        let count = cx.elements(cx.x[1]).div_ceil(4);
+        let launch = cx.kernel(KERNELS[0], &[])?.size("count", count);
+        let launch = launch.set("momentum", self.momentum).set("l2", self.l2).bind("control", cx.x[0]);
+        cx.invocations(launch.bind("grads", cx.x[1]).bind("params", cx.y[0]).bind("velocity", cx.y[1]), count)
+    }
+
+    fn rounding(&self, _: &[&TensorInfo]) -> Rounding {
+        Rounding { terms: 3, ulps: 4.0 }
+    }
+
+    fn magnitude(&self, x: &[In<f64>], y: &mut [Out<f64>]) {
+        let rate = f64::from(Control::read(x[0].words()).rate);
+        let [p, v] = y else { return };
+        let (p, v) = (p.floats(), v.floats());
+        for (i, g) in x[1].floats().iter().enumerate() {
+            v[i] = self.momentum * v[i].abs() + g.abs() + self.l2 * p[i].abs();
+            p[i] = p[i].abs() + rate * v[i];
+        }
+    }
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    let case = |n: usize, momentum, l2| {
+        let control = Control { rate: 0.01, ..Control::default() };
+        let case = Case::new(Sgd { momentum, l2 }).words([Control::WORDS], control.words()).random([n]);
+        case.random([n]).in_place().seed(2).random([n]).in_place()
+    };
+    vec![case(1, 0.0, 0.0), case(1027, 0.9, 0.0), case(513, 0.9, 0.01)]
+}

@@ -1,0 +1,84 @@
+//! Closes a step: writes its record to the log and moves the control block on to the next batch.
+
+use super::prelude::*;
+use crate::control::Control;
+
+pub(super) const KERNELS: &[Source] = &[shader!("step_end")];
+
+/// The arguments are loss [batch] and correct [batch]; updated in place are the control block and the log
+/// [capacity, 4], whose record of step s, at s mod capacity, is (mean loss, correct, samples, 0).
+#[derive(Clone, Copy, Debug)]
+pub struct StepEnd {
+    /// Rows of a batch.
+    pub batch: usize,
+    /// Records that the log holds before it begins anew.
+    pub capacity: usize,
+    /// The optimizer's β₁ and β₂, for the bias corrections; 0 where it has none.
+    pub betas: [f64; 2],
+}
+
+impl Reference for StepEnd {
+    fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
+        let (loss, correct) = (x[0].floats(), x[1].words());
+        let mut sum = F::of(0.0);
+        loss.iter().for_each(|l| sum += *l);
+        let [control, log] = y else { return };
+        let mut c = Control::read(control.words());
+        let record = &mut log.floats()[c.step as usize % self.capacity * 4..][..4];
+        let right: u32 = correct.iter().sum();
+        record.copy_from_slice(&[sum, F::of(right.into()), F::of(c.valid.into()), F::of(0.0)]);
+        c.step += 1;
+        c.first += c.valid;
+        if c.first >= c.samples {
+            (c.first, c.epoch) = (0, c.epoch + 1);
+        }
+        c.valid = (c.samples - c.first).min(self.batch as u32);
+        c.correction1 += (1.0 - self.betas[0]) as f32 * (1.0 - c.correction1);
+        c.correction2 += (1.0 - self.betas[1]) as f32 * (1.0 - c.correction2);
+        control.words()[..Control::WORDS].copy_from_slice(&c.words());
+    }
+}
+
+impl Op for StepEnd {
+    fn name(&self) -> &'static str {
+        "step_end"
+    }
+
+    fn outputs(&self, x: &[&TensorInfo]) -> Result<Vec<TensorInfo>, String> {
+        let [loss, correct] = arguments(x)?;
+        if loss.elements() != self.batch || correct.elements() != self.batch {
+            return Err(format!("one loss and one count a row, {} of each, are expected", self.batch));
+        }
+        Ok(vec![TensorInfo::words("control", [Control::WORDS]), TensorInfo::floats("log", [self.capacity, 4])])
+    }
+
+    fn backward(&self, _: &mut Graph, _: &Backward) -> crate::Result<Vec<Option<Tensor>>> {
+        Ok(vec![None, None])
+    }
+
+    fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
+        let launch = cx.kernel(KERNELS[0], &[])?.size("batch", self.batch).size("capacity", self.capacity);
+        let launch = launch.set("rest1", 1.0 - self.betas[0]).set("rest2", 1.0 - self.betas[1]);
+        let launch = launch.bind("loss", cx.x[0]).bind("correct", cx.x[1]);
+        cx.groups(launch.bind("control", cx.y[0]).bind("step_log", cx.y[1]), 1)
+    }
+
+    fn rounding(&self, x: &[&TensorInfo]) -> Rounding {
+        Rounding { terms: x[0].elements(), ulps: 1.0 }
+    }
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    let case = |batch: usize, first, samples, step| {
+        let valid = (batch as u32).min(samples - first);
+        let control = Control { step, first, valid, samples, correction1: 0.1, correction2: 0.001, ..Control::default() };
+        Case::new(StepEnd { batch, capacity: 5, betas: [0.0, 0.0] })
+            .random([batch])
+            .below([batch], 2)
+            .words([Control::WORDS], control.words())
+            .in_place()
+            .random([5, 4])
+            .in_place()
+    };
+    vec![case(1, 0, 1, 0), case(7, 14, 20, 13), case(129, 0, 1000, 4)]
+}

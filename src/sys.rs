@@ -1,0 +1,55 @@
+//! The only unsafe code: thin wrappers, each with the reason why it is sound.
+#![allow(unsafe_code)]
+
+/// `y = a · b` in single precision on the threads of the current rayon pool.
+///
+/// `[m, n, k]` are the sizes, y is [m, n] row-major; a and b come with the distances from one row and from
+/// one column to the next. Panics where a slice is too short, before anything is touched.
+pub fn gemm(
+    [m, n, k]: [usize; 3],
+    y: &mut [f32],
+    (a, [a_row, a_column]): (&[f32], [usize; 2]),
+    (b, [b_row, b_column]): (&[f32], [usize; 2]),
+) {
+    assert!(m > 0 && n > 0 && k > 0 && y.len() >= m * n, "gemm: y is too short");
+    assert!(a.len() > (m - 1) * a_row + (k - 1) * a_column, "gemm: a is too short");
+    assert!(b.len() > (k - 1) * b_row + (n - 1) * b_column, "gemm: b is too short");
+    let threads = match m * n * k {
+        0..100_000 => gemm::Parallelism::None,
+        _ => gemm::Parallelism::Rayon(rayon::current_num_threads()),
+    };
+    // SAFETY: the three assertions bound the last element that each operand's strides reach, y is borrowed
+    // mutably and so aliases neither a nor b, and with read_dst = false its old contents are not read.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            y.as_mut_ptr(),
+            1,
+            n as isize,
+            false,
+            a.as_ptr(),
+            a_column as isize,
+            a_row as isize,
+            b.as_ptr(),
+            b_column as isize,
+            b_row as isize,
+            0.0,
+            1.0,
+            false,
+            false,
+            false,
+            threads,
+        );
+    }
+}
+
+/// Builds a shader module without bounds checks and loop bounds of naga's own.
+pub fn trusted_module(device: &wgpu::Device, label: &str, wgsl: &str) -> wgpu::ShaderModule {
+    let source = wgpu::ShaderSource::Wgsl(wgsl.into());
+    let descriptor = wgpu::ShaderModuleDescriptor { label: Some(label), source };
+    // SAFETY: only shaders of this crate come here. Each is run at awkward shapes against an oracle, checked and
+    // unchecked, by the tests and on the user's own adapter by `wgrad verify`; none has an endless loop.
+    unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
+}

@@ -1,0 +1,63 @@
+//! Headers are not believed: files that promise or unpack to too much are refused before they take memory.
+//!
+//! The one test of this file has a process to itself, because it reads the peak memory of the process.
+
+use flate2::{Compression, write::GzEncoder};
+use std::fs;
+use std::io::Write;
+use std::time::Instant;
+use wgrad::data::idx;
+use wgrad::error::Error;
+
+/// An IDX header of images with these sizes.
+fn header(sizes: [u32; 3]) -> Vec<u8> {
+    let words = [&[idx::IMAGES_MAGIC], &sizes[..]].concat();
+    words.iter().flat_map(|word| word.to_be_bytes()).collect()
+}
+
+/// The header followed by 1 GiB of zeros, as gzip: about 5 MB.
+fn bomb(header: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(header).unwrap();
+    let zeros = vec![0; 1 << 20];
+    for _ in 0..1024 {
+        encoder.write_all(&zeros).unwrap();
+    }
+    encoder.finish().unwrap()
+}
+
+/// The most address space that this process has had at once, where the system says so (Linux), else 0.
+/// Space counts as soon as it is reserved, whether or not it is ever touched.
+fn peak_memory_bytes() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmPeak:"));
+    line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) * 1024
+}
+
+#[test]
+fn no_header_is_believed() {
+    let folder = tempfile::tempdir().unwrap();
+    let plenty = [u32::MAX; 3];
+    // 4.3 TB: small enough for a reservation that nobody touches to succeed.
+    let much = [u32::MAX, 10, 100];
+    let cases = [
+        ("images", [header(plenty), vec![0; 100]].concat(), "truncated"),
+        ("images", [header(much), vec![0; 100]].concat(), "truncated"),
+        ("images.gz", bomb(&header([3, 2, 3])), "oversized"),
+        ("images.gz", bomb(&header(plenty)), "truncated"),
+        ("images.gz", bomb(&header(much)), "truncated"),
+    ];
+    for (name, contents, expected) in cases {
+        let path = folder.path().join(name);
+        fs::write(&path, contents).unwrap();
+        let (before, start) = (peak_memory_bytes(), Instant::now());
+        let result = idx::read_images(&path);
+        let (grown, took) = (peak_memory_bytes() - before, start.elapsed());
+        let Err(Error::Input(message)) = result else {
+            panic!("{name}: expected bad input");
+        };
+        assert!(message.contains(name) && message.contains(expected), "{message}");
+        assert!(grown < 64 << 20, "{grown} bytes more memory: {message}");
+        assert!(took.as_secs() < 5, "{took:?}: {message}");
+    }
+}
