@@ -17,5 +17,6 @@ pub mod plan;
 mod sys;
 mod template;
 pub mod values;
+pub mod verify;
 
 pub use error::{Error, Result};

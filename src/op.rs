@@ -250,6 +250,11 @@ pub trait Op: Any + Debug + Send + Sync + RunReference {
         self.reference_f64(&x, y);
     }
 
+    /// Which words of a result hold the bits of floats, and are compared as such.
+    fn float_words(&self, _result: usize) -> std::ops::Range<usize> {
+        0..0
+    }
+
     /// The fast form for the native CPU. The default is the reference in single precision.
     fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
         self.reference_f32(x, y);

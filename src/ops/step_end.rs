@@ -63,6 +63,11 @@ impl Op for StepEnd {
         cx.groups(launch.bind("control", cx.y[0]).bind("step_log", cx.y[1]), 1)
     }
 
+    /// The learning rate and Adam's two corrections.
+    fn float_words(&self, result: usize) -> std::ops::Range<usize> {
+        if result == 0 { 6..9 } else { 0..0 }
+    }
+
     fn rounding(&self, x: &[&TensorInfo]) -> Rounding {
         Rounding { terms: x[0].elements(), ulps: 1.0 }
     }
@@ -72,7 +77,7 @@ pub(super) fn cases() -> Vec<Case> {
     let case = |batch: usize, first, samples, step| {
         let valid = (batch as u32).min(samples - first);
         let control = Control { step, first, valid, samples, correction1: 0.1, correction2: 0.001, ..Control::default() };
-        Case::new(StepEnd { batch, capacity: 5, betas: [0.0, 0.0] })
+        Case::new(StepEnd { batch, capacity: 5, betas: [0.9, 0.999] })
             .random([batch])
             .below([batch], 2)
             .words([Control::WORDS], control.words())

@@ -1,0 +1,93 @@
+//! Right gradients on this adapter, or a clear stop: every kernel, at awkward shapes, against the oracle.
+
+pub mod compare;
+
+use crate::case::Case;
+use crate::error::Result;
+use crate::gpu::executor::Executor;
+use crate::gpu::open::Opened;
+use crate::gpu::{class_of, limits_of};
+use crate::ops::Entry;
+use crate::plan::{Class, Target, lower};
+use crate::values::Values;
+use compare::{Deviation, against_oracle};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What was found of one kernel.
+#[derive(Clone, Debug, Serialize)]
+pub struct KernelReport {
+    /// The kernel.
+    pub kernel: String,
+    /// How many cases it ran in.
+    pub cases: usize,
+    /// The absolute error of the element that used up most of its tolerance.
+    pub worst_error: f64,
+    /// The tolerance of that element.
+    pub tolerance: f64,
+    /// `pass` or `fail`.
+    pub verdict: &'static str,
+    /// The first case that failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed_case: Option<String>,
+}
+
+/// The classes of plan that an adapter can run: its own, and tiles, which all can.
+pub fn classes(gpu: &Opened) -> Vec<Class> {
+    match class_of(gpu) {
+        Class::Tile => vec![Class::Tile],
+        lanes => vec![Class::Tile, lanes],
+    }
+}
+
+/// Runs one case in one class on a device and holds it to the oracle; says which kernels ran.
+pub fn run_case(gpu: &Arc<Opened>, case: &Case, class: Class, checked: bool) -> Result<(Vec<String>, Deviation)> {
+    let (graph, x, y) = case.graph()?;
+    let plan = lower(&graph, Target { class, limits: limits_of(gpu), reuse: false })?;
+    let kernels = plan.dispatches.iter().map(|d| d.kernel.name.to_string()).collect();
+    let before = case.before(&graph, &y);
+    let mut executor = Executor::new(gpu.clone(), plan, None, checked)?;
+    for (&t, (_, values)) in x.iter().zip(&case.x) {
+        executor.write(t, values.bytes())?;
+    }
+    for (&t, values) in y.iter().zip(&before) {
+        executor.write(t, values.bytes())?;
+    }
+    executor.submit(1)?;
+    let mut got = Vec::new();
+    for &t in &y {
+        got.push(Values::from_bytes(graph.info(t).dtype, &pollster::block_on(executor.read(t))?));
+    }
+    let args: Vec<Values> = case.x.iter().map(|(_, values)| values.clone()).collect();
+    Ok((kernels, against_oracle(&graph, &graph.nodes[0], &args, &before, &got)))
+}
+
+/// Runs every case of the given ops in every class that the adapter can run.
+pub fn kernels(gpu: &Arc<Opened>, entries: &[Entry], checked: bool) -> Result<Vec<KernelReport>> {
+    let mut found: BTreeMap<String, (usize, Deviation, Option<String>)> = BTreeMap::new();
+    for entry in entries.iter().filter(|e| !e.kernels.is_empty()) {
+        for case in (entry.cases)() {
+            for class in classes(gpu) {
+                let (kernels, deviation) = run_case(gpu, &case, class, checked)?;
+                for kernel in kernels {
+                    let (cases, worst, failed) = found.entry(kernel).or_insert((0, Deviation::NONE, None));
+                    *cases += 1;
+                    *worst = worst.worse(deviation);
+                    if !deviation.passed && failed.is_none() {
+                        *failed = Some(format!("{} ({class})", case.label()));
+                    }
+                }
+            }
+        }
+    }
+    let report = |(kernel, (cases, worst, failed_case)): (String, (usize, Deviation, Option<String>))| KernelReport {
+        kernel,
+        cases,
+        worst_error: worst.error,
+        tolerance: worst.tolerance,
+        verdict: if worst.passed { "pass" } else { "fail" },
+        failed_case,
+    };
+    Ok(found.into_iter().map(report).collect())
+}

@@ -1,0 +1,31 @@
+//! Every kernel, at every case, on every adapter present, against the oracle.
+
+use std::sync::Arc;
+use wgrad::gpu::adapter::list_adapters;
+use wgrad::gpu::open::{OpenOptions, open};
+use wgrad::{ops, verify};
+
+/// No adapter is a failure, not a skip.
+#[test]
+fn every_kernel_agrees_with_the_oracle_on_every_adapter() {
+    let adapters = pollster::block_on(list_adapters());
+    let usable: Vec<_> = adapters.iter().filter(|(c, _)| c.unusable.is_none()).collect();
+    assert!(!usable.is_empty(), "no adapter: install a Vulkan driver (mesa-vulkan-drivers has a software one)");
+    for (candidate, adapter) in usable {
+        let gpu = pollster::block_on(open(adapter, OpenOptions::default())).expect("the adapter opens");
+        let reports = verify::kernels(&Arc::new(gpu), ops::ALL, false).expect("every kernel runs");
+        for report in &reports {
+            println!(
+                "{}: {:28} {:3} cases, error {:.2e} of {:.2e} {}",
+                candidate.label(),
+                report.kernel,
+                report.cases,
+                report.worst_error,
+                report.tolerance,
+                report.verdict
+            );
+        }
+        let failed: Vec<_> = reports.iter().filter(|r| r.verdict != "pass").collect();
+        assert!(failed.is_empty(), "{}: {failed:#?}", candidate.label());
+    }
+}
