@@ -178,6 +178,9 @@ pub struct Param {
     pub grad: Option<Tensor>,
 }
 
+/// Elements between the starts of an arena's members: 256 bytes, the alignment of a storage binding.
+const ARENA_ALIGNMENT: usize = 64;
+
 /// Tensors and the ops between them, in execution order.
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
@@ -307,6 +310,31 @@ impl Graph {
             }
         }
         Ok(roots.iter().map(|r| grads[r.index()]).collect())
+    }
+
+    /// Moves every parameter into one arena, and every gradient into another, in the order of the weight
+    /// file: the optimizer is one dispatch then, and a checkpoint one read. Returns both.
+    pub fn arenas(&mut self) -> Result<[Tensor; 2]> {
+        let mut offsets = Vec::new();
+        let mut length = 0;
+        for param in &self.params {
+            offsets.push(length);
+            length += self.info(param.tensor).elements().next_multiple_of(ARENA_ALIGNMENT);
+        }
+        let arena = |name: &str, role| TensorInfo::floats(name, [length]).role(role);
+        let params = self.tensor(arena("params", Role::Param));
+        let grads = self.tensor(arena("grads", Role::Grad));
+        for (param, offset) in self.params.clone().iter().zip(offsets) {
+            for (member, of) in [(Some(param.tensor), params), (param.grad, grads)] {
+                let Some(member) = member else { continue };
+                let info = &mut self.tensors[member.index()];
+                if info.view.is_some() {
+                    return Err(Error::failed(format!("{} shares its memory with another tensor already", info.name)));
+                }
+                info.view = Some(View { of, offset });
+            }
+        }
+        Ok([params, grads])
     }
 
     /// How many nodes read each tensor.

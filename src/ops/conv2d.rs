@@ -3,14 +3,18 @@
 use super::conv2d_dw::Conv2dDw;
 use super::conv2d_dx::Conv2dDx;
 use super::conv2d_relu_pool::Conv2dReluPool;
-use super::geometry::{Geometry, Padding};
+use super::geometry::{Geometry, LanesForm, Padding, product_params};
 use super::max_pool2d::MaxPool2d;
 use super::prelude::*;
 use super::relu::Relu;
 use super::relu_dx::ReluDx;
 use std::any::Any;
 
-pub(super) const KERNELS: &[Source] = &[shader!(template "conv2d_tile")];
+pub(super) const KERNELS: &[Source] = &[
+    shader!(template "conv2d_tile"),
+    shader!(template "conv2d_lanes"),
+    shader!(template "conv2d_patch_lanes"),
+];
 
 /// `y[n, oh, ow, o] = Σ x[n, oh·SH + i, ow·SW + j, c] · w[i, j, c, o] + b[o]`, then max(·, 0) with `relu`.
 /// The arguments are x [N, H, W, C], w [KH, KW, C, O] and b [O]; the result is [N, OH, OW, O].
@@ -94,11 +98,27 @@ impl Op for Conv2d {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let g = self.geometry(cx.axes(cx.x[0])?, cx.axes(cx.x[1])?).map_err(Error::input)?;
-        let (tm, tn) = (64, tile(g.o));
-        let launch = cx.kernel(KERNELS[0], &[("TM", tm as i64), ("TN", tn as i64)])?;
+        let form = match cx.class {
+            Class::Tile => LanesForm::Tile,
+            Class::Lanes(lanes) => g.lanes_form(lanes, g.c, g.o),
+        };
+        let (launch, groups) = match (form, cx.class) {
+            (LanesForm::Patch, Class::Lanes(lanes)) => {
+                let groups = g.n * g.oh.div_ceil(2) * (g.o / 4).div_ceil(lanes as usize);
+                (cx.kernel(KERNELS[2], &g.patch_params(lanes))?, groups)
+            }
+            (LanesForm::Product { rows, vectors }, Class::Lanes(lanes)) => {
+                let groups = g.places().div_ceil(rows) * (g.o / 4).div_ceil(vectors * lanes as usize);
+                (cx.kernel(KERNELS[1], &product_params(lanes, rows, vectors, g.c))?, groups)
+            }
+            _ => {
+                let (tm, tn) = (64, tile(g.o));
+                let launch = cx.kernel(KERNELS[0], &[("TM", tm as i64), ("TN", tn as i64)])?;
+                (launch, g.places().div_ceil(tm) * g.o.div_ceil(tn))
+            }
+        };
         let launch = launch.sizes(&g.sizes()).set("relu", self.relu).bind("x", cx.x[0]).bind("weights", cx.x[1]);
-        let launch = launch.bind("bias", cx.x[2]).bind("y", cx.y[0]);
-        cx.groups(launch, g.places().div_ceil(tm) * g.o.div_ceil(tn))
+        cx.groups(launch.bind("bias", cx.x[2]).bind("y", cx.y[0]), groups)
     }
 
     fn rounding(&self, x: &[&TensorInfo]) -> Rounding {

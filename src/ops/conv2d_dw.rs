@@ -1,10 +1,15 @@
 //! The gradients of a convolution with respect to its weights and its bias.
 
 use super::conv2d::{Conv2d, awkward};
-use super::geometry::Geometry;
+use super::geometry::{Geometry, LanesForm};
 use super::prelude::*;
 
-pub(super) const KERNELS: &[Source] = &[shader!(template "conv2d_dw_tile"), shader!("conv2d_dw_sum")];
+pub(super) const KERNELS: &[Source] = &[
+    shader!(template "conv2d_dw_tile"),
+    shader!(template "conv2d_dw_lanes"),
+    shader!(template "conv2d_dw_patch_lanes"),
+    shader!("conv2d_dw_sum"),
+];
 
 /// `dw[i, j, c, o] = Σ x[n, oh·SH + i, ow·SW + j, c] · dy[n, oh, ow, o]` and `db[o] = Σ dy[n, oh, ow, o]`.
 /// The arguments are x [N, H, W, C] and dy [N, OH, OW, O]; the results dw [KH, KW, C, O] and db [O].
@@ -62,16 +67,7 @@ impl Op for Conv2dDw {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let g = self.geometry(cx.axes(cx.x[0])?, cx.axes(cx.x[1])?).map_err(Error::input)?;
-        let (tm, tn) = (tile(g.terms() + 1), tile(g.o));
-        // The sum over all places is split so that small filters keep a whole GPU busy.
-        let splits = g.places().div_ceil(1024).min(128);
-        let per_split = g.places().div_ceil(splits);
-        let partials = cx.scratch(splits * (g.terms() + 1) * g.o);
-        let launch = cx.kernel(KERNELS[0], &[("TM", tm as i64), ("TN", tn as i64)])?.sizes(&g.sizes());
-        let launch = launch.size("splits", splits).size("per_split", per_split);
-        let launch = launch.bind("x", cx.x[0]).bind("dy", cx.x[1]).bind("partials", partials);
-        cx.groups(launch, splits * (g.terms() + 1).div_ceil(tm) * g.o.div_ceil(tn))?;
-        sum_partials(cx, partials, splits)
+        dispatch(cx, &g, cx.x[0], cx.x[1])
     }
 
     fn rounding(&self, x: &[&TensorInfo]) -> Rounding {
@@ -79,11 +75,47 @@ impl Op for Conv2dDw {
     }
 }
 
+/// The sums of x and dy, into the op's two results.
+pub(super) fn dispatch(cx: &mut Lower, g: &Geometry, x: Tensor, dy: Tensor) -> crate::Result<()> {
+    let form = match cx.class {
+        Class::Tile => LanesForm::Tile,
+        Class::Lanes(lanes) => g.lanes_form(lanes, g.c, g.o),
+    };
+    let partial = (g.terms() + 1) * g.o;
+    let (launch, tiles, terms) = match (form, cx.class) {
+        (LanesForm::Patch, Class::Lanes(lanes)) => {
+            let tiles = (g.o / 4).div_ceil(lanes as usize);
+            (cx.kernel(KERNELS[2], &g.patch_params(lanes))?, tiles, g.n * g.oh.div_ceil(2))
+        }
+        (LanesForm::Product { vectors, .. }, Class::Lanes(lanes)) => {
+            let rows = [16, 8, 4].into_iter().find(|&rows| g.c >= rows).unwrap_or(4);
+            let places = if lanes > 8 { 16 } else { 8 };
+            let params = [("L", lanes.into()), ("R", rows as i64), ("V", vectors as i64), ("P", places)];
+            let tiles = g.kh * g.kw * g.c.div_ceil(rows) * (g.o / 4).div_ceil(vectors * lanes as usize);
+            (cx.kernel(KERNELS[1], &params)?, tiles, g.n * g.oh)
+        }
+        _ => {
+            let (tm, tn) = (tile(g.terms() + 1), tile(g.o));
+            let tiles = (g.terms() + 1).div_ceil(tm) * g.o.div_ceil(tn);
+            (cx.kernel(KERNELS[0], &[("TM", tm as i64), ("TN", tn as i64)])?, tiles, g.places())
+        }
+    };
+    // The sum over all places is split so that small filters keep a whole device busy.
+    let splits = match form {
+        LanesForm::Tile => terms.div_ceil(1024).min(128),
+        _ => 64usize.div_ceil(tiles).min(terms),
+    };
+    let partials = cx.scratch(splits * partial);
+    let launch = launch.sizes(&g.sizes()).size("splits", splits).size("per_split", terms.div_ceil(splits));
+    cx.groups(launch.bind("x", x).bind("dy", dy).bind("partials", partials), splits * tiles)?;
+    sum_partials(cx, partials, splits)
+}
+
 /// Sums `partials` [splits, weights + channels] into the op's two results, in the order of the splits.
-pub fn sum_partials(cx: &mut Lower, partials: Tensor, splits: usize) -> crate::Result<()> {
+pub(super) fn sum_partials(cx: &mut Lower, partials: Tensor, splits: usize) -> crate::Result<()> {
     let (weights, channels) = (cx.elements(cx.y[0]), cx.elements(cx.y[1]));
     let sizes = [("splits", splits), ("weights", weights), ("channels", channels)];
-    let launch = cx.kernel(KERNELS[1], &[])?.sizes(&sizes).bind("partials", partials);
+    let launch = cx.kernel(KERNELS[3], &[])?.sizes(&sizes).bind("partials", partials);
     cx.invocations(launch.bind("dw", cx.y[0]).bind("db", cx.y[1]), weights + channels)
 }
 

@@ -1,10 +1,11 @@
 //! The gradient of a convolution with respect to its input.
 
 use super::conv2d::{Conv2d, awkward};
-use super::geometry::Geometry;
+use super::geometry::{Geometry, LanesForm, product_params};
 use super::prelude::*;
+use super::transpose;
 
-pub(super) const KERNELS: &[Source] = &[shader!(template "conv2d_dx_tile")];
+pub(super) const KERNELS: &[Source] = &[shader!(template "conv2d_dx_tile"), shader!(template "conv2d_dx_lanes")];
 
 /// `dx[n, r, s, c] = Σ dy[n, oh, ow, o] · w[i, j, c, o]` over the places and taps that read (r, s).
 /// The arguments are dy [N, OH, OW, O] and w [KH, KW, C, O]; the result is [N, H, W, C].
@@ -58,6 +59,16 @@ impl Op for Conv2dDx {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let g = self.geometry(cx.axes(cx.x[0])?, cx.axes(cx.x[1])?).map_err(Error::input)?;
+        if let Class::Lanes(lanes) = cx.class
+            && let LanesForm::Product { rows, vectors } = g.product_form(lanes, g.o, g.c)
+        {
+            let turned = cx.scratch(g.kh * g.kw * g.c * g.o);
+            transpose::dispatch(cx, [g.kh * g.kw, g.c, g.o], cx.x[1], turned)?;
+            let launch = cx.kernel(KERNELS[1], &product_params(lanes, rows, vectors, g.o))?.sizes(&g.sizes());
+            let launch = launch.bind("dy", cx.x[0]).bind("turned", turned).bind("dx", cx.y[0]);
+            let groups = (g.n * g.h * g.w).div_ceil(rows) * (g.c / 4).div_ceil(vectors * lanes as usize);
+            return cx.groups(launch, groups);
+        }
         let (tm, tn) = (64, tile(g.c));
         let launch = cx.kernel(KERNELS[0], &[("TM", tm as i64), ("TN", tn as i64)])?.sizes(&g.sizes());
         let launch = launch.bind("dy", cx.x[0]).bind("weights", cx.x[1]).bind("dx", cx.y[0]);

@@ -1,12 +1,17 @@
 //! Convolution, ReLU and a 2 × 2 max pool in one pass: what lies between never reaches memory.
 
 use super::conv2d::Conv2d;
-use super::geometry::{Geometry, Padding};
+use super::conv2d_relu_pool_dw::Conv2dReluPoolDw;
+use super::geometry::{Geometry, LanesForm, Padding, product_params};
 use super::max_pool2d::MaxPool2d;
 use super::max_pool2d_dx::MaxPool2dDx;
 use super::prelude::*;
 
-pub(super) const KERNELS: &[Source] = &[shader!(template "conv2d_relu_pool_tile")];
+pub(super) const KERNELS: &[Source] = &[
+    shader!(template "conv2d_relu_pool_tile"),
+    shader!(template "conv2d_relu_pool_lanes"),
+    shader!(template "conv2d_relu_pool_patch_lanes"),
+];
 
 /// `max_pool2d(relu(conv2d(x, w, b)))` with windows of 2 × 2 side by side. The arguments are those of the
 /// convolution; the results y [N, PH, PW, O] and argmax, which is 4 (no place) where the ReLU lets nothing through.
@@ -16,7 +21,8 @@ pub struct Conv2dReluPool {
     pub conv: Conv2d,
 }
 
-const POOL: MaxPool2d = MaxPool2d { size: [2, 2], stride: [2, 2] };
+/// The pool behind the convolution.
+pub const POOL: MaxPool2d = MaxPool2d { size: [2, 2], stride: [2, 2] };
 
 impl Conv2dReluPool {
     /// The sizes of the convolution, and rows and columns of windows.
@@ -62,18 +68,40 @@ impl Op for Conv2dReluPool {
         let Some(dy) = at.dy[0] else { return Ok(vec![None; 3]) };
         let shape = |t| axes::<4>(graph.info(t)).map_err(Error::input);
         let (g, _) = self.geometry(shape(at.x[0])?, shape(at.x[1])?).map_err(Error::input)?;
+        if !at.wants[0] {
+            let op = Conv2dReluPoolDw { conv: self.conv, kernel: [g.kh, g.kw] };
+            let dw = graph.apply(op, &[at.x[0], dy, at.y[1]])?;
+            return Ok(vec![None, Some(dw[0]), Some(dw[1])]);
+        }
         let dz = graph.apply(MaxPool2dDx { pool: POOL, input: [g.oh, g.ow] }, &[dy, at.y[1]])?[0];
         self.conv.gradients(graph, at, dz)
     }
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let (g, [ph, pw]) = self.geometry(cx.axes(cx.x[0])?, cx.axes(cx.x[1])?).map_err(Error::input)?;
-        let tn = tile(g.o);
-        let launch = cx.kernel(KERNELS[0], &[("TM", 64), ("TN", tn as i64)])?;
+        let windows = g.n * ph * pw;
+        let form = match cx.class {
+            Class::Tile => LanesForm::Tile,
+            Class::Lanes(lanes) => g.lanes_form(lanes, g.c, g.o),
+        };
+        let (launch, groups) = match (form, cx.class) {
+            (LanesForm::Patch, Class::Lanes(lanes)) => {
+                let groups = g.n * ph * (g.o / 4).div_ceil(lanes as usize);
+                (cx.kernel(KERNELS[2], &g.patch_params(lanes))?, groups)
+            }
+            (LanesForm::Product { rows, vectors }, Class::Lanes(lanes)) => {
+                let groups = windows.div_ceil(rows / 4) * (g.o / 4).div_ceil(vectors * lanes as usize);
+                (cx.kernel(KERNELS[1], &product_params(lanes, rows, vectors, g.c))?, groups)
+            }
+            _ => {
+                let tn = tile(g.o);
+                let launch = cx.kernel(KERNELS[0], &[("TM", 64), ("TN", tn as i64)])?;
+                (launch, windows.div_ceil(16) * g.o.div_ceil(tn))
+            }
+        };
         let launch = launch.sizes(&g.sizes()).sizes(&[("ph", ph), ("pw", pw)]);
         let launch = launch.bind("x", cx.x[0]).bind("weights", cx.x[1]).bind("bias", cx.x[2]);
-        let launch = launch.bind("y", cx.y[0]).bind("argmax", cx.y[1]);
-        cx.groups(launch, (g.n * ph * pw).div_ceil(16) * g.o.div_ceil(tn))
+        cx.groups(launch.bind("y", cx.y[0]).bind("argmax", cx.y[1]), groups)
     }
 
     fn rounding(&self, x: &[&TensorInfo]) -> Rounding {

@@ -135,3 +135,69 @@ impl Geometry {
         }
     }
 }
+
+/// The forms that the lanes class has of a convolution's kernels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LanesForm {
+    /// Few input channels: the patch of pixels behind a few places is handed round, the weights are kept.
+    Patch,
+    /// Input and output channels in multiples of four: a matrix product, R rows by V vectors of channels a lane.
+    Product {
+        /// Rows of a workgroup.
+        rows: usize,
+        /// Vectors of four channels of a lane.
+        vectors: usize,
+    },
+    /// Neither fits: the tile form serves.
+    Tile,
+}
+
+impl Geometry {
+    /// Columns of places that a patch serves.
+    const PATCH_COLUMNS: usize = 4;
+
+    /// The form for subgroups of `lanes`; a product has `inner` channels within and `outer` across.
+    pub fn lanes_form(&self, lanes: u32, inner: usize, outer: usize) -> LanesForm {
+        if self.terms() <= 32 && self.o % 4 == 0 && self.patch()[1] <= 96 {
+            return LanesForm::Patch;
+        }
+        self.product_form(lanes, inner, outer)
+    }
+
+    /// `lanes_form` where no patch will do.
+    pub fn product_form(&self, lanes: u32, inner: usize, outer: usize) -> LanesForm {
+        match (inner % 4, outer % 4) {
+            (0, 0) if outer / 4 > lanes as usize => LanesForm::Product { rows: 16, vectors: 2 },
+            (0, 0) => LanesForm::Product { rows: 32, vectors: 1 },
+            _ => LanesForm::Tile,
+        }
+    }
+
+    /// Numbers in a row of the patch of 2 × 4 places, and in all of it.
+    fn patch(&self) -> [usize; 2] {
+        let wide = ((Self::PATCH_COLUMNS - 1) * self.sw + self.kw) * self.c;
+        [wide, (self.sh + self.kh) * wide]
+    }
+
+    /// The parameters of the patch templates.
+    pub fn patch_params(&self, lanes: u32) -> [(&'static str, i64); 9] {
+        let [wide, patch] = self.patch();
+        [
+            ("L", lanes.into()),
+            ("KH", self.kh as i64),
+            ("KW", self.kw as i64),
+            ("CI", self.c as i64),
+            ("SH", self.sh as i64),
+            ("SW", self.sw as i64),
+            ("PC", Self::PATCH_COLUMNS as i64),
+            ("WIDE", wide as i64),
+            ("PATCH", patch as i64),
+        ]
+    }
+}
+
+/// The parameters of the product templates, U vectors of four inner channels a turn.
+pub fn product_params(lanes: u32, rows: usize, vectors: usize, inner: usize) -> [(&'static str, i64); 4] {
+    let unroll = if inner.is_multiple_of(8) { 2 } else { 1 };
+    [("L", lanes.into()), ("R", rows as i64), ("V", vectors as i64), ("U", unroll)]
+}

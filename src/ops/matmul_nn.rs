@@ -3,7 +3,7 @@
 use super::matmul_nt::AWKWARD;
 use super::prelude::*;
 
-pub(super) const KERNELS: &[Source] = &[shader!(template "matmul_nn_tile")];
+pub(super) const KERNELS: &[Source] = &[shader!(template "matmul_nn_tile"), shader!(template "matmul_nn_lanes")];
 
 /// `y[i, j] = Σ_t a[i, t] · b[t, j]`; the arguments are a [M, K] and b [K, N], the result is [M, N].
 #[derive(Clone, Copy, Debug)]
@@ -43,11 +43,22 @@ impl Op for MatmulNn {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let ([m, k], [_, n]) = (cx.axes(cx.x[0])?, cx.axes(cx.x[1])?);
-        let (tm, tn) = (tile(m), tile(n));
-        let launch = cx.kernel(KERNELS[0], &[("TM", tm as i64), ("TN", tn as i64)])?;
+        let (launch, groups) = match cx.class {
+            Class::Lanes(lanes) if n.is_multiple_of(4) => {
+                let [rows, vectors] = lanes_tile(n, lanes);
+                let params = [("L", lanes.into()), ("R", rows as i64), ("V", vectors as i64), ("U", 4)];
+                let groups = m.div_ceil(rows) * (n / 4).div_ceil(vectors * lanes as usize);
+                (cx.kernel(KERNELS[1], &params)?, groups)
+            }
+            _ => {
+                let (tm, tn) = (tile(m), tile(n));
+                let launch = cx.kernel(KERNELS[0], &[("TM", tm as i64), ("TN", tn as i64)])?;
+                (launch, m.div_ceil(tm) * n.div_ceil(tn))
+            }
+        };
         let launch = launch.sizes(&[("m", m), ("n", n), ("k", k)]);
         let launch = launch.bind("a", cx.x[0]).bind("b", cx.x[1]).bind("y", cx.y[0]);
-        cx.groups(launch, m.div_ceil(tm) * n.div_ceil(tn))
+        cx.groups(launch, groups)
     }
 
     fn rounding(&self, x: &[&TensorInfo]) -> Rounding {
@@ -58,6 +69,11 @@ impl Op for MatmulNn {
         let ([m, k], [_, n]) = (x[0].axes(), x[1].axes());
         crate::sys::gemm([m, n, k], y[0].floats(), (x[0].floats(), [k, 1]), (x[1].floats(), [n, 1]));
     }
+}
+
+/// Rows and vectors of four columns of a workgroup.
+fn lanes_tile(n: usize, lanes: u32) -> [usize; 2] {
+    if n / 4 > lanes as usize { [16, 2] } else { [32, 1] }
 }
 
 pub(super) fn cases() -> Vec<Case> {

@@ -7,7 +7,7 @@ use super::relu::Relu;
 use super::relu_dx::ReluDx;
 use std::any::Any;
 
-pub(super) const KERNELS: &[Source] = &[shader!(template "matmul_nt_tile")];
+pub(super) const KERNELS: &[Source] = &[shader!(template "matmul_nt_tile"), shader!(template "matmul_nt_lanes")];
 
 /// `y[i, j] = Σ_t a[i, t] · b[j, t] + bias[j]`, then max(·, 0) with `relu`.
 /// The arguments are a [M, K], b [N, K] and bias [N]; the result is [M, N].
@@ -61,8 +61,17 @@ impl Op for MatmulNt {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let ([m, k], [n, _]) = (cx.axes(cx.x[0])?, cx.axes(cx.x[1])?);
-        let (tm, tn) = (tile(m), tile(n));
-        let launch = cx.kernel(KERNELS[0], &[("TM", tm as i64), ("TN", tn as i64)])?;
+        let (launch, tm, tn) = match cx.class {
+            Class::Lanes(lanes) if k.is_multiple_of(4) => {
+                let (rows, columns) = if n <= 5 || n.is_multiple_of(5) { (6, 5) } else { (4, 8) };
+                let params = [("L", lanes.into()), ("R", rows as i64), ("C", columns as i64)];
+                (cx.kernel(KERNELS[1], &params)?, rows, columns)
+            }
+            _ => {
+                let (tm, tn) = (tile(m), tile(n));
+                (cx.kernel(KERNELS[0], &[("TM", tm as i64), ("TN", tn as i64)])?, tm, tn)
+            }
+        };
         let launch = launch.sizes(&[("m", m), ("n", n), ("k", k)]).set("relu", self.relu);
         let launch = launch.bind("a", cx.x[0]).bind("b", cx.x[1]).bind("bias", cx.x[2]).bind("y", cx.y[0]);
         cx.groups(launch, m.div_ceil(tm) * n.div_ceil(tn))

@@ -3,7 +3,7 @@
 use super::matmul_nt::AWKWARD;
 use super::prelude::*;
 
-pub(super) const KERNELS: &[Source] = &[shader!(template "matmul_tn_tile")];
+pub(super) const KERNELS: &[Source] = &[shader!(template "matmul_tn_tile"), shader!(template "matmul_tn_lanes")];
 
 /// `y[i, j] = Σ_t a[t, i] · b[t, j]` and `sums[i] = Σ_t a[t, i]`; the arguments are a [K, M] and b [K, N],
 /// the results y [M, N] and sums [M]. With a = dy and b = x they are the gradients of weights and bias.
@@ -48,11 +48,22 @@ impl Op for MatmulTn {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let ([k, m], [_, n]) = (cx.axes(cx.x[0])?, cx.axes(cx.x[1])?);
-        let (tm, tn) = (tile(m), tile(n + 1));
-        let launch = cx.kernel(KERNELS[0], &[("TM", tm as i64), ("TN", tn as i64)])?;
+        let (launch, groups) = match cx.class {
+            Class::Lanes(lanes) if n.is_multiple_of(4) => {
+                let [rows, vectors] = lanes_tile(m, n, lanes);
+                let params = [("L", lanes.into()), ("R", rows as i64), ("V", vectors as i64), ("U", 4)];
+                let groups = m.div_ceil(rows) * (n / 4).div_ceil(vectors * lanes as usize);
+                (cx.kernel(KERNELS[1], &params)?, groups)
+            }
+            _ => {
+                let (tm, tn) = (tile(m), tile(n + 1));
+                let launch = cx.kernel(KERNELS[0], &[("TM", tm as i64), ("TN", tn as i64)])?;
+                (launch, m.div_ceil(tm) * (n + 1).div_ceil(tn))
+            }
+        };
         let launch = launch.sizes(&[("m", m), ("n", n), ("k", k)]);
         let launch = launch.bind("a", cx.x[0]).bind("b", cx.x[1]).bind("y", cx.y[0]).bind("sums", cx.y[1]);
-        cx.groups(launch, m.div_ceil(tm) * (n + 1).div_ceil(tn))
+        cx.groups(launch, groups)
     }
 
     fn rounding(&self, x: &[&TensorInfo]) -> Rounding {
@@ -68,6 +79,15 @@ impl Op for MatmulTn {
         for row in x[0].floats().chunks(m) {
             sums.iter_mut().zip(row).for_each(|(s, a)| *s += a);
         }
+    }
+}
+
+/// Rows and vectors of four columns of a workgroup: few rows leave room for more columns.
+fn lanes_tile(m: usize, n: usize, lanes: u32) -> [usize; 2] {
+    match (m, n / 4 > lanes as usize) {
+        (0..=10, _) => [m, 3],
+        (_, true) => [16, 2],
+        _ => [32, 1],
     }
 }
 

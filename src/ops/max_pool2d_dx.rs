@@ -1,5 +1,6 @@
 //! The gradient of max pooling: each window's goes to the place of its maximum.
 
+use super::geometry::Geometry;
 use super::max_pool2d::MaxPool2d;
 use super::prelude::*;
 
@@ -58,14 +59,19 @@ impl Op for MaxPool2dDx {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let g = self.pool.geometry(cx.axes(cx.y[0])?).map_err(Error::input)?;
-        let count = cx.elements(cx.y[0]);
-        let launch = cx.kernel(KERNELS[0], &[])?.sizes(&g.sizes()).size("count", count);
-        cx.invocations(launch.bind("dy", cx.x[0]).bind("argmax", cx.x[1]).bind("dx", cx.y[0]), count)
+        dispatch(cx, &g, cx.x[0], cx.x[1], cx.y[0])
     }
 
     fn rounding(&self, _: &[&TensorInfo]) -> Rounding {
         Rounding { terms: self.pool.size.iter().product(), ulps: 0.0 }
     }
+}
+
+/// Takes dy and argmax back to dx.
+pub(super) fn dispatch(cx: &mut Lower, g: &Geometry, dy: Tensor, argmax: Tensor, dx: Tensor) -> crate::Result<()> {
+    let count = g.n * g.h * g.w * g.c;
+    let launch = cx.kernel(KERNELS[0], &[])?.sizes(&g.sizes()).size("count", count);
+    cx.invocations(launch.bind("dy", dy).bind("argmax", argmax).bind("dx", dx), count)
 }
 
 pub(super) fn cases() -> Vec<Case> {

@@ -34,6 +34,7 @@ registry! {
     conv2d_dw
     conv2d_dx
     conv2d_relu_pool
+    conv2d_relu_pool_dw
     gather
     matmul_nn
     matmul_nt

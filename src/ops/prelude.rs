@@ -5,7 +5,7 @@ pub use crate::error::Error;
 pub use crate::graph::{Graph, Shape, Tensor, TensorInfo};
 pub use crate::kernel::Source;
 pub use crate::op::{Backward, In, Op, Out, Real, Reference, Rounding};
-pub use crate::plan::Lower;
+pub use crate::plan::{Class, Lower};
 pub use crate::shader;
 pub use rayon::prelude::*;
 pub use std::sync::Arc;

@@ -52,15 +52,24 @@ impl Op for Transpose {
     }
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
-        let count = cx.elements(cx.y[0]);
-        let sizes = [("count", count), ("rows", self.rows), ("columns", self.columns)];
-        let launch = cx.kernel(KERNELS[0], &[])?.sizes(&sizes);
-        cx.invocations(launch.bind("x", cx.x[0]).bind("y", cx.y[0]), count)
+        dispatch(cx, [self.n, self.rows, self.columns], cx.x[0], cx.y[0])
     }
 
     fn rounding(&self, _: &[&TensorInfo]) -> Rounding {
         Rounding::EXACT
     }
+}
+
+/// Swaps the last two of the axes of x [n, rows, columns] into y.
+pub(super) fn dispatch(
+    cx: &mut Lower,
+    [n, rows, columns]: [usize; 3],
+    x: Tensor,
+    y: Tensor,
+) -> crate::Result<()> {
+    let count = n * rows * columns;
+    let launch = cx.kernel(KERNELS[0], &[])?.sizes(&[("count", count), ("rows", rows), ("columns", columns)]);
+    cx.invocations(launch.bind("x", x).bind("y", y), count)
 }
 
 pub(super) fn cases() -> Vec<Case> {

@@ -1,0 +1,47 @@
+//! The device that work runs on: an adapter, or the native CPU with its threads.
+
+use crate::error::{Error, Result};
+use crate::gpu::adapter;
+use crate::gpu::choose::{Choice, DeviceRequest};
+use crate::gpu::open::{OpenOptions, Opened, open};
+use std::sync::Arc;
+
+/// An opened device.
+#[derive(Clone, Debug)]
+pub enum Device {
+    /// An adapter that runs shaders.
+    Gpu(Arc<Opened>),
+    /// The native CPU.
+    Cpu(Arc<rayon::ThreadPool>),
+}
+
+impl Device {
+    /// Chooses a device, says why, and opens it. `threads` limits the native CPU; 0 takes all cores.
+    pub async fn open(request: &DeviceRequest, threads: usize) -> Result<(Device, Choice)> {
+        let threads = match threads {
+            0 => std::thread::available_parallelism().map_or(1, |n| n.get()),
+            n => n,
+        };
+        let (choice, adapter) = adapter::choose(request, threads).await?;
+        let device = match adapter {
+            Some(adapter) => Device::Gpu(Arc::new(open(&adapter, OpenOptions::from_env()).await?)),
+            None => Device::cpu(threads)?,
+        };
+        Ok((device, choice))
+    }
+
+    /// The native CPU with so many threads.
+    pub fn cpu(threads: usize) -> Result<Device> {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        pool.map(|pool| Device::Cpu(Arc::new(pool)))
+            .map_err(|e| Error::failed(format!("{threads} threads cannot be started: {e}")))
+    }
+
+    /// The device's name.
+    pub fn name(&self) -> String {
+        match self {
+            Device::Gpu(gpu) => gpu.info.name.clone(),
+            Device::Cpu(pool) => format!("native CPU, {} threads", pool.current_num_threads()),
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! A step on a device: the same few calls whether shaders run it or the native CPU does.
+
+use crate::cpu;
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::gpu::{self, class_of, limits_of};
+use crate::graph::{DType, Graph, Tensor};
+use crate::plan::{Target, lower};
+use crate::values::Values;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// What a step left in the log.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Record {
+    /// The mean loss of the batch, before its update.
+    pub loss: f32,
+    /// Samples whose largest logit was their label's.
+    pub correct: u32,
+    /// Samples of the batch.
+    pub samples: u32,
+}
+
+/// A step's graph, built on a device.
+#[derive(Debug)]
+pub struct Engine {
+    kind: Kind,
+    graph: Graph,
+    log: Tensor,
+    capacity: usize,
+    // Steps submitted since the log was last at its start, and the sizes of the submits in flight.
+    submitted: usize,
+    sizes: VecDeque<(usize, u32)>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Gpu(Box<gpu::executor::Executor>),
+    Cpu { executor: Box<cpu::Executor>, pool: Arc<rayon::ThreadPool>, done: VecDeque<Vec<f32>> },
+}
+
+impl Engine {
+    /// Builds everything that `graph` needs on the device; `log` is its log of steps.
+    pub fn new(device: &Device, graph: Graph, log: Tensor) -> Result<Self> {
+        let kind = match device {
+            Device::Gpu(gpu) => {
+                let target = Target { class: class_of(gpu), limits: limits_of(gpu), reuse: true };
+                let plan = lower(&graph, target)?;
+                Kind::Gpu(Box::new(gpu::executor::Executor::new(gpu.clone(), plan, Some(log), false)?))
+            }
+            Device::Cpu(pool) => Kind::Cpu {
+                executor: Box::new(cpu::Executor::new(graph.clone(), true)?),
+                pool: pool.clone(),
+                done: VecDeque::new(),
+            },
+        };
+        let capacity = graph.shape(log)[0];
+        Ok(Engine { kind, graph, log, capacity, submitted: 0, sizes: VecDeque::new() })
+    }
+
+    /// The memory of all buffers, in bytes.
+    pub fn bytes(&self) -> u64 {
+        match &self.kind {
+            Kind::Gpu(executor) => executor.plan().total_bytes(),
+            Kind::Cpu { executor, .. } => executor.bytes(),
+        }
+    }
+
+    /// Objects created on the device since the start; a step adds none.
+    pub fn created(&self) -> usize {
+        match &self.kind {
+            Kind::Gpu(executor) => executor.created(),
+            Kind::Cpu { .. } => 0,
+        }
+    }
+
+    /// Replaces a tensor's elements.
+    pub fn write(&mut self, t: Tensor, values: Values) -> Result<()> {
+        match &mut self.kind {
+            Kind::Gpu(executor) => executor.write(t, values.bytes()),
+            Kind::Cpu { executor, .. } => executor.set(t, values),
+        }
+    }
+
+    /// A tensor's elements.
+    pub async fn read(&self, t: Tensor) -> Result<Values> {
+        match &self.kind {
+            Kind::Gpu(executor) => Ok(Values::from_bytes(self.graph.info(t).dtype, &executor.read(t).await?)),
+            Kind::Cpu { executor, .. } => Ok(executor.get(t)),
+        }
+    }
+
+    /// Copies `from` of another engine on the same device to `to` here.
+    pub fn copy_from(&mut self, to: Tensor, other: &Engine, from: Tensor) -> Result<()> {
+        match (&mut self.kind, &other.kind) {
+            (Kind::Gpu(executor), Kind::Gpu(other)) => executor.copy_from(to, other, from),
+            (Kind::Cpu { executor, .. }, Kind::Cpu { executor: other, .. }) => executor.set(to, other.get(from)),
+            _ => Err(Error::failed("the two engines are on different devices")),
+        }
+    }
+
+    /// Says that the control block was written anew, with its step at 0.
+    pub fn restart(&mut self) {
+        self.submitted = 0;
+    }
+
+    /// Starts `steps` steps, at most as many as the log holds.
+    pub fn submit(&mut self, steps: u32) -> Result<()> {
+        match &mut self.kind {
+            Kind::Gpu(executor) => executor.submit(steps)?,
+            Kind::Cpu { executor, pool, done } => {
+                pool.install(|| (0..steps).for_each(|_| executor.step()));
+                if let Values::Float(log) = executor.get(self.log) {
+                    done.push_back(log);
+                }
+            }
+        }
+        self.sizes.push_back((self.submitted, steps));
+        self.submitted += steps as usize;
+        Ok(())
+    }
+
+    /// How many submits have not been collected yet.
+    pub fn in_flight(&self) -> usize {
+        self.sizes.len()
+    }
+
+    /// Waits for the oldest submit and returns its records, one a step; empty where none is in flight.
+    pub async fn collect(&mut self) -> Result<Vec<Record>> {
+        let Some((first, steps)) = self.sizes.pop_front() else { return Ok(Vec::new()) };
+        let log = match &mut self.kind {
+            Kind::Gpu(executor) => match Values::from_bytes(DType::F32, &executor.collect().await?.unwrap_or_default()) {
+                Values::Float(log) => log,
+                _ => Vec::new(),
+            },
+            Kind::Cpu { done, .. } => done.pop_front().unwrap_or_default(),
+        };
+        let record = |step: usize| match log.get(step % self.capacity * 4..)?.get(..3)? {
+            [loss, correct, samples] => Some(Record { loss: *loss, correct: *correct as u32, samples: *samples as u32 }),
+            _ => None,
+        };
+        let records: Option<Vec<Record>> = (first..first + steps as usize).map(record).collect();
+        records.ok_or_else(|| Error::failed("the log of steps was not read back whole"))
+    }
+}

@@ -1,0 +1,193 @@
+//! What a training run can be told, checked before anything is built.
+
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// The optimizer and its constants.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Optimizer {
+    /// Adam with decay added to the gradient (`l2`), or AdamW with decay of its own (`decay`).
+    Adam {
+        /// β₁ and β₂.
+        betas: [f64; 2],
+        /// ε, added to √v̂.
+        epsilon: f64,
+        /// Decay added to the gradient.
+        l2: f64,
+        /// Decay apart from the gradient.
+        decay: f64,
+    },
+    /// Stochastic gradient descent.
+    Sgd {
+        /// How much of the last velocity stays.
+        momentum: f64,
+        /// Decay added to the gradient.
+        l2: f64,
+    },
+}
+
+impl Optimizer {
+    /// β₁ and β₂, for the bias corrections; 0 where there are none.
+    pub fn betas(&self) -> [f64; 2] {
+        match self {
+            Optimizer::Adam { betas, .. } => *betas,
+            Optimizer::Sgd { .. } => [0.0; 2],
+        }
+    }
+}
+
+/// The optimizers by name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+pub enum OptimizerName {
+    /// Adam; weight decay is added to the gradient.
+    #[default]
+    Adam,
+    /// AdamW; weight decay apart from the gradient, 0.01 where not given.
+    Adamw,
+    /// Stochastic gradient descent; lr 0.01 where not given.
+    Sgd,
+}
+
+/// Everything that decides the numbers of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainOptions {
+    /// Passes over the training data.
+    pub epochs: usize,
+    /// Samples of a step.
+    pub batch_size: usize,
+    /// The optimizer.
+    pub optimizer: OptimizerName,
+    /// The learning rate; where not given 1e-3, for SGD 1e-2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lr: Option<f64>,
+    /// SGD's momentum.
+    pub momentum: f64,
+    /// Weight decay; where not given 0, for AdamW 0.01.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight_decay: Option<f64>,
+    /// The seed of the first weights and of every epoch's order.
+    pub seed: u64,
+    /// Whether every epoch has an order of its own; otherwise batches are taken in file order.
+    pub shuffle: bool,
+    /// Ends the run after so many steps, as if its last epoch did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_steps: Option<u64>,
+}
+
+impl Default for TrainOptions {
+    fn default() -> Self {
+        TrainOptions {
+            epochs: 10,
+            batch_size: 128,
+            optimizer: OptimizerName::Adam,
+            lr: None,
+            momentum: 0.0,
+            weight_decay: None,
+            seed: 0,
+            shuffle: true,
+            max_steps: None,
+        }
+    }
+}
+
+impl TrainOptions {
+    /// The learning rate in force.
+    pub fn rate(&self) -> f64 {
+        self.lr.unwrap_or(if self.optimizer == OptimizerName::Sgd { 1e-2 } else { 1e-3 })
+    }
+
+    /// The weight decay in force.
+    pub fn decay(&self) -> f64 {
+        self.weight_decay.unwrap_or(if self.optimizer == OptimizerName::Adamw { 0.01 } else { 0.0 })
+    }
+
+    /// Fills in what was left to the optimizer.
+    pub fn resolved(self) -> Self {
+        TrainOptions { lr: Some(self.rate()), weight_decay: Some(self.decay()), ..self }
+    }
+
+    /// The optimizer with its constants.
+    pub fn optimizer(&self) -> Optimizer {
+        let (betas, epsilon, decay) = ([0.9, 0.999], 1e-7, self.decay());
+        match self.optimizer {
+            OptimizerName::Adam => Optimizer::Adam { betas, epsilon, l2: decay, decay: 0.0 },
+            OptimizerName::Adamw => Optimizer::Adam { betas, epsilon, l2: 0.0, decay },
+            OptimizerName::Sgd => Optimizer::Sgd { momentum: self.momentum, l2: decay },
+        }
+    }
+
+    /// Refuses what cannot be meant; the batch is held to the data when the step is built.
+    pub fn check(&self) -> Result<()> {
+        let wrong = |what: &str, found: &dyn std::fmt::Display, expected: &str| {
+            Err(Error::input(format!("{what} {found}: {expected} is expected")))
+        };
+        let rate = self.rate();
+        if !(rate.is_finite() && rate > 0.0 && rate as f32 > 0.0 && (rate as f32).is_finite()) {
+            return wrong("learning rate", &rate, "a finite number above 0");
+        }
+        if !(0.0..1.0).contains(&self.momentum) {
+            return wrong("momentum", &self.momentum, "a number from 0 up to, but not including, 1");
+        }
+        if self.momentum != 0.0 && self.optimizer != OptimizerName::Sgd {
+            return wrong("momentum", &self.momentum, "no momentum but with --optimizer sgd");
+        }
+        if !(self.decay().is_finite() && self.decay() >= 0.0) {
+            return wrong("weight decay", &self.decay(), "a finite number, 0 or above");
+        }
+        if self.epochs == 0 {
+            return wrong("epochs", &0, "at least 1");
+        }
+        if self.batch_size == 0 {
+            return wrong("batch size", &0, "at least 1");
+        }
+        if self.max_steps == Some(0) {
+            return wrong("max steps", &0, "at least 1");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_depend_on_the_optimizer() {
+        for (optimizer, rate, decay) in
+            [(OptimizerName::Adam, 1e-3, 0.0), (OptimizerName::Adamw, 1e-3, 0.01), (OptimizerName::Sgd, 1e-2, 0.0)]
+        {
+            let options = TrainOptions { optimizer, ..TrainOptions::default() };
+            assert_eq!((options.rate(), options.decay()), (rate, decay), "{optimizer:?}");
+            assert_eq!(options.check(), Ok(()));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_by_name() {
+        let base = TrainOptions::default;
+        let sgd = || TrainOptions { optimizer: OptimizerName::Sgd, ..base() };
+        let cases = [
+            (TrainOptions { lr: Some(0.0), ..base() }, "learning rate 0"),
+            (TrainOptions { lr: Some(-1e-3), ..base() }, "learning rate -0.001"),
+            (TrainOptions { lr: Some(f64::NAN), ..base() }, "learning rate NaN"),
+            (TrainOptions { lr: Some(f64::INFINITY), ..base() }, "learning rate inf"),
+            (TrainOptions { lr: Some(1e-60), ..base() }, "learning rate"),
+            (TrainOptions { lr: Some(1e60), ..base() }, "learning rate"),
+            (TrainOptions { momentum: 1.0, ..sgd() }, "momentum 1"),
+            (TrainOptions { momentum: f64::NAN, ..sgd() }, "momentum NaN"),
+            (TrainOptions { momentum: 0.9, ..base() }, "momentum 0.9"),
+            (TrainOptions { weight_decay: Some(-1.0), ..base() }, "weight decay -1"),
+            (TrainOptions { weight_decay: Some(f64::NAN), ..base() }, "weight decay NaN"),
+            (TrainOptions { epochs: 0, ..base() }, "epochs 0"),
+            (TrainOptions { batch_size: 0, ..base() }, "batch size 0"),
+            (TrainOptions { max_steps: Some(0), ..base() }, "max steps 0"),
+        ];
+        for (options, start) in cases {
+            let error = options.check().expect_err(start).to_string();
+            assert!(error.starts_with(start), "{error}");
+        }
+    }
+}

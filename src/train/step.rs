@@ -1,0 +1,150 @@
+//! The graphs of a step: gather, model, loss, gradients and update; or gather, model and loss alone.
+
+use crate::control::Control;
+use crate::error::{Error, Result};
+use crate::fuse::fuse;
+use crate::graph::{Graph, Role, Tensor, TensorInfo};
+use crate::model::Model;
+use crate::ops::adam::Adam;
+use crate::ops::gather::Gather;
+use crate::ops::sgd::Sgd;
+use crate::ops::softmax_ce::SoftmaxCe;
+use crate::ops::step_end::StepEnd;
+use crate::train::options::Optimizer;
+
+/// Steps that the log holds, and so the most that one submit has.
+pub const LOG_CAPACITY: usize = 64;
+
+/// A step's graph and the tensors that the host has to do with.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// The graph.
+    pub graph: Graph,
+    /// The data set's images, [samples, stride] bytes.
+    pub images: Tensor,
+    /// The data set's labels, [samples].
+    pub labels: Tensor,
+    /// The control block.
+    pub control: Tensor,
+    /// Records of steps, [capacity, 4].
+    pub log: Tensor,
+    /// The model's result, [batch, classes].
+    pub logits: Tensor,
+    /// The arena of all parameters.
+    pub params: Tensor,
+    /// Rows of a batch.
+    pub batch: usize,
+    /// Samples of the data set.
+    pub samples: usize,
+}
+
+impl Step {
+    /// A training step of `model` over `samples` samples.
+    pub fn training(
+        model: &Model,
+        samples: usize,
+        batch: usize,
+        shuffle: bool,
+        optimizer: &Optimizer,
+    ) -> Result<Step> {
+        let mut start = Start::new(model, samples, batch, shuffle)?;
+        fuse(&mut start.graph, &[start.logits]);
+        let loss = start.loss()?;
+        start.graph.backward(loss[0])?;
+        let [params, grads] = start.graph.arenas()?;
+        let state = |graph: &mut Graph, name: &str| {
+            let elements = graph.info(params).elements();
+            graph.tensor(TensorInfo::floats(name, [elements]).role(Role::State))
+        };
+        match optimizer.clone() {
+            Optimizer::Adam { betas, epsilon, l2, decay } => {
+                let (m, v) = (state(&mut start.graph, "m"), state(&mut start.graph, "v"));
+                let op = Adam { betas, epsilon, l2, decay };
+                start.graph.update(op, &[start.control, grads], &[params, m, v])?;
+            }
+            Optimizer::Sgd { momentum, l2 } => {
+                let velocity = state(&mut start.graph, "velocity");
+                start.graph.update(Sgd { momentum, l2 }, &[start.control, grads], &[params, velocity])?;
+            }
+        }
+        start.finish(loss, params, optimizer.betas())
+    }
+
+    /// An evaluation step of `model` over `samples` samples, in their order.
+    pub fn evaluation(model: &Model, samples: usize, batch: usize) -> Result<Step> {
+        let mut start = Start::new(model, samples, batch, false)?;
+        fuse(&mut start.graph, &[start.logits]);
+        let loss = start.loss()?;
+        let [params, _] = start.graph.arenas()?;
+        start.finish(loss, params, [0.0; 2])
+    }
+
+    /// The control block at the start of a run (or of a pass over the data).
+    pub fn start(&self, seed: u64, rate: f64, betas: [f64; 2]) -> Control {
+        use crate::control::pcg;
+        Control {
+            key: pcg(seed as u32) ^ pcg((seed >> 32) as u32).rotate_left(16),
+            valid: self.batch.min(self.samples) as u32,
+            samples: self.samples as u32,
+            rate: rate as f32,
+            correction1: (1.0 - betas[0]) as f32,
+            correction2: (1.0 - betas[1]) as f32,
+            ..Control::default()
+        }
+    }
+
+    /// Steps of one pass over the data.
+    pub fn steps_per_epoch(&self) -> usize {
+        self.samples.div_ceil(self.batch)
+    }
+}
+
+/// The part that training and evaluation share: from the data set to the logits.
+struct Start {
+    graph: Graph,
+    images: Tensor,
+    all_labels: Tensor,
+    control: Tensor,
+    labels: Tensor,
+    logits: Tensor,
+    batch: usize,
+    samples: usize,
+}
+
+impl Start {
+    fn new(model: &Model, samples: usize, batch: usize, shuffle: bool) -> Result<Start> {
+        if batch == 0 || batch > samples {
+            return Err(Error::input(format!("batch size {batch}: between 1 and the {samples} samples is expected")));
+        }
+        let normal = &model.normalisation;
+        let gather = Gather { batch, image: model.input, shuffle, scale: normal.scale, shift: normal.shift };
+        let mut graph = Graph::new();
+        let control = graph.tensor(TensorInfo::words("control", [Control::WORDS]).role(Role::Control));
+        let images = graph.tensor(TensorInfo::bytes("images", [samples, gather.stride()]));
+        let all_labels = graph.tensor(TensorInfo::words("all labels", [samples]).role(Role::Data));
+        let drawn = graph.apply(gather, &[control, images, all_labels])?;
+        let logits = model.build(&mut graph, drawn[0])?;
+        Ok(Start { graph, images, all_labels, control, labels: drawn[1], logits, batch, samples })
+    }
+
+    fn loss(&mut self) -> Result<Vec<Tensor>> {
+        self.graph.apply(SoftmaxCe, &[self.control, self.logits, self.labels])
+    }
+
+    fn finish(mut self, loss: Vec<Tensor>, params: Tensor, betas: [f64; 2]) -> Result<Step> {
+        let log = self.graph.tensor(TensorInfo::floats("log", [LOG_CAPACITY, 4]).role(Role::Control));
+        let end = StepEnd { batch: self.batch, capacity: LOG_CAPACITY, betas };
+        self.graph.update(end, &[loss[0], loss[1]], &[self.control, log])?;
+        Ok(Step {
+            graph: self.graph,
+            images: self.images,
+            labels: self.all_labels,
+            control: self.control,
+            log,
+            logits: self.logits,
+            params,
+            batch: self.batch,
+            samples: self.samples,
+        })
+    }
+}
