@@ -3,19 +3,24 @@
 #![warn(missing_docs)]
 
 pub mod case;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod control;
 pub mod cpu;
 pub mod data;
+pub mod device;
 pub mod error;
 pub mod fuse;
 pub mod gpu;
 pub mod graph;
 pub mod kernel;
+pub mod model;
 pub mod op;
 pub mod ops;
 pub mod plan;
 mod sys;
 mod template;
+pub mod train;
 pub mod values;
 pub mod verify;
 

@@ -129,14 +129,17 @@ impl Engine {
     pub async fn collect(&mut self) -> Result<Vec<Record>> {
         let Some((first, steps)) = self.sizes.pop_front() else { return Ok(Vec::new()) };
         let log = match &mut self.kind {
-            Kind::Gpu(executor) => match Values::from_bytes(DType::F32, &executor.collect().await?.unwrap_or_default()) {
+            Kind::Gpu(executor) => match Values::from_bytes(DType::F32, &executor.collect().await?.unwrap_or_default())
+            {
                 Values::Float(log) => log,
                 _ => Vec::new(),
             },
             Kind::Cpu { done, .. } => done.pop_front().unwrap_or_default(),
         };
         let record = |step: usize| match log.get(step % self.capacity * 4..)?.get(..3)? {
-            [loss, correct, samples] => Some(Record { loss: *loss, correct: *correct as u32, samples: *samples as u32 }),
+            [loss, correct, samples] => {
+                Some(Record { loss: *loss, correct: *correct as u32, samples: *samples as u32 })
+            }
             _ => None,
         };
         let records: Option<Vec<Record>> = (first..first + steps as usize).map(record).collect();

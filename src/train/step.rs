@@ -40,13 +40,7 @@ pub struct Step {
 
 impl Step {
     /// A training step of `model` over `samples` samples.
-    pub fn training(
-        model: &Model,
-        samples: usize,
-        batch: usize,
-        shuffle: bool,
-        optimizer: &Optimizer,
-    ) -> Result<Step> {
+    pub fn training(model: &Model, samples: usize, batch: usize, shuffle: bool, optimizer: &Optimizer) -> Result<Step> {
         let mut start = Start::new(model, samples, batch, shuffle)?;
         fuse(&mut start.graph, &[start.logits]);
         let loss = start.loss()?;

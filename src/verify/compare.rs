@@ -1,8 +1,9 @@
-//! One op's results held to the oracle's, element by element.
+//! Results held to the oracle's, element by element.
 
 use crate::graph::{Graph, Node, TensorInfo};
-use crate::op::{In, Out};
+use crate::op::{In, Out, Rounding};
 use crate::values::Values;
+use std::ops::Range;
 
 /// How far a result strayed, at the element where it used up most of its tolerance.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,14 +30,18 @@ impl Deviation {
 
     /// The worse of two.
     pub fn worse(self, other: Deviation) -> Deviation {
-        // NaN shares must win, and they compare as false with everything.
-        let other_is_worse = !(other.share() <= self.share());
         let passed = self.passed && other.passed;
+        let other_is_worse = match (self.share().is_nan(), other.share().is_nan()) {
+            (true, _) => false,
+            (_, true) => true,
+            _ => other.share() > self.share(),
+        };
         Deviation { passed, ..if other_is_worse { other } else { self } }
     }
 
     fn of(got: f64, want: f64, tolerance: f64) -> Deviation {
         let error = (got - want).abs();
+        // Written so that NaN fails.
         Deviation { error, tolerance, passed: error <= tolerance }
     }
 }
@@ -52,32 +57,48 @@ pub fn against_oracle(graph: &Graph, node: &Node, x: &[Values], before: &[Values
     node.op.reference_f64(&args, &mut want.iter_mut().map(Values::result).collect::<Vec<Out<f64>>>());
     node.op.magnitude(&args, &mut sizes.iter_mut().map(Values::result).collect::<Vec<Out<f64>>>());
     let rounding = node.op.rounding(&infos);
-    let mut worst = Deviation::NONE;
-    for (result, ((got, want), sizes)) in got.iter().zip(&want).zip(&sizes).enumerate() {
-        match (got, want, sizes) {
-            (Values::Float(got), Values::Float(want), Values::Float(sizes)) => {
-                for ((&got, &want), &size) in got.iter().zip(want).zip(sizes) {
-                    // Below the smallest normal number a device may flush to zero.
-                    let tolerance = rounding.tolerance(size.abs()) + f64::from(f32::MIN_POSITIVE);
-                    worst = worst.worse(Deviation::of(got.into(), want, tolerance));
-                }
-            }
-            (Values::Word(got), Values::Word(want), _) => {
-                let floats = node.op.float_words(result);
-                for (at, (&got, &want)) in got.iter().zip(want).enumerate() {
-                    worst = worst.worse(match floats.contains(&at) {
-                        true => {
-                            let [got, want] = [got, want].map(|word| f64::from(f32::from_bits(word)));
-                            Deviation::of(got, want, 4.0 * f64::from(f32::EPSILON) * want.abs())
-                        }
-                        false => Deviation::of(got.into(), want.into(), 0.0),
-                    });
-                }
-            }
-            _ => return Deviation { error: f64::INFINITY, tolerance: 0.0, passed: false },
+    let results = got.iter().zip(want.iter().zip(&sizes)).enumerate();
+    let each = results
+        .map(|(result, (got, (want, sizes)))| deviation(got, want, sizes, rounding, node.op.float_words(result)));
+    each.fold(Deviation::NONE, Deviation::worse)
+}
+
+/// The magnitudes of a node's results, given every tensor of its graph.
+pub fn magnitudes(graph: &Graph, node: &Node, all: &[Values<f64>]) -> Vec<Values<f64>> {
+    let args: Vec<In<f64>> = node.x.iter().map(|&t| all[t.index()].arg(0, graph.shape(t))).collect();
+    let mut sizes: Vec<Values<f64>> = node.y.iter().map(|y| all[y.index()].clone()).collect();
+    node.op.magnitude(&args, &mut sizes.iter_mut().map(Values::result).collect::<Vec<Out<f64>>>());
+    sizes
+}
+
+/// One tensor held to what the oracle wants; words agree to the bit, but for those that hold floats.
+pub fn deviation(
+    got: &Values,
+    want: &Values<f64>,
+    sizes: &Values<f64>,
+    rounding: Rounding,
+    float_words: Range<usize>,
+) -> Deviation {
+    match (got, want, sizes) {
+        (Values::Float(got), Values::Float(want), Values::Float(sizes)) if got.len() == want.len() => {
+            // Below the smallest normal number a device may flush to zero.
+            let tolerance = |size: f64| rounding.tolerance(size.abs()) + f64::from(f32::MIN_POSITIVE);
+            let each = got.iter().zip(want.iter().zip(sizes));
+            let each = each.map(|(&got, (&want, &size))| Deviation::of(got.into(), want, tolerance(size)));
+            each.fold(Deviation::NONE, Deviation::worse)
         }
+        (Values::Word(got), Values::Word(want), _) if got.len() == want.len() => {
+            let each = got.iter().zip(want).enumerate().map(|(at, (&got, &want))| match float_words.contains(&at) {
+                true => {
+                    let [got, want] = [got, want].map(|word| f64::from(f32::from_bits(word)));
+                    Deviation::of(got, want, 4.0 * f64::from(f32::EPSILON) * want.abs())
+                }
+                false => Deviation::of(got.into(), want.into(), 0.0),
+            });
+            each.fold(Deviation::NONE, Deviation::worse)
+        }
+        _ => Deviation { error: f64::INFINITY, tolerance: 0.0, passed: false },
     }
-    worst
 }
 
 #[cfg(test)]
@@ -95,5 +116,19 @@ mod tests {
             assert!(!found.passed && (found.error == worst.error || worst.error.is_nan() && found.error.is_nan()));
         }
         assert!(!Deviation::NONE.worse(Deviation::of(1.0, 2.0, 0.0)).passed);
+    }
+
+    #[test]
+    fn other_sizes_and_other_words_fail() {
+        let words = |w: &[u32]| Values::Word(w.to_vec());
+        let check = |got: &[u32], want: &[u32], floats| {
+            let want = Values::Word(want.to_vec());
+            deviation(&words(got), &want, &want, Rounding::EXACT, floats).passed
+        };
+        assert!(check(&[1, 2], &[1, 2], 0..0));
+        assert!(!check(&[1, 2], &[1, 3], 0..0));
+        assert!(!check(&[1], &[1, 3], 0..0));
+        let near = [1.0f32.to_bits(), 1.0f32.to_bits() + 1];
+        assert!(check(&near[..1], &near[1..], 0..1) && !check(&near[..1], &near[1..], 0..0));
     }
 }

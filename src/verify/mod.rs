@@ -1,12 +1,15 @@
 //! Right gradients on this adapter, or a clear stop: every kernel, at awkward shapes, against the oracle.
 
 pub mod compare;
+pub mod models;
 
 use crate::case::Case;
+use crate::device::Device;
 use crate::error::Result;
 use crate::gpu::executor::Executor;
 use crate::gpu::open::Opened;
 use crate::gpu::{class_of, limits_of};
+use crate::op::{In, Out};
 use crate::ops::Entry;
 use crate::plan::{Class, Target, lower};
 use crate::values::Values;
@@ -63,19 +66,38 @@ pub fn run_case(gpu: &Arc<Opened>, case: &Case, class: Class, checked: bool) -> 
     Ok((kernels, against_oracle(&graph, &graph.nodes[0], &args, &before, &got)))
 }
 
-/// Runs every case of the given ops in every class that the adapter can run.
-pub fn kernels(gpu: &Arc<Opened>, entries: &[Entry], checked: bool) -> Result<Vec<KernelReport>> {
+/// Runs one case's fast form for the native CPU and holds it to the oracle.
+pub fn run_case_on_cpu(pool: &rayon::ThreadPool, case: &Case) -> Result<Deviation> {
+    let (graph, _, y) = case.graph()?;
+    let before = case.before(&graph, &y);
+    let mut got = before.clone();
+    let args: Vec<Values> = case.x.iter().map(|(_, values)| values.clone()).collect();
+    let x: Vec<In<f32>> = args.iter().zip(&case.x).map(|(x, (info, _))| x.arg(0, &info.shape.0)).collect();
+    pool.install(|| case.op.fast(&x, &mut got.iter_mut().map(Values::result).collect::<Vec<Out<f32>>>()));
+    Ok(against_oracle(&graph, &graph.nodes[0], &args, &before, &got))
+}
+
+/// Runs every case of the given ops: on an adapter in every class that it can run, on the native CPU in
+/// the fast forms, each under its op's name.
+pub fn kernels(device: &Device, entries: &[Entry], checked: bool) -> Result<Vec<KernelReport>> {
     let mut found: BTreeMap<String, (usize, Deviation, Option<String>)> = BTreeMap::new();
-    for entry in entries.iter().filter(|e| !e.kernels.is_empty()) {
+    let mut note = |kernel: String, deviation: Deviation, case: &Case, form: &str| {
+        let (cases, worst, failed) = found.entry(kernel).or_insert((0, Deviation::NONE, None));
+        *cases += 1;
+        *worst = worst.worse(deviation);
+        if !deviation.passed && failed.is_none() {
+            *failed = Some(format!("{} ({form})", case.label()));
+        }
+    };
+    for entry in entries {
         for case in (entry.cases)() {
-            for class in classes(gpu) {
-                let (kernels, deviation) = run_case(gpu, &case, class, checked)?;
-                for kernel in kernels {
-                    let (cases, worst, failed) = found.entry(kernel).or_insert((0, Deviation::NONE, None));
-                    *cases += 1;
-                    *worst = worst.worse(deviation);
-                    if !deviation.passed && failed.is_none() {
-                        *failed = Some(format!("{} ({class})", case.label()));
+            match device {
+                Device::Cpu(pool) => note(entry.name.into(), run_case_on_cpu(pool, &case)?, &case, "native CPU"),
+                Device::Gpu(_) if entry.kernels.is_empty() => {}
+                Device::Gpu(gpu) => {
+                    for class in classes(gpu) {
+                        let (kernels, deviation) = run_case(gpu, &case, class, checked)?;
+                        kernels.into_iter().for_each(|kernel| note(kernel, deviation, &case, &class.to_string()));
                     }
                 }
             }

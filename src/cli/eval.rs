@@ -1,0 +1,58 @@
+//! `wgrad eval`: loss and accuracy of a stored model on a test set.
+
+use super::{DeviceArgs, print};
+use crate::data::Dataset;
+use crate::error::{Error, Result};
+use crate::model::Model;
+use crate::model::weights::Weights;
+use crate::train::evaluator::Evaluator;
+use crate::train::trainer::check_data;
+use clap::Args;
+use std::path::PathBuf;
+
+/// Evaluate a stored model on the test set
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  wgrad eval runs/mnist-cnn/1/model.safetensors")]
+pub struct EvalArgs {
+    /// The weights; those that wgrad wrote describe their model
+    file: PathBuf,
+    /// mnist, or a folder with four IDX files
+    #[arg(long, default_value = "mnist", value_name = "mnist|DIR")]
+    data: String,
+    /// A preset or a model file, for weights from elsewhere
+    #[arg(long, value_name = "NAME|FILE.toml")]
+    model: Option<String>,
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// Print JSON alone
+    #[arg(long)]
+    json: bool,
+}
+
+/// Evaluates and prints.
+pub fn run(args: EvalArgs) -> Result<()> {
+    let (described, weights) = Weights::load(&args.file)?;
+    let data = Dataset::open(&args.data)?;
+    if let Some(notice) = &data.notice {
+        eprintln!("note: {notice}");
+    }
+    let model = match (&args.model, described) {
+        (Some(spec), _) => Model::named_or_file(spec, data.test.shape(), data.classes)?,
+        (None, Some(model)) => model,
+        (None, None) => {
+            let file = args.file.display();
+            return Err(Error::input(format!("{file}: it does not describe its model; --model is expected")));
+        }
+    };
+    weights.check_against(&model).map_err(|e| Error::input(format!("{}: {e}", args.file.display())))?;
+    check_data(&model, &data)?;
+    let (device, _) = args.device.open()?;
+    let mut evaluator = Evaluator::new(&device, &model, &data.test, 128)?;
+    evaluator.set_weights(&weights)?;
+    let totals = pollster::block_on(evaluator.run())?;
+    let (loss, accuracy, samples) = (totals.loss(), totals.accuracy(), totals.samples());
+    print(&match args.json {
+        true => format!("{}\n", serde_json::json!({ "loss": loss, "accuracy": accuracy, "samples": samples })),
+        false => format!("loss: {loss:.4} - accuracy: {accuracy:.4} - {samples} samples\n"),
+    })
+}

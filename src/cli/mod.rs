@@ -1,0 +1,90 @@
+//! The command line: one file a subcommand, exit status 0 done, 1 failed, 2 bad usage or bad input.
+
+mod devices;
+mod eval;
+mod plan;
+mod summary;
+mod train;
+mod verify;
+
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::gpu::choose::{Choice, DeviceRequest};
+use clap::{Args, Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Train neural networks on any GPU: WGSL compute shaders, no CUDA, no Python.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100, after_help = "Example:\n  wgrad train --epochs 1")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Train(Box<train::TrainArgs>),
+    Eval(eval::EvalArgs),
+    Verify(verify::VerifyArgs),
+    Devices(devices::DevicesArgs),
+    Summary(summary::SummaryArgs),
+    Plan(plan::PlanArgs),
+}
+
+/// Runs the command; clap itself answers bad usage with status 2.
+pub fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Train(args) => train::run(*args),
+        Command::Eval(args) => eval::run(args),
+        Command::Verify(args) => verify::run(args),
+        Command::Devices(args) => devices::run(args),
+        Command::Summary(args) => summary::run(args),
+        Command::Plan(args) => plan::run(args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(match error {
+                Error::Failed(_) => 1,
+                Error::Input(_) => 2,
+            })
+        }
+    }
+}
+
+/// Prints to stdout; a reader that has gone away is no error of ours.
+fn print(text: &str) -> Result<()> {
+    use std::io::Write;
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::failed(format!("standard output: {e}"))),
+        _ => Ok(()),
+    }
+}
+
+/// The device's flags, alike in every subcommand that needs one.
+#[derive(Clone, Debug, Args)]
+struct DeviceArgs {
+    /// auto, gpu, software, cpu, an index of `wgrad devices`, or part of a name
+    #[arg(long, default_value = "auto", value_name = "D")]
+    device: String,
+    /// Threads of the native CPU; 0 takes all cores
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    threads: usize,
+}
+
+impl DeviceArgs {
+    fn open(&self) -> Result<(Device, Choice)> {
+        open(&self.device, false, self.threads)
+    }
+}
+
+/// Opens a device and tells which and why on stderr.
+fn open(device: &str, require_gpu: bool, threads: usize) -> Result<(Device, Choice)> {
+    let request = DeviceRequest { require_gpu, ..device.parse()? };
+    let (device, choice) = pollster::block_on(Device::open(&request, threads))?;
+    for line in choice.lines() {
+        eprintln!("{line}");
+    }
+    Ok((device, choice))
+}

@@ -1,0 +1,39 @@
+//! `wgrad summary`: a model's layers, and the memory of its training step.
+
+use super::print;
+use crate::error::Result;
+use crate::model::Model;
+use crate::plan::{Class, Limits, Target, lower};
+use crate::train::options::TrainOptions;
+use crate::train::step::Step;
+use clap::Args;
+
+/// Print a model's layers as Keras does, and the memory of its training step
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  wgrad summary mnist-cnn")]
+pub struct SummaryArgs {
+    /// A preset or a model file
+    model: String,
+    /// Samples of a step, for the memory
+    #[arg(long, default_value_t = 128, value_name = "N")]
+    batch_size: usize,
+}
+
+/// The shape that presets take where no data set says otherwise: MNIST's.
+pub const PRESET_INPUT: [usize; 3] = [28, 28, 1];
+
+/// The classes that presets have then.
+pub const PRESET_CLASSES: usize = 10;
+
+/// Prints the summary.
+pub fn run(args: SummaryArgs) -> Result<()> {
+    let model = Model::named_or_file(&args.model, PRESET_INPUT, PRESET_CLASSES)?;
+    let options = TrainOptions { batch_size: args.batch_size, ..TrainOptions::default() };
+    options.check()?;
+    // One batch of data: the data set's own size is not the model's matter.
+    let step = Step::training(&model, args.batch_size, args.batch_size, true, &options.optimizer())?;
+    let limits = Limits { binding_bytes: u64::MAX, buffer_bytes: u64::MAX, ..Limits::PORTABLE };
+    let plan = lower(&step.graph, Target { class: Class::Tile, limits, reuse: true })?;
+    let memory = format!("Memory of a training step of {}: {}\n", args.batch_size, plan.memory());
+    print(&format!("{}\n{memory}", model.summary()?.trim_end()))
+}

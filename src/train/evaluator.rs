@@ -1,0 +1,118 @@
+//! Mean loss and accuracy of a model over a data set, and its answers for single images.
+
+use super::engine::{Engine, Record};
+use super::step::{LOG_CAPACITY, Step};
+use crate::control::Control;
+use crate::data::Split;
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::model::Model;
+use crate::model::weights::Weights;
+use crate::values::Values;
+
+/// Sums over records of steps, in double precision.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Totals {
+    loss: f64,
+    correct: u64,
+    samples: u64,
+}
+
+impl Totals {
+    /// Adds a step: its mean loss counts by its samples.
+    pub fn add(&mut self, record: &Record) {
+        self.loss += f64::from(record.loss) * f64::from(record.samples);
+        self.correct += u64::from(record.correct);
+        self.samples += u64::from(record.samples);
+    }
+
+    /// The mean loss of a sample.
+    pub fn loss(&self) -> f64 {
+        self.loss / self.samples as f64
+    }
+
+    /// The share of samples whose largest logit was their label's.
+    pub fn accuracy(&self) -> f64 {
+        self.correct as f64 / self.samples as f64
+    }
+
+    /// The number of samples.
+    pub fn samples(&self) -> u64 {
+        self.samples
+    }
+}
+
+/// A model's forward pass over a fixed data set, built on a device.
+#[derive(Debug)]
+pub struct Evaluator {
+    step: Step,
+    engine: Engine,
+    start: Control,
+}
+
+impl Evaluator {
+    /// Builds the pass and uploads the data; `batch` is cut to the data's size.
+    pub fn new(device: &Device, model: &Model, split: &Split, batch: usize) -> Result<Self> {
+        let step = Step::evaluation(model, split.count, batch.min(split.count))?;
+        let mut engine = Engine::new(device, step.graph.clone(), step.log)?;
+        upload(&mut engine, &step, split)?;
+        let start = step.start(0, 1.0, [0.0; 2]);
+        Ok(Evaluator { step, engine, start })
+    }
+
+    /// Takes weights from a file's order.
+    pub fn set_weights(&mut self, weights: &Weights) -> Result<()> {
+        for (tensor, values) in weights.to_graph(&self.step.graph)? {
+            self.engine.write(tensor, Values::Float(values))?;
+        }
+        Ok(())
+    }
+
+    /// Takes weights from a training step on the same device.
+    pub fn copy_weights(&mut self, step: &Step, engine: &Engine) -> Result<()> {
+        self.engine.copy_from(self.step.params, engine, step.params)
+    }
+
+    /// One pass over the data.
+    pub async fn run(&mut self) -> Result<Totals> {
+        self.engine.write(self.step.control, Values::Word(self.start.words()))?;
+        self.engine.restart();
+        let mut totals = Totals::default();
+        let mut left = self.step.steps_per_epoch();
+        while left > 0 || self.engine.in_flight() > 0 {
+            while left > 0 && self.engine.in_flight() < 2 {
+                let steps = left.min(LOG_CAPACITY / 4);
+                self.engine.submit(steps as u32)?;
+                left -= steps;
+            }
+            self.engine.collect().await?.iter().for_each(|record| totals.add(record));
+        }
+        Ok(totals)
+    }
+
+    /// Logits of the first batch as the last step left them, row after row.
+    pub async fn logits(&self) -> Result<Vec<f32>> {
+        match self.engine.read(self.step.logits).await? {
+            Values::Float(logits) => Ok(logits),
+            _ => Err(Error::failed("logits are not floats")),
+        }
+    }
+}
+
+/// Writes a split to a step's data tensors: images padded to whole words, labels as words.
+pub fn upload(engine: &mut Engine, step: &Step, split: &Split) -> Result<()> {
+    let stride = step.graph.shape(step.images)[1];
+    let pixels = split.height * split.width * split.channels;
+    let images = match stride == pixels {
+        true => split.pixels.clone(),
+        false => {
+            let mut padded = vec![0; split.count * stride];
+            for (row, image) in padded.chunks_mut(stride).zip(split.pixels.chunks(pixels)) {
+                row[..pixels].copy_from_slice(image);
+            }
+            padded
+        }
+    };
+    engine.write(step.images, Values::Byte(images))?;
+    engine.write(step.labels, Values::Word(split.labels.iter().map(|&label| label.into()).collect()))
+}

@@ -1,0 +1,8 @@
+//! Training: the step's graphs, the engine that runs them, the loop, and the run folder.
+
+pub mod engine;
+pub mod evaluator;
+pub mod options;
+pub mod run;
+pub mod step;
+pub mod trainer;

@@ -1,0 +1,190 @@
+//! Whole training steps held to the oracle: each op on the adapter's own inputs, and the gradients end to end.
+
+use super::compare::{Deviation, against_oracle, deviation, magnitudes};
+use crate::control::pcg;
+use crate::cpu;
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::gpu::executor::Executor;
+use crate::gpu::{class_of, limits_of};
+use crate::graph::{Graph, Tensor};
+use crate::model::{Model, Normalisation};
+use crate::op::Real;
+use crate::plan::{Target, lower};
+use crate::train::options::TrainOptions;
+use crate::train::step::Step;
+use crate::values::Values;
+use serde::Serialize;
+
+/// Rows of the batch.
+const BATCH: usize = 8;
+
+/// What was found of one model's training step.
+#[derive(Clone, Debug, Serialize)]
+pub struct ModelReport {
+    /// The model.
+    pub model: String,
+    /// Ops that were held to the oracle one by one.
+    pub ops: usize,
+    /// The kernels of its plan.
+    pub kernels: Vec<String>,
+    /// The absolute error of the element that used up most of its tolerance.
+    pub worst_error: f64,
+    /// The tolerance of that element.
+    pub tolerance: f64,
+    /// `pass` or `fail`.
+    pub verdict: &'static str,
+    /// The first op, or gradient, that failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
+}
+
+/// A step with values so coarse that its forward pass is exact in single precision: every adapter then
+/// decides each ReLU and each maximum alike, ties included.
+struct Setup {
+    step: Step,
+    contents: Vec<(Tensor, Values)>,
+}
+
+impl Setup {
+    fn new(model: &Model) -> Result<Setup> {
+        let normalisation = Normalisation { scale: 0.25, shift: 0.0 };
+        let model = Model { normalisation, ..model.clone() };
+        let options = TrainOptions::default();
+        let step = Step::training(&model, BATCH, BATCH, true, &options.optimizer())?;
+        let random = |stream: u32, i: usize| pcg(pcg(stream) ^ i as u32);
+        let mut contents = Vec::new();
+        let graph = &step.graph;
+        let classes = model.classes()? as u32;
+        let images = graph.info(step.images).elements();
+        contents.push((step.images, Values::Byte((0..images).map(|i| (random(1, i) % 4) as u8).collect())));
+        contents.push((step.labels, Values::Word((0..BATCH).map(|i| random(2, i) % classes).collect())));
+        contents.push((step.control, Values::Word(step.start(1, options.rate(), options.optimizer().betas()).words())));
+        for (p, param) in graph.params.iter().enumerate() {
+            // Multiples of 1/8 up to 3/8; few of them in wide layers, so that sums stay small.
+            let elements = graph.info(param.tensor).elements();
+            let thin = (elements / 4096 + 1) as u32;
+            let weight = |i: usize| match random(100 + p as u32, i) {
+                r if (r >> 8) % thin != 0 => 0.0,
+                r => (r % 7) as f32 / 8.0 - 0.375,
+            };
+            contents.push((param.tensor, Values::Float((0..elements).map(weight).collect())));
+        }
+        Ok(Setup { step, contents })
+    }
+
+    /// Runs the step on the reference in `F`; the values before it and after it, of every tensor.
+    fn oracle<F: Real>(&self) -> Result<[Vec<Values<F>>; 2]> {
+        let mut executor = cpu::Executor::<F>::new(self.step.graph.clone(), false)?;
+        for (t, values) in &self.contents {
+            executor.set(*t, values.convert())?;
+        }
+        let all = |executor: &cpu::Executor<F>| tensors(&self.step.graph).map(|t| executor.get(t)).collect();
+        let before = all(&executor);
+        executor.step();
+        Ok([before, all(&executor)])
+    }
+
+    /// Whether single and double precision agree to the bit on everything up to the logits.
+    fn forward_is_exact(&self, single: &[Values], double: &[Values<f64>]) -> bool {
+        let forward = self.step.graph.nodes.iter().take_while(|node| !node.x.contains(&self.step.logits));
+        let mut results = forward.flat_map(|node| &node.y);
+        results.all(|y| single[y.index()].convert::<f64>() == double[y.index()])
+    }
+}
+
+fn tensors(graph: &Graph) -> impl Iterator<Item = Tensor> + use<> {
+    (0..graph.tensors.len() as u32).map(Tensor)
+}
+
+/// Runs one training step of `model` at batch 8 on a device and holds it to the oracle.
+pub fn check(device: &Device, model: &Model, checked: bool) -> Result<ModelReport> {
+    let setup = Setup::new(model)?;
+    let graph = &setup.step.graph;
+    let [before, single] = setup.oracle::<f32>()?;
+    let [_, double] = setup.oracle::<f64>()?;
+    if !setup.forward_is_exact(&single, &double) {
+        return Err(Error::failed(format!("model {}: its test values are not exact in single precision", model.name)));
+    }
+    let (after, kernels) = match device {
+        Device::Gpu(gpu) => {
+            let target = Target { class: class_of(gpu), limits: limits_of(gpu), reuse: false };
+            let plan = lower(graph, target)?;
+            let mut kernels: Vec<String> = plan.dispatches.iter().map(|d| d.kernel.name.to_string()).collect();
+            kernels.dedup();
+            let touched: Vec<bool> = plan.places.iter().map(Option::is_some).collect();
+            let mut executor = Executor::new(gpu.clone(), plan, None, checked)?;
+            for (t, values) in &setup.contents {
+                executor.write(*t, values.bytes())?;
+            }
+            executor.submit(1)?;
+            let mut after = before.clone();
+            for t in tensors(graph).filter(|t| touched[t.index()]) {
+                let bytes = pollster::block_on(executor.read(t))?;
+                after[t.index()] = Values::from_bytes(graph.info(t).dtype, &bytes);
+            }
+            (after, kernels)
+        }
+        Device::Cpu(pool) => {
+            let mut executor = cpu::Executor::<f32>::new(graph.clone(), true)?;
+            for (t, values) in &setup.contents {
+                executor.set(*t, values.clone())?;
+            }
+            pool.install(|| executor.step());
+            (tensors(graph).map(|t| executor.get(t)).collect(), Vec::new())
+        }
+    };
+    let (worst, ops, failed) = judge(graph, &before, &after, &double);
+    Ok(ModelReport {
+        model: model.name.clone(),
+        ops,
+        kernels,
+        worst_error: worst.error,
+        tolerance: worst.tolerance,
+        verdict: if worst.passed { "pass" } else { "fail" },
+        failed,
+    })
+}
+
+/// Each op on the device's own inputs, then each parameter's gradient against the oracle's own run.
+fn judge(
+    graph: &Graph,
+    before: &[Values],
+    after: &[Values],
+    oracle: &[Values<f64>],
+) -> (Deviation, usize, Option<String>) {
+    let (mut worst, mut ops, mut failed) = (Deviation::NONE, 0, None);
+    let mut note = |deviation: Deviation, what: String| {
+        worst = worst.worse(deviation);
+        if !deviation.passed && failed.is_none() {
+            failed = Some(what);
+        }
+    };
+    let pick = |from: &[Values], ts: &[Tensor]| ts.iter().map(|t| from[t.index()].clone()).collect::<Vec<_>>();
+    let mut changed = vec![false; graph.tensors.len()];
+    graph.nodes.iter().filter(|n| n.phase == crate::graph::Phase::Update).for_each(|node| {
+        node.y.iter().for_each(|y| changed[y.index()] = true);
+    });
+    // Parameters live in the arena that the optimizer changes.
+    let owner_changes = |t: &Tensor| changed[graph.root(*t).0.index()];
+    let mut depth = 0.0;
+    for node in graph.nodes.iter().filter(|node| !node.op.is_view()) {
+        // What is updated in place is read as it was; all else as the device has it.
+        let x: Vec<Values> = (node.x.iter())
+            .map(|t| if owner_changes(t) { before[t.index()].clone() } else { after[t.index()].clone() })
+            .collect();
+        note(against_oracle(graph, node, &x, &pick(before, &node.y), &pick(after, &node.y)), format!("{:?}", node.op));
+        ops += 1;
+        depth += 1.0;
+        for (at, y) in node.y.iter().enumerate().filter(|(_, y)| graph.params.iter().any(|p| p.grad == Some(**y))) {
+            let sizes = magnitudes(graph, node, oracle);
+            let mut rounding = node.op.rounding(&node.x.iter().map(|&x| graph.info(x)).collect::<Vec<_>>());
+            // Every op before this one may have strayed as far again.
+            rounding.ulps *= depth;
+            rounding.terms = (rounding.terms as f64 * depth * depth) as usize;
+            let found = deviation(&after[y.index()], &oracle[y.index()], &sizes[at], rounding, 0..0);
+            note(found, format!("{} end to end", graph.info(*y).name));
+        }
+    }
+    (worst, ops, failed)
+}
