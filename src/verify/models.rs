@@ -7,9 +7,9 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::gpu::executor::Executor;
 use crate::gpu::{class_of, limits_of};
-use crate::graph::{Graph, Tensor};
+use crate::graph::{Graph, Phase, Tensor};
 use crate::model::{Model, Normalisation};
-use crate::op::Real;
+use crate::op::{Real, Rounding};
 use crate::plan::{Target, lower};
 use crate::train::options::TrainOptions;
 use crate::train::step::Step;
@@ -87,9 +87,13 @@ impl Setup {
 
     /// Whether single and double precision agree to the bit on everything up to the logits.
     fn forward_is_exact(&self, single: &[Values], double: &[Values<f64>]) -> bool {
-        let forward = self.step.graph.nodes.iter().take_while(|node| !node.x.contains(&self.step.logits));
-        let mut results = forward.flat_map(|node| &node.y);
+        let mut results = self.step.graph.nodes[..self.forward()].iter().flat_map(|node| &node.y);
         results.all(|y| single[y.index()].convert::<f64>() == double[y.index()])
+    }
+
+    /// How many nodes come before the loss.
+    fn forward(&self) -> usize {
+        self.step.graph.nodes.iter().take_while(|node| !node.x.contains(&self.step.logits)).count()
     }
 }
 
@@ -134,7 +138,7 @@ pub fn check(device: &Device, model: &Model, checked: bool) -> Result<ModelRepor
             (tensors(graph).map(|t| executor.get(t)).collect(), Vec::new())
         }
     };
-    let (worst, ops, failed) = judge(graph, &before, &after, &double);
+    let (worst, ops, failed) = judge(graph, setup.forward(), &before, &after, &double);
     Ok(ModelReport {
         model: model.name.clone(),
         ops,
@@ -147,8 +151,12 @@ pub fn check(device: &Device, model: &Model, checked: bool) -> Result<ModelRepor
 }
 
 /// Each op on the device's own inputs, then each parameter's gradient against the oracle's own run.
+///
+/// Before the loss, all is exact (`forward` nodes). Behind it every op may stray, by its tolerance, from arguments
+/// that have strayed: magnitudes are carried from op to op, and the tolerance grows with the number of ops.
 fn judge(
     graph: &Graph,
+    forward: usize,
     before: &[Values],
     after: &[Values],
     oracle: &[Values<f64>],
@@ -162,28 +170,36 @@ fn judge(
     };
     let pick = |from: &[Values], ts: &[Tensor]| ts.iter().map(|t| from[t.index()].clone()).collect::<Vec<_>>();
     let mut changed = vec![false; graph.tensors.len()];
-    graph.nodes.iter().filter(|n| n.phase == crate::graph::Phase::Update).for_each(|node| {
+    graph.nodes.iter().filter(|n| n.phase == Phase::Update).for_each(|node| {
         node.y.iter().for_each(|y| changed[y.index()] = true);
     });
     // Parameters live in the arena that the optimizer changes.
     let owner_changes = |t: &Tensor| changed[graph.root(*t).0.index()];
-    let mut depth = 0.0;
-    for node in graph.nodes.iter().filter(|node| !node.op.is_view()) {
+    let mut sizes = oracle.to_vec();
+    for (n, node) in graph.nodes.iter().enumerate() {
+        if node.op.is_view() {
+            sizes[node.y[0].index()] = sizes[node.x[0].index()].clone();
+            continue;
+        }
         // What is updated in place is read as it was; all else as the device has it.
         let x: Vec<Values> = (node.x.iter())
             .map(|t| if owner_changes(t) { before[t.index()].clone() } else { after[t.index()].clone() })
             .collect();
         note(against_oracle(graph, node, &x, &pick(before, &node.y), &pick(after, &node.y)), format!("{:?}", node.op));
         ops += 1;
-        depth += 1.0;
-        for (at, y) in node.y.iter().enumerate().filter(|(_, y)| graph.params.iter().any(|p| p.grad == Some(**y))) {
-            let sizes = magnitudes(graph, node, oracle);
-            let mut rounding = node.op.rounding(&node.x.iter().map(|&x| graph.info(x)).collect::<Vec<_>>());
-            // Every op before this one may have strayed as far again.
-            rounding.ulps *= depth;
-            rounding.terms = (rounding.terms as f64 * depth * depth) as usize;
-            let found = deviation(&after[y.index()], &oracle[y.index()], &sizes[at], rounding, 0..0);
-            note(found, format!("{} end to end", graph.info(*y).name));
+        if n < forward || node.phase == Phase::Update {
+            continue;
+        }
+        let depth = (n + 1 - forward) as f64;
+        let infos: Vec<_> = node.x.iter().map(|&x| graph.info(x)).collect();
+        let Rounding { terms, ulps } = node.op.rounding(&infos);
+        let grown = Rounding { terms: (terms as f64 * depth * depth) as usize, ulps: ulps * depth };
+        for (y, size) in node.y.iter().zip(magnitudes(graph, node, &sizes)) {
+            if graph.params.iter().any(|p| p.grad == Some(*y)) {
+                let found = deviation(&after[y.index()], &oracle[y.index()], &size, grown, 0..0);
+                note(found, format!("{} end to end", graph.info(*y).name));
+            }
+            sizes[y.index()] = size;
         }
     }
     (worst, ops, failed)
