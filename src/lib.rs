@@ -11,6 +11,7 @@ pub mod fuse;
 pub mod gpu;
 pub mod graph;
 pub mod kernel;
+pub mod model;
 pub mod op;
 pub mod ops;
 pub mod plan;

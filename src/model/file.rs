@@ -1,0 +1,257 @@
+//! The model file: strict TOML, read with the line of whatever is wrong.
+
+use super::layer::LARGEST;
+use super::{Layer, Model, Normalisation};
+use crate::error::{Error, Result};
+use crate::model::in_context;
+use crate::ops::geometry::Padding;
+use std::fmt::Write;
+use std::io::Read;
+use std::ops::Range;
+use std::path::Path;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// The most bytes that a model file may have.
+pub const LARGEST_FILE_BYTES: u64 = 1 << 20;
+
+impl Model {
+    /// The model that a file describes, named by the file's stem.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a file that cannot be read or is larger than [`LARGEST_FILE_BYTES`], and as
+    /// [`Model::from_toml`].
+    pub fn from_toml_file(path: &Path) -> Result<Self> {
+        let file = path.display().to_string();
+        let unreadable = |why: &dyn std::fmt::Display| Error::input(format!("{file}: cannot be read: {why}"));
+        let mut bytes = Vec::new();
+        // The limit holds for what is read, since a pipe or a device has no length to ask for.
+        let source = std::fs::File::open(path).map_err(|e| unreadable(&e))?;
+        source.take(LARGEST_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(|e| unreadable(&e))?;
+        if bytes.len() as u64 > LARGEST_FILE_BYTES {
+            let expected = format!("expected a model file of at most {LARGEST_FILE_BYTES} bytes");
+            return Err(Error::input(format!("{file}: found more than {LARGEST_FILE_BYTES} bytes, {expected}")));
+        }
+        let text = String::from_utf8(bytes).map_err(|e| unreadable(&e.utf8_error()))?;
+        let name = path.file_stem().map_or_else(|| file.clone(), |stem| stem.to_string_lossy().into_owned());
+        Model::from_toml(&text, &file, &name)
+    }
+
+    /// The model that `text` describes, with the default normalisation and no class names; `file` is what
+    /// messages call the text.
+    ///
+    /// # Errors
+    /// [`Error::Input`] with the line of malformed TOML, unknown or missing keys, values of another type or
+    /// out of range, and layers that do not fit; and where [`Model::check`] fails.
+    pub fn from_toml(text: &str, file: &str, name: &str) -> Result<Self> {
+        let source = Source { text, file };
+        let document = DeTable::parse(text)
+            .map_err(|error| source.error(error.span().unwrap_or(0..0), &error.message().replace('\n', " ")))?;
+        let root = Section { source, table: document.get_ref(), at: 0..0, name: "the model".into() };
+        root.only(&["input", "layers"])?;
+        let input = match root.sizes("input")?[..] {
+            [height, width, channels] => [height, width, channels],
+            _ => return Err(root.wrong("input", "[height, width, channels]")),
+        };
+        let listed = root.required("layers")?.get_ref().as_array();
+        let listed = listed.ok_or_else(|| root.wrong("layers", "a list, each entry begun by [[layers]]"))?;
+        let mut shape = input.to_vec();
+        let mut layers = Vec::new();
+        for (index, entry) in listed.iter().enumerate() {
+            let Some(table) = entry.get_ref().as_table() else {
+                return Err(root.wrong("layers", "a list of tables, each begun by [[layers]]"));
+            };
+            let section = Section { source, table, at: entry.span(), name: format!("layer {index}") };
+            let layer = section.layer()?;
+            let inferred = layer.infer(index, &shape).map_err(|e| source.error(entry.span(), &e.to_string()))?;
+            shape = inferred.shape;
+            layers.push(layer);
+        }
+        let normalisation = Normalisation::default();
+        let model = Model { name: name.into(), input, layers, normalisation, class_names: Vec::new() };
+        model.check().map_err(|error| in_context(file, error))?;
+        Ok(model)
+    }
+
+    /// The model file of this model's input and layers.
+    pub fn to_toml(&self) -> String {
+        let mut text = format!("input = {:?}\n", self.input);
+        for layer in &self.layers {
+            let name = layer.type_name();
+            // Writing to a String cannot fail.
+            let _ = write!(text, "\n[[layers]]\ntype = \"{name}\"\n");
+            let _ = match layer {
+                Layer::Conv2d { filters, kernel, stride, padding } => {
+                    let padding = match padding {
+                        Padding::Valid => "valid",
+                        Padding::Same => "same",
+                    };
+                    write!(
+                        text,
+                        "filters = {filters}\nkernel = {kernel:?}\nstride = {stride:?}\npadding = \"{padding}\"\n"
+                    )
+                }
+                Layer::MaxPool2d { size, stride } => write!(text, "size = {size:?}\nstride = {stride:?}\n"),
+                Layer::Dense { units } => writeln!(text, "units = {units}"),
+                Layer::Relu {} | Layer::Flatten {} => Ok(()),
+            };
+        }
+        text
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Source<'a> {
+    text: &'a str,
+    file: &'a str,
+}
+
+impl Source<'_> {
+    fn error(&self, at: Range<usize>, why: &str) -> Error {
+        let line = 1 + self.text.bytes().take(at.start).filter(|byte| *byte == b'\n').count();
+        Error::input(format!("{}: line {line}: {why}", self.file))
+    }
+}
+
+/// One table of the file: the root or a layer.
+struct Section<'a> {
+    source: Source<'a>,
+    table: &'a DeTable<'a>,
+    at: Range<usize>,
+    name: String,
+}
+
+impl<'a> Section<'a> {
+    fn error(&self, at: Range<usize>, why: &str) -> Error {
+        self.source.error(at, &format!("{}: {why}", self.name))
+    }
+
+    /// The error that the value of `key` is not what is expected.
+    fn wrong(&self, key: &str, expected: &str) -> Error {
+        match self.table.get(key) {
+            Some(value) => {
+                let found = describe(value.get_ref());
+                self.error(value.span(), &format!("found {key} = {found}, expected {expected}"))
+            }
+            None => self.error(self.at.clone(), &format!("found no key {key}, expected {expected}")),
+        }
+    }
+
+    fn only(&self, known: &[&str]) -> Result<()> {
+        let unknown = self.table.keys().filter(|key| !known.contains(&&**key.get_ref()));
+        match unknown.min_by_key(|key| key.span().start) {
+            None => Ok(()),
+            Some(key) => {
+                let why = format!("found unknown key {}, expected {}", shorten(key.get_ref()), known.join(", "));
+                Err(self.error(key.span(), &why))
+            }
+        }
+    }
+
+    fn required(&self, key: &str) -> Result<&'a Spanned<DeValue<'a>>> {
+        self.table.get(key).ok_or_else(|| self.wrong(key, "it to be there"))
+    }
+
+    fn layer(mut self) -> Result<Layer> {
+        const TYPES: &str = "\"conv2d\", \"relu\", \"max_pool2d\", \"flatten\" or \"dense\"";
+        let kind = self.table.get("type").and_then(|kind| kind.get_ref().as_str());
+        let kind = kind.ok_or_else(|| self.wrong("type", TYPES))?;
+        let known: &[&str] = match kind {
+            "conv2d" => &["type", "filters", "kernel", "stride", "padding"],
+            "max_pool2d" => &["type", "size", "stride"],
+            "dense" => &["type", "units"],
+            "relu" | "flatten" => &["type"],
+            _ => return Err(self.wrong("type", TYPES)),
+        };
+        self.name = format!("{} ({kind})", self.name);
+        self.only(known)?;
+        match kind {
+            "conv2d" => {
+                let (filters, kernel) = (self.size("filters")?, self.pair("kernel", None)?);
+                Ok(Layer::Conv2d {
+                    filters,
+                    kernel,
+                    stride: self.pair("stride", Some([1, 1]))?,
+                    padding: self.padding()?,
+                })
+            }
+            "max_pool2d" => {
+                let size = self.pair("size", None)?;
+                Ok(Layer::MaxPool2d { size, stride: self.pair("stride", Some(size))? })
+            }
+            "dense" => Ok(Layer::Dense { units: self.size("units")? }),
+            "relu" => Ok(Layer::Relu {}),
+            _ => Ok(Layer::Flatten {}),
+        }
+    }
+
+    fn padding(&self) -> Result<Padding> {
+        let value = self.table.get("padding").map(|value| value.get_ref().as_str());
+        match value {
+            None | Some(Some("valid")) => Ok(Padding::Valid),
+            Some(Some("same")) => Ok(Padding::Same),
+            Some(_) => Err(self.wrong("padding", "\"valid\" or \"same\"")),
+        }
+    }
+
+    fn size(&self, key: &str) -> Result<usize> {
+        let value = self.table.get(key).and_then(|value| whole(value.get_ref()));
+        value.ok_or_else(|| self.wrong(key, &format!("a whole number from 1 to {LARGEST}")))
+    }
+
+    /// A list of sizes.
+    fn sizes(&self, key: &str) -> Result<Vec<usize>> {
+        let list = self.table.get(key).and_then(|value| value.get_ref().as_array());
+        let sizes: Option<Vec<usize>> = list.and_then(|list| list.iter().map(|size| whole(size.get_ref())).collect());
+        sizes.ok_or_else(|| self.wrong(key, &format!("a list of whole numbers from 1 to {LARGEST}")))
+    }
+
+    /// A size for both axes, or [rows, columns].
+    fn pair(&self, key: &str, default: Option<[usize; 2]>) -> Result<[usize; 2]> {
+        let expected = format!("n or [h, w], each from 1 to {LARGEST}");
+        match (self.table.get(key).map(Spanned::get_ref), default) {
+            (None, Some(default)) => Ok(default),
+            (Some(DeValue::Array(_)), _) => {
+                let sizes = self.sizes(key).ok().and_then(|sizes| <[usize; 2]>::try_from(sizes).ok());
+                sizes.ok_or_else(|| self.wrong(key, &expected))
+            }
+            (value, _) => {
+                let size = value.and_then(whole).ok_or_else(|| self.wrong(key, &expected))?;
+                Ok([size; 2])
+            }
+        }
+    }
+}
+
+/// A whole number from 1 to `LARGEST`.
+fn whole(value: &DeValue) -> Option<usize> {
+    let number = value.as_integer()?;
+    let number = i128::from_str_radix(number.as_str(), number.radix()).ok()?;
+    usize::try_from(number).ok().filter(|size| (1..=LARGEST).contains(size))
+}
+
+/// A value as a message shows it.
+fn describe(value: &DeValue) -> String {
+    match value {
+        DeValue::String(text) => format!("\"{}\"", shorten(text)),
+        DeValue::Integer(number) => shorten(&number.to_string()),
+        DeValue::Float(number) => shorten(&number.to_string()),
+        DeValue::Boolean(value) => value.to_string(),
+        DeValue::Datetime(value) => value.to_string(),
+        DeValue::Array(list) if list.len() <= 4 => {
+            let items: Vec<String> = list.iter().map(|item| shorten(&describe(item.get_ref()))).collect();
+            format!("[{}]", items.join(", "))
+        }
+        DeValue::Array(list) => format!("a list of {}", list.len()),
+        DeValue::Table(_) => "a table".into(),
+    }
+}
+
+/// At most 60 letters of a text, on one line.
+fn shorten(text: &str) -> String {
+    let mut shown: String = text.chars().take(60).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    shown.escape_debug().to_string().replace("\\\"", "\"")
+}

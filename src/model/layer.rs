@@ -1,0 +1,328 @@
+//! One layer: its sizes, its parameters and the ops that it is made of.
+
+use super::in_context;
+use crate::error::{Error, Result};
+use crate::graph::{Graph, Layout, Tensor};
+use crate::ops::conv2d::Conv2d;
+use crate::ops::geometry::{Geometry, Padding};
+use crate::ops::matmul_nt::MatmulNt;
+use crate::ops::max_pool2d::MaxPool2d;
+use crate::ops::relu::Relu;
+use crate::ops::reshape::Reshape;
+use crate::ops::transpose::Transpose;
+use serde::{Deserialize, Serialize};
+
+/// The largest size in a model, and the most elements of one of its tensors: kernels count in 32 bits.
+pub const LARGEST: usize = i32::MAX as usize;
+
+/// One entry of a model's list of layers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Layer {
+    /// Convolution with bias: [H, W, C] to [OH, OW, filters].
+    Conv2d {
+        /// Channels of the result.
+        filters: usize,
+        /// Rows and columns of the window.
+        kernel: [usize; 2],
+        /// Rows and columns from one place to the next.
+        stride: [usize; 2],
+        /// What is added around the image.
+        padding: Padding,
+    },
+    // The braces make serde refuse unknown keys here too.
+    /// max(x, 0), of any shape.
+    Relu {},
+    /// The largest value of each window: [H, W, C] to [OH, OW, C], without padding.
+    MaxPool2d {
+        /// Rows and columns of the window.
+        size: [usize; 2],
+        /// Rows and columns from one window to the next.
+        stride: [usize; 2],
+    },
+    /// [H, W, C] to [C·H·W] features in the order C, H, W; features stay as they are.
+    Flatten {},
+    /// Every feature to every unit, with bias: [features] to [units].
+    Dense {
+        /// Features of the result.
+        units: usize,
+    },
+}
+
+/// A parameter as the weight file has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParamSpec {
+    /// Its name: the index of its layer, then `.weight` or `.bias`.
+    pub name: String,
+    /// Its sizes: [O, I, KH, KW] or [units, features] for weights, one size for a bias.
+    pub file_shape: Vec<usize>,
+    /// Values that flow into one output of the layer.
+    pub fan_in: usize,
+    /// Outputs of the layer that one value flows into.
+    pub fan_out: usize,
+    /// Whether it is a bias.
+    pub is_bias: bool,
+}
+
+impl ParamSpec {
+    /// How it lies in memory: the weights of a convolution as [KH, KW, I, O], all else as in the file.
+    pub fn layout(&self) -> Layout {
+        let perm = if self.file_shape.len() == 4 { vec![2, 3, 1, 0] } else { (0..self.file_shape.len()).collect() };
+        Layout { file_shape: self.file_shape.clone(), perm }
+    }
+
+    /// The number of elements.
+    pub fn elements(&self) -> usize {
+        self.file_shape.iter().product()
+    }
+}
+
+/// What a layer makes of its input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inferred {
+    /// Sizes of its result for one sample: [H, W, C] or [features].
+    pub shape: Vec<usize>,
+    /// Its parameters: weights, then bias, or none.
+    pub params: Vec<ParamSpec>,
+}
+
+/// The product of sizes that are all at least 1, where it is no more than `LARGEST`.
+pub(super) fn elements(sizes: &[usize]) -> Option<usize> {
+    let product = sizes.iter().try_fold(1u64, |product, &size| product.checked_mul(size as u64))?;
+    (1..=LARGEST as u64).contains(&product).then_some(product as usize)
+}
+
+impl Layer {
+    /// What the model file calls this type of layer.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Layer::Conv2d { .. } => "conv2d",
+            Layer::Relu {} => "relu",
+            Layer::MaxPool2d { .. } => "max_pool2d",
+            Layer::Flatten {} => "flatten",
+            Layer::Dense { .. } => "dense",
+        }
+    }
+
+    /// Its own sizes, by the names of the model file.
+    fn sizes(&self) -> Vec<(&'static str, usize)> {
+        let pair = |key, [h, w]: [usize; 2]| [(key, h), (key, w)];
+        match *self {
+            Layer::Conv2d { filters, kernel, stride, .. } => {
+                [&[("filters", filters)], &pair("kernel", kernel)[..], &pair("stride", stride)].concat()
+            }
+            Layer::MaxPool2d { size, stride } => [pair("size", size), pair("stride", stride)].concat(),
+            Layer::Dense { units } => vec![("units", units)],
+            Layer::Relu {} | Layer::Flatten {} => Vec::new(),
+        }
+    }
+
+    /// The shape of its result and its parameters, for one sample of the shape `input`: [H, W, C] or
+    /// [features]. `index` is its place in the list of layers.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where the layer does not fit its input or a size is 0 or beyond [`LARGEST`].
+    pub fn infer(&self, index: usize, input: &[usize]) -> Result<Inferred> {
+        self.infer_sizes(index, input).map_err(|why| self.error(index, why))
+    }
+
+    fn infer_sizes(&self, index: usize, input: &[usize]) -> Result<Inferred, String> {
+        for (key, size) in self.sizes() {
+            if !(1..=LARGEST).contains(&size) {
+                return Err(format!("found {key} = {size}, expected 1 to {LARGEST}"));
+            }
+        }
+        if elements(input).is_none() {
+            return Err(format!("found an input of {input:?}, expected 1 to {LARGEST} elements"));
+        }
+        let (shape, weight) = match (self, input) {
+            (&Layer::Conv2d { filters, kernel: [kh, kw], stride, padding }, &[h, w, c]) => {
+                let g = Geometry::new([1, h, w, c], [kh, kw], filters, stride, padding)?;
+                (vec![g.oh, g.ow, filters], vec![filters, c, kh, kw])
+            }
+            (&Layer::MaxPool2d { size, stride }, &[h, w, c]) => {
+                let g = Geometry::new([1, h, w, c], size, c, stride, Padding::Valid)?;
+                (vec![g.oh, g.ow, c], Vec::new())
+            }
+            (Layer::Conv2d { .. } | Layer::MaxPool2d { .. }, _) => {
+                return Err(format!(
+                    "found an input of shape {input:?}, expected an image [height, width, channels]: it must come before the flatten"
+                ));
+            }
+            (&Layer::Dense { units }, &[features]) => (vec![units], vec![units, features]),
+            (Layer::Dense { .. }, _) => {
+                return Err(format!(
+                    "found an input of shape {input:?}, expected [features]: a flatten must come before it"
+                ));
+            }
+            (Layer::Flatten {}, _) => (vec![input.iter().product()], Vec::new()),
+            (Layer::Relu {}, _) => (input.to_vec(), Vec::new()),
+        };
+        for (what, sizes) in [("a result", &shape), ("weights", &weight)] {
+            if elements(sizes).is_none() {
+                return Err(format!("found {what} of shape {sizes:?}, expected at most {LARGEST} elements"));
+            }
+        }
+        Ok(Inferred { shape, params: params(index, weight) })
+    }
+
+    /// Adds the ops of this layer, and its parameters, behind `x`: [batch, H, W, C] or [batch, features].
+    ///
+    /// # Errors
+    /// [`Error::Input`] as [`Layer::infer`] says, and where the batch makes the result too large.
+    pub fn build(&self, index: usize, graph: &mut Graph, x: Tensor) -> Result<Tensor> {
+        let found = graph.shape(x).to_vec();
+        let Some((&batch, input)) = found.split_first() else {
+            return Err(self.error(index, "found a single number, expected a batch".into()));
+        };
+        let Inferred { shape, params } = self.infer(index, input)?;
+        let shape = [vec![batch], shape].concat();
+        if elements(&shape).is_none() || elements(&found).is_none() {
+            let why = format!("found a batch that takes {found:?} to {shape:?}, expected 1 to {LARGEST} elements");
+            return Err(self.error(index, why));
+        }
+        let add = |p: &ParamSpec| graph.param(p.name.clone(), crate::graph::Shape(p.file_shape.clone()), p.layout());
+        let arguments: Vec<Tensor> = std::iter::once(x).chain(params.iter().map(add).collect::<Vec<_>>()).collect();
+        let shape = crate::graph::Shape(shape);
+        let results = match (self, input) {
+            (&Layer::Conv2d { stride, padding, .. }, _) => {
+                graph.apply(Conv2d { stride, padding, relu: false }, &arguments)
+            }
+            (Layer::Relu {}, _) => graph.apply(Relu, &arguments),
+            (&Layer::MaxPool2d { size, stride }, _) => graph.apply(MaxPool2d { size, stride }, &arguments),
+            (Layer::Flatten {}, &[h, w, c]) if h * w > 1 && c > 1 => {
+                graph.apply(Transpose { n: batch, rows: h * w, columns: c, shape }, &arguments)
+            }
+            (Layer::Flatten {}, [_]) => Ok(arguments),
+            (Layer::Flatten {}, _) => graph.apply(Reshape { shape }, &arguments),
+            (Layer::Dense { .. }, _) => graph.apply(MatmulNt { relu: false }, &arguments),
+        };
+        let results = results.map_err(|error| in_context(&format!("layer {index}"), error))?;
+        results.first().copied().ok_or_else(|| self.error(index, "found no result, expected one".into()))
+    }
+
+    fn error(&self, index: usize, why: String) -> Error {
+        Error::input(format!("layer {index} ({}): {why}", self.type_name()))
+    }
+}
+
+fn params(index: usize, weight: Vec<usize>) -> Vec<ParamSpec> {
+    let [outputs, inputs, ref window @ ..] = weight[..] else { return Vec::new() };
+    let taps: usize = window.iter().product();
+    let spec = |end: &str, file_shape: Vec<usize>| ParamSpec {
+        name: format!("{index}.{end}"),
+        is_bias: file_shape.len() == 1,
+        file_shape,
+        fan_in: inputs * taps,
+        fan_out: outputs * taps,
+    };
+    vec![spec("weight", weight.clone()), spec("bias", vec![outputs])]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::TensorInfo;
+
+    const SAME: Layer = Layer::Conv2d { filters: 4, kernel: [3, 2], stride: [2, 3], padding: Padding::Same };
+
+    #[test]
+    fn the_graph_has_the_inferred_shapes() {
+        let flat: &[usize] = &[7];
+        let image: &[usize] = &[7, 5, 3];
+        let pool = Layer::MaxPool2d { size: [3, 2], stride: [2, 1] };
+        for (layer, input, want) in [
+            (SAME, image, vec![4, 2, 4]),
+            (pool, image, vec![3, 4, 3]),
+            (Layer::Relu {}, image, vec![7, 5, 3]),
+            (Layer::Flatten {}, image, vec![105]),
+            (Layer::Flatten {}, &[7, 5, 1], vec![35]),
+            (Layer::Flatten {}, &[1, 1, 9], vec![9]),
+            (Layer::Flatten {}, flat, vec![7]),
+            (Layer::Dense { units: 6 }, flat, vec![6]),
+        ] {
+            let mut graph = Graph::new();
+            let x = graph.tensor(TensorInfo::floats("x", crate::graph::Shape([&[2], input].concat())));
+            let y = layer.build(5, &mut graph, x).unwrap();
+            assert_eq!(graph.shape(y)[1..], want, "{layer:?} {input:?}");
+            let inferred = layer.infer(5, input).unwrap();
+            assert_eq!(inferred.shape, want, "{layer:?} {input:?}");
+            for (param, spec) in graph.params.iter().zip(&inferred.params) {
+                assert_eq!((&param.name, &param.file_shape.0), (&spec.name, &spec.file_shape));
+                assert_eq!(graph.info(param.tensor).elements(), spec.elements());
+            }
+            assert_eq!(graph.params.len(), inferred.params.len());
+        }
+    }
+
+    #[test]
+    fn a_convolution_names_its_parameters_as_pytorch_does() {
+        let params = SAME.infer(3, &[7, 5, 2]).unwrap().params;
+        let weight = ParamSpec {
+            name: "3.weight".into(),
+            file_shape: vec![4, 2, 3, 2],
+            fan_in: 12,
+            fan_out: 24,
+            is_bias: false,
+        };
+        let bias = ParamSpec { name: "3.bias".into(), file_shape: vec![4], is_bias: true, ..weight.clone() };
+        assert_eq!(params, [weight, bias]);
+        assert_eq!(params[0].layout(), Layout { file_shape: vec![4, 2, 3, 2], perm: vec![2, 3, 1, 0] });
+        assert_eq!(params[1].layout(), Layout { file_shape: vec![4], perm: vec![0] });
+    }
+
+    /// Each is one sentence that names the layer, what was found and what was expected.
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let conv = |filters, kernel, stride, padding| Layer::Conv2d { filters, kernel, stride, padding };
+        let most = usize::MAX;
+        use Padding::{Same, Valid};
+        for (layer, input, want) in [
+            (
+                conv(2, [3, 3], [1, 1], Valid),
+                vec![18],
+                "layer 4 (conv2d): found an input of shape [18], expected an image",
+            ),
+            (
+                conv(0, [3, 3], [1, 1], Valid),
+                vec![9, 9, 1],
+                "layer 4 (conv2d): found filters = 0, expected 1 to 2147483647",
+            ),
+            (conv(1_000_000_000_000_000, [3, 3], [1, 1], Valid), vec![9, 9, 1], "found filters = 1000000000000000"),
+            (conv(1_000_000_000, [1, 1], [1, 1], Valid), vec![9, 9, 1], "found a result of shape [9, 9, 1000000000]"),
+            (conv(70_000, [1, 1], [1, 1], Valid), vec![1, 1, 70_000], "found weights of shape [70000, 70000, 1, 1]"),
+            (conv(1, [most, 1], [1, 1], Same), vec![9, 9, 1], "found kernel = 18446744073709551615"),
+            (conv(1, [3, 3], [1, 0], Same), vec![9, 9, 1], "found stride = 0"),
+            (conv(1, [3, 10], [1, 1], Valid), vec![9, 9, 1], "a window of 3 × 10 does not fit an input of 9 × 9"),
+            (conv(1, [3, 3], [1, 1], Same), vec![0, 9, 1], "found an input of [0, 9, 1], expected 1 to"),
+            (conv(1, [3, 3], [1, 1], Same), vec![most, most, most], "expected 1 to 2147483647 elements"),
+            (
+                Layer::MaxPool2d { size: [5, 5], stride: [1, 1] },
+                vec![4, 9, 1],
+                "layer 4 (max_pool2d): a window of 5 × 5 does",
+            ),
+            (Layer::MaxPool2d { size: [5, 5], stride: [1, 1] }, vec![9], "expected an image [height, width, channels]"),
+            (Layer::MaxPool2d { size: [0, 5], stride: [1, 1] }, vec![9, 9, 1], "found size = 0"),
+            (
+                Layer::Dense { units: 3 },
+                vec![4, 9, 1],
+                "layer 4 (dense): found an input of shape [4, 9, 1], expected [features]: a flatten",
+            ),
+            (Layer::Dense { units: 0 }, vec![4], "found units = 0"),
+            (Layer::Dense { units: 2_000_000_000 }, vec![4], "found weights of shape [2000000000, 4]"),
+        ] {
+            let error = layer.infer(4, &input).unwrap_err();
+            assert!(matches!(error, Error::Input(_)) && error.to_string().contains(want), "{error}\n  lacks {want}");
+        }
+    }
+
+    #[test]
+    fn a_batch_that_is_too_large_is_refused() {
+        for batch in [0, LARGEST, usize::MAX] {
+            let mut graph = Graph::new();
+            let x = graph.tensor(TensorInfo::floats("x", [batch, 7, 5, 2]));
+            let error = SAME.build(0, &mut graph, x).unwrap_err().to_string();
+            assert!(error.starts_with("layer 0 (conv2d): found a batch"), "{error}");
+        }
+    }
+}

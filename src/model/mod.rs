@@ -1,0 +1,179 @@
+//! Models: a list of layers with what the input needs, from a preset, a builder, a file or a weight file.
+
+pub mod file;
+pub mod init;
+pub mod layer;
+pub mod presets;
+pub mod sequential;
+mod summary;
+pub mod weights;
+
+pub use layer::{Inferred, Layer, ParamSpec};
+pub use sequential::Sequential;
+pub use weights::Weights;
+
+use crate::error::{Error, Result};
+use crate::graph::{Graph, Tensor};
+use layer::{LARGEST, elements};
+use serde::{Deserialize, Serialize};
+
+/// What a byte of the data becomes before the first layer: `byte · scale + shift`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Normalisation {
+    /// What a byte is multiplied by.
+    pub scale: f32,
+    /// What is added then.
+    pub shift: f32,
+}
+
+impl Default for Normalisation {
+    /// Bytes to 0–1.
+    fn default() -> Self {
+        Normalisation { scale: 1.0 / 255.0, shift: 0.0 }
+    }
+}
+
+/// A classifier of images: layers one behind the other, from [height, width, channels] to one logit a class.
+///
+/// The order of the fields is that of the canonical JSON.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// The preset's name, or the stem of the model file; it also names the run folder.
+    pub name: String,
+    /// Height, width and channels of an image.
+    pub input: [usize; 3],
+    /// The layers, in order; the parameters of the N-th are `N.weight` and `N.bias`.
+    pub layers: Vec<Layer>,
+    /// How bytes become the floats that the first layer reads.
+    pub normalisation: Normalisation,
+    /// Names of the first classes, those that the training data had; empty before.
+    pub class_names: Vec<String>,
+}
+
+impl Model {
+    /// Shapes and parameters of every layer, for one sample.
+    ///
+    /// # Errors
+    /// [`Error::Input`] with the first layer that does not fit, and where the parameters of all layers
+    /// together are more than [`LARGEST`].
+    pub fn infer(&self) -> Result<Vec<Inferred>> {
+        let mut shape = self.input.to_vec();
+        let mut total = 0;
+        let mut inferred = Vec::with_capacity(self.layers.len());
+        for (index, layer) in self.layers.iter().enumerate() {
+            let result = layer.infer(index, &shape).map_err(|error| self.error(error))?;
+            shape.clone_from(&result.shape);
+            total += result.params.iter().map(|p| p.elements() as u64).sum::<u64>();
+            if total > LARGEST as u64 {
+                return Err(
+                    self.says(format!("found {total} parameters up to layer {index}, expected at most {LARGEST}"))
+                );
+            }
+            inferred.push(result);
+        }
+        Ok(inferred)
+    }
+
+    /// Every parameter, in the order of the layers, weights before bias.
+    ///
+    /// # Errors
+    /// [`Error::Input`] as [`Model::infer`].
+    pub fn params(&self) -> Result<Vec<ParamSpec>> {
+        Ok(self.infer()?.into_iter().flat_map(|layer| layer.params).collect())
+    }
+
+    /// The number of classes: the features of the last layer.
+    ///
+    /// # Errors
+    /// [`Error::Input`] as [`Model::infer`], and where the last layer ends in an image.
+    pub fn classes(&self) -> Result<usize> {
+        match self.infer()?.last().map(|last| &last.shape[..]) {
+            Some(&[classes]) => Ok(classes),
+            Some(shape) => Err(self.says(format!(
+                "found {shape:?} behind the last layer, expected [classes], as a flatten and a dense layer give"
+            ))),
+            None => Err(self.says("found no layers, expected at least one".into())),
+        }
+    }
+
+    /// Whether the whole model is sound.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for shapes that do not fit, a model without parameters, a name that is no file name,
+    /// more class names than classes, and a normalisation that is not finite.
+    pub fn check(&self) -> Result<()> {
+        if elements(&self.input).is_none() {
+            return Err(self.says(format!("found input = {:?}, expected 1 to {LARGEST} elements", self.input)));
+        }
+        let classes = self.classes()?;
+        if self.params()?.is_empty() {
+            return Err(self.says("found no parameters, expected at least one dense or conv2d layer".into()));
+        }
+        if self.class_names.len() > classes {
+            return Err(self.says(format!("found {} class names, expected at most {classes}", self.class_names.len())));
+        }
+        let Normalisation { scale, shift } = self.normalisation;
+        if !scale.is_finite() || !shift.is_finite() {
+            return Err(self.says(format!("found a normalisation by {scale} and {shift}, expected finite numbers")));
+        }
+        let is_path = self.name.contains(|c: char| c == '/' || c == '\\' || c.is_control());
+        if is_path || ["", ".", ".."].contains(&&*self.name) || self.name.len() > 200 {
+            return Err(self.says("found a name that is no file name, expected 1 to 200 bytes without / and \\".into()));
+        }
+        Ok(())
+    }
+
+    /// Adds the whole model to the graph behind x [batch, height, width, channels] and gives its logits
+    /// [batch, classes].
+    ///
+    /// # Errors
+    /// [`Error::Input`] where x has another shape, the batch is too large, or [`Model::check`] would fail.
+    pub fn build(&self, graph: &mut Graph, x: Tensor) -> Result<Tensor> {
+        self.check()?;
+        if graph.shape(x).get(1..) != Some(&self.input[..]) {
+            let expected = format!("expected a batch of {:?} (height, width, channels)", self.input);
+            return Err(self.says(format!("found an input of shape {}, {expected}", graph.info(x).shape)));
+        }
+        let mut layers = self.layers.iter().enumerate();
+        layers.try_fold(x, |x, (index, layer)| layer.build(index, graph, x)).map_err(|error| self.error(error))
+    }
+
+    /// The canonical JSON that describes the model: one text for one model.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where the model is not sound.
+    pub fn to_json(&self) -> Result<String> {
+        self.check()?;
+        serde_json::to_string(self).map_err(|error| Error::failed(format!("model {}: {error}", self.name)))
+    }
+
+    /// The model that a canonical JSON describes.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for malformed JSON, unknown, missing or repeated keys, and a model that is not sound.
+    pub fn from_json(text: &str) -> Result<Self> {
+        let model: Model = serde_json::from_str(text).map_err(|error| {
+            Error::input(format!("the description of the model is not as wgrad writes it: {error}"))
+        })?;
+        model.check()?;
+        Ok(model)
+    }
+
+    fn says(&self, why: String) -> Error {
+        self.error(Error::Input(why))
+    }
+
+    fn error(&self, error: Error) -> Error {
+        in_context(&format!("model {}", self.name.escape_debug()), error)
+    }
+}
+
+/// The same error, which says where it happened.
+pub(crate) fn in_context(place: &str, error: Error) -> Error {
+    match error {
+        Error::Input(why) => Error::Input(format!("{place}: {why}")),
+        Error::Failed(why) => Error::Failed(format!("{place}: {why}")),
+    }
+}

@@ -1,0 +1,130 @@
+//! Models by name, and the choice between a name and a model file.
+
+use super::{Model, Sequential};
+use crate::error::{Error, Result};
+use std::path::Path;
+
+/// One line a preset: its name, and its layers for an input and a number of classes.
+type Preset = (&'static str, fn(Sequential, usize) -> Sequential);
+
+const PRESETS: &[Preset] = &[
+    ("mnist-cnn", |net, classes| net.conv2d(32, 3).relu().max_pool2d(2).flatten().dense(classes)),
+    ("mnist-deep", |net, classes| {
+        let features = net.conv2d(32, 3).relu().conv2d(64, 3).relu().max_pool2d(2).flatten();
+        features.dense(128).relu().dense(classes)
+    }),
+];
+
+/// The names of all presets.
+pub fn names() -> Vec<&'static str> {
+    PRESETS.iter().map(|(name, _)| *name).collect()
+}
+
+impl Model {
+    /// The preset `name` for images of `input` = [height, width, channels].
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a name that no preset has, with those that there are, and where the input is
+    /// too small for the preset.
+    pub fn preset(name: &str, input: [usize; 3], classes: usize) -> Result<Self> {
+        match PRESETS.iter().find(|(preset, _)| *preset == name) {
+            Some((name, layers)) => layers(Sequential::new(input).name(*name), classes).build(),
+            None => Err(unknown(name)),
+        }
+    }
+
+    /// The preset of the name `spec`, with input and classes as the data has them, or the model file at the
+    /// path `spec`, literally, if that ends in `.toml`.
+    ///
+    /// # Errors
+    /// [`Error::Input`] as [`Model::preset`] and [`Model::from_toml_file`].
+    pub fn named_or_file(spec: &str, input: [usize; 3], classes: usize) -> Result<Self> {
+        match spec.ends_with(".toml") {
+            true => Model::from_toml_file(Path::new(spec)),
+            false => Model::preset(spec, input, classes),
+        }
+    }
+}
+
+fn unknown(name: &str) -> Error {
+    let near = names().into_iter().map(|preset| (distance(name, preset), preset)).min();
+    let hint = match near {
+        Some((distance, preset)) if distance <= 3 => format!("; did you mean {preset}?"),
+        _ => String::new(),
+    };
+    let shown: String = name.chars().take(80).collect();
+    Error::input(format!("found model {shown:?}, expected {} or a file that ends in .toml{hint}", names().join(", ")))
+}
+
+/// How many letters must be added, dropped or changed to get from one word to the other.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.chars().enumerate() {
+            let changed = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shapes(model: &Model) -> Vec<Vec<usize>> {
+        model.infer().unwrap().into_iter().map(|layer| layer.shape).collect()
+    }
+
+    fn counts(model: &Model) -> Vec<usize> {
+        model.params().unwrap().iter().map(|p| p.elements()).collect()
+    }
+
+    #[test]
+    fn mnist_cnn_is_the_reference_net() {
+        let model = Model::preset("mnist-cnn", [28, 28, 1], 10).unwrap();
+        let image = |h, c| vec![h, h, c];
+        assert_eq!(shapes(&model), [image(26, 32), image(26, 32), image(13, 32), vec![5408], vec![10]]);
+        assert_eq!(counts(&model), [288, 32, 54_080, 10]);
+        let names: Vec<String> = model.params().unwrap().into_iter().map(|p| p.name).collect();
+        assert_eq!(names, ["0.weight", "0.bias", "4.weight", "4.bias"]);
+        assert_eq!(model.params().unwrap()[2].file_shape, [10, 5408]);
+    }
+
+    /// Keras counts 320, 18,496, 1,179,776 and 1,290 parameters.
+    #[test]
+    fn mnist_deep_counts_as_keras_does() {
+        let model = Model::preset("mnist-deep", [28, 28, 1], 10).unwrap();
+        assert_eq!(counts(&model), [288, 32, 18_432, 64, 1_179_648, 128, 1280, 10]);
+        assert_eq!(counts(&model).iter().sum::<usize>(), 1_199_882);
+        assert_eq!(shapes(&model)[4..], [vec![12, 12, 64], vec![9216], vec![128], vec![128], vec![10]]);
+    }
+
+    #[test]
+    fn a_preset_takes_input_and_classes_from_the_data() {
+        let model = Model::named_or_file("mnist-cnn", [32, 20, 3], 256).unwrap();
+        assert_eq!((model.input, model.classes().unwrap()), ([32, 20, 3], 256));
+        let error = Model::preset("mnist-cnn", [2, 28, 1], 10).unwrap_err().to_string();
+        assert_eq!(error, "model mnist-cnn: layer 0 (conv2d): a window of 3 × 3 does not fit an input of 2 × 28");
+    }
+
+    #[test]
+    fn an_unknown_name_lists_the_presets_and_the_near_one() {
+        let error = |spec| Model::named_or_file(spec, [28, 28, 1], 10).unwrap_err().to_string();
+        let want = "found model \"mnist_cnn\", expected mnist-cnn, mnist-deep or a file that ends in .toml; did you mean mnist-cnn?";
+        assert_eq!(error("mnist_cnn"), want);
+        assert!(error("mnist-dep").ends_with("did you mean mnist-deep?"));
+        assert!(error("resnet-50").ends_with(".toml"));
+        assert!(error("").ends_with(".toml"));
+        assert!(error("nowhere/net.toml").starts_with("nowhere/net.toml: cannot be read"));
+    }
+
+    #[test]
+    fn distance_counts_edits() {
+        for (a, b, want) in [("", "", 0), ("", "abc", 3), ("abc", "", 3), ("kitten", "sitting", 3), ("ab", "ba", 2)] {
+            assert_eq!(distance(a, b), want, "{a} {b}");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The builder: a model in one expression.
+
+use super::{Layer, Model, Normalisation};
+use crate::error::Result;
+use crate::ops::geometry::Padding;
+
+/// Height and width, given as `[h, w]` or as one number for both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pair(pub [usize; 2]);
+
+impl From<usize> for Pair {
+    fn from(size: usize) -> Self {
+        Pair([size; 2])
+    }
+}
+
+impl From<[usize; 2]> for Pair {
+    fn from(sizes: [usize; 2]) -> Self {
+        Pair(sizes)
+    }
+}
+
+/// Layers one behind the other.
+///
+/// ```
+/// use wgrad::model::Sequential;
+/// let model = Sequential::new([28, 28, 1]).conv2d(32, 3).relu().max_pool2d(2).flatten().dense(10).build()?;
+/// assert_eq!(model.classes()?, 10);
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Sequential(Model);
+
+impl Sequential {
+    /// No layers yet, for images of height, width and channels.
+    pub fn new(input: [usize; 3]) -> Self {
+        let (name, normalisation) = ("sequential".into(), Normalisation::default());
+        Sequential(Model { name, input, layers: Vec::new(), normalisation, class_names: Vec::new() })
+    }
+
+    /// Names the model, and with it its run folder.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.0.name = name.into();
+        self
+    }
+
+    /// Turns bytes into floats by `byte · scale + shift`; by default they become 0–1.
+    pub fn normalise(mut self, scale: f32, shift: f32) -> Self {
+        self.0.normalisation = Normalisation { scale, shift };
+        self
+    }
+
+    /// Adds a layer.
+    pub fn layer(mut self, layer: Layer) -> Self {
+        self.0.layers.push(layer);
+        self
+    }
+
+    /// Adds a convolution of stride 1 without padding.
+    pub fn conv2d(self, filters: usize, kernel: impl Into<Pair>) -> Self {
+        self.conv2d_with(filters, kernel, 1, Padding::Valid)
+    }
+
+    /// Adds a convolution.
+    pub fn conv2d_with(
+        self,
+        filters: usize,
+        kernel: impl Into<Pair>,
+        stride: impl Into<Pair>,
+        padding: Padding,
+    ) -> Self {
+        self.layer(Layer::Conv2d { filters, kernel: kernel.into().0, stride: stride.into().0, padding })
+    }
+
+    /// Adds `max(x, 0)`.
+    pub fn relu(self) -> Self {
+        self.layer(Layer::Relu {})
+    }
+
+    /// Adds a max pool whose windows stand side by side.
+    pub fn max_pool2d(self, size: impl Into<Pair>) -> Self {
+        let size = size.into();
+        self.max_pool2d_with(size.0, size.0)
+    }
+
+    /// Adds a max pool.
+    pub fn max_pool2d_with(self, size: impl Into<Pair>, stride: impl Into<Pair>) -> Self {
+        self.layer(Layer::MaxPool2d { size: size.into().0, stride: stride.into().0 })
+    }
+
+    /// Adds a flatten, which puts the features into C, H, W order.
+    pub fn flatten(self) -> Self {
+        self.layer(Layer::Flatten {})
+    }
+
+    /// Adds a dense layer.
+    pub fn dense(self, units: usize) -> Self {
+        self.layer(Layer::Dense { units })
+    }
+
+    /// The model, checked.
+    ///
+    /// # Errors
+    /// [`crate::Error::Input`] as [`Model::check`].
+    pub fn build(self) -> Result<Model> {
+        self.0.check()?;
+        Ok(self.0)
+    }
+}
