@@ -2,10 +2,9 @@
 
 use super::weights::{NamedTensor, Weights};
 use super::{Model, ParamSpec};
-use crate::case::unit;
 use crate::error::Result;
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
 
 /// Weights evenly spread over ±√(6 / (fan_in + fan_out)), biases zero.
 ///
@@ -28,9 +27,11 @@ fn draw(param: &ParamSpec, seed: u64, index: u64) -> Vec<f32> {
     key[..8].copy_from_slice(&seed.to_le_bytes());
     key[8..16].copy_from_slice(&index.to_le_bytes());
     let mut rng = ChaCha8Rng::from_seed(key);
-    // Square root and division are exact to the last bit everywhere, as IEEE 754 asks for.
-    let limit = (6.0 / (param.fan_in as f64 + param.fan_out as f64)).sqrt() as f32;
-    (0..param.elements()).map(|_| unit(&mut rng) * limit).collect()
+    // Square root and division are exact to the last bit everywhere, as IEEE 754 asks for; in double
+    // precision the middles of 2²⁴ equal parts of (-1, 1) are exact too.
+    let limit = (6.0 / (param.fan_in as f64 + param.fan_out as f64)).sqrt();
+    let mut unit = || (f64::from(rng.next_u32() >> 8) + 0.5) / f64::from(1 << 23) - 1.0;
+    (0..param.elements()).map(|_| (unit() * limit) as f32).collect()
 }
 
 #[cfg(test)]
@@ -70,11 +71,12 @@ mod tests {
         assert_ne!(start(4), start(6), "each parameter has a stream of its own");
     }
 
-    /// A change of these values is a change of every result that names its seed.
+    /// A change of these values, which a ChaCha8 written for the purpose gave too, is a change of every result
+    /// that names its seed.
     #[test]
     fn the_first_values_are_pinned() {
         let bits = |at: usize| deep(0).tensors[at].values[..4].iter().map(|v| v.to_bits()).collect::<Vec<_>>();
-        assert_eq!(bits(0), [0, 0, 0, 0]);
-        assert_eq!(bits(2), [0, 0, 0, 0]);
+        assert_eq!(bits(0), [3182826768, 1036264930, 1039017468, 1025050245]);
+        assert_eq!(bits(2), [3175579897, 1025154807, 3172241740, 3160114576]);
     }
 }

@@ -1,0 +1,244 @@
+//! Gradients of whole nets on the oracle, held to finite differences and to those of the fused graph.
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+use wgrad::case::unit;
+use wgrad::control::Control;
+use wgrad::cpu::Executor;
+use wgrad::fuse::fuse;
+use wgrad::graph::{Graph, Node, Shape, Tensor, TensorInfo};
+use wgrad::model::weights::{to_file, to_memory};
+use wgrad::model::{Layer, Sequential};
+use wgrad::ops::add::Add;
+use wgrad::ops::geometry::Padding;
+use wgrad::ops::softmax_ce::SoftmaxCe;
+use wgrad::values::Values;
+
+const BATCH: usize = 3;
+const RELU: Layer = Layer::Relu {};
+const FLATTEN: Layer = Layer::Flatten {};
+
+fn conv(filters: usize, kernel: [usize; 2], stride: [usize; 2]) -> Layer {
+    Layer::Conv2d { filters, kernel, stride, padding: Padding::Same }
+}
+
+fn dense(units: usize) -> Layer {
+    Layer::Dense { units }
+}
+
+/// A net with softmax cross-entropy on top and the gradients of its parameters and of its input.
+struct Net {
+    executor: Executor<f64>,
+    /// How many nodes come before the gradients.
+    forward: usize,
+    logits: Tensor,
+    loss: Tensor,
+    /// The gradient of the logits.
+    delta: Tensor,
+    /// Name, tensor and gradient of the input and of every parameter.
+    roots: Vec<(String, Tensor, Tensor)>,
+}
+
+impl Net {
+    fn new(input: [usize; 3], layers: &impl Fn(&mut Graph, Tensor) -> Tensor, fused: bool) -> Net {
+        let mut graph = Graph::new();
+        let [h, w, c] = input;
+        let x = graph.tensor(TensorInfo::floats("x", [BATCH, h, w, c]));
+        let control = graph.tensor(TensorInfo::words("control", [Control::WORDS]));
+        let labels = graph.tensor(TensorInfo::words("labels", [BATCH]));
+        let logits = layers(&mut graph, x);
+        let [loss, _, delta] = graph.apply(SoftmaxCe, &[control, logits, labels]).unwrap()[..] else { panic!() };
+        if fused {
+            let before = graph.nodes.clone();
+            fuse(&mut graph, &[]);
+            let names = |nodes: &[Node]| nodes.iter().map(|node| format!("{:?}", node.op)).collect::<Vec<_>>();
+            assert_ne!(names(&before), names(&graph.nodes), "nothing was fused");
+        }
+        let forward = graph.nodes.len();
+        let mut roots = vec![("x".to_string(), x)];
+        roots.extend(graph.params.iter().map(|param| (param.name.clone(), param.tensor)));
+        let tensors: Vec<Tensor> = roots.iter().map(|(_, root)| *root).collect();
+        let grads = graph.gradients(loss, &tensors).unwrap();
+        let roots = roots.into_iter().zip(grads).map(|((name, root), grad)| (name, root, grad.unwrap())).collect();
+        let mut executor = Executor::new(graph.clone(), false).unwrap();
+        let block = Control { valid: BATCH as u32, samples: BATCH as u32, ..Control::default() };
+        executor.set(control, Values::Word(block.words())).unwrap();
+        executor.set(labels, Values::Word((0..BATCH as u32).map(|b| b % 2).collect())).unwrap();
+        executor.set(x, Values::Float(random(0, BATCH * h * w * c))).unwrap();
+        for (seed, param) in graph.params.iter().enumerate() {
+            let values = random(1 + seed as u64, graph.info(param.tensor).elements());
+            executor.set(param.tensor, Values::Float(to_memory(&param.layout, &values).unwrap())).unwrap();
+        }
+        Net { executor, forward, logits, loss, delta, roots }
+    }
+
+    fn floats(&self, t: Tensor) -> Vec<f64> {
+        match self.executor.get(t) {
+            Values::Float(values) => values,
+            _ => panic!("{t} holds no floats"),
+        }
+    }
+
+    /// The mean loss, or the logits weighed by `upstream`.
+    fn value(&mut self, upstream: Option<&[f64]>) -> f64 {
+        (0..self.forward).for_each(|n| self.executor.run(n));
+        match upstream {
+            None => self.floats(self.loss).iter().sum(),
+            Some(upstream) => self.floats(self.logits).iter().zip(upstream).map(|(y, u)| y * u).sum(),
+        }
+    }
+
+    /// The gradient of `value` with respect to every root, in the order of memory.
+    fn gradients(&mut self, upstream: Option<&[f64]>) -> Vec<Vec<f64>> {
+        self.value(upstream);
+        if let Some(upstream) = upstream {
+            self.executor.set(self.delta, Values::Float(upstream.to_vec())).unwrap();
+        }
+        (self.forward..self.executor.graph().nodes.len()).for_each(|n| self.executor.run(n));
+        self.roots.iter().map(|(_, _, grad)| self.floats(*grad)).collect()
+    }
+
+    /// The same, those of parameters in the order of the weight file.
+    fn gradients_in_file(&mut self, upstream: Option<&[f64]>) -> Vec<Vec<f64>> {
+        let mut grads = self.gradients(upstream);
+        for (grad, param) in grads[1..].iter_mut().zip(&self.executor.graph().params) {
+            *grad = to_file(&param.layout, grad).unwrap();
+        }
+        grads
+    }
+}
+
+fn random(seed: u64, count: usize) -> Vec<f64> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    (0..count).map(|_| f64::from(unit(&mut rng))).collect()
+}
+
+/// Checks a net, plain and fused, under the loss and under a random gradient of the logits.
+fn check(input: [usize; 3], layers: impl Fn(&mut Graph, Tensor) -> Tensor) {
+    let mut plain = Net::new(input, &layers, false);
+    let mut fused = Net::new(input, &layers, true);
+    let upstream = random(99, plain.floats(plain.logits).len());
+    for upstream in [None, Some(&upstream[..])] {
+        differences(&mut plain, upstream);
+        differences(&mut fused, upstream);
+        assert_eq!(plain.roots.len(), fused.roots.len());
+        let pairs = plain.gradients_in_file(upstream).into_iter().zip(fused.gradients_in_file(upstream));
+        for ((a, b), (name, ..)) in pairs.zip(&plain.roots) {
+            assert_eq!(a.len(), b.len());
+            for (i, (a, b)) in a.iter().zip(&b).enumerate() {
+                assert!((a - b).abs() <= 1e-12 * (1.0 + a.abs()), "{name}[{i}]: plain {a}, fused {b}");
+            }
+        }
+    }
+}
+
+/// Holds every gradient to a central difference. Its own error is about u / STEP for the roundings and STEP²
+/// for the curvature, both far below the tolerance; a ReLU or a pool that tips over within a step is not, but
+/// no pre-activation of these fixed inputs is that close.
+fn differences(net: &mut Net, upstream: Option<&[f64]>) {
+    const STEP: f64 = 1e-6;
+    let grads = net.gradients(upstream);
+    for ((name, root, _), grad) in net.roots.clone().into_iter().zip(grads) {
+        assert!(grad.iter().any(|g| g.abs() > 1e-3), "{name}: no gradient to speak of");
+        let values = net.floats(root);
+        assert_eq!(values.len(), grad.len(), "{name}");
+        for (i, grad) in grad.iter().enumerate() {
+            let mut at = |step: f64| {
+                let mut moved = values.clone();
+                moved[i] += step;
+                net.executor.set(root, Values::Float(moved)).unwrap();
+                net.value(upstream)
+            };
+            let slope = (at(STEP) - at(-STEP)) / (2.0 * STEP);
+            assert!((slope - grad).abs() <= 1e-7 * (1.0 + grad.abs()), "{name}[{i}]: gradient {grad}, slope {slope}");
+        }
+        net.executor.set(root, Values::Float(values)).unwrap();
+    }
+}
+
+/// Adds layers one behind the other, the first of them at `index` of the list.
+fn chain(graph: &mut Graph, index: usize, x: Tensor, layers: &[Layer]) -> Tensor {
+    let mut layers = layers.iter().enumerate();
+    layers.try_fold(x, |x, (i, layer)| layer.build(index + i, graph, x)).unwrap()
+}
+
+fn add(graph: &mut Graph, a: Tensor, b: Tensor) -> Tensor {
+    graph.apply(Add, &[a, b]).unwrap()[0]
+}
+
+#[test]
+fn a_small_net() {
+    let net = Sequential::new([7, 6, 2]).conv2d_with(3, [3, 2], [2, 1], Padding::Same).relu();
+    let model = net.max_pool2d_with(2, 1).flatten().dense(4).build().unwrap();
+    check(model.input, |graph, x| model.build(graph, x).unwrap());
+}
+
+/// The shape of the reference net, whose convolution, ReLU and pool have a common form.
+#[test]
+fn a_small_reference_net() {
+    let net = Sequential::new([8, 7, 1]).conv2d(3, 3).relu().max_pool2d(2).flatten().dense(3);
+    let model = net.build().unwrap();
+    check(model.input, |graph, x| model.build(graph, x).unwrap());
+}
+
+#[test]
+fn relu_between_flatten_and_dense() {
+    let pool = Layer::MaxPool2d { size: [2, 2], stride: [2, 2] };
+    let layers = [conv(3, [2, 2], [1, 1]), pool, FLATTEN, RELU, dense(5), RELU, dense(4)];
+    check([4, 6, 2], |graph, x| chain(graph, 0, x, &layers));
+}
+
+#[test]
+fn two_dense_layers_behind_one_flatten() {
+    check([3, 4, 2], |graph, x| {
+        let flat = chain(graph, 0, x, &[conv(3, [3, 3], [1, 1]), FLATTEN]);
+        let left = chain(graph, 2, flat, &[dense(4)]);
+        let right = chain(graph, 3, flat, &[RELU, dense(4)]);
+        add(graph, left, right)
+    });
+}
+
+/// What is added to the features stands in C, H, W order, so that the flatten must stay what it is.
+#[test]
+fn a_residual_connection_around_features() {
+    check([3, 2, 2], |graph, x| {
+        let flat = chain(graph, 0, x, &[conv(2, [2, 2], [1, 1]), RELU, FLATTEN]);
+        let branch = chain(graph, 3, flat, &[dense(12), RELU]);
+        let sum = add(graph, flat, branch);
+        chain(graph, 5, sum, &[dense(3)])
+    });
+}
+
+#[test]
+fn a_residual_connection_between_convolutions() {
+    check([5, 4, 2], |graph, x| {
+        let stem = chain(graph, 0, x, &[conv(3, [3, 3], [1, 1])]);
+        let branch = chain(graph, 1, stem, &[RELU, conv(3, [3, 3], [1, 1])]);
+        let sum = add(graph, stem, branch);
+        chain(graph, 3, sum, &[RELU, FLATTEN, dense(4)])
+    });
+}
+
+/// One tensor on both sides of a sum gets the gradient twice.
+#[test]
+fn a_tensor_added_to_itself() {
+    check([4, 4, 1], |graph, x| {
+        let stem = chain(graph, 0, x, &[conv(2, [3, 3], [2, 2]), RELU]);
+        let twice = add(graph, stem, stem);
+        chain(graph, 2, twice, &[FLATTEN, dense(3)])
+    });
+}
+
+/// Weights that two layers share get the sum of both gradients.
+#[test]
+fn dense_weights_used_twice() {
+    check([2, 3, 2], |graph, x| {
+        let flat = Shape::from([BATCH, 12]);
+        let features = chain(graph, 0, x, &[conv(2, [2, 2], [1, 1]), RELU, FLATTEN]);
+        assert_eq!(graph.shape(features), flat.0);
+        let first = chain(graph, 3, features, &[dense(12)]);
+        let shared: Vec<Tensor> = graph.params.iter().rev().take(2).rev().map(|param| param.tensor).collect();
+        let dense_again = wgrad::ops::matmul_nt::MatmulNt { relu: false };
+        graph.apply(dense_again, &[first, shared[0], shared[1]]).unwrap()[0]
+    });
+}
