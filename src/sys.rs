@@ -1,12 +1,35 @@
 //! The only unsafe code: thin wrappers, each with the reason why it is sound.
 #![allow(unsafe_code)]
 
-/// `y = a · b` in single precision on the threads of the current rayon pool.
+/// Sizes and manner of a matrix product.
+#[derive(Clone, Copy, Debug)]
+pub struct Gemm {
+    /// Rows of y, columns of y, terms of a sum.
+    pub sizes: [usize; 3],
+    /// Whether the product is added to y.
+    pub accumulate: bool,
+    /// Whether the threads of the current rayon pool share the work.
+    pub parallel: bool,
+}
+
+impl Gemm {
+    /// On this thread alone.
+    pub fn serial(sizes: [usize; 3]) -> Self {
+        Gemm { sizes, accumulate: false, parallel: false }
+    }
+
+    /// On all threads, where it is worth it.
+    pub fn parallel(sizes: [usize; 3]) -> Self {
+        Gemm { sizes, accumulate: false, parallel: sizes.iter().product::<usize>() > 100_000 }
+    }
+}
+
+/// `y = a · b`, or `y += a · b`, in single precision.
 ///
-/// `[m, n, k]` are the sizes, y is [m, n] row-major; a and b come with the distances from one row and from
-/// one column to the next. Panics where a slice is too short, before anything is touched.
+/// With sizes [m, n, k], y is [m, n] row-major; a and b come with the distances from one row and from one
+/// column to the next. Panics where a slice is too short, before anything is touched.
 pub fn gemm(
-    [m, n, k]: [usize; 3],
+    Gemm { sizes: [m, n, k], accumulate, parallel }: Gemm,
     y: &mut [f32],
     (a, [a_row, a_column]): (&[f32], [usize; 2]),
     (b, [b_row, b_column]): (&[f32], [usize; 2]),
@@ -14,12 +37,12 @@ pub fn gemm(
     assert!(m > 0 && n > 0 && k > 0 && y.len() >= m * n, "gemm: y is too short");
     assert!(a.len() > (m - 1) * a_row + (k - 1) * a_column, "gemm: a is too short");
     assert!(b.len() > (k - 1) * b_row + (n - 1) * b_column, "gemm: b is too short");
-    let threads = match m * n * k {
-        0..100_000 => gemm::Parallelism::None,
-        _ => gemm::Parallelism::Rayon(rayon::current_num_threads()),
+    let threads = match parallel {
+        false => gemm::Parallelism::None,
+        true => gemm::Parallelism::Rayon(rayon::current_num_threads()),
     };
-    // SAFETY: the three assertions bound the last element that each operand's strides reach, y is borrowed
-    // mutably and so aliases neither a nor b, and with read_dst = false its old contents are not read.
+    // SAFETY: the three assertions bound the last element that each operand's strides reach, and y is
+    // borrowed mutably and so aliases neither a nor b.
     unsafe {
         gemm::gemm(
             m,
@@ -28,14 +51,14 @@ pub fn gemm(
             y.as_mut_ptr(),
             1,
             n as isize,
-            false,
+            accumulate,
             a.as_ptr(),
             a_column as isize,
             a_row as isize,
             b.as_ptr(),
             b_column as isize,
             b_row as isize,
-            0.0,
+            1.0,
             1.0,
             false,
             false,

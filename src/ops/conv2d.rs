@@ -6,6 +6,7 @@ use super::conv2d_relu_pool::Conv2dReluPool;
 use super::geometry::{Geometry, LanesForm, Padding, product_params};
 use super::max_pool2d::MaxPool2d;
 use super::prelude::*;
+use super::{direct, im2col};
 use super::relu::Relu;
 use super::relu_dx::ReluDx;
 use std::any::Any;
@@ -123,6 +124,20 @@ impl Op for Conv2d {
 
     fn rounding(&self, x: &[&TensorInfo]) -> Rounding {
         Rounding { terms: x[1].elements() / x[1].shape.0[3] + 1, ulps: 1.0 }
+    }
+
+    fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
+        let Ok(g) = self.geometry(x[0].axes(), x[1].axes()) else { return };
+        let (x, w, b, y) = (x[0].floats(), x[1].floats(), x[2].floats(), y[0].floats());
+        if direct::fits(&g) {
+            return direct::Forward { g: &g, x, w, b, relu: self.relu, y, argmax: None }.run();
+        }
+        im2col::forward(&g, x, w, y);
+        y.par_chunks_mut(g.o).for_each(|row| {
+            for (y, b) in row.iter_mut().zip(b) {
+                *y = if self.relu { (*y + b).max(0.0) } else { *y + b };
+            }
+        });
     }
 
     fn followed_by(&self, next: &dyn Op) -> Option<Arc<dyn Op>> {

@@ -3,6 +3,7 @@
 use super::conv2d::{Conv2d, awkward};
 use super::geometry::{Geometry, LanesForm};
 use super::prelude::*;
+use super::{direct, im2col};
 
 pub(super) const KERNELS: &[Source] = &[
     shader!(template "conv2d_dw_tile"),
@@ -72,6 +73,15 @@ impl Op for Conv2dDw {
 
     fn rounding(&self, x: &[&TensorInfo]) -> Rounding {
         Rounding { terms: x[1].elements() / x[1].shape.0[3], ulps: 1.0 }
+    }
+
+    fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
+        let (Ok(g), [dw, db]) = (self.geometry(x[0].axes(), x[1].axes()), y) else { return };
+        let (x, dy, dw, db) = (x[0].floats(), x[1].floats(), dw.floats(), db.floats());
+        match direct::fits(&g) {
+            true => direct::Gradient { g: &g, x, dy, argmax: None, dw, db }.run(),
+            false => im2col::weight_gradient(&g, x, dy, dw, db),
+        }
     }
 }
 

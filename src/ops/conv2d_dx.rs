@@ -3,7 +3,7 @@
 use super::conv2d::{Conv2d, awkward};
 use super::geometry::{Geometry, LanesForm, product_params};
 use super::prelude::*;
-use super::transpose;
+use super::{im2col, transpose};
 
 pub(super) const KERNELS: &[Source] = &[shader!(template "conv2d_dx_tile"), shader!(template "conv2d_dx_lanes")];
 
@@ -77,6 +77,11 @@ impl Op for Conv2dDx {
 
     fn rounding(&self, x: &[&TensorInfo]) -> Rounding {
         Rounding { terms: x[1].elements() / x[1].shape.0[2], ulps: 1.0 }
+    }
+
+    fn fast(&self, x: &[In<f32>], dx: &mut [Out<f32>]) {
+        let Ok(g) = self.geometry(x[0].axes(), x[1].axes()) else { return };
+        im2col::input_gradient(&g, x[0].floats(), x[1].floats(), dx[0].floats());
     }
 }
 

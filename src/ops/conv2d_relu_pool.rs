@@ -6,6 +6,7 @@ use super::geometry::{Geometry, LanesForm, Padding, product_params};
 use super::max_pool2d::MaxPool2d;
 use super::max_pool2d_dx::MaxPool2dDx;
 use super::prelude::*;
+use super::{direct, im2col};
 
 pub(super) const KERNELS: &[Source] = &[
     shader!(template "conv2d_relu_pool_tile"),
@@ -106,6 +107,15 @@ impl Op for Conv2dReluPool {
 
     fn rounding(&self, x: &[&TensorInfo]) -> Rounding {
         Rounding { terms: x[1].elements() / x[1].shape.0[3] + 1, ulps: 1.0 }
+    }
+
+    fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
+        let (Ok((g, _)), [y, argmax]) = (self.geometry(x[0].axes(), x[1].axes()), y) else { return };
+        let (x, w, b, y, argmax) = (x[0].floats(), x[1].floats(), x[2].floats(), y.floats(), argmax.words());
+        match direct::fits(&g) {
+            true => direct::Forward { g: &g, x, w, b, relu: true, y, argmax: Some(argmax) }.run(),
+            false => im2col::forward_pooled(&g, x, w, b, y, argmax),
+        }
     }
 }
 

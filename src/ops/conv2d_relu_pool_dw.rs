@@ -6,6 +6,7 @@ use super::conv2d_relu_pool::{Conv2dReluPool, POOL};
 use super::geometry::{Geometry, LanesForm, Padding};
 use super::max_pool2d_dx::{self, MaxPool2dDx};
 use super::prelude::*;
+use super::{direct, im2col};
 use crate::op::Elements;
 
 pub(super) const KERNELS: &[Source] = &[shader!(template "conv2d_relu_pool_dw_patch_lanes")];
@@ -82,6 +83,18 @@ impl Op for Conv2dReluPoolDw {
 
     fn rounding(&self, x: &[&TensorInfo]) -> Rounding {
         Rounding { terms: x[1].elements() / x[1].shape.0[3], ulps: 1.0 }
+    }
+
+    fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
+        let Ok((g, _)) = self.geometry(x[0].axes(), x[1].axes()) else { return };
+        let [dw, db] = y else { return };
+        let (dw, db, argmax) = (dw.floats(), db.floats(), Some(x[2].words()));
+        if direct::fits(&g) {
+            return direct::Gradient { g: &g, x: x[0].floats(), dy: x[1].floats(), argmax, dw, db }.run();
+        }
+        let mut dz = vec![0.0; g.places() * g.o];
+        MaxPool2dDx { pool: POOL, input: [g.oh, g.ow] }.fast(&x[1..], &mut [Out::Float(&mut dz)]);
+        im2col::weight_gradient(&g, x[0].floats(), &dz, dw, db);
     }
 }
 

@@ -29,6 +29,13 @@ impl Gather {
         self.image.iter().product()
     }
 
+    /// The sample of row `b`; `None` beyond the valid ones.
+    fn sample(&self, control: &Control, b: u32) -> Option<usize> {
+        let place = control.first + b;
+        let shuffled = || shuffled(place, control.samples, control.key, control.epoch);
+        (b < control.valid).then(|| if self.shuffle { shuffled() } else { place } as usize)
+    }
+
     /// Bytes from one image to the next.
     pub fn stride(&self) -> usize {
         self.pixels().next_multiple_of(4)
@@ -40,17 +47,13 @@ impl Reference for Gather {
         let (control, images, all_labels) = (Control::read(x[0].words()), x[1].bytes(), x[2].words());
         let (pixels, stride) = (self.pixels(), self.stride());
         for b in 0..self.batch {
-            let place = control.first + b as u32;
-            let valid = (b as u32) < control.valid;
-            let s = match valid && self.shuffle {
-                true => shuffled(place, control.samples, control.key, control.epoch),
-                false => place.min(control.samples - 1),
-            } as usize;
-            y[1].words()[b] = if valid { all_labels[s] } else { 0 };
+            let s = self.sample(&control, b as u32);
+            y[1].words()[b] = s.map_or(0, |s| all_labels[s]);
             let row = &mut y[0].floats()[b * pixels..][..pixels];
-            for (row, byte) in row.iter_mut().zip(&images[s * stride..]) {
-                let value = F::of(f64::from(*byte)) * F::of(f64::from(self.scale)) + F::of(f64::from(self.shift));
-                *row = if valid { value } else { F::of(0.0) };
+            for (p, x) in row.iter_mut().enumerate() {
+                let byte = |s: usize| F::of(f64::from(images[s * stride + p]));
+                let value = |s| byte(s) * F::of(f64::from(self.scale)) + F::of(f64::from(self.shift));
+                *x = s.map_or(F::of(0.0), value);
             }
         }
     }
@@ -89,6 +92,23 @@ impl Op for Gather {
 
     fn magnitude(&self, x: &[In<f64>], y: &mut [Out<f64>]) {
         Gather { scale: self.scale.abs(), shift: self.shift.abs(), ..self.clone() }.reference(x, y);
+    }
+
+    fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
+        let (control, images, all_labels) = (Control::read(x[0].words()), x[1].bytes(), x[2].words());
+        let [batch, labels] = y else { return };
+        let rows = batch.floats().par_chunks_mut(self.pixels()).zip(labels.words()).enumerate();
+        rows.for_each(|(b, (row, label))| match self.sample(&control, b as u32) {
+            None => {
+                row.fill(0.0);
+                *label = 0;
+            }
+            Some(s) => {
+                let image = &images[s * self.stride()..];
+                row.iter_mut().zip(image).for_each(|(x, byte)| *x = f32::from(*byte) * self.scale + self.shift);
+                *label = all_labels[s];
+            }
+        });
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::matmul_nt::AWKWARD;
 use super::prelude::*;
+use crate::sys::{Gemm, gemm};
 
 pub(super) const KERNELS: &[Source] = &[shader!(template "matmul_nn_tile"), shader!(template "matmul_nn_lanes")];
 
@@ -67,7 +68,7 @@ impl Op for MatmulNn {
 
     fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
         let ([m, k], [_, n]) = (x[0].axes(), x[1].axes());
-        crate::sys::gemm([m, n, k], y[0].floats(), (x[0].floats(), [k, 1]), (x[1].floats(), [n, 1]));
+        gemm(Gemm::parallel([m, n, k]), y[0].floats(), (x[0].floats(), [k, 1]), (x[1].floats(), [n, 1]));
     }
 }
 

@@ -3,6 +3,7 @@
 use super::matmul_nn::MatmulNn;
 use super::matmul_tn::MatmulTn;
 use super::prelude::*;
+use crate::sys::{Gemm, gemm};
 use super::relu::Relu;
 use super::relu_dx::ReluDx;
 use std::any::Any;
@@ -84,7 +85,7 @@ impl Op for MatmulNt {
     fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
         let ([m, k], [n, _]) = (x[0].axes(), x[1].axes());
         let (bias, y) = (x[2].floats(), y[0].floats());
-        crate::sys::gemm([m, n, k], y, (x[0].floats(), [k, 1]), (x[1].floats(), [1, k]));
+        gemm(Gemm::parallel([m, n, k]), y, (x[0].floats(), [k, 1]), (x[1].floats(), [1, k]));
         y.par_chunks_mut(n).for_each(|row| {
             for (y, bias) in row.iter_mut().zip(bias) {
                 *y = if self.relu { (*y + bias).max(0.0) } else { *y + bias };

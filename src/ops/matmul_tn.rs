@@ -2,6 +2,7 @@
 
 use super::matmul_nt::AWKWARD;
 use super::prelude::*;
+use crate::sys::{Gemm, gemm};
 
 pub(super) const KERNELS: &[Source] = &[shader!(template "matmul_tn_tile"), shader!(template "matmul_tn_lanes")];
 
@@ -73,7 +74,7 @@ impl Op for MatmulTn {
     fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
         let ([k, m], [_, n]) = (x[0].axes(), x[1].axes());
         let [y, sums] = y else { return };
-        crate::sys::gemm([m, n, k], y.floats(), (x[0].floats(), [1, m]), (x[1].floats(), [n, 1]));
+        gemm(Gemm::parallel([m, n, k]), y.floats(), (x[0].floats(), [1, m]), (x[1].floats(), [n, 1]));
         let sums = sums.floats();
         sums.fill(0.0);
         for row in x[0].floats().chunks(m) {

@@ -3,7 +3,9 @@
 use crate::case::Case;
 use crate::kernel::Source;
 
+mod direct;
 pub mod geometry;
+mod im2col;
 mod prelude;
 
 /// One line of the registry.
