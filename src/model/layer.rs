@@ -42,7 +42,7 @@ pub enum Layer {
     },
     /// [H, W, C] to [C·H·W] features in the order C, H, W; features stay as they are.
     Flatten {},
-    /// Every feature to every unit, with bias: [features] to [units].
+    /// Every feature to every unit, with bias: `[features]` to `[units]`.
     Dense {
         /// Features of the result.
         units: usize,
@@ -80,7 +80,7 @@ impl ParamSpec {
 /// What a layer makes of its input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inferred {
-    /// Sizes of its result for one sample: [H, W, C] or [features].
+    /// Sizes of its result for one sample: [H, W, C] or `[features]`.
     pub shape: Vec<usize>,
     /// Its parameters: weights, then bias, or none.
     pub params: Vec<ParamSpec>,
@@ -118,7 +118,7 @@ impl Layer {
     }
 
     /// The shape of its result and its parameters, for one sample of the shape `input`: [H, W, C] or
-    /// [features]. `index` is its place in the list of layers.
+    /// `[features]`. `index` is its place in the list of layers.
     ///
     /// # Errors
     /// [`Error::Input`] where the layer does not fit its input or a size is 0 or beyond [`LARGEST`].
