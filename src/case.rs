@@ -120,7 +120,7 @@ impl Case {
     }
 }
 
-/// A float evenly spread over (-1, 1), never zero, of 24 bits.
+/// A float evenly spread over (-1, 1), never zero, of 23 bits.
 pub fn unit(rng: &mut impl Rng) -> f32 {
-    ((rng.next_u32() >> 8) as f32 + 0.5) / (1 << 23) as f32 - 1.0
+    ((rng.next_u32() >> 9) as f32 + 0.5) / (1 << 22) as f32 - 1.0
 }

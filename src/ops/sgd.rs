@@ -21,7 +21,7 @@ impl Reference for Sgd {
         let (p, v) = (p.floats(), v.floats());
         for (i, g) in x[1].floats().iter().enumerate() {
             v[i] = F::of(self.momentum) * v[i] + *g + F::of(self.l2) * p[i];
-            p[i] = p[i] - rate * v[i];
+            p[i] -= rate * v[i];
         }
     }
 }
