@@ -1,4 +1,60 @@
-//! wgrad trains neural networks on any GPU that Vulkan, Metal or DX12 reaches.
+//! wgrad trains neural networks on any GPU that Vulkan, Metal or DX12 reaches: WGSL compute shaders for the
+//! arithmetic, a Rust host for the rest, no CUDA and no Python. Without a GPU it runs the same shaders on a
+//! software adapter, and without any graphics driver natively on the CPU.
+//!
+//! # The way the data goes
+//!
+//! ```text
+//! flags, model.toml ─▶ RunConfig ─▶ Model (layers) ──build──▶ Graph (ops, tensors, backward: pure data)
+//!                                                               │                      │
+//!                                                    fuse, lower(tile | lanes)         │ op by op
+//!                                                               ▼                      ▼
+//! Dataset (u8, uploaded once) ───────────────▶ Plan (dispatches) ─▶ gpu::Executor   cpu::Executor
+//!                                                                          └─────┬──────────┘
+//!                                     Engine ─▶ Trainer: epochs, metrics, run folder
+//! ```
+//!
+//! - [`model`]: layers, presets, the model file, first weights, weight files, the summary.
+//! - [`graph`], [`op`], [`ops`]: tensors, what an op is, and every op. An op is one column in three places: its
+//!   shaders in `shaders/`, its file in `src/ops/` (formula, shapes, launch, gradient, fast CPU form, cases), its line
+//!   in `src/ops/mod.rs`. The reference is naive, generic over the float type, and in `f64` the oracle of all else.
+//! - [`fuse`]: rewrites of a forward graph; [`plan`]: the lowering, buffers by role, and the text of both.
+//! - [`kernel`]: what naga reads off a shader. Bindings are matched by name and sizes set by name, never typed twice.
+//! - [`gpu`]: adapters and their choice, pipelines, and the executor that replays a plan; [`cpu`]: the one that runs a
+//!   graph. After build, a step creates nothing: all that changes from step to step lives on the device ([`control`]).
+//! - [`train`]: the step's graphs, the loop, the run folder, evaluation; [`verify`]: every kernel against the oracle.
+//!
+//! Imports run one way: cli → train, verify → model, data, gpu, cpu → plan → ops → graph.
+//!
+//! # A few lines
+//!
+//! ```no_run
+//! use std::ops::ControlFlow;
+//! use wgrad::{data::Dataset, device::Device, gpu::choose::DeviceRequest, model::Sequential, train::options::TrainOptions};
+//!
+//! # fn main() -> wgrad::Result<()> {
+//! let data = Dataset::open("mnist")?;
+//! let model = Sequential::new([28, 28, 1]).conv2d(32, 3).relu().max_pool2d(2).flatten().dense(10).build()?;
+//! let (device, choice) = pollster::block_on(Device::open(&DeviceRequest::default(), 0))?;
+//! println!("{}", choice.reason);
+//! let options = TrainOptions::default();
+//! let (trained, _) = pollster::block_on(model.fit(&data, &options, &device, |_| ControlFlow::Continue(())))?;
+//! let probabilities = trained.predict(&data.test.pixels[..28 * 28])?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Shapes
+//!
+//! N images of a batch (a capacity: how many are valid stands on the device), H × W pixels, C channels, KH × KW window,
+//! O output channels, OH × OW output places; M, N, K rows, columns and terms of a matrix product. Images are N, H, W, C
+//! in memory. `flatten` yields C, H, W order, so that weight files agree with PyTorch's; where only dense layers follow,
+//! the permutation is folded into their weights.
+//!
+//! # Deliberately absent
+//!
+//! Autotuning, a tensor library, gradients of gradients, shaders put together from strings, waiting inside a step, and
+//! everything that only one data set needs.
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 

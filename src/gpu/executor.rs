@@ -19,20 +19,20 @@ const IN_FLIGHT: usize = 3;
 /// A plan with its buffers, pipelines and bind groups on a device.
 #[derive(Debug)]
 pub struct Executor {
-    gpu: Arc<Opened>,
+    pub(super) gpu: Arc<Opened>,
     plan: Plan,
     buffers: Vec<wgpu::Buffer>,
-    steps: Vec<Prepared>,
+    pub(super) steps: Vec<Prepared>,
     readback: Option<Readback>,
     pending: VecDeque<Pending>,
     created: usize,
 }
 
 #[derive(Debug)]
-struct Prepared {
-    pipeline: wgpu::ComputePipeline,
-    group: wgpu::BindGroup,
-    size: [u32; 2],
+pub(super) struct Prepared {
+    pub(super) pipeline: wgpu::ComputePipeline,
+    pub(super) group: wgpu::BindGroup,
+    pub(super) size: [u32; 2],
 }
 
 #[derive(Debug)]
@@ -43,7 +43,7 @@ struct Readback {
 }
 
 #[derive(Debug)]
-struct Pending {
+pub(super) struct Pending {
     submission: wgpu::SubmissionIndex,
     staging: wgpu::Buffer,
     mapped: Receiver<Result<(), wgpu::BufferAsyncError>>,
@@ -200,7 +200,7 @@ impl Executor {
         }
     }
 
-    fn send(&self, encoder: wgpu::CommandEncoder, staging: wgpu::Buffer) -> Pending {
+    pub(super) fn send(&self, encoder: wgpu::CommandEncoder, staging: wgpu::Buffer) -> Pending {
         let submission = self.gpu.queue.submit([encoder.finish()]);
         let (tell, mapped) = channel();
         // The receiver may be gone when the executor is dropped in between; then nobody waits.
@@ -208,7 +208,7 @@ impl Executor {
         Pending { submission, staging, mapped }
     }
 
-    async fn mapped(&self, Pending { submission, staging, mapped }: Pending) -> Result<Vec<u8>> {
+    pub(super) async fn mapped(&self, Pending { submission, staging, mapped }: Pending) -> Result<Vec<u8>> {
         let name = &self.gpu.info.name;
         let wait = wgpu::PollType::Wait { submission_index: Some(submission), timeout: Some(HUNG) };
         let waited = self.gpu.device.poll(wait);

@@ -7,6 +7,7 @@ pub mod executor;
 pub mod listing;
 pub mod open;
 pub mod pipelines;
+mod timing;
 
 use crate::plan::{Class, Limits};
 

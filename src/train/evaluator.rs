@@ -5,7 +5,7 @@ use super::step::{LOG_CAPACITY, Step};
 use crate::control::Control;
 use crate::data::Split;
 use crate::device::Device;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::Model;
 use crate::model::weights::Weights;
 use crate::values::Values;
@@ -88,14 +88,6 @@ impl Evaluator {
             self.engine.collect().await?.iter().for_each(|record| totals.add(record));
         }
         Ok(totals)
-    }
-
-    /// Logits of the first batch as the last step left them, row after row.
-    pub async fn logits(&self) -> Result<Vec<f32>> {
-        match self.engine.read(self.step.logits).await? {
-            Values::Float(logits) => Ok(logits),
-            _ => Err(Error::failed("logits are not floats")),
-        }
     }
 }
 

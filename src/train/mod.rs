@@ -3,6 +3,7 @@
 pub mod engine;
 pub mod evaluator;
 pub mod options;
+pub mod predict;
 pub mod run;
 pub mod step;
 pub mod trainer;
