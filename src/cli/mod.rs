@@ -79,8 +79,14 @@ impl DeviceArgs {
     }
 }
 
+/// More threads than any machine has use for; a system that starts them all is one to be restarted.
+const MOST_THREADS: usize = 1024;
+
 /// Opens a device and tells which and why on stderr.
 fn open(device: &str, require_gpu: bool, threads: usize) -> Result<(Device, Choice)> {
+    if threads > MOST_THREADS {
+        return Err(Error::input(format!("threads {threads}: at most {MOST_THREADS} is expected, or 0 for all cores")));
+    }
     let request = DeviceRequest { require_gpu, ..device.parse()? };
     let (device, choice) = pollster::block_on(Device::open(&request, threads))?;
     for line in choice.lines() {

@@ -65,7 +65,12 @@ impl RunConfig {
     pub fn read(path: &Path) -> Result<Self> {
         let fault = |why: &dyn std::fmt::Display| Error::input(format!("{}: {why}", path.display()));
         let text = fs::read_to_string(path).map_err(|e| fault(&e))?;
-        toml::from_str(&text).map_err(|e| fault(&e))
+        toml::from_str(&text).map_err(|e: toml::de::Error| {
+            // The library's own text is a drawing of several lines.
+            let start = e.span().map_or(0, |span| span.start);
+            let line = 1 + text.bytes().take(start).filter(|byte| *byte == b'\n').count();
+            fault(&format!("line {line}: {}", e.message().replace('\n', " ")))
+        })
     }
 
     /// The configuration as a file.

@@ -1,0 +1,63 @@
+//! What the tests of the plans share: the cases of every op and the steps of the presets, lowered without a device.
+// Every test file compiles this module for itself and uses a part of it.
+#![allow(dead_code)]
+
+use wgrad::model::{Model, presets};
+use wgrad::ops;
+use wgrad::plan::{Class, Limits, Plan, Target, lower};
+use wgrad::train::options::{OptimizerName, TrainOptions};
+use wgrad::train::step::Step;
+
+/// The lowerings: tiles, and lanes for every size of subgroup that an adapter is given them for.
+pub const CLASSES: [Class; 4] = [Class::Tile, Class::Lanes(4), Class::Lanes(8), Class::Lanes(16)];
+
+/// Rows of a preset's batch.
+pub const BATCH: usize = 128;
+
+/// The target of a class within the portable limits.
+pub fn target(class: Class) -> Target {
+    Target { class, limits: Limits::PORTABLE, reuse: true }
+}
+
+/// A preset for MNIST.
+pub fn preset(name: &str) -> Model {
+    Model::preset(name, [28, 28, 1], 10).expect("a preset for MNIST")
+}
+
+/// The training and the evaluation step of a preset over 60,000 and 10,000 samples.
+pub fn steps(name: &str, optimizer: OptimizerName) -> [(&'static str, Step); 2] {
+    let options = TrainOptions { optimizer, ..TrainOptions::default() };
+    let model = preset(name);
+    let training = Step::training(&model, 60_000, BATCH, true, &options.optimizer()).expect("a training step");
+    let evaluation = Step::evaluation(&model, 10_000, BATCH).expect("an evaluation step");
+    [("training", training), ("evaluation", evaluation)]
+}
+
+/// The plans of both presets in a class, each with what it is for.
+pub fn preset_plans(class: Class) -> Vec<(String, Plan)> {
+    let mut plans = Vec::new();
+    for name in presets::names() {
+        for optimizer in [OptimizerName::Adam, OptimizerName::Adamw, OptimizerName::Sgd] {
+            for (kind, step) in steps(name, optimizer) {
+                let plan = lower(&step.graph, target(class)).unwrap_or_else(|e| panic!("{name} {kind} {class}: {e}"));
+                plans.push((format!("{name} {kind} {class}"), plan));
+            }
+        }
+    }
+    plans
+}
+
+/// The plans of every case of every op in every class, each with its op.
+pub fn case_plans() -> Vec<(&'static str, Class, Plan)> {
+    let mut plans = Vec::new();
+    for entry in ops::ALL {
+        for case in (entry.cases)() {
+            let (graph, _, _) = case.graph().unwrap_or_else(|e| panic!("{}: {e}", case.label()));
+            for class in CLASSES {
+                let plan = lower(&graph, target(class)).unwrap_or_else(|e| panic!("{} {class}: {e}", case.label()));
+                plans.push((entry.name, class, plan));
+            }
+        }
+    }
+    plans
+}

@@ -1,0 +1,132 @@
+//! The registry, the shaders and the op files in step; every kernel of a preset under the cases of `verify`.
+
+#[path = "common/plans.rs"]
+mod plans;
+
+use plans::{CLASSES, case_plans, preset_plans};
+use std::collections::{BTreeMap, BTreeSet};
+use std::mem::offset_of;
+use std::path::Path;
+use wgrad::control::Control;
+use wgrad::kernel::Source;
+use wgrad::ops;
+
+/// The names of a folder's files.
+fn files(folder: &str) -> BTreeSet<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let entries = path.read_dir().unwrap_or_else(|e| panic!("{folder}: {e}"));
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+/// Every shader of the registry, with its op.
+fn sources() -> Vec<(&'static str, &'static Source)> {
+    ops::ALL.iter().flat_map(|entry| entry.kernels.iter().map(|source| (entry.name, source))).collect()
+}
+
+#[test]
+fn every_shader_file_is_in_exactly_one_entry() {
+    let mut owners: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for (op, source) in sources() {
+        let file = format!("{}.wgsl{}", source.name, if source.template { ".in" } else { "" });
+        let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders").join(&file));
+        assert_eq!(text.unwrap_or_else(|e| panic!("{file}: {e}")), source.text, "{file}");
+        owners.entry(file).or_default().push(op);
+    }
+    let twice: Vec<_> = owners.iter().filter(|(_, ops)| ops.len() > 1).collect();
+    assert!(twice.is_empty(), "in several entries: {twice:?}");
+    assert_eq!(files("shaders"), owners.into_keys().collect::<BTreeSet<_>>(), "files, and the registry's shaders");
+}
+
+#[test]
+fn every_op_has_a_file_of_its_name_and_cases() {
+    let mut names: BTreeSet<String> = ["mod", "prelude", "geometry"].map(|name| format!("{name}.rs")).into();
+    for entry in ops::ALL {
+        assert!(names.insert(format!("{}.rs", entry.name)), "{} is there twice", entry.name);
+        let cases = (entry.cases)();
+        assert!(!cases.is_empty(), "{} has no case", entry.name);
+        for case in &cases {
+            assert_eq!(case.op.name(), entry.name, "{}", case.label());
+        }
+        // A kernel's name begins with its op's, so that a listing tells whose it is.
+        for source in entry.kernels {
+            assert!(source.name.starts_with(entry.name), "{} of {}", source.name, entry.name);
+        }
+    }
+    assert_eq!(names, files("src/ops"));
+}
+
+#[test]
+fn every_shader_begins_with_its_formula() {
+    for (_, source) in sources() {
+        let first = source.text.lines().next().unwrap_or_default();
+        let formula = first.strip_prefix("// ").unwrap_or_default();
+        let template = first.strip_prefix("//:").is_some();
+        assert!(!template && formula.len() > 10, "{}: {first:?}", source.name);
+    }
+}
+
+#[test]
+fn every_kernel_is_run_by_a_case_of_its_op() {
+    let mut run: BTreeSet<(&str, &str)> = BTreeSet::new();
+    for (op, _, plan) in case_plans() {
+        run.extend(plan.dispatches.iter().map(|dispatch| (op, dispatch.kernel.name)));
+    }
+    for (op, source) in sources() {
+        assert!(run.contains(&(op, source.name)), "no case of {op} runs {}", source.name);
+    }
+}
+
+/// What training runs is what `verify` has checked: kernel by kernel, in the same class.
+#[test]
+fn every_kernel_of_a_preset_is_run_by_a_case() {
+    let cases = case_plans();
+    for class in CLASSES {
+        let run: BTreeSet<&str> = (cases.iter().filter(|(_, of, _)| *of == class))
+            .flat_map(|(_, _, plan)| plan.dispatches.iter().map(|dispatch| dispatch.kernel.name))
+            .collect();
+        for (name, plan) in preset_plans(class) {
+            let missing = plan.kernels.keys().find(|id| !run.contains(id.name));
+            assert_eq!(missing, None, "{name} launches a kernel that no case runs in this class");
+        }
+    }
+}
+
+#[test]
+fn the_control_block_is_one_in_rust_and_in_every_shader() {
+    let expected = [
+        ("key", offset_of!(Control, key)),
+        ("step", offset_of!(Control, step)),
+        ("epoch", offset_of!(Control, epoch)),
+        ("first", offset_of!(Control, first)),
+        ("valid", offset_of!(Control, valid)),
+        ("samples", offset_of!(Control, samples)),
+        ("rate", offset_of!(Control, rate)),
+        ("correction1", offset_of!(Control, correction1)),
+        ("correction2", offset_of!(Control, correction2)),
+        ("reserved", offset_of!(Control, reserved)),
+    ];
+    let floats = ["rate", "correction1", "correction2"];
+    let mut declared = BTreeSet::new();
+    // Reflected from the kernels as they are launched, so that templates are seen expanded.
+    for (_, _, plan) in case_plans() {
+        for (id, kernel) in plan.kernels.iter().filter(|(id, _)| !declared.contains(id.name)).collect::<Vec<_>>() {
+            let named = kernel.module.types.iter().find(|(_, ty)| ty.name.as_deref() == Some("Control"));
+            let Some((_, naga::Type { inner: naga::TypeInner::Struct { members, span }, .. })) = named else {
+                continue;
+            };
+            let found: Vec<(&str, usize)> =
+                members.iter().map(|m| (m.name.as_deref().unwrap_or_default(), m.offset as usize)).collect();
+            assert_eq!(found, expected, "{id}");
+            assert_eq!(*span as usize, size_of::<Control>(), "{id}");
+            for member in &members[..members.len() - 1] {
+                let kind = kernel.module.types[member.ty].inner.scalar_kind();
+                let float = floats.contains(&member.name.as_deref().unwrap_or_default());
+                assert_eq!(kind == Some(naga::ScalarKind::Float), float, "{id}: {:?}", member.name);
+            }
+            declared.insert(id.name);
+        }
+    }
+    for kernel in ["adam", "sgd", "gather", "softmax_ce", "step_end"] {
+        assert!(declared.contains(kernel), "{kernel} reads the control block: {declared:?}");
+    }
+}

@@ -1,0 +1,172 @@
+//! `verify` itself: a broken kernel fails and is named, a sound device passes, and nothing a preset runs is left out.
+
+mod common;
+
+use common::{Place, keys, number};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+use wgrad::case::Case;
+use wgrad::device::Device;
+use wgrad::gpu::choose::DeviceRequest;
+use wgrad::graph::{Graph, Tensor, TensorInfo};
+use wgrad::kernel::Source;
+use wgrad::op::{Backward, In, Op, Out, Real, Reference, Rounding};
+use wgrad::ops::Entry;
+use wgrad::ops::relu::Relu;
+use wgrad::plan::Lower;
+use wgrad::verify::kernels;
+
+/// ReLU as the oracle knows it, with a shader of its own.
+#[derive(Clone, Copy, Debug)]
+struct Swapped {
+    shader: Source,
+    broken_on_cpu: bool,
+}
+
+impl Reference for Swapped {
+    fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
+        Relu.reference(x, y);
+    }
+}
+
+impl Op for Swapped {
+    fn name(&self) -> &'static str {
+        "swapped"
+    }
+
+    fn outputs(&self, x: &[&TensorInfo]) -> Result<Vec<TensorInfo>, String> {
+        Relu.outputs(x)
+    }
+
+    fn backward(&self, _: &mut Graph, _: &Backward) -> wgrad::Result<Vec<Option<Tensor>>> {
+        Ok(vec![None])
+    }
+
+    fn lower(&self, cx: &mut Lower) -> wgrad::Result<()> {
+        let count = cx.elements(cx.y[0]).div_ceil(4);
+        let launch = cx.kernel(self.shader, &[])?.size("count", count);
+        cx.invocations(launch.bind("x", cx.x[0]).bind("y", cx.y[0]), count)
+    }
+
+    fn rounding(&self, x: &[&TensorInfo]) -> Rounding {
+        Relu.rounding(x)
+    }
+
+    fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
+        self.reference(x, y);
+        if self.broken_on_cpu {
+            y[0].floats()[0] = f32::NAN;
+        }
+    }
+}
+
+/// The line of `relu.wgsl` that the swaps replace.
+const LINE: &str = "y[i] = max(x[i], vec4f(0.0));";
+
+/// `relu.wgsl` with another line in that place.
+fn swapped(name: &'static str, line: &str) -> Swapped {
+    let text = wgrad::shader!("relu").text;
+    assert!(text.contains(LINE), "relu.wgsl has changed: {text}");
+    let text: &'static str = text.replace(LINE, line).leak();
+    Swapped { shader: Source { name, text, template: false }, broken_on_cpu: name != "sound" }
+}
+
+static SHADERS: LazyLock<[Swapped; 5]> = LazyLock::new(|| {
+    [
+        swapped("sound", LINE),
+        swapped("takes_the_smaller", "y[i] = min(x[i], vec4f(0.0));"),
+        swapped("gives_nan", "y[i] = sqrt(-1.0 - abs(x[i]));"),
+        swapped("leaves_some_out", "if i + 1u < count { y[i] = max(x[i], vec4f(0.0)); }"),
+        swapped("is_a_little_off", "y[i] = max(x[i], vec4f(0.0)) * 1.000001;"),
+    ]
+});
+
+fn cases(shader: usize) -> Vec<Case> {
+    [vec![1], vec![7], vec![3, 5, 2]].map(|shape| Case::new(SHADERS[shader]).random(wgrad::graph::Shape(shape))).into()
+}
+
+/// One op for each shader, as the registry would have it.
+fn entries() -> Vec<Entry> {
+    // A registry's cases are plain functions, so each shader needs one of its own.
+    let cases: [fn() -> Vec<Case>; 5] = [|| cases(0), || cases(1), || cases(2), || cases(3), || cases(4)];
+    let entry = |(n, cases)| {
+        let shader: &'static Swapped = &SHADERS[n];
+        Entry { name: shader.shader.name, kernels: std::slice::from_ref(&shader.shader), cases }
+    };
+    cases.into_iter().enumerate().map(entry).collect()
+}
+
+#[test]
+fn a_broken_shader_fails_and_is_named() {
+    let (device, _) = pollster::block_on(Device::open(&DeviceRequest::default(), 0)).expect("a device");
+    assert!(matches!(device, Device::Gpu(_)), "no adapter: install a Vulkan driver");
+    let devices = [device, Device::cpu(2).unwrap()];
+    for (device, checked) in devices.iter().flat_map(|device| [(device, false), (device, true)]) {
+        let reports = kernels(device, &entries(), checked).expect("every kernel runs");
+        let verdicts: Vec<(&str, &str)> = reports.iter().map(|r| (r.kernel.as_str(), r.verdict)).collect();
+        let expected = [
+            ("gives_nan", "fail"),
+            ("is_a_little_off", "fail"),
+            ("leaves_some_out", "fail"),
+            ("sound", "pass"),
+            ("takes_the_smaller", "fail"),
+        ];
+        assert_eq!(verdicts, expected, "{}", device.name());
+        for report in &reports {
+            assert_eq!(report.failed_case.is_some(), report.verdict == "fail", "{report:?}");
+            assert!(report.verdict == "pass" || !(report.worst_error <= report.tolerance), "{report:?}");
+        }
+    }
+}
+
+/// The kernels that `wgrad plan` names, or, for the native CPU, the ops.
+fn planned(place: &Place, device: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for preset in ["mnist-cnn", "mnist-deep"] {
+        let text = place.works(&format!("plan {preset} {device}")).out;
+        for line in text.lines() {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let name = match words[..] {
+                [number, kernel, .., "×", _] if number.parse::<u32>().is_ok() => kernel.split('<').next(),
+                _ => line
+                    .split_once(" = ")
+                    .and_then(|(_, op)| op.split_whitespace().next())
+                    .filter(|_| !device.is_empty()),
+            };
+            names.extend(name.map(plain));
+        }
+    }
+    assert!(names.len() >= 8, "{names:?}");
+    names
+}
+
+/// An op's name whether it is written as a file's or as a type's.
+fn plain(name: &str) -> String {
+    name.replace('_', "").to_lowercase()
+}
+
+#[test]
+fn the_command_passes_here_and_names_every_kernel_of_the_presets() {
+    let place = Place::new();
+    for device in ["", "--device cpu"] {
+        let found: Value = serde_json::from_str(&place.works(&format!("verify --json {device}")).out).expect("JSON");
+        assert_eq!(keys(&found), ["device", "kernels", "models", "passed"]);
+        assert_eq!(found["passed"], true);
+        assert!(found["device"].as_str().is_some_and(|name| !name.is_empty()));
+        let kernels = found["kernels"].as_array().unwrap();
+        for kernel in kernels {
+            assert_eq!(keys(kernel), ["cases", "kernel", "tolerance", "verdict", "worst_error"]);
+            assert!(number(kernel, "cases") >= 1.0 && number(kernel, "worst_error") <= number(kernel, "tolerance"));
+            assert_eq!(kernel["verdict"], "pass");
+        }
+        let names: BTreeSet<String> = kernels.iter().map(|k| plain(k["kernel"].as_str().unwrap())).collect();
+        assert_eq!(names.len(), kernels.len(), "each once");
+        let missing: Vec<_> = planned(&place, device).difference(&names).cloned().collect();
+        assert!(missing.is_empty(), "{missing:?} are in a preset's plan, not in {names:?}");
+        let models = found["models"].as_array().unwrap();
+        let named: Vec<&str> = models.iter().map(|m| m["model"].as_str().unwrap()).collect();
+        assert_eq!(named, ["mnist-cnn", "mnist-deep"]);
+        assert!(models.iter().all(|m| m["verdict"] == "pass" && number(m, "ops") >= 9.0), "{models:?}");
+    }
+}
