@@ -138,7 +138,7 @@ fn threads_of_the_cpu_change_no_byte() {
         place.works(&format!("train --model {model} {options} --threads {threads} --run-dir {run}"));
         place.read(&format!("{run}/model.safetensors"))
     };
-    for (name, spec) in [("cnn", "mnist-cnn"), ("wide", "wide.toml")] {
+    for (name, spec) in [("cnn", "mnist-cnn"), ("deep", "mnist-deep"), ("wide", "wide.toml")] {
         let one = model(&format!("{name}-1"), 1, spec);
         for threads in [2, 3] {
             assert!(one == model(&format!("{name}-{threads}"), threads, spec), "{name}: 1 and {threads} threads");

@@ -35,15 +35,6 @@ fn more_parameters_than_any_model_may_have() {
     }
 }
 
-/// 36 × 50,000,000 weights are 6.7 GiB: a model may have them, an adapter's binding or a machine may not.
-#[test]
-fn more_memory_than_the_device_has() {
-    too_large(["units = 4", "units = 50000000"], "", &["the plan needs a buffer of", "the adapter allows"]);
-    too_large(["units = 4", "units = 50000000"], "--device cpu", &["the step needs", "of memory", "available"]);
-    // Few parameters, large results.
-    too_large(["filters = 4", "filters = 3000000"], "--device cpu", &["expected"]);
-}
-
 impl Place {
     /// Calls the command with no more than 6 GB of address space, where a shell can set that limit.
     fn limited(&self, line: &str) -> common::Done {

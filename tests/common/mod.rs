@@ -86,7 +86,7 @@ impl Place {
             for (i, label) in labels.iter().enumerate() {
                 for (y, x) in (0..size).flat_map(|y| (0..size).map(move |x| (y, x))) {
                     let quarter = (y * 2 / size) * 2 + x * 2 / size;
-                    let noise = ((i * 31 + y * 17 + x * 13) * 2_654_435_761 >> 16) % 60;
+                    let noise = (((i * 31 + y * 17 + x * 13) * 2_654_435_761) >> 16) % 60;
                     pixels.push((noise + if quarter == usize::from(*label) { 150 } else { 0 }) as u8);
                 }
             }
