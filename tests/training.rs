@@ -68,7 +68,7 @@ struct Run {
 
 fn train(device: &Device, model: &Model, data: &Dataset, options: &TrainOptions) -> Run {
     let init = glorot_uniform(model, options.seed).expect("first weights");
-    let mut trainer = Trainer::new(device, model, data, options, &init).expect("a trainer");
+    let mut trainer = Trainer::new(device, model, data, options, Some(&init)).expect("a trainer");
     let before = trainer.created();
     let mut losses = Vec::new();
     let metrics = pollster::block_on(trainer.fit(|event| {
@@ -152,7 +152,7 @@ fn an_observer_can_end_a_run() {
     for device in devices() {
         let options = TrainOptions { epochs: 50, batch_size: 16, ..TrainOptions::default() };
         let init = glorot_uniform(&small(), 0).unwrap();
-        let mut trainer = Trainer::new(&device, &small(), &data, &options, &init).unwrap();
+        let mut trainer = Trainer::new(&device, &small(), &data, &options, Some(&init)).unwrap();
         let fitted = pollster::block_on(trainer.fit(|event| match event {
             Event::Epoch(metrics) if metrics.epoch == 3 => ControlFlow::Break(()),
             _ => ControlFlow::Continue(()),

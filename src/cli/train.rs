@@ -5,7 +5,6 @@ use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::gpu::listing::device_json;
 use crate::model::Model;
-use crate::model::init::glorot_uniform;
 use crate::model::weights::Weights;
 use crate::train::options::OptimizerName;
 use crate::train::run::{RunConfig, RunFolder};
@@ -135,15 +134,15 @@ pub fn run(args: TrainArgs) -> Result<()> {
     let mut model = Model::named_or_file(&config.model, shape, data.classes)?;
     model.class_names = data.class_names.clone();
     let init = match &config.init {
-        None => glorot_uniform(&model, config.train.seed)?,
+        None => None,
         Some(path) => {
             let (_, weights) = Weights::load(path)?;
             weights.check_against(&model).map_err(|e| Error::input(format!("{}: {e}", path.display())))?;
-            weights
+            Some(weights)
         }
     };
     let (device, choice) = super::open(&config.device, config.require_gpu, config.threads)?;
-    let mut trainer = Trainer::new(&device, &model, &data, &config.train, &init)?;
+    let mut trainer = Trainer::new(&device, &model, &data, &config.train, init.as_ref())?;
     let path = args.run_dir.unwrap_or_else(|| RunFolder::next(&model.name));
     let device_json = device_json(&choice).map_err(|e| Error::failed(format!("device.json: {e}")))?;
     let mut folder = RunFolder::create(&path, &config, &device_json)?;

@@ -10,7 +10,6 @@ use crate::data::{Dataset, Split};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::model::Model;
-use crate::model::init::glorot_uniform;
 use crate::model::weights::Weights;
 use crate::values::Values;
 use std::ops::ControlFlow;
@@ -40,8 +39,7 @@ impl Model {
         device: &Device,
         observe: impl FnMut(Event) -> ControlFlow<()>,
     ) -> Result<(TrainedModel, Vec<Metrics>)> {
-        let init = glorot_uniform(self, options.seed)?;
-        let mut trainer = Trainer::new(device, self, data, options, &init)?;
+        let mut trainer = Trainer::new(device, self, data, options, None)?;
         let metrics = trainer.fit(observe).await?;
         let weights = trainer.weights().await?;
         Ok((TrainedModel { model: self.clone(), weights }, metrics))

@@ -8,6 +8,7 @@ use crate::data::Dataset;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::model::Model;
+use crate::model::init::glorot_uniform;
 use crate::model::weights::Weights;
 use crate::values::Values;
 use serde::Serialize;
@@ -71,8 +72,15 @@ pub struct Trainer {
 }
 
 impl Trainer {
-    /// Builds the steps on the device and uploads data and first weights.
-    pub fn new(device: &Device, model: &Model, data: &Dataset, options: &TrainOptions, init: &Weights) -> Result<Self> {
+    /// Builds the steps on the device and uploads data and first weights: `init`, or a Glorot-uniform start from the
+    /// options' seed.
+    pub fn new(
+        device: &Device,
+        model: &Model,
+        data: &Dataset,
+        options: &TrainOptions,
+        init: Option<&Weights>,
+    ) -> Result<Self> {
         options.check()?;
         check_data(model, data)?;
         let optimizer = options.optimizer();
@@ -81,7 +89,12 @@ impl Trainer {
         upload(&mut engine, &step, &data.train)?;
         let control = step.start(options.seed, options.rate(), optimizer.betas());
         engine.write(step.control, Values::Word(control.words()))?;
-        for (tensor, values) in init.to_graph(&step.graph)? {
+        let first = match init {
+            Some(weights) => weights.to_graph(&step.graph)?,
+            // Drawn only now: that the device can hold a model of this size has been checked.
+            None => glorot_uniform(model, options.seed)?.to_graph(&step.graph)?,
+        };
+        for (tensor, values) in first {
             engine.write(tensor, Values::Float(values))?;
         }
         let evaluator = Evaluator::new(device, model, &data.test, options.batch_size)?;
