@@ -7,7 +7,7 @@ use crate::values::Values;
 pub(super) const KERNELS: &[Source] = &[shader!("adam")];
 
 /// The arguments are the control block and the gradients; updated in place are the parameters and both moments,
-/// all [n]. Kingma and Ba (2015), Loshchilov and Hutter (2019).
+/// all `[n]`. Kingma and Ba (2015), Loshchilov and Hutter (2019).
 #[derive(Clone, Copy, Debug)]
 pub struct Adam {
     /// β₁ and β₂.

@@ -18,7 +18,7 @@ pub(super) const KERNELS: &[Source] = &[
 ];
 
 /// `y[n, oh, ow, o] = Σ x[n, oh·SH + i, ow·SW + j, c] · w[i, j, c, o] + b[o]`, then max(·, 0) with `relu`.
-/// The arguments are x [N, H, W, C], w [KH, KW, C, O] and b [O]; the result is [N, OH, OW, O].
+/// The arguments are x [N, H, W, C], w [KH, KW, C, O] and b `[O]`; the result is [N, OH, OW, O].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conv2d {
     /// Rows and columns from one place to the next.

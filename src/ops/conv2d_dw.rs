@@ -13,7 +13,7 @@ pub(super) const KERNELS: &[Source] = &[
 ];
 
 /// `dw[i, j, c, o] = Σ x[n, oh·SH + i, ow·SW + j, c] · dy[n, oh, ow, o]` and `db[o] = Σ dy[n, oh, ow, o]`.
-/// The arguments are x [N, H, W, C] and dy [N, OH, OW, O]; the results dw [KH, KW, C, O] and db [O].
+/// The arguments are x [N, H, W, C] and dy [N, OH, OW, O]; the results dw [KH, KW, C, O] and db `[O]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Conv2dDw {
     /// The convolution.

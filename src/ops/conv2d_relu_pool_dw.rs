@@ -12,7 +12,7 @@ use crate::op::Elements;
 pub(super) const KERNELS: &[Source] = &[shader!(template "conv2d_relu_pool_dw_patch_lanes")];
 
 /// `conv2d_dw(x, max_pool2d_dx(dp, argmax))`, without the gradient between where a fused kernel fits.
-/// The arguments are x [N, H, W, C], dp and argmax [N, PH, PW, O]; the results dw [KH, KW, C, O] and db [O].
+/// The arguments are x [N, H, W, C], dp and argmax [N, PH, PW, O]; the results dw [KH, KW, C, O] and db `[O]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Conv2dReluPoolDw {
     /// The convolution.

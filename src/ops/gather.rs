@@ -9,7 +9,7 @@ pub(super) const KERNELS: &[Source] = &[shader!("gather")];
 /// `x[b, p] = images[s(b), p] · scale + shift` and `labels[b]`; rows beyond the valid ones are zero.
 ///
 /// The arguments are the control block, the images [samples, stride] as bytes (stride a multiple of
-/// four) and all labels [samples]; the results x [batch, H, W, C] and labels [batch].
+/// four) and all labels `[samples]`; the results x [batch, H, W, C] and labels `[batch]`.
 #[derive(Clone, Debug)]
 pub struct Gather {
     /// Rows of a batch.

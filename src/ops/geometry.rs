@@ -158,7 +158,7 @@ impl Geometry {
 
     /// The form for subgroups of `lanes`; a product has `inner` channels within and `outer` across.
     pub fn lanes_form(&self, lanes: u32, inner: usize, outer: usize) -> LanesForm {
-        if self.terms() <= 32 && self.o % 4 == 0 && self.patch()[1] <= 96 {
+        if self.terms() <= 32 && self.o.is_multiple_of(4) && self.patch()[1] <= 96 {
             return LanesForm::Patch;
         }
         self.product_form(lanes, inner, outer)

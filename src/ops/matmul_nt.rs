@@ -11,7 +11,7 @@ use std::any::Any;
 pub(super) const KERNELS: &[Source] = &[shader!(template "matmul_nt_tile"), shader!(template "matmul_nt_lanes")];
 
 /// `y[i, j] = Σ_t a[i, t] · b[j, t] + bias[j]`, then max(·, 0) with `relu`.
-/// The arguments are a [M, K], b [N, K] and bias [N]; the result is [M, N].
+/// The arguments are a [M, K], b [N, K] and bias `[N]`; the result is [M, N].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MatmulNt {
     /// Whether a ReLU follows.

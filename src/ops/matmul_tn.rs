@@ -7,7 +7,7 @@ use crate::sys::{Gemm, gemm};
 pub(super) const KERNELS: &[Source] = &[shader!(template "matmul_tn_tile"), shader!(template "matmul_tn_lanes")];
 
 /// `y[i, j] = Σ_t a[t, i] · b[t, j]` and `sums[i] = Σ_t a[t, i]`; the arguments are a [K, M] and b [K, N],
-/// the results y [M, N] and sums [M]. With a = dy and b = x they are the gradients of weights and bias.
+/// the results y [M, N] and sums `[M]`. With a = dy and b = x they are the gradients of weights and bias.
 #[derive(Clone, Copy, Debug)]
 pub struct MatmulTn;
 

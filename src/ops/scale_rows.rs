@@ -4,7 +4,7 @@ use super::prelude::*;
 
 pub(super) const KERNELS: &[Source] = &[shader!("scale_rows")];
 
-/// `y[r, c] = s[r] · x[r, c]`; x [rows, columns], s [rows].
+/// `y[r, c] = s[r] · x[r, c]`; x [rows, columns], s `[rows]`.
 #[derive(Clone, Copy, Debug)]
 pub struct ScaleRows;
 

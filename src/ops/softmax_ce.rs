@@ -6,8 +6,8 @@ use crate::control::Control;
 
 pub(super) const KERNELS: &[Source] = &[shader!("softmax_ce")];
 
-/// The arguments are the control block, logits [batch, classes] and labels [batch]; the results loss [batch]
-/// (each row's share of the batch's mean), correct [batch] as 0 or 1, and delta [batch, classes], the gradient
+/// The arguments are the control block, logits [batch, classes] and labels `[batch]`; the results loss `[batch]`
+/// (each row's share of the batch's mean), correct `[batch]` as 0 or 1, and delta [batch, classes], the gradient
 /// of the mean loss. Rows beyond the valid ones give zero.
 #[derive(Clone, Copy, Debug)]
 pub struct SoftmaxCe;

@@ -5,7 +5,7 @@ use crate::control::Control;
 
 pub(super) const KERNELS: &[Source] = &[shader!("step_end")];
 
-/// The arguments are loss [batch] and correct [batch]; updated in place are the control block and the log
+/// The arguments are loss `[batch]` and correct `[batch]`; updated in place are the control block and the log
 /// [capacity, 4], whose record of step s, at s mod capacity, is (mean loss, correct, samples, 0).
 #[derive(Clone, Copy, Debug)]
 pub struct StepEnd {

@@ -65,7 +65,7 @@ impl TrainedModel {
         self.weights.save(path.as_ref(), &self.model)
     }
 
-    /// Probabilities [images][classes] for pixels 0–255 in the order [images, height, width, channels], on the
+    /// Probabilities, `classes` for each image, for pixels 0–255 in the order [images, height, width, channels], on the
     /// native CPU.
     ///
     /// # Errors

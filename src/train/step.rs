@@ -22,7 +22,7 @@ pub struct Step {
     pub graph: Graph,
     /// The data set's images, [samples, stride] bytes.
     pub images: Tensor,
-    /// The data set's labels, [samples].
+    /// The data set's labels, `[samples]`.
     pub labels: Tensor,
     /// The control block.
     pub control: Tensor,
