@@ -18,13 +18,14 @@
 //! - [`graph`], [`op`], [`ops`]: tensors, what an op is, and every op. An op is one column in three places: its
 //!   shaders in `shaders/`, its file in `src/ops/` (formula, shapes, launch, gradient, fast CPU form, cases), its line
 //!   in `src/ops/mod.rs`. The reference is naive, generic over the float type, and in `f64` the oracle of all else.
-//! - [`fuse`]: rewrites of a forward graph; [`plan`]: the lowering, buffers by role, and the text of both.
+//! - [`fuse`]: rewrites of a forward graph; [`lower`]: from a graph to a
+//!   [`plan`]: dispatches, and buffers by role.
 //! - [`kernel`]: what naga reads off a shader. Bindings are matched by name and sizes set by name, never typed twice.
 //! - [`gpu`]: adapters and their choice, pipelines, and the executor that replays a plan; [`cpu`]: the one that runs a
 //!   graph. After build, a step creates nothing: all that changes from step to step lives on the device ([`control`]).
 //! - [`train`]: the step's graphs, the loop, the run folder, evaluation; [`verify`]: every kernel against the oracle.
 //!
-//! Imports run one way: cli → train, verify → model, data, gpu, cpu → plan → ops → graph.
+//! Imports run one way: cli → train, verify → model, data, gpu, cpu → lower, plan → ops → graph.
 //!
 //! # A few lines
 //!
@@ -70,6 +71,7 @@ pub mod fuse;
 pub mod gpu;
 pub mod graph;
 pub mod kernel;
+pub mod lower;
 pub mod model;
 pub mod op;
 pub mod ops;

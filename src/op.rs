@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::graph::{Graph, Tensor, TensorInfo};
-use crate::plan::Lower;
+use crate::lower::Lower;
 use std::any::Any;
 use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub, SubAssign};

@@ -6,7 +6,8 @@ mod plans;
 use plans::{steps, target};
 use std::collections::BTreeMap;
 use wgrad::model::presets;
-use wgrad::plan::{Class, lower};
+use wgrad::lower::lower;
+use wgrad::plan::Class;
 use wgrad::train::options::OptimizerName;
 
 /// The most that the expansions may take in the repository.

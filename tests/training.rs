@@ -10,7 +10,7 @@ use wgrad::gpu::limits_of;
 use wgrad::gpu::open::Opened;
 use wgrad::model::init::glorot_uniform;
 use wgrad::model::{Model, Sequential};
-use wgrad::plan::{Target, lower};
+use wgrad::lower::{Target, lower};
 use wgrad::train::options::{OptimizerName, TrainOptions};
 use wgrad::train::step::Step;
 use wgrad::train::trainer::{Event, Metrics, Trainer};

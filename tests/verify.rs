@@ -14,7 +14,7 @@ use wgrad::kernel::Source;
 use wgrad::op::{Backward, In, Op, Out, Real, Reference, Rounding};
 use wgrad::ops::Entry;
 use wgrad::ops::relu::Relu;
-use wgrad::plan::Lower;
+use wgrad::lower::Lower;
 use wgrad::verify::kernels;
 
 /// ReLU as the oracle knows it, with a shader of its own.

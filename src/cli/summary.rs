@@ -2,8 +2,9 @@
 
 use super::print;
 use crate::error::Result;
+use crate::lower::{Target, lower};
 use crate::model::Model;
-use crate::plan::{Class, Limits, Target, lower};
+use crate::plan::{Class, Limits};
 use crate::train::options::TrainOptions;
 use crate::train::step::Step;
 use clap::Args;

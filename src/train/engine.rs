@@ -5,7 +5,7 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::gpu::{self, class_of, limits_of};
 use crate::graph::{DType, Graph, Tensor};
-use crate::plan::{Target, lower};
+use crate::lower::{Target, lower};
 use crate::values::Values;
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -114,6 +114,9 @@ impl Trainer {
     /// Trains to the end, or until the observer breaks; returns the metrics of every epoch.
     ///
     /// A break between steps ends the run as its last epoch would have: it is validated and counted.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] where the device fails, or at the first step whose loss is no finite number.
     pub async fn fit(&mut self, mut observe: impl FnMut(Event) -> ControlFlow<()>) -> Result<Vec<Metrics>> {
         let per_epoch = self.step.steps_per_epoch();
         let budget = (per_epoch as u64).saturating_mul(self.options.epochs as u64);
@@ -142,6 +145,13 @@ impl Trainer {
                 records.iter().for_each(|record| totals.add(record));
                 done += records.len();
                 let first = step + 1;
+                if let Some(at) = records.iter().position(|record| !record.loss.is_finite()) {
+                    return Err(Error::failed(format!(
+                        "step {}: the loss is {}; a smaller learning rate may help",
+                        first + at as u64,
+                        records[at].loss
+                    )));
+                }
                 step += records.len() as u64;
                 if step > 1 {
                     chunk = ((SUBMIT.as_secs_f64() / took) as usize).clamp(1, LOG_CAPACITY / 2);

@@ -4,7 +4,8 @@
 
 use wgrad::model::{Model, presets};
 use wgrad::ops;
-use wgrad::plan::{Class, Limits, Plan, Target, lower};
+use wgrad::lower::{Target, lower};
+use wgrad::plan::{Class, Limits, Plan};
 use wgrad::train::options::{OptimizerName, TrainOptions};
 use wgrad::train::step::Step;
 

@@ -10,7 +10,8 @@ use wgrad::gpu::open::{OpenOptions, Opened, open};
 use wgrad::gpu::{class_of, limits_of};
 use wgrad::graph::{Graph, Tensor};
 use wgrad::op::Real;
-use wgrad::plan::{Class, Target, lower};
+use wgrad::lower::{Target, lower};
+use wgrad::plan::Class;
 use wgrad::values::Values;
 use wgrad::verify::classes;
 

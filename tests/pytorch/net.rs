@@ -5,7 +5,7 @@ use std::fmt::Write;
 use wgrad::graph::{Graph, Layout, Tensor, TensorInfo};
 use wgrad::model::weights::to_memory;
 use wgrad::op::{Backward, In, Op, Out, Real, Reference, Rounding};
-use wgrad::plan::Lower;
+use wgrad::lower::Lower;
 use wgrad::values::Values;
 use wgrad::verify::compare::{Deviation, deviation, magnitudes};
 
