@@ -35,6 +35,21 @@ fn more_parameters_than_any_model_may_have() {
     }
 }
 
+/// 36 × 50,000,000 weights are 6.7 GiB: a model may have them, an adapter's binding may not.
+#[test]
+fn more_memory_than_the_adapter_has() {
+    too_large(["units = 4", "units = 50000000"], "", &["the plan needs a buffer of", "the adapter allows"]);
+}
+
+/// Few parameters and large results, more than 1.5 TiB of them: no single tensor is too large, all together are.
+#[test]
+fn more_memory_than_the_machine_has() {
+    let layer = |filters: usize| format!("[[layers]]\ntype = \"conv2d\"\nfilters = {filters}\nkernel = 1\n");
+    let layers = format!("{}[[layers]]\ntype = \"flatten\"", (layer(2_000_000) + &layer(1)).repeat(100));
+    let flatten = "[[layers]]\ntype = \"flatten\"";
+    too_large([flatten, &layers], "--device cpu", &["the step needs", "of memory", "available"]);
+}
+
 impl Place {
     /// Calls the command with no more than 6 GB of address space, where a shell can set that limit.
     fn limited(&self, line: &str) -> common::Done {
