@@ -5,8 +5,8 @@ mod plans;
 
 use plans::{steps, target};
 use std::collections::BTreeMap;
-use wgrad::model::presets;
 use wgrad::lower::lower;
+use wgrad::model::presets;
 use wgrad::plan::Class;
 use wgrad::train::options::OptimizerName;
 

@@ -8,9 +8,9 @@ use wgrad::gpu::choose::DeviceRequest;
 use wgrad::gpu::executor::Executor;
 use wgrad::gpu::limits_of;
 use wgrad::gpu::open::Opened;
+use wgrad::lower::{Target, lower};
 use wgrad::model::init::glorot_uniform;
 use wgrad::model::{Model, Sequential};
-use wgrad::lower::{Target, lower};
 use wgrad::train::options::{OptimizerName, TrainOptions};
 use wgrad::train::step::Step;
 use wgrad::train::trainer::{Event, Metrics, Trainer};
@@ -192,5 +192,23 @@ fn checked_and_unchecked_shaders_give_the_same_bytes() {
             let moved = init.to_graph(&step.graph).unwrap();
             assert!(!checked[0].starts_with(Values::Float(moved[0].1.clone()).bytes()), "the weights have moved");
         }
+    }
+}
+
+/// A run that diverges is no success: it stops, and names the step.
+#[test]
+fn a_diverged_run_stops_at_its_step() {
+    let data = data(8, 64, 8);
+    let options = TrainOptions {
+        epochs: 20,
+        batch_size: 32,
+        optimizer: OptimizerName::Sgd,
+        lr: Some(1e30),
+        ..TrainOptions::default()
+    };
+    for device in devices() {
+        let mut trainer = Trainer::new(&device, &small(), &data, &options, None).expect("a trainer");
+        let error = pollster::block_on(trainer.fit(|_| ControlFlow::Continue(()))).expect_err("a run that diverges");
+        assert!(matches!(&error, wgrad::Error::Failed(why) if why.starts_with("step ")), "{error}");
     }
 }

@@ -11,10 +11,10 @@ use wgrad::device::Device;
 use wgrad::gpu::choose::DeviceRequest;
 use wgrad::graph::{Graph, Tensor, TensorInfo};
 use wgrad::kernel::Source;
+use wgrad::lower::Lower;
 use wgrad::op::{Backward, In, Op, Out, Real, Reference, Rounding};
 use wgrad::ops::Entry;
 use wgrad::ops::relu::Relu;
-use wgrad::lower::Lower;
 use wgrad::verify::kernels;
 
 /// ReLU as the oracle knows it, with a shader of its own.

@@ -2,9 +2,9 @@
 // Every test file compiles this module for itself and uses a part of it.
 #![allow(dead_code)]
 
+use wgrad::lower::{Target, lower};
 use wgrad::model::{Model, presets};
 use wgrad::ops;
-use wgrad::lower::{Target, lower};
 use wgrad::plan::{Class, Limits, Plan};
 use wgrad::train::options::{OptimizerName, TrainOptions};
 use wgrad::train::step::Step;

@@ -3,9 +3,9 @@
 use crate::forms::{Form, all};
 use std::fmt::Write;
 use wgrad::graph::{Graph, Layout, Tensor, TensorInfo};
+use wgrad::lower::Lower;
 use wgrad::model::weights::to_memory;
 use wgrad::op::{Backward, In, Op, Out, Real, Reference, Rounding};
-use wgrad::lower::Lower;
 use wgrad::values::Values;
 use wgrad::verify::compare::{Deviation, deviation, magnitudes};
 
