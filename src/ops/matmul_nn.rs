@@ -47,7 +47,7 @@ impl Op for MatmulNn {
         let (launch, groups) = match cx.class {
             Class::Lanes(lanes) if n.is_multiple_of(4) => {
                 let [rows, vectors] = lanes_tile(n, lanes);
-                let params = [("L", lanes.into()), ("R", rows as i64), ("V", vectors as i64), ("U", 4)];
+                let params = [("L", lanes.into()), ("R", rows as i64), ("V", vectors as i64), ("U", unroll(k))];
                 let groups = m.div_ceil(rows) * (n / 4).div_ceil(vectors * lanes as usize);
                 (cx.kernel(KERNELS[1], &params)?, groups)
             }

@@ -65,7 +65,7 @@ impl Op for MatmulNt {
         let (launch, tm, tn) = match cx.class {
             Class::Lanes(lanes) if k.is_multiple_of(4) => {
                 let (rows, columns) = if n <= 5 || n.is_multiple_of(5) { (6, 5) } else { (4, 8) };
-                let params = [("L", lanes.into()), ("R", rows as i64), ("C", columns as i64)];
+                let params = [("L", lanes.into()), ("R", rows as i64), ("C", columns as i64), ("U", 2)];
                 (cx.kernel(KERNELS[1], &params)?, rows, columns)
             }
             _ => {

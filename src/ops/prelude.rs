@@ -39,3 +39,8 @@ pub fn tile(size: usize) -> usize {
         _ => 64,
     }
 }
+
+/// Terms that the lanes form of a product takes in one turn: as many as leave no rest, up to five.
+pub fn unroll(terms: usize) -> i64 {
+    [4, 5, 3, 2].into_iter().find(|&u| terms.is_multiple_of(u)).unwrap_or(4) as i64
+}
