@@ -161,7 +161,9 @@ pub fn run(args: TrainArgs) -> Result<()> {
             }
         }
     });
-    pollster::block_on(fitted)?;
+    let fitted = pollster::block_on(fitted);
+    progress.bar.finish_and_clear();
+    fitted?;
     if let Some(error) = trouble {
         return Err(error);
     }
