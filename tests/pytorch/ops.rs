@@ -1,0 +1,245 @@
+//! Single ops and short chains, forward and backward, and a model that PyTorch wrote.
+
+use crate::forms::all;
+use crate::net::{Array, Net};
+use safetensors::{Dtype, SafeTensors};
+use serde_json::Value;
+use std::path::PathBuf;
+use wgrad::control::Control;
+use wgrad::fuse::fuse;
+use wgrad::graph::{Graph, Tensor};
+use wgrad::model::weights::Weights;
+use wgrad::model::{Layer, Sequential};
+use wgrad::ops::geometry::Padding;
+use wgrad::ops::softmax_ce::SoftmaxCe;
+use wgrad::verify::compare::Deviation;
+
+pub fn fixture(name: &str) -> PathBuf {
+    [env!("CARGO_MANIFEST_DIR"), "tests", "fixtures", name].iter().collect()
+}
+
+pub fn json(name: &str) -> Value {
+    serde_json::from_slice(&std::fs::read(fixture(name)).unwrap()).unwrap()
+}
+
+/// One case of `ops.json` with its tensors.
+struct Stored<'a> {
+    label: String,
+    sizes: &'a Value,
+    tensors: &'a SafeTensors<'a>,
+}
+
+impl Stored<'_> {
+    fn size(&self, key: &str) -> usize {
+        self.sizes[key].as_u64().unwrap() as usize
+    }
+
+    fn pair(&self, key: &str) -> [usize; 2] {
+        [0, 1].map(|i| self.sizes[key][i].as_u64().unwrap() as usize)
+    }
+
+    fn padding(&self) -> Padding {
+        serde_json::from_value(self.sizes["padding"].clone()).unwrap()
+    }
+
+    /// Shape and elements of a tensor of the case.
+    fn get(&self, name: &str) -> Array {
+        let view = self.tensors.tensor(&format!("{}/{name}", self.label)).unwrap();
+        let words = view.data().as_chunks().0.iter();
+        let values = match view.dtype() {
+            Dtype::F32 => words.map(|word| f32::from_le_bytes(*word)).collect(),
+            Dtype::I32 => words.map(|word| i32::from_le_bytes(*word) as f32).collect(),
+            other => panic!("{name}: elements of type {other}"),
+        };
+        (view.shape().to_vec(), values)
+    }
+}
+
+/// Runs `check` on every case of a kind and prints the worst error of every form.
+fn every(kind: &str, check: impl Fn(&Stored) -> Vec<Deviation>) {
+    let bytes = std::fs::read(fixture("ops.safetensors")).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let table = json("ops.json");
+    let cases = table["cases"][kind].as_array().unwrap();
+    assert!(!cases.is_empty(), "{kind}");
+    let mut worst = vec![Deviation::NONE; all().len()];
+    for (k, sizes) in cases.iter().enumerate() {
+        let found = check(&Stored { label: format!("{kind}/{k}"), sizes, tensors: &tensors });
+        worst.iter_mut().zip(found).for_each(|(worst, found)| *worst = worst.worse(found));
+    }
+    for (form, worst) in all().iter().zip(worst) {
+        println!("{kind} ({form}): error {:.2e} of {:.2e}", worst.error, worst.tolerance);
+    }
+}
+
+/// Whether layers are joined where they can be, and whether the input's gradient is wanted.
+#[derive(Clone, Copy, Debug)]
+struct How {
+    fused: bool,
+    input_gradient: bool,
+}
+
+const PLAIN: How = How { fused: false, input_gradient: true };
+const FUSED: How = How { fused: true, input_gradient: true };
+
+/// Builds layers on the case's x, fills their parameters and says what PyTorch found: y, dx and the gradients of
+/// the parameters, in one set for each of `ends` ("" where there is but one result).
+fn layered(case: &Stored, how: How, ends: &[&str], layers: impl Fn(&mut Graph, Tensor) -> Vec<Tensor>) -> Net {
+    let mut net = Net::default();
+    let name = |stem: &str, end: &str| format!("{stem}{end}");
+    let stored = |stem: &str, end: &str| case.get(&name(stem, end));
+    let x = net.input("x", &stored("x", ""));
+    let results = layers(&mut net.graph, x);
+    if how.fused {
+        fuse(&mut net.graph, &results);
+    }
+    let given: Vec<(Tensor, Tensor)> =
+        results.iter().zip(ends).map(|(&y, end)| (y, net.input("dy", &stored("dy", end)))).collect();
+    let roots = if how.input_gradient { vec![x] } else { Vec::new() };
+    let grads = net.backward(&given, &roots);
+    if how.input_gradient {
+        net.want("dx", grads[0], &stored("dx", ""), 1.0);
+    }
+    for (&(y, _), end) in given.iter().zip(ends) {
+        net.want(&name("y", end), y, &stored("y", end), 1.0);
+    }
+    let params = ends.iter().flat_map(|end| [("w", end), ("b", end)]).take(net.graph.params.len());
+    for (param, (stem, end)) in params.enumerate() {
+        net.fill(param, &stored(stem, end));
+        let grad = net.graph.params[param].grad.unwrap();
+        net.want(&name(&format!("d{stem}"), end), grad, &stored(&format!("d{stem}"), end), 1.0);
+    }
+    net
+}
+
+/// Adds layers one behind the other, the first of them at `index` of the list.
+fn chain(graph: &mut Graph, index: usize, x: Tensor, layers: &[Layer]) -> Tensor {
+    let mut layers = layers.iter().enumerate();
+    layers.try_fold(x, |x, (i, layer)| layer.build(index + i, graph, x)).unwrap()
+}
+
+fn ops(net: &Net) -> Vec<&'static str> {
+    net.graph.nodes.iter().map(|node| node.op.name()).collect()
+}
+
+fn conv(case: &Stored) -> Layer {
+    let (kernel, stride) = (case.pair("kernel"), case.pair("stride"));
+    Layer::Conv2d { filters: case.size("o"), kernel, stride, padding: case.padding() }
+}
+
+#[test]
+fn convolution() {
+    every("conv", |case| layered(case, PLAIN, &[""], |g, x| vec![chain(g, 0, x, &[conv(case)])]).check(&case.label));
+}
+
+#[test]
+fn max_pool() {
+    every("pool", |case| {
+        let pool = Layer::MaxPool2d { size: case.pair("window"), stride: case.pair("stride") };
+        layered(case, PLAIN, &[""], |g, x| vec![chain(g, 0, x, std::slice::from_ref(&pool))]).check(&case.label)
+    });
+}
+
+/// Plain, joined, and joined where only the weights want a gradient, which has a form of its own.
+#[test]
+fn convolution_relu_and_pool() {
+    for how in [PLAIN, FUSED, How { fused: true, input_gradient: false }] {
+        every("conv_relu_pool", |case| {
+            let pool = Layer::MaxPool2d { size: case.pair("window"), stride: case.pair("pool_stride") };
+            let layers = [conv(case), Layer::Relu {}, pool];
+            let net = layered(case, how, &[""], |g, x| vec![chain(g, 0, x, &layers)]);
+            let found = ops(&net);
+            assert_eq!(found.contains(&"conv2d_relu_pool"), how.fused, "{found:?}");
+            assert_eq!(found.contains(&"conv2d_relu_pool_dw"), !how.input_gradient, "{found:?}");
+            net.check(&format!("{} {how:?}", case.label))
+        });
+    }
+}
+
+#[test]
+fn dense() {
+    every("dense", |case| {
+        let layer = Layer::Dense { units: case.size("out") };
+        layered(case, PLAIN, &[""], |g, x| vec![chain(g, 0, x, std::slice::from_ref(&layer))]).check(&case.label)
+    });
+}
+
+/// PyTorch's loss is each sample's own, wgrad's its share of the mean: one by the number of samples.
+#[test]
+fn cross_entropy() {
+    every("ce", |case| {
+        let (n, mut net) = (case.size("n"), Net::default());
+        let get = |name| case.get(name);
+        let block = Control { valid: n as u32, samples: n as u32, ..Control::default() };
+        let control = net.words("control", block.words());
+        let logits = net.input("logits", &get("logits"));
+        let labels = net.words("labels", get("labels").1.iter().map(|&label| label as u32).collect());
+        let upstream = net.input("upstream", &get("upstream"));
+        let loss = net.graph.apply(SoftmaxCe, &[control, logits, labels]).unwrap()[0];
+        let grads = net.backward(&[(loss, upstream)], &[logits]);
+        assert!(ops(&net).contains(&"scale_rows"));
+        net.want("loss", loss, &get("loss"), 1.0 / n as f64);
+        net.want("dlogits", grads[0], &get("dlogits"), 1.0 / n as f64);
+        net.check(&case.label)
+    });
+}
+
+/// As it stands, and with the flatten folded into the weights behind it.
+fn with_and_without_the_flatten(net: impl Fn(How) -> Net, label: &str) -> Vec<Deviation> {
+    let check = |how: How| {
+        let net = net(how);
+        assert_eq!(ops(&net).contains(&"transpose"), !how.fused, "{:?}", ops(&net));
+        net.check(&format!("{label} {how:?}"))
+    };
+    check(PLAIN).into_iter().zip(check(FUSED)).map(|(plain, fused)| plain.worse(fused)).collect()
+}
+
+#[test]
+fn relu_between_flatten_and_dense() {
+    every("flatten_dense", |case| {
+        let layers = [Layer::Flatten {}, Layer::Relu {}, Layer::Dense { units: case.size("out") }];
+        let net = |how| layered(case, how, &[""], |g, x| vec![chain(g, 0, x, &layers)]);
+        with_and_without_the_flatten(net, &case.label)
+    });
+}
+
+#[test]
+fn two_consumers_of_one_flatten() {
+    every("flatten_two", |case| {
+        let [first, second] = ["out1", "out2"].map(|key| Layer::Dense { units: case.size(key) });
+        let layers = |g: &mut Graph, x| {
+            let flat = chain(g, 0, x, &[Layer::Flatten {}]);
+            let left = chain(g, 1, flat, std::slice::from_ref(&first));
+            vec![left, chain(g, 2, flat, &[Layer::Relu {}, second.clone()])]
+        };
+        with_and_without_the_flatten(|how| layered(case, how, &["1", "2"], layers), &case.label)
+    });
+}
+
+#[test]
+fn a_model_that_pytorch_wrote() {
+    let net = Sequential::new([8, 8, 1]).conv2d(3, 3).relu().max_pool2d(2).flatten().dense(4);
+    let model = net.build().unwrap();
+    let (described, weights) = Weights::load(&fixture("model.safetensors")).unwrap();
+    assert!(described.is_none(), "PyTorch does not describe the model");
+    weights.check_against(&model).unwrap();
+    let io = json("model_io.json");
+    let cases = io["cases"].as_array().unwrap();
+    let numbers = |case: &Value, key: &str| -> Vec<f64> {
+        case[key].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
+    };
+    let pixels = cases.iter().flat_map(|case| numbers(case, "pixels"));
+    let pixels: Vec<f32> = pixels.map(|byte| byte as f32 / 255.0).collect();
+    let mut net = Net::default();
+    let x = net.input("x", &(vec![cases.len(), 1, 8, 8], pixels));
+    let logits = model.build(&mut net.graph, x).unwrap();
+    fuse(&mut net.graph, &[logits]);
+    for param in 0..net.graph.params.len() {
+        let stored = weights.get(&net.graph.params[param].name).unwrap().clone();
+        net.fill(param, &(stored.shape, stored.values));
+    }
+    net.want_exactly("logits", logits, cases.iter().flat_map(|case| numbers(case, "logits")).collect());
+    for (form, worst) in all().iter().zip(net.check("model")) {
+        println!("model ({form}): error {:.2e} of {:.2e}", worst.error, worst.tolerance);
+    }
+}
