@@ -166,7 +166,7 @@ fn the_deep_net_on_the_oracle() {
 
 /// The net with the steadier first weights over all steps; with the others for as long as rounding has not grown
 /// into another course, as it does with PyTorch too (2e-4 off in its own single precision). All of them on the
-/// native CPU; a software adapter takes a second a step in lanes, and ten in tiles, which the reference net and
+/// native CPU; a software adapter takes a second a step in lanes, and five in tiles, which the reference net and
 /// `wgrad verify` have to answer for.
 #[test]
 fn the_deep_net_in_single_precision() {
