@@ -260,6 +260,11 @@ pub trait Op: Any + Debug + Send + Sync + RunReference {
         self.reference_f32(x, y);
     }
 
+    /// Multiplications and additions of an op that is sums of products; 0 for all others.
+    fn flops(&self, _x: &[&TensorInfo]) -> u64 {
+        0
+    }
+
     /// Whether the results live in the first argument's memory (a reshape).
     fn is_view(&self) -> bool {
         false

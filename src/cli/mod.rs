@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, exit status 0 done, 1 failed, 2 bad usage or bad input.
 
+mod bench;
 mod devices;
 mod eval;
 mod plan;
@@ -29,6 +30,7 @@ enum Command {
     Devices(devices::DevicesArgs),
     Summary(summary::SummaryArgs),
     Plan(plan::PlanArgs),
+    Bench(bench::BenchArgs),
 }
 
 /// Runs the command; clap itself answers bad usage with status 2.
@@ -40,6 +42,7 @@ pub fn main() -> ExitCode {
         Command::Devices(args) => devices::run(args),
         Command::Summary(args) => summary::run(args),
         Command::Plan(args) => plan::run(args),
+        Command::Bench(args) => bench::run(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -64,6 +64,19 @@ impl Split {
         self.height * self.width * self.channels
     }
 
+    /// The images with `stride` bytes from one to the next, the rest of each row zero.
+    pub fn padded(&self, stride: usize) -> Vec<u8> {
+        let size = self.image_bytes();
+        if stride <= size {
+            return self.pixels.clone();
+        }
+        let mut padded = vec![0; self.count * stride];
+        for (row, image) in padded.chunks_mut(stride).zip(self.pixels.chunks(size)) {
+            row[..size].copy_from_slice(image);
+        }
+        padded
+    }
+
     /// Keeps the first `limit` samples in file order, or all of them where there are fewer.
     ///
     /// # Errors

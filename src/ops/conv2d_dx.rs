@@ -75,6 +75,11 @@ impl Op for Conv2dDx {
         cx.groups(launch, (g.n * g.h * g.w).div_ceil(tm) * g.c.div_ceil(tn))
     }
 
+    fn flops(&self, x: &[&TensorInfo]) -> u64 {
+        let shapes = axes(x[0]).and_then(|a| Ok((a, axes(x[1])?)));
+        shapes.and_then(|(a, b)| self.geometry(a, b)).map_or(0, |g| g.flops())
+    }
+
     fn rounding(&self, x: &[&TensorInfo]) -> Rounding {
         Rounding { terms: x[1].elements() / x[1].shape.0[2], ulps: 1.0 }
     }

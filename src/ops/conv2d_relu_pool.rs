@@ -105,6 +105,11 @@ impl Op for Conv2dReluPool {
         cx.groups(launch.bind("y", cx.y[0]).bind("argmax", cx.y[1]), groups)
     }
 
+    fn flops(&self, x: &[&TensorInfo]) -> u64 {
+        let shapes = axes(x[0]).and_then(|a| Ok((a, axes(x[1])?)));
+        shapes.and_then(|(a, b)| self.geometry(a, b)).map_or(0, |(g, _)| g.flops())
+    }
+
     fn rounding(&self, x: &[&TensorInfo]) -> Rounding {
         Rounding { terms: x[1].elements() / x[1].shape.0[3] + 1, ulps: 1.0 }
     }

@@ -108,6 +108,11 @@ impl Geometry {
         self.kh * self.kw * self.c
     }
 
+    /// Multiplications and additions of the convolution, and of each of its gradients.
+    pub fn flops(&self) -> u64 {
+        2 * self.places() as u64 * (self.terms() * self.o) as u64
+    }
+
     /// Output places of the whole batch.
     pub fn places(&self) -> usize {
         self.n * self.oh * self.ow

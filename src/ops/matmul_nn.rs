@@ -62,6 +62,10 @@ impl Op for MatmulNn {
         cx.groups(launch, groups)
     }
 
+    fn flops(&self, x: &[&TensorInfo]) -> u64 {
+        2 * (x[0].elements() * x[1].shape.0[1]) as u64
+    }
+
     fn rounding(&self, x: &[&TensorInfo]) -> Rounding {
         Rounding { terms: x[0].shape.0[1], ulps: 1.0 }
     }

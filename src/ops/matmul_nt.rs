@@ -78,6 +78,10 @@ impl Op for MatmulNt {
         cx.groups(launch, m.div_ceil(tm) * n.div_ceil(tn))
     }
 
+    fn flops(&self, x: &[&TensorInfo]) -> u64 {
+        2 * (x[0].elements() * x[1].shape.0[0]) as u64
+    }
+
     fn rounding(&self, x: &[&TensorInfo]) -> Rounding {
         Rounding { terms: x[0].shape.0[1] + 1, ulps: 1.0 }
     }

@@ -93,18 +93,6 @@ impl Evaluator {
 
 /// Writes a split to a step's data tensors: images padded to whole words, labels as words.
 pub fn upload(engine: &mut Engine, step: &Step, split: &Split) -> Result<()> {
-    let stride = step.graph.shape(step.images)[1];
-    let pixels = split.height * split.width * split.channels;
-    let images = match stride == pixels {
-        true => split.pixels.clone(),
-        false => {
-            let mut padded = vec![0; split.count * stride];
-            for (row, image) in padded.chunks_mut(stride).zip(split.pixels.chunks(pixels)) {
-                row[..pixels].copy_from_slice(image);
-            }
-            padded
-        }
-    };
-    engine.write(step.images, Values::Byte(images))?;
+    engine.write(step.images, Values::Byte(split.padded(step.graph.shape(step.images)[1])))?;
     engine.write(step.labels, Values::Word(split.labels.iter().map(|&label| label.into()).collect()))
 }
