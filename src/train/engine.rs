@@ -21,6 +21,36 @@ pub struct Record {
     pub samples: u32,
 }
 
+/// What a submit should take: long enough to hide its cost, short enough that no system takes the device for hung
+/// (Windows resets one after two seconds).
+const SUBMIT_SECONDS: f64 = 0.06;
+
+/// How many steps a submit has, from how long steps took.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    steps: usize,
+}
+
+impl Default for Pace {
+    /// One step: nothing has been measured.
+    fn default() -> Self {
+        Pace { steps: 1 }
+    }
+}
+
+impl Pace {
+    /// Steps of the next submit, of `left`.
+    pub fn of(&self, left: usize) -> usize {
+        self.steps.min(left)
+    }
+
+    /// Notes that a submit of `steps` came back after so many seconds.
+    pub fn measured(&mut self, steps: usize, seconds: f64) {
+        let most = (SUBMIT_SECONDS / seconds * steps as f64) as usize;
+        self.steps = most.clamp(1, super::step::LOG_CAPACITY / 2);
+    }
+}
+
 /// A step's graph, built on a device.
 #[derive(Debug)]
 pub struct Engine {
@@ -144,5 +174,21 @@ impl Engine {
         };
         let records: Option<Vec<Record>> = (first..first + steps as usize).map(record).collect();
         records.ok_or_else(|| Error::failed("the log of steps was not read back whole"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn submits_grow_with_speed_and_stay_within_the_log() {
+        let mut pace = Pace::default();
+        assert_eq!(pace.of(100), 1);
+        for (steps, seconds, next) in [(1, 0.006, 10), (10, 0.12, 5), (5, 3.0, 1), (1, 1e-9, 32), (32, 0.0, 32)] {
+            pace.measured(steps, seconds);
+            assert_eq!(pace.of(100), next, "{steps} in {seconds} s");
+            assert_eq!(pace.of(1), 1);
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Mean loss and accuracy of a model over a data set, and its answers for single images.
 
-use super::engine::{Engine, Record};
-use super::step::{LOG_CAPACITY, Step};
+use super::engine::{Engine, Pace, Record};
+use super::step::Step;
 use crate::control::Control;
 use crate::data::Split;
 use crate::device::Device;
@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::model::Model;
 use crate::model::weights::Weights;
 use crate::values::Values;
+use std::time::Instant;
 
 /// Sums over records of steps, in double precision.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -78,14 +79,18 @@ impl Evaluator {
         self.engine.write(self.step.control, Values::Word(self.start.words()))?;
         self.engine.restart();
         let mut totals = Totals::default();
+        let mut pace = Pace::default();
         let mut left = self.step.steps_per_epoch();
         while left > 0 || self.engine.in_flight() > 0 {
             while left > 0 && self.engine.in_flight() < 2 {
-                let steps = left.min(LOG_CAPACITY / 4);
+                let steps = pace.of(left);
                 self.engine.submit(steps as u32)?;
                 left -= steps;
             }
-            self.engine.collect().await?.iter().for_each(|record| totals.add(record));
+            let begun = Instant::now();
+            let records = self.engine.collect().await?;
+            pace.measured(records.len(), begun.elapsed().as_secs_f64());
+            records.iter().for_each(|record| totals.add(record));
         }
         Ok(totals)
     }

@@ -1,9 +1,9 @@
 //! The training loop: submits of many steps, records as they come back, validation after every epoch.
 
-use super::engine::{Engine, Record};
+use super::engine::{Engine, Pace, Record};
 use super::evaluator::{Evaluator, Totals, upload};
 use super::options::TrainOptions;
-use super::step::{LOG_CAPACITY, Step};
+use super::step::Step;
 use crate::data::Dataset;
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -13,11 +13,7 @@ use crate::model::weights::Weights;
 use crate::values::Values;
 use serde::Serialize;
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
-
-/// What a submit should take: long enough to hide its cost, short enough that no system takes the
-/// device for hung (Windows resets one after two seconds).
-const SUBMIT: Duration = Duration::from_millis(60);
+use std::time::Instant;
 
 /// One line of `metrics.jsonl`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -122,7 +118,7 @@ impl Trainer {
         let budget = (per_epoch as u64).saturating_mul(self.options.epochs as u64);
         let last = self.options.max_steps.map_or(budget, |most| most.min(budget));
         let mut all: Vec<Metrics> = Vec::new();
-        let (mut step, mut chunk) = (0u64, 1usize);
+        let (mut step, mut pace) = (0u64, Pace::default());
         let mut flow = ControlFlow::Continue(());
         while step < last && flow.is_continue() {
             let epoch = all.len() + 1;
@@ -135,12 +131,12 @@ impl Trainer {
                 // The very first step goes alone: it compiles the shaders.
                 let most = if step == 0 { 1 } else { 2 };
                 while submitted < of && self.engine.in_flight() < most && flow.is_continue() {
-                    let steps = chunk.min(of - submitted);
+                    let steps = pace.of(of - submitted);
                     self.engine.submit(steps as u32)?;
                     submitted += steps;
                 }
                 let records = self.engine.collect().await?;
-                let took = collected.elapsed().as_secs_f64() / records.len().max(1) as f64;
+                let took = collected.elapsed().as_secs_f64();
                 collected = Instant::now();
                 records.iter().for_each(|record| totals.add(record));
                 done += records.len();
@@ -154,7 +150,7 @@ impl Trainer {
                 }
                 step += records.len() as u64;
                 if step > 1 {
-                    chunk = ((SUBMIT.as_secs_f64() / took) as usize).clamp(1, LOG_CAPACITY / 2);
+                    pace.measured(records.len(), took);
                 }
                 let event = Event::Steps { epoch, first, records: &records, done, of, totals: &totals };
                 if observe(event).is_break() {
