@@ -141,9 +141,7 @@ struct Runner {
 impl Runner {
     fn new(device: &Device, step: &Step, model: &Model, data: &Split, options: &TrainOptions) -> Result<Self> {
         let mut engine = Engine::new(device, step.graph.clone(), step.log)?;
-        for (tensor, values) in contents(step, model, data, options)? {
-            engine.write(tensor, values)?;
-        }
+        engine.write_all(contents(step, model, data, options)?)?;
         Ok(Runner { engine, chunk: 1 })
     }
 
@@ -170,11 +168,8 @@ fn contents(
     options: &TrainOptions,
 ) -> Result<Vec<(crate::graph::Tensor, Values)>> {
     let control = step.start(0, options.rate(), options.optimizer().betas());
-    let mut contents = vec![
-        (step.images, Values::Byte(data.padded(step.graph.shape(step.images)[1]))),
-        (step.labels, Values::Word(data.labels.iter().map(|&label| label.into()).collect())),
-        (step.control, Values::Word(control.words())),
-    ];
+    let mut contents = Vec::from(step.data(data));
+    contents.push((step.control, Values::Word(control.words())));
     let weights = crate::model::init::glorot_uniform(model, 0)?.to_graph(&step.graph)?;
     contents.extend(weights.into_iter().map(|(tensor, values)| (tensor, Values::Float(values))));
     Ok(contents)

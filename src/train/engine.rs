@@ -112,6 +112,11 @@ impl Engine {
         }
     }
 
+    /// Replaces the elements of several tensors.
+    pub fn write_all(&mut self, contents: impl IntoIterator<Item = (Tensor, Values)>) -> Result<()> {
+        contents.into_iter().try_for_each(|(t, values)| self.write(t, values))
+    }
+
     /// A tensor's elements.
     pub async fn read(&self, t: Tensor) -> Result<Values> {
         match &self.kind {

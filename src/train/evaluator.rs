@@ -56,17 +56,15 @@ impl Evaluator {
     pub fn new(device: &Device, model: &Model, split: &Split, batch: usize) -> Result<Self> {
         let step = Step::evaluation(model, split.count, batch.min(split.count))?;
         let mut engine = Engine::new(device, step.graph.clone(), step.log)?;
-        upload(&mut engine, &step, split)?;
+        engine.write_all(step.data(split))?;
         let start = step.start(0, 1.0, [0.0; 2]);
         Ok(Evaluator { step, engine, start })
     }
 
     /// Takes weights from a file's order.
     pub fn set_weights(&mut self, weights: &Weights) -> Result<()> {
-        for (tensor, values) in weights.to_graph(&self.step.graph)? {
-            self.engine.write(tensor, Values::Float(values))?;
-        }
-        Ok(())
+        let weights = weights.to_graph(&self.step.graph)?;
+        self.engine.write_all(weights.into_iter().map(|(tensor, values)| (tensor, Values::Float(values))))
     }
 
     /// Takes weights from a training step on the same device.
@@ -94,10 +92,4 @@ impl Evaluator {
         }
         Ok(totals)
     }
-}
-
-/// Writes a split to a step's data tensors: images padded to whole words, labels as words.
-pub fn upload(engine: &mut Engine, step: &Step, split: &Split) -> Result<()> {
-    engine.write(step.images, Values::Byte(split.padded(step.graph.shape(step.images)[1])))?;
-    engine.write(step.labels, Values::Word(split.labels.iter().map(|&label| label.into()).collect()))
 }

@@ -1,7 +1,6 @@
 //! The library in a few lines: `Model::fit`, `Model::load` and `TrainedModel::predict`.
 
 use super::engine::Engine;
-use super::evaluator::upload;
 use super::options::TrainOptions;
 use super::step::Step;
 use super::trainer::{Event, Metrics, Trainer};
@@ -82,16 +81,15 @@ impl TrainedModel {
         }
         let step = Step::evaluation(&self.model, BATCH, BATCH)?;
         let mut engine = Engine::new(device, step.graph.clone(), step.log)?;
-        for (tensor, values) in self.weights.to_graph(&step.graph)? {
-            engine.write(tensor, Values::Float(values))?;
-        }
+        let weights = self.weights.to_graph(&step.graph)?;
+        engine.write_all(weights.into_iter().map(|(tensor, values)| (tensor, Values::Float(values))))?;
         let classes = self.model.classes()?;
         let mut all = Vec::with_capacity(pixels.len() / size);
         for images in pixels.chunks(BATCH * size) {
             let count = images.len() / size;
             let mut batch = images.to_vec();
             batch.resize(BATCH * size, 0);
-            upload(&mut engine, &step, &Split::new(self.model.input, batch, vec![0; BATCH])?)?;
+            engine.write_all(step.data(&Split::new(self.model.input, batch, vec![0; BATCH])?))?;
             let control = Control { valid: count as u32, ..step.start(0, 1.0, [0.0; 2]) };
             engine.write(step.control, Values::Word(control.words()))?;
             engine.restart();

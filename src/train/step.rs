@@ -1,6 +1,7 @@
 //! The graphs of a step: gather, model, loss, gradients and update; or gather, model and loss alone.
 
 use crate::control::Control;
+use crate::data::Split;
 use crate::error::{Error, Result};
 use crate::fuse::fuse;
 use crate::graph::{Graph, Role, Tensor, TensorInfo};
@@ -11,6 +12,7 @@ use crate::ops::sgd::Sgd;
 use crate::ops::softmax_ce::SoftmaxCe;
 use crate::ops::step_end::StepEnd;
 use crate::train::options::Optimizer;
+use crate::values::Values;
 
 /// Steps that the log holds, and so the most that one submit has.
 pub const LOG_CAPACITY: usize = 64;
@@ -85,6 +87,13 @@ impl Step {
             correction2: (1.0 - betas[1]) as f32,
             ..Control::default()
         }
+    }
+
+    /// A split for the data tensors: images padded to whole words, labels as words.
+    pub fn data(&self, split: &Split) -> [(Tensor, Values); 2] {
+        let labels = split.labels.iter().map(|&label| label.into()).collect();
+        let images = split.padded(self.graph.shape(self.images)[1]);
+        [(self.images, Values::Byte(images)), (self.labels, Values::Word(labels))]
     }
 
     /// Steps of one pass over the data.

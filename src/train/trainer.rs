@@ -1,7 +1,7 @@
 //! The training loop: submits of many steps, records as they come back, validation after every epoch.
 
 use super::engine::{Engine, Pace, Record};
-use super::evaluator::{Evaluator, Totals, upload};
+use super::evaluator::{Evaluator, Totals};
 use super::options::TrainOptions;
 use super::step::Step;
 use crate::data::Dataset;
@@ -82,7 +82,7 @@ impl Trainer {
         let optimizer = options.optimizer();
         let step = Step::training(model, data.train.count, options.batch_size, options.shuffle, &optimizer)?;
         let mut engine = Engine::new(device, step.graph.clone(), step.log)?;
-        upload(&mut engine, &step, &data.train)?;
+        engine.write_all(step.data(&data.train))?;
         let control = step.start(options.seed, options.rate(), optimizer.betas());
         engine.write(step.control, Values::Word(control.words()))?;
         let first = match init {
@@ -90,9 +90,7 @@ impl Trainer {
             // Drawn only now: that the device can hold a model of this size has been checked.
             None => glorot_uniform(model, options.seed)?.to_graph(&step.graph)?,
         };
-        for (tensor, values) in first {
-            engine.write(tensor, Values::Float(values))?;
-        }
+        engine.write_all(first.into_iter().map(|(tensor, values)| (tensor, Values::Float(values))))?;
         let evaluator = Evaluator::new(device, model, &data.test, options.batch_size)?;
         Ok(Trainer { options: options.clone(), step, engine, evaluator })
     }
