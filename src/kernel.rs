@@ -35,6 +35,19 @@ macro_rules! shader {
     };
 }
 
+/// What a binding is bound to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Space {
+    /// A storage buffer.
+    Buffer,
+    /// A storage texture of four floats a texel, `TEXELS` of them a row.
+    Texture,
+}
+
+/// Texels of a row of every texture: element `4·i` of a tensor begins texel (i mod TEXELS, i / TEXELS). Kernels know it
+/// as the constant `texels`.
+pub const TEXELS: usize = 1024;
+
 /// One storage binding of a kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Binding {
@@ -44,6 +57,8 @@ pub struct Binding {
     pub number: u32,
     /// Whether the kernel writes it.
     pub writes: bool,
+    /// What is bound to it.
+    pub space: Space,
 }
 
 /// A kernel's text and what naga reads off it.
@@ -82,7 +97,16 @@ impl Source {
         let workgroup = entry.workgroup_size.iter().product();
         let mut bindings = Vec::new();
         for (_, variable) in module.global_variables.iter() {
-            let naga::AddressSpace::Storage { access } = variable.space else { continue };
+            let (access, space) = match (variable.space, &module.types[variable.ty].inner) {
+                (naga::AddressSpace::Storage { access }, _) => (access, Space::Buffer),
+                (_, naga::TypeInner::Image { class: naga::ImageClass::Storage { access, format }, .. }) => {
+                    if *format != naga::StorageFormat::Rgba32Float {
+                        return Err(fault(format!("a texture of {format:?}, where Rgba32Float is expected")));
+                    }
+                    (*access, Space::Texture)
+                }
+                _ => continue,
+            };
             let (Some(name), Some(binding)) = (&variable.name, &variable.binding) else {
                 return Err(fault("a storage variable without name or binding".into()));
             };
@@ -90,7 +114,7 @@ impl Source {
                 return Err(fault(format!("`{name}` is in group {}, not 0", binding.group)));
             }
             let writes = access.contains(naga::StorageAccess::STORE);
-            bindings.push(Binding { name: name.clone(), number: binding.binding, writes });
+            bindings.push(Binding { name: name.clone(), number: binding.binding, writes, space });
         }
         bindings.sort_by_key(|b| b.number);
         let overrides =

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{DType, Graph, Phase, Role, Tensor, TensorInfo, root};
-use crate::kernel::{Kernel, Source};
+use crate::kernel::{Kernel, Source, Space, TEXELS};
 use crate::plan::{Buffer, Class, Dispatch, KernelId, Limits, Place, Plan};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,6 +29,7 @@ pub struct Lower<'a> {
     tensors: &'a mut Vec<TensorInfo>,
     dispatches: &'a mut Vec<Dispatch>,
     kernels: &'a mut BTreeMap<KernelId, Arc<Kernel>>,
+    derived: &'a mut BTreeMap<(Tensor, &'static str), Tensor>,
     limits: Limits,
     node: usize,
     phase: Phase,
@@ -58,6 +59,22 @@ impl Lower<'_> {
         Tensor((self.tensors.len() - 1) as u32)
     }
 
+    /// What `make` derives from `t`, such as a copy in a texture: made by the first op that asks for it under this
+    /// name, and shared by those behind it until `t` is updated.
+    pub fn derived(
+        &mut self,
+        t: Tensor,
+        name: &'static str,
+        make: impl FnOnce(&mut Self) -> Result<Tensor>,
+    ) -> Result<Tensor> {
+        if let Some(&made) = self.derived.get(&(t, name)) {
+            return Ok(made);
+        }
+        let made = make(self)?;
+        self.derived.insert((t, name), made);
+        Ok(made)
+    }
+
     /// Begins a dispatch of `source`, expanded with `params` where it is a template.
     pub fn kernel(&mut self, source: Source, params: &[(&'static str, i64)]) -> Result<Launch> {
         let id = KernelId { name: source.name, params: params.to_vec() };
@@ -76,7 +93,7 @@ impl Lower<'_> {
 
     /// Launches `count` workgroups, folded into two dimensions where one does not hold them.
     pub fn groups(&mut self, launch: Launch, count: usize) -> Result<()> {
-        let Launch { id, kernel, constants, mut bindings } = launch;
+        let Launch { id, kernel, constants, mut bindings } = launch.size("texels", TEXELS);
         let fault = |why: String| Error::failed(format!("kernel {id}: {why}"));
         let most = self.limits.groups as usize;
         let x = count.clamp(1, most);
@@ -148,7 +165,7 @@ impl Launch {
 /// Lowers a graph for a class of adapter.
 pub fn lower(graph: &Graph, target: Target) -> Result<Plan> {
     let mut tensors = graph.tensors.clone();
-    let (mut dispatches, mut kernels) = (Vec::new(), BTreeMap::new());
+    let (mut dispatches, mut kernels, mut derived) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
     for (n, node) in graph.nodes.iter().enumerate() {
         node.op.lower(&mut Lower {
             class: target.class,
@@ -157,12 +174,15 @@ pub fn lower(graph: &Graph, target: Target) -> Result<Plan> {
             tensors: &mut tensors,
             dispatches: &mut dispatches,
             kernels: &mut kernels,
+            derived: &mut derived,
             limits: target.limits,
             node: n,
             phase: node.phase,
         })?;
+        let updated = |t: Tensor| node.y.iter().any(|&y| root(&tensors, y).0 == root(&tensors, t).0);
+        derived.retain(|&(t, _), _| !updated(t));
     }
-    let (buffers, places) = allocate(&tensors, &dispatches, target.reuse);
+    let (buffers, places) = allocate(&tensors, &dispatches, &kernels, target.reuse)?;
     let plan = Plan { class: target.class, tensors, dispatches, buffers, places, kernels };
     plan.check(target.limits)?;
     Ok(plan)
@@ -174,9 +194,32 @@ fn bytes_of(info: &TensorInfo) -> u64 {
     (info.elements() as u64 * word).next_multiple_of(16).max(16)
 }
 
+/// Whether each tensor that a dispatch touches is a buffer or a texture, as the kernels declare it.
+fn spaces(dispatches: &[Dispatch], kernels: &BTreeMap<KernelId, Arc<Kernel>>) -> Result<BTreeMap<Tensor, Space>> {
+    let mut spaces = BTreeMap::new();
+    for dispatch in dispatches {
+        for ((name, tensor), binding) in dispatch.bindings.iter().zip(&kernels[&dispatch.kernel].bindings) {
+            if *spaces.entry(*tensor).or_insert(binding.space) != binding.space {
+                let kernel = &dispatch.kernel;
+                return Err(Error::failed(format!(
+                    "kernel {kernel}: {tensor}, bound to `{name}`, is no {:?}",
+                    binding.space
+                )));
+            }
+        }
+    }
+    Ok(spaces)
+}
+
 /// Gives every tensor that a dispatch touches its place: results within the step share buffers by
 /// lifetime, everything else has a buffer of its own.
-fn allocate(tensors: &[TensorInfo], dispatches: &[Dispatch], reuse: bool) -> (Vec<Buffer>, Vec<Option<Place>>) {
+fn allocate(
+    tensors: &[TensorInfo],
+    dispatches: &[Dispatch],
+    kernels: &BTreeMap<KernelId, Arc<Kernel>>,
+    reuse: bool,
+) -> Result<(Vec<Buffer>, Vec<Option<Place>>)> {
+    let spaces = spaces(dispatches, kernels)?;
     let mut lifetime: BTreeMap<Tensor, (usize, usize)> = BTreeMap::new();
     for (at, dispatch) in dispatches.iter().enumerate() {
         for (_, tensor) in &dispatch.bindings {
@@ -190,14 +233,20 @@ fn allocate(tensors: &[TensorInfo], dispatches: &[Dispatch], reuse: bool) -> (Ve
     let mut home: BTreeMap<Tensor, usize> = BTreeMap::new();
     for (tensor, (first, last)) in by_birth {
         let info = &tensors[tensor.index()];
-        let bytes = bytes_of(info);
+        let space = spaces.get(&tensor).copied().unwrap_or(Space::Buffer);
+        let bytes = match space {
+            Space::Buffer => bytes_of(info),
+            Space::Texture => bytes_of(info).next_multiple_of(16 * TEXELS as u64),
+        };
         let shared = reuse && info.role == Role::Activation;
         // The free buffer that fits with the least waste, or else the one that has to grow least.
         let free = (0..buffers.len())
-            .filter(|&b| shared && buffers[b].role == Role::Activation && busy_until[b] < first)
+            .filter(|&b| {
+                shared && (buffers[b].role, buffers[b].space) == (Role::Activation, space) && busy_until[b] < first
+            })
             .min_by_key(|&b| (buffers[b].bytes < bytes, buffers[b].bytes.abs_diff(bytes)));
         let buffer = free.unwrap_or_else(|| {
-            buffers.push(Buffer { role: info.role, bytes: 0 });
+            buffers.push(Buffer { role: info.role, space, bytes: 0 });
             busy_until.push(0);
             buffers.len() - 1
         });
@@ -211,5 +260,5 @@ fn allocate(tensors: &[TensorInfo], dispatches: &[Dispatch], reuse: bool) -> (Ve
         home.get(&owner).map(|&buffer| Place { buffer, offset: offset as u64 * 4, bytes })
     });
     let places = places.collect();
-    (buffers, places)
+    Ok((buffers, places))
 }

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Phase, Role, Tensor, TensorInfo};
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, Space};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -78,12 +78,14 @@ pub struct Dispatch {
     pub phase: Phase,
 }
 
-/// A buffer of the plan.
+/// A buffer, or a texture, of the plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Buffer {
     /// What its tensors are for.
     pub role: Role,
-    /// Its size.
+    /// Which of the two it is.
+    pub space: Space,
+    /// Its size; whole rows of a texture.
     pub bytes: u64,
 }
 
@@ -199,6 +201,9 @@ impl fmt::Display for Plan {
                 let info = &self.tensors[tensor.index()];
                 write!(f, "      {name} {arrow} {} {}", info.name, info.shape)?;
                 match self.places[tensor.index()] {
+                    Some(place) if self.buffers[place.buffer].space == Space::Texture => {
+                        writeln!(f, "  t{}", place.buffer)?
+                    }
                     Some(place) => writeln!(f, "  b{}+{}", place.buffer, place.offset)?,
                     None => writeln!(f)?,
                 }
@@ -207,7 +212,8 @@ impl fmt::Display for Plan {
             writeln!(f, "      {}", constants.join(" "))?;
         }
         for (n, b) in self.buffers.iter().enumerate() {
-            writeln!(f, "b{n} {:?} {}", b.role, human_bytes(b.bytes))?;
+            let letter = if b.space == Space::Texture { 't' } else { 'b' };
+            writeln!(f, "{letter}{n} {:?} {}", b.role, human_bytes(b.bytes))?;
         }
         writeln!(f, "memory: {}", self.memory())
     }

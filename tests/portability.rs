@@ -148,13 +148,15 @@ fn every_kernel_keeps_to_the_portable_limits() {
         let shared: u32 =
             in_space(|s| s == AddressSpace::WorkGroup).map(|(_, v)| layouter[v.ty].size.next_multiple_of(16)).sum();
         let storage = in_space(|s| matches!(s, AddressSpace::Storage { .. })).count();
+        let textures = in_space(|s| s == AddressSpace::Handle).count();
         let entry = &module.entry_points[0];
         assert!(shared <= 16 << 10, "{id}: {shared} bytes of workgroup memory");
-        assert!(storage <= 8 && storage == kernel.bindings.len(), "{id}: {storage} storage buffers");
+        assert!(storage <= 8 && textures <= 4, "{id}: {storage} storage buffers, {textures} storage textures");
+        assert_eq!(storage + textures, kernel.bindings.len(), "{id}: what is bound");
         assert!(entry.workgroup_size.iter().product::<u32>() <= 256, "{id}: {:?}", entry.workgroup_size);
         assert!(entry.workgroup_size[2] <= 64, "{id}: {:?}", entry.workgroup_size);
         let others =
-            in_space(|s| !matches!(s, AddressSpace::Storage { .. } | AddressSpace::WorkGroup | AddressSpace::Private));
+            in_space(|s| matches!(s, AddressSpace::Uniform | AddressSpace::Immediate | AddressSpace::Function));
         assert_eq!(others.count(), 0, "{id}: only storage, workgroup and private variables");
     }
 }

@@ -4,6 +4,7 @@ use super::open::Opened;
 use super::pipelines;
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
+use crate::kernel::{Space, TEXELS};
 use crate::plan::{Place, Plan};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -21,11 +22,18 @@ const IN_FLIGHT: usize = 3;
 pub struct Executor {
     pub(super) gpu: Arc<Opened>,
     plan: Plan,
-    buffers: Vec<wgpu::Buffer>,
+    memory: Vec<Memory>,
     pub(super) steps: Vec<Prepared>,
     readback: Option<Readback>,
     pending: VecDeque<Pending>,
     created: usize,
+}
+
+/// A buffer or a texture of the plan.
+#[derive(Debug)]
+enum Memory {
+    Buffer(wgpu::Buffer),
+    Texture(wgpu::TextureView),
 }
 
 #[derive(Debug)]
@@ -49,6 +57,22 @@ pub(super) struct Pending {
     mapped: Receiver<Result<(), wgpu::BufferAsyncError>>,
 }
 
+/// A texture of whole rows that hold `bytes`.
+fn texture(device: &wgpu::Device, bytes: u64) -> wgpu::TextureView {
+    let rows = bytes / (16 * TEXELS as u64);
+    let texture = device.create_texture(&wgpu::TextureDescriptor {
+        label: Some("texture"),
+        size: wgpu::Extent3d { width: TEXELS as u32, height: rows as u32, depth_or_array_layers: 1 },
+        mip_level_count: 1,
+        sample_count: 1,
+        dimension: wgpu::TextureDimension::D2,
+        format: wgpu::TextureFormat::Rgba32Float,
+        usage: wgpu::TextureUsages::STORAGE_BINDING,
+        view_formats: &[],
+    });
+    texture.create_view(&wgpu::TextureViewDescriptor::default())
+}
+
 impl Executor {
     /// Builds buffers, pipelines and bind groups. `readback` is the tensor that every submit reads back;
     /// `checked` keeps naga's bounds checks in the shaders.
@@ -59,8 +83,11 @@ impl Executor {
         let buffer = |label: &str, size, usage| {
             device.create_buffer(&wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false })
         };
-        let buffers: Vec<wgpu::Buffer> =
-            plan.buffers.iter().map(|b| buffer(&format!("{:?}", b.role), b.bytes, usage)).collect();
+        let memory = plan.buffers.iter().map(|b| match b.space {
+            Space::Buffer => Memory::Buffer(buffer(&format!("{:?}", b.role), b.bytes, usage)),
+            Space::Texture => Memory::Texture(texture(device, b.bytes)),
+        });
+        let memory: Vec<Memory> = memory.collect();
         let readback = match readback {
             None => None,
             Some(tensor) => {
@@ -84,9 +111,15 @@ impl Executor {
             let pipeline = &built[&pipelines::key(dispatch)];
             let bound = dispatch.bindings.iter().zip(&kernel.bindings).map(|((_, tensor), binding)| {
                 let place = plan.place(*tensor)?;
-                let size = std::num::NonZeroU64::new(place.bytes);
-                let resource = wgpu::BufferBinding { buffer: &buffers[place.buffer], offset: place.offset, size };
-                Ok(wgpu::BindGroupEntry { binding: binding.number, resource: wgpu::BindingResource::Buffer(resource) })
+                let resource = match &memory[place.buffer] {
+                    Memory::Texture(view) => wgpu::BindingResource::TextureView(view),
+                    Memory::Buffer(buffer) => wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                        buffer,
+                        offset: place.offset,
+                        size: std::num::NonZeroU64::new(place.bytes),
+                    }),
+                };
+                Ok(wgpu::BindGroupEntry { binding: binding.number, resource })
             });
             let entries: Vec<_> = bound.collect::<Result<_>>()?;
             let label = dispatch.kernel.to_string();
@@ -95,8 +128,8 @@ impl Executor {
             let group = device.create_bind_group(&descriptor);
             steps.push(Prepared { pipeline: pipeline.pipeline.clone(), group, size: dispatch.groups });
         }
-        let created = buffers.len() + steps.len() + built.len();
-        let executor = Executor { gpu, plan, buffers, steps, readback, pending: VecDeque::new(), created };
+        let created = memory.len() + steps.len() + built.len();
+        let executor = Executor { gpu, plan, memory, steps, readback, pending: VecDeque::new(), created };
         executor.gpu.state.check()?;
         Ok(executor)
     }
@@ -111,6 +144,13 @@ impl Executor {
         self.created
     }
 
+    fn buffer(&self, place: Place) -> Result<&wgpu::Buffer> {
+        match &self.memory[place.buffer] {
+            Memory::Buffer(buffer) => Ok(buffer),
+            Memory::Texture(_) => Err(Error::failed(format!("t{} is a texture, no buffer", place.buffer))),
+        }
+    }
+
     /// Writes the start of a tensor's memory.
     pub fn write(&self, t: Tensor, bytes: &[u8]) -> Result<()> {
         let place = self.plan.place(t)?;
@@ -118,7 +158,7 @@ impl Executor {
             let name = &self.plan.tensors[t.index()].name;
             return Err(Error::failed(format!("{name} {t}: {} bytes for a place of {}", bytes.len(), place.bytes)));
         }
-        let (buffer, whole) = (&self.buffers[place.buffer], bytes.len() / 4 * 4);
+        let (buffer, whole) = (self.buffer(place)?, bytes.len() / 4 * 4);
         self.gpu.queue.write_buffer(buffer, place.offset, &bytes[..whole]);
         if whole < bytes.len() {
             // Copies are in whole words: the last one is filled up.
@@ -133,7 +173,7 @@ impl Executor {
     pub fn copy_from(&self, to: Tensor, other: &Executor, from: Tensor) -> Result<()> {
         let (to, from) = (self.plan.place(to)?, other.plan.place(from)?);
         let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        let (source, sink) = (&other.buffers[from.buffer], &self.buffers[to.buffer]);
+        let (source, sink) = (other.buffer(from)?, self.buffer(to)?);
         encoder.copy_buffer_to_buffer(source, from.offset, sink, to.offset, to.bytes.min(from.bytes));
         self.gpu.queue.submit([encoder.finish()]);
         self.gpu.state.check()
@@ -151,7 +191,7 @@ impl Executor {
             mapped_at_creation: false,
         });
         let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        encoder.copy_buffer_to_buffer(&self.buffers[place.buffer], place.offset, &staging, 0, place.bytes);
+        encoder.copy_buffer_to_buffer(self.buffer(place)?, place.offset, &staging, 0, place.bytes);
         let mut bytes = self.mapped(self.send(encoder, staging)).await?;
         bytes.truncate(info.elements() * word);
         Ok(bytes)
@@ -170,15 +210,17 @@ impl Executor {
                 }
             }
         }
-        match &mut self.readback {
+        let staged = self.readback.as_mut().map(|readback| {
+            let staging = readback.staging[readback.next].clone();
+            readback.next = (readback.next + 1) % IN_FLIGHT;
+            (readback.place, staging)
+        });
+        match staged {
             None => {
                 self.gpu.queue.submit([encoder.finish()]);
             }
-            Some(readback) if self.pending.len() < IN_FLIGHT => {
-                let staging = readback.staging[readback.next].clone();
-                readback.next = (readback.next + 1) % IN_FLIGHT;
-                let Place { buffer, offset, bytes } = readback.place;
-                encoder.copy_buffer_to_buffer(&self.buffers[buffer], offset, &staging, 0, bytes);
+            Some((place, staging)) if self.pending.len() < IN_FLIGHT => {
+                encoder.copy_buffer_to_buffer(self.buffer(place)?, place.offset, &staging, 0, place.bytes);
                 let pending = self.send(encoder, staging);
                 self.pending.push_back(pending);
             }

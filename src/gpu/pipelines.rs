@@ -2,7 +2,7 @@
 
 use super::open::Opened;
 use crate::error::{Error, Result};
-use crate::kernel::Kernel;
+use crate::kernel::{Binding, Kernel, Space};
 use crate::plan::{Dispatch, KernelId, Plan};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +35,24 @@ pub fn build(gpu: &Opened, plan: &Plan, checked: bool) -> Result<BTreeMap<Key, P
     built.collect()
 }
 
+fn binding_type(binding: &Binding) -> wgpu::BindingType {
+    match binding.space {
+        Space::Buffer => wgpu::BindingType::Buffer {
+            ty: wgpu::BufferBindingType::Storage { read_only: !binding.writes },
+            has_dynamic_offset: false,
+            min_binding_size: None,
+        },
+        Space::Texture => wgpu::BindingType::StorageTexture {
+            access: match binding.writes {
+                true => wgpu::StorageTextureAccess::WriteOnly,
+                false => wgpu::StorageTextureAccess::ReadOnly,
+            },
+            format: wgpu::TextureFormat::Rgba32Float,
+            view_dimension: wgpu::TextureViewDimension::D2,
+        },
+    }
+}
+
 fn build_one(gpu: &Opened, kernel: &Kernel, (id, constants): &Key, checked: bool) -> Result<Pipeline> {
     let device = &gpu.device;
     let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
@@ -52,11 +70,7 @@ fn build_one(gpu: &Opened, kernel: &Kernel, (id, constants): &Key, checked: bool
         .map(|b| wgpu::BindGroupLayoutEntry {
             binding: b.number,
             visibility: wgpu::ShaderStages::COMPUTE,
-            ty: wgpu::BindingType::Buffer {
-                ty: wgpu::BufferBindingType::Storage { read_only: !b.writes },
-                has_dynamic_offset: false,
-                min_binding_size: None,
-            },
+            ty: binding_type(b),
             count: None,
         })
         .collect();

@@ -6,7 +6,7 @@ use super::geometry::{Geometry, LanesForm, Padding, product_params};
 use super::max_pool2d::MaxPool2d;
 use super::max_pool2d_dx::MaxPool2dDx;
 use super::prelude::*;
-use super::{direct, im2col};
+use super::{direct, im2col, reshape};
 
 pub(super) const KERNELS: &[Source] = &[
     shader!(template "conv2d_relu_pool_tile"),
@@ -80,7 +80,7 @@ impl Op for Conv2dReluPool {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let (g, [ph, pw]) = self.geometry(cx.axes(cx.x[0])?, cx.axes(cx.x[1])?).map_err(Error::input)?;
-        let windows = g.n * ph * pw;
+        let (windows, mut weights) = (g.n * ph * pw, cx.x[1]);
         let form = match cx.class {
             Class::Tile => LanesForm::Tile,
             Class::Lanes(lanes) => g.lanes_form(lanes, g.c, g.o),
@@ -92,6 +92,7 @@ impl Op for Conv2dReluPool {
             }
             (LanesForm::Product { rows, vectors }, Class::Lanes(lanes)) => {
                 let groups = windows.div_ceil(rows / 4) * (g.o / 4).div_ceil(vectors * lanes as usize);
+                weights = reshape::texture(cx, weights)?;
                 (cx.kernel(KERNELS[1], &product_params(lanes, rows, vectors, g.c))?, groups)
             }
             _ => {
@@ -101,7 +102,7 @@ impl Op for Conv2dReluPool {
             }
         };
         let launch = launch.sizes(&g.sizes()).sizes(&[("ph", ph), ("pw", pw)]);
-        let launch = launch.bind("x", cx.x[0]).bind("weights", cx.x[1]).bind("bias", cx.x[2]);
+        let launch = launch.bind("x", cx.x[0]).bind("weights", weights).bind("bias", cx.x[2]);
         cx.groups(launch.bind("y", cx.y[0]).bind("argmax", cx.y[1]), groups)
     }
 
