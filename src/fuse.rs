@@ -15,13 +15,15 @@ pub fn fuse(graph: &mut Graph, kept: &[Tensor]) {
 }
 
 /// Joins an op with the only consumer of its only result, again and again.
-fn join_neighbours(graph: &mut Graph, kept: &[Tensor]) {
+pub fn join_neighbours(graph: &mut Graph, kept: &[Tensor]) {
+    // The joined op takes the arguments of both, those of the second without the result of the first.
     let mut n = 0;
     while n < graph.nodes.len() {
         match next_to_join(graph, n, kept) {
             Some((next, op)) => {
-                let results = graph.nodes.remove(next).y;
-                (graph.nodes[n].op, graph.nodes[n].y) = (op, results);
+                let joined = graph.nodes.remove(next);
+                graph.nodes[n].x.extend(&joined.x[1..]);
+                (graph.nodes[n].op, graph.nodes[n].y) = (op, joined.y);
             }
             None => n += 1,
         }
@@ -31,7 +33,11 @@ fn join_neighbours(graph: &mut Graph, kept: &[Tensor]) {
 fn next_to_join(graph: &Graph, n: usize, kept: &[Tensor]) -> Option<(usize, Arc<dyn crate::op::Op>)> {
     let [y] = graph.nodes[n].y[..] else { return None };
     let [next] = graph.consumers()[y.index()][..] else { return None };
-    let fits = graph.nodes[next].x == [y] && !kept.contains(&y);
+    // What else the consumer reads must be there already: no op between the two makes it.
+    let between = &graph.nodes[n..next];
+    let there = |t: &Tensor| !between.iter().any(|node| node.y.contains(t));
+    let [first, others @ ..] = &graph.nodes[next].x[..] else { return None };
+    let fits = *first == y && others.iter().all(there) && !kept.contains(&y);
     let op = fits.then(|| graph.nodes[n].op.followed_by(&*graph.nodes[next].op))??;
     Some((next, op))
 }

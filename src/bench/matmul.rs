@@ -28,7 +28,7 @@ pub async fn matmul(device: &Device, cpu: &Device, size: usize) -> Result<Matmul
     if !(1..=8192).contains(&size) {
         return Err(Error::input(format!("size {size}: 1 to 8192 is expected")));
     }
-    let case = Case::new(MatmulNn).random([size, size]).random([size, size]);
+    let case = Case::new(MatmulNn::default()).random([size, size]).random([size, size]);
     let (graph, x, y) = case.graph()?;
     let executor = match device {
         Device::Cpu(_) => None,

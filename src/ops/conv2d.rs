@@ -6,7 +6,7 @@ use super::conv2d_relu_pool::Conv2dReluPool;
 use super::geometry::{Geometry, LanesForm, Padding, product_params};
 use super::max_pool2d::MaxPool2d;
 use super::prelude::*;
-use super::{direct, im2col};
+use super::{direct, im2col, reshape};
 use super::relu::Relu;
 use super::relu_dx::ReluDx;
 use std::any::Any;
@@ -46,7 +46,7 @@ impl Conv2d {
         let shape = |t| axes::<4>(graph.info(t)).map_err(Error::input);
         let ([_, h, width, _], [kh, kw, _, _]) = (shape(x)?, shape(w)?);
         let dx = match at.wants[0] {
-            true => Some(graph.apply(Conv2dDx { conv: plain, input: [h, width] }, &[dy, w])?[0]),
+            true => Some(graph.apply(Conv2dDx { conv: plain, input: [h, width], masked: false }, &[dy, w])?[0]),
             false => None,
         };
         let dw = graph.apply(Conv2dDw { conv: plain, kernel: [kh, kw] }, &[x, dy])?;
@@ -99,6 +99,7 @@ impl Op for Conv2d {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let g = self.geometry(cx.axes(cx.x[0])?, cx.axes(cx.x[1])?).map_err(Error::input)?;
+        let (mut x, mut weights) = (cx.x[0], cx.x[1]);
         let form = match cx.class {
             Class::Tile => LanesForm::Tile,
             Class::Lanes(lanes) => g.lanes_form(lanes, g.c, g.o),
@@ -109,6 +110,7 @@ impl Op for Conv2d {
                 (cx.kernel(KERNELS[2], &g.patch_params(lanes))?, groups)
             }
             (LanesForm::Product { rows, vectors }, Class::Lanes(lanes)) => {
+                (x, weights) = (reshape::texture(cx, x)?, reshape::texture(cx, weights)?);
                 let groups = g.places().div_ceil(rows) * (g.o / 4).div_ceil(vectors * lanes as usize);
                 (cx.kernel(KERNELS[1], &product_params(lanes, rows, vectors, g.c))?, groups)
             }
@@ -118,7 +120,7 @@ impl Op for Conv2d {
                 (launch, g.places().div_ceil(tm) * g.o.div_ceil(tn))
             }
         };
-        let launch = launch.sizes(&g.sizes()).set("relu", self.relu).bind("x", cx.x[0]).bind("weights", cx.x[1]);
+        let launch = launch.sizes(&g.sizes()).set("relu", self.relu).bind("x", x).bind("weights", weights);
         cx.groups(launch.bind("bias", cx.x[2]).bind("y", cx.y[0]), groups)
     }
 

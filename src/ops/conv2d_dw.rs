@@ -85,7 +85,7 @@ impl Op for Conv2dDw {
         let (x, dy, dw, db) = (x[0].floats(), x[1].floats(), dw.floats(), db.floats());
         match direct::fits(&g) {
             true => direct::Gradient { g: &g, x, dy, argmax: None, dw, db }.run(),
-            false => im2col::weight_gradient(&g, x, dy, dw, db),
+            false => im2col::weight_gradient(&g, x, dy, None, dw, db),
         }
     }
 }

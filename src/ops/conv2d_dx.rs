@@ -3,18 +3,22 @@
 use super::conv2d::{Conv2d, awkward};
 use super::geometry::{Geometry, LanesForm, product_params};
 use super::prelude::*;
-use super::{im2col, transpose};
+use super::relu_dx::{apply_mask, check_mask, is_mask, split_mask};
+use super::{im2col, reshape};
 
 pub(super) const KERNELS: &[Source] = &[shader!(template "conv2d_dx_tile"), shader!(template "conv2d_dx_lanes")];
 
 /// `dx[n, r, s, c] = Σ dy[n, oh, ow, o] · w[i, j, c, o]` over the places and taps that read (r, s).
-/// The arguments are dy [N, OH, OW, O] and w [KH, KW, C, O]; the result is [N, H, W, C].
+/// With `masked` it is 0 where a mask is not above 0: the gradient of a ReLU before the convolution.
+/// The arguments are dy [N, OH, OW, O], w [KH, KW, C, O] and the mask [N, H, W, C]; the result is [N, H, W, C].
 #[derive(Clone, Copy, Debug)]
 pub struct Conv2dDx {
     /// The convolution.
     pub conv: Conv2d,
     /// Height and width of its input.
     pub input: [usize; 2],
+    /// Whether the last argument is a mask.
+    pub masked: bool,
 }
 
 impl Conv2dDx {
@@ -39,6 +43,7 @@ impl Reference for Conv2dDx {
                 }
             }
         });
+        apply_mask(split_mask(x, self.masked).1, dx);
     }
 }
 
@@ -48,9 +53,10 @@ impl Op for Conv2dDx {
     }
 
     fn outputs(&self, x: &[&TensorInfo]) -> Result<Vec<TensorInfo>, String> {
+        let (x, mask) = split_mask(x, self.masked);
         let [dy, w] = arguments(x)?;
         let g = self.geometry(axes(dy)?, axes(w)?)?;
-        Ok(vec![TensorInfo::floats("conv2d_dx", g.x())])
+        check_mask(mask, TensorInfo::floats("conv2d_dx", g.x()))
     }
 
     fn backward(&self, _: &mut Graph, _: &Backward) -> crate::Result<Vec<Option<Tensor>>> {
@@ -59,20 +65,9 @@ impl Op for Conv2dDx {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let g = self.geometry(cx.axes(cx.x[0])?, cx.axes(cx.x[1])?).map_err(Error::input)?;
-        if let Class::Lanes(lanes) = cx.class
-            && let LanesForm::Product { rows, vectors } = g.product_form(lanes, g.o, g.c)
-        {
-            let turned = cx.scratch(g.kh * g.kw * g.c * g.o);
-            transpose::dispatch(cx, [g.kh * g.kw, g.c, g.o], cx.x[1], turned)?;
-            let launch = cx.kernel(KERNELS[1], &product_params(lanes, rows, vectors, g.o))?.sizes(&g.sizes());
-            let launch = launch.bind("dy", cx.x[0]).bind("turned", turned).bind("dx", cx.y[0]);
-            let groups = (g.n * g.h * g.w).div_ceil(rows) * (g.c / 4).div_ceil(vectors * lanes as usize);
-            return cx.groups(launch, groups);
-        }
-        let (tm, tn) = (64, tile(g.c));
-        let launch = cx.kernel(KERNELS[0], &[("TM", tm as i64), ("TN", tn as i64)])?.sizes(&g.sizes());
-        let launch = launch.bind("dy", cx.x[0]).bind("weights", cx.x[1]).bind("dx", cx.y[0]);
-        cx.groups(launch, (g.n * g.h * g.w).div_ceil(tm) * g.c.div_ceil(tn))
+        let (dy, mask) = (cx.x[0], split_mask(cx.x, self.masked).1);
+        let dy = if lanes_form(&g, cx.class).is_some() { reshape::texture(cx, dy)? } else { dy };
+        dispatch(cx, &g, dy, cx.x[1], mask.copied())
     }
 
     fn flops(&self, x: &[&TensorInfo]) -> u64 {
@@ -86,14 +81,57 @@ impl Op for Conv2dDx {
 
     fn fast(&self, x: &[In<f32>], dx: &mut [Out<f32>]) {
         let Ok(g) = self.geometry(x[0].axes(), x[1].axes()) else { return };
-        im2col::input_gradient(&g, x[0].floats(), x[1].floats(), dx[0].floats());
+        im2col::input_gradient(&g, x[0].floats(), None, x[1].floats(), dx[0].floats());
+        apply_mask(split_mask(x, self.masked).1, dx[0].floats());
     }
+
+    fn followed_by(&self, next: &dyn Op) -> Option<Arc<dyn Op>> {
+        (is_mask(next) && !self.masked).then(|| Arc::new(Conv2dDx { masked: true, ..*self }) as Arc<dyn Op>)
+    }
+}
+
+/// The product form of the lanes class, where it serves.
+pub(super) fn lanes_form(g: &Geometry, class: Class) -> Option<(u32, usize, usize)> {
+    let Class::Lanes(lanes) = class else { return None };
+    match g.product_form(lanes, g.o, g.c) {
+        LanesForm::Product { rows, vectors } => Some((lanes, rows, vectors)),
+        _ => None,
+    }
+}
+
+/// dy, which lies in a texture for the lanes form, back through the weights into the op's result.
+pub(super) fn dispatch(
+    cx: &mut Lower,
+    g: &Geometry,
+    dy: Tensor,
+    weights: Tensor,
+    mask: Option<Tensor>,
+) -> crate::Result<()> {
+    let pixels = g.n * g.h * g.w;
+    let (launch, weights, groups) = match lanes_form(g, cx.class) {
+        Some((lanes, rows, vectors)) => {
+            let groups = pixels.div_ceil(rows) * (g.c / 4).div_ceil(vectors * lanes as usize);
+            let weights = reshape::texture(cx, weights)?;
+            (cx.kernel(KERNELS[1], &product_params(lanes, rows, vectors, g.o))?, weights, groups)
+        }
+        None => {
+            let (tm, tn) = (64, tile(g.c));
+            let launch = cx.kernel(KERNELS[0], &[("TM", tm as i64), ("TN", tn as i64)])?;
+            (launch, weights, pixels.div_ceil(tm) * g.c.div_ceil(tn))
+        }
+    };
+    // Where there is no mask the kernel does not read it, and any float buffer will do.
+    let launch = launch.sizes(&g.sizes()).set("masked", mask.is_some()).bind("mask", mask.unwrap_or(cx.x[0]));
+    cx.groups(launch.bind("dy", dy).bind("weights", weights).bind("dx", cx.y[0]), groups)
 }
 
 pub(super) fn cases() -> Vec<Case> {
     let case = |(conv, x, w): (Conv2d, [usize; 4], [usize; 4])| {
         let y = conv.geometry(x, w).map_or([0; 4], |g| g.y());
-        Case::new(Conv2dDx { conv, input: [x[1], x[2]] }).random(y).random(w)
+        let op = Conv2dDx { conv, input: [x[1], x[2]], masked: false };
+        // Small integers: the mask is often exactly zero.
+        let masked = Case::new(Conv2dDx { masked: true, ..op }).random(y).random(w).integers(x, 1);
+        [Case::new(op).random(y).random(w), masked]
     };
-    awkward().into_iter().map(case).collect()
+    awkward().into_iter().flat_map(case).collect()
 }

@@ -2,9 +2,9 @@
 
 use super::conv2d::Conv2d;
 use super::conv2d_relu_pool_dw::Conv2dReluPoolDw;
+use super::conv2d_relu_pool_dx::Conv2dReluPoolDx;
 use super::geometry::{Geometry, LanesForm, Padding, product_params};
 use super::max_pool2d::MaxPool2d;
-use super::max_pool2d_dx::MaxPool2dDx;
 use super::prelude::*;
 use super::{direct, im2col, reshape};
 
@@ -69,18 +69,21 @@ impl Op for Conv2dReluPool {
         let Some(dy) = at.dy[0] else { return Ok(vec![None; 3]) };
         let shape = |t| axes::<4>(graph.info(t)).map_err(Error::input);
         let (g, _) = self.geometry(shape(at.x[0])?, shape(at.x[1])?).map_err(Error::input)?;
-        if !at.wants[0] {
-            let op = Conv2dReluPoolDw { conv: self.conv, kernel: [g.kh, g.kw] };
-            let dw = graph.apply(op, &[at.x[0], dy, at.y[1]])?;
-            return Ok(vec![None, Some(dw[0]), Some(dw[1])]);
-        }
-        let dz = graph.apply(MaxPool2dDx { pool: POOL, input: [g.oh, g.ow] }, &[dy, at.y[1]])?[0];
-        self.conv.gradients(graph, at, dz)
+        let dx = match at.wants[0] {
+            true => {
+                let op = Conv2dReluPoolDx { conv: self.conv, input: [g.h, g.w], masked: false };
+                Some(graph.apply(op, &[dy, at.y[1], at.x[1]])?[0])
+            }
+            false => None,
+        };
+        let op = Conv2dReluPoolDw { conv: self.conv, kernel: [g.kh, g.kw] };
+        let dw = graph.apply(op, &[at.x[0], dy, at.y[1]])?;
+        Ok(vec![dx, Some(dw[0]), Some(dw[1])])
     }
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let (g, [ph, pw]) = self.geometry(cx.axes(cx.x[0])?, cx.axes(cx.x[1])?).map_err(Error::input)?;
-        let (windows, mut weights) = (g.n * ph * pw, cx.x[1]);
+        let (windows, mut x, mut weights) = (g.n * ph * pw, cx.x[0], cx.x[1]);
         let form = match cx.class {
             Class::Tile => LanesForm::Tile,
             Class::Lanes(lanes) => g.lanes_form(lanes, g.c, g.o),
@@ -92,7 +95,7 @@ impl Op for Conv2dReluPool {
             }
             (LanesForm::Product { rows, vectors }, Class::Lanes(lanes)) => {
                 let groups = windows.div_ceil(rows / 4) * (g.o / 4).div_ceil(vectors * lanes as usize);
-                weights = reshape::texture(cx, weights)?;
+                (x, weights) = (reshape::texture(cx, x)?, reshape::texture(cx, weights)?);
                 (cx.kernel(KERNELS[1], &product_params(lanes, rows, vectors, g.c))?, groups)
             }
             _ => {
@@ -102,7 +105,7 @@ impl Op for Conv2dReluPool {
             }
         };
         let launch = launch.sizes(&g.sizes()).sizes(&[("ph", ph), ("pw", pw)]);
-        let launch = launch.bind("x", cx.x[0]).bind("weights", weights).bind("bias", cx.x[2]);
+        let launch = launch.bind("x", x).bind("weights", weights).bind("bias", cx.x[2]);
         cx.groups(launch.bind("y", cx.y[0]).bind("argmax", cx.y[1]), groups)
     }
 

@@ -6,10 +6,13 @@ use super::conv2d_relu_pool::{Conv2dReluPool, POOL};
 use super::geometry::{Geometry, LanesForm, Padding};
 use super::max_pool2d_dx::{self, MaxPool2dDx};
 use super::prelude::*;
-use super::{direct, im2col};
+use super::{direct, im2col, reshape};
 use crate::op::Elements;
 
-pub(super) const KERNELS: &[Source] = &[shader!(template "conv2d_relu_pool_dw_patch_lanes")];
+pub(super) const KERNELS: &[Source] = &[
+    shader!(template "conv2d_relu_pool_dw_patch_lanes"),
+    shader!(template "conv2d_relu_pool_dw_lanes"),
+];
 
 /// `conv2d_dw(x, max_pool2d_dx(dp, argmax))`, without the gradient between where a fused kernel fits.
 /// The arguments are x [N, H, W, C], dp and argmax [N, PH, PW, O]; the results dw [KH, KW, C, O] and db `[O]`.
@@ -75,9 +78,23 @@ impl Op for Conv2dReluPoolDw {
             cx.groups(launch.bind("partials", partials), splits * tiles)?;
             return conv2d_dw::sum_partials(cx, partials, splits);
         }
-        let dz = cx.scratch(g.places() * g.o);
-        let pooled = POOL.geometry(g.y()).map_err(Error::input)?;
-        max_pool2d_dx::dispatch(cx, &pooled, cx.x[1], cx.x[2], dz)?;
+        if let Class::Lanes(lanes) = cx.class
+            && let LanesForm::Product { .. } = g.lanes_form(lanes, g.c, g.o)
+            && (g.pt, g.pl) == (0, 0)
+        {
+            let (tiles, windows) = ((g.c / 4).div_ceil(lanes as usize) * g.o / 4, g.n * ph * pw);
+            let splits = 64usize.div_ceil(tiles).min(windows.div_ceil(lanes as usize));
+            let partials = cx.scratch(splits * (g.terms() + 1) * g.o);
+            let sizes = [("KH", g.kh), ("KW", g.kw), ("SH", g.sh), ("SW", g.sw)].map(|(name, size)| (name, size as i64));
+            let params = [&[("L", lanes.into())], &sizes[..]].concat();
+            let x = reshape::texture(cx, cx.x[0])?;
+            let launch = cx.kernel(KERNELS[1], &params)?.sizes(&g.sizes()).sizes(&[("ph", ph), ("pw", pw)]);
+            let launch = launch.size("splits", splits).size("per_split", windows.div_ceil(splits));
+            let launch = launch.bind("x", x).bind("dp", cx.x[1]).bind("argmax", cx.x[2]);
+            cx.groups(launch.bind("partials", partials), splits * tiles)?;
+            return conv2d_dw::sum_partials(cx, partials, splits);
+        }
+        let dz = max_pool2d_dx::spread(cx, &g, cx.x[1], cx.x[2])?;
         conv2d_dw::dispatch(cx, &g, cx.x[0], dz)
     }
 
@@ -97,9 +114,7 @@ impl Op for Conv2dReluPoolDw {
         if direct::fits(&g) {
             return direct::Gradient { g: &g, x: x[0].floats(), dy: x[1].floats(), argmax, dw, db }.run();
         }
-        let mut dz = vec![0.0; g.places() * g.o];
-        MaxPool2dDx { pool: POOL, input: [g.oh, g.ow] }.fast(&x[1..], &mut [Out::Float(&mut dz)]);
-        im2col::weight_gradient(&g, x[0].floats(), &dz, dw, db);
+        im2col::weight_gradient(&g, x[0].floats(), x[1].floats(), argmax, dw, db);
     }
 }
 

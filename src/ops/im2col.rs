@@ -71,13 +71,34 @@ pub fn forward_pooled(g: &Geometry, x: &[f32], w: &[f32], b: &[f32], y: &mut [f3
     );
 }
 
-/// The gradient of the input.
-pub fn input_gradient(g: &Geometry, dy: &[f32], w: &[f32], dx: &mut [f32]) {
+/// The gradient of one image's places; where a 2 × 2 pool follows it is spread out from its windows into `space`.
+fn of_places<'a>(g: &Geometry, n: usize, dy: &'a [f32], argmax: Option<&[u32]>, space: &'a mut Vec<f32>) -> &'a [f32] {
+    let (ph, pw) = (g.oh / 2, g.ow / 2);
+    let Some(argmax) = argmax else { return &dy[n * g.oh * g.ow * g.o..][..g.oh * g.ow * g.o] };
+    let (dy, argmax) = (&dy[n * ph * pw * g.o..], &argmax[n * ph * pw * g.o..]);
+    space.clear();
+    space.resize(g.oh * g.ow * g.o, 0.0);
+    for window in 0..ph * pw {
+        let place = |p: usize| ((window / pw * 2 + p / 2) * g.ow + window % pw * 2 + p % 2) * g.o;
+        let at = window * g.o;
+        for p in 0..4 {
+            let rows = dy[at..at + g.o].iter().zip(&argmax[at..at + g.o]);
+            for (z, (dy, best)) in space[place(p)..][..g.o].iter_mut().zip(rows) {
+                *z = if *best == p as u32 { *dy } else { 0.0 };
+            }
+        }
+    }
+    space
+}
+
+/// The gradient of the input; dy is that of a 2 × 2 pool behind the convolution where there is an argmax.
+pub fn input_gradient(g: &Geometry, dy: &[f32], argmax: Option<&[u32]>, w: &[f32], dx: &mut [f32]) {
     let (runs, places) = (runs(g), g.oh * g.ow);
-    let images = dy.par_chunks(places * g.o).zip(dx.par_chunks_mut(g.h * g.w * g.c));
+    let images = dx.par_chunks_mut(g.h * g.w * g.c).enumerate();
     images.for_each_init(
-        || vec![0.0; places * g.terms()],
-        |matrix, (dy, dx)| {
+        || (vec![0.0; places * g.terms()], Vec::new()),
+        |(matrix, space), (n, dx)| {
+            let dy = of_places(g, n, dy, argmax, space);
             gemm(Gemm::serial([places, g.terms(), g.o]), matrix, (dy, [g.o, 1]), (w, [1, g.o]));
             dx.fill(0.0);
             for &[pixel, at, length] in &runs {
@@ -88,19 +109,19 @@ pub fn input_gradient(g: &Geometry, dy: &[f32], w: &[f32], dx: &mut [f32]) {
     );
 }
 
-/// The gradients of weights and bias.
-pub fn weight_gradient(g: &Geometry, x: &[f32], dy: &[f32], dw: &mut [f32], db: &mut [f32]) {
+/// The gradients of weights and bias; dy is that of a 2 × 2 pool behind the convolution where there is an argmax.
+pub fn weight_gradient(g: &Geometry, x: &[f32], dy: &[f32], argmax: Option<&[u32]>, dw: &mut [f32], db: &mut [f32]) {
     let (runs, places, pixels) = (runs(g), g.oh * g.ow, g.h * g.w * g.c);
     let weights = g.terms() * g.o;
     let partials: Vec<Vec<f32>> = (0..g.n.div_ceil(SHARE))
         .into_par_iter()
         .map_init(
-            || vec![0.0; places * g.terms()],
-            |matrix, share| {
+            || (vec![0.0; places * g.terms()], Vec::new()),
+            |(matrix, space), share| {
                 let mut sums = vec![0.0; weights + g.o];
                 let (dw, db) = sums.split_at_mut(weights);
                 for n in share * SHARE..((share + 1) * SHARE).min(g.n) {
-                    let dy = &dy[n * places * g.o..][..places * g.o];
+                    let dy = of_places(g, n, dy, argmax, space);
                     patches(&runs, &x[n * pixels..][..pixels], matrix);
                     let sizes = Gemm { accumulate: true, ..Gemm::serial([g.terms(), g.o, places]) };
                     gemm(sizes, dw, (matrix, [1, g.terms()]), (dy, [g.o, 1]));

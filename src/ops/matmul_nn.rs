@@ -2,13 +2,23 @@
 
 use super::matmul_nt::AWKWARD;
 use super::prelude::*;
+use super::relu_dx::{apply_mask, check_mask, is_mask, split_mask};
+use super::reshape;
 use crate::sys::{Gemm, gemm};
 
-pub(super) const KERNELS: &[Source] = &[shader!(template "matmul_nn_tile"), shader!(template "matmul_nn_lanes")];
+pub(super) const KERNELS: &[Source] = &[
+    shader!(template "matmul_nn_tile"),
+    shader!(template "matmul_nn_lanes"),
+    shader!(template "matmul_nn_few_lanes"),
+];
 
-/// `y[i, j] = Σ_t a[i, t] · b[t, j]`; the arguments are a [M, K] and b [K, N], the result is [M, N].
-#[derive(Clone, Copy, Debug)]
-pub struct MatmulNn;
+/// `y[i, j] = Σ_t a[i, t] · b[t, j]`; with `masked` it is 0 where a mask is not above 0: the gradient of a ReLU before
+/// the layer. The arguments are a [M, K], b [K, N] and the mask [M, N]; the result is [M, N].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MatmulNn {
+    /// Whether the last argument is a mask.
+    pub masked: bool,
+}
 
 impl Reference for MatmulNn {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
@@ -21,6 +31,7 @@ impl Reference for MatmulNn {
                 *y += a[i * k + t] * b[t * n + j];
             }
         }
+        apply_mask(split_mask(x, self.masked).1, y);
     }
 }
 
@@ -30,12 +41,13 @@ impl Op for MatmulNn {
     }
 
     fn outputs(&self, x: &[&TensorInfo]) -> Result<Vec<TensorInfo>, String> {
+        let (x, mask) = split_mask(x, self.masked);
         let [a, b] = arguments(x)?;
         let ([m, k], [terms, n]) = (axes(a)?, axes(b)?);
         if k != terms {
             return Err(format!("rows of {k} but columns of {terms}"));
         }
-        Ok(vec![TensorInfo::floats("matmul_nn", [m, n])])
+        check_mask(mask, TensorInfo::floats("matmul_nn", [m, n]))
     }
 
     fn backward(&self, _: &mut Graph, _: &Backward) -> crate::Result<Vec<Option<Tensor>>> {
@@ -44,12 +56,19 @@ impl Op for MatmulNn {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let ([m, k], [_, n]) = (cx.axes(cx.x[0])?, cx.axes(cx.x[1])?);
+        let mut b = cx.x[1];
         let (launch, groups) = match cx.class {
             Class::Lanes(lanes) if n.is_multiple_of(4) => {
                 let [rows, vectors] = lanes_tile(n, lanes);
                 let params = [("L", lanes.into()), ("R", rows as i64), ("V", vectors as i64), ("U", unroll(k))];
                 let groups = m.div_ceil(rows) * (n / 4).div_ceil(vectors * lanes as usize);
-                (cx.kernel(KERNELS[1], &params)?, groups)
+                match k.is_multiple_of(4) && k >= 64 {
+                    true => {
+                        b = reshape::texture(cx, b)?;
+                        (cx.kernel(KERNELS[1], &params[..3])?, groups)
+                    }
+                    false => (cx.kernel(KERNELS[2], &params)?, groups),
+                }
             }
             _ => {
                 let (tm, tn) = (tile(m), tile(n));
@@ -58,8 +77,10 @@ impl Op for MatmulNn {
             }
         };
         let launch = launch.sizes(&[("m", m), ("n", n), ("k", k)]);
-        let launch = launch.bind("a", cx.x[0]).bind("b", cx.x[1]).bind("y", cx.y[0]);
-        cx.groups(launch, groups)
+        // Where there is no mask the kernel does not read it, and any float buffer will do.
+        let mask = split_mask(cx.x, self.masked).1;
+        let launch = launch.set("masked", self.masked).bind("mask", mask.copied().unwrap_or(cx.x[0]));
+        cx.groups(launch.bind("a", cx.x[0]).bind("b", b).bind("y", cx.y[0]), groups)
     }
 
     fn flops(&self, x: &[&TensorInfo]) -> u64 {
@@ -73,14 +94,24 @@ impl Op for MatmulNn {
     fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
         let ([m, k], [_, n]) = (x[0].axes(), x[1].axes());
         gemm(Gemm::parallel([m, n, k]), y[0].floats(), (x[0].floats(), [k, 1]), (x[1].floats(), [n, 1]));
+        apply_mask(split_mask(x, self.masked).1, y[0].floats());
+    }
+
+    fn followed_by(&self, next: &dyn Op) -> Option<Arc<dyn Op>> {
+        (is_mask(next) && !self.masked).then(|| Arc::new(MatmulNn { masked: true }) as Arc<dyn Op>)
     }
 }
 
 /// Rows and vectors of four columns of a workgroup.
-fn lanes_tile(n: usize, lanes: u32) -> [usize; 2] {
+pub(super) fn lanes_tile(n: usize, lanes: u32) -> [usize; 2] {
     if n / 4 > lanes as usize { [16, 2] } else { [32, 1] }
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    AWKWARD.map(|[m, n, k]| Case::new(MatmulNn).random([m, k]).random([k, n])).into()
+    let case = |[m, n, k]: [usize; 3]| {
+        let case = |masked| Case::new(MatmulNn { masked }).random([m, k]).random([k, n]);
+        // Small integers: the mask is often exactly zero.
+        [case(false), case(true).integers([m, n], 1)]
+    };
+    AWKWARD.into_iter().flat_map(case).collect()
 }

@@ -1,14 +1,19 @@
 //! The product of a matrix and a transposed one, with bias, and a ReLU where one follows: dense layers.
 
-use super::matmul_nn::MatmulNn;
+use super::matmul_nn::{MatmulNn, lanes_tile};
 use super::matmul_tn::MatmulTn;
 use super::prelude::*;
+use super::reshape;
 use crate::sys::{Gemm, gemm};
 use super::relu::Relu;
 use super::relu_dx::ReluDx;
 use std::any::Any;
 
-pub(super) const KERNELS: &[Source] = &[shader!(template "matmul_nt_tile"), shader!(template "matmul_nt_lanes")];
+pub(super) const KERNELS: &[Source] = &[
+    shader!(template "matmul_nt_tile"),
+    shader!(template "matmul_nt_lanes"),
+    shader!(template "matmul_nt_terms_lanes"),
+];
 
 /// `y[i, j] = Σ_t a[i, t] · b[j, t] + bias[j]`, then max(·, 0) with `relu`.
 /// The arguments are a [M, K], b [N, K] and bias `[N]`; the result is [M, N].
@@ -53,7 +58,7 @@ impl Op for MatmulNt {
             dy = graph.apply(ReluDx, &[dy, at.y[0]])?[0];
         }
         let da = match at.wants[0] {
-            true => Some(graph.apply(MatmulNn, &[dy, at.x[1]])?[0]),
+            true => Some(graph.apply(MatmulNn::default(), &[dy, at.x[1]])?[0]),
             false => None,
         };
         let db = graph.apply(MatmulTn, &[dy, at.x[0]])?;
@@ -62,11 +67,18 @@ impl Op for MatmulNt {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let ([m, k], [n, _]) = (cx.axes(cx.x[0])?, cx.axes(cx.x[1])?);
+        let mut b = cx.x[1];
         let (launch, tm, tn) = match cx.class {
+            Class::Lanes(lanes) if k.is_multiple_of(4) && n.is_multiple_of(4) && n >= 32 => {
+                let [rows, vectors] = lanes_tile(n, lanes);
+                b = reshape::texture(cx, b)?;
+                let params = [("L", lanes.into()), ("R", rows as i64), ("V", vectors as i64)];
+                (cx.kernel(KERNELS[1], &params)?, rows, 4 * vectors * lanes as usize)
+            }
             Class::Lanes(lanes) if k.is_multiple_of(4) => {
                 let (rows, columns) = if n <= 5 || n.is_multiple_of(5) { (6, 5) } else { (4, 8) };
                 let params = [("L", lanes.into()), ("R", rows as i64), ("C", columns as i64), ("U", 2)];
-                (cx.kernel(KERNELS[1], &params)?, rows, columns)
+                (cx.kernel(KERNELS[2], &params)?, rows, columns)
             }
             _ => {
                 let (tm, tn) = (tile(m), tile(n));
@@ -74,7 +86,7 @@ impl Op for MatmulNt {
             }
         };
         let launch = launch.sizes(&[("m", m), ("n", n), ("k", k)]).set("relu", self.relu);
-        let launch = launch.bind("a", cx.x[0]).bind("b", cx.x[1]).bind("bias", cx.x[2]).bind("y", cx.y[0]);
+        let launch = launch.bind("a", cx.x[0]).bind("b", b).bind("bias", cx.x[2]).bind("y", cx.y[0]);
         cx.groups(launch, m.div_ceil(tm) * n.div_ceil(tn))
     }
 

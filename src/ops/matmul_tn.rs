@@ -4,7 +4,11 @@ use super::matmul_nt::AWKWARD;
 use super::prelude::*;
 use crate::sys::{Gemm, gemm};
 
-pub(super) const KERNELS: &[Source] = &[shader!(template "matmul_tn_tile"), shader!(template "matmul_tn_lanes")];
+pub(super) const KERNELS: &[Source] = &[
+    shader!(template "matmul_tn_tile"),
+    shader!(template "matmul_tn_lanes"),
+    shader!(template "matmul_tn_few_lanes"),
+];
 
 /// `y[i, j] = Σ_t a[t, i] · b[t, j]` and `sums[i] = Σ_t a[t, i]`; the arguments are a [K, M] and b [K, N],
 /// the results y [M, N] and sums `[M]`. With a = dy and b = x they are the gradients of weights and bias.
@@ -50,11 +54,15 @@ impl Op for MatmulTn {
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let ([k, m], [_, n]) = (cx.axes(cx.x[0])?, cx.axes(cx.x[1])?);
         let (launch, groups) = match cx.class {
+            Class::Lanes(lanes) if n.is_multiple_of(4) && m.is_multiple_of(4) && m >= 16 => {
+                let params = [("L", lanes.into()), ("R", 16), ("V", 2), ("U", 4)];
+                (cx.kernel(KERNELS[1], &params)?, m.div_ceil(16) * (n / 4).div_ceil(2 * lanes as usize))
+            }
             Class::Lanes(lanes) if n.is_multiple_of(4) => {
                 let [rows, vectors] = lanes_tile(m, n, lanes);
                 let params = [("L", lanes.into()), ("R", rows as i64), ("V", vectors as i64), ("U", unroll(k))];
                 let groups = m.div_ceil(rows) * (n / 4).div_ceil(vectors * lanes as usize);
-                (cx.kernel(KERNELS[1], &params)?, groups)
+                (cx.kernel(KERNELS[2], &params)?, groups)
             }
             _ => {
                 let (tm, tn) = (tile(m), tile(n + 1));

@@ -37,6 +37,7 @@ registry! {
     conv2d_dx
     conv2d_relu_pool
     conv2d_relu_pool_dw
+    conv2d_relu_pool_dx
     gather
     matmul_nn
     matmul_nt

@@ -1,12 +1,41 @@
 //! The gradient of ReLU, from its result: `dx = dy` where `y > 0`, else 0.
 
 use super::prelude::*;
+use std::any::Any;
 
 pub(super) const KERNELS: &[Source] = &[shader!("relu_dx")];
 
 /// `dx = dy · [y > 0]`; the arguments are dy and y.
 #[derive(Clone, Copy, Debug)]
 pub struct ReluDx;
+
+/// What is left of `x`, and its last as the mask, for an op that a ReLU's gradient has joined: it zeroes its result
+/// where the mask, the ReLU's result, is not above 0.
+pub(super) fn split_mask<T>(x: &[T], masked: bool) -> (&[T], Option<&T>) {
+    match x {
+        [x @ .., mask] if masked => (x, Some(mask)),
+        _ => (x, None),
+    }
+}
+
+/// Holds a mask to the size of the result that it is for.
+pub(super) fn check_mask(mask: Option<&&TensorInfo>, result: TensorInfo) -> Result<Vec<TensorInfo>, String> {
+    match mask {
+        Some(mask) if mask.elements() != result.elements() => {
+            Err(format!("a result of {} but a mask of {}", result.shape, mask.shape))
+        }
+        _ => Ok(vec![result]),
+    }
+}
+
+/// Zeroes `dx` where the mask is not above 0.
+pub(super) fn apply_mask<F: Real>(mask: Option<&In<F>>, dx: &mut [F]) {
+    let Some(mask) = mask else { return };
+    dx.par_chunks_mut(4096).zip(mask.floats().par_chunks(4096)).for_each(|(dx, mask)| {
+        let dropped = dx.iter_mut().zip(mask).filter(|(_, mask)| !(**mask > F::of(0.0)));
+        dropped.for_each(|(dx, _)| *dx = F::of(0.0));
+    });
+}
 
 impl Reference for ReluDx {
     fn reference<F: Real>(&self, x: &[In<F>], dx: &mut [Out<F>]) {
@@ -53,6 +82,11 @@ impl Op for ReluDx {
             }
         });
     }
+}
+
+/// Whether `next` is the gradient of a ReLU, which the op before it can take up as a mask.
+pub(super) fn is_mask(next: &dyn Op) -> bool {
+    (next as &dyn Any).is::<ReluDx>()
 }
 
 pub(super) fn cases() -> Vec<Case> {

@@ -3,7 +3,7 @@
 use crate::control::Control;
 use crate::data::Split;
 use crate::error::{Error, Result};
-use crate::fuse::fuse;
+use crate::fuse::{fuse, join_neighbours};
 use crate::graph::{Graph, Role, Tensor, TensorInfo};
 use crate::model::Model;
 use crate::ops::adam::Adam;
@@ -47,6 +47,7 @@ impl Step {
         fuse(&mut start.graph, &[start.logits]);
         let loss = start.loss()?;
         start.graph.backward(loss[0])?;
+        join_neighbours(&mut start.graph, &[start.logits]);
         let [params, grads] = start.graph.arenas()?;
         let state = |graph: &mut Graph, name: &str| {
             let elements = graph.info(params).elements();
