@@ -53,6 +53,11 @@ impl Lower<'_> {
         self.tensors[t.index()].elements()
     }
 
+    /// The tensor that owns the memory of `t`, and the element of it where `t` begins.
+    pub fn root(&self, t: Tensor) -> (Tensor, usize) {
+        root(self.tensors, t)
+    }
+
     /// A float tensor for this op alone, of `elements` elements.
     pub fn scratch(&mut self, elements: usize) -> Tensor {
         self.tensors.push(TensorInfo::floats("scratch", [elements]));

@@ -99,7 +99,7 @@ impl Op for Conv2d {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let g = self.geometry(cx.axes(cx.x[0])?, cx.axes(cx.x[1])?).map_err(Error::input)?;
-        let (mut x, mut weights) = (cx.x[0], cx.x[1]);
+        let (mut x, mut weights, mut first) = (cx.x[0], cx.x[1], 0);
         let form = match cx.class {
             Class::Tile => LanesForm::Tile,
             Class::Lanes(lanes) => g.lanes_form(lanes, g.c, g.o),
@@ -110,9 +110,10 @@ impl Op for Conv2d {
                 (cx.kernel(KERNELS[2], &g.patch_params(lanes))?, groups)
             }
             (LanesForm::Product { rows, vectors }, Class::Lanes(lanes)) => {
-                (x, weights) = (reshape::texture(cx, x)?, reshape::texture(cx, weights)?);
+                (x, _) = reshape::texture(cx, x)?;
+                (weights, first) = reshape::texture(cx, weights)?;
                 let groups = g.places().div_ceil(rows) * (g.o / 4).div_ceil(vectors * lanes as usize);
-                (cx.kernel(KERNELS[1], &product_params(lanes, rows, vectors, g.c))?, groups)
+                (cx.kernel(KERNELS[1], &product_params(lanes, rows, vectors))?, groups)
             }
             _ => {
                 let (tm, tn) = (64, tile(g.o));
@@ -120,7 +121,7 @@ impl Op for Conv2d {
                 (launch, g.places().div_ceil(tm) * g.o.div_ceil(tn))
             }
         };
-        let launch = launch.sizes(&g.sizes()).set("relu", self.relu).bind("x", x).bind("weights", weights);
+        let launch = launch.sizes(&g.sizes()).size("first", first).set("relu", self.relu).bind("x", x).bind("weights", weights);
         cx.groups(launch.bind("bias", cx.x[2]).bind("y", cx.y[0]), groups)
     }
 

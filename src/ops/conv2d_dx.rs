@@ -66,7 +66,7 @@ impl Op for Conv2dDx {
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let g = self.geometry(cx.axes(cx.x[0])?, cx.axes(cx.x[1])?).map_err(Error::input)?;
         let (dy, mask) = (cx.x[0], split_mask(cx.x, self.masked).1);
-        let dy = if lanes_form(&g, cx.class).is_some() { reshape::texture(cx, dy)? } else { dy };
+        let dy = if lanes_form(&g, cx.class).is_some() { reshape::texture(cx, dy)?.0 } else { dy };
         dispatch(cx, &g, dy, cx.x[1], mask.copied())
     }
 
@@ -108,20 +108,20 @@ pub(super) fn dispatch(
     mask: Option<Tensor>,
 ) -> crate::Result<()> {
     let pixels = g.n * g.h * g.w;
-    let (launch, weights, groups) = match lanes_form(g, cx.class) {
+    let (launch, (weights, first), groups) = match lanes_form(g, cx.class) {
         Some((lanes, rows, vectors)) => {
             let groups = pixels.div_ceil(rows) * (g.c / 4).div_ceil(vectors * lanes as usize);
             let weights = reshape::texture(cx, weights)?;
-            (cx.kernel(KERNELS[1], &product_params(lanes, rows, vectors, g.o))?, weights, groups)
+            (cx.kernel(KERNELS[1], &product_params(lanes, rows, vectors))?, weights, groups)
         }
         None => {
             let (tm, tn) = (64, tile(g.c));
             let launch = cx.kernel(KERNELS[0], &[("TM", tm as i64), ("TN", tn as i64)])?;
-            (launch, weights, pixels.div_ceil(tm) * g.c.div_ceil(tn))
+            (launch, (weights, 0), pixels.div_ceil(tm) * g.c.div_ceil(tn))
         }
     };
     // Where there is no mask the kernel does not read it, and any float buffer will do.
-    let launch = launch.sizes(&g.sizes()).set("masked", mask.is_some()).bind("mask", mask.unwrap_or(cx.x[0]));
+    let launch = launch.sizes(&g.sizes()).size("first", first).set("masked", mask.is_some()).bind("mask", mask.unwrap_or(cx.x[0]));
     cx.groups(launch.bind("dy", dy).bind("weights", weights).bind("dx", cx.y[0]), groups)
 }
 

@@ -83,7 +83,7 @@ impl Op for Conv2dReluPool {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let (g, [ph, pw]) = self.geometry(cx.axes(cx.x[0])?, cx.axes(cx.x[1])?).map_err(Error::input)?;
-        let (windows, mut x, mut weights) = (g.n * ph * pw, cx.x[0], cx.x[1]);
+        let (windows, mut x, mut weights, mut first) = (g.n * ph * pw, cx.x[0], cx.x[1], 0);
         let form = match cx.class {
             Class::Tile => LanesForm::Tile,
             Class::Lanes(lanes) => g.lanes_form(lanes, g.c, g.o),
@@ -95,8 +95,9 @@ impl Op for Conv2dReluPool {
             }
             (LanesForm::Product { rows, vectors }, Class::Lanes(lanes)) => {
                 let groups = windows.div_ceil(rows / 4) * (g.o / 4).div_ceil(vectors * lanes as usize);
-                (x, weights) = (reshape::texture(cx, x)?, reshape::texture(cx, weights)?);
-                (cx.kernel(KERNELS[1], &product_params(lanes, rows, vectors, g.c))?, groups)
+                (x, _) = reshape::texture(cx, x)?;
+                (weights, first) = reshape::texture(cx, weights)?;
+                (cx.kernel(KERNELS[1], &product_params(lanes, rows, vectors))?, groups)
             }
             _ => {
                 let tn = tile(g.o);
@@ -104,7 +105,7 @@ impl Op for Conv2dReluPool {
                 (launch, windows.div_ceil(16) * g.o.div_ceil(tn))
             }
         };
-        let launch = launch.sizes(&g.sizes()).sizes(&[("ph", ph), ("pw", pw)]);
+        let launch = launch.sizes(&g.sizes()).sizes(&[("ph", ph), ("pw", pw), ("first", first)]);
         let launch = launch.bind("x", x).bind("weights", weights).bind("bias", cx.x[2]);
         cx.groups(launch.bind("y", cx.y[0]).bind("argmax", cx.y[1]), groups)
     }

@@ -87,7 +87,7 @@ impl Op for Conv2dReluPoolDw {
             let partials = cx.scratch(splits * (g.terms() + 1) * g.o);
             let sizes = [("KH", g.kh), ("KW", g.kw), ("SH", g.sh), ("SW", g.sw)].map(|(name, size)| (name, size as i64));
             let params = [&[("L", lanes.into())], &sizes[..]].concat();
-            let x = reshape::texture(cx, cx.x[0])?;
+            let (x, _) = reshape::texture(cx, cx.x[0])?;
             let launch = cx.kernel(KERNELS[1], &params)?.sizes(&g.sizes()).sizes(&[("ph", ph), ("pw", pw)]);
             let launch = launch.size("splits", splits).size("per_split", windows.div_ceil(splits));
             let launch = launch.bind("x", x).bind("dp", cx.x[1]).bind("argmax", cx.x[2]);
@@ -134,5 +134,6 @@ pub(super) fn cases() -> Vec<Case> {
         case(Same, [2, 2], [1, 13, 11, 5], [3, 3, 8]),
         case(Valid, [1, 1], [2, 12, 11, 32], [3, 3, 64]),
         case(Same, [1, 2], [70, 6, 9, 2], [2, 3, 4]),
+        case(Valid, [1, 2], [1, 9, 12, 36], [2, 3, 4]),
     ]
 }

@@ -10,7 +10,7 @@ use super::relu_dx::{apply_mask, check_mask, is_mask, split_mask};
 use super::im2col;
 use crate::op::Elements;
 
-pub(super) const KERNELS: &[Source] = &[];
+pub(super) const KERNELS: &[Source] = &[shader!("conv2d_relu_pool_dx_texture")];
 
 /// `conv2d_dx(max_pool2d_dx(dp, argmax), w)`; with `masked` it is 0 where a mask is not above 0.
 /// The arguments are dp and argmax [N, PH, PW, O], w [KH, KW, C, O] and the mask [N, H, W, C]; the result is [N, H, W, C].
@@ -68,7 +68,7 @@ impl Op for Conv2dReluPoolDx {
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let g = self.geometry(cx.axes(cx.x[1])?, cx.axes(cx.x[2])?).map_err(Error::input)?;
         let dz = match conv2d_dx::lanes_form(&g, cx.class) {
-            Some(_) => max_pool2d_dx::spread_texture(cx, &g, cx.x[0], cx.x[1])?,
+            Some(_) => spread_texture(cx, &g)?,
             None => max_pool2d_dx::spread(cx, &g, cx.x[0], cx.x[1])?,
         };
         conv2d_dx::dispatch(cx, &g, dz, cx.x[2], split_mask(cx.x, self.masked).1.copied())
@@ -92,6 +92,15 @@ impl Op for Conv2dReluPoolDx {
     fn followed_by(&self, next: &dyn Op) -> Option<Arc<dyn Op>> {
         (is_mask(next) && !self.masked).then(|| Arc::new(Conv2dReluPoolDx { masked: true, ..*self }) as Arc<dyn Op>)
     }
+}
+
+/// The gradient of the convolution's places, in a texture.
+fn spread_texture(cx: &mut Lower, g: &Geometry) -> crate::Result<Tensor> {
+    let pooled = [("ph", g.oh / 2), ("pw", g.ow / 2)];
+    let (dz, count) = (cx.scratch(g.places() * g.o), g.places() * g.o / 4);
+    let launch = cx.kernel(KERNELS[0], &[])?.sizes(&g.sizes()).sizes(&pooled).size("count", count);
+    cx.invocations(launch.bind("dp", cx.x[0]).bind("argmax", cx.x[1]).bind("dz", dz), count)?;
+    Ok(dz)
 }
 
 pub(super) fn cases() -> Vec<Case> {

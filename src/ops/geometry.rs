@@ -201,8 +201,7 @@ impl Geometry {
     }
 }
 
-/// The parameters of the product templates, U vectors of four inner channels a turn.
-pub fn product_params(lanes: u32, rows: usize, vectors: usize, inner: usize) -> [(&'static str, i64); 4] {
-    let unroll = if inner.is_multiple_of(8) { 2 } else { 1 };
-    [("L", lanes.into()), ("R", rows as i64), ("V", vectors as i64), ("U", unroll)]
+/// The parameters of the product templates.
+pub fn product_params(lanes: u32, rows: usize, vectors: usize) -> [(&'static str, i64); 3] {
+    [("L", lanes.into()), ("R", rows as i64), ("V", vectors as i64)]
 }

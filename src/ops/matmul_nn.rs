@@ -56,7 +56,7 @@ impl Op for MatmulNn {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let ([m, k], [_, n]) = (cx.axes(cx.x[0])?, cx.axes(cx.x[1])?);
-        let mut b = cx.x[1];
+        let mut b = (cx.x[1], 0);
         let (launch, groups) = match cx.class {
             Class::Lanes(lanes) if n.is_multiple_of(4) => {
                 let [rows, vectors] = lanes_tile(n, lanes);
@@ -64,7 +64,7 @@ impl Op for MatmulNn {
                 let groups = m.div_ceil(rows) * (n / 4).div_ceil(vectors * lanes as usize);
                 match k.is_multiple_of(4) && k >= 64 {
                     true => {
-                        b = reshape::texture(cx, b)?;
+                        b = reshape::texture(cx, b.0)?;
                         (cx.kernel(KERNELS[1], &params[..3])?, groups)
                     }
                     false => (cx.kernel(KERNELS[2], &params)?, groups),
@@ -76,11 +76,11 @@ impl Op for MatmulNn {
                 (launch, m.div_ceil(tm) * n.div_ceil(tn))
             }
         };
-        let launch = launch.sizes(&[("m", m), ("n", n), ("k", k)]);
+        let launch = launch.sizes(&[("m", m), ("n", n), ("k", k), ("first", b.1)]);
         // Where there is no mask the kernel does not read it, and any float buffer will do.
         let mask = split_mask(cx.x, self.masked).1;
         let launch = launch.set("masked", self.masked).bind("mask", mask.copied().unwrap_or(cx.x[0]));
-        cx.groups(launch.bind("a", cx.x[0]).bind("b", b).bind("y", cx.y[0]), groups)
+        cx.groups(launch.bind("a", cx.x[0]).bind("b", b.0).bind("y", cx.y[0]), groups)
     }
 
     fn flops(&self, x: &[&TensorInfo]) -> u64 {

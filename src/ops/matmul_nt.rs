@@ -67,11 +67,11 @@ impl Op for MatmulNt {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let ([m, k], [n, _]) = (cx.axes(cx.x[0])?, cx.axes(cx.x[1])?);
-        let mut b = cx.x[1];
+        let mut b = (cx.x[1], 0);
         let (launch, tm, tn) = match cx.class {
             Class::Lanes(lanes) if k.is_multiple_of(4) && n.is_multiple_of(4) && n >= 32 => {
                 let [rows, vectors] = lanes_tile(n, lanes);
-                b = reshape::texture(cx, b)?;
+                b = reshape::texture(cx, b.0)?;
                 let params = [("L", lanes.into()), ("R", rows as i64), ("V", vectors as i64)];
                 (cx.kernel(KERNELS[1], &params)?, rows, 4 * vectors * lanes as usize)
             }
@@ -85,8 +85,8 @@ impl Op for MatmulNt {
                 (cx.kernel(KERNELS[0], &[("TM", tm as i64), ("TN", tn as i64)])?, tm, tn)
             }
         };
-        let launch = launch.sizes(&[("m", m), ("n", n), ("k", k)]).set("relu", self.relu);
-        let launch = launch.bind("a", cx.x[0]).bind("b", b).bind("bias", cx.x[2]).bind("y", cx.y[0]);
+        let launch = launch.sizes(&[("m", m), ("n", n), ("k", k), ("first", b.1)]).set("relu", self.relu);
+        let launch = launch.bind("a", cx.x[0]).bind("b", b.0).bind("bias", cx.x[2]).bind("y", cx.y[0]);
         cx.groups(launch, m.div_ceil(tm) * n.div_ceil(tn))
     }
 
@@ -116,7 +116,7 @@ impl Op for MatmulNt {
 }
 
 /// Sizes of products, awkward on purpose: M, N, K.
-pub const AWKWARD: [[usize; 3]; 10] = [
+pub const AWKWARD: [[usize; 3]; 11] = [
     [1, 1, 1],
     [3, 2, 1],
     [5, 10, 7],
@@ -127,6 +127,7 @@ pub const AWKWARD: [[usize; 3]; 10] = [
     [16, 64, 257],
     [1, 68, 8],
     [63, 128, 100],
+    [36, 52, 68],
 ];
 
 pub(super) fn cases() -> Vec<Case> {

@@ -5,7 +5,7 @@ use super::geometry::Geometry;
 use super::max_pool2d::MaxPool2d;
 use super::prelude::*;
 
-pub(super) const KERNELS: &[Source] = &[shader!("max_pool2d_dx"), shader!("max_pool2d_dx_apart"), shader!("max_pool2d_dx_texture")];
+pub(super) const KERNELS: &[Source] = &[shader!("max_pool2d_dx"), shader!("max_pool2d_dx_apart")];
 
 /// dx [N, H, W, C] sums dy over the windows whose argmax is there. The arguments are dy and argmax
 /// [N, OH, OW, C]; an argmax of KH·KW or more is no place: that window's gradient is dropped.
@@ -77,23 +77,12 @@ pub(super) fn dispatch(cx: &mut Lower, g: &Geometry, dy: Tensor, argmax: Tensor,
     cx.invocations(launch.bind("dy", dy).bind("argmax", argmax).bind("dx", dx), count)
 }
 
-/// The gradient of a convolution's places, from that of the 2 × 2 pool behind it: for the ops of both of its gradients.
+/// The gradient of a convolution's places, from that of the 2 × 2 pool behind it: once for both of its gradients.
 pub(super) fn spread(cx: &mut Lower, conv: &Geometry, dy: Tensor, argmax: Tensor) -> crate::Result<Tensor> {
     let pooled = POOL.geometry(conv.y()).map_err(Error::input)?;
     cx.derived(dy, "spread", |cx| {
         let dx = cx.scratch(conv.places() * conv.o);
         dispatch(cx, &pooled, dy, argmax, dx)?;
-        Ok(dx)
-    })
-}
-
-/// `spread` into a texture.
-pub(super) fn spread_texture(cx: &mut Lower, conv: &Geometry, dy: Tensor, argmax: Tensor) -> crate::Result<Tensor> {
-    let pooled = POOL.geometry(conv.y()).map_err(Error::input)?;
-    cx.derived(dy, "spread texture", |cx| {
-        let (dx, count) = (cx.scratch(conv.places() * conv.o), conv.places() * conv.o / 4);
-        let launch = cx.kernel(KERNELS[2], &[])?.sizes(&pooled.sizes()).size("count", count);
-        cx.invocations(launch.bind("dy", dy).bind("argmax", argmax).bind("dx", dx), count)?;
         Ok(dx)
     })
 }

@@ -32,8 +32,9 @@ pub(super) fn check_mask(mask: Option<&&TensorInfo>, result: TensorInfo) -> Resu
 pub(super) fn apply_mask<F: Real>(mask: Option<&In<F>>, dx: &mut [F]) {
     let Some(mask) = mask else { return };
     dx.par_chunks_mut(4096).zip(mask.floats().par_chunks(4096)).for_each(|(dx, mask)| {
-        let dropped = dx.iter_mut().zip(mask).filter(|(_, mask)| !(**mask > F::of(0.0)));
-        dropped.for_each(|(dx, _)| *dx = F::of(0.0));
+        for (dx, mask) in dx.iter_mut().zip(mask) {
+            *dx = if *mask > F::of(0.0) { *dx } else { F::of(0.0) };
+        }
     });
 }
 

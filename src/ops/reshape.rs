@@ -4,15 +4,18 @@ use super::prelude::*;
 
 pub(super) const KERNELS: &[Source] = &[shader!("reshape_texture")];
 
-/// The same elements in a texture, four a texel: what the lanes forms read many times.
-pub(super) fn texture(cx: &mut Lower, t: Tensor) -> crate::Result<Tensor> {
-    cx.derived(t, "texture", |cx| {
+/// A texture with the same elements, four a texel, and the texel where they begin: what the lanes forms read many
+/// times. The whole memory that a tensor shares is copied, so that one dispatch serves every parameter.
+pub(super) fn texture(cx: &mut Lower, t: Tensor) -> crate::Result<(Tensor, usize)> {
+    let (t, offset) = cx.root(t);
+    let copy = cx.derived(t, "texture", |cx| {
         let count = cx.elements(t).div_ceil(4);
         let copy = cx.scratch(cx.elements(t));
         let launch = cx.kernel(KERNELS[0], &[])?.size("count", count);
         cx.invocations(launch.bind("x", t).bind("y", copy), count)?;
         Ok(copy)
-    })
+    })?;
+    Ok((copy, offset / 4))
 }
 
 /// Gives x the sizes `shape`; the result is x's own memory.

@@ -140,7 +140,7 @@ fn max_pool() {
     });
 }
 
-/// Plain, joined, and joined where only the weights want a gradient, which has a form of its own.
+/// Plain, joined, and joined where only the weights want a gradient.
 #[test]
 fn convolution_relu_and_pool() {
     for how in [PLAIN, FUSED, How { fused: true, input_gradient: false }] {
@@ -150,7 +150,9 @@ fn convolution_relu_and_pool() {
             let net = layered(case, how, &[""], |g, x| vec![chain(g, 0, x, &layers)]);
             let found = ops(&net);
             assert_eq!(found.contains(&"conv2d_relu_pool"), how.fused, "{found:?}");
-            assert_eq!(found.contains(&"conv2d_relu_pool_dw"), !how.input_gradient, "{found:?}");
+            assert_eq!(found.contains(&"conv2d_relu_pool_dw"), how.fused, "{found:?}");
+            let both = how.fused && how.input_gradient;
+            assert_eq!(found.contains(&"conv2d_relu_pool_dx"), both, "{found:?}");
             net.check(&format!("{} {how:?}", case.label))
         });
     }
