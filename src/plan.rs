@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Phase, Role, Tensor, TensorInfo};
-use crate::kernel::{Kernel, Space};
+use crate::kernel::{Kernel, Space, TEXELS};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -34,11 +34,14 @@ pub struct Limits {
     pub binding_bytes: u64,
     /// Bytes of one buffer.
     pub buffer_bytes: u64,
+    /// Rows and columns of a texture.
+    pub texture_size: u32,
 }
 
 impl Limits {
     /// WebGPU's default limits.
-    pub const PORTABLE: Limits = Limits { groups: 65_535, binding_bytes: 128 << 20, buffer_bytes: 256 << 20 };
+    pub const PORTABLE: Limits =
+        Limits { groups: 65_535, binding_bytes: 128 << 20, buffer_bytes: 256 << 20, texture_size: 8192 };
 }
 
 /// A kernel in one expansion: the stem of its file and its template's parameters.
@@ -151,14 +154,20 @@ impl Plan {
     /// Holds the plan to the adapter's limits, and each dispatch to the rule that it reads and writes no buffer at once.
     pub(crate) fn check(&self, limits: Limits) -> Result<()> {
         for buffer in &self.buffers {
-            if buffer.bytes > limits.buffer_bytes.min(limits.binding_bytes) {
+            let texture_bytes = 16 * TEXELS as u64 * u64::from(limits.texture_size);
+            let (what, most) = match buffer.space {
+                Space::Buffer => ("buffer", limits.buffer_bytes.min(limits.binding_bytes)),
+                Space::Texture => ("texture", texture_bytes),
+            };
+            if buffer.bytes > most {
                 return Err(Error::input(format!(
-                    "the plan needs a buffer of {} ({:?}), the adapter allows {} a binding and {} a buffer; \
-                     a smaller batch or less data may fit. Its memory: {}",
+                    "the plan needs a {what} of {} ({:?}), the adapter allows {} a binding, {} a buffer and {} a \
+                     texture; a smaller batch or less data may fit. Its memory: {}",
                     human_bytes(buffer.bytes),
                     buffer.role,
                     human_bytes(limits.binding_bytes),
                     human_bytes(limits.buffer_bytes),
+                    human_bytes(texture_bytes),
                     self.memory(),
                 )));
             }

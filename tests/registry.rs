@@ -10,6 +10,8 @@ use std::path::Path;
 use wgrad::control::Control;
 use wgrad::kernel::Source;
 use wgrad::ops;
+use wgrad::ops::tiles::{LANES, SIDES};
+use wgrad::plan::{Class, KernelId};
 
 /// The names of a folder's files.
 fn files(folder: &str) -> BTreeSet<String> {
@@ -82,17 +84,38 @@ fn every_kernel_is_run_by_a_case_of_its_op() {
     }
 }
 
-/// What training runs is what `verify` has checked: kernel by kernel, in the same class.
+/// What training runs is what `verify` has checked: kernel by kernel, in the same expansion and class.
 #[test]
 fn every_kernel_of_a_preset_is_run_by_a_case() {
     let cases = case_plans();
     for class in CLASSES {
-        let run: BTreeSet<&str> = (cases.iter().filter(|(_, of, _)| *of == class))
-            .flat_map(|(_, _, plan)| plan.dispatches.iter().map(|dispatch| dispatch.kernel.name))
-            .collect();
+        let of_class = cases.iter().filter(|(_, of, _)| *of == class);
+        let run: BTreeSet<&KernelId> = of_class.flat_map(|(_, _, plan)| plan.kernels.keys()).collect();
         for (name, plan) in preset_plans(class) {
-            let missing = plan.kernels.keys().find(|id| !run.contains(id.name));
+            let missing = plan.kernels.keys().find(|id| !run.contains(id));
             assert_eq!(missing, None, "{name} launches a kernel that no case runs in this class");
+        }
+    }
+}
+
+/// Each entry of the tables of tile shapes, in every direction that it can be used in.
+#[test]
+fn every_tile_shape_is_run_by_a_case() {
+    let cases = case_plans();
+    let run = |class: Class, wanted: &[(&str, i64)]| {
+        let ids = cases.iter().filter(|(_, of, _)| *of == class).flat_map(|(_, _, plan)| plan.kernels.keys());
+        ids.into_iter().any(|id| wanted.iter().all(|param| id.params.contains(param)))
+    };
+    for rows in SIDES {
+        for columns in SIDES {
+            let wanted = [("TM", rows as i64), ("TN", columns as i64)];
+            assert!(run(Class::Tile, &wanted), "no case runs a tile of {rows} × {columns}");
+        }
+    }
+    for class in CLASSES {
+        for tile in LANES {
+            let Class::Lanes(lanes) = class else { continue };
+            assert!(run(class, &tile.params(lanes)), "no case runs {tile:?} in {class}");
         }
     }
 }

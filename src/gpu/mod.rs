@@ -28,5 +28,6 @@ pub fn limits_of(gpu: &open::Opened) -> Limits {
         groups: gpu.limits.max_compute_workgroups_per_dimension,
         binding_bytes: gpu.limits.max_storage_buffer_binding_size,
         buffer_bytes: gpu.limits.max_buffer_size,
+        texture_size: gpu.limits.max_texture_dimension_2d,
     }
 }

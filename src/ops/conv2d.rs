@@ -3,7 +3,7 @@
 use super::conv2d_dw::Conv2dDw;
 use super::conv2d_dx::Conv2dDx;
 use super::conv2d_relu_pool::Conv2dReluPool;
-use super::geometry::{Geometry, LanesForm, Padding, product_params};
+use super::geometry::{Geometry, LanesForm, Padding};
 use super::max_pool2d::MaxPool2d;
 use super::prelude::*;
 use super::{direct, im2col, reshape};
@@ -109,14 +109,14 @@ impl Op for Conv2d {
                 let groups = g.n * g.oh.div_ceil(2) * (g.o / 4).div_ceil(lanes as usize);
                 (cx.kernel(KERNELS[2], &g.patch_params(lanes))?, groups)
             }
-            (LanesForm::Product { rows, vectors }, Class::Lanes(lanes)) => {
+            (LanesForm::Product(tile), Class::Lanes(lanes)) => {
                 (x, _) = reshape::texture(cx, x)?;
                 (weights, first) = reshape::texture(cx, weights)?;
-                let groups = g.places().div_ceil(rows) * (g.o / 4).div_ceil(vectors * lanes as usize);
-                (cx.kernel(KERNELS[1], &product_params(lanes, rows, vectors))?, groups)
+                let groups = tile.groups(g.places(), g.o, lanes);
+                (cx.kernel(KERNELS[1], &tile.params(lanes))?, groups)
             }
             _ => {
-                let (tm, tn) = (64, tile(g.o));
+                let (tm, tn) = (64, side(g.o));
                 let launch = cx.kernel(KERNELS[0], &[("TM", tm as i64), ("TN", tn as i64)])?;
                 (launch, g.places().div_ceil(tm) * g.o.div_ceil(tn))
             }

@@ -102,7 +102,7 @@ pub(super) fn dispatch(cx: &mut Lower, g: &Geometry, x: Tensor, dy: Tensor) -> c
             let tiles = (g.o / 4).div_ceil(lanes as usize);
             (cx.kernel(KERNELS[2], &g.patch_params(lanes))?, tiles, g.n * g.oh.div_ceil(2))
         }
-        (LanesForm::Product { vectors, .. }, Class::Lanes(lanes)) => {
+        (LanesForm::Product(LanesTile { vectors, .. }), Class::Lanes(lanes)) => {
             let rows = [16, 8, 4].into_iter().find(|&rows| g.c >= rows).unwrap_or(4);
             let places = if lanes > 8 { 16 } else { 8 };
             let params = [("L", lanes.into()), ("R", rows as i64), ("V", vectors as i64), ("P", places)];
@@ -110,7 +110,7 @@ pub(super) fn dispatch(cx: &mut Lower, g: &Geometry, x: Tensor, dy: Tensor) -> c
             (cx.kernel(KERNELS[1], &params)?, tiles, g.n * g.oh)
         }
         _ => {
-            let (tm, tn) = (tile(g.terms() + 1), tile(g.o));
+            let (tm, tn) = (side(g.terms() + 1), side(g.o));
             let tiles = (g.terms() + 1).div_ceil(tm) * g.o.div_ceil(tn);
             (cx.kernel(KERNELS[0], &[("TM", tm as i64), ("TN", tn as i64)])?, tiles, g.places())
         }

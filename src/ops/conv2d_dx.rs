@@ -1,7 +1,7 @@
 //! The gradient of a convolution with respect to its input.
 
 use super::conv2d::{Conv2d, awkward};
-use super::geometry::{Geometry, LanesForm, product_params};
+use super::geometry::{Geometry, LanesForm};
 use super::prelude::*;
 use super::relu_dx::{apply_mask, check_mask, is_mask, split_mask};
 use super::{im2col, reshape};
@@ -91,10 +91,10 @@ impl Op for Conv2dDx {
 }
 
 /// The product form of the lanes class, where it serves.
-pub(super) fn lanes_form(g: &Geometry, class: Class) -> Option<(u32, usize, usize)> {
+pub(super) fn lanes_form(g: &Geometry, class: Class) -> Option<(u32, LanesTile)> {
     let Class::Lanes(lanes) = class else { return None };
     match g.product_form(lanes, g.o, g.c) {
-        LanesForm::Product { rows, vectors } => Some((lanes, rows, vectors)),
+        LanesForm::Product(tile) => Some((lanes, tile)),
         _ => None,
     }
 }
@@ -109,13 +109,13 @@ pub(super) fn dispatch(
 ) -> crate::Result<()> {
     let pixels = g.n * g.h * g.w;
     let (launch, (weights, first), groups) = match lanes_form(g, cx.class) {
-        Some((lanes, rows, vectors)) => {
-            let groups = pixels.div_ceil(rows) * (g.c / 4).div_ceil(vectors * lanes as usize);
+        Some((lanes, tile)) => {
+            let groups = tile.groups(pixels, g.c, lanes);
             let weights = reshape::texture(cx, weights)?;
-            (cx.kernel(KERNELS[1], &product_params(lanes, rows, vectors))?, weights, groups)
+            (cx.kernel(KERNELS[1], &tile.params(lanes))?, weights, groups)
         }
         None => {
-            let (tm, tn) = (64, tile(g.c));
+            let (tm, tn) = (64, side(g.c));
             let launch = cx.kernel(KERNELS[0], &[("TM", tm as i64), ("TN", tn as i64)])?;
             (launch, (weights, 0), pixels.div_ceil(tm) * g.c.div_ceil(tn))
         }

@@ -3,7 +3,7 @@
 use super::conv2d::Conv2d;
 use super::conv2d_relu_pool_dw::Conv2dReluPoolDw;
 use super::conv2d_relu_pool_dx::Conv2dReluPoolDx;
-use super::geometry::{Geometry, LanesForm, Padding, product_params};
+use super::geometry::{Geometry, LanesForm, Padding};
 use super::max_pool2d::MaxPool2d;
 use super::prelude::*;
 use super::{direct, im2col, reshape};
@@ -93,14 +93,14 @@ impl Op for Conv2dReluPool {
                 let groups = g.n * ph * (g.o / 4).div_ceil(lanes as usize);
                 (cx.kernel(KERNELS[2], &g.patch_params(lanes))?, groups)
             }
-            (LanesForm::Product { rows, vectors }, Class::Lanes(lanes)) => {
-                let groups = windows.div_ceil(rows / 4) * (g.o / 4).div_ceil(vectors * lanes as usize);
+            (LanesForm::Product(tile), Class::Lanes(lanes)) => {
+                let groups = tile.groups(windows * 4, g.o, lanes);
                 (x, _) = reshape::texture(cx, x)?;
                 (weights, first) = reshape::texture(cx, weights)?;
-                (cx.kernel(KERNELS[1], &product_params(lanes, rows, vectors))?, groups)
+                (cx.kernel(KERNELS[1], &tile.params(lanes))?, groups)
             }
             _ => {
-                let tn = tile(g.o);
+                let tn = side(g.o);
                 let launch = cx.kernel(KERNELS[0], &[("TM", 64), ("TN", tn as i64)])?;
                 (launch, windows.div_ceil(16) * g.o.div_ceil(tn))
             }

@@ -79,7 +79,7 @@ impl Op for Conv2dReluPoolDw {
             return conv2d_dw::sum_partials(cx, partials, splits);
         }
         if let Class::Lanes(lanes) = cx.class
-            && let LanesForm::Product { .. } = g.lanes_form(lanes, g.c, g.o)
+            && let LanesForm::Product(_) = g.lanes_form(lanes, g.c, g.o)
             && (g.pt, g.pl) == (0, 0)
         {
             let (tiles, windows) = ((g.c / 4).div_ceil(lanes as usize) * g.o / 4, g.n * ph * pw);

@@ -1,5 +1,6 @@
 //! Sizes of a window that moves over an image: shared by convolutions and pools.
 
+use super::tiles::LanesTile;
 use serde::{Deserialize, Serialize};
 
 /// What is added around an image before a convolution.
@@ -146,13 +147,8 @@ impl Geometry {
 pub enum LanesForm {
     /// Few input channels: the patch of pixels behind a few places is handed round, the weights are kept.
     Patch,
-    /// Input and output channels in multiples of four: a matrix product, R rows by V vectors of channels a lane.
-    Product {
-        /// Rows of a workgroup.
-        rows: usize,
-        /// Vectors of four channels of a lane.
-        vectors: usize,
-    },
+    /// Input and output channels in multiples of four: a matrix product.
+    Product(LanesTile),
     /// Neither fits: the tile form serves.
     Tile,
 }
@@ -172,8 +168,7 @@ impl Geometry {
     /// `lanes_form` where no patch will do.
     pub fn product_form(&self, lanes: u32, inner: usize, outer: usize) -> LanesForm {
         match (inner % 4, outer % 4) {
-            (0, 0) if outer / 4 > lanes as usize => LanesForm::Product { rows: 16, vectors: 2 },
-            (0, 0) => LanesForm::Product { rows: 32, vectors: 1 },
+            (0, 0) => LanesForm::Product(LanesTile::of(outer, lanes)),
             _ => LanesForm::Tile,
         }
     }
@@ -199,9 +194,4 @@ impl Geometry {
             ("PATCH", patch as i64),
         ]
     }
-}
-
-/// The parameters of the product templates.
-pub fn product_params(lanes: u32, rows: usize, vectors: usize) -> [(&'static str, i64); 3] {
-    [("L", lanes.into()), ("R", rows as i64), ("V", vectors as i64)]
 }

@@ -59,19 +59,18 @@ impl Op for MatmulNn {
         let mut b = (cx.x[1], 0);
         let (launch, groups) = match cx.class {
             Class::Lanes(lanes) if n.is_multiple_of(4) => {
-                let [rows, vectors] = lanes_tile(n, lanes);
-                let params = [("L", lanes.into()), ("R", rows as i64), ("V", vectors as i64), ("U", unroll(k))];
-                let groups = m.div_ceil(rows) * (n / 4).div_ceil(vectors * lanes as usize);
-                match k.is_multiple_of(4) && k >= 64 {
+                let tile = LanesTile::of(n, lanes);
+                let launch = match k.is_multiple_of(4) && k >= 64 {
                     true => {
                         b = reshape::texture(cx, b.0)?;
-                        (cx.kernel(KERNELS[1], &params[..3])?, groups)
+                        cx.kernel(KERNELS[1], &tile.params(lanes))?
                     }
-                    false => (cx.kernel(KERNELS[2], &params)?, groups),
-                }
+                    false => cx.kernel(KERNELS[2], &[&tile.params(lanes)[..], &[("U", unroll(k))]].concat())?,
+                };
+                (launch, tile.groups(m, n, lanes))
             }
             _ => {
-                let (tm, tn) = (tile(m), tile(n));
+                let (tm, tn) = (side(m), side(n));
                 let launch = cx.kernel(KERNELS[0], &[("TM", tm as i64), ("TN", tn as i64)])?;
                 (launch, m.div_ceil(tm) * n.div_ceil(tn))
             }
@@ -100,11 +99,6 @@ impl Op for MatmulNn {
     fn followed_by(&self, next: &dyn Op) -> Option<Arc<dyn Op>> {
         (is_mask(next) && !self.masked).then(|| Arc::new(MatmulNn { masked: true }) as Arc<dyn Op>)
     }
-}
-
-/// Rows and vectors of four columns of a workgroup.
-pub(super) fn lanes_tile(n: usize, lanes: u32) -> [usize; 2] {
-    if n / 4 > lanes as usize { [16, 2] } else { [32, 1] }
 }
 
 pub(super) fn cases() -> Vec<Case> {

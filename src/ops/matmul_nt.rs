@@ -1,6 +1,6 @@
 //! The product of a matrix and a transposed one, with bias, and a ReLU where one follows: dense layers.
 
-use super::matmul_nn::{MatmulNn, lanes_tile};
+use super::matmul_nn::MatmulNn;
 use super::matmul_tn::MatmulTn;
 use super::prelude::*;
 use super::reshape;
@@ -68,26 +68,26 @@ impl Op for MatmulNt {
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let ([m, k], [n, _]) = (cx.axes(cx.x[0])?, cx.axes(cx.x[1])?);
         let mut b = (cx.x[1], 0);
-        let (launch, tm, tn) = match cx.class {
+        let (launch, groups) = match cx.class {
             Class::Lanes(lanes) if k.is_multiple_of(4) && n.is_multiple_of(4) && n >= 32 => {
-                let [rows, vectors] = lanes_tile(n, lanes);
+                let tile = LanesTile::of(n, lanes);
                 b = reshape::texture(cx, b.0)?;
-                let params = [("L", lanes.into()), ("R", rows as i64), ("V", vectors as i64)];
-                (cx.kernel(KERNELS[1], &params)?, rows, 4 * vectors * lanes as usize)
+                (cx.kernel(KERNELS[1], &tile.params(lanes))?, tile.groups(m, n, lanes))
             }
             Class::Lanes(lanes) if k.is_multiple_of(4) => {
                 let (rows, columns) = if n <= 5 || n.is_multiple_of(5) { (6, 5) } else { (4, 8) };
                 let params = [("L", lanes.into()), ("R", rows as i64), ("C", columns as i64), ("U", 2)];
-                (cx.kernel(KERNELS[2], &params)?, rows, columns)
+                (cx.kernel(KERNELS[2], &params)?, m.div_ceil(rows) * n.div_ceil(columns))
             }
             _ => {
-                let (tm, tn) = (tile(m), tile(n));
-                (cx.kernel(KERNELS[0], &[("TM", tm as i64), ("TN", tn as i64)])?, tm, tn)
+                let (tm, tn) = (side(m), side(n));
+                let launch = cx.kernel(KERNELS[0], &[("TM", tm as i64), ("TN", tn as i64)])?;
+                (launch, m.div_ceil(tm) * n.div_ceil(tn))
             }
         };
         let launch = launch.sizes(&[("m", m), ("n", n), ("k", k), ("first", b.1)]).set("relu", self.relu);
         let launch = launch.bind("a", cx.x[0]).bind("b", b.0).bind("bias", cx.x[2]).bind("y", cx.y[0]);
-        cx.groups(launch, m.div_ceil(tm) * n.div_ceil(tn))
+        cx.groups(launch, groups)
     }
 
     fn flops(&self, x: &[&TensorInfo]) -> u64 {
@@ -116,7 +116,7 @@ impl Op for MatmulNt {
 }
 
 /// Sizes of products, awkward on purpose: M, N, K.
-pub const AWKWARD: [[usize; 3]; 11] = [
+pub const AWKWARD: [[usize; 3]; 13] = [
     [1, 1, 1],
     [3, 2, 1],
     [5, 10, 7],
@@ -128,6 +128,8 @@ pub const AWKWARD: [[usize; 3]; 11] = [
     [1, 68, 8],
     [63, 128, 100],
     [36, 52, 68],
+    [9, 72, 10],
+    [10, 12, 64],
 ];
 
 pub(super) fn cases() -> Vec<Case> {

@@ -55,17 +55,18 @@ impl Op for MatmulTn {
         let ([k, m], [_, n]) = (cx.axes(cx.x[0])?, cx.axes(cx.x[1])?);
         let (launch, groups) = match cx.class {
             Class::Lanes(lanes) if n.is_multiple_of(4) && m.is_multiple_of(4) && m >= 16 => {
-                let params = [("L", lanes.into()), ("R", 16), ("V", 2), ("U", 4)];
-                (cx.kernel(KERNELS[1], &params)?, m.div_ceil(16) * (n / 4).div_ceil(2 * lanes as usize))
+                let tile = LANES[0];
+                let launch = cx.kernel(KERNELS[1], &[&tile.params(lanes)[..], &[("U", 4)]].concat())?;
+                (launch, tile.groups(m, n, lanes))
             }
             Class::Lanes(lanes) if n.is_multiple_of(4) => {
-                let [rows, vectors] = lanes_tile(m, n, lanes);
-                let params = [("L", lanes.into()), ("R", rows as i64), ("V", vectors as i64), ("U", unroll(k))];
-                let groups = m.div_ceil(rows) * (n / 4).div_ceil(vectors * lanes as usize);
-                (cx.kernel(KERNELS[2], &params)?, groups)
+                // Few rows leave room for more columns.
+                let tile = if m <= 10 { LanesTile { rows: m, vectors: 3 } } else { LanesTile::of(n, lanes) };
+                let launch = cx.kernel(KERNELS[2], &[&tile.params(lanes)[..], &[("U", unroll(k))]].concat())?;
+                (launch, tile.groups(m, n, lanes))
             }
             _ => {
-                let (tm, tn) = (tile(m), tile(n + 1));
+                let (tm, tn) = (side(m), side(n + 1));
                 let launch = cx.kernel(KERNELS[0], &[("TM", tm as i64), ("TN", tn as i64)])?;
                 (launch, m.div_ceil(tm) * (n + 1).div_ceil(tn))
             }
@@ -92,15 +93,6 @@ impl Op for MatmulTn {
         for row in x[0].floats().chunks(m) {
             sums.iter_mut().zip(row).for_each(|(s, a)| *s += a);
         }
-    }
-}
-
-/// Rows and vectors of four columns of a workgroup: few rows leave room for more columns.
-fn lanes_tile(m: usize, n: usize, lanes: u32) -> [usize; 2] {
-    match (m, n / 4 > lanes as usize) {
-        (0..=10, _) => [m, 3],
-        (_, true) => [16, 2],
-        _ => [32, 1],
     }
 }
 

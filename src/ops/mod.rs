@@ -7,6 +7,7 @@ mod direct;
 pub mod geometry;
 mod im2col;
 mod prelude;
+pub mod tiles;
 
 /// One line of the registry.
 #[derive(Clone, Copy, Debug)]

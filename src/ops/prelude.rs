@@ -1,5 +1,6 @@
 //! What every op file uses.
 
+pub use super::tiles::{LANES, LanesTile, side, unroll};
 pub use crate::case::Case;
 pub use crate::error::Error;
 pub use crate::graph::{Graph, Shape, Tensor, TensorInfo};
@@ -29,18 +30,4 @@ pub fn axes<const N: usize>(info: &TensorInfo) -> Result<[usize; N], String> {
 /// The answer of an op that is itself a gradient.
 pub fn no_second_order(op: &dyn Op) -> crate::Result<Vec<Option<Tensor>>> {
     Err(Error::input(format!("{}: gradients of gradients are not supported", op.name())))
-}
-
-/// Columns of a tile in workgroup memory for `size` outputs: no more than are needed.
-pub fn tile(size: usize) -> usize {
-    match size {
-        0..=16 => 16,
-        17..=32 => 32,
-        _ => 64,
-    }
-}
-
-/// Terms that the lanes form of a product takes in one turn: as many as leave no rest, up to five.
-pub fn unroll(terms: usize) -> i64 {
-    [4, 5, 3, 2].into_iter().find(|&u| terms.is_multiple_of(u)).unwrap_or(4) as i64
 }
