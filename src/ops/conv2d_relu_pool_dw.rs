@@ -65,37 +65,19 @@ impl Op for Conv2dReluPoolDw {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let (g, [ph, pw]) = self.geometry(cx.axes(cx.x[0])?, cx.axes(cx.x[2])?).map_err(Error::input)?;
-        if let Class::Lanes(lanes) = cx.class
-            && g.lanes_form(lanes, g.c, g.o) == LanesForm::Patch
-        {
-            let (tiles, strips) = ((g.o / 4).div_ceil(lanes as usize), g.n * ph);
-            let splits = 64usize.div_ceil(tiles).min(strips);
-            let partials = cx.scratch(splits * (g.terms() + 1) * g.o);
-            let launch = cx.kernel(KERNELS[0], &g.patch_params(lanes))?.sizes(&g.sizes());
-            let launch = launch.sizes(&[("ph", ph), ("pw", pw)]);
-            let launch = launch.size("splits", splits).size("per_split", strips.div_ceil(splits));
-            let launch = launch.bind("x", cx.x[0]).bind("dp", cx.x[1]).bind("argmax", cx.x[2]);
-            cx.groups(launch.bind("partials", partials), splits * tiles)?;
-            return conv2d_dw::sum_partials(cx, partials, splits);
-        }
-        if let Class::Lanes(lanes) = cx.class
-            && let LanesForm::Product(_) = g.lanes_form(lanes, g.c, g.o)
-            && (g.pt, g.pl) == (0, 0)
-        {
-            let (tiles, windows) = ((g.c / 4).div_ceil(lanes as usize) * g.o / 4, g.n * ph * pw);
-            let splits = 64usize.div_ceil(tiles).min(windows.div_ceil(lanes as usize));
-            let partials = cx.scratch(splits * (g.terms() + 1) * g.o);
-            let sizes = [("KH", g.kh), ("KW", g.kw), ("SH", g.sh), ("SW", g.sw)].map(|(name, size)| (name, size as i64));
-            let params = [&[("L", lanes.into())], &sizes[..]].concat();
-            let (x, _) = reshape::texture(cx, cx.x[0])?;
-            let launch = cx.kernel(KERNELS[1], &params)?.sizes(&g.sizes()).sizes(&[("ph", ph), ("pw", pw)]);
-            let launch = launch.size("splits", splits).size("per_split", windows.div_ceil(splits));
-            let launch = launch.bind("x", x).bind("dp", cx.x[1]).bind("argmax", cx.x[2]);
-            cx.groups(launch.bind("partials", partials), splits * tiles)?;
-            return conv2d_dw::sum_partials(cx, partials, splits);
-        }
-        let dz = max_pool2d_dx::spread(cx, &g, cx.x[1], cx.x[2])?;
-        conv2d_dw::dispatch(cx, &g, cx.x[0], dz)
+        let Some((kernel, params, tiles, terms)) = lanes_form(&g, cx.class, g.n * ph, pw) else {
+            let dz = max_pool2d_dx::spread(cx, &g, cx.x[1], cx.x[2])?;
+            return conv2d_dw::dispatch(cx, &g, cx.x[0], dz);
+        };
+        let x = if kernel == 0 { cx.x[0] } else { reshape::texture(cx, cx.x[0])?.0 };
+        // The sum is split so that small filters keep every core busy.
+        let splits = 64usize.div_ceil(tiles).min(terms);
+        let partials = cx.scratch(splits * (g.terms() + 1) * g.o);
+        let launch = cx.kernel(KERNELS[kernel], &params)?.sizes(&g.sizes()).sizes(&[("ph", ph), ("pw", pw)]);
+        let launch = launch.size("splits", splits).size("per_split", terms.div_ceil(splits));
+        let launch = launch.bind("x", x).bind("dp", cx.x[1]).bind("argmax", cx.x[2]).bind("partials", partials);
+        cx.groups(launch, splits * tiles)?;
+        conv2d_dw::sum_partials(cx, partials, splits)
     }
 
     fn flops(&self, x: &[&TensorInfo]) -> u64 {
@@ -117,6 +99,26 @@ impl Op for Conv2dReluPoolDw {
         im2col::weight_gradient(&g, x[0].floats(), x[1].floats(), argmax, dw, db);
     }
 }
+
+/// The kernel of the lanes class that fits, its parameters, the workgroups of one part of the sum, and what the sum is
+/// over: `strips` rows of windows, or their `pw` windows each.
+fn lanes_form(g: &Geometry, class: Class, strips: usize, pw: usize) -> Option<(usize, Params, usize, usize)> {
+    let Class::Lanes(lanes) = class else { return None };
+    // What the second kernel unrolls: the pixels behind a window.
+    let patch = (g.kh + g.sh) * (g.kw + g.sw);
+    match g.lanes_form(lanes, g.c, g.o) {
+        LanesForm::Patch => Some((0, g.patch_params(lanes).into(), (g.o / 4).div_ceil(lanes as usize), strips)),
+        LanesForm::Product(_) if (g.pt, g.pl) == (0, 0) && patch <= 25 => {
+            let sizes = [("L", lanes as usize), ("KH", g.kh), ("KW", g.kw), ("SH", g.sh), ("SW", g.sw)];
+            let params = sizes.map(|(name, size)| (name, size as i64)).into();
+            Some((1, params, (g.c / 4).div_ceil(lanes as usize) * g.o / 4, strips * pw))
+        }
+        _ => None,
+    }
+}
+
+/// Parameters of a template.
+type Params = Vec<(&'static str, i64)>;
 
 pub(super) fn cases() -> Vec<Case> {
     let case = |padding, stride, x: [usize; 4], [kh, kw, o]: [usize; 3]| {
