@@ -227,8 +227,11 @@ fn allocate(
     let spaces = spaces(dispatches, kernels)?;
     let mut lifetime: BTreeMap<Tensor, (usize, usize)> = BTreeMap::new();
     for (at, dispatch) in dispatches.iter().enumerate() {
-        for (_, tensor) in &dispatch.bindings {
-            lifetime.entry(root(tensors, *tensor).0).and_modify(|life| life.1 = at).or_insert((at, at));
+        for ((_, tensor), binding) in dispatch.bindings.iter().zip(&kernels[&dispatch.kernel].bindings) {
+            // What is read before anything writes it is given from outside, and kept for the next step.
+            let born = if binding.writes { (at, at) } else { (0, usize::MAX) };
+            let life = lifetime.entry(root(tensors, *tensor).0).or_insert(born);
+            life.1 = life.1.max(at);
         }
     }
     let mut by_birth: Vec<(Tensor, (usize, usize))> = lifetime.into_iter().collect();

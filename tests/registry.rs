@@ -3,12 +3,13 @@
 #[path = "common/plans.rs"]
 mod plans;
 
-use plans::{CLASSES, case_plans, preset_plans};
+use plans::{CLASSES, case_plans, preset_plans, target};
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::offset_of;
 use std::path::Path;
 use wgrad::control::Control;
 use wgrad::kernel::Source;
+use wgrad::lower::lower;
 use wgrad::ops;
 use wgrad::ops::tiles::{LANES, SIDES};
 use wgrad::plan::{Class, KernelId};
@@ -116,6 +117,26 @@ fn every_tile_shape_is_run_by_a_case() {
         for tile in LANES {
             let Class::Lanes(lanes) = class else { continue };
             assert!(run(class, &tile.params(lanes)), "no case runs {tile:?} in {class}");
+        }
+    }
+}
+
+/// A step is run again and again: what it is given must be there the next time.
+#[test]
+fn what_a_step_is_given_shares_its_memory_with_nothing() {
+    for entry in ops::ALL {
+        for case in (entry.cases)() {
+            let (graph, given, _) = case.graph().unwrap();
+            for class in CLASSES {
+                let plan = lower(&graph, target(class)).unwrap();
+                let buffer = |t: usize| plan.places[t].map(|place| place.buffer);
+                for t in given.iter().map(|t| t.index()) {
+                    let other =
+                        (0..plan.tensors.len()).find(|&u| u != t && buffer(t).is_some() && buffer(u) == buffer(t));
+                    let view = other.is_some_and(|u| plan.tensors[u].view.is_some());
+                    assert!(other.is_none() || view, "{} {class}: %{t} and %{}", case.label(), other.unwrap_or(0));
+                }
+            }
         }
     }
 }
