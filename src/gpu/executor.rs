@@ -107,7 +107,7 @@ impl Executor {
             }
         };
         if let Some(error) = pollster::block_on(scope.pop()) {
-            return Err(Error::failed(format!(
+            return Err(Error::input(format!(
                 "{}: no memory for {}: {error}; a smaller batch may fit",
                 gpu.info.name,
                 plan.memory()

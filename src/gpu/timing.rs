@@ -38,15 +38,16 @@ impl Executor {
     /// Runs two steps, the second with every dispatch in a pass of its own. The time of a dispatch runs from the end of
     /// the one before it to its own end: its launch and the barrier before it count, and all times add up to the step.
     ///
-    /// A stamp at the start of a pass would be of no use everywhere: Mesa's software drivers put a stamp off until
-    /// something flushes, which is the stamp at the pass's end once any texture has been cleared.
+    /// The stamps at the starts of passes are not read, but they must be there. Mesa's lavapipe, once it has cleared a
+    /// texture, holds every stamp back until the next one flushes it: a stamp at a pass's start is taken only when the
+    /// pass is over, one at its end is right where the next pass begins with another.
     async fn time_by_timestamps(&self) -> Result<Vec<f64>> {
         let name = &self.gpu.info.name;
         if self.clock() != Clock::Device {
             return Err(Error::failed(format!("{name} has no timestamps")));
         }
         let device = &self.gpu.device;
-        let count = self.steps.len() as u32 + 1;
+        let count = 2 * (self.steps.len() as u32 + 1);
         let queries = device.create_query_set(&wgpu::QuerySetDescriptor {
             label: Some("timestamps"),
             ty: wgpu::QueryType::Timestamp,
@@ -61,25 +62,26 @@ impl Executor {
         let resolved = buffer(wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC);
         let staging = buffer(wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST);
         let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        let mut pass = |dispatches: &[Prepared], stamp: u32| {
+        let mut pass = |dispatches: &[Prepared], n: u32| {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
                 label: None,
                 timestamp_writes: Some(wgpu::ComputePassTimestampWrites {
                     query_set: &queries,
-                    beginning_of_pass_write_index: None,
-                    end_of_pass_write_index: Some(stamp),
+                    beginning_of_pass_write_index: Some(2 * n),
+                    end_of_pass_write_index: Some(2 * n + 1),
                 }),
             });
             dispatches.iter().for_each(|dispatch| dispatch.record(&mut pass));
         };
         pass(&self.steps, 0);
-        for (stamp, dispatch) in (1..).zip(&self.steps) {
-            pass(std::slice::from_ref(dispatch), stamp);
+        for (n, dispatch) in (1..).zip(&self.steps) {
+            pass(std::slice::from_ref(dispatch), n);
         }
         encoder.resolve_query_set(&queries, 0..count, &resolved, 0);
         encoder.copy_buffer_to_buffer(&resolved, 0, &staging, 0, bytes);
         let bytes = self.mapped(self.send(encoder, staging)).await?;
         let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&bytes);
+        let ticks: Vec<u64> = ticks.into_iter().skip(1).step_by(2).collect();
         let period = f64::from(self.gpu.queue.get_timestamp_period()) * 1e-9;
         seconds(&ticks, period).ok_or_else(|| {
             Error::failed(format!("{name}: its timestamps {ticks:?} do not run forwards; another run may do better"))

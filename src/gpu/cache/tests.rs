@@ -41,7 +41,7 @@ fn run(adapter: &wgpu::Adapter, folder: &Path) -> Arc<Opened> {
     let options = OpenOptions { pipelines: Some(folder.into()), ..OpenOptions::default() };
     let opened = Arc::new(pollster::block_on(open(adapter, options)).unwrap());
     let cpu = Device::cpu(1).unwrap();
-    pollster::block_on(matmul(&Device::Gpu(opened.clone()), &cpu, 33)).unwrap();
+    pollster::block_on(matmul(&Device::Gpu(opened.clone()), &cpu, 33, None)).unwrap();
     opened.state.check().unwrap();
     opened
 }
