@@ -32,12 +32,14 @@ fn every_op(c: &mut Criterion) {
             for (&t, (_, values)) in x.iter().zip(&case.x) {
                 executor.write(t, values.bytes()).expect("its arguments are written");
             }
-            if !executor.has_timestamps() {
-                continue;
-            }
             group.bench_function(format!("{n} shader"), |b| {
                 b.iter_custom(|times| {
-                    let one = || pollster::block_on(executor.time_dispatches()).expect("it runs").iter().sum::<f64>();
+                    let one = || {
+                        pollster::block_on(executor.time_dispatches(executor.clock()))
+                            .expect("it runs")
+                            .iter()
+                            .sum::<f64>()
+                    };
                     Duration::from_secs_f64((0..times).map(|_| one()).sum())
                 });
             });

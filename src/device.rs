@@ -37,6 +37,14 @@ impl Device {
             .map_err(|e| Error::failed(format!("{threads} threads cannot be started: {e}")))
     }
 
+    /// What the user should be told once steps are built, if anything.
+    pub fn notice(&self) -> Option<&str> {
+        match self {
+            Device::Gpu(gpu) => gpu.cache.as_ref()?.notice(),
+            Device::Cpu(_) => None,
+        }
+    }
+
     /// The device's name.
     pub fn name(&self) -> String {
         match self {

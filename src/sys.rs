@@ -68,6 +68,16 @@ pub fn gemm(
     }
 }
 
+/// A pipeline cache that begins with `kept`, or empty where there is none or the driver does not want it.
+pub fn pipeline_cache(device: &wgpu::Device, kept: Option<&crate::gpu::cache::Kept>) -> wgpu::PipelineCache {
+    let data = kept.map(|kept| kept.data());
+    let descriptor = wgpu::PipelineCacheDescriptor { label: Some("pipelines"), data, fallback: true };
+    // SAFETY: the data must have come from `get_data`. `Kept` is made from nothing but a file in the user's own cache
+    // folder that this crate wrote from `get_data`, for the same adapter and driver, with length and check sum
+    // right. wgpu and the driver hold their own headers to the device besides, and pass over what does not fit.
+    unsafe { device.create_pipeline_cache(&descriptor) }
+}
+
 /// Builds a shader module without bounds checks and loop bounds of naga's own.
 pub fn trusted_module(device: &wgpu::Device, label: &str, wgsl: &str) -> wgpu::ShaderModule {
     let source = wgpu::ShaderSource::Wgsl(wgsl.into());

@@ -1,10 +1,12 @@
 //! One matrix product of n × n × n on an adapter and in the gemm crate, in turn, every output checked.
 
-use super::{REPETITIONS, median};
+use super::figures::{Both, Range};
+use super::{REPETITIONS, threads};
 use crate::case::Case;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::gpu::executor::Executor;
+use crate::gpu::timing::Clock;
 use crate::gpu::{class_of, limits_of};
 use crate::lower::{Target, lower};
 use crate::ops::matmul_nn::MatmulNn;
@@ -21,10 +23,19 @@ pub struct MatmulReport {
     pub shader_gflops: Option<f64>,
     /// The same in the gemm crate, on all threads of the native CPU.
     pub cpu_gflops: f64,
+    /// The slowest and the fastest repetition.
+    pub shader_gflops_range: Option<Range>,
+    /// The slowest and the fastest repetition.
+    pub cpu_gflops_range: Option<Range>,
+    /// Threads of the native CPU.
+    pub cpu_threads: usize,
+    /// What the shader was timed by.
+    pub clock: Option<Clock>,
 }
 
-/// Times the product; fails where the two disagree beyond rounding.
-pub async fn matmul(device: &Device, cpu: &Device, size: usize) -> Result<MatmulReport> {
+/// Times the product, by the device's clock where it has one and `clock` does not name another; fails where the two
+/// disagree beyond rounding.
+pub async fn matmul(device: &Device, cpu: &Device, size: usize, clock: Option<Clock>) -> Result<MatmulReport> {
     if !(1..=8192).contains(&size) {
         return Err(Error::input(format!("size {size}: 1 to 8192 is expected")));
     }
@@ -42,13 +53,14 @@ pub async fn matmul(device: &Device, cpu: &Device, size: usize) -> Result<Matmul
         }
     };
     let mut product = vec![0.0; size * size];
-    let (mut on_device, mut on_cpu) = (Vec::new(), Vec::new());
+    let clock = executor.as_ref().map(|executor| clock.unwrap_or(executor.clock()));
+    let gflops = |seconds: f64| 2.0 * (size as f64).powi(3) / seconds * 1e-9;
+    let mut rates = Both::default();
     for round in 0..=REPETITIONS {
-        if let Some(executor) = &executor
-            && let Some(seconds) = executor.time_dispatches().await?.first().copied()
-            && round > 0
-        {
-            on_device.push(seconds);
+        if let (Some(executor), Some(clock)) = (&executor, clock) {
+            // Its reading and transposing of operands, where there is any, is part of it.
+            let seconds: f64 = executor.time_dispatches(clock).await?.iter().sum();
+            (round > 0).then(|| rates.shader.push(gflops(seconds)));
         }
         let args: Vec<_> = case.x.iter().map(|(info, values)| values.arg(0, &info.shape.0)).collect();
         let begun = Instant::now();
@@ -57,16 +69,20 @@ pub async fn matmul(device: &Device, cpu: &Device, size: usize) -> Result<Matmul
             Device::Cpu(pool) => pool.install(run),
             Device::Gpu(_) => run(),
         }
-        (round > 0).then(|| on_cpu.push(begun.elapsed().as_secs_f64()));
+        (round > 0).then(|| rates.cpu.push(gflops(begun.elapsed().as_secs_f64())));
     }
     if let Some(executor) = &executor {
         agree(&product, &Values::from_bytes(crate::graph::DType::F32, &executor.read(y[0]).await?), size)?;
     }
-    let gflops = |seconds: f64| 2.0 * (size as f64).powi(3) / seconds * 1e-9;
+    let (middle, range) = (rates.median(), rates.range());
     Ok(MatmulReport {
         size,
-        shader_gflops: median(&on_device).map(gflops),
-        cpu_gflops: median(&on_cpu).map_or(0.0, gflops),
+        shader_gflops: middle.shader,
+        cpu_gflops: middle.cpu.unwrap_or(0.0),
+        shader_gflops_range: range.shader,
+        cpu_gflops_range: range.cpu,
+        cpu_threads: threads(cpu),
+        clock,
     })
 }
 

@@ -48,6 +48,7 @@ pub fn run(args: EvalArgs) -> Result<()> {
     check_data(&model, &data)?;
     let (device, _) = args.device.open()?;
     let mut evaluator = Evaluator::new(&device, &model, &data.test, 128)?;
+    super::note(&device);
     evaluator.set_weights(&weights)?;
     let totals = pollster::block_on(evaluator.run())?;
     let (loss, accuracy, samples) = (totals.loss(), totals.accuracy(), totals.samples());

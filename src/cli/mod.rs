@@ -65,6 +65,13 @@ fn print(text: &str) -> Result<()> {
     }
 }
 
+/// Tells on stderr what the device has to say once steps are built.
+fn note(device: &Device) {
+    if let Some(notice) = device.notice() {
+        eprintln!("note: {notice}");
+    }
+}
+
 /// The device's flags, alike in every subcommand that needs one.
 #[derive(Clone, Debug, Args)]
 struct DeviceArgs {

@@ -143,6 +143,7 @@ pub fn run(args: TrainArgs) -> Result<()> {
     };
     let (device, choice) = super::open(&config.device, config.require_gpu, config.threads)?;
     let mut trainer = Trainer::new(&device, &model, &data, &config.train, init.as_ref())?;
+    super::note(&device);
     let path = args.run_dir.unwrap_or_else(|| RunFolder::next(&model.name));
     let device_json = device_json(&choice).map_err(|e| Error::failed(format!("device.json: {e}")))?;
     let mut folder = RunFolder::create(&path, &config, &device_json)?;

@@ -12,7 +12,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 /// How long a submit may take before it counts as hung.
-const HUNG: Duration = Duration::from_secs(120);
+pub(super) const HUNG: Duration = Duration::from_secs(120);
 
 /// Staging buffers for a tensor that is read back after every submit, one for each submit in flight.
 const IN_FLIGHT: usize = 3;
@@ -38,9 +38,18 @@ enum Memory {
 
 #[derive(Debug)]
 pub(super) struct Prepared {
-    pub(super) pipeline: wgpu::ComputePipeline,
-    pub(super) group: wgpu::BindGroup,
-    pub(super) size: [u32; 2],
+    pipeline: wgpu::ComputePipeline,
+    group: wgpu::BindGroup,
+    size: [u32; 2],
+}
+
+impl Prepared {
+    /// Puts the dispatch into a pass.
+    pub(super) fn record(&self, pass: &mut wgpu::ComputePass) {
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &self.group, &[]);
+        pass.dispatch_workgroups(self.size[0], self.size[1], 1);
+    }
 }
 
 #[derive(Debug)]
@@ -98,7 +107,7 @@ impl Executor {
             }
         };
         if let Some(error) = pollster::block_on(scope.pop()) {
-            return Err(Error::failed(format!(
+            return Err(Error::input(format!(
                 "{}: no memory for {}: {error}; a smaller batch may fit",
                 gpu.info.name,
                 plan.memory()
@@ -203,11 +212,7 @@ impl Executor {
         {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
             for _ in 0..steps {
-                for step in &self.steps {
-                    pass.set_pipeline(&step.pipeline);
-                    pass.set_bind_group(0, &step.group, &[]);
-                    pass.dispatch_workgroups(step.size[0], step.size[1], 1);
-                }
+                self.steps.iter().for_each(|dispatch| dispatch.record(&mut pass));
             }
         }
         let staged = self.readback.as_mut().map(|readback| {

@@ -1,13 +1,14 @@
 //! Adapters, devices and the executor that replays a plan on one.
 
 pub mod adapter;
+pub mod cache;
 pub mod candidate;
 pub mod choose;
 pub mod executor;
 pub mod listing;
 pub mod open;
 pub mod pipelines;
-mod timing;
+pub mod timing;
 
 use crate::plan::{Class, Limits};
 

@@ -1,9 +1,11 @@
 //! Opens a device on an adapter and keeps what its driver reports, so that no error is lost.
 
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use wgpu::{Features, Limits};
 
+use super::cache::{self, PipelineCache};
 use crate::error::{Error, Result};
 
 /// The features that are used wherever they are offered.
@@ -14,19 +16,21 @@ const WELCOME: Features = Features::SUBGROUP
     .union(Features::PIPELINE_CACHE);
 
 /// How to open a device.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct OpenOptions {
     /// Keep to WebGPU's default limits, as a browser would, whatever the adapter offers.
     pub portable_limits: bool,
     /// Further features to ask for where offered; experimental ones are not for this call.
     pub also: Features,
+    /// The folder that compiled pipelines are kept in; without one they are compiled at every start.
+    pub pipelines: Option<PathBuf>,
 }
 
 impl OpenOptions {
-    /// The default, with `portable_limits` where WGRAD_PORTABLE_LIMITS is set to `1`.
+    /// The default with the user's folder of pipelines, and `portable_limits` where WGRAD_PORTABLE_LIMITS is set to `1`.
     pub fn from_env() -> Self {
         let portable_limits = std::env::var_os("WGRAD_PORTABLE_LIMITS").is_some_and(|v| v == "1");
-        Self { portable_limits, ..Self::default() }
+        Self { portable_limits, pipelines: cache::user_folder(), ..Self::default() }
     }
 }
 
@@ -43,6 +47,8 @@ pub struct Opened {
     pub features: Features,
     /// The limits that hold.
     pub limits: Limits,
+    /// The pipeline cache, where a folder was named and the backend has one.
+    pub cache: Option<PipelineCache>,
     /// What the driver has reported since.
     pub state: Arc<DeviceState>,
 }
@@ -101,7 +107,8 @@ pub async fn open(adapter: &wgpu::Adapter, options: OpenOptions) -> Result<Opene
         let _ = seen.lost.set(words);
     });
     let (features, limits) = (device.features(), device.limits());
-    Ok(Opened { device, queue, info, features, limits, state })
+    let cache = options.pipelines.and_then(|folder| PipelineCache::new(&device, &info, &folder));
+    Ok(Opened { device, queue, info, features, limits, cache, state })
 }
 
 /// The limits to ask for: WebGPU's defaults, raised to the adapter's own where that helps, and never
@@ -151,7 +158,7 @@ mod tests {
         let mut all = Vec::new();
         for (candidate, adapter) in pollster::block_on(list_adapters()) {
             if candidate.unusable.is_none() {
-                let opened = pollster::block_on(open(&adapter, options))?;
+                let opened = pollster::block_on(open(&adapter, options.clone()))?;
                 all.push((adapter, opened));
             }
         }

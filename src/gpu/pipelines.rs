@@ -91,7 +91,7 @@ fn build_one(gpu: &Opened, kernel: &Kernel, (id, constants): &Key, checked: bool
             constants: &constants,
             zero_initialize_workgroup_memory: false,
         },
-        cache: None,
+        cache: gpu.cache.as_ref().map(|cache| cache.inner()),
     });
     match pollster::block_on(scope.pop()) {
         None => Ok(Pipeline { pipeline, layout }),

@@ -1,34 +1,127 @@
-//! Times each dispatch of a plan on the device, by timestamps around passes of its own.
+//! Times each dispatch of a plan, by the device's clock or, where it has none, by the wall's.
 
-use super::executor::Executor;
+use super::executor::{Executor, HUNG, Prepared};
 use crate::error::{Error, Result};
+use serde::Serialize;
+use std::time::Instant;
+
+/// What dispatches are timed by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Clock {
+    /// Timestamps that the device writes.
+    Device,
+    /// The host's clock around a submit of one dispatch, [`REPEATED`] times over, and the wait for it.
+    Wall,
+}
+
+/// How often a dispatch is repeated in a submit that the wall's clock times, so that the submit's own cost counts little.
+pub const REPEATED: u32 = 16;
 
 impl Executor {
-    /// Whether the device has timestamps.
-    pub fn has_timestamps(&self) -> bool {
-        self.gpu.features.contains(wgpu::Features::TIMESTAMP_QUERY)
+    /// The device's clock where it has one.
+    pub fn clock(&self) -> Clock {
+        match self.gpu.features.contains(wgpu::Features::TIMESTAMP_QUERY) {
+            true => Clock::Device,
+            false => Clock::Wall,
+        }
     }
 
-    /// Runs one step with every dispatch in a submit of its own; seconds of each, by the wall clock.
-    pub async fn time_dispatches(&self) -> Result<Vec<f64>> {
-        let mut all = Vec::new();
-        for step in &self.steps {
-            let start = std::time::Instant::now();
-            let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-            {
-                let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-                pass.set_pipeline(&step.pipeline);
-                pass.set_bind_group(0, &step.group, &[]);
-                pass.dispatch_workgroups(step.size[0], step.size[1], 1);
-            }
-            let index = self.gpu.queue.submit([encoder.finish()]);
-            let wait = wgpu::PollType::Wait {
-                submission_index: Some(index),
-                timeout: Some(std::time::Duration::from_secs(20)),
-            };
-            self.gpu.device.poll(wait).map_err(|e| Error::failed(e.to_string()))?;
-            all.push(start.elapsed().as_secs_f64());
+    /// Seconds of each dispatch of a step; the tensors hold other values afterwards.
+    pub async fn time_dispatches(&self, clock: Clock) -> Result<Vec<f64>> {
+        match clock {
+            Clock::Device => self.time_by_timestamps().await,
+            Clock::Wall => self.steps.iter().map(|dispatch| self.time_by_wall(dispatch)).collect(),
         }
-        Ok(all)
+    }
+
+    /// Runs two steps, the second with every dispatch in a pass of its own. The time of a dispatch runs from the end of
+    /// the one before it to its own end: its launch and the barrier before it count, and all times add up to the step.
+    ///
+    /// The stamps at the starts of passes are not read, but they must be there. Mesa's lavapipe, once it has cleared a
+    /// texture, holds every stamp back until the next one flushes it: a stamp at a pass's start is taken only when the
+    /// pass is over, one at its end is right where the next pass begins with another.
+    async fn time_by_timestamps(&self) -> Result<Vec<f64>> {
+        let name = &self.gpu.info.name;
+        if self.clock() != Clock::Device {
+            return Err(Error::failed(format!("{name} has no timestamps")));
+        }
+        let device = &self.gpu.device;
+        let count = 2 * (self.steps.len() as u32 + 1);
+        let queries = device.create_query_set(&wgpu::QuerySetDescriptor {
+            label: Some("timestamps"),
+            ty: wgpu::QueryType::Timestamp,
+            count,
+        });
+        let bytes = u64::from(count) * 8;
+        let buffer = |usage| {
+            let descriptor =
+                wgpu::BufferDescriptor { label: Some("timestamps"), size: bytes, usage, mapped_at_creation: false };
+            device.create_buffer(&descriptor)
+        };
+        let resolved = buffer(wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC);
+        let staging = buffer(wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST);
+        let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let mut pass = |dispatches: &[Prepared], n: u32| {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+                label: None,
+                timestamp_writes: Some(wgpu::ComputePassTimestampWrites {
+                    query_set: &queries,
+                    beginning_of_pass_write_index: Some(2 * n),
+                    end_of_pass_write_index: Some(2 * n + 1),
+                }),
+            });
+            dispatches.iter().for_each(|dispatch| dispatch.record(&mut pass));
+        };
+        pass(&self.steps, 0);
+        for (n, dispatch) in (1..).zip(&self.steps) {
+            pass(std::slice::from_ref(dispatch), n);
+        }
+        encoder.resolve_query_set(&queries, 0..count, &resolved, 0);
+        encoder.copy_buffer_to_buffer(&resolved, 0, &staging, 0, bytes);
+        let bytes = self.mapped(self.send(encoder, staging)).await?;
+        let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&bytes);
+        let ticks: Vec<u64> = ticks.into_iter().skip(1).step_by(2).collect();
+        let period = f64::from(self.gpu.queue.get_timestamp_period()) * 1e-9;
+        seconds(&ticks, period).ok_or_else(|| {
+            Error::failed(format!("{name}: its timestamps {ticks:?} do not run forwards; another run may do better"))
+        })
+    }
+
+    fn time_by_wall(&self, dispatch: &Prepared) -> Result<f64> {
+        let device = &self.gpu.device;
+        let begun = Instant::now();
+        let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            (0..REPEATED).for_each(|_| dispatch.record(&mut pass));
+        }
+        let submission = self.gpu.queue.submit([encoder.finish()]);
+        let waited = device.poll(wgpu::PollType::Wait { submission_index: Some(submission), timeout: Some(HUNG) });
+        self.gpu.state.check()?;
+        waited.map_err(|e| {
+            Error::failed(format!("{}: no answer within {} s: {e}", self.gpu.info.name, HUNG.as_secs()))
+        })?;
+        Ok(begun.elapsed().as_secs_f64() / f64::from(REPEATED))
+    }
+}
+
+/// From one stamp to the next; `None` where one is before the last, or all are the same.
+fn seconds(ticks: &[u64], period: f64) -> Option<Vec<f64>> {
+    let spans: Option<Vec<u64>> = ticks.windows(2).map(|pair| pair[1].checked_sub(pair[0])).collect();
+    let spans = spans.filter(|spans| spans.iter().any(|&span| span > 0))?;
+    Some(spans.into_iter().map(|span| span as f64 * period).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stamps_that_cannot_be_right_are_no_times() {
+        assert_eq!(seconds(&[10, 12, 12, 20], 0.5), Some(vec![1.0, 0.0, 4.0]));
+        for wrong in [&[10, 9, 20][..], &[7, 7, 7], &[0, 0], &[5]] {
+            assert_eq!(seconds(wrong, 0.5), None, "{wrong:?}");
+        }
     }
 }

@@ -76,7 +76,10 @@ impl Engine {
             Device::Gpu(gpu) => {
                 let target = Target { class: class_of(gpu), limits: limits_of(gpu), reuse: true };
                 let plan = lower(&graph, target)?;
-                Kind::Gpu(Box::new(gpu::executor::Executor::new(gpu.clone(), plan, Some(log), false)?))
+                let executor = gpu::executor::Executor::new(gpu.clone(), plan, Some(log), false)?;
+                // Only here: the odd shapes of `wgrad verify` would fill the cache with what no run needs again.
+                gpu.save_pipelines();
+                Kind::Gpu(Box::new(executor))
             }
             Device::Cpu(pool) => Kind::Cpu {
                 executor: Box::new(cpu::Executor::new(graph.clone(), true)?),
