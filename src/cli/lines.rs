@@ -36,8 +36,8 @@ impl Live {
             (1, format!(" - loss: {loss:.4}")),
         ];
         let room = |parts: &[(u8, String)]| width.checked_sub(parts.iter().map(|(_, text)| text.chars().count()).sum());
-        for rank in (1..=4).rev() {
-            if room(&parts).is_none() {
+        for (rank, bar) in [(4, 1 + BAR[1]), (3, 1 + BAR[1]), (2, 0), (1, 0)] {
+            if room(&parts).is_none_or(|room: usize| room < bar) {
                 parts.retain(|(r, _)| *r != rank);
             }
         }
@@ -82,6 +82,24 @@ pub(super) fn plain(m: &Metrics, epochs: usize) -> String {
         "epoch {}/{epochs} - {:.1}s - {:.0} images/s - loss: {:.4} - accuracy: {:.4} - val_loss: {:.4} - val_accuracy: {:.4}\n",
         m.epoch, m.seconds, m.images_per_second, m.loss, m.accuracy, m.val_loss, m.val_accuracy
     )
+}
+
+/// A text broken between words into lines of at most `width` columns, where no word is wider; the further ones stand a
+/// little deeper.
+pub(super) fn wrapped(text: &str, width: usize) -> String {
+    let indent = text.len() - text.trim_start().len();
+    let mut lines = vec![" ".repeat(indent)];
+    for word in text.split_whitespace() {
+        let used = lines.last().map_or(0, |line| line.chars().count());
+        let begun = lines.last().is_some_and(|line| !line.trim().is_empty());
+        if begun && used + 1 + word.chars().count() > width {
+            lines.push(" ".repeat(indent + 2));
+        } else if begun {
+            lines.last_mut().into_iter().for_each(|line| line.push(' '));
+        }
+        lines.last_mut().into_iter().for_each(|line| line.push_str(word));
+    }
+    lines.join("\n")
 }
 
 /// A bar of so many columns; without colour what is missing is thinner.
@@ -140,13 +158,13 @@ mod tests {
         );
         assert_eq!(
             ended(&METRICS, 469, 39, false),
-            "469/469 ━━━━━━━━━━━━━━━━━━━━ 3s 6ms/step\n  accuracy: 0.9812 - loss: 0.0512\n  val_accuracy: 0.9820\n  val_loss: 0.0534\n"
+            "469/469 ━━━━━━━━━━━━━━━━━━━ 3s 6ms/step\n  accuracy: 0.9812 - loss: 0.0512\n  val_accuracy: 0.9820\n  val_loss: 0.0534\n"
         );
         assert_eq!(
             LIVE.line("", 79, false),
             " 93/469 ━━━───────────────── 2s 6ms/step - accuracy: 0.9066 - loss: 0.3424"
         );
-        assert_eq!(LIVE.line("", 39, false), " 93/469 2s 6ms/step - loss: 0.3424");
+        assert_eq!(LIVE.line("", 39, false), " 93/469 ━────── 6ms/step - loss: 0.3424");
         assert_eq!(LIVE.line("epoch 1/10 ", 39, false), "epoch 1/10  93/469 6ms/step - loss: 0.3");
     }
 
@@ -163,6 +181,18 @@ mod tests {
                 assert!(text.lines().all(|line| line.chars().count() <= width), "{width}: {text}");
             }
         }
+    }
+
+    #[test]
+    fn texts_break_between_words() {
+        let text = "  not [2] native CPU: --device software takes only a software adapter";
+        assert_eq!(wrapped(text, 39), "  not [2] native CPU: --device software\n    takes only a software adapter");
+        for width in 12..80 {
+            let broken = wrapped(text, width);
+            assert!(broken.lines().all(|line| line.len() <= width), "{width}: {broken}");
+            assert!(broken.split_whitespace().eq(text.split_whitespace()), "{width}: {broken}");
+        }
+        assert_eq!(wrapped("a/very/long/path and more", 8), "a/very/long/path\n  and\n  more");
     }
 
     #[test]

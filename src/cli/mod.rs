@@ -71,6 +71,15 @@ fn print(text: &str) -> Result<()> {
     }
 }
 
+/// A line on stderr, on a terminal broken between words.
+fn say(line: &str) {
+    use std::io::IsTerminal;
+    match std::io::stderr().is_terminal() {
+        true => eprintln!("{}", lines::wrapped(line, progress::width())),
+        false => eprintln!("{line}"),
+    }
+}
+
 /// The device's flags, alike in every subcommand that needs one.
 #[derive(Clone, Debug, Args)]
 struct DeviceArgs {
@@ -98,8 +107,6 @@ fn open(device: &str, require_gpu: bool, threads: usize) -> Result<(Device, Choi
     }
     let request = DeviceRequest { require_gpu, ..device.parse()? };
     let (device, choice) = pollster::block_on(Device::open(&request, threads))?;
-    for line in choice.lines() {
-        eprintln!("{line}");
-    }
+    choice.lines().iter().for_each(|line| say(line));
     Ok((device, choice))
 }

@@ -27,8 +27,9 @@ const REDRAW: Duration = Duration::from_millis(50);
 /// What a person sees.
 pub(super) struct Progress {
     form: Form,
-    // What moves is on stderr; it draws nothing where that is no terminal.
+    // What moves, on stderr; a new one whenever something else begins to.
     bar: ProgressBar,
+    moves: bool,
     colour: bool,
     epochs: usize,
     // The epoch under way and its steps.
@@ -56,29 +57,37 @@ impl Progress {
             _ if out && err => Form::Terminal,
             _ => Form::Plain,
         };
-        let draws = err && matches!(form, Form::Terminal | Form::Plain);
-        let target = if draws { ProgressDrawTarget::stderr_with_hz(20) } else { ProgressDrawTarget::hidden() };
-        let bar = ProgressBar::with_draw_target(None, target);
-        Progress { form, bar, colour: set("NO_COLOR").is_none(), epochs: 0, epoch: 0, of: 0, drawn: None }
+        let moves = err && matches!(form, Form::Terminal | Form::Plain);
+        let colour = set("NO_COLOR").is_none();
+        Progress { form, bar: ProgressBar::hidden(), moves, colour, epochs: 0, epoch: 0, of: 0, drawn: None }
     }
 
     /// Says what is being done until the next call; only on a terminal.
     pub(super) fn doing(&mut self, what: &str) {
-        if self.form == Form::Terminal || self.form == Form::Plain {
-            self.style("{spinner} {msg}");
+        if self.moves {
+            self.start("{spinner} {msg}");
             // The spinner and a space stand before it.
-            self.bar.set_message(what.chars().take(width().saturating_sub(2)).collect::<String>());
+            let what: String = what.chars().take(width().saturating_sub(2)).collect();
+            self.bar.set_message(what);
             self.bar.enable_steady_tick(Duration::from_millis(100));
         }
     }
 
     /// Takes away what moves.
     pub(super) fn clear(&mut self) {
-        self.bar.disable_steady_tick();
-        self.bar.set_message("");
         self.bar.finish_and_clear();
-        self.bar.reset();
+        self.bar = ProgressBar::hidden();
         self.drawn = None;
+    }
+
+    /// Puts something new in the place of what moves.
+    fn start(&mut self, template: &str) {
+        self.clear();
+        self.bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(20));
+        // The templates are constants; one that were wrong would leave the usual style.
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            self.bar.set_style(style);
+        }
     }
 
     /// Says how many epochs there will be.
@@ -94,7 +103,7 @@ impl Progress {
     /// A line for people on stderr.
     pub(super) fn say(&self, line: &str) {
         if self.form != Form::Quiet {
-            eprintln!("{line}");
+            super::say(line);
         }
     }
 
@@ -118,14 +127,14 @@ impl Progress {
             if self.form == Form::Terminal {
                 print(&format!("Epoch {epoch}/{}\n", self.epochs))?;
             }
-            self.style("{msg}");
+            if self.moves {
+                self.start("{msg}");
+            }
         }
-        let due = self.drawn.is_none_or(|drawn| drawn.elapsed() >= REDRAW);
-        if due && !self.bar.is_hidden() {
+        if self.moves && self.drawn.is_none_or(|drawn| drawn.elapsed() >= REDRAW) {
             let prefix =
                 if self.form == Form::Plain { format!("epoch {epoch}/{} ", self.epochs) } else { String::new() };
             self.bar.set_message(live.line(&prefix, width(), self.colour));
-            self.bar.tick();
             self.drawn = Some(Instant::now());
         }
         Ok(())
@@ -147,13 +156,6 @@ impl Progress {
             }
         }
     }
-
-    fn style(&self, template: &str) {
-        // The templates are constants; one that is wrong would leave the old style.
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            self.bar.set_style(style);
-        }
-    }
 }
 
 impl Drop for Progress {
@@ -163,7 +165,7 @@ impl Drop for Progress {
 }
 
 /// Columns that a line may take: the last stays free, since some terminals wrap when it is written.
-fn width() -> usize {
+pub(super) fn width() -> usize {
     let columns = Term::stderr().size_checked().map_or(80, |(_, columns)| usize::from(columns));
     columns.saturating_sub(1).max(1)
 }
