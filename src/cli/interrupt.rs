@@ -1,6 +1,7 @@
 //! Ctrl-C and the system's request to end: the first lets the step finish, the second stops at once.
 
 use crate::error::{Error, Result};
+use crate::sys::with_nohup;
 use std::process::exit;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,16 +14,17 @@ pub(super) const STATUS: u8 = 130;
 pub(super) struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Watches for Ctrl-C, SIGTERM and SIGHUP from now on.
+    /// Watches for Ctrl-C, SIGTERM and SIGHUP from now on; for the last not under `nohup`.
     pub(super) fn watch() -> Result<Self> {
         let asked = Arc::new(AtomicBool::new(false));
         let seen = asked.clone();
-        let watching = ctrlc::set_handler(move || {
+        let handler = move || {
             if seen.swap(true, Ordering::SeqCst) {
                 exit(STATUS.into());
             }
             eprintln!("\nstopping after this step; once more stops at once");
-        });
+        };
+        let watching = with_nohup(|| ctrlc::set_handler(handler));
         watching.map_err(|e| Error::failed(format!("Ctrl-C cannot be watched for: {e}")))?;
         Ok(Interrupt(asked))
     }

@@ -165,7 +165,7 @@ mod tests {
             " 93/469 ━━━───────────────── 2s 6ms/step - accuracy: 0.9066 - loss: 0.3424"
         );
         assert_eq!(LIVE.line("", 39, false), " 93/469 ━────── 6ms/step - loss: 0.3424");
-        assert_eq!(LIVE.line("epoch 1/10 ", 39, false), "epoch 1/10  93/469 6ms/step - loss: 0.3");
+        assert_eq!(LIVE.line("epoch 1/10 ", 39, false), "epoch 1/10  93/469 ───── - loss: 0.3424");
     }
 
     #[test]

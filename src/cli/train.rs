@@ -91,7 +91,7 @@ pub struct TrainArgs {
     ])]
     resume: Option<PathBuf>,
     /// With --resume: from the checkpoint before the last
-    #[arg(long, requires = "resume")]
+    #[arg(long)]
     pub(super) from_previous: bool,
     /// Write checkpoints every N steps or 30s, 5m, 2h, besides at the end of every epoch
     #[arg(long, value_name = "N|TIME")]
@@ -154,6 +154,10 @@ pub(super) struct Session {
 
 /// Trains, and leaves the run folder.
 pub fn run(args: TrainArgs) -> Result<ExitCode> {
+    // clap does not ask for --resume where something else rules it out.
+    if args.from_previous && args.resume.is_none() {
+        return Err(Error::input("--from-previous: --resume RUN is expected with it"));
+    }
     let interrupt = Interrupt::watch()?;
     let mut progress = Progress::new(args.format, args.quiet);
     let session = match &args.resume {

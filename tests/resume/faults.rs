@@ -1,9 +1,6 @@
 //! Faults put in on purpose: killed processes, full disks, folders that cannot be written.
-#![cfg(unix)]
 
-mod common;
-
-use common::{Done, Place};
+use crate::common::{self, Done, Place};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -91,9 +88,11 @@ fn shell(place: &Place, program: &[&str], script: &str) -> Done {
 #[test]
 fn a_log_that_cannot_grow_ends_the_run_with_its_last_checkpoint_named() {
     let place = Place::new();
-    place.works(&format!("{TRAIN} --epochs 200 --log-steps --run-dir uncut"));
-    // 32 blocks of 512 bytes: the checkpoint fits, steps.jsonl does not.
-    let limited = format!("trap '' XFSZ; ulimit -f 32; exec \"$WGRAD\" {TRAIN} --epochs 200 --log-steps --run-dir run");
+    // A line a sample: the log of steps is what grows fastest.
+    let train = TRAIN.replace("--batch-size 16", "--batch-size 1 --epochs 20 --log-steps");
+    place.works(&format!("{train} --run-dir uncut"));
+    // 64 blocks of 512 bytes: checkpoints fit, steps.jsonl does not.
+    let limited = format!("trap '' XFSZ; ulimit -f 64; exec \"$WGRAD\" {train} --run-dir run");
     let done = shell(&place, &["sh", "-c"], &limited);
     failed(&done, &["run/steps.jsonl", "File too large", "(step "]);
     let step = Checkpoint::read(&place.path("run/checkpoints/last.safetensors")).unwrap().state.progress.step;
@@ -114,15 +113,16 @@ fn a_log_that_cannot_grow_ends_the_run_with_its_last_checkpoint_named() {
 fn a_full_disk_ends_the_run_with_its_last_checkpoint_named() {
     let unshare = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"];
     let place = Place::with(28, [60, 20]);
+    let options = "train --model mnist-cnn --data data --batch-size 16 --device cpu --epochs 4";
+    place.works(&format!("{options} --run-dir uncut"));
+    // Two checkpoints fit, a third does not; then the disk grows.
+    let size = place.read("uncut/checkpoints/last.safetensors").len() * 27 / 10;
     fs::create_dir(place.path("run")).unwrap();
-    let mount = "mount -t tmpfs -o size=1700k none run";
-    if shell(&place, &unshare, mount).status != Some(0) {
+    let mount = format!("mount -t tmpfs -o size={size} none run");
+    if shell(&place, &unshare, &mount).status != Some(0) {
         println!("no disk of its own can be had here: the limit on the size of files has to do");
         return;
     }
-    let options = "train --model mnist-cnn --data data --batch-size 16 --device cpu --epochs 4";
-    place.works(&format!("{options} --run-dir uncut"));
-    // Two checkpoints of 655 kB fit, a third does not. Then the disk grows.
     let script = format!(
         "{mount} && \"$WGRAD\" {options} --run-dir run; echo status $?; ls run/checkpoints;
         mount -o remount,size=8m none run && \"$WGRAD\" train --resume run && cmp run/model.safetensors uncut/model.safetensors"
