@@ -22,7 +22,7 @@ impl Interrupt {
             if seen.swap(true, Ordering::SeqCst) {
                 exit(STATUS.into());
             }
-            eprintln!("\nstopping after this step; once more stops at once");
+            super::say("\nstopping after this step; Ctrl-C again stops at once");
         };
         let watching = with_nohup(|| ctrlc::set_handler(handler));
         watching.map_err(|e| Error::failed(format!("Ctrl-C cannot be watched for: {e}")))?;

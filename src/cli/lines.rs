@@ -51,12 +51,12 @@ impl Live {
 }
 
 /// A whole epoch: one line where there is room, else broken between its parts, none of them wider than `width`.
-pub(super) fn ended(m: &Metrics, steps: usize, width: usize, colour: bool) -> String {
+pub(super) fn ended(m: &Metrics, steps: u64, width: usize, colour: bool) -> String {
     let per_step = m.seconds / steps.max(1) as f64;
     let counts = [format!("{steps}/{steps}"), format!(" {} {}", clock(m.seconds), pace(per_step))];
     let room = width.saturating_sub(counts.iter().map(|text| text.chars().count()).sum::<usize>() + 1);
     let columns = room.min(BAR[0]);
-    let bar = if columns >= BAR[1] { format!(" {}", bar(steps, steps, columns, colour)) } else { String::new() };
+    let bar = if columns >= BAR[1] { format!(" {}", bar(1, 1, columns, colour)) } else { String::new() };
     let used = counts.concat().chars().count() + if bar.is_empty() { 0 } else { 1 + columns };
     let mut text = format!("{}{bar}{}", counts[0], counts[1]);
     let mut column = used;
@@ -87,7 +87,7 @@ pub(super) fn plain(m: &Metrics, epochs: usize) -> String {
 /// A text broken between words into lines of at most `width` columns, where no word is wider; the further ones stand a
 /// little deeper.
 pub(super) fn wrapped(text: &str, width: usize) -> String {
-    let indent = text.len() - text.trim_start().len();
+    let indent = text.len() - text.trim_start_matches(' ').len();
     let mut lines = vec![" ".repeat(indent)];
     for word in text.split_whitespace() {
         let used = lines.last().map_or(0, |line| line.chars().count());

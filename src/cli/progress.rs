@@ -2,6 +2,7 @@
 
 use super::lines::{Live, ended, plain};
 use super::print;
+use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::train::progress::Metrics;
 use crate::train::trainer::Event;
@@ -32,9 +33,9 @@ pub(super) struct Progress {
     moves: bool,
     colour: bool,
     epochs: usize,
-    // The epoch under way and its steps.
+    // Steps of a whole epoch, and the epoch that is shown.
+    per_epoch: u64,
     epoch: usize,
-    of: usize,
     drawn: Option<Instant>,
 }
 
@@ -59,7 +60,7 @@ impl Progress {
         };
         let moves = err && matches!(form, Form::Terminal | Form::Plain);
         let colour = set("NO_COLOR").is_none();
-        Progress { form, bar: ProgressBar::hidden(), moves, colour, epochs: 0, epoch: 0, of: 0, drawn: None }
+        Progress { form, bar: ProgressBar::hidden(), moves, colour, epochs: 0, per_epoch: 0, epoch: 0, drawn: None }
     }
 
     /// Says what is being done until the next call; only on a terminal.
@@ -73,11 +74,18 @@ impl Progress {
         }
     }
 
+    /// Says that a step is being built on a device.
+    pub(super) fn building(&mut self, device: &Device) {
+        self.doing(match device {
+            Device::Gpu(_) => "building shaders",
+            Device::Cpu(_) => "laying out memory",
+        });
+    }
+
     /// Takes away what moves.
     pub(super) fn clear(&mut self) {
         self.bar.finish_and_clear();
         self.bar = ProgressBar::hidden();
-        self.drawn = None;
     }
 
     /// Puts something new in the place of what moves.
@@ -90,9 +98,9 @@ impl Progress {
         }
     }
 
-    /// Says how many epochs there will be.
-    pub(super) fn begin(&mut self, epochs: usize) {
-        self.epochs = epochs;
+    /// Says how many epochs there will be, and how many steps a whole one has.
+    pub(super) fn begin(&mut self, epochs: usize, per_epoch: u64) {
+        (self.epochs, self.per_epoch) = (epochs, per_epoch);
     }
 
     /// A line of JSON, where that was asked for.
@@ -119,18 +127,24 @@ impl Progress {
         }
     }
 
-    fn steps(&mut self, epoch: usize, live: Live) -> Result<()> {
-        self.of = live.of;
-        if self.epoch != epoch {
-            self.clear();
-            self.epoch = epoch;
-            if self.form == Form::Terminal {
-                print(&format!("Epoch {epoch}/{}\n", self.epochs))?;
-            }
-            if self.moves {
-                self.start("{msg}");
-            }
+    /// Shows an epoch from now on, whether steps of it are still to come or not.
+    fn enter(&mut self, epoch: usize) -> Result<()> {
+        if self.epoch == epoch {
+            return Ok(());
         }
+        self.clear();
+        self.epoch = epoch;
+        if self.form == Form::Terminal {
+            print(&format!("Epoch {epoch}/{}\n", self.epochs))?;
+        }
+        if self.moves {
+            self.start("{msg}");
+        }
+        Ok(())
+    }
+
+    fn steps(&mut self, epoch: usize, live: Live) -> Result<()> {
+        self.enter(epoch)?;
         if self.moves && self.drawn.is_none_or(|drawn| drawn.elapsed() >= REDRAW) {
             let prefix =
                 if self.form == Form::Plain { format!("epoch {epoch}/{} ", self.epochs) } else { String::new() };
@@ -141,11 +155,13 @@ impl Progress {
     }
 
     fn epoch(&mut self, metrics: &Metrics) -> Result<()> {
+        self.enter(metrics.epoch)?;
         self.clear();
+        let steps = metrics.step.saturating_sub((metrics.epoch as u64 - 1) * self.per_epoch);
         match self.form {
             Form::Quiet => Ok(()),
             Form::Plain => print(&plain(metrics, self.epochs)),
-            Form::Terminal => print(&ended(metrics, self.of, width(), self.colour)),
+            Form::Terminal => print(&ended(metrics, steps, width(), self.colour)),
             Form::Json => {
                 let value = serde_json::to_value(metrics).map_err(|e| Error::failed(format!("an epoch: {e}")))?;
                 let mut line = json!({ "event": "epoch" });

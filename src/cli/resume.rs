@@ -73,7 +73,7 @@ pub(super) fn resume(run: &Path, args: &TrainArgs, progress: &mut Progress) -> R
     let data = open_data(&RunConfig { data: place, ..config.clone() }, progress)?;
     let (device, choice) = super::open(&config.device, config.require_gpu, config.threads)?;
     warn_of_changes(state, &device.identity());
-    progress.doing("building shaders");
+    progress.building(&device);
     let Checkpoint { model, weights, .. } = &checkpoint;
     let mut trainer = Trainer::new(&device, model, &data, &config.train, Some(weights))?;
     trainer.restore(&checkpoint)?;

@@ -94,7 +94,7 @@ pub struct TrainArgs {
     #[arg(long)]
     pub(super) from_previous: bool,
     /// Write checkpoints every N steps or 30s, 5m, 2h, besides at the end of every epoch
-    #[arg(long, value_name = "N|TIME")]
+    #[arg(long, value_name = "N|TIME", allow_negative_numbers = true)]
     pub(super) checkpoint_every: Option<Every>,
     /// text, or json: one JSON object a line on stdout
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
@@ -190,7 +190,7 @@ fn begin(args: &TrainArgs, progress: &mut Progress) -> Result<Session> {
         }
     };
     let (device, choice) = super::open(&config.device, config.require_gpu, config.threads)?;
-    progress.doing("building shaders");
+    progress.building(&device);
     let trainer = Trainer::new(&device, &model, &data, &config.train, init.as_ref())?;
     let device_json = device_json(&choice).map_err(|e| Error::failed(format!("device.json: {e}")))?;
     let path = match &args.run_dir {
@@ -206,7 +206,7 @@ fn drive(session: Session, interrupt: &Interrupt, progress: &mut Progress) -> Re
     let Session { config, model, mut trainer, mut folder } = session;
     let run = folder.path().to_path_buf();
     trainer.checkpoints(config.checkpoint_every);
-    progress.begin(config.train.epochs);
+    progress.begin(config.train.epochs, trainer.goal().per_epoch);
     progress.json(&json!({
         "event": "start", "run": run, "model": model.name, "epochs": config.train.epochs,
         "step": trainer.progress().step, "steps": trainer.goal().last,
@@ -243,7 +243,7 @@ fn drive(session: Session, interrupt: &Interrupt, progress: &mut Progress) -> Re
         }
         None => {
             let (step, command) = (reached.step, resume_command(&run));
-            eprintln!("stopped at step {step}; go on with: {command}");
+            super::say(&format!("stopped at step {step}; go on with: {command}"));
             progress.json(&json!({ "event": "stopped", "step": step, "resume": command }))?;
             Ok(ExitCode::from(interrupt::STATUS))
         }

@@ -72,7 +72,7 @@ fn a_second_interrupt_stops_at_once() {
     run.signal("INT");
     let done = run.ends();
     assert_eq!(done.status, Some(130), "{done:#?}");
-    assert!(done.err.contains("once more stops at once") && !done.err.contains("go on with"), "{}", done.err);
+    assert!(done.err.contains("again stops at once") && !done.err.contains("go on with"), "{}", done.err);
     // What was being written is thrown away, and the lock has gone with the process.
     let steps = place.lines("run/metrics.jsonl").len() * 4 + 40;
     place.works(&format!("train --resume run --max-steps {steps} --quiet"));
