@@ -27,7 +27,7 @@ fn main() -> wgrad::Result<()> {
             println!("epoch {}: accuracy on the test set {:.4}", m.epoch, m.val_accuracy);
             if m.val_accuracy > 0.97 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         }
-        Event::Steps { .. } => ControlFlow::Continue(()),
+        _ => ControlFlow::Continue(()),
     }))?;
 
     let file = std::env::temp_dir().join("wgrad-example.safetensors");

@@ -52,4 +52,31 @@ impl Device {
             Device::Cpu(pool) => format!("native CPU, {} threads", pool.current_num_threads()),
         }
     }
+
+    /// What the bytes of a result may depend on: adapter, interface and driver; of the native CPU its kind, for which
+    /// matrix products have a form of their own. The number of threads changes nothing.
+    pub fn identity(&self) -> String {
+        match self {
+            Device::Gpu(gpu) => {
+                let info = &gpu.info;
+                let driver = format!("{} {}", info.driver, info.driver_info);
+                format!("{} ({}, {})", info.name, info.backend, driver.trim())
+            }
+            Device::Cpu(_) => format!("native CPU ({}{})", std::env::consts::ARCH, vectors()),
+        }
+    }
+}
+
+/// The widest vectors of this processor that wgrad's own code knows of.
+fn vectors() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if std::arch::is_x86_feature_detected!("avx512f") {
+            return ", AVX-512";
+        }
+        if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
+            return ", AVX2";
+        }
+    }
+    ""
 }

@@ -23,7 +23,7 @@
 //! - [`kernel`]: what naga reads off a shader. Bindings are matched by name and sizes set by name, never typed twice.
 //! - [`gpu`]: adapters and their choice, pipelines, and the executor that replays a plan; [`cpu`]: the one that runs a
 //!   graph. After build, a step creates nothing: all that changes from step to step lives on the device ([`control`]).
-//! - [`train`]: the step's graphs, the loop, the run folder, evaluation; [`verify`]: every kernel against the
+//! - [`train`]: the step's graphs, the loop, checkpoints, the run folder, evaluation; [`verify`]: every kernel against the
 //!   oracle; [`bench`](mod@bench): every op against the native CPU.
 //!
 //! Imports run one way: cli → train, verify → model, data, gpu, cpu → lower, plan → ops → graph.

@@ -86,3 +86,24 @@ pub fn trusted_module(device: &wgpu::Device, label: &str, wgsl: &str) -> wgpu::S
     // unchecked, by the tests and on the user's own adapter by `wgrad verify`; none has an endless loop.
     unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
 }
+
+/// Sets handlers of signals by `set`, but leaves the hang-up of a terminal ignored where it was, as `nohup` has it.
+#[cfg(all(unix, feature = "cli"))]
+pub fn with_nohup<T>(set: impl FnOnce() -> T) -> T {
+    use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+    let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
+    // SAFETY: to ignore a signal runs no code at all.
+    let old = unsafe { sigaction(Signal::SIGHUP, &ignore) };
+    let result = set();
+    if old.is_ok_and(|old| matches!(old.handler(), SigHandler::SigIgn)) {
+        // SAFETY: as above. It can fail only where the signal is unknown, and then it would have failed before.
+        let _ = unsafe { sigaction(Signal::SIGHUP, &ignore) };
+    }
+    result
+}
+
+/// Systems without that signal.
+#[cfg(all(not(unix), feature = "cli"))]
+pub fn with_nohup<T>(set: impl FnOnce() -> T) -> T {
+    set()
+}

@@ -13,9 +13,18 @@ fn a_run_leaves_its_files_and_runs_again_from_its_configuration() {
     for device in DEVICES {
         let place = Place::new();
         place.trains("one", &format!("--log-steps {device}"));
-        let mut names: Vec<_> = place.path("one").read_dir().unwrap().map(|e| e.unwrap().file_name()).collect();
-        names.sort();
-        assert_eq!(names, ["config.toml", "device.json", "metrics.jsonl", "model.safetensors", "steps.jsonl"]);
+        let names = |folder: &str| {
+            let names = place.path(folder).read_dir().unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+            let mut names: Vec<String> = names.collect();
+            names.sort();
+            names
+        };
+        let mut found = names("one");
+        found.retain(|name| !name.starts_with("events.out.tfevents."));
+        assert_eq!(found.len() + 1, names("one").len(), "one event file");
+        let logs = ["metrics.csv", "metrics.jsonl", "model.safetensors", "steps.jsonl"];
+        assert_eq!(found, [&[".lock", "checkpoints", "config.toml", "device.json"], &logs[..]].concat());
+        assert_eq!(names("one/checkpoints"), ["best.safetensors", "last.safetensors", "previous.safetensors"]);
 
         let metrics = place.lines("one/metrics.jsonl");
         assert_eq!(metrics.len(), 2);

@@ -3,7 +3,11 @@
 mod bench;
 mod devices;
 mod eval;
+mod interrupt;
+mod lines;
 mod plan;
+mod progress;
+mod resume;
 mod summary;
 mod train;
 mod verify;
@@ -36,7 +40,7 @@ enum Command {
 /// Runs the command; clap itself answers bad usage with status 2.
 pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Train(args) => train::run(*args),
+        Command::Train(args) => return status(train::run(*args)),
         Command::Eval(args) => eval::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Devices(args) => devices::run(args),
@@ -44,16 +48,18 @@ pub fn main() -> ExitCode {
         Command::Plan(args) => plan::run(args),
         Command::Bench(args) => bench::run(args),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(match error {
-                Error::Failed(_) => 1,
-                Error::Input(_) => 2,
-            })
-        }
-    }
+    status(done.map(|()| ExitCode::SUCCESS))
+}
+
+/// The exit status; what went wrong is said on stderr.
+fn status(done: Result<ExitCode>) -> ExitCode {
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        ExitCode::from(match error {
+            Error::Failed(_) => 1,
+            Error::Input(_) => 2,
+        })
+    })
 }
 
 /// Prints to stdout; a reader that has gone away is no error of ours.
@@ -68,7 +74,16 @@ fn print(text: &str) -> Result<()> {
 /// Tells on stderr what the device has to say once steps are built.
 fn note(device: &Device) {
     if let Some(notice) = device.notice() {
-        eprintln!("note: {notice}");
+        say(&format!("note: {notice}"));
+    }
+}
+
+/// A line on stderr, on a terminal broken between words.
+fn say(line: &str) {
+    use std::io::IsTerminal;
+    match std::io::stderr().is_terminal() {
+        true => eprintln!("{}", lines::wrapped(line, progress::width())),
+        false => eprintln!("{line}"),
     }
 }
 
@@ -99,8 +114,6 @@ fn open(device: &str, require_gpu: bool, threads: usize) -> Result<(Device, Choi
     }
     let request = DeviceRequest { require_gpu, ..device.parse()? };
     let (device, choice) = pollster::block_on(Device::open(&request, threads))?;
-    for line in choice.lines() {
-        eprintln!("{line}");
-    }
+    choice.lines().iter().for_each(|line| say(line));
     Ok((device, choice))
 }

@@ -1,32 +1,38 @@
 //! `wgrad train`: from flags and files to a run folder.
 
-use super::print;
+use super::interrupt::{self, Interrupt};
+use super::progress::{Format, Progress};
+use super::resume::resume;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::gpu::listing::device_json;
 use crate::model::Model;
 use crate::model::weights::Weights;
+use crate::train::every::Every;
 use crate::train::options::OptimizerName;
 use crate::train::run::{RunConfig, RunFolder};
-use crate::train::trainer::{Event, Metrics, Trainer};
+use crate::train::trainer::{Event, Trainer};
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 /// Train a model
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  wgrad train\n  wgrad train --model mnist-deep --epochs 3 --device cpu")]
+#[command(
+    after_help = "Examples:\n  wgrad train\n  wgrad train --model mnist-deep --epochs 3 --device cpu\n  wgrad train --resume runs/mnist-cnn/1"
+)]
 pub struct TrainArgs {
     /// A preset (mnist-cnn, mnist-deep) or a model file [default: mnist-cnn]
     #[arg(long, value_name = "NAME|FILE.toml")]
     model: Option<String>,
     /// mnist, or a folder with four IDX files [default: mnist]
     #[arg(long, value_name = "mnist|DIR")]
-    data: Option<String>,
+    pub(super) data: Option<String>,
     /// Passes over the training data [default: 10]
     #[arg(long, value_name = "N")]
-    epochs: Option<usize>,
+    pub(super) epochs: Option<usize>,
     /// Samples of a step [default: 128]
     #[arg(long, value_name = "N")]
     batch_size: Option<usize>,
@@ -47,19 +53,19 @@ pub struct TrainArgs {
     seed: Option<u64>,
     /// auto, gpu, software, cpu, an index of `wgrad devices`, or part of a name [default: auto]
     #[arg(long, value_name = "D")]
-    device: Option<String>,
+    pub(super) device: Option<String>,
     /// Refuse anything less than a GPU
     #[arg(long)]
-    require_gpu: bool,
+    pub(super) require_gpu: bool,
     /// Threads of the native CPU; 0 takes all cores [default: 0]
     #[arg(long, value_name = "N")]
-    threads: Option<usize>,
+    pub(super) threads: Option<usize>,
     /// The run's folder [default: the next runs/<model>/<n>]
     #[arg(long, value_name = "DIR")]
     run_dir: Option<PathBuf>,
     /// End the run after so many steps
     #[arg(long, value_name = "N")]
-    max_steps: Option<u64>,
+    pub(super) max_steps: Option<u64>,
     /// Take batches in file order
     #[arg(long)]
     no_shuffle: bool,
@@ -78,6 +84,21 @@ pub struct TrainArgs {
     /// Begin with the settings of a file, such as a run folder's config.toml; flags go before it
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Go on with the run in this folder, as if it had never stopped; --epochs N prolongs it
+    #[arg(long, value_name = "RUN", conflicts_with_all = [
+        "model", "batch_size", "lr", "optimizer", "momentum", "weight_decay", "seed", "run_dir", "no_shuffle", "init",
+        "train_limit", "test_limit", "log_steps", "config",
+    ])]
+    resume: Option<PathBuf>,
+    /// With --resume: from the checkpoint before the last
+    #[arg(long)]
+    pub(super) from_previous: bool,
+    /// Write checkpoints every N steps or 30s, 5m, 2h, besides at the end of every epoch
+    #[arg(long, value_name = "N|TIME", allow_negative_numbers = true)]
+    pub(super) checkpoint_every: Option<Every>,
+    /// text, or json: one JSON object a line on stdout
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    format: Format,
     /// Print neither epochs nor progress
     #[arg(long)]
     quiet: bool,
@@ -104,6 +125,7 @@ impl TrainArgs {
         config.train_limit = self.train_limit.or(config.train_limit);
         config.test_limit = self.test_limit.or(config.test_limit);
         config.init = self.init.clone().or(config.init);
+        config.checkpoint_every = self.checkpoint_every.or(config.checkpoint_every);
         let train = &mut config.train;
         if self.optimizer.is_some_and(|optimizer| optimizer != train.optimizer) {
             // What the file resolved belongs to its own optimizer.
@@ -122,14 +144,40 @@ impl TrainArgs {
     }
 }
 
+/// A run that is about to go on.
+pub(super) struct Session {
+    pub(super) config: RunConfig,
+    pub(super) model: Model,
+    pub(super) trainer: Trainer,
+    pub(super) folder: RunFolder,
+}
+
 /// Trains, and leaves the run folder.
-pub fn run(args: TrainArgs) -> Result<()> {
+pub fn run(args: TrainArgs) -> Result<ExitCode> {
+    // clap does not ask for --resume where something else rules it out.
+    if args.from_previous && args.resume.is_none() {
+        return Err(Error::input("--from-previous: --resume RUN is expected with it"));
+    }
+    let interrupt = Interrupt::watch()?;
+    let mut progress = Progress::new(args.format, args.quiet);
+    let session = match &args.resume {
+        None => Some(begin(&args, &mut progress)?),
+        Some(run) => resume(run, &args, &mut progress)?,
+    };
+    match session {
+        Some(session) => drive(session, &interrupt, &mut progress),
+        None => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// A run from its start.
+fn begin(args: &TrainArgs, progress: &mut Progress) -> Result<Session> {
     let config = args.resolve()?;
     config.train.check()?;
     if let Some(path) = &args.run_dir {
         RunFolder::check(path)?;
     }
-    let data = open_data(&config)?;
+    let data = open_data(&config, progress)?;
     let shape = data.train.shape();
     let mut model = Model::named_or_file(&config.model, shape, data.classes)?;
     model.class_names = data.class_names.clone();
@@ -142,42 +190,89 @@ pub fn run(args: TrainArgs) -> Result<()> {
         }
     };
     let (device, choice) = super::open(&config.device, config.require_gpu, config.threads)?;
-    let mut trainer = Trainer::new(&device, &model, &data, &config.train, init.as_ref())?;
+    progress.building(&device);
+    let trainer = Trainer::new(&device, &model, &data, &config.train, init.as_ref())?;
     super::note(&device);
-    let path = args.run_dir.unwrap_or_else(|| RunFolder::next(&model.name));
     let device_json = device_json(&choice).map_err(|e| Error::failed(format!("device.json: {e}")))?;
-    let mut folder = RunFolder::create(&path, &config, &device_json)?;
-    let mut progress = Progress::new(config.train.epochs, args.quiet);
+    let path = match &args.run_dir {
+        Some(path) => path.clone(),
+        None => RunFolder::claim(&model.name)?,
+    };
+    let folder = RunFolder::create(&path, &config, &device_json)?;
+    Ok(Session { config, model, trainer, folder })
+}
+
+/// Trains to the end of the run, or until somebody stops it.
+fn drive(session: Session, interrupt: &Interrupt, progress: &mut Progress) -> Result<ExitCode> {
+    let Session { config, model, mut trainer, mut folder } = session;
+    let run = folder.path().to_path_buf();
+    trainer.checkpoints(config.checkpoint_every);
+    progress.begin(config.train.epochs, trainer.goal().per_epoch);
+    progress.json(&json!({
+        "event": "start", "run": run, "model": model.name, "epochs": config.train.epochs,
+        "step": trainer.progress().step, "steps": trainer.goal().last,
+    }))?;
     let mut trouble = None;
-    let fitted = trainer.fit(|event| {
-        let done = match event {
-            Event::Steps { first, records, .. } => folder.steps(first, records),
-            Event::Epoch(metrics) => folder.epoch(metrics),
-        };
-        match done.and_then(|()| progress.show(event)) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => {
-                trouble = Some(error);
-                ControlFlow::Break(())
-            }
+    let fitted = pollster::block_on(trainer.fit(|event| {
+        if trouble.is_none() {
+            let done = match event {
+                Event::Steps { first, records, .. } => folder.steps(first, records),
+                Event::Epoch(metrics) => folder.epoch(metrics),
+                Event::Checkpoint(checkpoint) => folder.checkpoint(checkpoint),
+            };
+            trouble = done.and_then(|()| progress.show(&event)).err();
         }
+        match trouble.is_some() || interrupt.asked() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    }));
+    progress.clear();
+    let fitted = fitted.and_then(|_| trouble.map_or(Ok(()), Err));
+    let reached = trainer.progress();
+    let ended = fitted.and_then(|()| match reached.finished(trainer.goal()) {
+        true => folder.model(&pollster::block_on(trainer.weights())?, &model).map(Some),
+        false => Ok(None),
     });
-    let fitted = pollster::block_on(fitted);
-    progress.bar.finish_and_clear();
-    fitted?;
-    if let Some(error) = trouble {
-        return Err(error);
+    let good = folder.last_good();
+    let good = good.as_ref().map(|(path, step)| (path.as_path(), Some(*step)));
+    match ended.map_err(|e| with_way_on(e, &run, good))? {
+        Some(file) => {
+            progress.say(&format!("saved {}", file.display()));
+            progress.json(&json!({ "event": "end", "step": reached.step, "model": file }))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        None => {
+            let (step, command) = (reached.step, resume_command(&run));
+            super::say(&format!("stopped at step {step}; go on with: {command}"));
+            progress.json(&json!({ "event": "stopped", "step": step, "resume": command }))?;
+            Ok(ExitCode::from(interrupt::STATUS))
+        }
     }
-    let file = folder.model(&pollster::block_on(trainer.weights())?, &model)?;
-    if !args.quiet {
-        eprintln!("saved {}", file.display());
-    }
-    Ok(())
+}
+
+/// The error of a run that has begun, with the last good checkpoint and the command that goes on from it.
+pub(super) fn with_way_on(error: Error, run: &Path, good: Option<(&Path, Option<u64>)>) -> Error {
+    let (Error::Failed(why), Some((path, step))) = (&error, good) else { return error };
+    let step = step.map_or(String::new(), |step| format!(" (step {step})"));
+    let (path, command) = (path.display(), resume_command(run));
+    Error::failed(format!("{why}; the last good checkpoint is {path}{step}, and {command} goes on from it"))
+}
+
+/// What to type to go on with a run.
+fn resume_command(run: &Path) -> String {
+    let run = run.display().to_string();
+    let plain = run.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-\\:".contains(&byte));
+    let quoted = if plain { run } else { format!("'{}'", run.replace('\'', r"'\''")) };
+    format!("wgrad train --resume {quoted}")
 }
 
 /// Opens the data and cuts it to the limits.
-fn open_data(config: &RunConfig) -> Result<Dataset> {
-    let mut data = Dataset::open(&config.data)?;
+pub(super) fn open_data(config: &RunConfig, progress: &mut Progress) -> Result<Dataset> {
+    progress.doing(&format!("opening data set {}", config.data));
+    let data = Dataset::open(&config.data);
+    progress.clear();
+    let mut data = data?;
     if let Some(notice) = &data.notice {
         eprintln!("note: {notice}");
     }
@@ -188,53 +283,4 @@ fn open_data(config: &RunConfig) -> Result<Dataset> {
         data.test.truncate(limit)?;
     }
     Ok(data)
-}
-
-/// What a person sees: on a terminal a line that moves, everywhere one line an epoch.
-struct Progress {
-    epochs: usize,
-    quiet: bool,
-    bar: ProgressBar,
-}
-
-impl Progress {
-    fn new(epochs: usize, quiet: bool) -> Self {
-        // indicatif draws on stderr, and nothing where that is no terminal.
-        let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::no_length() };
-        if let Ok(style) = ProgressStyle::with_template("{prefix} {bar:20} {pos}/{len} {eta} left {msg}") {
-            bar.set_style(style);
-        }
-        Progress { epochs, quiet, bar }
-    }
-
-    fn show(&mut self, event: Event) -> Result<()> {
-        match event {
-            Event::Steps { epoch, done, of, totals, .. } => {
-                if self.bar.position() == 0 || self.bar.position() > done as u64 {
-                    self.bar.reset();
-                    self.bar.set_length(of as u64);
-                    self.bar.set_prefix(format!("epoch {epoch}/{}", self.epochs));
-                }
-                self.bar.set_position(done as u64);
-                let per_step = self.bar.elapsed().as_secs_f64() * 1e3 / done.max(1) as f64;
-                let (loss, accuracy) = (totals.loss(), totals.accuracy());
-                self.bar.set_message(format!("{per_step:.1} ms/step, loss {loss:.4}, accuracy {accuracy:.4}"));
-                Ok(())
-            }
-            Event::Epoch(metrics) => {
-                if self.quiet {
-                    return Ok(());
-                }
-                self.bar.suspend(|| print(&line(metrics, self.epochs)))
-            }
-        }
-    }
-}
-
-/// An epoch in one line, in Keras's order.
-fn line(m: &Metrics, epochs: usize) -> String {
-    format!(
-        "epoch {}/{epochs} - {:.1}s - {:.0} images/s - loss: {:.4} - accuracy: {:.4} - val_loss: {:.4} - val_accuracy: {:.4}\n",
-        m.epoch, m.seconds, m.images_per_second, m.loss, m.accuracy, m.val_loss, m.val_accuracy
-    )
 }

@@ -4,6 +4,7 @@ pub mod file;
 pub mod init;
 pub mod layer;
 pub mod presets;
+pub mod sealed;
 pub mod sequential;
 mod summary;
 pub mod weights;

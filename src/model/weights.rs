@@ -1,17 +1,20 @@
 //! Weights on the host and in safetensors files, under PyTorch's names, shapes and order.
 
-use super::{Model, in_context};
+use super::{Model, in_context, sealed};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Layout, Tensor};
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorView};
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufReader, Read, Write};
+use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 /// The one metadata key of a file that wgrad writes: the canonical JSON of the model.
 pub const METADATA_KEY: &str = "wgrad";
+
+/// What names of the optimizer's tensors in a checkpoint begin with.
+pub const OPTIMIZER_PREFIX: &str = "optimizer.";
 
 /// The longest header that the format allows, in bytes.
 const LARGEST_HEADER_BYTES: u64 = 100_000_000;
@@ -142,7 +145,7 @@ impl Weights {
     }
 
     /// Reads a safetensors file of 32-bit floats, and the model that describes itself in it; a file from
-    /// elsewhere has none.
+    /// elsewhere has none. Of a checkpoint, whose digest is checked, it takes the weights alone.
     ///
     /// # Errors
     /// [`Error::Input`] for a file that cannot be read, is not whole, holds other types of elements, or
@@ -154,7 +157,17 @@ impl Weights {
 
 fn read(path: &Path) -> Result<(Option<Model>, Weights)> {
     let unreadable = |error: std::io::Error| Error::input(format!("cannot be read: {error}"));
-    let file = File::open(path).map_err(unreadable)?;
+    let mut file = File::open(path).map_err(unreadable)?;
+    let mut start = Vec::new();
+    Read::by_ref(&mut file).take(sealed::MARK_BYTES as u64).read_to_end(&mut start).map_err(unreadable)?;
+    if sealed::is_sealed(&start) {
+        file.read_to_end(&mut start).map_err(unreadable)?;
+        let sealed::Opened { metadata, mut tensors } = sealed::open(&start)?;
+        tensors.retain(|tensor| !tensor.name.starts_with(OPTIMIZER_PREFIX));
+        let model = metadata.get(METADATA_KEY).map(|text| Model::from_json(text)).transpose()?;
+        return Ok((model, Weights::new(tensors)));
+    }
+    file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
     let length = file.metadata().map_err(unreadable)?.len();
     let mut file = BufReader::new(file);
     let mut size = [0; 8];

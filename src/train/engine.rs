@@ -142,6 +142,11 @@ impl Engine {
         self.submitted = 0;
     }
 
+    /// Says that the control block was written anew, with its step at `step`.
+    pub fn restart_at(&mut self, step: u64) {
+        self.submitted = (step % self.capacity as u64) as usize;
+    }
+
     /// Starts `steps` steps, at most as many as the log holds.
     pub fn submit(&mut self, steps: u32) -> Result<()> {
         match &mut self.kind {

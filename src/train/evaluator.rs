@@ -9,10 +9,12 @@ use crate::error::Result;
 use crate::model::Model;
 use crate::model::weights::Weights;
 use crate::values::Values;
+use serde::{Deserialize, Serialize};
 use std::time::Instant;
 
 /// Sums over records of steps, in double precision.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Totals {
     loss: f64,
     correct: u64,

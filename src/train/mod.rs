@@ -1,9 +1,13 @@
 //! Training: the step's graphs, the engine that runs them, the loop, and the run folder.
 
+pub mod checkpoint;
 pub mod engine;
 pub mod evaluator;
+pub mod every;
 pub mod options;
 pub mod predict;
+pub mod progress;
+mod restore;
 pub mod run;
 pub mod step;
 pub mod trainer;

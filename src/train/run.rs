@@ -1,14 +1,26 @@
 //! A run: its configuration as a file, and the folder that it leaves behind.
 
+pub mod checkpoints;
+#[cfg(feature = "cli")]
+pub mod events;
+pub mod files;
+mod logs;
+
+use self::checkpoints::{Checkpoints, Which};
+use self::files::{LOCK, bring_to, lock, sync_folder, write_whole};
+use self::logs::Logs;
+use super::checkpoint::Checkpoint;
 use super::engine::Record;
+use super::every::Every;
 use super::options::TrainOptions;
+use super::progress::Progress;
 use super::trainer::Metrics;
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::model::weights::Weights;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Everything that `wgrad train` can be told; `config.toml` of a run folder, all resolved.
@@ -36,6 +48,9 @@ pub struct RunConfig {
     pub threads: usize,
     /// Whether every step is written to `steps.jsonl`.
     pub log_steps: bool,
+    /// How often checkpoints are written, besides at the end of every epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checkpoint_every: Option<Every>,
     /// What decides the numbers.
     pub train: TrainOptions,
 }
@@ -52,6 +67,7 @@ impl Default for RunConfig {
             require_gpu: false,
             threads: 0,
             log_steps: false,
+            checkpoint_every: None,
             train: TrainOptions::default(),
         }
     }
@@ -78,14 +94,42 @@ impl RunConfig {
         let resolved = RunConfig { train: self.train.clone().resolved(), ..self.clone() };
         toml::to_string(&resolved).map_err(|e| Error::failed(format!("the configuration cannot be written: {e}")))
     }
+
+    /// The folder of the data, absolute, so that it is found from elsewhere too; none for the built-in set.
+    pub fn data_folder(&self) -> Option<String> {
+        let folder = (self.data != crate::data::BUILT_IN).then(|| std::path::absolute(&self.data).ok())??;
+        folder.to_str().map(Into::into)
+    }
 }
 
-/// The folder of a run: `config.toml`, `device.json`, `metrics.jsonl`, `steps.jsonl`, `model.safetensors`.
+/// The folder of a run, locked: `config.toml`, `device.json`, the logs, `checkpoints` and `model.safetensors`.
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
-    metrics: File,
-    steps: Option<File>,
+    logs: Logs,
+    checkpoints: Checkpoints,
+    // The data's folder, absolute, and the step of the last checkpoint.
+    data_folder: Option<String>,
+    saved: Option<u64>,
+    // Held until the run is over.
+    _lock: File,
+}
+
+/// What a run goes on from.
+#[derive(Debug)]
+pub struct Resume<'a> {
+    /// Which checkpoint it is.
+    pub which: Which,
+    /// The checkpoint.
+    pub checkpoint: &'a Checkpoint,
+    /// How far the run has come: as the checkpoint says, but that an epoch may be open again.
+    pub progress: &'a Progress,
+    /// The settings that hold now.
+    pub config: &'a RunConfig,
+    /// The folder of the data, absolute.
+    pub data_folder: Option<String>,
+    /// The new `device.json`, where a device was opened.
+    pub device_json: Option<String>,
 }
 
 impl RunFolder {
@@ -97,33 +141,74 @@ impl RunFolder {
         base.join((last.unwrap_or(0) + 1).to_string())
     }
 
+    /// Creates the next free `runs/<model>/<n>`; of several processes at once each gets one of its own.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where it cannot be created.
+    pub fn claim(model: &str) -> Result<PathBuf> {
+        loop {
+            let path = Self::next(model);
+            let created = fs::create_dir_all(path.parent().unwrap_or(&path)).and_then(|()| fs::create_dir(&path));
+            match created {
+                Ok(()) => return Ok(path),
+                Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
+                Err(e) => return Err(Error::input(format!("run folder {}: {e}", path.display()))),
+            }
+        }
+    }
+
     /// Refuses a folder that holds something already, before any work is done.
     pub fn check(path: &Path) -> Result<()> {
         match fs::read_dir(path) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
             Err(e) => Err(Error::input(format!("run folder {}: {e}", path.display()))),
-            Ok(mut entries) => match entries.next() {
+            Ok(mut entries) => match entries.find(|entry| entry.as_ref().is_ok_and(|e| e.file_name() != LOCK)) {
                 None => Ok(()),
-                Some(_) => Err(Error::input(format!("run folder {}: it is not empty", path.display()))),
+                Some(_) => Err(Error::input(format!(
+                    "run folder {0}: it is not empty; wgrad train --resume {0} goes on with a run",
+                    path.display()
+                ))),
             },
         }
     }
 
     /// Creates the folder and writes what is known before the first step.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where the folder holds something or cannot be written.
     pub fn create(path: &Path, config: &RunConfig, device_json: &str) -> Result<Self> {
         Self::check(path)?;
-        let wrong = |what: &Path, e: std::io::Error| Error::input(format!("run folder: {}: {e}", what.display()));
-        fs::create_dir_all(path).map_err(|e| wrong(path, e))?;
-        let open = |name: &str| {
-            let path = path.join(name);
-            File::create(&path).map_err(|e| wrong(&path, e))
+        let wrong = |e: &dyn std::fmt::Display| Error::input(format!("run folder: {e}"));
+        fs::create_dir_all(path).map_err(|e| wrong(&format!("{}: {e}", path.display())))?;
+        let lock = lock(path).map_err(|e| wrong(&e))?;
+        let begin = || {
+            write_whole(&path.join("config.toml"), config.to_toml()?.as_bytes())?;
+            write_whole(&path.join("device.json"), device_json.as_bytes())?;
+            let checkpoints = Checkpoints::of(path);
+            checkpoints.create()?;
+            Ok((checkpoints, Logs::bring_to(path, &Progress::default(), config.log_steps)?.0))
         };
-        let write =
-            |name: &str, text: &str| open(name)?.write_all(text.as_bytes()).map_err(|e| wrong(&path.join(name), e));
-        write("config.toml", &config.to_toml()?)?;
-        write("device.json", device_json)?;
-        let steps = if config.log_steps { Some(open("steps.jsonl")?) } else { None };
-        Ok(RunFolder { path: path.into(), metrics: open("metrics.jsonl")?, steps })
+        let (checkpoints, logs) = begin().map_err(|e: Error| wrong(&e))?;
+        let data_folder = config.data_folder();
+        Ok(RunFolder { path: path.into(), logs, checkpoints, data_folder, saved: None, _lock: lock })
+    }
+
+    /// Opens a folder to go on from a checkpoint: everything in it is brought to what it was then. Also returns what
+    /// cannot be brought back.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] where the folder cannot be written.
+    pub fn resume(path: &Path, lock: File, from: &Resume) -> Result<(Self, Option<String>)> {
+        let Progress { step, .. } = from.progress;
+        let checkpoints = Checkpoints::of(path);
+        checkpoints.settle(from.which, from.checkpoint)?;
+        let (logs, notice) = Logs::bring_to(path, from.progress, from.config.log_steps)?;
+        bring_to(&path.join("config.toml"), from.config.to_toml()?.as_bytes())?;
+        if let Some(device_json) = &from.device_json {
+            bring_to(&path.join("device.json"), device_json.as_bytes())?;
+        }
+        let data_folder = from.data_folder.clone();
+        Ok((RunFolder { path: path.into(), logs, checkpoints, data_folder, saved: Some(*step), _lock: lock }, notice))
     }
 
     /// The folder.
@@ -131,32 +216,35 @@ impl RunFolder {
         &self.path
     }
 
-    /// Adds an epoch to `metrics.jsonl`.
+    /// Adds an epoch to the logs.
     pub fn epoch(&mut self, metrics: &Metrics) -> Result<()> {
-        let line = serde_json::to_string(metrics).map_err(|e| self.fault("metrics.jsonl", &e))?;
-        let done = writeln!(self.metrics, "{line}").and_then(|()| self.metrics.flush());
-        done.map_err(|e| self.fault("metrics.jsonl", &e))
+        self.logs.epoch(metrics)
     }
 
     /// Adds steps to `steps.jsonl`, where it is kept.
     pub fn steps(&mut self, first: u64, records: &[Record]) -> Result<()> {
-        let Some(file) = &mut self.steps else { return Ok(()) };
-        let mut lines = String::new();
-        for (step, record) in (first..).zip(records) {
-            let line = serde_json::json!({ "step": step, "loss": record.loss });
-            lines += &format!("{line}\n");
-        }
-        let done = file.write_all(lines.as_bytes()).and_then(|()| file.flush());
-        done.map_err(|e| self.fault("steps.jsonl", &e))
+        self.logs.steps(first, records)
     }
 
-    /// Writes `model.safetensors`.
+    /// Writes a checkpoint.
+    pub fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        self.logs.sync()?;
+        let mut checkpoint = checkpoint.clone();
+        checkpoint.state.data_folder = self.data_folder.clone();
+        self.checkpoints.write(&checkpoint)?;
+        self.saved = Some(checkpoint.state.progress.step);
+        Ok(())
+    }
+
+    /// Writes `model.safetensors`, unless it is there with these weights.
     pub fn model(&self, weights: &Weights, model: &Model) -> Result<PathBuf> {
         let path = self.path.join("model.safetensors");
-        weights.save(&path, model).map(|()| path)
+        bring_to(&path, &weights.to_bytes(model)?)?;
+        sync_folder(&self.path).map(|()| path)
     }
 
-    fn fault(&self, name: &str, why: &dyn std::fmt::Display) -> Error {
-        Error::failed(format!("{}: {why}", self.path.join(name).display()))
+    /// The last checkpoint that was written whole, and its step.
+    pub fn last_good(&self) -> Option<(PathBuf, u64)> {
+        Some((self.checkpoints.path("last"), self.saved?))
     }
 }

@@ -1,8 +1,12 @@
 //! The training loop: submits of many steps, records as they come back, validation after every epoch.
 
+use super::checkpoint::{Checkpoint, DataMark};
 use super::engine::{Engine, Pace, Record};
 use super::evaluator::{Evaluator, Totals};
+use super::every::Every;
 use super::options::TrainOptions;
+pub use super::progress::Metrics;
+use super::progress::{Goal, Progress};
 use super::step::Step;
 use crate::data::Dataset;
 use crate::device::Device;
@@ -11,30 +15,8 @@ use crate::model::Model;
 use crate::model::init::glorot_uniform;
 use crate::model::weights::Weights;
 use crate::values::Values;
-use serde::Serialize;
 use std::ops::ControlFlow;
 use std::time::Instant;
-
-/// One line of `metrics.jsonl`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Metrics {
-    /// The epoch, from 1.
-    pub epoch: usize,
-    /// Steps since the start of the run.
-    pub step: u64,
-    /// Mean loss over the epoch's samples, each batch's before its update.
-    pub loss: f64,
-    /// Share of the epoch's samples that were right, likewise.
-    pub accuracy: f64,
-    /// Mean loss over the test set.
-    pub val_loss: f64,
-    /// Share of the test set that was right.
-    pub val_accuracy: f64,
-    /// Seconds of training, validation apart.
-    pub seconds: f64,
-    /// Training samples by those seconds.
-    pub images_per_second: f64,
-}
 
 /// What the loop tells its observer.
 #[derive(Clone, Copy, Debug)]
@@ -53,18 +35,35 @@ pub enum Event<'a> {
         of: usize,
         /// The epoch's sums so far.
         totals: &'a Totals,
+        /// Seconds of training in this epoch so far.
+        seconds: f64,
     },
     /// An epoch has ended.
     Epoch(&'a Metrics),
+    /// The run can go on from here; only where checkpoints are asked for.
+    Checkpoint(&'a Checkpoint),
 }
 
 /// A model in training on a device.
 #[derive(Debug)]
 pub struct Trainer {
-    options: TrainOptions,
-    step: Step,
-    engine: Engine,
+    pub(super) model: Model,
+    pub(super) options: TrainOptions,
+    pub(super) data: DataMark,
+    pub(super) device: String,
+    pub(super) step: Step,
+    pub(super) engine: Engine,
+    pub(super) progress: Progress,
     evaluator: Evaluator,
+    goal: Goal,
+    checkpoints: Option<Checkpoints>,
+}
+
+/// When checkpoints are made, besides at the end of every epoch.
+#[derive(Clone, Copy, Debug)]
+struct Checkpoints {
+    every: Option<Every>,
+    last: Instant,
 }
 
 impl Trainer {
@@ -92,7 +91,34 @@ impl Trainer {
         };
         engine.write_all(first.into_iter().map(|(tensor, values)| (tensor, Values::Float(values))))?;
         let evaluator = Evaluator::new(device, model, &data.test, options.batch_size)?;
-        Ok(Trainer { options: options.clone(), step, engine, evaluator })
+        Ok(Trainer {
+            model: model.clone(),
+            options: options.clone(),
+            data: DataMark::new(data),
+            device: device.identity(),
+            step,
+            engine,
+            progress: Progress::default(),
+            evaluator,
+            goal: Goal::new(data.train.count, options),
+            checkpoints: None,
+        })
+    }
+
+    /// Asks for checkpoints: before the first step, at the end of every epoch, where a run is stopped, and `every` so
+    /// often.
+    pub fn checkpoints(&mut self, every: Option<Every>) {
+        self.checkpoints = Some(Checkpoints { every, last: Instant::now() });
+    }
+
+    /// How far the run has come.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// Where the run is to end.
+    pub fn goal(&self) -> Goal {
+        self.goal
     }
 
     /// The memory of all buffers, in bytes.
@@ -105,87 +131,109 @@ impl Trainer {
         self.engine.created()
     }
 
-    /// Trains to the end, or until the observer breaks; returns the metrics of every epoch.
+    /// Trains to the end, or until the observer breaks; returns the metrics of every epoch since the run began.
     ///
-    /// A break between steps ends the run as its last epoch would have: it is validated and counted.
+    /// A break between steps stops the run where it is, once the steps in flight are done: the epoch is neither
+    /// validated nor counted, and a later call goes on with it.
     ///
     /// # Errors
     /// [`Error::Failed`] where the device fails, or at the first step whose loss is no finite number.
     pub async fn fit(&mut self, mut observe: impl FnMut(Event) -> ControlFlow<()>) -> Result<Vec<Metrics>> {
-        let per_epoch = self.step.steps_per_epoch();
-        let budget = (per_epoch as u64).saturating_mul(self.options.epochs as u64);
-        let last = self.options.max_steps.map_or(budget, |most| most.min(budget));
-        let mut all: Vec<Metrics> = Vec::new();
-        let (mut step, mut pace) = (0u64, Pace::default());
-        let mut flow = ControlFlow::Continue(());
-        while step < last && flow.is_continue() {
-            let epoch = all.len() + 1;
-            let of = per_epoch.min((last - step) as usize);
-            let (mut submitted, mut done) = (0, 0);
-            let mut totals = Totals::default();
-            let start = Instant::now();
-            let mut collected = start;
-            while done < submitted || (submitted < of && flow.is_continue()) {
-                // The very first step goes alone: it compiles the shaders.
-                let most = if step == 0 { 1 } else { 2 };
-                while submitted < of && self.engine.in_flight() < most && flow.is_continue() {
-                    let steps = pace.of(of - submitted);
-                    self.engine.submit(steps as u32)?;
-                    submitted += steps;
-                }
-                let records = self.engine.collect().await?;
-                let took = collected.elapsed().as_secs_f64();
-                collected = Instant::now();
-                records.iter().for_each(|record| totals.add(record));
-                done += records.len();
-                let first = step + 1;
-                if let Some(at) = records.iter().position(|record| !record.loss.is_finite()) {
-                    return Err(Error::failed(format!(
-                        "step {}: the loss is {}; a smaller learning rate may help",
-                        first + at as u64,
-                        records[at].loss
-                    )));
-                }
-                step += records.len() as u64;
-                if step > 1 {
-                    pace.measured(records.len(), took);
-                }
-                let event = Event::Steps { epoch, first, records: &records, done, of, totals: &totals };
-                if observe(event).is_break() {
-                    flow = ControlFlow::Break(());
-                }
+        self.progress.reopen(self.goal);
+        let mut flow = match self.progress.step {
+            0 => self.save(&mut observe).await?,
+            _ => ControlFlow::Continue(()),
+        };
+        let mut pace = None;
+        while flow.is_continue() && !self.progress.finished(self.goal) {
+            flow = self.stretch(&mut pace, &mut observe).await?;
+            if flow.is_continue() && self.progress.step == self.progress.epoch_end(self.goal) {
+                self.evaluator.copy_weights(&self.step, &self.engine)?;
+                let validation = self.evaluator.run().await?;
+                let metrics = self.progress.close(&validation, self.goal);
+                flow = observe(Event::Epoch(&metrics));
             }
-            let seconds = start.elapsed().as_secs_f64();
-            self.evaluator.copy_weights(&self.step, &self.engine)?;
-            let validation = self.evaluator.run().await?;
-            let metrics = Metrics {
-                epoch,
-                step,
-                loss: totals.loss(),
-                accuracy: totals.accuracy(),
-                val_loss: validation.loss(),
-                val_accuracy: validation.accuracy(),
-                seconds,
-                images_per_second: totals.samples() as f64 / seconds,
-            };
-            all.push(metrics);
-            if observe(Event::Epoch(&metrics)).is_break() {
+            if self.save(&mut observe).await?.is_break() {
                 flow = ControlFlow::Break(());
             }
         }
-        Ok(all)
+        Ok(self.progress.metrics.clone())
     }
 
-    /// The weights as they are now, in the weight file's order.
-    pub async fn weights(&self) -> Result<Weights> {
-        let Values::Float(arena) = self.engine.read(self.step.params).await? else {
-            return Err(Error::failed("parameters are not floats"));
-        };
-        let graph = &self.step.graph;
-        Weights::from_graph(graph, |t| {
-            let (_, offset) = graph.root(t);
-            Ok(arena[offset..][..graph.info(t).elements()].to_vec())
-        })
+    /// Steps up to the end of the epoch, the next checkpoint, or the observer's break; none are in flight then.
+    async fn stretch(
+        &mut self,
+        pace: &mut Option<Pace>,
+        observe: &mut impl FnMut(Event) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>> {
+        let (start, epoch_end) = (self.progress.epoch_start(), self.progress.epoch_end(self.goal));
+        let (mut end, mut due) = (epoch_end, None);
+        match self.checkpoints {
+            Some(Checkpoints { every: Some(Every::Steps(n)), .. }) => {
+                end = end.min((self.progress.step / n).saturating_add(1).saturating_mul(n));
+            }
+            Some(Checkpoints { every: Some(Every::Time(time)), last }) => due = last.checked_add(time),
+            _ => {}
+        }
+        let mut submitted = self.progress.step;
+        let (begun, before) = (Instant::now(), self.progress.seconds);
+        let mut collected = begun;
+        let mut flow = ControlFlow::Continue(());
+        let mut going = true;
+        while self.engine.in_flight() > 0 || (going && submitted < end) {
+            // The very first step goes alone: it compiles the shaders.
+            let most = if pace.is_none() { 1 } else { 2 };
+            while going && submitted < end && self.engine.in_flight() < most {
+                let steps = pace.unwrap_or_default().of((end - submitted) as usize);
+                self.engine.submit(steps as u32)?;
+                submitted += steps as u64;
+            }
+            let records = self.engine.collect().await?;
+            let took = collected.elapsed().as_secs_f64();
+            collected = Instant::now();
+            let first = self.progress.step + 1;
+            if let Some(at) = records.iter().position(|record| !record.loss.is_finite()) {
+                return Err(Error::failed(format!(
+                    "step {}: the loss is {}; a smaller learning rate may help",
+                    first + at as u64,
+                    records[at].loss
+                )));
+            }
+            records.iter().for_each(|record| self.progress.totals.add(record));
+            self.progress.step += records.len() as u64;
+            self.progress.seconds = before + begun.elapsed().as_secs_f64();
+            match pace {
+                Some(pace) => pace.measured(records.len(), took),
+                None => *pace = Some(Pace::default()),
+            }
+            let event = Event::Steps {
+                epoch: self.progress.epoch(),
+                first,
+                records: &records,
+                done: (self.progress.step - start) as usize,
+                of: (epoch_end - start) as usize,
+                totals: &self.progress.totals,
+                seconds: self.progress.seconds,
+            };
+            if observe(event).is_break() {
+                flow = ControlFlow::Break(());
+            }
+            going = flow.is_continue() && due.is_none_or(|due| Instant::now() < due);
+        }
+        Ok(flow)
+    }
+
+    /// Hands a checkpoint to the observer, where they are asked for.
+    async fn save(&mut self, observe: &mut impl FnMut(Event) -> ControlFlow<()>) -> Result<ControlFlow<()>> {
+        if self.checkpoints.is_none() {
+            return Ok(ControlFlow::Continue(()));
+        }
+        let checkpoint = self.checkpoint().await?;
+        let flow = observe(Event::Checkpoint(&checkpoint));
+        if let Some(checkpoints) = &mut self.checkpoints {
+            checkpoints.last = Instant::now();
+        }
+        Ok(flow)
     }
 }
 

@@ -3,8 +3,9 @@
 #![allow(dead_code)]
 
 use serde_json::Value;
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
 /// A model file for images of 8 × 8 in 4 classes.
@@ -28,6 +29,39 @@ units = 4
 /// A temporary folder with a data set `data` and a model file `tiny.toml`; the command runs in it.
 pub struct Place {
     folder: TempDir,
+}
+
+/// A call of the command that goes on meanwhile.
+pub struct Running {
+    /// The process; stdout and stderr are pipes.
+    pub child: Child,
+}
+
+impl Running {
+    /// Waits for the next line on stdout.
+    pub fn line(&mut self) -> String {
+        // Byte by byte, so that nothing of the next lines is taken away.
+        let mut line = Vec::new();
+        let mut byte = [0];
+        let out = self.child.stdout.as_mut().expect("a pipe");
+        while out.read(&mut byte).expect("its output") == 1 && byte != [b'\n'] {
+            line.push(byte[0]);
+        }
+        String::from_utf8(line).expect("UTF-8")
+    }
+
+    /// Sends a signal by its name, such as `INT`.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
+        assert!(sent.expect("kill").success(), "signal {name}");
+    }
+
+    /// Waits for the end.
+    pub fn ends(self) -> Done {
+        let output = self.child.wait_with_output().expect("the command ends");
+        let text = |bytes: &[u8]| String::from_utf8(bytes.into()).expect("the command writes UTF-8");
+        Done { status: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
+    }
 }
 
 /// How a call of the command ended.
@@ -98,6 +132,14 @@ impl Place {
     /// Calls the command in the folder with the words of `line`.
     pub fn call(&self, line: &str) -> Done {
         call(Command::new(env!("CARGO_BIN_EXE_wgrad")).args(line.split_whitespace()), self.folder.path())
+    }
+
+    /// Starts the command in the folder with the words of `line`; it can be told to stop, and killed.
+    pub fn starts(&self, line: &str) -> Running {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wgrad"));
+        command.args(line.split_whitespace()).current_dir(self.folder.path());
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        Running { child: child.expect("the command starts") }
     }
 
     /// Calls the command and expects status 0.

@@ -1,0 +1,201 @@
+//! How far a run has come: its metrics, the epoch under way, and the best so far.
+
+use super::evaluator::Totals;
+use super::options::TrainOptions;
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// One line of `metrics.jsonl`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metrics {
+    /// The epoch, from 1.
+    pub epoch: usize,
+    /// Steps since the start of the run.
+    pub step: u64,
+    /// Mean loss over the epoch's samples, each batch's before its update.
+    #[serde(deserialize_with = "or_nan")]
+    pub loss: f64,
+    /// Share of the epoch's samples that were right, likewise.
+    #[serde(deserialize_with = "or_nan")]
+    pub accuracy: f64,
+    /// Mean loss over the test set.
+    #[serde(deserialize_with = "or_nan")]
+    pub val_loss: f64,
+    /// Share of the test set that was right.
+    #[serde(deserialize_with = "or_nan")]
+    pub val_accuracy: f64,
+    /// Seconds of training, validation and checkpoints apart.
+    #[serde(deserialize_with = "or_nan")]
+    pub seconds: f64,
+    /// Training samples by those seconds.
+    #[serde(deserialize_with = "or_nan")]
+    pub images_per_second: f64,
+}
+
+/// JSON has no NaN and no infinity: they are written as `null`.
+fn or_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or(f64::NAN))
+}
+
+/// The epoch with the smallest `val_loss`, the first of them where several have it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Best {
+    /// The epoch, from 1.
+    pub epoch: usize,
+    /// Steps since the start of the run.
+    pub step: u64,
+    /// Its loss over the test set.
+    pub val_loss: f64,
+}
+
+/// How far a run has come.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Progress {
+    /// Steps that are done.
+    pub step: u64,
+    /// The epochs that have ended.
+    pub metrics: Vec<Metrics>,
+    /// The sums of the epoch under way.
+    pub totals: Totals,
+    /// Seconds of training in the epoch under way.
+    pub seconds: f64,
+    /// The best epoch so far.
+    pub best: Option<Best>,
+}
+
+/// Where a run is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Goal {
+    /// Steps of a whole epoch.
+    pub per_epoch: u64,
+    /// The last step.
+    pub last: u64,
+}
+
+impl Goal {
+    /// The end that the options set for so many training samples.
+    pub fn new(samples: usize, options: &TrainOptions) -> Goal {
+        let per_epoch = samples.div_ceil(options.batch_size.max(1)) as u64;
+        let budget = per_epoch.saturating_mul(options.epochs as u64);
+        Goal { per_epoch, last: options.max_steps.map_or(budget, |most| most.min(budget)) }
+    }
+}
+
+impl Progress {
+    /// The number of the epoch under way, from 1.
+    pub fn epoch(&self) -> usize {
+        self.metrics.len() + 1
+    }
+
+    /// The step before the first of the epoch under way.
+    pub fn epoch_start(&self) -> u64 {
+        self.metrics.last().map_or(0, |m| m.step)
+    }
+
+    /// The last step of the epoch under way.
+    pub fn epoch_end(&self, goal: Goal) -> u64 {
+        self.epoch_start().saturating_add(goal.per_epoch).min(goal.last)
+    }
+
+    /// Whether all steps are done and the last epoch has been validated.
+    pub fn finished(&self, goal: Goal) -> bool {
+        self.step >= goal.last && self.metrics.last().is_some_and(|m| m.step == self.step)
+    }
+
+    /// Opens an epoch again that ended before its time because the run was to be shorter.
+    pub fn reopen(&mut self, goal: Goal) {
+        let whole = self.step.is_multiple_of(goal.per_epoch.max(1));
+        if self.step < goal.last && !whole && self.epoch_start() == self.step {
+            self.metrics.pop();
+        }
+    }
+
+    /// Ends the epoch under way with what validation found.
+    pub fn close(&mut self, validation: &Totals, goal: Goal) -> Metrics {
+        let metrics = Metrics {
+            epoch: self.epoch(),
+            step: self.step,
+            loss: self.totals.loss(),
+            accuracy: self.totals.accuracy(),
+            val_loss: validation.loss(),
+            val_accuracy: validation.accuracy(),
+            seconds: self.seconds,
+            images_per_second: self.totals.samples() as f64 / self.seconds,
+        };
+        let Metrics { epoch, step, val_loss, .. } = metrics;
+        if val_loss.is_finite() && self.best.is_none_or(|best| val_loss < best.val_loss) {
+            self.best = Some(Best { epoch, step, val_loss });
+        }
+        self.metrics.push(metrics);
+        // The sums of an epoch that ended before its time stay, should it be opened again.
+        if self.step.is_multiple_of(goal.per_epoch.max(1)) {
+            (self.totals, self.seconds) = (Totals::default(), 0.0);
+        }
+        metrics
+    }
+
+    /// Whether the metrics are those of epochs of `per_epoch` steps, one behind the other, up to `step`.
+    pub fn is_sound(&self, per_epoch: u64) -> bool {
+        let starts = std::iter::once(0).chain(self.metrics.iter().map(|m| m.step));
+        let epochs = self.metrics.iter().zip(starts).enumerate();
+        let mut sound = epochs.map(|(at, (m, start))| {
+            let whole = m.step == start + per_epoch;
+            let last = at + 1 == self.metrics.len() && m.step > start && m.step < start + per_epoch;
+            m.epoch == at + 1 && (whole || last && m.step == self.step)
+        });
+        let open = self.step.checked_sub(self.epoch_start());
+        let best = self.best.is_none_or(|best| best.step <= self.step && best.val_loss.is_finite());
+        sound.all(|sound| sound) && best && open.is_some_and(|steps| steps <= per_epoch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::engine::Record;
+
+    fn validation(loss: f32) -> Totals {
+        let mut totals = Totals::default();
+        totals.add(&Record { loss, correct: 1, samples: 2 });
+        totals
+    }
+
+    #[test]
+    fn the_best_epoch_has_the_first_smallest_loss() {
+        let goal = Goal { per_epoch: 2, last: 100 };
+        let mut progress = Progress::default();
+        for (loss, best) in [(f32::NAN, None), (0.5, Some(2)), (0.75, Some(2)), (0.25, Some(4)), (0.25, Some(4))] {
+            progress.step += 2;
+            progress.close(&validation(loss), goal);
+            assert_eq!(progress.best.map(|best| best.epoch), best, "{loss}");
+        }
+        assert!(progress.is_sound(2) && !progress.is_sound(3));
+    }
+
+    #[test]
+    fn an_epoch_that_ended_before_its_time_goes_on_in_a_longer_run() {
+        let short = Goal { per_epoch: 4, last: 6 };
+        let mut progress = Progress { step: 4, ..Progress::default() };
+        progress.close(&validation(0.5), short);
+        progress.step = 6;
+        progress.totals = validation(0.25);
+        progress.close(&validation(0.5), short);
+        assert!(progress.finished(short) && progress.is_sound(4));
+        let mut longer = progress.clone();
+        longer.reopen(Goal { per_epoch: 4, last: 8 });
+        assert_eq!((longer.epoch(), longer.epoch_start(), longer.totals), (2, 4, validation(0.25)));
+        progress.reopen(short);
+        assert!(progress.finished(short), "nothing to go on with");
+    }
+
+    #[test]
+    fn what_json_cannot_say_comes_back_as_nan() {
+        let mut progress = Progress { step: 1, seconds: 0.1 + 0.2, ..Progress::default() };
+        progress.close(&validation(f32::INFINITY), Goal { per_epoch: 9, last: 1 });
+        let text = serde_json::to_string(&progress).unwrap();
+        let again: Progress = serde_json::from_str(&text).unwrap();
+        assert!(again.metrics[0].val_loss.is_nan() && again.seconds == progress.seconds, "{text}");
+    }
+}

@@ -1,0 +1,152 @@
+//! Files that are whole or not there at all, and the lock that keeps two runs out of one folder.
+
+use crate::error::{Error, Result};
+use std::ffi::OsString;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+/// The file that is locked while a run is on; the system lets go of it whenever the process ends, killed or not.
+pub const LOCK: &str = ".lock";
+
+/// The error of a file in a run folder.
+pub fn fault(path: &Path, why: &dyn std::fmt::Display) -> Error {
+    Error::failed(format!("{}: {why}", path.display()))
+}
+
+/// The name under which a file is written before it is whole.
+pub fn beside(path: &Path) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(".tmp");
+    name.into()
+}
+
+/// Writes a file of that very name and sees to it that it is on the disk.
+///
+/// # Errors
+/// [`Error::Failed`]; what there is of the file is removed.
+pub fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {
+    let written = File::create(path).and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
+    written.map_err(|e| {
+        // Half a file is of no use and takes space; that it stays is no further error.
+        let _ = fs::remove_file(path);
+        fault(path, &e)
+    })
+}
+
+/// Writes a file under another name, then renames it.
+///
+/// # Errors
+/// [`Error::Failed`]; an older file of that name is still there, and whole.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let beside = beside(path);
+    write_synced(&beside, bytes)?;
+    fs::rename(&beside, path).map_err(|e| fault(path, &e))
+}
+
+/// Gives the contents of `from` the name `to` as well, whatever had that name before.
+///
+/// # Errors
+/// [`Error::Failed`] where neither a link nor a copy can be made.
+pub fn link(from: &Path, to: &Path) -> Result<()> {
+    let beside = beside(to);
+    remove(&beside)?;
+    // Some file systems have no links; a copy is the same to every reader.
+    if fs::hard_link(from, &beside).is_err() {
+        write_synced(&beside, &fs::read(from).map_err(|e| fault(from, &e))?)?;
+    }
+    fs::rename(&beside, to).map_err(|e| fault(to, &e))?;
+    // Renaming one name of a file to another of the same file does nothing, by POSIX.
+    remove(&beside)
+}
+
+/// Removes a file that may not be there.
+///
+/// # Errors
+/// [`Error::Failed`] where it stays.
+pub fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(fault(path, &e)),
+        _ => Ok(()),
+    }
+}
+
+/// Sees to it that the names in a folder are on the disk, where the system has such a thing.
+///
+/// # Errors
+/// [`Error::Failed`] where the disk fails.
+pub fn sync_folder(path: &Path) -> Result<()> {
+    match cfg!(unix) {
+        true => File::open(path).and_then(|folder| folder.sync_all()).map_err(|e| fault(path, &e)),
+        false => Ok(()),
+    }
+}
+
+/// Opens a file to add to its end, and creates it where it is missing.
+///
+/// # Errors
+/// [`Error::Failed`] where it cannot be opened.
+pub fn append(path: &Path) -> Result<File> {
+    File::options().append(true).create(true).open(path).map_err(|e| fault(path, &e))
+}
+
+/// Locks a folder for this process, until the file is dropped.
+///
+/// # Errors
+/// [`Error::Input`] where another run has it, [`Error::Failed`] where it cannot be locked.
+pub fn lock(folder: &Path) -> Result<File> {
+    let path = folder.join(LOCK);
+    let file = File::options().write(true).create(true).truncate(false).open(&path).map_err(|e| fault(&path, &e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(Error::input(format!("run folder {}: another run is going on in it", folder.display())))
+        }
+        Err(TryLockError::Error(e)) => Err(fault(&path, &e)),
+    }
+}
+
+/// Brings a file to these contents, whole, unless it has them.
+///
+/// # Errors
+/// [`Error::Failed`] where it cannot be written.
+pub fn bring_to(path: &Path, bytes: &[u8]) -> Result<bool> {
+    let same = |found: io::Result<Vec<u8>>| found.is_ok_and(|found| found == bytes);
+    if same(fs::read(path)) {
+        return Ok(false);
+    }
+    write_whole(path, bytes).map(|()| true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_replaces_what_had_the_name_and_leaves_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("a"), "one").unwrap();
+        fs::write(path("b"), "two").unwrap();
+        fs::write(path("b.tmp"), "left by a run that was killed").unwrap();
+        // The second time both are names of one file.
+        for _ in 0..2 {
+            link(&path("a"), &path("b")).unwrap();
+            assert_eq!(fs::read(path("b")).unwrap(), b"one");
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+        }
+        write_whole(&path("a"), b"three").unwrap();
+        assert_eq!(fs::read(path("b")).unwrap(), b"one", "the old contents live on under the other name");
+        assert!(link(&path("nothing"), &path("b")).is_err());
+        assert_eq!(fs::read(path("b")).unwrap(), b"one");
+    }
+
+    #[test]
+    fn a_folder_is_locked_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = lock(folder.path()).unwrap();
+        assert!(matches!(lock(folder.path()), Err(Error::Input(_))));
+        drop(first);
+        lock(folder.path()).unwrap();
+    }
+}

@@ -1,0 +1,216 @@
+//! What a run writes line by line: `metrics.jsonl`, `metrics.csv`, `steps.jsonl` and TensorBoard's events.
+
+#[cfg(feature = "cli")]
+use super::events::{Events, Scalars};
+use super::files::{append, bring_to, fault};
+use crate::error::Result;
+use crate::train::engine::Record;
+use crate::train::progress::{Metrics, Progress};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+use std::fs::File;
+use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+/// The open files.
+#[derive(Debug)]
+pub struct Logs {
+    folder: PathBuf,
+    metrics: File,
+    csv: File,
+    steps: Option<File>,
+    #[cfg(feature = "cli")]
+    events: Events,
+}
+
+impl Logs {
+    /// Brings the files to what a run has written that has come so far, and opens them; also says what cannot be
+    /// brought back.
+    ///
+    /// # Errors
+    /// [`crate::Error::Failed`] where a file cannot be written.
+    pub fn bring_to(folder: &Path, progress: &Progress, log_steps: bool) -> Result<(Logs, Option<String>)> {
+        let (mut lines, mut rows) = (String::new(), String::new());
+        for metrics in &progress.metrics {
+            let line = line(folder, metrics)?;
+            rows += &row(folder, &line, rows.is_empty())?;
+            lines += &line;
+        }
+        let paths = ["metrics.jsonl", "metrics.csv"].map(|name| folder.join(name));
+        bring_to(&paths[0], lines.as_bytes())?;
+        bring_to(&paths[1], rows.as_bytes())?;
+        let mut notice = None;
+        let steps = match log_steps {
+            false => None,
+            true => {
+                let path = folder.join("steps.jsonl");
+                let kept = cut_steps(&path, progress.step)?;
+                if kept < progress.step {
+                    let (first, last) = (kept + 1, progress.step);
+                    notice = Some(format!("{}: steps {first} to {last} are missing and stay so", path.display()));
+                }
+                Some(append(&path)?)
+            }
+        };
+        #[cfg(feature = "cli")]
+        let events = {
+            let points: Result<Vec<Scalars>> = progress.metrics.iter().map(|m| scalars(folder, m)).collect();
+            Events::bring_to(folder, &points?)?
+        };
+        let logs = Logs {
+            folder: folder.into(),
+            metrics: append(&paths[0])?,
+            csv: append(&paths[1])?,
+            steps,
+            #[cfg(feature = "cli")]
+            events,
+        };
+        Ok((logs, notice))
+    }
+
+    /// Adds an epoch.
+    ///
+    /// # Errors
+    /// [`crate::Error::Failed`] where a file cannot be written.
+    pub fn epoch(&mut self, metrics: &Metrics) -> Result<()> {
+        let line = line(&self.folder, metrics)?;
+        let row = row(&self.folder, &line, metrics.epoch == 1)?;
+        write(&mut self.metrics, &self.folder, "metrics.jsonl", &line)?;
+        write(&mut self.csv, &self.folder, "metrics.csv", &row)?;
+        #[cfg(feature = "cli")]
+        self.events.add(&scalars(&self.folder, metrics)?)?;
+        Ok(())
+    }
+
+    /// Adds steps to `steps.jsonl`, where it is kept.
+    ///
+    /// # Errors
+    /// [`crate::Error::Failed`] where it cannot be written.
+    pub fn steps(&mut self, first: u64, records: &[Record]) -> Result<()> {
+        let Some(file) = &mut self.steps else { return Ok(()) };
+        let mut lines = String::new();
+        for (step, record) in (first..).zip(records) {
+            let line = serde_json::json!({ "step": step, "loss": record.loss });
+            lines += &format!("{line}\n");
+        }
+        write(file, &self.folder, "steps.jsonl", &lines)
+    }
+
+    /// Sees to it that what a checkpoint cannot bring back is on the disk.
+    ///
+    /// # Errors
+    /// [`crate::Error::Failed`] where the disk fails.
+    pub fn sync(&self) -> Result<()> {
+        match &self.steps {
+            Some(file) => file.sync_data().map_err(|e| fault(&self.folder.join("steps.jsonl"), &e)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn write(file: &mut File, folder: &Path, name: &str, text: &str) -> Result<()> {
+    file.write_all(text.as_bytes()).map_err(|e| fault(&folder.join(name), &e))
+}
+
+/// A line of `metrics.jsonl`, from which all else is made.
+fn line(folder: &Path, metrics: &Metrics) -> Result<String> {
+    let line = serde_json::to_string(metrics).map_err(|e| fault(&folder.join("metrics.jsonl"), &e))?;
+    Ok(line + "\n")
+}
+
+/// The same as a row of `metrics.csv`, with the header before the first.
+fn row(folder: &Path, line: &str, first: bool) -> Result<String> {
+    let fields = fields(folder, line)?;
+    let header: Vec<&str> = fields.iter().map(|(key, _)| key.as_str()).collect();
+    let cell = |value: &Value| match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let cells: Vec<String> = fields.iter().map(|(_, value)| cell(value)).collect();
+    let header = if first { header.join(",") + "\n" } else { String::new() };
+    Ok(header + &cells.join(",") + "\n")
+}
+
+/// The same as a point of every curve: keys are tags.
+#[cfg(feature = "cli")]
+fn scalars(folder: &Path, metrics: &Metrics) -> Result<Scalars> {
+    let fields = fields(folder, &line(folder, metrics)?)?.into_iter();
+    let values = fields.filter_map(|(key, value)| Some((key, value.as_f64()?))).collect();
+    Ok(Scalars { step: metrics.step, values })
+}
+
+/// The keys and values of a line, in its order.
+fn fields(folder: &Path, line: &str) -> Result<Vec<(String, Value)>> {
+    struct Fields(Vec<(String, Value)>);
+    struct InOrder;
+    impl<'de> Visitor<'de> for InOrder {
+        type Value = Fields;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+            let mut fields = Vec::new();
+            while let Some(field) = map.next_entry()? {
+                fields.push(field);
+            }
+            Ok(Fields(fields))
+        }
+    }
+    impl<'de> Deserialize<'de> for Fields {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            deserializer.deserialize_map(InOrder)
+        }
+    }
+    let Fields(fields) = serde_json::from_str(line).map_err(|e| fault(&folder.join("metrics.jsonl"), &e))?;
+    Ok(fields)
+}
+
+/// Cuts `steps.jsonl` behind the line of a step, or the first that is not whole; the step of the last line that stays.
+fn cut_steps(path: &Path, last: u64) -> Result<u64> {
+    let file = match File::options().read(true).write(true).open(path) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(0),
+        opened => opened.map_err(|e| fault(path, &e))?,
+    };
+    let mut reader = BufReader::new(&file);
+    let (mut kept, mut bytes, mut line) = (0, 0, String::new());
+    while reader.read_line(&mut line).is_ok_and(|length| length > 0) {
+        let value: Option<Value> = serde_json::from_str(&line).ok();
+        let step = value.and_then(|value| value["step"].as_u64());
+        let Some(step) = step.filter(|step| *step == kept + 1 && *step <= last && line.ends_with('\n')) else { break };
+        (kept, bytes) = (step, bytes + line.len() as u64);
+        line.clear();
+    }
+    file.set_len(bytes).map_err(|e| fault(path, &e))?;
+    Ok(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_cut_behind_a_step_and_before_what_is_not_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("steps.jsonl");
+        assert_eq!(cut_steps(&path, 5).unwrap(), 0);
+        let line = |step: u64| format!("{{\"loss\":0.5,\"step\":{step}}}\n");
+        let whole: String = (1..=9).map(line).collect();
+        for (text, last, kept) in [
+            (whole.clone(), 9, 9),
+            (whole.clone(), 4, 4),
+            (whole.clone(), 0, 0),
+            (whole.clone(), 20, 9),
+            (whole[..whole.len() - 1].into(), 9, 8),
+            (whole.replace("\"step\":3", "\"stop\":3"), 9, 2),
+            (whole.replace("\"step\":3", "\"step\":4"), 9, 2),
+            ("\u{0}\u{0}".into(), 9, 0),
+        ] {
+            std::fs::write(&path, &text).unwrap();
+            assert_eq!(cut_steps(&path, last).unwrap(), kept, "{text}");
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), (1..=kept).map(line).collect::<String>());
+        }
+    }
+}

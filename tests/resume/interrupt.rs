@@ -1,0 +1,79 @@
+//! Signals: Ctrl-C once and twice, the system's request to end, a terminal that goes away.
+
+use crate::common::{self, Place, number};
+use crate::{DEVICES, TRAIN, is_same};
+use serde_json::Value;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// Ctrl-C finishes the step, writes a checkpoint, and says what to type; so does the system's request to end.
+#[test]
+fn an_interrupted_run_says_how_to_go_on() {
+    let place = Place::new();
+    for (n, device) in DEVICES.iter().enumerate() {
+        let (uncut, cut) = (format!("uncut-{n}"), format!("cut-{n}"));
+        let options = format!("{TRAIN} --epochs 100 --log-steps {device}");
+        place.works(&format!("{options} --run-dir {uncut}"));
+        let mut commands = vec![format!("{options} --format json --run-dir {cut}")];
+        for signal in ["INT", "TERM"] {
+            let mut run = place.starts(&commands.pop().unwrap());
+            // The start, an epoch, and somewhere in the next one.
+            (0..2).for_each(|_| drop(run.line()));
+            run.signal(signal);
+            let done = run.ends();
+            assert_eq!(done.status, Some(130), "{done:#?}");
+            let command = format!("wgrad train --resume {cut}");
+            assert!(done.err.contains(&format!("go on with: {command}\n")), "{}", done.err);
+            let last: Value = serde_json::from_str(done.out.lines().last().unwrap()).unwrap();
+            assert_eq!((&last["event"], &last["resume"]), (&"stopped".into(), &command.into()));
+            assert_eq!(number(&last, "step"), place.lines(&format!("{cut}/steps.jsonl")).len() as f64);
+            assert!(!place.path(&format!("{cut}/model.safetensors")).exists());
+            commands.push(format!("train --resume {cut} --format json"));
+        }
+        place.works(&commands[0]);
+        is_same(&place, &cut, &uncut);
+    }
+}
+
+/// Where the terminal goes away a run stops as at Ctrl-C, but under `nohup` it goes on.
+#[test]
+fn a_hangup_counts_unless_it_is_ignored() {
+    let place = Place::new();
+    let program = env!("CARGO_BIN_EXE_wgrad");
+    for (trap, run, status) in [("", "stopped", 130), ("trap '' HUP;", "ended", 0)] {
+        let script = format!(
+            "{trap} {program} {TRAIN} --epochs 300 --device cpu --run-dir {run} & pid=$!
+            until [ -s {run}/metrics.jsonl ]; do sleep 0.01; done
+            kill -HUP $pid; wait $pid"
+        );
+        let done = common::call(Command::new("sh").arg("-c").arg(script), &place.path(""));
+        assert_eq!(done.status, Some(status), "{run}: {}", done.err);
+        assert_eq!(place.path(&format!("{run}/model.safetensors")).exists(), status == 0);
+    }
+}
+
+/// A second Ctrl-C stops at once, even a process that hangs in writing.
+#[test]
+fn a_second_interrupt_stops_at_once() {
+    let place = Place::new();
+    let mut run = place.starts(&format!("{TRAIN} --epochs 1000000 --device cpu --run-dir run"));
+    run.line();
+    // Where the next checkpoint is written there is now a pipe that nobody reads: the process waits for ever.
+    let pipe = place.path("run/checkpoints/last.safetensors.tmp");
+    let made =
+        (0..100_000).find(|_| Command::new("mkfifo").arg(&pipe).stderr(Stdio::null()).status().unwrap().success());
+    assert!(made.is_some(), "the pipe is made between two checkpoints");
+    // Another run is kept out meanwhile.
+    let other = place.call("train --resume run");
+    assert!(other.status == Some(2) && other.err.contains("another run is going on"), "{other:#?}");
+    run.signal("INT");
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(run.child.try_wait().unwrap().is_none(), "the first lets the checkpoint be finished");
+    run.signal("INT");
+    let done = run.ends();
+    assert_eq!(done.status, Some(130), "{done:#?}");
+    assert!(done.err.contains("again stops at once") && !done.err.contains("go on with"), "{}", done.err);
+    // What was being written is thrown away, and the lock has gone with the process.
+    let steps = place.lines("run/metrics.jsonl").len() * 4 + 40;
+    place.works(&format!("train --resume run --max-steps {steps} --quiet"));
+}
