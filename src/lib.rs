@@ -75,6 +75,7 @@ pub mod graph;
 pub mod kernel;
 pub mod lower;
 pub mod model;
+pub mod near;
 pub mod op;
 pub mod ops;
 pub mod plan;

@@ -69,7 +69,8 @@ impl RunConfig {
             // The library's own text is a drawing of several lines.
             let start = e.span().map_or(0, |span| span.start);
             let line = 1 + text.bytes().take(start).filter(|byte| *byte == b'\n').count();
-            fault(&format!("line {line}: {}", e.message().replace('\n', " ")))
+            let message = e.message().replace('\n', " ");
+            fault(&format!("line {line}: {message}{}", crate::near::hint_in(&message)))
         })
     }
 
