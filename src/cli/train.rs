@@ -4,8 +4,7 @@ use super::print;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::gpu::listing::device_json;
-use crate::model::Model;
-use crate::model::weights::Weights;
+use crate::train::finetune::First;
 use crate::train::options::OptimizerName;
 use crate::train::run::{RunConfig, RunFolder};
 use crate::train::trainer::{Event, Metrics, Trainer};
@@ -16,7 +15,8 @@ use std::path::PathBuf;
 
 /// Train a model
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  wgrad train\n  wgrad train --model mnist-deep --epochs 3 --device cpu")]
+#[command(after_help = "Examples:\n  wgrad train\n  wgrad train --model mnist-deep --epochs 3 --device cpu\n  \
+wgrad train --from runs/mnist-cnn/1/model.safetensors --freeze 0 --data my-digits")]
 pub struct TrainArgs {
     /// A preset (mnist-cnn, mnist-deep) or a model file [default: mnist-cnn]
     #[arg(long, value_name = "NAME|FILE.toml")]
@@ -66,6 +66,12 @@ pub struct TrainArgs {
     /// First weights, from a safetensors file (PyTorch's included)
     #[arg(long, value_name = "FILE")]
     init: Option<PathBuf>,
+    /// Go on from a trained model; the last dense layer is made anew where the data has other classes
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["model", "init"])]
+    from: Option<PathBuf>,
+    /// Layers that stay as they are, by their names in the weight file, such as 0,2
+    #[arg(long, value_name = "LAYERS", value_delimiter = ',')]
+    freeze: Option<Vec<String>>,
     /// Take only the first N training samples
     #[arg(long, value_name = "N")]
     train_limit: Option<usize>,
@@ -104,6 +110,10 @@ impl TrainArgs {
         config.train_limit = self.train_limit.or(config.train_limit);
         config.test_limit = self.test_limit.or(config.test_limit);
         config.init = self.init.clone().or(config.init);
+        config.from = self.from.clone().or(config.from);
+        if self.model.is_some() && config.from.is_some() {
+            return Err(Error::input("--model: the model comes from the file that `from` names"));
+        }
         let train = &mut config.train;
         if self.optimizer.is_some_and(|optimizer| optimizer != train.optimizer) {
             // What the file resolved belongs to its own optimizer.
@@ -114,6 +124,7 @@ impl TrainArgs {
         set(&mut train.batch_size, &self.batch_size);
         set(&mut train.momentum, &self.momentum);
         set(&mut train.seed, &self.seed);
+        set(&mut train.freeze, &self.freeze);
         train.lr = self.lr.or(train.lr);
         train.weight_decay = self.weight_decay.or(train.weight_decay);
         train.max_steps = self.max_steps.or(train.max_steps);
@@ -124,25 +135,19 @@ impl TrainArgs {
 
 /// Trains, and leaves the run folder.
 pub fn run(args: TrainArgs) -> Result<()> {
-    let config = args.resolve()?;
+    let mut config = args.resolve()?;
     config.train.check()?;
     if let Some(path) = &args.run_dir {
         RunFolder::check(path)?;
     }
     let data = open_data(&config)?;
-    let shape = data.train.shape();
-    let mut model = Model::named_or_file(&config.model, shape, data.classes)?;
-    model.class_names = data.class_names.clone();
-    let init = match &config.init {
-        None => None,
-        Some(path) => {
-            let (_, weights) = Weights::load(path)?;
-            weights.check_against(&model).map_err(|e| Error::input(format!("{}: {e}", path.display())))?;
-            Some(weights)
-        }
-    };
+    let First { model, weights, notice } = First::of(&config, &data)?;
+    if config.from.is_some() {
+        config.model.clone_from(&model.name);
+    }
+    notice.iter().for_each(|notice| eprintln!("note: {notice}"));
     let (device, choice) = super::open(&config.device, config.require_gpu, config.threads)?;
-    let mut trainer = Trainer::new(&device, &model, &data, &config.train, init.as_ref())?;
+    let mut trainer = Trainer::new(&device, &model, &data, &config.train, weights.as_ref())?;
     let path = args.run_dir.unwrap_or_else(|| RunFolder::next(&model.name));
     let device_json = device_json(&choice).map_err(|e| Error::failed(format!("device.json: {e}")))?;
     let mut folder = RunFolder::create(&path, &config, &device_json)?;

@@ -2,6 +2,7 @@
 
 pub mod engine;
 pub mod evaluator;
+pub mod finetune;
 pub mod options;
 pub mod predict;
 pub mod run;

@@ -28,6 +28,10 @@ pub struct RunConfig {
     /// First weights, from a safetensors file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub init: Option<PathBuf>,
+    /// A trained model to go on from: its layers and weights, and a new head where the data has other classes. It
+    /// goes before `model`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<PathBuf>,
     /// The device, as `--device` takes it.
     pub device: String,
     /// Whether anything less than a GPU is an error.
@@ -48,6 +52,7 @@ impl Default for RunConfig {
             train_limit: None,
             test_limit: None,
             init: None,
+            from: None,
             device: "auto".into(),
             require_gpu: false,
             threads: 0,
