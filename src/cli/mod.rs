@@ -4,6 +4,7 @@ mod bench;
 mod devices;
 mod eval;
 mod plan;
+mod predict;
 mod summary;
 mod train;
 mod verify;
@@ -26,6 +27,7 @@ struct Cli {
 enum Command {
     Train(Box<train::TrainArgs>),
     Eval(eval::EvalArgs),
+    Predict(predict::PredictArgs),
     Verify(verify::VerifyArgs),
     Devices(devices::DevicesArgs),
     Summary(summary::SummaryArgs),
@@ -38,6 +40,7 @@ pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Train(args) => train::run(*args),
         Command::Eval(args) => eval::run(args),
+        Command::Predict(args) => predict::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Devices(args) => devices::run(args),
         Command::Summary(args) => summary::run(args),

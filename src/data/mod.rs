@@ -1,8 +1,14 @@
 //! Data sets as they come from disk: u8 pixels and labels, checked once so that nobody checks them again.
 
 pub mod idx;
+#[cfg(feature = "images")]
+mod ink;
 #[cfg(feature = "mnist-data")]
 pub mod mnist;
+#[cfg(feature = "images")]
+pub mod picture;
+#[cfg(feature = "images")]
+pub mod prepare;
 
 use crate::error::{Error, Result};
 use std::path::Path;

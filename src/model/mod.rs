@@ -98,6 +98,11 @@ impl Model {
         }
     }
 
+    /// What a class is called: its name, or its number where it has none.
+    pub fn class_name(&self, class: usize) -> String {
+        self.class_names.get(class).cloned().unwrap_or_else(|| class.to_string())
+    }
+
     /// Whether the whole model is sound.
     ///
     /// # Errors

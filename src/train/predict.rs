@@ -51,7 +51,10 @@ impl Model {
     pub fn load(path: impl AsRef<Path>) -> Result<TrainedModel> {
         let path = path.as_ref();
         let (model, weights) = Weights::load(path)?;
-        let missing = || Error::input(format!("{}: it does not describe its model", path.display()));
+        let missing = || {
+            let place = path.display();
+            Error::input(format!("{place}: it does not describe its model; wgrad import makes one that does"))
+        };
         let model = model.ok_or_else(missing)?;
         weights.check_against(&model).map_err(|e| Error::input(format!("{}: {e}", path.display())))?;
         Ok(TrainedModel { model, weights })
