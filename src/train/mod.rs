@@ -1,5 +1,6 @@
 //! Training: the step's graphs, the engine that runs them, the loop, and the run folder.
 
+pub mod confusion;
 pub mod engine;
 pub mod evaluator;
 pub mod finetune;
