@@ -77,6 +77,8 @@ pub mod kernel;
 pub mod lower;
 pub mod model;
 pub mod near;
+#[cfg(feature = "onnx")]
+pub mod onnx;
 pub mod op;
 pub mod ops;
 pub mod plan;

@@ -3,6 +3,8 @@
 mod bench;
 mod devices;
 mod eval;
+mod export;
+mod import;
 mod plan;
 mod predict;
 mod summary;
@@ -28,6 +30,8 @@ enum Command {
     Train(Box<train::TrainArgs>),
     Eval(eval::EvalArgs),
     Predict(predict::PredictArgs),
+    Export(export::ExportArgs),
+    Import(import::ImportArgs),
     Verify(verify::VerifyArgs),
     Devices(devices::DevicesArgs),
     Summary(summary::SummaryArgs),
@@ -41,6 +45,8 @@ pub fn main() -> ExitCode {
         Command::Train(args) => train::run(*args),
         Command::Eval(args) => eval::run(args),
         Command::Predict(args) => predict::run(args),
+        Command::Export(args) => export::run(args),
+        Command::Import(args) => import::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Devices(args) => devices::run(args),
         Command::Summary(args) => summary::run(args),

@@ -1,6 +1,7 @@
 //! Models: a list of layers with what the input needs, from a preset, a builder, a file or a weight file.
 
 pub mod file;
+pub mod import;
 pub mod init;
 pub mod layer;
 pub mod presets;
