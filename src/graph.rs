@@ -176,6 +176,8 @@ pub struct Param {
     pub layout: Layout,
     /// Its gradient, once `backward` has run.
     pub grad: Option<Tensor>,
+    /// Whether training leaves it as it is.
+    pub frozen: bool,
 }
 
 /// Elements between the starts of an arena's members: 256 bytes, the alignment of a storage binding.
@@ -219,7 +221,7 @@ impl Graph {
         let name = name.into();
         let shape = Shape(layout.perm.iter().map(|&axis| layout.file_shape[axis]).collect());
         let tensor = self.tensor(TensorInfo::floats(name.clone(), shape).role(Role::Param));
-        self.params.push(Param { tensor, name, file_shape: file_shape.into(), layout, grad: None });
+        self.params.push(Param { tensor, name, file_shape: file_shape.into(), layout, grad: None, frozen: false });
         tensor
     }
 
@@ -264,12 +266,13 @@ impl Graph {
         })
     }
 
-    /// Adds the ops that compute the gradient of `loss` with respect to every parameter, walking the
-    /// ops once in reverse and summing where a tensor has several consumers.
+    /// Adds the ops that compute the gradient of `loss` with respect to every parameter that is not frozen,
+    /// walking the ops once in reverse and summing where a tensor has several consumers.
     pub fn backward(&mut self, loss: Tensor) -> Result<()> {
-        let params: Vec<Tensor> = self.params.iter().map(|p| p.tensor).collect();
-        let grads = self.gradients(loss, &params)?;
-        for (param, grad) in grads.into_iter().enumerate() {
+        let trained: Vec<usize> = (0..self.params.len()).filter(|&p| !self.params[p].frozen).collect();
+        let roots: Vec<Tensor> = trained.iter().map(|&p| self.params[p].tensor).collect();
+        let grads = self.gradients(loss, &roots)?;
+        for (param, grad) in trained.into_iter().zip(grads) {
             if let Some(grad) = grad {
                 self.tensors[grad.index()].role = Role::Grad;
                 self.tensors[grad.index()].name = format!("d {}", self.params[param].name);
@@ -313,19 +316,21 @@ impl Graph {
     }
 
     /// Moves every parameter into one arena, and every gradient into another, in the order of the weight
-    /// file: the optimizer is one dispatch then, and a checkpoint one read. Returns both.
+    /// file: the optimizer is one dispatch then, and a checkpoint one read. Returns both. The arena of gradients
+    /// has no place for frozen parameters.
     pub fn arenas(&mut self) -> Result<[Tensor; 2]> {
         let mut offsets = Vec::new();
-        let mut length = 0;
+        let mut lengths = [0; 2];
         for param in &self.params {
-            offsets.push(length);
-            length += self.info(param.tensor).elements().next_multiple_of(ARENA_ALIGNMENT);
+            offsets.push(lengths);
+            let elements = self.aligned(param.tensor);
+            lengths[0] += elements;
+            lengths[1] += if param.frozen { 0 } else { elements };
         }
-        let arena = |name: &str, role| TensorInfo::floats(name, [length]).role(role);
-        let params = self.tensor(arena("params", Role::Param));
-        let grads = self.tensor(arena("grads", Role::Grad));
-        for (param, offset) in self.params.clone().iter().zip(offsets) {
-            for (member, of) in [(Some(param.tensor), params), (param.grad, grads)] {
+        let params = self.tensor(TensorInfo::floats("params", [lengths[0]]).role(Role::Param));
+        let grads = self.tensor(TensorInfo::floats("grads", [lengths[1]]).role(Role::Grad));
+        for (param, [in_params, in_grads]) in self.params.clone().iter().zip(offsets) {
+            for (member, of, offset) in [(Some(param.tensor), params, in_params), (param.grad, grads, in_grads)] {
                 let Some(member) = member else { continue };
                 let info = &mut self.tensors[member.index()];
                 if info.view.is_some() {
@@ -335,6 +340,11 @@ impl Graph {
             }
         }
         Ok([params, grads])
+    }
+
+    /// The elements that a parameter takes in an arena.
+    pub(crate) fn aligned(&self, param: Tensor) -> usize {
+        self.info(param).elements().next_multiple_of(ARENA_ALIGNMENT)
     }
 
     /// How many nodes read each tensor.

@@ -18,7 +18,7 @@
 //! - [`graph`], [`op`], [`ops`]: tensors, what an op is, and every op. An op is one column in three places: its
 //!   shaders in `shaders/`, its file in `src/ops/` (formula, shapes, launch, gradient, fast CPU form, cases), its line
 //!   in `src/ops/mod.rs`. The reference is naive, generic over the float type, and in `f64` the oracle of all else.
-//! - [`fuse`]: rewrites of a forward graph; [`lower`]: from a graph to a
+//! - [`freeze`]: parameters that training leaves as they are; [`fuse`]: rewrites of a forward graph; [`lower`]: from a graph to a
 //!   [`plan`]: dispatches, and buffers by role.
 //! - [`kernel`]: what naga reads off a shader. Bindings are matched by name and sizes set by name, never typed twice.
 //! - [`gpu`]: adapters and their choice, pipelines, and the executor that replays a plan; [`cpu`]: the one that runs a
@@ -69,12 +69,16 @@ pub mod cpu;
 pub mod data;
 pub mod device;
 pub mod error;
+pub mod freeze;
 pub mod fuse;
 pub mod gpu;
 pub mod graph;
 pub mod kernel;
 pub mod lower;
 pub mod model;
+pub mod near;
+#[cfg(feature = "onnx")]
+pub mod onnx;
 pub mod op;
 pub mod ops;
 pub mod plan;

@@ -196,13 +196,36 @@ fn eval_agrees_with_the_last_line_of_the_metrics() {
         let metrics = place.lines(&format!("run-{n}/metrics.jsonl"));
         let done = place.works(&format!("eval {file} --data data --json {device}"));
         let found: Value = serde_json::from_str(&done.out).expect("JSON alone");
-        assert_eq!(keys(&found), ["accuracy", "loss", "samples"]);
+        assert_eq!(keys(&found), ["accuracy", "classes", "confusion", "loss", "per_class", "samples"]);
         assert_eq!(found["samples"], 20);
         assert_eq!(number(&found, "accuracy"), number(&metrics[1], "val_accuracy"));
         let (loss, expected) = (number(&found, "loss"), number(&metrics[1], "val_loss"));
         assert!((loss - expected).abs() <= 1e-6 * expected, "{loss}, in the metrics {expected}");
         let text = place.works(&format!("eval {file} --data data --model tiny.toml {device}")).out;
         assert!(text.starts_with(&format!("loss: {loss:.4} - accuracy: ")), "{text}");
+
+        // The matrix again, from the probabilities of `predict`.
+        let trained = wgrad::model::Model::load(place.path(&file)).unwrap();
+        let test = wgrad::data::Dataset::open(place.path("data").to_str().unwrap()).unwrap().test;
+        let mut counts = [[0u64; 4]; 4];
+        for (label, probabilities) in test.labels.iter().zip(trained.predict(&test.pixels).unwrap()) {
+            let best = (0..4).fold(0, |best, c| if probabilities[c] > probabilities[best] { c } else { best });
+            counts[usize::from(*label)][best] += 1;
+        }
+        assert_eq!(found["confusion"], json!(counts));
+        assert_eq!(found["classes"], json!(["0", "1", "2", "3"]));
+        let right: u64 = (0..4).map(|class| counts[class][class]).sum();
+        assert_eq!(number(&found, "accuracy"), right as f64 / 20.0);
+        for (class, score) in found["per_class"].as_array().expect("a list").iter().enumerate() {
+            let taken: u64 = counts.iter().map(|row| row[class]).sum();
+            let share = |whole: u64| if whole == 0 { json!(null) } else { json!(counts[class][class] as f64 / whole as f64) };
+            let samples = counts[class].iter().sum();
+            let want = json!({
+                "samples": samples, "predicted": taken, "precision": share(taken), "recall": share(samples),
+            });
+            assert_eq!(score, &want, "class {class}");
+        }
+        assert_eq!(text.lines().count(), 8, "{text}");
     }
 }
 

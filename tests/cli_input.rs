@@ -141,7 +141,7 @@ fn models_that_do_not_fit() {
     refused(&place, "summary mnist-dep", &["mnist-dep", "mnist-deep"]);
     refused(&place, "plan nothing.toml", &["nothing.toml"]);
     refused(&place, "summary mnist-cnn --batch-size 0", &["batch size 0"]);
-    refused(&place, "plan mnist-cnn --wgsl fft", &["no kernel fft", "adam"]);
+    refused(&place, "plan mnist-cnn --wgsl fft", &["no kernel 'fft'", "adam"]);
 }
 
 #[test]

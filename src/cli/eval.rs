@@ -1,10 +1,11 @@
-//! `wgrad eval`: loss and accuracy of a stored model on a test set.
+//! `wgrad eval`: loss, accuracy and confusion matrix of a stored model on a test set.
 
 use super::{DeviceArgs, print};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::model::weights::Weights;
+use crate::train::confusion::{Confusion, MOST_CLASSES, argmax};
 use crate::train::evaluator::Evaluator;
 use crate::train::trainer::check_data;
 use clap::Args;
@@ -50,10 +51,24 @@ pub fn run(args: EvalArgs) -> Result<()> {
     let mut evaluator = Evaluator::new(&device, &model, &data.test, 128)?;
     super::note(&device);
     evaluator.set_weights(&weights)?;
-    let totals = pollster::block_on(evaluator.run())?;
+    let classes = model.classes()?;
+    let mut predicted = Vec::with_capacity(data.test.count);
+    let totals = pollster::block_on(evaluator.run_each(|logits| {
+        predicted.push(argmax(logits));
+        Ok(())
+    }))?;
     let (loss, accuracy, samples) = (totals.loss(), totals.accuracy(), totals.samples());
-    print(&match args.json {
-        true => format!("{}\n", serde_json::json!({ "loss": loss, "accuracy": accuracy, "samples": samples })),
-        false => format!("loss: {loss:.4} - accuracy: {accuracy:.4} - {samples} samples\n"),
-    })
+    let mut found = serde_json::json!({ "loss": loss, "accuracy": accuracy, "samples": samples });
+    let mut text = format!("loss: {loss:.4} - accuracy: {accuracy:.4} - {samples} samples\n");
+    if classes > MOST_CLASSES {
+        eprintln!("note: {classes} classes are too many for a confusion matrix");
+    } else {
+        let confusion = Confusion::from_predictions(classes, &data.test.labels, &predicted)?;
+        let names: Vec<String> = (0..classes).map(|class| model.class_name(class)).collect();
+        text += &format!("\n{}", confusion.table(|class| names[class].clone()));
+        found["confusion"] = serde_json::json!(confusion.rows());
+        found["per_class"] = serde_json::json!(confusion.scores());
+        found["classes"] = serde_json::json!(names);
+    }
+    print(&if args.json { format!("{found}\n") } else { text })
 }

@@ -3,9 +3,12 @@
 mod bench;
 mod devices;
 mod eval;
+mod export;
+mod import;
 mod interrupt;
 mod lines;
 mod plan;
+mod predict;
 mod progress;
 mod resume;
 mod summary;
@@ -30,6 +33,9 @@ struct Cli {
 enum Command {
     Train(Box<train::TrainArgs>),
     Eval(eval::EvalArgs),
+    Predict(predict::PredictArgs),
+    Export(export::ExportArgs),
+    Import(import::ImportArgs),
     Verify(verify::VerifyArgs),
     Devices(devices::DevicesArgs),
     Summary(summary::SummaryArgs),
@@ -42,6 +48,9 @@ pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Train(args) => return status(train::run(*args)),
         Command::Eval(args) => eval::run(args),
+        Command::Predict(args) => predict::run(args),
+        Command::Export(args) => export::run(args),
+        Command::Import(args) => import::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Devices(args) => devices::run(args),
         Command::Summary(args) => summary::run(args),

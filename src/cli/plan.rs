@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::gpu::{class_of, limits_of};
 use crate::lower::{Target, lower};
 use crate::model::Model;
+use crate::near;
 use crate::train::options::TrainOptions;
 use crate::train::step::Step;
 use clap::Args;
@@ -42,7 +43,7 @@ pub fn run(args: PlanArgs) -> Result<()> {
     let wanted: Vec<_> = plan.kernels.iter().filter(|(id, _)| id.name.starts_with(&name)).collect();
     if wanted.is_empty() {
         let names: Vec<&str> = plan.kernels.keys().map(|id| id.name).collect();
-        return Err(Error::input(format!("no kernel {name}: the plan has {}", names.join(", "))));
+        return Err(Error::input(near::unknown("kernel", &name, &names, "")));
     }
     wanted.iter().try_for_each(|(id, kernel)| print(&format!("// {id}\n{}\n", kernel.text)))
 }

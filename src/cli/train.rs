@@ -7,8 +7,8 @@ use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::gpu::listing::device_json;
 use crate::model::Model;
-use crate::model::weights::Weights;
 use crate::train::every::Every;
+use crate::train::finetune::First;
 use crate::train::options::OptimizerName;
 use crate::train::run::{RunConfig, RunFolder};
 use crate::train::trainer::{Event, Trainer};
@@ -20,9 +20,9 @@ use std::process::ExitCode;
 
 /// Train a model
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  wgrad train\n  wgrad train --model mnist-deep --epochs 3 --device cpu\n  wgrad train --resume runs/mnist-cnn/1"
-)]
+#[command(after_help = "Examples:\n  wgrad train\n  wgrad train --model mnist-deep --epochs 3 --device cpu\n  \
+wgrad train --resume runs/mnist-cnn/1\n  \
+wgrad train --from runs/mnist-cnn/1/model.safetensors --freeze 0 --data my-digits")]
 pub struct TrainArgs {
     /// A preset (mnist-cnn, mnist-deep) or a model file [default: mnist-cnn]
     #[arg(long, value_name = "NAME|FILE.toml")]
@@ -72,6 +72,12 @@ pub struct TrainArgs {
     /// First weights, from a safetensors file (PyTorch's included)
     #[arg(long, value_name = "FILE")]
     init: Option<PathBuf>,
+    /// Go on from a trained model; the last dense layer is made anew where the data has other classes
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["model", "init"])]
+    from: Option<PathBuf>,
+    /// Layers that stay as they are, by their names in the weight file, such as 0,2
+    #[arg(long, value_name = "LAYERS", value_delimiter = ',')]
+    freeze: Option<Vec<String>>,
     /// Take only the first N training samples
     #[arg(long, value_name = "N")]
     train_limit: Option<usize>,
@@ -126,6 +132,10 @@ impl TrainArgs {
         config.test_limit = self.test_limit.or(config.test_limit);
         config.init = self.init.clone().or(config.init);
         config.checkpoint_every = self.checkpoint_every.or(config.checkpoint_every);
+        config.from = self.from.clone().or(config.from);
+        if self.model.is_some() && config.from.is_some() {
+            return Err(Error::input("--model: the model comes from the file that `from` names"));
+        }
         let train = &mut config.train;
         if self.optimizer.is_some_and(|optimizer| optimizer != train.optimizer) {
             // What the file resolved belongs to its own optimizer.
@@ -136,6 +146,7 @@ impl TrainArgs {
         set(&mut train.batch_size, &self.batch_size);
         set(&mut train.momentum, &self.momentum);
         set(&mut train.seed, &self.seed);
+        set(&mut train.freeze, &self.freeze);
         train.lr = self.lr.or(train.lr);
         train.weight_decay = self.weight_decay.or(train.weight_decay);
         train.max_steps = self.max_steps.or(train.max_steps);
@@ -172,26 +183,20 @@ pub fn run(args: TrainArgs) -> Result<ExitCode> {
 
 /// A run from its start.
 fn begin(args: &TrainArgs, progress: &mut Progress) -> Result<Session> {
-    let config = args.resolve()?;
+    let mut config = args.resolve()?;
     config.train.check()?;
     if let Some(path) = &args.run_dir {
         RunFolder::check(path)?;
     }
     let data = open_data(&config, progress)?;
-    let shape = data.train.shape();
-    let mut model = Model::named_or_file(&config.model, shape, data.classes)?;
-    model.class_names = data.class_names.clone();
-    let init = match &config.init {
-        None => None,
-        Some(path) => {
-            let (_, weights) = Weights::load(path)?;
-            weights.check_against(&model).map_err(|e| Error::input(format!("{}: {e}", path.display())))?;
-            Some(weights)
-        }
-    };
+    let First { model, weights, notice } = First::of(&config, &data)?;
+    if config.from.is_some() {
+        config.model.clone_from(&model.name);
+    }
+    notice.iter().for_each(|notice| super::say(&format!("note: {notice}")));
     let (device, choice) = super::open(&config.device, config.require_gpu, config.threads)?;
     progress.building(&device);
-    let trainer = Trainer::new(&device, &model, &data, &config.train, init.as_ref())?;
+    let trainer = Trainer::new(&device, &model, &data, &config.train, weights.as_ref())?;
     super::note(&device);
     let device_json = device_json(&choice).map_err(|e| Error::failed(format!("device.json: {e}")))?;
     let path = match &args.run_dir {

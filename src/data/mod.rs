@@ -1,8 +1,14 @@
 //! Data sets as they come from disk: u8 pixels and labels, checked once so that nobody checks them again.
 
 pub mod idx;
+#[cfg(feature = "images")]
+mod ink;
 #[cfg(feature = "mnist-data")]
 pub mod mnist;
+#[cfg(feature = "images")]
+pub mod picture;
+#[cfg(feature = "images")]
+pub mod prepare;
 
 use crate::error::{Error, Result};
 use std::path::Path;
@@ -141,6 +147,10 @@ impl Dataset {
             return open_built_in();
         }
         let folder = Path::new(spec);
+        if let Some(near) = crate::near::nearest(spec, [BUILT_IN]).filter(|_| !folder.exists()) {
+            let expected = format!("expected {BUILT_IN} or a folder with four IDX files");
+            return Err(Error::input(format!("no data set '{spec}'; did you mean '{near}'? There is no such folder, {expected}")));
+        }
         let files = idx::find(folder)?;
         let name = folder.file_name().map_or_else(|| spec.into(), |name| name.to_string_lossy());
         let train = idx::read_split(&files.train_images, &files.train_labels)?;

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use super::candidate::{Candidate, Kind};
 use crate::error::{Error, Result};
+use crate::near;
 
 /// What `--device` names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -170,15 +171,15 @@ pub fn decide(candidates: &[Candidate], request: &DeviceRequest) -> Result<Choic
             let lack = only.unusable.as_deref().unwrap_or_default();
             message = format!("--device {wanted}: {} cannot be used: {lack}", only.label());
         } else if admitted.is_empty() {
-            message = format!("--device {wanted} matches no device");
+            message = format!("--device {wanted} matches no device{}", hint(wanted, candidates));
         }
-        return Err(Error::input(message + &inventory(candidates)));
+        return Err(Error::input(message.clone() + &inventory(&message, candidates)));
     };
     if request.require_gpu && !chosen.kind.is_gpu() {
         return Err(Error::input(format!(
             "--require-gpu: the best that --device {wanted} finds is {}, which is no GPU{}",
             chosen.label(),
-            inventory(candidates)
+            inventory("", candidates)
         )));
     }
 
@@ -198,9 +199,17 @@ pub fn decide(candidates: &[Candidate], request: &DeviceRequest) -> Result<Choic
     })
 }
 
-/// The list of what there is, as the tail of an error message.
-fn inventory(candidates: &[Candidate]) -> String {
-    let mut text = "; there is".to_string();
+/// The word of `--device`, or part of a device's name, that may have been meant.
+fn hint(wanted: &Wanted, candidates: &[Candidate]) -> String {
+    let Wanted::Name(part) = wanted else { return String::new() };
+    let names = candidates.iter().flat_map(|c| [&*c.name, &*c.driver, c.api.tag(), c.api.words()]);
+    let words = names.flat_map(|name| name.split(|letter: char| !letter.is_alphanumeric()));
+    near::hint(part, ["auto", "gpu", "software", "cpu"].into_iter().chain(words.filter(|word| word.len() > 2)))
+}
+
+/// The list of what there is, as the tail of an error message that may end in a question.
+fn inventory(message: &str, candidates: &[Candidate]) -> String {
+    let mut text = if message.ends_with('?') { " There is" } else { "; there is" }.to_string();
     for c in candidates {
         text += &format!("\n  {}", c.label());
         if let Some(lack) = &c.unusable {

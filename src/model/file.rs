@@ -4,6 +4,7 @@ use super::layer::LARGEST;
 use super::{Layer, Model, Normalisation};
 use crate::error::{Error, Result};
 use crate::model::in_context;
+use crate::near;
 use crate::ops::geometry::Padding;
 use std::fmt::Write;
 use std::io::Read;
@@ -142,7 +143,9 @@ impl<'a> Section<'a> {
         match unknown.min_by_key(|key| key.span().start) {
             None => Ok(()),
             Some(key) => {
-                let why = format!("found unknown key {}, expected {}", shorten(key.get_ref()), known.join(", "));
+                let found = key.get_ref();
+                let hint = near::hint(found, known.iter().copied());
+                let why = format!("found unknown key {}, expected {}{hint}", shorten(found), known.join(", "));
                 Err(self.error(key.span(), &why))
             }
         }
@@ -154,6 +157,7 @@ impl<'a> Section<'a> {
 
     fn layer(mut self) -> Result<Layer> {
         const TYPES: &str = "\"conv2d\", \"relu\", \"max_pool2d\", \"flatten\" or \"dense\"";
+        const NAMES: [&str; 5] = ["conv2d", "relu", "max_pool2d", "flatten", "dense"];
         let kind = self.table.get("type").and_then(|kind| kind.get_ref().as_str());
         let kind = kind.ok_or_else(|| self.wrong("type", TYPES))?;
         let known: &[&str] = match kind {
@@ -161,7 +165,7 @@ impl<'a> Section<'a> {
             "max_pool2d" => &["type", "size", "stride"],
             "dense" => &["type", "units"],
             "relu" | "flatten" => &["type"],
-            _ => return Err(self.wrong("type", TYPES)),
+            _ => return Err(self.wrong("type", &format!("{TYPES}{}", near::hint(kind, NAMES)))),
         };
         self.name = format!("{} ({kind})", self.name);
         self.only(known)?;

@@ -1,6 +1,7 @@
 //! Models: a list of layers with what the input needs, from a preset, a builder, a file or a weight file.
 
 pub mod file;
+pub mod import;
 pub mod init;
 pub mod layer;
 pub mod presets;
@@ -97,6 +98,11 @@ impl Model {
             ))),
             None => Err(self.says("found no layers, expected at least one".into())),
         }
+    }
+
+    /// What a class is called: its name, or its number where it has none.
+    pub fn class_name(&self, class: usize) -> String {
+        self.class_names.get(class).cloned().unwrap_or_else(|| class.to_string())
     }
 
     /// Whether the whole model is sound.

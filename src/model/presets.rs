@@ -2,6 +2,7 @@
 
 use super::{Model, Sequential};
 use crate::error::{Error, Result};
+use crate::near;
 use std::path::Path;
 
 /// One line a preset: its name, and its layers for an input and a number of classes.
@@ -47,27 +48,7 @@ impl Model {
 }
 
 fn unknown(name: &str) -> Error {
-    let near = names().into_iter().map(|preset| (distance(name, preset), preset)).min();
-    let hint = match near {
-        Some((distance, preset)) if distance <= 3 => format!("; did you mean {preset}?"),
-        _ => String::new(),
-    };
-    let shown: String = name.chars().take(80).collect();
-    Error::input(format!("found model {shown:?}, expected {} or a file that ends in .toml{hint}", names().join(", ")))
-}
-
-/// How many letters must be added, dropped or changed to get from one word to the other.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.chars().enumerate() {
-            let changed = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row.last().copied().unwrap_or(0)
+    Error::input(near::unknown("model", name, &names(), " or a file that ends in .toml"))
 }
 
 #[cfg(test)]
@@ -113,18 +94,11 @@ mod tests {
     #[test]
     fn an_unknown_name_lists_the_presets_and_the_near_one() {
         let error = |spec| Model::named_or_file(spec, [28, 28, 1], 10).unwrap_err().to_string();
-        let want = "found model \"mnist_cnn\", expected mnist-cnn, mnist-deep or a file that ends in .toml; did you mean mnist-cnn?";
-        assert_eq!(error("mnist_cnn"), want);
-        assert!(error("mnist-dep").ends_with("did you mean mnist-deep?"));
+        let want = "no model 'mnist-cn'; did you mean 'mnist-cnn'? Expected mnist-cnn, mnist-deep or a file that ends in .toml";
+        assert_eq!(error("mnist-cn"), want);
+        assert!(error("mnist-dep").contains("did you mean 'mnist-deep'?"));
         assert!(error("resnet-50").ends_with(".toml"));
         assert!(error("").ends_with(".toml"));
         assert!(error("nowhere/net.toml").starts_with("nowhere/net.toml: cannot be read"));
-    }
-
-    #[test]
-    fn distance_counts_edits() {
-        for (a, b, want) in [("", "", 0), ("", "abc", 3), ("abc", "", 3), ("kitten", "sitting", 3), ("ab", "ba", 2)] {
-            assert_eq!(distance(a, b), want, "{a} {b}");
-        }
     }
 }

@@ -130,18 +130,7 @@ impl Weights {
     /// [`Error::Input`] where the weights are not the model's or the file cannot be created,
     /// [`Error::Failed`] where it cannot be completed.
     pub fn save(&self, path: &Path, model: &Model) -> Result<()> {
-        let bytes = self.to_bytes(model)?;
-        let mut beside = path.as_os_str().to_owned();
-        beside.push(".tmp");
-        let beside = Path::new(&beside);
-        let mut file = File::create(beside)
-            .map_err(|error| Error::input(format!("{}: cannot be created: {error}", beside.display())))?;
-        let done = file.write_all(&bytes).and_then(|()| file.sync_all()).and_then(|()| std::fs::rename(beside, path));
-        done.map_err(|error| {
-            // What is left of the attempt is of no use; that it stays is no further error.
-            let _ = std::fs::remove_file(beside);
-            Error::failed(format!("{}: cannot be written: {error}", path.display()))
-        })
+        write_whole(path, &self.to_bytes(model)?)
     }
 
     /// Reads a safetensors file of 32-bit floats, and the model that describes itself in it; a file from
@@ -153,6 +142,28 @@ impl Weights {
     pub fn load(path: &Path) -> Result<(Option<Model>, Weights)> {
         read(path).map_err(|error| in_context(&path.display().to_string(), error))
     }
+}
+
+/// Writes a file, whole or not at all: first beside it under a name that ends in `.tmp`.
+///
+/// # Errors
+/// [`Error::Input`] where the file cannot be created, or would replace a device or a pipe, [`Error::Failed`] where it
+/// cannot be completed.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    if std::fs::metadata(path).is_ok_and(|known| !known.is_file() && !known.is_dir()) {
+        return Err(Error::input(format!("{}: found a device or a pipe, expected a place for a file", path.display())));
+    }
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".tmp");
+    let beside = Path::new(&beside);
+    let mut file = File::create(beside)
+        .map_err(|error| Error::input(format!("{}: cannot be created: {error}", beside.display())))?;
+    let done = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| std::fs::rename(beside, path));
+    done.map_err(|error| {
+        // What is left of the attempt is of no use; that it stays is no further error.
+        let _ = std::fs::remove_file(beside);
+        Error::failed(format!("{}: cannot be written: {error}", path.display()))
+    })
 }
 
 fn read(path: &Path) -> Result<(Option<Model>, Weights)> {

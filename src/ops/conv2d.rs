@@ -49,6 +49,9 @@ impl Conv2d {
             true => Some(graph.apply(Conv2dDx { conv: plain, input: [h, width], masked: false }, &[dy, w])?[0]),
             false => None,
         };
+        if !at.wants[1] && !at.wants[2] {
+            return Ok(vec![dx, None, None]);
+        }
         let dw = graph.apply(Conv2dDw { conv: plain, kernel: [kh, kw] }, &[x, dy])?;
         Ok(vec![dx, Some(dw[0]), Some(dw[1])])
     }

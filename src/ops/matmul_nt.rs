@@ -61,6 +61,9 @@ impl Op for MatmulNt {
             true => Some(graph.apply(MatmulNn::default(), &[dy, at.x[1]])?[0]),
             false => None,
         };
+        if !at.wants[1] && !at.wants[2] {
+            return Ok(vec![da, None, None]);
+        }
         let db = graph.apply(MatmulTn, &[dy, at.x[0]])?;
         Ok(vec![da, Some(db[0]), Some(db[1])])
     }

@@ -5,7 +5,7 @@ use super::step::Step;
 use crate::control::Control;
 use crate::data::Split;
 use crate::device::Device;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::model::weights::Weights;
 use crate::values::Values;
@@ -91,6 +91,26 @@ impl Evaluator {
             let records = self.engine.collect().await?;
             pace.measured(records.len(), begun.elapsed().as_secs_f64());
             records.iter().for_each(|record| totals.add(record));
+        }
+        Ok(totals)
+    }
+
+    /// One pass over the data, batch by batch, that hands over the logits of each sample, `[classes]`, in the data's
+    /// order.
+    pub async fn run_each(&mut self, mut each: impl FnMut(&[f32]) -> Result<()>) -> Result<Totals> {
+        self.engine.write(self.step.control, Values::Word(self.start.words()))?;
+        self.engine.restart();
+        let classes = self.step.graph.shape(self.step.logits)[1];
+        let mut totals = Totals::default();
+        for _ in 0..self.step.steps_per_epoch() {
+            self.engine.submit(1)?;
+            let records = self.engine.collect().await?;
+            records.iter().for_each(|record| totals.add(record));
+            let valid = records.iter().map(|record| record.samples as usize).sum();
+            let Values::Float(logits) = self.engine.read(self.step.logits).await? else {
+                return Err(Error::failed("logits are not floats"));
+            };
+            logits.chunks(classes).take(valid).try_for_each(&mut each)?;
         }
         Ok(totals)
     }

@@ -1,9 +1,11 @@
 //! Training: the step's graphs, the engine that runs them, the loop, and the run folder.
 
 pub mod checkpoint;
+pub mod confusion;
 pub mod engine;
 pub mod evaluator;
 pub mod every;
+pub mod finetune;
 pub mod options;
 pub mod predict;
 pub mod progress;

@@ -75,6 +75,10 @@ pub struct TrainOptions {
     /// Ends the run after so many steps, as if its last epoch did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_steps: Option<u64>,
+    /// Layers that stay as they are, by their names in the weight file, such as `0`, or single weights, such as
+    /// `0.bias`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub freeze: Vec<String>,
 }
 
 impl Default for TrainOptions {
@@ -89,6 +93,7 @@ impl Default for TrainOptions {
             seed: 0,
             shuffle: true,
             max_steps: None,
+            freeze: Vec::new(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The library in a few lines: `Model::fit`, `Model::load` and `TrainedModel::predict`.
+//! The library in a few lines: `Model::fit`, `Model::load`, `TrainedModel::predict` and `Predictor`.
 
 use super::engine::Engine;
 use super::options::TrainOptions;
@@ -51,7 +51,10 @@ impl Model {
     pub fn load(path: impl AsRef<Path>) -> Result<TrainedModel> {
         let path = path.as_ref();
         let (model, weights) = Weights::load(path)?;
-        let missing = || Error::input(format!("{}: it does not describe its model", path.display()));
+        let missing = || {
+            let place = path.display();
+            Error::input(format!("{place}: it does not describe its model; wgrad import makes one that does"))
+        };
         let model = model.ok_or_else(missing)?;
         weights.check_against(&model).map_err(|e| Error::input(format!("{}: {e}", path.display())))?;
         Ok(TrainedModel { model, weights })
@@ -73,32 +76,73 @@ impl TrainedModel {
         pollster::block_on(self.predict_on(&Device::cpu(0)?, pixels))
     }
 
-    /// `predict` on a device.
+    /// `predict` on a device. Whoever asks more than once builds a [`Predictor`].
+    ///
+    /// # Errors
+    /// As [`TrainedModel::predict`].
     pub async fn predict_on(&self, device: &Device, pixels: &[u8]) -> Result<Vec<Vec<f32>>> {
-        let size: usize = self.model.input.iter().product();
+        let images = pixels.len() / self.model.input.iter().product::<usize>();
+        Predictor::new(device, self, images.clamp(1, BATCH))?.predict(pixels).await
+    }
+}
+
+/// A trained model on a device, ready to be asked again and again.
+#[derive(Debug)]
+pub struct Predictor {
+    step: Step,
+    engine: Engine,
+    input: [usize; 3],
+    classes: usize,
+}
+
+impl Predictor {
+    /// Builds the model on the device, for batches of `batch` images.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a batch of 0, and where model and weights do not fit each other or the device.
+    pub fn new(device: &Device, trained: &TrainedModel, batch: usize) -> Result<Self> {
+        let TrainedModel { model, weights } = trained;
+        let step = Step::evaluation(model, batch, batch)?;
+        let engine = Engine::new(device, step.graph.clone(), step.log)?;
+        let mut new = Predictor { step, engine, input: model.input, classes: model.classes()? };
+        new.set_weights(weights)?;
+        Ok(new)
+    }
+
+    /// Takes other weights of the same model.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where they do not fit.
+    pub fn set_weights(&mut self, weights: &Weights) -> Result<()> {
+        let weights = weights.to_graph(&self.step.graph)?;
+        self.engine.write_all(weights.into_iter().map(|(tensor, values)| (tensor, Values::Float(values))))
+    }
+
+    /// Probabilities, one for each class, of each image; pixels 0–255 in the order [images, height, width, channels].
+    ///
+    /// # Errors
+    /// [`Error::Input`] where the pixels are no whole number of images.
+    pub async fn predict(&mut self, pixels: &[u8]) -> Result<Vec<Vec<f32>>> {
+        let size: usize = self.input.iter().product();
         if pixels.is_empty() || !pixels.len().is_multiple_of(size) {
             return Err(Error::input(format!("{} pixels: a multiple of {size} is expected", pixels.len())));
         }
-        let step = Step::evaluation(&self.model, BATCH, BATCH)?;
-        let mut engine = Engine::new(device, step.graph.clone(), step.log)?;
-        let weights = self.weights.to_graph(&step.graph)?;
-        engine.write_all(weights.into_iter().map(|(tensor, values)| (tensor, Values::Float(values))))?;
-        let classes = self.model.classes()?;
+        let batch = self.step.batch;
         let mut all = Vec::with_capacity(pixels.len() / size);
-        for images in pixels.chunks(BATCH * size) {
+        for images in pixels.chunks(batch * size) {
             let count = images.len() / size;
-            let mut batch = images.to_vec();
-            batch.resize(BATCH * size, 0);
-            engine.write_all(step.data(&Split::new(self.model.input, batch, vec![0; BATCH])?))?;
-            let control = Control { valid: count as u32, ..step.start(0, 1.0, [0.0; 2]) };
-            engine.write(step.control, Values::Word(control.words()))?;
-            engine.restart();
-            engine.submit(1)?;
-            engine.collect().await?;
-            let Values::Float(logits) = engine.read(step.logits).await? else {
+            let mut padded = images.to_vec();
+            padded.resize(batch * size, 0);
+            self.engine.write_all(self.step.data(&Split::new(self.input, padded, vec![0; batch])?))?;
+            let control = Control { valid: count as u32, ..self.step.start(0, 1.0, [0.0; 2]) };
+            self.engine.write(self.step.control, Values::Word(control.words()))?;
+            self.engine.restart();
+            self.engine.submit(1)?;
+            self.engine.collect().await?;
+            let Values::Float(logits) = self.engine.read(self.step.logits).await? else {
                 return Err(Error::failed("logits are not floats"));
             };
-            all.extend(logits.chunks(classes).take(count).map(softmax));
+            all.extend(logits.chunks(self.classes).take(count).map(softmax));
         }
         Ok(all)
     }

@@ -40,6 +40,10 @@ pub struct RunConfig {
     /// First weights, from a safetensors file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub init: Option<PathBuf>,
+    /// A trained model to go on from: its layers and weights, and a new head where the data has other classes. It
+    /// goes before `model`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<PathBuf>,
     /// The device, as `--device` takes it.
     pub device: String,
     /// Whether anything less than a GPU is an error.
@@ -63,6 +67,7 @@ impl Default for RunConfig {
             train_limit: None,
             test_limit: None,
             init: None,
+            from: None,
             device: "auto".into(),
             require_gpu: false,
             threads: 0,
@@ -85,7 +90,8 @@ impl RunConfig {
             // The library's own text is a drawing of several lines.
             let start = e.span().map_or(0, |span| span.start);
             let line = 1 + text.bytes().take(start).filter(|byte| *byte == b'\n').count();
-            fault(&format!("line {line}: {}", e.message().replace('\n', " ")))
+            let message = e.message().replace('\n', " ");
+            fault(&format!("line {line}: {message}{}", crate::near::hint_in(&message)))
         })
     }
 

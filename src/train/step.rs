@@ -43,25 +43,49 @@ pub struct Step {
 impl Step {
     /// A training step of `model` over `samples` samples.
     pub fn training(model: &Model, samples: usize, batch: usize, shuffle: bool, optimizer: &Optimizer) -> Result<Step> {
+        Self::training_frozen(model, samples, batch, shuffle, optimizer, &[])
+    }
+
+    /// `training` with frozen layers, as [`Graph::freeze`] names them.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a layer that there is not, and where nothing is left to train.
+    pub fn training_frozen(
+        model: &Model,
+        samples: usize,
+        batch: usize,
+        shuffle: bool,
+        optimizer: &Optimizer,
+        frozen: &[String],
+    ) -> Result<Step> {
         let mut start = Start::new(model, samples, batch, shuffle)?;
         fuse(&mut start.graph, &[start.logits]);
+        start.graph.freeze(frozen)?;
         let loss = start.loss()?;
         start.graph.backward(loss[0])?;
         join_neighbours(&mut start.graph, &[start.logits]);
         let [params, grads] = start.graph.arenas()?;
+        let runs = start.graph.trained([params, grads]);
         let state = |graph: &mut Graph, name: &str| {
-            let elements = graph.info(params).elements();
+            let elements = graph.info(grads).elements();
             graph.tensor(TensorInfo::floats(name, [elements]).role(Role::State))
         };
         match optimizer.clone() {
             Optimizer::Adam { betas, epsilon, l2, decay } => {
                 let (m, v) = (state(&mut start.graph, "m"), state(&mut start.graph, "v"));
-                let op = Adam { betas, epsilon, l2, decay };
-                start.graph.update(op, &[start.control, grads], &[params, m, v])?;
+                for run in runs {
+                    let [m, v] = [m, v].map(|state| start.graph.part(state, run.offset, run.elements));
+                    let op = Adam { betas, epsilon, l2, decay };
+                    start.graph.update(op, &[start.control, run.grads], &[run.params, m, v])?;
+                }
             }
             Optimizer::Sgd { momentum, l2 } => {
                 let velocity = state(&mut start.graph, "velocity");
-                start.graph.update(Sgd { momentum, l2 }, &[start.control, grads], &[params, velocity])?;
+                for run in runs {
+                    let velocity = start.graph.part(velocity, run.offset, run.elements);
+                    let op = Sgd { momentum, l2 };
+                    start.graph.update(op, &[start.control, run.grads], &[run.params, velocity])?;
+                }
             }
         }
         start.finish(loss, params, optimizer.betas())

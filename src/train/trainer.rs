@@ -79,7 +79,9 @@ impl Trainer {
         options.check()?;
         check_data(model, data)?;
         let optimizer = options.optimizer();
-        let step = Step::training(model, data.train.count, options.batch_size, options.shuffle, &optimizer)?;
+        let (samples, frozen) = (data.train.count, &options.freeze);
+        let step =
+            Step::training_frozen(model, samples, options.batch_size, options.shuffle, &optimizer, frozen)?;
         let mut engine = Engine::new(device, step.graph.clone(), step.log)?;
         engine.write_all(step.data(&data.train))?;
         let control = step.start(options.seed, options.rate(), optimizer.betas());

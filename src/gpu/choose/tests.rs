@@ -223,3 +223,15 @@ fn errors_list_what_there_is() {
          [0] llvmpipe (software adapter, Vulkan), which is no GPU; there is\n"
     ));
 }
+
+#[test]
+fn near_names_are_suggested() {
+    let text = |request| match ask("dv! sv", request) {
+        Err(Error::Input(text)) => text,
+        other => format!("unexpected: {other:?}"),
+    };
+    for (request, near) in [("llvmpip", "llvmpipe"), ("softwear", "software"), ("gpuu", "gpu"), ("vulcan", "Vulkan")] {
+        let want = format!("--device '{request}' matches no device; did you mean '{near}'? There is\n");
+        assert!(text(request).starts_with(&want), "{}", text(request));
+    }
+}

@@ -1,0 +1,28 @@
+//! `wgrad export`: a stored model in another format.
+
+use crate::error::Result;
+use crate::model::Model;
+use clap::Args;
+use std::path::PathBuf;
+
+/// Write a stored model as ONNX
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The model reads `input`, [N, channels, height, width] with pixels / 255, and gives `probabilities`, [N, classes].
+
+Example:
+  wgrad export runs/mnist-cnn/1/model.safetensors --onnx mnist.onnx")]
+pub struct ExportArgs {
+    /// The weights, as wgrad wrote them
+    file: PathBuf,
+    /// Where the ONNX model goes
+    #[arg(long, value_name = "OUT")]
+    onnx: PathBuf,
+}
+
+/// Writes the model.
+pub fn run(args: ExportArgs) -> Result<()> {
+    Model::load(&args.file)?.save_onnx(&args.onnx)?;
+    eprintln!("saved {}", args.onnx.display());
+    Ok(())
+}

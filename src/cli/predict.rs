@@ -1,0 +1,107 @@
+//! `wgrad predict`: what a stored model makes of pictures.
+
+use super::{DeviceArgs, print};
+use crate::data::picture::Picture;
+use crate::data::prepare::{Prepared, prepare};
+use crate::error::{Error, Result};
+use crate::model::Model;
+use clap::Args;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// Say what a stored model sees in pictures
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Pictures may be PNG, JPEG, GIF, BMP, WebP, TIFF, PNM, ICO or QOI, of any size. For a model of one channel each is \
+prepared as MNIST's digits are: grey, dark on light turned round, cropped, scaled and centred.
+
+Examples:
+  wgrad predict runs/mnist-cnn/1/model.safetensors photo.jpg
+  wgrad predict runs/mnist-cnn/1/model.safetensors *.png --json --top 2")]
+pub struct PredictArgs {
+    /// The weights, as wgrad wrote them
+    file: PathBuf,
+    /// The pictures
+    #[arg(required = true, value_name = "IMAGE")]
+    images: Vec<PathBuf>,
+    /// How many of the likeliest classes are told
+    #[arg(long, default_value_t = 3, value_name = "K", value_parser = clap::value_parser!(u16).range(1..))]
+    top: u16,
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// Print JSON alone
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Guess {
+    label: String,
+    probability: f32,
+}
+
+#[derive(Debug, Serialize)]
+struct Answer {
+    image: String,
+    prepared: String,
+    label: String,
+    probability: f32,
+    top: Vec<Guess>,
+}
+
+/// Predicts and prints; pictures that cannot be read are named, the others answered, and the status is 2.
+pub fn run(args: PredictArgs) -> Result<()> {
+    let trained = Model::load(&args.file)?;
+    let (mut good, mut bad) = (Vec::new(), Vec::new());
+    for path in &args.images {
+        match read(path, trained.model.input) {
+            Ok(prepared) => good.push((path.display().to_string(), prepared)),
+            Err(Error::Input(why)) => bad.push(why),
+            Err(error) => return Err(error),
+        }
+    }
+    let mut answers = Vec::new();
+    if !good.is_empty() {
+        let (device, _) = args.device.open()?;
+        let pixels: Vec<u8> = good.iter().flat_map(|(_, prepared)| &prepared.pixels).copied().collect();
+        let all = pollster::block_on(trained.predict_on(&device, &pixels))?;
+        for ((image, prepared), probabilities) in good.into_iter().zip(all) {
+            let top = best(&trained.model, &probabilities, usize::from(args.top));
+            match top.first().cloned() {
+                Some(Guess { label, probability }) if probability.is_finite() => {
+                    answers.push(Answer { image, prepared: prepared.how, label, probability, top });
+                }
+                _ => return Err(Error::failed(format!("{image}: the model's probabilities are no finite numbers"))),
+            }
+        }
+    }
+    print(&match args.json {
+        true => serde_json::to_string(&answers).map_err(|e| Error::failed(format!("predict: {e}")))? + "\n",
+        false => answers.iter().map(text).collect(),
+    })?;
+    bad.iter().for_each(|why| eprintln!("error: {why}"));
+    match bad.len() {
+        0 => Ok(()),
+        some => Err(Error::input(format!("{some} of {} pictures could not be used", args.images.len()))),
+    }
+}
+
+fn read(path: &Path, input: [usize; 3]) -> Result<Prepared> {
+    let picture = Picture::open(path)?;
+    prepare(&picture, input).map_err(|e| crate::model::in_context(&path.display().to_string(), e))
+}
+
+/// The likeliest classes, the likeliest first.
+fn best(model: &Model, probabilities: &[f32], most: usize) -> Vec<Guess> {
+    let mut order: Vec<usize> = (0..probabilities.len()).collect();
+    order.sort_by(|a, b| probabilities[*b].total_cmp(&probabilities[*a]));
+    let guess = |class: usize| Guess { label: model.class_name(class), probability: probabilities[class] };
+    order.into_iter().take(most).map(guess).collect()
+}
+
+fn text(answer: &Answer) -> String {
+    let share = |guess: &Guess| format!("{} ({:.2} %)", guess.label, f64::from(guess.probability) * 100.0);
+    let Answer { image, prepared, top, .. } = answer;
+    let shares: Vec<String> = top.iter().map(share).collect();
+    format!("{image}: {}\n  prepared: {prepared}\n", shares.join(", "))
+}

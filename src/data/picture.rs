@@ -1,0 +1,116 @@
+//! Pictures of any common format: PNG, JPEG, GIF, BMP, WebP, TIFF, PNM, ICO, QOI, read within bounds.
+
+use crate::error::{Error, Result};
+use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
+use std::fs::File;
+use std::io::{Cursor, Read};
+use std::path::Path;
+
+/// The most bytes that a picture's file may have.
+pub const LARGEST_FILE_BYTES: u64 = 256 << 20;
+
+/// The most columns, and rows, that a picture may have.
+pub const LARGEST_SIDE: u32 = 1 << 15;
+
+/// The most memory that decoding may take, in bytes.
+const LARGEST_DECODED_BYTES: u64 = 512 << 20;
+
+/// A picture in memory.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Picture {
+    width: usize,
+    height: usize,
+    rgba: Vec<u8>,
+}
+
+impl std::fmt::Debug for Picture {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(f, "Picture {}×{}", self.width, self.height)
+    }
+}
+
+impl Picture {
+    /// A picture of red, green, blue and opacity, 0–255 each, [height, width, 4], as a canvas gives it.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where a side is 0 or beyond [`LARGEST_SIDE`], or the bytes are not those of the sizes.
+    pub fn new(width: usize, height: usize, rgba: Vec<u8>) -> Result<Self> {
+        let sides = 1..=LARGEST_SIDE as usize;
+        if !sides.contains(&width) || !sides.contains(&height) || width * height * 4 != rgba.len() {
+            let found = format!("found a picture of {width}×{height} in {} bytes", rgba.len());
+            return Err(Error::input(format!("{found}, expected sides of 1 to {LARGEST_SIDE} and 4 bytes a pixel")));
+        }
+        Ok(Picture { width, height, rgba })
+    }
+
+    /// A picture of grey values, 0 black to 255 white, [height, width].
+    ///
+    /// # Errors
+    /// [`Error::Input`] as [`Picture::new`].
+    pub fn grey(width: usize, height: usize, pixels: &[u8]) -> Result<Self> {
+        Picture::new(width, height, pixels.iter().flat_map(|&value| [value, value, value, 255]).collect())
+    }
+
+    /// Reads a file. Its contents say what format it has, not its name; a camera's note of how it was held is
+    /// followed, and of several frames the first is taken.
+    ///
+    /// # Errors
+    /// [`Error::Input`] that names the file, where it cannot be read, is no picture of a known format, is malformed,
+    /// or is larger than the bounds of this module.
+    pub fn open(path: &Path) -> Result<Self> {
+        let place = path.display();
+        let unreadable = |e: std::io::Error| Error::input(format!("{place}: cannot be read: {e}"));
+        let mut bytes = Vec::new();
+        // The bound holds for what is read, since a pipe or a device has no length to ask for.
+        let file = File::open(path).map_err(unreadable)?;
+        file.take(LARGEST_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+        Picture::decode(&bytes).map_err(|e| crate::model::in_context(&place.to_string(), e))
+    }
+
+    /// The picture in the bytes of a file.
+    ///
+    /// # Errors
+    /// [`Error::Input`] as [`Picture::open`].
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        if bytes.len() as u64 > LARGEST_FILE_BYTES {
+            return Err(Error::input(format!("found more than {LARGEST_FILE_BYTES} bytes, expected a picture of fewer")));
+        }
+        let fault = |e: &dyn std::fmt::Display| Error::input(format!("it is no picture that can be read: {e}"));
+        let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| fault(&e))?;
+        if reader.format().is_none() {
+            let formats = "PNG, JPEG, GIF, BMP, WebP, TIFF, PNM, ICO or QOI";
+            return Err(Error::input(format!("found no known kind of picture, expected {formats}")));
+        }
+        let mut limits = Limits::default();
+        limits.max_image_width = Some(LARGEST_SIDE);
+        limits.max_image_height = Some(LARGEST_SIDE);
+        limits.max_alloc = Some(LARGEST_DECODED_BYTES);
+        reader.limits(limits);
+        let mut decoder = reader.into_decoder().map_err(|e| fault(&e))?;
+        let orientation = decoder.orientation().map_err(|e| fault(&e))?;
+        // Not every decoder counts what it allocates: the result's size is known before it is made.
+        let (found, most) = (decoder.total_bytes(), LARGEST_DECODED_BYTES);
+        if found > most {
+            return Err(Error::input(format!("found a picture of {found} bytes when decoded, expected at most {most}")));
+        }
+        let mut image = DynamicImage::from_decoder(decoder).map_err(|e| fault(&e))?;
+        image.apply_orientation(orientation);
+        let rgba = image.into_rgba8();
+        Picture::new(rgba.width() as usize, rgba.height() as usize, rgba.into_raw())
+    }
+
+    /// Columns.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Rows.
+    pub fn height(&self) -> usize {
+        self.height
+    }
+
+    /// Red, green, blue and opacity, [height, width, 4].
+    pub fn rgba(&self) -> &[u8] {
+        &self.rgba
+    }
+}

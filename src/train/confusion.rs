@@ -1,0 +1,210 @@
+//! The confusion matrix of a classifier, with the precision and recall of each class.
+
+use crate::error::{Error, Result};
+use serde::Serialize;
+
+/// The most classes that a matrix is made for: its size is their square.
+pub const MOST_CLASSES: usize = 1024;
+
+/// How often each class was taken for each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Confusion {
+    classes: usize,
+    counts: Vec<u64>,
+}
+
+/// One class of a confusion matrix.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct ClassScore {
+    /// Samples of this class.
+    pub samples: u64,
+    /// Samples taken for this class, right or wrong.
+    pub predicted: u64,
+    /// The share of those taken for this class that are of it; none where nothing was taken for it.
+    pub precision: Option<f64>,
+    /// The share of this class's samples that were taken for it; none where there are no samples of it.
+    pub recall: Option<f64>,
+}
+
+/// The class of the largest score, the first of equals, as training counts what is right.
+pub fn argmax(scores: &[f32]) -> usize {
+    (1..scores.len()).fold(0, |best, class| if scores[class] > scores[best] { class } else { best })
+}
+
+impl Confusion {
+    /// No samples yet.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for more than [`MOST_CLASSES`] classes.
+    pub fn new(classes: usize) -> Result<Self> {
+        match classes {
+            0..=MOST_CLASSES => Ok(Confusion { classes, counts: vec![0; classes * classes] }),
+            _ => Err(Error::input(format!("{classes} classes, expected at most {MOST_CLASSES} in a confusion matrix"))),
+        }
+    }
+
+    /// The matrix of `labels` and the classes predicted for them, one a sample.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for classes beyond `classes`, and where there are more of the one than of the other.
+    pub fn from_predictions(classes: usize, labels: &[u8], predicted: &[usize]) -> Result<Self> {
+        if labels.len() != predicted.len() {
+            let (labels, predicted) = (labels.len(), predicted.len());
+            return Err(Error::input(format!("{labels} labels and {predicted} predictions, expected as many of both")));
+        }
+        let mut confusion = Confusion::new(classes)?;
+        labels.iter().zip(predicted).try_for_each(|(label, predicted)| confusion.add((*label).into(), *predicted))?;
+        Ok(confusion)
+    }
+
+    /// The matrix of `labels` and rows of scores, such as probabilities or logits, [samples, classes].
+    ///
+    /// # Errors
+    /// [`Error::Input`] as [`Confusion::from_predictions`], and for rows of other lengths.
+    pub fn from_scores<S: AsRef<[f32]>>(classes: usize, labels: &[u8], scores: &[S]) -> Result<Self> {
+        if let Some(row) = scores.iter().find(|row| row.as_ref().len() != classes) {
+            return Err(Error::input(format!("{} scores, expected one for each of {classes} classes", row.as_ref().len())));
+        }
+        let predicted: Vec<usize> = scores.iter().map(|row| argmax(row.as_ref())).collect();
+        Confusion::from_predictions(classes, labels, &predicted)
+    }
+
+    /// Counts a sample of the class `actual` that was taken for `predicted`.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where there is no such class.
+    pub fn add(&mut self, actual: usize, predicted: usize) -> Result<()> {
+        let most = actual.max(predicted);
+        if most >= self.classes {
+            return Err(Error::input(format!("class {most}, expected one below {}", self.classes)));
+        }
+        self.counts[actual * self.classes + predicted] += 1;
+        Ok(())
+    }
+
+    /// The number of classes.
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// How many samples of the class `actual` were taken for `predicted`; 0 for classes that there are not.
+    pub fn count(&self, actual: usize, predicted: usize) -> u64 {
+        if predicted >= self.classes {
+            return 0;
+        }
+        self.counts.get(actual * self.classes + predicted).copied().unwrap_or(0)
+    }
+
+    /// The matrix, a row for each actual class, a column for each predicted one.
+    pub fn rows(&self) -> Vec<&[u64]> {
+        self.counts.chunks(self.classes.max(1)).collect()
+    }
+
+    /// The number of samples.
+    pub fn samples(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    /// The share of samples that were taken for their own class; not a number where there are none.
+    pub fn accuracy(&self) -> f64 {
+        let right: u64 = (0..self.classes).map(|class| self.count(class, class)).sum();
+        right as f64 / self.samples() as f64
+    }
+
+    /// Precision and recall of every class.
+    pub fn scores(&self) -> Vec<ClassScore> {
+        let share = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
+        let score = |class: usize| {
+            let right = self.count(class, class);
+            let samples = (0..self.classes).map(|other| self.count(class, other)).sum();
+            let predicted = (0..self.classes).map(|other| self.count(other, class)).sum();
+            ClassScore { samples, predicted, precision: share(right, predicted), recall: share(right, samples) }
+        };
+        (0..self.classes).map(score).collect()
+    }
+
+    /// The matrix and the scores as text; `name` tells what a class is called. Beyond 20 classes the matrix itself is
+    /// left out, and the text says so.
+    pub fn table(&self, name: impl Fn(usize) -> String) -> String {
+        let shown = self.classes <= 20;
+        let short = |class: usize| name(class).chars().take(12).collect::<String>();
+        let names: Vec<String> = (0..self.classes).map(short).collect();
+        let letters = |text: &String| text.chars().count();
+        let first = names.iter().map(letters).max().unwrap_or(0).max(5);
+        let digits = self.counts.iter().max().map_or(1, |most| most.to_string().len());
+        let width = names.iter().map(letters).max().unwrap_or(0).max(digits);
+        let mut text = match shown {
+            true => "Confusion matrix: a row for what it is, a column for what it was taken for\n".to_string(),
+            false => format!("The matrix of {} classes is in --json alone\n", self.classes),
+        };
+        text += &format!("{:>first$}", "class");
+        for name in names.iter().filter(|_| shown) {
+            text += &format!(" {name:>width$}");
+        }
+        text += "  precision  recall  samples\n";
+        let share = |share: Option<f64>| share.map_or("–".into(), |share| format!("{share:.4}"));
+        for ((name, row), score) in names.iter().zip(self.rows()).zip(self.scores()) {
+            text += &format!("{name:>first$}");
+            for count in row.iter().filter(|_| shown) {
+                text += &format!(" {count:>width$}");
+            }
+            let (precision, recall) = (share(score.precision), share(score.recall));
+            text += &format!("  {precision:>9}  {recall:>6}  {:7}\n", score.samples);
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_precision_and_recall() {
+        let found = Confusion::from_predictions(3, &[0, 0, 1, 1, 1, 0], &[0, 1, 1, 1, 0, 0]).unwrap();
+        assert_eq!(found.rows(), [&[2, 1, 0][..], &[1, 2, 0], &[0, 0, 0]]);
+        assert_eq!((found.samples(), found.accuracy()), (6, 4.0 / 6.0));
+        assert_eq!((found.count(1, 0), found.count(0, 3), found.count(3, 0)), (1, 0, 0));
+        let scores = found.scores();
+        let third = 2.0 / 3.0;
+        let want = ClassScore { samples: 3, predicted: 3, precision: Some(third), recall: Some(third) };
+        assert_eq!(scores[0], want);
+        assert_eq!(scores[2], ClassScore { samples: 0, predicted: 0, precision: None, recall: None });
+        let lopsided = Confusion::from_predictions(2, &[0, 0, 0, 1], &[0, 1, 1, 1]).unwrap().scores();
+        assert_eq!((lopsided[0].precision, lopsided[0].recall), (Some(1.0), Some(1.0 / 3.0)));
+        assert_eq!((lopsided[1].precision, lopsided[1].recall), (Some(1.0 / 3.0), Some(1.0)));
+    }
+
+    #[test]
+    fn scores_are_counted_by_the_first_of_the_largest() {
+        let rows = [[0.1, 0.9], [0.5, 0.5], [-3.0, -4.0]];
+        assert_eq!(Confusion::from_scores(2, &[1, 1, 0], &rows).unwrap().rows(), [&[1, 0][..], &[1, 1]]);
+        assert_eq!(argmax(&[]), 0);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let refused = |error: Error, want: &str| assert!(error.to_string().contains(want), "{error}");
+        refused(Confusion::from_predictions(2, &[0, 1], &[0]).unwrap_err(), "2 labels and 1 predictions");
+        refused(Confusion::from_predictions(2, &[2], &[0]).unwrap_err(), "class 2, expected one below 2");
+        refused(Confusion::from_predictions(2, &[0], &[usize::MAX]).unwrap_err(), "expected one below 2");
+        refused(Confusion::new(1 << 31).unwrap_err(), "2147483648 classes, expected at most 1024");
+        refused(Confusion::from_scores(2, &[0], &[[0.0; 3]]).unwrap_err(), "3 scores, expected one for each of 2");
+    }
+
+    #[test]
+    fn the_table_reads_well() {
+        let found = Confusion::from_predictions(3, &[0, 0, 1, 1, 1, 0], &[0, 1, 1, 1, 0, 0]).unwrap();
+        let want = "\
+Confusion matrix: a row for what it is, a column for what it was taken for
+ class   zero    one    two  precision  recall  samples
+  zero      2      1      0     0.6667  0.6667        3
+   one      1      2      0     0.6667  0.6667        3
+   two      0      0      0          –       –        0
+";
+        let found = found.table(|class| ["  zero", "one", "two"][class].into());
+        assert_eq!(found, want);
+        let many = Confusion::new(21).unwrap().table(|class| class.to_string());
+        assert!(many.starts_with("The matrix of 21 classes is in --json alone\nclass  precision"), "{many}");
+    }
+}

@@ -1,0 +1,103 @@
+//! Where a run starts: a model's own first weights, those of a file, or a trained model with a head for other classes.
+
+use super::predict::TrainedModel;
+use super::run::RunConfig;
+use crate::data::Dataset;
+use crate::error::{Error, Result};
+use crate::model::init::glorot_uniform;
+use crate::model::{Layer, Model, Weights, in_context};
+use std::fmt;
+
+/// The last dense layer, made anew for another number of classes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewHead {
+    /// Its place in the list of layers.
+    pub layer: usize,
+    /// The classes that it had.
+    pub before: usize,
+    /// The classes that it has.
+    pub after: usize,
+}
+
+impl fmt::Display for NewHead {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let NewHead { layer, before, after } = self;
+        write!(f, "layer {layer} (dense) is made anew: for {after} classes, it had {before}")
+    }
+}
+
+impl TrainedModel {
+    /// The same model and weights for `classes` classes. Where it has another number of them, its last dense layer is
+    /// made anew, with a Glorot-uniform start from `seed`; all other layers keep their weights.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where the number changes and the classes do not come out of a dense layer.
+    pub fn with_classes(self, classes: usize, seed: u64) -> Result<(TrainedModel, Option<NewHead>)> {
+        let before = self.model.classes()?;
+        if before == classes {
+            return Ok((self, None));
+        }
+        let TrainedModel { mut model, mut weights } = self;
+        let wrong = |why: &str| Error::input(format!("model {}: {why}, so its classes cannot become {classes}", model.name));
+        let layer = model.infer()?.iter().rposition(|layer| !layer.params.is_empty());
+        let layer = layer.ok_or_else(|| wrong("it has no weights"))?;
+        if !matches!(model.layers[layer], Layer::Dense { .. }) {
+            let kind = model.layers[layer].type_name();
+            return Err(wrong(&format!("its last layer with weights is {layer} ({kind})")));
+        }
+        model.layers[layer] = Layer::Dense { units: classes };
+        model.class_names.clear();
+        let head = format!("{layer}.");
+        let fresh = glorot_uniform(&model, seed)?;
+        weights.tensors.retain(|tensor| !tensor.name.starts_with(&head));
+        weights.tensors.extend(fresh.tensors.into_iter().filter(|tensor| tensor.name.starts_with(&head)));
+        weights.check_against(&model)?;
+        Ok((TrainedModel { model, weights }, Some(NewHead { layer, before, after: classes })))
+    }
+}
+
+/// What a run starts with.
+#[derive(Clone, Debug)]
+pub struct First {
+    /// The model, with the data's class names.
+    pub model: Model,
+    /// Its first weights; `None` for a Glorot-uniform start from the run's seed.
+    pub weights: Option<Weights>,
+    /// What the user should be told of it.
+    pub notice: Option<String>,
+}
+
+impl First {
+    /// The model of a configuration for a data set, and the weights that it names by `init` or `from`.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for both at once, files that cannot be read or do not fit, and a new head that is frozen.
+    pub fn of(config: &RunConfig, data: &Dataset) -> Result<First> {
+        let (mut model, weights, head) = match (&config.from, &config.init) {
+            (Some(_), Some(_)) => return Err(Error::input("from and init: only one of the two is expected")),
+            (Some(path), None) => {
+                let known = Model::load(path)?;
+                let place = path.display().to_string();
+                let (new, head) = known.with_classes(data.classes, config.train.seed).map_err(|e| in_context(&place, e))?;
+                (new.model, Some(new.weights), head)
+            }
+            (None, init) => {
+                let model = Model::named_or_file(&config.model, data.train.shape(), data.classes)?;
+                let weights = init.as_ref().map(|path| {
+                    let (_, weights) = Weights::load(path)?;
+                    weights.check_against(&model).map_err(|e| in_context(&path.display().to_string(), e))?;
+                    Ok(weights)
+                });
+                (model, weights.transpose()?, None)
+            }
+        };
+        if let Some(head) = &head {
+            let own = head.layer.to_string();
+            if config.train.freeze.iter().any(|name| name.split('.').next() == Some(&*own)) {
+                return Err(Error::input(format!("freeze {own}: {head}, and what is new must be trained")));
+            }
+        }
+        model.class_names = data.class_names.clone();
+        Ok(First { model, weights, notice: head.map(|head| head.to_string()) })
+    }
+}

@@ -1,0 +1,183 @@
+//! Weights that Keras and PyTorch saved give the probabilities that Keras and PyTorch gave; what cannot be told is asked.
+#![cfg(feature = "cli")]
+
+mod common;
+
+use common::{Place, number};
+use serde_json::Value;
+use std::path::Path;
+use wgrad::model::import::{Hints, Order, import};
+use wgrad::model::weights::NamedTensor;
+use wgrad::model::{Model, Sequential, Weights};
+use wgrad::ops::geometry::Padding;
+
+/// The net of tests/fixtures/make_import_fixtures.py.
+fn net() -> Model {
+    let net = Sequential::new([8, 7, 2]).name("net").conv2d_with(2, [3, 2], 1, Padding::Same).relu().conv2d(2, [3, 2]);
+    net.relu().max_pool2d(2).flatten().dense(16).relu().dense(16).build().unwrap()
+}
+
+fn fixture(name: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+#[test]
+fn keras_and_pytorch_give_the_same_probabilities() {
+    for (name, order) in [("keras", "Keras's, transposed, features H W C to C H W"), ("pytorch", "PyTorch's, as they are")] {
+        let place = Place::new();
+        place.write("net.toml", net().to_toml());
+        let file = fixture(&format!("import_{name}.safetensors"));
+        let done = place.works(&format!("import {} --model net.toml --out out.safetensors", file.display()));
+        assert!(done.out.lines().count() == 5 && done.out.contains(order), "{}", done.out);
+        assert!(done.out.contains("zeros") == (name == "pytorch"), "conv2 has no bias there: {}", done.out);
+        let facts: Value = serde_json::from_slice(&std::fs::read(fixture(&format!("import_{name}.json"))).unwrap()).unwrap();
+        let list = |value: &Value| value.as_array().unwrap().clone();
+        let pixels: Vec<u8> = list(&facts["pixels"]).iter().flat_map(list).map(|p| p.as_u64().unwrap() as u8).collect();
+        let found = Model::load(place.path("out.safetensors")).unwrap().predict(&pixels).unwrap();
+        for (found, wanted) in found.iter().zip(list(&facts["probabilities"])) {
+            for (found, wanted) in found.iter().zip(list(&wanted)) {
+                // Some hundred roundings of numbers about 1, on both sides.
+                assert!((f64::from(*found) - wanted.as_f64().unwrap()).abs() < 2e-6, "{name}: {found}, {wanted}");
+            }
+        }
+    }
+}
+
+fn tensor(name: &str, shape: &[usize]) -> NamedTensor {
+    let seed = name.bytes().map(f32::from).sum::<f32>();
+    let values = (0..shape.iter().product::<usize>()).map(|i| seed + i as f32).collect();
+    NamedTensor { name: name.into(), shape: shape.into(), values }
+}
+
+/// The modules that the layers take, or the message.
+fn matched(model: &Model, tensors: &[(&str, &[usize])], hints: &Hints) -> Result<String, String> {
+    let file = Weights::new(tensors.iter().map(|(name, shape)| tensor(name, shape)).collect());
+    let found = import(&file, model, hints).map_err(|e| e.to_string())?;
+    found.weights.check_against(model).expect("the model's own weights");
+    Ok(found.matches.iter().map(|m| m.weight.0.clone()).collect::<Vec<_>>().join(" "))
+}
+
+#[test]
+fn modules_of_one_shape_go_by_their_numbers() {
+    let mut net = Sequential::new([9, 9, 2]).name("deep");
+    for _ in 0..11 {
+        net = net.conv2d_with(2, 3, 1, Padding::Same);
+    }
+    let model = net.flatten().dense(3).build().unwrap();
+    // As PyTorch stores them: by name, 10 before 2.
+    let mut names: Vec<String> = (0..11).flat_map(|i| ["bias", "weight"].map(|end| format!("body.{i}.conv.{end}"))).collect();
+    names.sort();
+    let mut tensors: Vec<(&str, &[usize])> =
+        names.iter().map(|name| (&**name, if name.ends_with("bias") { &[2][..] } else { &[2, 2, 3, 3][..] })).collect();
+    tensors.extend([("head.weight", &[3, 162][..]), ("head.bias", &[3][..])]);
+    let want: Vec<String> = (0..11).map(|i| format!("body.{i}.conv.weight")).collect();
+    assert_eq!(matched(&model, &tensors, &Hints::default()), Ok(want.join(" ") + " head.weight"));
+}
+
+#[test]
+fn what_cannot_be_told_is_asked() {
+    let model = Sequential::new([5, 5, 2]).name("two").conv2d_with(2, 3, 1, Padding::Same).relu().conv2d(2, 3);
+    let model = model.flatten().dense(4).build().unwrap();
+    let [k, b]: [&[usize]; 2] = [&[2, 2, 3, 3], &[2]];
+    let dense = [("head.weight", &[4, 18][..]), ("head.bias", &[4][..])];
+    let named = |first: &'static str, second: &'static str| [&[(first, k), (second, k)][..], &dense].concat();
+    let no = Hints::default();
+    assert_eq!(matched(&model, &named("c2.weight", "c1.weight"), &no), Ok("c1.weight c2.weight head.weight".into()));
+    assert_eq!(matched(&model, &named("c_1.weight", "c.weight"), &no), Ok("c.weight c_1.weight head.weight".into()));
+    let error = matched(&model, &named("stem.weight", "body.weight"), &no).unwrap_err();
+    let want = "layers 0 (conv2d), 2 (conv2d) have one shape, [2, 2, 3, 3], and each of body, stem fits";
+    assert!(error.contains(want) && error.contains("--map 0=body"), "{error}");
+    let map = |map: &[(usize, &str)]| Hints { map: map.iter().map(|(l, m)| (*l, m.to_string())).collect(), order: None };
+    for hints in [map(&[(0, "stem")]), map(&[(2, "body")]), map(&[(2, "body"), (0, "stem"), (4, "head")])] {
+        let found = matched(&model, &named("stem.weight", "body.weight"), &hints);
+        assert_eq!(found, Ok("stem.weight body.weight head.weight".into()));
+    }
+    for (hints, want) in [
+        (map(&[(0, "stam")]), "layer 0 = stam: no module 'stam'; did you mean 'stem'?"),
+        (map(&[(1, "stem")]), "layer 1 = stem: no such layer has weights"),
+        (map(&[(0, "stem"), (0, "body")]), "layer 0 = body: no such layer has weights, or it has a module already"),
+        (map(&[(0, "stem"), (2, "stem")]), "layer 2 = stem: "),
+        (map(&[(0, "head")]), "the weights do not fit model two:"),
+    ] {
+        let error = matched(&model, &named("stem.weight", "body.weight"), &hints).unwrap_err();
+        assert!(error.contains(want), "{error}");
+    }
+
+    // Biases count as much as weights.
+    let tensors = [&named("stem.weight", "body.weight")[..], &[("stem.bias", &[3]), ("body.bias", b)]].concat();
+    let error = matched(&model, &tensors, &no).unwrap_err();
+    assert!(error.starts_with("the weights do not fit model two:\n  layer 0 (conv2d) needs [2, 2, 3, 3] in PyTorch's"), "{error}");
+    assert!(error.contains("\n  the file has stem.weight [2, 2, 3, 3], bias [3]"), "{error}");
+}
+
+#[test]
+fn square_weights_go_by_what_they_are_called() {
+    let model = Sequential::new([2, 2, 1]).name("square").flatten().dense(4).build().unwrap();
+    let order = |name: &str, hints: &Hints| {
+        let file = Weights::new(vec![tensor(name, &[4, 4])]);
+        import(&file, &model, hints).map(|found| (found.order, found.weights.tensors[0].values[1])).map_err(|e| e.to_string())
+    };
+    let no = Hints::default();
+    let [weight, kernel, vars] = ["a/weight", "a/kernel", "a/vars"].map(|name| tensor(name, &[4, 4]).values);
+    assert_eq!(order("a/weight", &no), Ok((Order::Pytorch, weight[1])));
+    assert_eq!(order("a/kernel", &no), Ok((Order::Keras, kernel[4])));
+    assert!(order("a/vars", &no).unwrap_err().contains("--order says which"));
+    let keras = Hints { order: Some(Order::Keras), map: Vec::new() };
+    assert_eq!(order("a/vars", &keras), Ok((Order::Keras, vars[4])));
+    assert_eq!(order("a/weight", &keras), Ok((Order::Keras, weight[4])));
+}
+
+#[test]
+fn what_does_not_fit_is_shown() {
+    let model = Sequential::new([3, 3, 1]).name("one").flatten().dense(4).build().unwrap();
+    let no = Hints::default();
+    let whole: [(&str, &[usize]); 2] = [("fc.weight", &[4, 9]), ("fc.bias", &[4])];
+    assert_eq!(matched(&model, &whole, &no), Ok("fc.weight".into()));
+    assert_eq!(matched(&model, &[("fc/kernel", &[9, 4])], &no), Ok("fc/kernel".into()));
+    for (tensors, want) in [
+        (vec![("fc.weight", &[4, 8][..])], "needs [4, 9] in PyTorch's order (nothing fits) or [9, 4] in Keras's order (nothing"),
+        (vec![], "layer 1 (dense) needs [4, 9]"),
+        (vec![("fc.bias", &[4][..])], "found fc.bias of shape [4] beside what a layer has"),
+        (vec![("fc.weight", &[4, 9][..]), ("fc.a", &[4][..]), ("fc.b", &[4][..])], "found fc.b of shape [4] beside"),
+        (vec![("fc.weight", &[4, 9][..]), ("bn.mean", &[4][..])], "found bn.mean of shape [4] beside"),
+        (vec![("fc.weight", &[4, 9][..]), ("fc.more", &[4, 9][..])], "found fc.weight and fc.more in one module"),
+        (vec![("fc.weight", &[4, 9][..]), ("gc.weight", &[4, 9][..])], "(fc, gc fits)"),
+        (vec![("fc.weight", &[4, 9][..]), ("gc\n.weight", &[2, 2][..])], "the file has gc\\n.weight [2, 2], no bias"),
+    ] {
+        let error = matched(&model, &tensors, &no).unwrap_err();
+        assert!(error.contains(want), "{error}\n  lacks {want}");
+    }
+}
+
+#[test]
+fn the_command_refuses_what_it_must() {
+    let place = Place::new();
+    let file = fixture("import_keras.safetensors").display().to_string();
+    place.write("net.toml", net().to_toml());
+    place.works(&format!("import {file} --model net.toml"));
+    assert!(Model::load(place.path("model.safetensors")).is_ok());
+    place.works(&format!("import {file} --model net.toml --out model.safetensors --map 0=conv2d,2=conv2d_1"));
+    for (line, want) in [
+        (format!("import {file} --model net.toml"), "model.safetensors is there already"),
+        (format!("import {file} --model net.toml --out none/x"), "none/x.tmp: cannot be created"),
+        (format!("import {file} --model net.toml --out x --order pytorch"), "(nothing fits)"),
+        (format!("import {file} --model net.toml --out x --map 0"), "expected LAYER=MODULE"),
+        (format!("import {file} --model net.toml --out x --map a=b"), "layer \"a\""),
+        (format!("import {file} --model mnist-cnn --out x"), "do not fit model mnist-cnn"),
+        (format!("import {file} --model mnist-cn --out x"), "did you mean 'mnist-cnn'?"),
+        (format!("import {file} --out x"), "--model"),
+        ("import net.toml --model net.toml --out x".into(), "net.toml: found"),
+        ("import none --model net.toml --out x".into(), "none: cannot be read"),
+    ] {
+        let done = place.call(&line);
+        assert!(done.status == Some(2) && done.err.contains(want) && done.out.is_empty(), "{line}: {done:#?}");
+        assert!(!place.path("x").exists() && !place.path("x.tmp").exists(), "{line}");
+    }
+    // A model of wgrad's own is as good as one from elsewhere.
+    place.trains("run", "--device cpu");
+    let own = place.works("import run/model.safetensors --model tiny.toml --out own.safetensors");
+    assert!(own.out.contains("PyTorch's, as they are"), "{}", own.out);
+    let eval = |file: &str| place.works(&format!("eval {file} --data data --json --device cpu")).out;
+    let loss = |file: &str| number(&serde_json::from_str(&eval(file)).unwrap(), "loss");
+    assert_eq!(loss("own.safetensors"), loss("run/model.safetensors"));
+}

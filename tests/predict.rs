@@ -1,0 +1,114 @@
+//! `wgrad predict`: photographed digits are recognised, and what cannot be read is named while the rest is answered.
+#![cfg(all(feature = "cli", feature = "mnist-data"))]
+
+mod common;
+#[path = "common/photo.rs"]
+mod photo;
+
+use common::{Place, keys, number};
+use serde_json::Value;
+use wgrad::data::Dataset;
+use wgrad::model::init::glorot_uniform;
+use wgrad::model::{Model, Sequential};
+
+const TRAIN: &str = "train --train-limit 4000 --test-limit 100 --epochs 3 --device cpu --run-dir run";
+
+#[test]
+fn photographs_of_digits_are_recognised() {
+    let place = Place::new();
+    place.works(TRAIN);
+    let test = Dataset::open("mnist").unwrap().test;
+    let count = 40;
+    for (seed, digit) in (0..count).zip(test.pixels.chunks(784)) {
+        place.write(&format!("photos/{seed}.jpg"), photo::photo(digit, seed));
+    }
+    let names: Vec<String> = (0..count).map(|seed| format!("photos/{seed}.jpg")).collect();
+    let list = |more: &str| format!("predict run/model.safetensors {} {more}", names.join(" "));
+    let done = place.works(&list("--json --top 2 --device cpu"));
+    let answers: Vec<Value> = serde_json::from_str(&done.out).expect("JSON alone");
+    assert_eq!(answers.len(), names.len());
+    let mut right = 0;
+    for ((answer, name), label) in answers.iter().zip(&names).zip(&test.labels) {
+        assert_eq!(keys(answer), ["image", "label", "prepared", "probability", "top"]);
+        assert_eq!(answer["image"], *name);
+        assert!(answer["prepared"].as_str().unwrap().starts_with("640×480, grey, inverted"), "{answer}");
+        let top = answer["top"].as_array().unwrap();
+        assert_eq!((top.len(), &top[0]["label"]), (2, &answer["label"]));
+        let shares = [&top[0], &top[1]].map(|guess| number(guess, "probability"));
+        assert!(shares[0] >= shares[1] && shares[0] <= 1.0 && shares[0] == number(answer, "probability"), "{answer}");
+        right += u32::from(answer["label"] == label.to_string());
+    }
+    // The net gets about one in twenty of the digits themselves wrong.
+    assert!(right * 10 >= count * 8, "{right} of {count} photographs");
+
+    // The default device says the same as the native CPU, in text too.
+    let text = place.works(&list("")).out;
+    for (answer, line) in answers.iter().zip(text.lines().step_by(2)) {
+        let start = format!("{}: {} (", answer["image"].as_str().unwrap(), answer["label"].as_str().unwrap());
+        assert!(line.starts_with(&start), "{line}, not {start}");
+    }
+    assert!(text.lines().skip(1).step_by(2).all(|line| line.starts_with("  prepared: 640×480, grey")), "{text}");
+}
+
+#[test]
+fn class_names_come_from_the_file() {
+    let place = Place::new();
+    let mut model = Sequential::new([8, 8, 3]).name("colours").flatten().dense(3).build().unwrap();
+    let save = |model: &Model, name: &str| {
+        glorot_uniform(model, 1).unwrap().save(&place.path(name), model).unwrap();
+    };
+    save(&model, "numbers");
+    model.class_names = vec!["ash".into(), "birch".into()];
+    save(&model, "names");
+    let picture = image::RgbImage::from_fn(30, 20, |x, y| image::Rgb([x as u8 * 8, y as u8 * 8, 77]));
+    picture.save(place.path("leaf.png")).unwrap();
+    let labels = |file: &str| {
+        let done = place.works(&format!("predict {file} leaf.png --json --top 9 --device cpu"));
+        let answers: Vec<Value> = serde_json::from_str(&done.out).unwrap();
+        assert_eq!(answers[0]["prepared"], "30×20, colour, resized to 8×8");
+        let top = answers[0]["top"].as_array().unwrap().clone();
+        let sum: f64 = top.iter().map(|guess| number(guess, "probability")).sum();
+        assert!((sum - 1.0).abs() < 1e-6, "{sum}");
+        let mut labels: Vec<String> = top.iter().map(|guess| guess["label"].as_str().unwrap().into()).collect();
+        labels.sort();
+        labels
+    };
+    assert_eq!(labels("numbers"), ["0", "1", "2"]);
+    assert_eq!(labels("names"), ["2", "ash", "birch"]);
+}
+
+#[test]
+fn bad_pictures_are_named_and_the_others_answered() {
+    let place = Place::new();
+    place.trains("run", "--max-steps 1 --device cpu");
+    let bar = image::GrayImage::from_fn(50, 60, |x, _| image::Luma([if (20..25).contains(&x) { 0 } else { 255 }]));
+    bar.save(place.path("bar.png")).unwrap();
+    image::GrayImage::from_pixel(9, 9, image::Luma([255])).save(place.path("blank.png")).unwrap();
+    place.write("text.png", "a digit");
+    let done = place.call("predict run/model.safetensors text.png bar.png none.jpg blank.png . --device cpu --json");
+    assert_eq!(done.status, Some(2), "{done:?}");
+    let answers: Vec<Value> = serde_json::from_str(&done.out).expect("JSON alone");
+    assert_eq!((answers.len(), &answers[0]["image"]), (1, &Value::from("bar.png")));
+    for want in [
+        "error: text.png: found no known kind of picture",
+        "error: none.jpg: cannot be read",
+        "error: blank.png: nothing stands out",
+        "error: .: cannot be read",
+        "error: 4 of 5 pictures could not be used",
+    ] {
+        assert!(done.err.contains(want), "{want} in {}", done.err);
+    }
+    // Nothing to answer: no device is opened.
+    let none = place.call("predict run/model.safetensors text.png --json");
+    assert_eq!((none.status, none.out.trim(), none.err.contains("device")), (Some(2), "[]", false), "{none:?}");
+    for (line, want) in [
+        ("predict run/model.safetensors", "<IMAGE>"),
+        ("predict nothing bar.png", "nothing: cannot be read"),
+        ("predict bar.png bar.png", "bar.png: found"),
+        ("predict run/model.safetensors bar.png --top 0", "--top"),
+        ("predict run/model.safetensors bar.png --device nonesuch", "matches no device"),
+    ] {
+        let done = place.call(line);
+        assert!(done.status == Some(2) && done.err.contains(want) && done.out.is_empty(), "{line}: {done:?}");
+    }
+}
