@@ -4,9 +4,12 @@ mod bench;
 mod devices;
 mod eval;
 mod plan;
+mod report;
 mod summary;
 mod train;
 mod verify;
+#[cfg(feature = "watch")]
+mod watch;
 
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -26,6 +29,7 @@ struct Cli {
 enum Command {
     Train(Box<train::TrainArgs>),
     Eval(eval::EvalArgs),
+    Report(report::ReportArgs),
     Verify(verify::VerifyArgs),
     Devices(devices::DevicesArgs),
     Summary(summary::SummaryArgs),
@@ -38,6 +42,7 @@ pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Train(args) => train::run(*args),
         Command::Eval(args) => eval::run(args),
+        Command::Report(args) => report::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Devices(args) => devices::run(args),
         Command::Summary(args) => summary::run(args),

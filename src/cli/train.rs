@@ -81,6 +81,12 @@ pub struct TrainArgs {
     /// Print neither epochs nor progress
     #[arg(long)]
     quiet: bool,
+    /// Leave no report.html
+    #[arg(long)]
+    no_report: bool,
+    #[cfg(feature = "watch")]
+    #[command(flatten)]
+    watch: super::watch::WatchArgs,
 }
 
 impl TrainArgs {
@@ -129,6 +135,8 @@ pub fn run(args: TrainArgs) -> Result<()> {
     if let Some(path) = &args.run_dir {
         RunFolder::check(path)?;
     }
+    #[cfg(feature = "watch")]
+    let page = args.watch.bind()?;
     let data = open_data(&config)?;
     let shape = data.train.shape();
     let mut model = Model::named_or_file(&config.model, shape, data.classes)?;
@@ -146,9 +154,19 @@ pub fn run(args: TrainArgs) -> Result<()> {
     let path = args.run_dir.unwrap_or_else(|| RunFolder::next(&model.name));
     let device_json = device_json(&choice).map_err(|e| Error::failed(format!("device.json: {e}")))?;
     let mut folder = RunFolder::create(&path, &config, &device_json)?;
+    #[cfg(feature = "watch")]
+    let watching = match page {
+        Some(page) => {
+            let about = (folder.path(), &device_json[..]);
+            Some(super::watch::Watching::begin(page, &mut trainer, &model, &data, &config, about)?)
+        }
+        None => None,
+    };
     let mut progress = Progress::new(config.train.epochs, args.quiet);
     let mut trouble = None;
     let fitted = trainer.fit(|event| {
+        #[cfg(feature = "watch")]
+        watching.iter().for_each(|watching| watching.event(&event));
         let done = match event {
             Event::Steps { first, records, .. } => folder.steps(first, records),
             Event::Epoch(metrics) => folder.epoch(metrics),
@@ -167,15 +185,31 @@ pub fn run(args: TrainArgs) -> Result<()> {
     if let Some(error) = trouble {
         return Err(error);
     }
-    let file = folder.model(&pollster::block_on(trainer.weights())?, &model)?;
+    let weights = pollster::block_on(trainer.weights())?;
+    let mut saved = vec![folder.model(&weights, &model)?];
+    #[cfg(feature = "watch")]
+    let wanted = watching.is_some() || !args.no_report;
+    #[cfg(not(feature = "watch"))]
+    let wanted = !args.no_report;
+    let findings = match wanted {
+        true => Some(super::report::findings(&mut trainer, &device, &config, &model, &weights, &data)?),
+        false => None,
+    };
+    if let Some(findings) = findings.clone().filter(|_| !args.no_report) {
+        saved.push(super::report::write(folder.path(), findings)?);
+    }
     if !args.quiet {
-        eprintln!("saved {}", file.display());
+        saved.iter().for_each(|file| eprintln!("saved {}", file.display()));
+    }
+    #[cfg(feature = "watch")]
+    if let Some(watching) = watching {
+        watching.end(findings);
     }
     Ok(())
 }
 
 /// Opens the data and cuts it to the limits.
-fn open_data(config: &RunConfig) -> Result<Dataset> {
+pub(super) fn open_data(config: &RunConfig) -> Result<Dataset> {
     let mut data = Dataset::open(&config.data)?;
     if let Some(notice) = &data.notice {
         eprintln!("note: {notice}");

@@ -5,7 +5,7 @@ use super::step::Step;
 use crate::control::Control;
 use crate::data::Split;
 use crate::device::Device;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::model::weights::Weights;
 use crate::values::Values;
@@ -91,5 +91,24 @@ impl Evaluator {
             records.iter().for_each(|record| totals.add(record));
         }
         Ok(totals)
+    }
+
+    /// The logits of every sample in the data's order, [samples, classes].
+    pub async fn logits(&mut self) -> Result<Vec<f32>> {
+        self.engine.write(self.step.control, Values::Word(self.start.words()))?;
+        self.engine.restart();
+        let elements = self.step.samples * self.step.graph.shape(self.step.logits)[1];
+        let mut logits = Vec::with_capacity(elements);
+        for _ in 0..self.step.steps_per_epoch() {
+            self.engine.submit(1)?;
+            self.engine.collect().await?;
+            match self.engine.read(self.step.logits).await? {
+                Values::Float(batch) => logits.extend(batch),
+                _ => return Err(Error::failed("logits are not floats")),
+            }
+        }
+        // The last batch may have rows beyond the samples.
+        logits.truncate(elements);
+        Ok(logits)
     }
 }

@@ -5,5 +5,7 @@ pub mod evaluator;
 pub mod options;
 pub mod predict;
 pub mod run;
+pub mod snapshot;
 pub mod step;
+pub mod timing;
 pub mod trainer;

@@ -3,7 +3,9 @@
 use super::engine::{Engine, Pace, Record};
 use super::evaluator::{Evaluator, Totals};
 use super::options::TrainOptions;
+use super::snapshot::Snapshot;
 use super::step::Step;
+use super::timing::{KernelTime, kernel_times};
 use crate::data::Dataset;
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -13,6 +15,7 @@ use crate::model::weights::Weights;
 use crate::values::Values;
 use serde::Serialize;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// One line of `metrics.jsonl`.
@@ -65,6 +68,7 @@ pub struct Trainer {
     step: Step,
     engine: Engine,
     evaluator: Evaluator,
+    snapshot: Option<Arc<Snapshot>>,
 }
 
 impl Trainer {
@@ -92,7 +96,14 @@ impl Trainer {
         };
         engine.write_all(first.into_iter().map(|(tensor, values)| (tensor, Values::Float(values))))?;
         let evaluator = Evaluator::new(device, model, &data.test, options.batch_size)?;
-        Ok(Trainer { options: options.clone(), step, engine, evaluator })
+        Ok(Trainer { options: options.clone(), step, engine, evaluator, snapshot: None })
+    }
+
+    /// Lays out the weights in `snapshot` from now on, whenever it asks for them; the numbers of the run stay the same.
+    pub async fn share(&mut self, snapshot: Arc<Snapshot>) -> Result<()> {
+        snapshot.put(0, self.weights().await?);
+        self.snapshot = Some(snapshot);
+        Ok(())
     }
 
     /// The memory of all buffers, in bytes.
@@ -154,6 +165,9 @@ impl Trainer {
                 if observe(event).is_break() {
                     flow = ControlFlow::Break(());
                 }
+                if let Some(snapshot) = self.snapshot.as_ref().filter(|snapshot| snapshot.is_due()) {
+                    snapshot.put(step, self.weights().await?);
+                }
             }
             let seconds = start.elapsed().as_secs_f64();
             self.evaluator.copy_weights(&self.step, &self.engine)?;
@@ -169,11 +183,26 @@ impl Trainer {
                 images_per_second: totals.samples() as f64 / seconds,
             };
             all.push(metrics);
+            if let Some(snapshot) = &self.snapshot {
+                snapshot.put(step, self.weights().await?);
+            }
             if observe(Event::Epoch(&metrics)).is_break() {
                 flow = ControlFlow::Break(());
             }
         }
         Ok(all)
+    }
+
+    /// The logits of the test set with the weights as they are now, in its order, [samples, classes].
+    pub async fn test_logits(&mut self) -> Result<Vec<f32>> {
+        self.evaluator.copy_weights(&self.step, &self.engine)?;
+        self.evaluator.logits().await
+    }
+
+    /// What a step spends in which kernel; `None` where the device has no timestamps. These are real steps, which change
+    /// the weights: for when the run is over.
+    pub async fn kernel_times(&mut self) -> Result<Option<Vec<KernelTime>>> {
+        kernel_times(&mut self.engine, &self.step.graph).await
     }
 
     /// The weights as they are now, in the weight file's order.
