@@ -15,7 +15,10 @@ fn a_run_leaves_its_files_and_runs_again_from_its_configuration() {
         place.trains("one", &format!("--log-steps {device}"));
         let mut names: Vec<_> = place.path("one").read_dir().unwrap().map(|e| e.unwrap().file_name()).collect();
         names.sort();
-        assert_eq!(names, ["config.toml", "device.json", "metrics.jsonl", "model.safetensors", "steps.jsonl"]);
+        assert_eq!(
+            names,
+            ["config.toml", "device.json", "metrics.jsonl", "model.safetensors", "report.html", "steps.jsonl"]
+        );
 
         let metrics = place.lines("one/metrics.jsonl");
         assert_eq!(metrics.len(), 2);

@@ -3,12 +3,14 @@
 use crate::data::Dataset;
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::model::Model;
 use crate::model::weights::Weights;
 use crate::report::folder::RunRecord;
 use crate::report::{Findings, ReportData, gather, page};
 use crate::train::run::RunConfig;
-use crate::train::trainer::Trainer;
+use crate::train::trainer::{Trainer, check_data};
 use clap::Args;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The page of a run, in its folder.
@@ -44,7 +46,8 @@ pub fn run(args: ReportArgs) -> Result<()> {
         }
     };
     let out = args.out.unwrap_or(out);
-    for why in data.findings.missing.values() {
+    // One reason may stand for several parts.
+    for why in data.findings.missing.values().collect::<BTreeSet<_>>() {
         eprintln!("note: {why}");
     }
     page::write(&data, &out)?;
@@ -55,8 +58,12 @@ pub fn run(args: ReportArgs) -> Result<()> {
 /// The report of one run: its curves at least, and what its net can still be asked.
 fn single(folder: &Path, device: Option<&str>) -> Result<ReportData> {
     let (record, config) = RunRecord::read(folder)?;
-    let findings = match ask(folder, &config, device) {
-        Ok(findings) => findings,
+    let findings = match net(folder, &config) {
+        Ok((model, weights, data)) => {
+            let (device, _) = super::open(device.unwrap_or(&config.device), false, config.threads)?;
+            let mut trainer = Trainer::new(&device, &model, &data, &config.train, Some(&weights))?;
+            findings(&mut trainer, &device, &config, &model, &weights, &data)?
+        }
         // The curves are there whatever became of data and weights.
         Err(error) => {
             let mut findings = Findings::default();
@@ -69,24 +76,23 @@ fn single(folder: &Path, device: Option<&str>) -> Result<ReportData> {
     Ok(ReportData::of(record, findings))
 }
 
-fn ask(folder: &Path, config: &RunConfig, device: Option<&str>) -> Result<Findings> {
+/// The net that a run left, and the data that it was trained on.
+fn net(folder: &Path, config: &RunConfig) -> Result<(Model, Weights, Dataset)> {
     let file = folder.join("model.safetensors");
     let (model, weights) = Weights::load(&file)?;
     let model = model.ok_or_else(|| Error::input(format!("{}: it does not describe its model", file.display())))?;
     weights.check_against(&model).map_err(|e| Error::input(format!("{}: {e}", file.display())))?;
     let data = super::train::open_data(config)?;
-    let (device, _) = super::open(device.unwrap_or(&config.device), false, config.threads)?;
-    let mut trainer = Trainer::new(&device, &model, &data, &config.train, Some(&weights))?;
-    let batch = config.train.batch_size;
-    pollster::block_on(gather(&mut trainer, &device.name(), batch, &model, &weights, &data))
+    check_data(&model, &data)?;
+    Ok((model, weights, data))
 }
 
-/// What the page of a run that has just ended says of its net.
+/// What the page of a run says of its net; the trainer is of no use afterwards.
 pub fn findings(
     trainer: &mut Trainer,
     device: &Device,
     config: &RunConfig,
-    model: &crate::model::Model,
+    model: &Model,
     weights: &Weights,
     data: &Dataset,
 ) -> Result<Findings> {

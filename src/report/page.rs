@@ -2,7 +2,8 @@
 
 use super::ReportData;
 use crate::error::{Error, Result};
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write;
 use std::path::Path;
 
 const TEMPLATE: &str = include_str!("page/page.html");
@@ -43,15 +44,18 @@ pub fn json(data: &impl serde::Serialize) -> Result<String> {
 /// Writes the page, whole or not at all: first beside it under a name that ends in `.tmp`.
 ///
 /// # Errors
-/// [`Error::Failed`] that names the file.
+/// [`Error::Input`] where the file cannot be created, [`Error::Failed`] where it cannot be completed.
 pub fn write(data: &ReportData, path: &Path) -> Result<()> {
     let text = html(data)?;
     let mut beside = path.as_os_str().to_owned();
     beside.push(".tmp");
-    let done = fs::write(&beside, text).and_then(|()| fs::rename(&beside, path));
+    let beside = Path::new(&beside);
+    let mut file = File::create(beside)
+        .map_err(|error| Error::input(format!("{}: cannot be created: {error}", beside.display())))?;
+    let done = file.write_all(text.as_bytes()).and_then(|()| fs::rename(beside, path));
     done.map_err(|error| {
         // What is left of the attempt is of no use; that it stays is no further error.
-        let _ = fs::remove_file(&beside);
+        let _ = fs::remove_file(beside);
         Error::failed(format!("{}: cannot be written: {error}", path.display()))
     })
 }

@@ -4,15 +4,15 @@ use crate::model::weights::Weights;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Between two copies for a looker-on.
-const EVERY: Duration = Duration::from_secs(1);
-
 /// How long a question counts: a page that is open asks more often.
 const ASKED: Duration = Duration::from_secs(5);
 
 /// The latest weights that a trainer has laid out, and whether anybody wants newer ones.
-#[derive(Debug, Default)]
-pub struct Snapshot(Mutex<State>);
+#[derive(Debug)]
+pub struct Snapshot {
+    every: Duration,
+    state: Mutex<State>,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -21,10 +21,22 @@ struct State {
     asked: Option<Instant>,
 }
 
+impl Default for Snapshot {
+    /// Newer weights once a second.
+    fn default() -> Self {
+        Snapshot::every(Duration::from_secs(1))
+    }
+}
+
 impl Snapshot {
+    /// Nothing yet; the trainer takes newer weights no more often than `every` so long.
+    pub fn every(every: Duration) -> Self {
+        Snapshot { every, state: Mutex::default() }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // Every change of the state is one assignment: it is whole even behind a panic.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The step behind which the weights were taken, and the weights. Asking is what makes the trainer take newer ones.
@@ -45,7 +57,7 @@ impl Snapshot {
     pub(super) fn is_due(&self) -> bool {
         let state = self.state();
         let since = |then: Option<Instant>| then.map(|then| then.elapsed());
-        since(state.asked).is_some_and(|time| time < ASKED) && since(state.taken).is_none_or(|time| time >= EVERY)
+        since(state.asked).is_some_and(|time| time < ASKED) && since(state.taken).is_none_or(|time| time >= self.every)
     }
 }
 

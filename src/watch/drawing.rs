@@ -10,7 +10,7 @@ const PAPER: u8 = 8;
 /// its longer side takes 20 of 28 pixels, placed with its centre of mass in the middle. `None` where nothing is drawn.
 pub fn prepare(ink: &[u8], [height, width]: [usize; 2], [rows, columns]: [usize; 2]) -> Option<Vec<u8>> {
     let marks = || ink.iter().take(height * width).enumerate().filter(|(_, ink)| **ink > PAPER).map(|(at, _)| at);
-    let (top, bottom) = (marks().next()? / width, marks().last()? / width);
+    let (top, bottom) = (marks().next()? / width, marks().next_back()? / width);
     let left = marks().map(|at| at % width).min()?;
     let right = marks().map(|at| at % width).max()?;
     let (high, wide) = (bottom - top + 1, right - left + 1);

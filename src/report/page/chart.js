@@ -71,7 +71,8 @@ function draw(plot, legend, lines, { id, title, xLabel }) {
   const scaling = firm.some((line) => line.points.length > 1) ? firm : seen;
   const xs = seen.flatMap((line) => line.points.map((p) => p[0]));
   let [x0, x1] = [Math.min(...xs), Math.max(...xs)];
-  if (x1 - x0 < 1e-9) [x0, x1] = [x0 - 0.5, x1 + 0.5];
+  const single = x1 - x0 < 1e-9 ? x0 : null;
+  if (single !== null) [x0, x1] = [x0 - 0.5, x1 + 0.5];
   const ys = scaling.flatMap((line) => line.points.map((p) => p[1]));
   const [y0, y1] = range(ys, Math.min(...ys) >= 0 ? 0 : -Infinity);
   const yTicks = ticks(y0, y1, 5);
@@ -88,7 +89,8 @@ function draw(plot, legend, lines, { id, title, xLabel }) {
     svg("line", { class: "grid", x1: box.left, x2: box.right, y1: Y(y), y2: Y(y) }),
     svg("text", { x: box.left - 8, y: Y(y) + 4, "text-anchor": "end" }, labels[i])));
   const whole = x1 - x0 >= 3;
-  for (const x of ticks(x0, x1, Math.max(2, Math.min(10, Math.floor((box.right - box.left) / 60))))) {
+  const xTicks = single !== null ? [single] : ticks(x0, x1, Math.max(2, Math.min(10, Math.floor((box.right - box.left) / 60))));
+  for (const x of xTicks) {
     if (whole && x !== Math.round(x)) continue;
     picture.append(
       svg("line", { class: "axis", x1: X(x), x2: X(x), y1: box.bottom, y2: box.bottom + 4 }),
@@ -99,7 +101,7 @@ function draw(plot, legend, lines, { id, title, xLabel }) {
     svg("text", { x: box.right, y: box.bottom + 35, "text-anchor": "end" }, xLabel));
   for (const line of [...seen].sort((a, b) => !!b.faint - !!a.faint)) {
     const path = line.points.map(([x, y], i) => `${i ? "L" : "M"}${X(x).toFixed(1)} ${Y(y).toFixed(1)}`).join("");
-    picture.append(svg("path", { d: path, style: `stroke:${line.colour}`, class: line.faint ? "faint" : null, "stroke-dasharray": line.dash, "clip-path": `url(#${clip})` }));
+    picture.append(svg("path", { d: path, style: `stroke:${line.colour}`, class: line.faint && firm.length ? "faint" : null, "stroke-dasharray": line.dash, "clip-path": `url(#${clip})` }));
     if (!line.faint && line.points.length <= 30) {
       line.points.forEach(([x, y]) => picture.append(svg("circle", { cx: X(x), cy: Y(y), r: 2.5, style: `fill:${line.colour}` })));
     }

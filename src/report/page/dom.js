@@ -17,7 +17,7 @@ function fill(element, attributes, children) {
   for (const [key, value] of Object.entries(attributes)) {
     if (value !== undefined && value !== null && value !== false) element.setAttribute(key, value);
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
   return element;
 }
 
@@ -44,9 +44,10 @@ function duration(seconds) {
   return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
-/** A table from a head and rows; columns named in `text` are set to the left. */
-function table(head, rows, text = [0], foot = null) {
-  const cell = (tag) => (value, at) => el(tag, { class: text.includes(at) ? "text" : null }, value ?? nothing);
+/** A table from a head and rows; columns named in `text` are set to the left, those in `roomy` left out on a phone. */
+function table(head, rows, text = [0], foot = null, roomy = []) {
+  const kind = (at) => [text.includes(at) ? "text" : "", roomy.includes(at) ? "roomy" : ""].join(" ").trim() || null;
+  const cell = (tag) => (value, at) => el(tag, { class: kind(at) }, value ?? nothing);
   const row = (cells) => el("tr", {}, cells.map(cell("td")));
   return el("div", { class: "scroll" }, el("table", {},
     el("thead", {}, el("tr", {}, head.map(cell("th")))),
@@ -55,14 +56,14 @@ function table(head, rows, text = [0], foot = null) {
 }
 
 /** A bar that is filled to a share. */
-const bar = (share) => el("span", { class: "bar", "aria-hidden": "true" },
+const bar = (share, kind = "") => el("span", { class: `bar ${kind}`, "aria-hidden": "true" },
   el("i", { style: `width:${Math.max(0, Math.min(1, share || 0)) * 100}%` }));
 
-/** Classes with their probabilities; `top` is the one to set off. */
-function odds(guesses, classes, top = -1) {
+/** Classes with their probabilities; `top` is set off, and `kind` says how the bar of a class is coloured. */
+function odds(guesses, classes, top, kind = () => "") {
   const row = ([at, p]) => {
     const mark = at === top ? "top" : null;
-    return [el("span", { class: mark }, classes[at] ?? String(at)), bar(p), el("span", { class: mark }, percent(p))];
+    return [el("span", { class: mark }, classes[at] ?? String(at)), bar(p, kind(at)), el("span", { class: mark }, percent(p))];
   };
   return el("div", { class: "odds" }, guesses.flatMap(row));
 }

@@ -26,12 +26,13 @@ function maps({ maps: found, classes, missing }) {
     const some = shown < total ? `, the first ${shown} of ${total} ${kind}` : "";
     const final = at === found.layers.length - 1 && flat;
     return el("div", { class: "layer" },
-      el("h3", {}, layer.layer, el("span", { class: "soft small" }, `  ${sizes(layer.shape)}${some}, up to ±${short(layer.largest)}${final ? ", the logits" : ""}`)),
-      el("div", { class: flat ? "rows" : "tiles" }, layer.pictures.map((one, n) => picture(one, `${layer.layer}, ${flat ? "features" : `channel ${n}`}`, flat ? null : 52))));
+      el("h3", {}, layer.layer, el("span", { class: "soft small" }, `${sizes(layer.shape)}${some}, up to ±${short(layer.largest)}${final ? ", the logits" : ""}`)),
+      el("div", { class: flat ? "rows" : "tiles" }, layer.pictures.map((one, n) => picture(one, `${layer.layer}, ${flat ? "features" : `channel ${n}`}`, flat ? null : 52))),
+      final && classes.length <= 24 ? el("div", { class: "names" }, classes.map((name) => el("span", {}, name))) : null);
   });
   return section("maps", title,
     `${what} layer by layer. Blue is positive, orange negative; each layer has a scale of its own.`,
-    el("div", { class: "layer first" }, el("h3", {}, "input", el("span", { class: "soft small" }, `  ${found.picture.height} × ${found.picture.width}`)),
+    el("div", { class: "layer first" }, el("h3", {}, "input", el("span", { class: "soft small" }, `${found.picture.height} × ${found.picture.width}`)),
       el("div", { class: "tiles" }, picture(found.picture, "the input", 84))),
     rows);
 }
@@ -40,17 +41,20 @@ function timings({ timings: found, missing }) {
   const title = "Where a step spends its time";
   if (!found) return section("timings", title, missing.timings ?? later());
   const total = found.kernels.reduce((all, one) => all + one.ms, 0);
+  // What a kernel works for is in its name, but for helpers such as a transpose.
+  const name = (kernel, op) => el("span", { title: kernel }, kernel.split("<")[0],
+    kernel.startsWith(op) ? null : el("span", { class: "soft small" }, ` for ${op}`));
   const rows = found.kernels.map((one) => [
-    el("span", { title: one.kernel }, one.kernel.split("<")[0]), one.op, sizes(one.shape), fixed(one.ms, 3), percent(one.ms / total, 0), bar(one.ms / total)]);
+    name(one.kernel, one.op), sizes(one.shape), fixed(one.ms, 3), percent(one.ms / total, 0), bar(one.ms / total)]);
   return section("timings", title,
     `A training step of ${found.batch_size} images on ${found.device}, measured when this report was made: medians of a few steps, each kernel by itself. In a run they follow each other without a pause.`,
-    table(["kernel", "works for", "result", "ms", "share", ""], rows, [0, 1, 2], ["all", "", "", fixed(total, 3), "", ""]));
+    table(["kernel", "result", "ms", "share", ""], rows, [0, 1], ["all", "", fixed(total, 3), "", ""], [1]));
 }
 
 function device(run) {
   const { device: used = {}, reason, refused = [] } = run.device;
   const entry = ([key, value]) => (value === undefined || value === "" ? null : el("div", {}, el("dt", {}, key), el("dd", {}, String(value))));
-  const rows = [["device", used.name], ["type", used.type], ["interface", used.backend], ["driver", [used.driver, used.driver_info].filter(Boolean).join(", ")], ["threads", used.threads]];
+  const rows = [["device", used.name], ["type", used.type], ["interface", used.backend], ["driver", used.threads ? "" : [used.driver, used.driver_info].filter(Boolean).join(", ")], ["threads", used.threads]];
   return section("device", "The device", reason ? `Chosen because: ${reason}.` : null,
     el("dl", { class: "settings" }, rows.map(entry)),
     refused.length ? fold("Why not another", table(["device", "why not"], refused.map((one) => [one.device, one.why]), [0, 1])) : null);
@@ -58,15 +62,21 @@ function device(run) {
 
 function layers({ model }) {
   if (!model) return null;
-  const rows = model.layers.map(([name, shape, params], at) => [String(at), name, sizes(shape), params ? grouped(params) : nothing]);
+  const rows = model.layers.map(([name, shape, params], at) => [`${at}  ${name}`, sizes(shape), params ? grouped(params) : nothing]);
   const total = model.layers.reduce((all, one) => all + one[2], 0);
   return section("layers", "The model", `${model.name}, for images of ${sizes(model.input)} (height, width, channels).`,
-    table(["layer", "", "result", "parameters"], rows, [1, 2], ["", "all", "", grouped(total)]));
+    table(["layer", "result", "parameters"], rows, [0, 1], ["all", "", grouped(total)]));
 }
 
 function settings(run) {
   const entries = Object.entries(run.settings).map(([key, value]) => el("div", {}, el("dt", {}, key), el("dd", {}, value)));
-  return section("settings", "Settings", "As config.toml has them; wgrad train --config runs them again.", el("dl", { class: "settings" }, entries));
+  return section("settings", "Settings", ["As config.toml has them; ", el("code", {}, "wgrad train --config"), " runs them again."], el("dl", { class: "settings" }, entries));
+}
+
+/** A table whose cells may break. */
+function wrapped(scroll) {
+  scroll.firstChild.classList.add("wrap");
+  return scroll;
 }
 
 /** Several runs side by side. */
@@ -88,6 +98,6 @@ function comparison(runs, differences) {
       table(["run", ...keys, "epochs", "training", "images/s", "device"], final, [0, 8])),
     section("curves", "Curves", null, el("div", { class: "charts" }, keys.map((key) => chart({ id: key, title: titles[key], xLabel: "epochs", series: lines(key) })))),
     section("differences", "Settings that differ", differ.length ? null : "The runs have all their settings in common.",
-      differ.length ? table(["setting", ...runs.map((run) => run.name)], differ, [0]) : null),
+      differ.length ? wrapped(table(["setting", ...runs.map((run) => run.name)], differ, [0])) : null),
   ];
 }

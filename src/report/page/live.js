@@ -53,8 +53,8 @@ function news(state) {
     }
     stale.push("head");
   }
-  refreshProgress();
   refresh(...new Set(stale));
+  refreshProgress();
 }
 
 /** The board to draw on, and beside it what the net makes of the drawing. */
@@ -74,7 +74,8 @@ const ink = () => getComputedStyle(document.body).color;
 
 /** Draws with mouse, finger or pen; a drawing is the opacity of its canvas. */
 function pen(board) {
-  const brush = board.getContext("2d");
+  // The drawing is read back after every stroke.
+  const brush = board.getContext("2d", { willReadFrequently: true });
   let from = null;
   const place = (event) => {
     const box = board.getBoundingClientRect();
@@ -84,7 +85,8 @@ function pen(board) {
     Object.assign(brush, { lineWidth: SIDE / 13, lineCap: "round", lineJoin: "round", strokeStyle: ink() });
     brush.beginPath();
     brush.moveTo(...from);
-    brush.lineTo(...to);
+    // A line of no length leaves no mark, but a person who taps makes a dot.
+    brush.lineTo(to[0], to[1] + (to[0] === from[0] && to[1] === from[1] ? 0.01 : 0));
     brush.stroke();
     from = to;
     strokes.drawn = true;
@@ -153,7 +155,7 @@ function verdict({ probabilities, classes, prepared, saliency, maps: found, step
   const shownAs = (image, label, caption) => el("figure", {}, picture(image, label), el("figcaption", { class: "small soft" }, caption));
   document.getElementById("seen").replaceChildren(
     shownAs(prepared, "the drawing as the net sees it", "as the net sees it"),
-    shownAs(saliency, `gradient of the logit of ${classes[top]}`, `what speaks for ${classes[top]}, were it brighter (blue) or darker`));
+    shownAs(saliency, `gradient of the logit of ${classes[top]}`, `what would speak for ${classes[top]}: brighter where it is blue, darker where orange`));
   data.findings.maps = found;
   refresh("maps");
 }

@@ -1,6 +1,7 @@
 // Puts the page together, and draws a section anew when its data has changed.
 "use strict";
 
+if (data.live) data.progress = { status: "asking for news", epoch: 1, epochs: 1, done: 0, of: 0 };
 const page = document.getElementById("page");
 const [run] = data.runs;
 

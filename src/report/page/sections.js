@@ -116,12 +116,13 @@ function mistakes({ mistakes: found, classes, confusion: counted, missing }) {
   if (found.length === 0) return section("mistakes", title, "No test image was taken for another class.");
   const card = ({ index, label, guesses, picture: image, saliency }) => el("div", { class: "mistake" },
     el("div", { class: "pair" }, picture(image, `test image ${index}, a ${classes[label]}`), picture(saliency, `gradient of the logit of ${classes[guesses[0][0]]}`)),
-    el("p", {}, "is ", el("b", {}, classes[label]), ", taken for ", el("b", {}, classes[guesses[0][0]]), el("span", { class: "small soft" }, ` #${index}`)),
-    odds(guesses, classes, guesses[0][0]));
+    el("p", {}, "is ", el("b", {}, classes[label]), ", taken for ", el("b", {}, classes[guesses[0][0]])),
+    odds(guesses, classes, guesses[0][0], (at) => (at === label ? "" : at === guesses[0][0] ? "wrong" : "other")),
+    el("p", { class: "small soft" }, `test image ${grouped(index)}`));
   return section("mistakes", title,
-    "The test images that the net was surest of and wrong about, with what it thought. Beside each its saliency: the gradient of the logit of the answer with respect to the input.",
+    "The test images that the net was surest of and wrong about, with what it thought. Beside each its saliency, the gradient of the answer's logit with respect to the input: where it is blue a brighter pixel would speak for the answer, where it is orange a darker one.",
     el("div", { class: "mistakes" }, found.map(card)),
-    scaleBar("darker would raise the answer", "brighter would raise it", true));
+    scaleBar("darker", "brighter", true));
 }
 
 const later = () => (data.live ? "This is worked out when the training has ended." : "This run left nothing to work it out from.");
