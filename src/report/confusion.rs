@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn the_surest_mistakes_come_first() {
-        let logits = [one(1, 1.0), one(0, 9.0), one(2, 5.0), one(1, 5.0), one(1, 1e4)].concat();
+        let logits = [one(1, 1.0), one(0, 9.0), one(2, 5.5), one(1, 5.0), one(1, 1e4)].concat();
         let found = surest_mistakes(&logits, &[0, 0, 0, 0, 1], 3, 2);
         assert_eq!(found.iter().map(|(index, answer)| (*index, answer.class)).collect::<Vec<_>>(), [(2, 2), (3, 1)]);
         assert_eq!(surest_mistakes(&logits, &[0, 0, 0, 0, 1], 3, 9).len(), 3);

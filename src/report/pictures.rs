@@ -56,16 +56,13 @@ pub fn filters(model: &Model, weights: &Weights) -> Result<Option<Filters>> {
     let inferred = model.infer()?;
     let Some(index) = inferred.iter().position(|layer| !layer.params.is_empty()) else { return Ok(None) };
     let Some(weight) = weights.get(&format!("{index}.weight")) else { return Ok(None) };
-    let before = |back: usize| match index.checked_sub(back) {
-        None => None,
-        Some(0) => Some(&model.input[..]),
-        Some(at) => Some(&inferred[at - 1].shape[..]),
-    };
+    // What goes into the layer, and into the one before it.
+    let into = |layer: usize| if layer == 0 { &model.input[..] } else { &inferred[layer - 1].shape[..] };
     // Both orders are outputs, channels, rows, columns: the features of a dense layer come from a flatten.
-    let [channels, height, width] = match (&model.layers[index], &weight.shape[..], before(1)) {
+    let [channels, height, width] = match (&model.layers[index], &weight.shape[..], into(index)) {
         (Layer::Conv2d { .. }, &[_, channels, height, width], _) => [channels, height, width],
-        (Layer::Dense { .. }, _, Some([_])) => match before(2) {
-            Some(&[height, width, channels]) => [channels, height, width],
+        (Layer::Dense { .. }, _, [_]) if index > 0 => match *into(index - 1) {
+            [height, width, channels] => [channels, height, width],
             _ => return Ok(None),
         },
         _ => return Ok(None),
