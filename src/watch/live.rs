@@ -67,7 +67,7 @@ impl Live {
         let report = ReportData { live: true, ..ReportData::of(run, findings) };
         let state = State {
             report,
-            status: "compiling the shaders".into(),
+            status: "about to begin".into(),
             epochs,
             epoch: 1,
             done: 0,

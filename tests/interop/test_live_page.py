@@ -38,7 +38,7 @@ def test_live_page():
     with tempfile.TemporaryDirectory() as folder, Chromium() as browser:
         # The page stays after the end because the command sits at a terminal, here one of ours.
         ours, theirs = pty.openpty()
-        arguments = ["train", "--watch", "--port", "0", "--device", "cpu", "--run-dir", "run", "--epochs", "40",
+        arguments = ["train", "--watch", "--port", "0", "--device", "cpu", "--run-dir", "run", "--epochs", "15",
                      "--train-limit", "20000", "--test-limit", "1000", "--quiet"]
         log = open(os.path.join(folder, "log"), "w+")
         run = subprocess.Popen([COMMAND, *arguments], cwd=folder, env=environment(), stdin=theirs,
@@ -57,11 +57,14 @@ def test_live_page():
             assert browser.ask("document.querySelectorAll('#seen canvas').length") == 2
             # Behind the first epochs a ring is a zero.
             browser.until("document.querySelector('#verdict .guess').innerText.startsWith('0')")
+            ended = "document.querySelector('#progress').innerText.includes('ended')"
             grown = "document.querySelector('#progress').innerText + document.querySelector('#verdict').innerText"
             before = browser.ask(grown)
-            browser.until(f"({grown}) !== {before!r}")
+            browser.until(f"({grown}) !== {before!r} || {ended}")
 
-            browser.until("document.querySelector('#progress').innerText.includes('ended')")
+            browser.until(ended)
+            rows = browser.ask("document.querySelectorAll('#curves tbody tr').length")
+            assert rows == 15, f"{rows} of 15 epochs"
             browser.until("document.querySelectorAll('#confusion .matrix td').length === 100")
             assert run.poll() is None, "the page stays"
             # The net can still be asked.
