@@ -120,19 +120,19 @@ mod tests {
 
     #[test]
     fn a_small_matrix_by_hand() {
-        let answers = [(0, 0), (0, 0), (0, 1), (1, 1), (1, 0), (0, 0)];
+        let answers = [(0, 0), (0, 0), (0, 1), (0, 1), (1, 1), (1, 0), (0, 0)];
         let logits: Vec<f32> = answers.iter().flat_map(|&(_, class)| one(class, 2.0)).collect();
         let labels: Vec<u8> = answers.iter().map(|&(label, _)| label).collect();
         let found = Confusion::new(&logits, &labels, 3).expect("a matrix");
-        assert_eq!(found.counts, [[3, 1, 0], [1, 1, 0], [0, 0, 0]]);
-        assert_eq!((found.accuracy, found.samples), (4.0 / 6.0, 6));
+        assert_eq!(found.counts, [[3, 2, 0], [1, 1, 0], [0, 0, 0]]);
+        assert_eq!((found.accuracy, found.samples), (4.0 / 7.0, 7));
         let rates = |samples, precision, recall, f1| ClassRates { samples, precision, recall, f1 };
-        assert_eq!(found.rates[0], rates(4, Some(0.75), Some(0.75), Some(0.75)));
-        assert_eq!(found.rates[1], rates(2, Some(0.5), Some(0.5), Some(0.5)));
+        assert_eq!(found.rates[0], rates(5, Some(0.75), Some(0.6), Some(6.0 / 9.0)));
+        assert_eq!(found.rates[1], rates(2, Some(1.0 / 3.0), Some(0.5), Some(0.4)));
         assert_eq!(found.rates[2], rates(0, None, None, None));
         // A sure and right answer costs ln(1 + 2/e²), a sure and wrong one 2 more.
         let right = (2.0 * (-2.0f64).exp()).ln_1p();
-        assert!((found.loss - (right + 2.0 * 2.0 / 6.0)).abs() < 1e-12, "{}", found.loss);
+        assert!((found.loss - (right + 2.0 * 3.0 / 7.0)).abs() < 1e-12, "{}", found.loss);
     }
 
     #[test]

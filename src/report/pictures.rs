@@ -212,6 +212,13 @@ mod tests {
         assert_eq!(found.layers[0].shape, [6, 6, 70]);
         assert_eq!(found.layers[0].pictures.len(), MOST_PICTURES);
         assert!(found.layers[0].pictures.iter().all(|picture| picture.scale == Scale::Positive));
+        let (shape, values) = inside.layer(1).expect("the ReLU's result");
+        assert_eq!(shape, [6, 6, 70]);
+        for (channel, picture) in found.layers[0].pictures.iter().enumerate() {
+            let plane = values.iter().skip(channel).step_by(70);
+            let byte = |value: &f32| (value / found.layers[0].largest * 255.0).round() as u8;
+            assert!(picture.bytes().into_iter().eq(plane.map(byte)), "channel {channel}");
+        }
         // The pool takes the largest of each window, in picture as in number.
         let [conv, pool] = [0, 1].map(|layer| found.layers[layer].pictures[0].bytes());
         assert_eq!(found.layers[0].largest, found.layers[1].largest);
