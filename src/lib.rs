@@ -25,8 +25,9 @@
 //!   graph. After build, a step creates nothing: all that changes from step to step lives on the device ([`control`]).
 //! - [`train`]: the step's graphs, the loop, checkpoints, the run folder, evaluation; [`verify`]: every kernel against the
 //!   oracle; [`bench`](mod@bench): every op against the native CPU.
+//! - `report` (feature `report`): a run as one page; `watch` (feature `watch`): the same page, live.
 //!
-//! Imports run one way: cli → train, verify → model, data, gpu, cpu → lower, plan → ops → graph.
+//! Imports run one way: cli → watch, report → train, verify → model, data, gpu, cpu → lower, plan → ops → graph.
 //!
 //! # A few lines
 //!
@@ -82,10 +83,14 @@ pub mod onnx;
 pub mod op;
 pub mod ops;
 pub mod plan;
+#[cfg(feature = "report")]
+pub mod report;
 mod sys;
 mod template;
 pub mod train;
 pub mod values;
 pub mod verify;
+#[cfg(feature = "watch")]
+pub mod watch;
 
 pub use error::{Error, Result};

@@ -22,7 +22,7 @@ fn a_run_leaves_its_files_and_runs_again_from_its_configuration() {
         let mut found = names("one");
         found.retain(|name| !name.starts_with("events.out.tfevents."));
         assert_eq!(found.len() + 1, names("one").len(), "one event file");
-        let logs = ["metrics.csv", "metrics.jsonl", "model.safetensors", "steps.jsonl"];
+        let logs = ["metrics.csv", "metrics.jsonl", "model.safetensors", "report.html", "steps.jsonl"];
         assert_eq!(found, [&[".lock", "checkpoints", "config.toml", "device.json"], &logs[..]].concat());
         assert_eq!(names("one/checkpoints"), ["best.safetensors", "last.safetensors", "previous.safetensors"]);
 
@@ -218,7 +218,8 @@ fn eval_agrees_with_the_last_line_of_the_metrics() {
         assert_eq!(number(&found, "accuracy"), right as f64 / 20.0);
         for (class, score) in found["per_class"].as_array().expect("a list").iter().enumerate() {
             let taken: u64 = counts.iter().map(|row| row[class]).sum();
-            let share = |whole: u64| if whole == 0 { json!(null) } else { json!(counts[class][class] as f64 / whole as f64) };
+            let share =
+                |whole: u64| if whole == 0 { json!(null) } else { json!(counts[class][class] as f64 / whole as f64) };
             let samples = counts[class].iter().sum();
             let want = json!({
                 "samples": samples, "predicted": taken, "precision": share(taken), "recall": share(samples),

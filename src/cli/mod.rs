@@ -10,10 +10,13 @@ mod lines;
 mod plan;
 mod predict;
 mod progress;
+mod report;
 mod resume;
 mod summary;
 mod train;
 mod verify;
+#[cfg(feature = "watch")]
+mod watch;
 
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -36,6 +39,7 @@ enum Command {
     Predict(predict::PredictArgs),
     Export(export::ExportArgs),
     Import(import::ImportArgs),
+    Report(report::ReportArgs),
     Verify(verify::VerifyArgs),
     Devices(devices::DevicesArgs),
     Summary(summary::SummaryArgs),
@@ -51,6 +55,7 @@ pub fn main() -> ExitCode {
         Command::Predict(args) => predict::run(args),
         Command::Export(args) => export::run(args),
         Command::Import(args) => import::run(args),
+        Command::Report(args) => report::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Devices(args) => devices::run(args),
         Command::Summary(args) => summary::run(args),

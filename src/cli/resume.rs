@@ -77,7 +77,8 @@ pub(super) fn resume(run: &Path, args: &TrainArgs, progress: &mut Progress) -> R
     let Checkpoint { model, weights, .. } = &checkpoint;
     let mut trainer = Trainer::new(&device, model, &data, &config.train, Some(weights))?;
     trainer.restore(&checkpoint)?;
-    from.device_json = Some(device_json(&choice).map_err(|e| Error::failed(format!("device.json: {e}")))?);
+    let device_json = device_json(&choice).map_err(|e| Error::failed(format!("device.json: {e}")))?;
+    from.device_json = Some(device_json.clone());
     progress.clear();
     let folder = open(run, lock, &from).map_err(named)?;
     progress.say(&format!(
@@ -87,7 +88,7 @@ pub(super) fn resume(run: &Path, args: &TrainArgs, progress: &mut Progress) -> R
         goal.last,
         reached.epoch()
     ));
-    Ok(Some(Session { config, model: model.clone(), trainer, folder }))
+    Ok(Some(Session { config, model: model.clone(), data, device, device_json, trainer, folder }))
 }
 
 /// The run's settings, with the flags that may change them.

@@ -3,7 +3,10 @@
 use super::interrupt::{self, Interrupt};
 use super::progress::{Format, Progress};
 use super::resume::resume;
+#[cfg(feature = "watch")]
+use super::watch::Watching;
 use crate::data::Dataset;
+use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::gpu::listing::device_json;
 use crate::model::Model;
@@ -108,6 +111,12 @@ pub struct TrainArgs {
     /// Print neither epochs nor progress
     #[arg(long)]
     quiet: bool,
+    /// Leave no report.html
+    #[arg(long)]
+    no_report: bool,
+    #[cfg(feature = "watch")]
+    #[command(flatten)]
+    watch: super::watch::WatchArgs,
 }
 
 impl TrainArgs {
@@ -159,6 +168,9 @@ impl TrainArgs {
 pub(super) struct Session {
     pub(super) config: RunConfig,
     pub(super) model: Model,
+    pub(super) data: Dataset,
+    pub(super) device: Device,
+    pub(super) device_json: String,
     pub(super) trainer: Trainer,
     pub(super) folder: RunFolder,
 }
@@ -171,14 +183,21 @@ pub fn run(args: TrainArgs) -> Result<ExitCode> {
     }
     let interrupt = Interrupt::watch()?;
     let mut progress = Progress::new(args.format, args.quiet);
+    #[cfg(feature = "watch")]
+    let page = args.watch.bind()?;
     let session = match &args.resume {
         None => Some(begin(&args, &mut progress)?),
         Some(run) => resume(run, &args, &mut progress)?,
     };
-    match session {
-        Some(session) => drive(session, &interrupt, &mut progress),
-        None => Ok(ExitCode::SUCCESS),
-    }
+    let Some(mut session) = session else { return Ok(ExitCode::SUCCESS) };
+    #[cfg(feature = "watch")]
+    let watching = match page {
+        Some(page) => Some(Watching::begin(page, &mut session)?),
+        None => None,
+    };
+    #[cfg(not(feature = "watch"))]
+    let watching: Option<Watching> = None;
+    drive(session, &interrupt, &mut progress, watching, args.no_report)
 }
 
 /// A run from its start.
@@ -204,12 +223,18 @@ fn begin(args: &TrainArgs, progress: &mut Progress) -> Result<Session> {
         None => RunFolder::claim(&model.name)?,
     };
     let folder = RunFolder::create(&path, &config, &device_json)?;
-    Ok(Session { config, model, trainer, folder })
+    Ok(Session { config, model, data, device, device_json, trainer, folder })
 }
 
 /// Trains to the end of the run, or until somebody stops it.
-fn drive(session: Session, interrupt: &Interrupt, progress: &mut Progress) -> Result<ExitCode> {
-    let Session { config, model, mut trainer, mut folder } = session;
+fn drive(
+    session: Session,
+    interrupt: &Interrupt,
+    progress: &mut Progress,
+    watching: Option<Watching>,
+    no_report: bool,
+) -> Result<ExitCode> {
+    let Session { config, model, data, device, mut trainer, mut folder, .. } = session;
     let run = folder.path().to_path_buf();
     trainer.checkpoints(config.checkpoint_every);
     progress.begin(config.train.epochs, trainer.goal().per_epoch);
@@ -219,6 +244,7 @@ fn drive(session: Session, interrupt: &Interrupt, progress: &mut Progress) -> Re
     }))?;
     let mut trouble = None;
     let fitted = pollster::block_on(trainer.fit(|event| {
+        watching.iter().for_each(|watching| watching.event(&event));
         if trouble.is_none() {
             let done = match event {
                 Event::Steps { first, records, .. } => folder.steps(first, records),
@@ -243,8 +269,20 @@ fn drive(session: Session, interrupt: &Interrupt, progress: &mut Progress) -> Re
     let good = good.as_ref().map(|(path, step)| (path.as_path(), Some(*step)));
     match ended.map_err(|e| with_way_on(e, &run, good))? {
         Some(file) => {
+            let step = reached.step;
             progress.say(&format!("saved {}", file.display()));
-            progress.json(&json!({ "event": "end", "step": reached.step, "model": file }))?;
+            if watching.is_some() || !no_report {
+                // It times the kernels with real steps: whatever is to be kept is saved by now.
+                let weights = pollster::block_on(trainer.weights())?;
+                let findings = super::report::findings(&mut trainer, &device, &config, &model, &weights, &data)?;
+                if !no_report {
+                    progress.say(&format!("saved {}", super::report::write(&run, findings.clone())?.display()));
+                }
+                progress.json(&json!({ "event": "end", "step": step, "model": file }))?;
+                watching.into_iter().for_each(|watching| watching.end(findings.clone(), interrupt));
+                return Ok(ExitCode::SUCCESS);
+            }
+            progress.json(&json!({ "event": "end", "step": step, "model": file }))?;
             Ok(ExitCode::SUCCESS)
         }
         None => {
@@ -275,9 +313,14 @@ fn resume_command(run: &Path) -> String {
 /// Opens the data and cuts it to the limits.
 pub(super) fn open_data(config: &RunConfig, progress: &mut Progress) -> Result<Dataset> {
     progress.doing(&format!("opening data set {}", config.data));
-    let data = Dataset::open(&config.data);
+    let data = load_data(config);
     progress.clear();
-    let mut data = data?;
+    data
+}
+
+/// `open_data` without a word.
+pub(super) fn load_data(config: &RunConfig) -> Result<Dataset> {
+    let mut data = Dataset::open(&config.data)?;
     if let Some(notice) = &data.notice {
         eprintln!("note: {notice}");
     }

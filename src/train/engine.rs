@@ -3,12 +3,14 @@
 use crate::cpu;
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::gpu::timing::Clock;
 use crate::gpu::{self, class_of, limits_of};
 use crate::graph::{DType, Graph, Tensor};
 use crate::lower::{Target, lower};
 use crate::values::Values;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// What a step left in the log.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,6 +21,17 @@ pub struct Record {
     pub correct: u32,
     /// Samples of the batch.
     pub samples: u32,
+}
+
+/// A dispatch of a step, or on the native CPU an op, timed by itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Timed {
+    /// The graph's node that it works for.
+    pub node: usize,
+    /// The kernel in its expansion; on the native CPU the op.
+    pub kernel: String,
+    /// What it took.
+    pub seconds: f64,
 }
 
 /// What a submit should take: long enough to hide its cost, short enough that no system takes the device for hung
@@ -161,6 +174,30 @@ impl Engine {
         self.sizes.push_back((self.submitted, steps));
         self.submitted += steps as usize;
         Ok(())
+    }
+
+    /// Runs one step whose parts are timed one by one; `None` where the device has no timestamps.
+    pub async fn time_step(&mut self) -> Result<Option<Vec<Timed>>> {
+        match &mut self.kind {
+            Kind::Gpu(executor) if executor.clock() != Clock::Device => Ok(None),
+            Kind::Gpu(executor) => {
+                let seconds = executor.time_dispatches(Clock::Device).await?;
+                let timed = executor.plan().dispatches.iter().zip(seconds);
+                let timed = timed.map(|(d, seconds)| Timed { node: d.node, kernel: d.kernel.to_string(), seconds });
+                Ok(Some(timed.collect()))
+            }
+            Kind::Cpu { executor, pool, .. } => {
+                let nodes = &self.graph.nodes;
+                let ops = (0..nodes.len()).filter(|&node| !nodes[node].op.is_view());
+                let timed = ops.map(|node| {
+                    let begun = Instant::now();
+                    pool.install(|| executor.run(node));
+                    let seconds = begun.elapsed().as_secs_f64();
+                    Timed { node, kernel: nodes[node].op.name().into(), seconds }
+                });
+                Ok(Some(timed.collect()))
+            }
+        }
     }
 
     /// How many submits have not been collected yet.

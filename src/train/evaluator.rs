@@ -114,4 +114,15 @@ impl Evaluator {
         }
         Ok(totals)
     }
+
+    /// The logits of every sample in the data's order, [samples, classes].
+    pub async fn logits(&mut self) -> Result<Vec<f32>> {
+        let mut logits = Vec::with_capacity(self.step.samples * self.step.graph.shape(self.step.logits)[1]);
+        let each = |row: &[f32]| {
+            logits.extend_from_slice(row);
+            Ok(())
+        };
+        self.run_each(each).await?;
+        Ok(logits)
+    }
 }

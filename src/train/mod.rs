@@ -11,5 +11,7 @@ pub mod predict;
 pub mod progress;
 mod restore;
 pub mod run;
+pub mod snapshot;
 pub mod step;
+pub mod timing;
 pub mod trainer;

@@ -7,7 +7,9 @@ use super::every::Every;
 use super::options::TrainOptions;
 pub use super::progress::Metrics;
 use super::progress::{Goal, Progress};
+use super::snapshot::Snapshot;
 use super::step::Step;
+use super::timing::{KernelTime, kernel_times};
 use crate::data::Dataset;
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -16,6 +18,7 @@ use crate::model::init::glorot_uniform;
 use crate::model::weights::Weights;
 use crate::values::Values;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// What the loop tells its observer.
@@ -57,6 +60,7 @@ pub struct Trainer {
     evaluator: Evaluator,
     goal: Goal,
     checkpoints: Option<Checkpoints>,
+    snapshot: Option<Arc<Snapshot>>,
 }
 
 /// When checkpoints are made, besides at the end of every epoch.
@@ -80,8 +84,7 @@ impl Trainer {
         check_data(model, data)?;
         let optimizer = options.optimizer();
         let (samples, frozen) = (data.train.count, &options.freeze);
-        let step =
-            Step::training_frozen(model, samples, options.batch_size, options.shuffle, &optimizer, frozen)?;
+        let step = Step::training_frozen(model, samples, options.batch_size, options.shuffle, &optimizer, frozen)?;
         let mut engine = Engine::new(device, step.graph.clone(), step.log)?;
         engine.write_all(step.data(&data.train))?;
         let control = step.start(options.seed, options.rate(), optimizer.betas());
@@ -104,6 +107,7 @@ impl Trainer {
             evaluator,
             goal: Goal::new(data.train.count, options),
             checkpoints: None,
+            snapshot: None,
         })
     }
 
@@ -121,6 +125,13 @@ impl Trainer {
     /// Where the run is to end.
     pub fn goal(&self) -> Goal {
         self.goal
+    }
+
+    /// Lays out the weights in `snapshot` from now on, whenever it asks for them; the numbers of the run stay the same.
+    pub async fn share(&mut self, snapshot: Arc<Snapshot>) -> Result<()> {
+        snapshot.put(0, self.weights().await?);
+        self.snapshot = Some(snapshot);
+        Ok(())
     }
 
     /// The memory of all buffers, in bytes.
@@ -153,6 +164,7 @@ impl Trainer {
                 self.evaluator.copy_weights(&self.step, &self.engine)?;
                 let validation = self.evaluator.run().await?;
                 let metrics = self.progress.close(&validation, self.goal);
+                self.lay_out(true).await?;
                 flow = observe(Event::Epoch(&metrics));
             }
             if self.save(&mut observe).await?.is_break() {
@@ -220,6 +232,7 @@ impl Trainer {
             if observe(event).is_break() {
                 flow = ControlFlow::Break(());
             }
+            self.lay_out(false).await?;
             going = flow.is_continue() && due.is_none_or(|due| Instant::now() < due);
         }
         Ok(flow)
@@ -236,6 +249,26 @@ impl Trainer {
             checkpoints.last = Instant::now();
         }
         Ok(flow)
+    }
+
+    /// Lays out newer weights where somebody wants them, or `always` where they are shared at all.
+    async fn lay_out(&self, always: bool) -> Result<()> {
+        if let Some(snapshot) = self.snapshot.as_ref().filter(|snapshot| always || snapshot.is_due()) {
+            snapshot.put(self.progress.step, self.weights().await?);
+        }
+        Ok(())
+    }
+
+    /// The logits of the test set with the weights as they are now, in its order, [samples, classes].
+    pub async fn test_logits(&mut self) -> Result<Vec<f32>> {
+        self.evaluator.copy_weights(&self.step, &self.engine)?;
+        self.evaluator.logits().await
+    }
+
+    /// What a step spends in which kernel; `None` where the device has no timestamps. These are real steps, which change
+    /// the weights: for when the run is over.
+    pub async fn kernel_times(&mut self) -> Result<Option<Vec<KernelTime>>> {
+        kernel_times(&mut self.engine, &self.step.graph).await
     }
 }
 

@@ -1,0 +1,250 @@
+//! The report of a run: everything that its page shows, gathered into one structure, and the page itself.
+//!
+//! [`gather`] asks a trainer what its net makes of the test set and where a step spends its time; [`ReportData`] is what
+//! the page's script is given; [`page::html`] puts both into one file that needs nothing else.
+
+pub mod confusion;
+pub mod folder;
+pub mod inside;
+pub mod page;
+pub mod picture;
+pub mod pictures;
+pub mod series;
+
+use crate::data::Dataset;
+use crate::error::Result;
+use crate::model::{Model, Weights};
+use crate::train::timing::KernelTime;
+use crate::train::trainer::Trainer;
+use confusion::{Confusion, surest_mistakes};
+use folder::RunRecord;
+use inside::Inside;
+use picture::Picture;
+use pictures::{Filters, Maps};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How many mistakes a page shows.
+const MISTAKES: usize = 18;
+
+/// How many probabilities stand beside a mistake.
+const GUESSES: usize = 3;
+
+/// Everything that a page shows.
+#[derive(Clone, Debug, Serialize)]
+pub struct ReportData {
+    /// The version that made it.
+    pub version: &'static str,
+    /// Whether the run goes on, and the page asks for news.
+    pub live: bool,
+    /// The run, or those that are compared.
+    pub runs: Vec<RunRecord>,
+    /// The settings in which the runs differ.
+    pub differences: Vec<Difference>,
+    /// What only the report of a single run has.
+    pub findings: Findings,
+}
+
+/// A setting that the runs do not have in common.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// The setting, as `config.toml` has it, or `device in use`.
+    pub key: String,
+    /// Its value in each run; `None` where it was left out.
+    pub values: Vec<Option<String>>,
+}
+
+/// What was found out about one trained net. What is `None` has its reason in `missing`.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Findings {
+    /// The layers.
+    pub model: Option<ModelTable>,
+    /// One name a class.
+    pub classes: Vec<String>,
+    /// The test set, counted.
+    pub confusion: Option<Confusion>,
+    /// The test images that were taken for another class most surely.
+    pub mistakes: Vec<Mistake>,
+    /// The first layer's filters.
+    pub filters: Option<Filters>,
+    /// One sample on its way through the net.
+    pub maps: Option<Maps>,
+    /// What a step spends where.
+    pub timings: Option<Timings>,
+    /// Why a part is not there, by the part's name.
+    pub missing: BTreeMap<&'static str, String>,
+}
+
+/// The layers of a model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ModelTable {
+    /// The model's name.
+    pub name: String,
+    /// Height, width and channels.
+    pub input: [usize; 3],
+    /// Layer, sizes of its result, and the number of its parameters.
+    pub layers: Vec<(String, Vec<usize>, u64)>,
+}
+
+/// A test image that was taken for another class.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Mistake {
+    /// Its place in the test set, from 0.
+    pub index: usize,
+    /// Its class.
+    pub label: usize,
+    /// The likeliest classes and their probabilities.
+    pub guesses: Vec<(usize, f64)>,
+    /// The image.
+    pub picture: Picture,
+    /// The gradient of the likeliest class's logit with respect to the input.
+    pub saliency: Picture,
+}
+
+/// Timings of a step.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Timings {
+    /// The device that they were taken on.
+    pub device: String,
+    /// Samples of the step.
+    pub batch_size: usize,
+    /// The kernels, in the order of the step.
+    pub kernels: Vec<KernelTime>,
+}
+
+impl ReportData {
+    /// The report of one run.
+    pub fn of(run: RunRecord, findings: Findings) -> Self {
+        ReportData {
+            version: env!("CARGO_PKG_VERSION"),
+            live: false,
+            runs: vec![run],
+            differences: Vec::new(),
+            findings,
+        }
+    }
+
+    /// Several runs side by side.
+    pub fn comparing(runs: Vec<RunRecord>) -> Self {
+        let differences = differences(&runs);
+        let findings = Findings::default();
+        ReportData { version: env!("CARGO_PKG_VERSION"), live: false, runs, differences, findings }
+    }
+}
+
+fn differences(runs: &[RunRecord]) -> Vec<Difference> {
+    let keys: BTreeSet<&String> = runs.iter().flat_map(|run| run.settings.keys()).collect();
+    let values = |key: &str| runs.iter().map(|run| run.settings.get(key).cloned()).collect();
+    let mut rows: Vec<Difference> =
+        keys.into_iter().map(|key| Difference { key: key.clone(), values: values(key) }).collect();
+    let devices = runs.iter().map(|run| Some(run.device_name().into())).collect();
+    rows.push(Difference { key: "device in use".into(), values: devices });
+    rows.retain(|row| row.values.windows(2).any(|pair| pair[0] != pair[1]));
+    rows
+}
+
+/// The layers of a model.
+///
+/// # Errors
+/// [`crate::Error::Input`] for a model that is not sound.
+pub fn model_table(model: &Model) -> Result<ModelTable> {
+    let rows = model.layers.iter().zip(model.infer()?).map(|(layer, inferred)| {
+        let params = inferred.params.iter().map(|param| param.elements() as u64).sum();
+        (pictures::describe(layer), inferred.shape, params)
+    });
+    Ok(ModelTable { name: model.name.clone(), input: model.input, layers: rows.collect() })
+}
+
+/// Names of all classes: those that the data gave, then numbers.
+///
+/// # Errors
+/// [`crate::Error::Input`] for a model that is not sound.
+pub fn class_names(model: &Model) -> Result<Vec<String>> {
+    let named = |class: usize| model.class_names.get(class).cloned().unwrap_or_else(|| class.to_string());
+    Ok((0..model.classes()?).map(named).collect())
+}
+
+/// Finds out what the page says of a net: on the trainer's device what it makes of the test set and how long its kernels
+/// take, on the native CPU what it looks like inside. The trainer's own weights are of no use afterwards.
+///
+/// # Errors
+/// Those of the device. Parts that fail for a reason of their own are left out, and the reason is in
+/// [`Findings::missing`].
+pub async fn gather(
+    trainer: &mut Trainer,
+    device: &str,
+    batch_size: usize,
+    model: &Model,
+    weights: &Weights,
+    data: &Dataset,
+) -> Result<Findings> {
+    let logits = trainer.test_logits().await?;
+    let mut findings = seen(model, weights, data, &logits)?;
+    match trainer.kernel_times().await {
+        Ok(Some(kernels)) => findings.timings = Some(Timings { device: device.into(), batch_size, kernels }),
+        Ok(None) => findings.lacks("timings", format!("{device} has no timestamps, so its kernels were not timed.")),
+        Err(error) => findings.lacks("timings", error.to_string()),
+    }
+    Ok(findings)
+}
+
+/// The part of the findings that needs no device: from the logits of the test set, [samples, classes].
+///
+/// # Errors
+/// [`crate::Error::Failed`] where logits and data do not fit, [`crate::Error::Input`] where model and weights do not.
+pub fn seen(model: &Model, weights: &Weights, data: &Dataset, logits: &[f32]) -> Result<Findings> {
+    let classes = class_names(model)?;
+    let test = &data.test;
+    let size = test.image_bytes();
+    let mut findings = Findings {
+        model: Some(model_table(model)?),
+        confusion: Some(Confusion::new(logits, &test.labels, classes.len())?),
+        filters: pictures::filters(model, weights)?,
+        classes,
+        ..Findings::default()
+    };
+    if findings.filters.is_none() {
+        findings.lacks("filters", "The first layer with weights does not look at pixels.".into());
+    }
+    let mut inside = match Inside::new(model) {
+        Ok(inside) => inside,
+        Err(error) => {
+            findings.lacks("maps", error.to_string());
+            findings.lacks("mistakes", error.to_string());
+            return Ok(findings);
+        }
+    };
+    inside.set_weights(weights)?;
+    let name = |class: usize| findings.classes.get(class).cloned().unwrap_or_default();
+    let label = Some(name(test.labels[0].into()));
+    let maps = pictures::maps(model, &mut inside, &test.pixels[..size], label)?;
+    findings.maps = Some(maps);
+    for (index, answer) in surest_mistakes(logits, &test.labels, findings.classes.len(), MISTAKES) {
+        let pixels = &test.pixels[index * size..][..size];
+        let sample = inside.normalised(pixels);
+        inside.run(sample)?;
+        findings.mistakes.push(Mistake {
+            index,
+            label: test.labels[index].into(),
+            guesses: likeliest(&answer.probabilities, GUESSES),
+            picture: Picture::image(pixels, model.input),
+            saliency: pictures::saliency(model, &mut inside, answer.class)?,
+        });
+    }
+    Ok(findings)
+}
+
+/// The classes with the largest probabilities, the largest first.
+pub fn likeliest(probabilities: &[f64], count: usize) -> Vec<(usize, f64)> {
+    let mut all: Vec<(usize, f64)> = probabilities.iter().copied().enumerate().collect();
+    all.sort_by(|a, b| b.1.total_cmp(&a.1));
+    all.truncate(count);
+    all
+}
+
+impl Findings {
+    /// Notes why a part is not there.
+    pub fn lacks(&mut self, part: &'static str, why: String) {
+        self.missing.insert(part, why);
+    }
+}

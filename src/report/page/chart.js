@@ -1,0 +1,127 @@
+// Line charts: axes, ticks, legend with the last values, and the values under the pointer.
+"use strict";
+
+const charts = new Set();
+const hovered = new Map();
+
+/** Round numbers between two ends, about `count` of them. */
+function ticks(from, to, count) {
+  const raw = (to - from) / Math.max(1, count);
+  const power = 10 ** Math.floor(Math.log10(raw));
+  const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= raw * 0.999) ?? raw;
+  const first = Math.ceil(from / step - 1e-9);
+  const last = Math.floor(to / step + 1e-9);
+  return Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => (first + i) * step);
+}
+
+/** The ends of an axis around values, with some air. */
+function range(values, least) {
+  let from = Math.min(...values);
+  let to = Math.max(...values);
+  if (!(to > from)) [from, to] = [from - Math.abs(from || 1) * 0.1, to + Math.abs(to || 1) * 0.1];
+  const air = (to - from) * 0.06;
+  return [Math.max(least, from - air), to + air];
+}
+
+/**
+ * A chart. `series` are {name, colour, points: [[x, y], …], faint}; faint ones do not set the scale of the y axis once the
+ * others have two points.
+ */
+function chart({ id, title, series, xLabel }) {
+  const legend = el("div", { class: "legend" });
+  const plot = el("div", { class: "plot" });
+  const figure = el("figure", { id }, el("h3", {}, title), legend, plot);
+  const lines = series.map((s) => ({ ...s, points: s.points.filter(([x, y]) => isNumber(x) && isNumber(y)) }));
+  const me = { figure, draw: () => draw(plot, legend, lines, { id, title, xLabel }) };
+  charts.add(me);
+  const point = (event) => {
+    const box = plot.getBoundingClientRect();
+    hovered.set(id, event.clientX - box.left);
+    me.draw();
+  };
+  plot.addEventListener("pointermove", point);
+  plot.addEventListener("pointerdown", point);
+  plot.addEventListener("pointerleave", () => (hovered.delete(id), me.draw()));
+  if (resized) resized.observe(plot);
+  return figure;
+}
+
+const resized = "ResizeObserver" in window ? new ResizeObserver(() => drawCharts()) : null;
+
+/** Draws all charts that are on the page, at the width that they have there. */
+function drawCharts() {
+  for (const one of charts) one.figure.isConnected ? one.draw() : charts.delete(one);
+}
+
+/** The value nearest to x. */
+function nearest(points, x) {
+  let best = null;
+  for (const point of points) if (!best || Math.abs(point[0] - x) < Math.abs(best[0] - x)) best = point;
+  return best;
+}
+
+function draw(plot, legend, lines, { id, title, xLabel }) {
+  const [width, height] = [plot.clientWidth, plot.clientHeight];
+  const seen = lines.filter((line) => line.points.length > 0);
+  if (!width || seen.length === 0) {
+    plot.replaceChildren(el("p", { class: "soft small" }, "Nothing has been measured yet."));
+    return;
+  }
+  const firm = seen.filter((line) => !line.faint);
+  const scaling = firm.some((line) => line.points.length > 1) ? firm : seen;
+  const xs = seen.flatMap((line) => line.points.map((p) => p[0]));
+  let [x0, x1] = [Math.min(...xs), Math.max(...xs)];
+  const single = x1 - x0 < 1e-9 ? x0 : null;
+  if (single !== null) [x0, x1] = [x0 - 0.5, x1 + 0.5];
+  const ys = scaling.flatMap((line) => line.points.map((p) => p[1]));
+  const [y0, y1] = range(ys, Math.min(...ys) >= 0 ? 0 : -Infinity);
+  const yTicks = ticks(y0, y1, 5);
+  const digits = yTicks.length > 1 ? Math.max(0, -Math.floor(Math.log10(yTicks[1] - yTicks[0]) + 1e-9)) : 3;
+  const labels = yTicks.map((y) => (digits > 6 ? short(y) : fixed(y, digits)));
+  const box = { left: 10 + 7 * Math.max(...labels.map((label) => label.length)), right: width - 8, top: 8, bottom: height - 40 };
+  const X = (x) => box.left + ((x - x0) / (x1 - x0)) * (box.right - box.left);
+  const Y = (y) => box.bottom - ((y - y0) / (y1 - y0)) * (box.bottom - box.top);
+
+  const clip = `clip-${id}`;
+  const picture = svg("svg", { role: "img", "aria-label": `${title}, from ${short(x0)} to ${short(x1)} ${xLabel}` },
+    svg("clipPath", { id: clip }, svg("rect", { x: box.left - 4, y: box.top - 4, width: box.right - box.left + 8, height: box.bottom - box.top + 8 })));
+  yTicks.forEach((y, i) => picture.append(
+    svg("line", { class: "grid", x1: box.left, x2: box.right, y1: Y(y), y2: Y(y) }),
+    svg("text", { x: box.left - 8, y: Y(y) + 4, "text-anchor": "end" }, labels[i])));
+  const whole = x1 - x0 >= 3;
+  const xTicks = single !== null ? [single] : ticks(x0, x1, Math.max(2, Math.min(10, Math.floor((box.right - box.left) / 60))));
+  for (const x of xTicks) {
+    if (whole && x !== Math.round(x)) continue;
+    picture.append(
+      svg("line", { class: "axis", x1: X(x), x2: X(x), y1: box.bottom, y2: box.bottom + 4 }),
+      svg("text", { x: X(x), y: box.bottom + 18, "text-anchor": "middle" }, whole ? fixed(x, 0) : String(+x.toFixed(3))));
+  }
+  picture.append(
+    svg("line", { class: "axis", x1: box.left, x2: box.right, y1: box.bottom, y2: box.bottom }),
+    svg("text", { x: box.right, y: box.bottom + 35, "text-anchor": "end" }, xLabel));
+  for (const line of [...seen].sort((a, b) => !!b.faint - !!a.faint)) {
+    const path = line.points.map(([x, y], i) => `${i ? "L" : "M"}${X(x).toFixed(1)} ${Y(y).toFixed(1)}`).join("");
+    picture.append(svg("path", { d: path, style: `stroke:${line.colour}`, class: line.faint && firm.length ? "faint" : null, "stroke-dasharray": line.dash, "clip-path": `url(#${clip})` }));
+    if (!line.faint && line.points.length <= 30) {
+      line.points.forEach(([x, y]) => picture.append(svg("circle", { cx: X(x), cy: Y(y), r: 2.5, style: `fill:${line.colour}` })));
+    }
+  }
+
+  let at = null;
+  if (hovered.has(id)) {
+    const x = x0 + ((hovered.get(id) - box.left) / (box.right - box.left)) * (x1 - x0);
+    at = nearest(firm.length ? firm.flatMap((line) => line.points) : seen[0].points, x)[0];
+    picture.append(svg("line", { class: "hair", x1: X(at), x2: X(at), y1: box.top, y2: box.bottom }));
+  }
+  legend.replaceChildren(...seen.map((line) => {
+    const point = at === null ? line.points[line.points.length - 1] : nearest(line.points, at);
+    const there = at === null || Math.abs(point[0] - at) < 0.5;
+    return el("span", {}, swatch(line), line.name, el("b", {}, there ? short(point[1]) : nothing));
+  }), at === null ? "" : el("span", {}, `at ${String(+at.toFixed(2))}`));
+  plot.replaceChildren(picture);
+}
+
+function swatch({ colour, dash, faint }) {
+  return svg("svg", { "aria-hidden": "true", viewBox: "0 0 18 10" },
+    svg("line", { x1: 0, x2: 18, y1: 5, y2: 5, "stroke-width": faint ? 1 : 2.5, "stroke-dasharray": dash, opacity: faint ? 0.6 : 1, style: `stroke:${colour}` }));
+}

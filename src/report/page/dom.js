@@ -1,0 +1,82 @@
+// Elements and numbers: what all other scripts of the page build on.
+"use strict";
+
+const data = JSON.parse(document.getElementById("data").textContent);
+
+/** An element with attributes and children; text is always text, never markup. */
+function el(tag, attributes = {}, ...children) {
+  return fill(document.createElement(tag), attributes, children);
+}
+
+/** The same for SVG. */
+function svg(tag, attributes = {}, ...children) {
+  return fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
+}
+
+function fill(element, attributes, children) {
+  for (const [key, value] of Object.entries(attributes)) {
+    if (value !== undefined && value !== null && value !== false) element.setAttribute(key, value);
+  }
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+const nothing = "–";
+const isNumber = (x) => typeof x === "number" && Number.isFinite(x);
+const fixed = (x, digits) => (isNumber(x) ? x.toFixed(digits).replace("-", "−") : nothing);
+const percent = (x, digits = 1) => (isNumber(x) ? `${fixed(x * 100, digits)} %` : nothing);
+const grouped = (x) => (isNumber(x) ? Math.round(x).toLocaleString("en-GB") : nothing);
+const sizes = (shape) => shape.join(" × ");
+
+/** A number in four significant digits, without an exponent where it can be read. */
+function short(x) {
+  if (!isNumber(x)) return nothing;
+  const size = Math.abs(x);
+  if (size !== 0 && (size < 1e-4 || size >= 1e6)) return x.toExponential(2).replace("-", "−");
+  return fixed(x, size >= 100 ? 1 : size >= 1 ? 3 : 4);
+}
+
+/** Seconds as a person says them. */
+function duration(seconds) {
+  if (!isNumber(seconds)) return nothing;
+  if (seconds < 60) return `${fixed(seconds, seconds < 10 ? 1 : 0)} s`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+/** A table from a head and rows; columns named in `text` are set to the left, those in `roomy` left out on a phone. */
+function table(head, rows, text = [0], foot = null, roomy = []) {
+  const kind = (at) => [text.includes(at) ? "text" : "", roomy.includes(at) ? "roomy" : ""].join(" ").trim() || null;
+  const cell = (tag) => (value, at) => el(tag, { class: kind(at) }, value ?? nothing);
+  const row = (cells) => el("tr", {}, cells.map(cell("td")));
+  return el("div", { class: "scroll" }, el("table", {},
+    el("thead", {}, el("tr", {}, head.map(cell("th")))),
+    el("tbody", {}, rows.map(row)),
+    foot ? el("tfoot", {}, row(foot)) : null));
+}
+
+/** A bar that is filled to a share. */
+const bar = (share, kind = "") => el("span", { class: `bar ${kind}`, "aria-hidden": "true" },
+  el("i", { style: `width:${Math.max(0, Math.min(1, share || 0)) * 100}%` }));
+
+/** Classes with their probabilities; `top` is set off, and `kind` says how the bar of a class is coloured. */
+function odds(guesses, classes, top, kind = () => "") {
+  const row = ([at, p]) => {
+    const mark = at === top ? "top" : null;
+    return [el("span", { class: mark }, classes[at] ?? String(at)), bar(p, kind(at)), el("span", { class: mark }, percent(p))];
+  };
+  return el("div", { class: "odds" }, guesses.flatMap(row));
+}
+
+/** Whether folded-out parts stay so when their section is drawn anew. */
+const unfolded = new Set();
+function fold(title, ...children) {
+  const details = el("details", { open: unfolded.has(title) ? "" : null }, el("summary", {}, title), children);
+  details.addEventListener("toggle", () => (details.open ? unfolded.add(title) : unfolded.delete(title)));
+  return details;
+}
+
+/** A section with a heading and a sentence; without content, the reason why there is none. */
+function section(id, title, lead, ...children) {
+  return el("section", { id }, el("h2", {}, title), lead ? el("p", { class: "lead" }, lead) : null, children);
+}

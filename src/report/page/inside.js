@@ -1,0 +1,103 @@
+// The sections on the net itself: filters, feature maps, device, timings, layers and settings.
+"use strict";
+
+function filters({ filters: found, missing }) {
+  const title = "The first layer's filters";
+  if (!found) return section("filters", title, missing.filters ?? later());
+  const side = found.pictures.length > 32 ? 44 : 56;
+  const count = found.pictures.length < found.total ? `The first ${found.pictures.length} of ${found.total}` : `All ${found.total}`;
+  const most = short(found.largest);
+  return section("filters", title,
+    `${count} of ${found.layer}${found.averaged ? ", averaged over the input channels" : ""}, on one scale.`,
+    el("div", { class: "tiles" }, found.pictures.map((one, at) => picture(one, `filter ${at}`, side))),
+    scaleBar(`−${most}`, most, true));
+}
+
+/** What each layer makes of one sample. */
+function maps({ maps: found, classes, missing }) {
+  const title = "One image on its way through the net";
+  if (!found) return section("maps", title, missing.maps ?? later());
+  const what = found.label === null ? "The drawing" : `The first test image, a ${found.label},`;
+  const rows = found.layers.map((layer, at) => {
+    const flat = layer.shape.length === 1;
+    const shown = flat ? Math.min(512, layer.shape[0]) : layer.pictures.length;
+    const total = layer.shape[layer.shape.length - 1];
+    const kind = flat ? "features" : "channels";
+    const some = shown < total ? `, the first ${shown} of ${total} ${kind}` : "";
+    const final = at === found.layers.length - 1 && flat;
+    return el("div", { class: "layer" },
+      el("h3", {}, layer.layer, el("span", { class: "soft small" }, `${sizes(layer.shape)}${some}, up to ±${short(layer.largest)}${final ? ", the logits" : ""}`)),
+      el("div", { class: flat ? "rows" : "tiles" }, layer.pictures.map((one, n) => picture(one, `${layer.layer}, ${flat ? "features" : `channel ${n}`}`, flat ? null : 52))),
+      final && classes.length <= 24 ? el("div", { class: "names" }, classes.map((name) => el("span", {}, name))) : null);
+  });
+  return section("maps", title,
+    `${what} layer by layer. Blue is positive, orange negative; each layer has a scale of its own.`,
+    el("div", { class: "layer first" }, el("h3", {}, "input", el("span", { class: "soft small" }, `${found.picture.height} × ${found.picture.width}`)),
+      el("div", { class: "tiles" }, picture(found.picture, "the input", 84))),
+    rows);
+}
+
+function timings({ timings: found, missing }) {
+  const title = "Where a step spends its time";
+  if (!found) return section("timings", title, missing.timings ?? later());
+  const total = found.kernels.reduce((all, one) => all + one.ms, 0);
+  // What a kernel works for is in its name, but for helpers such as a transpose.
+  const name = (kernel, op) => el("span", { title: kernel }, kernel.split("<")[0],
+    kernel.startsWith(op) ? null : el("span", { class: "soft small" }, ` for ${op}`));
+  const rows = found.kernels.map((one) => [
+    name(one.kernel, one.op), sizes(one.shape), fixed(one.ms, 3), percent(one.ms / total, 0), bar(one.ms / total)]);
+  return section("timings", title,
+    `A training step of ${found.batch_size} images on ${found.device}, measured when this report was made: medians of a few steps, each kernel by itself. In a run they follow each other without a pause.`,
+    table(["kernel", "result", "ms", "share", ""], rows, [0, 1], ["all", "", fixed(total, 3), "", ""], [1]));
+}
+
+function device(run) {
+  const { device: used = {}, reason, refused = [] } = run.device;
+  const entry = ([key, value]) => (value === undefined || value === "" ? null : el("div", {}, el("dt", {}, key), el("dd", {}, String(value))));
+  const rows = [["device", used.name], ["type", used.type], ["interface", used.backend], ["driver", used.threads ? "" : [used.driver, used.driver_info].filter(Boolean).join(", ")], ["threads", used.threads]];
+  return section("device", "The device", reason ? `Chosen because: ${reason}.` : null,
+    el("dl", { class: "settings" }, rows.map(entry)),
+    refused.length ? fold("Why not another", table(["device", "why not"], refused.map((one) => [one.device, one.why]), [0, 1])) : null);
+}
+
+function layers({ model }) {
+  if (!model) return null;
+  const rows = model.layers.map(([name, shape, params], at) => [`${at}  ${name}`, sizes(shape), params ? grouped(params) : nothing]);
+  const total = model.layers.reduce((all, one) => all + one[2], 0);
+  return section("layers", "The model", `${model.name}, for images of ${sizes(model.input)} (height, width, channels).`,
+    table(["layer", "result", "parameters"], rows, [0, 1], ["all", "", grouped(total)]));
+}
+
+function settings(run) {
+  const entries = Object.entries(run.settings).map(([key, value]) => el("div", {}, el("dt", {}, key), el("dd", {}, value)));
+  return section("settings", "Settings", ["As config.toml has them; ", el("code", {}, "wgrad train --config"), " runs them again."], el("dl", { class: "settings" }, entries));
+}
+
+/** A table whose cells may break. */
+function wrapped(scroll) {
+  scroll.firstChild.classList.add("wrap");
+  return scroll;
+}
+
+/** Several runs side by side. */
+function comparison(runs, differences) {
+  document.title = `comparison of ${runs.length} runs`;
+  const mark = (run, n) => el("span", { class: "legend" }, el("span", {}, swatch({ colour: lineColour(n), dash: lineDash(n) }), run.name));
+  const keys = ["val_accuracy", "val_loss", "accuracy", "loss"];
+  const titles = { val_accuracy: "Accuracy on the test set", val_loss: "Loss on the test set", accuracy: "Accuracy in training", loss: "Loss in training" };
+  const final = runs.map((run, n) => {
+    const epoch = last(run);
+    return [mark(run, n), ...keys.map((key) => (key.endsWith("accuracy") ? percent(epoch[key], 2) : fixed(epoch[key], 4))), epoch.epoch ?? nothing,
+      duration(sum(run, "seconds")), grouped(epoch.images_per_second), run.device.device?.name];
+  });
+  const lines = (key) => runs.map((run, n) => ({ name: run.name, colour: lineColour(n), dash: lineDash(n), points: column(run, key) }));
+  const differ = differences.map(({ key, values }) => [key, ...values]);
+  return [
+    el("header", { id: "head" }, el("h1", {}, `${runs.length} runs compared`), el("p", { class: "soft" }, runs.map((run) => run.name).join(" · "))),
+    section("final", "Final figures", "Those of each run's last epoch. There is no validation split: val_ is the test set, so a best epoch chosen by val_loss is chosen on test data.",
+      table(["run", ...keys, "epochs", "training", "images/s", "device"], final, [0, 8])),
+    section("curves", "Curves", null, el("div", { class: "charts" }, keys.map((key) => chart({ id: key, title: titles[key], xLabel: "epochs", series: lines(key) })))),
+    section("differences", "Settings that differ", differ.length ? null : "The runs have all their settings in common.",
+      differ.length ? wrapped(table(["setting", ...runs.map((run) => run.name)], differ, [0])) : null),
+  ];
+}

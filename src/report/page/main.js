@@ -1,0 +1,36 @@
+// Puts the page together, and draws a section anew when its data has changed.
+"use strict";
+
+if (data.live) data.progress = { status: "asking for news", epoch: 1, epochs: 1, done: 0, of: 0 };
+const page = document.getElementById("page");
+const [run] = data.runs;
+
+/** The sections of a single run by name, in the page's order. */
+const sections = {
+  head: () => head(data.runs[0]),
+  draw: () => (data.live ? drawing() : null),
+  curves: () => curves(data.runs[0]),
+  confusion: () => confusion(data.findings),
+  mistakes: () => mistakes(data.findings),
+  filters: () => filters(data.findings),
+  maps: () => maps(data.findings),
+  timings: () => timings(data.findings),
+  layers: () => layers(data.findings),
+  device: () => device(data.runs[0]),
+  settings: () => settings(data.runs[0]),
+};
+
+/** Draws some sections anew where they stand. */
+function refresh(...names) {
+  for (const name of names) {
+    const old = document.getElementById(name);
+    const fresh = sections[name]();
+    if (old && fresh) old.replaceWith(fresh);
+  }
+  drawCharts();
+}
+
+const parts = data.runs.length > 1 ? comparison(data.runs, data.differences) : Object.values(sections).map((make) => make());
+page.replaceChildren(...parts.flat().filter(Boolean), el("footer", {}, `Made by wgrad ${data.version}.`));
+drawCharts();
+if (data.live) follow();

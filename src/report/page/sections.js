@@ -1,0 +1,128 @@
+// The sections on how well a run did: headline figures, curves, what was taken for what, and the surest mistakes.
+"use strict";
+
+const lineColour = (n) => `var(--c${n % 8})`;
+const lineDash = (n) => (n < 8 ? undefined : n < 16 ? "6 3" : "2 3");
+const last = (run) => run.epochs[run.epochs.length - 1] ?? {};
+const sum = (run, key) => run.epochs.reduce((total, epoch) => total + (epoch[key] ?? 0), 0);
+
+const figure = (value, what, main = false) => el("div", { class: main ? "main" : null }, el("b", {}, value), el("span", {}, what));
+
+/** The page's title and the figures of the last epoch. */
+function head(run) {
+  const epoch = last(run);
+  const model = run.settings.model ?? "";
+  document.title = `${data.live ? "training" : "report"}: ${run.name}`;
+  const figures = [
+    figure(percent(epoch.val_accuracy, 2), "of the test images right", true),
+    figure(fixed(epoch.val_loss, 4), "val_loss"),
+    figure(percent(epoch.accuracy, 2), "accuracy in training"),
+    figure(fixed(epoch.loss, 4), "loss in training"),
+    figure(epoch.epoch ? `${epoch.epoch} of ${run.settings["train.epochs"] ?? nothing}` : nothing, "epochs"),
+    figure(epoch.epoch ? duration(sum(run, "seconds")) : nothing, "of training"),
+    figure(grouped(epoch.images_per_second), "images a second"),
+  ];
+  return el("header", { id: "head" },
+    el("h1", {}, run.name),
+    el("p", { class: "soft" }, `${model} on ${run.settings.data ?? nothing} · ${run.device.device?.name ?? nothing}`),
+    progressOf(data.progress),
+    el("div", { class: "figures" }, figures),
+    el("p", { class: "small soft" },
+      epoch.epoch ? `All figures are those of the last epoch, ${epoch.epoch}. ` : "No epoch has ended yet. ",
+      "There is no validation split: val_loss and val_accuracy are measured on the test images, so a best epoch chosen by val_loss is chosen on test data."));
+}
+
+/** How far a run is that goes on. */
+function progressOf(progress) {
+  if (!progress) return null;
+  const { status, epoch, epochs, done, of } = progress;
+  const words = [status];
+  if (data.live && of) words.push(`epoch ${epoch} of ${epochs}`, `step ${grouped(done)} of ${grouped(of)}`);
+  if (data.live && isNumber(progress.loss)) words.push(`loss ${short(progress.loss)}`, `accuracy ${percent(progress.accuracy)}`);
+  if (data.live && isNumber(progress.seconds_left)) words.push(`${duration(progress.seconds_left)} left of this epoch`);
+  return el("div", { id: "progress" },
+    el("progress", { max: Math.max(1, epochs * of), value: data.live ? (epoch - 1) * of + done : Math.max(1, epochs * of), "aria-label": "progress" }),
+    el("div", { class: "status" }, words.map((word) => el("span", {}, word))));
+}
+
+const column = (run, key) => run.epochs.map((epoch) => [epoch.epoch, epoch[key]]);
+
+/** Loss and accuracy over the epochs. */
+function curves(run) {
+  const pair = (id, title, key, extra = []) => chart({
+    id, title, xLabel: "epochs",
+    series: [...extra,
+      { name: key, colour: lineColour(0), points: column(run, key) },
+      { name: `val_${key}`, colour: lineColour(1), points: column(run, `val_${key}`) }],
+  });
+  const steps = run.steps.length ? [{ name: "step by step", colour: "var(--soft)", points: run.steps, faint: true }] : [];
+  const keys = ["epoch", "step", "loss", "accuracy", "val_loss", "val_accuracy", "seconds", "images_per_second"];
+  const cell = (key, x) => (["epoch", "step", "images_per_second"].includes(key) ? grouped(x) : fixed(x, key === "seconds" ? 1 : 4));
+  const rows = run.epochs.map((epoch) => keys.map((key) => cell(key, epoch[key])));
+  return section("curves", "Curves", "Loss and accuracy in training are means over an epoch, each batch before its update; val_ is the test set behind the epoch.",
+    el("div", { class: "charts" }, pair("loss", "Loss", "loss", steps), pair("accuracy", "Accuracy", "accuracy")),
+    rows.length ? fold("Every epoch in numbers", table(keys, rows, [])) : null);
+}
+
+/** The classes that were most often taken for each other. */
+function mixups(counts, classes) {
+  const all = counts.flatMap((row, label) => row.map((count, answer) => ({ label, answer, count })));
+  const wrong = all.filter((one) => one.label !== one.answer && one.count > 0).sort((a, b) => b.count - a.count);
+  return wrong.slice(0, 6).map((one) => `${classes[one.label]} for ${classes[one.answer]} (${one.count})`);
+}
+
+/** The confusion matrix as a table; with many classes as a picture. */
+function matrix(counts, classes) {
+  const most = Math.max(1, ...counts.flatMap((row, label) => row.filter((_, answer) => answer !== label)));
+  if (classes.length > 24) {
+    const bytes = counts.flatMap((row, label) => row.map((count, answer) => {
+      const share = label === answer ? count / Math.max(1, ...row) : Math.sqrt(count / most);
+      return Math.round(128 + (label === answer ? 1 : -1) * 127 * share);
+    }));
+    let text = "";
+    for (const byte of bytes) text += String.fromCharCode(byte);
+    const canvas = picture({ width: classes.length, height: classes.length, scale: "signed", data: btoa(text) }, "confusion matrix");
+    canvas.classList.add("heat");
+    return el("div", {}, canvas, el("p", { class: "small soft" }, "Rows are what the images are, columns what the net took them for; blue is right, orange wrong."));
+  }
+  const cell = (count, label, answer) => {
+    const right = label === answer;
+    const strength = right ? 0.28 : 0.12 + 0.68 * Math.sqrt(count / most);
+    return el("td", { class: [right ? "right" : "", count === 0 ? "zero" : ""].join(" ").trim() || null, title: `${classes[label]} taken for ${classes[answer]}: ${count}` },
+      count ? el("i", { style: `opacity:${strength.toFixed(3)}` }) : null, el("span", {}, String(count)));
+  };
+  return el("table", { class: "matrix" },
+    el("caption", { class: "small soft", style: "text-align:left;padding-bottom:0.4rem" }, "Rows: what the image is. Columns: what the net took it for."),
+    el("thead", {}, el("tr", {}, el("th"), classes.map((name) => el("th", { scope: "col" }, name)))),
+    el("tbody", {}, counts.map((row, label) => el("tr", {}, el("th", { scope: "row" }, classes[label]), row.map((count, answer) => cell(count, label, answer))))));
+}
+
+function confusion({ confusion: found, classes, missing }) {
+  const title = "What was taken for what";
+  if (!found) return section("confusion", title, missing.confusion ?? later());
+  const rows = found.rates.map((rate, at) => [classes[at], grouped(rate.samples), percent(rate.precision), percent(rate.recall), percent(rate.f1)]);
+  const pairs = mixups(found.counts, classes);
+  const wrong = found.samples - Math.round(found.accuracy * found.samples);
+  return section("confusion", title,
+    `${grouped(wrong)} of ${grouped(found.samples)} test images were taken for another class${pairs.length ? `, most often ${pairs.join(", ")}` : ""}.`,
+    el("div", { class: "halves" }, el("div", {}, matrix(found.counts, classes)),
+      table(["class", "images", "precision", "recall", "F1"], rows)));
+}
+
+function mistakes({ mistakes: found, classes, confusion: counted, missing }) {
+  const title = "Most confidently wrong";
+  if (missing.mistakes) return section("mistakes", title, missing.mistakes);
+  if (!counted) return section("mistakes", title, later());
+  if (found.length === 0) return section("mistakes", title, "No test image was taken for another class.");
+  const card = ({ index, label, guesses, picture: image, saliency }) => el("div", { class: "mistake" },
+    el("div", { class: "pair" }, picture(image, `test image ${index}, a ${classes[label]}`), picture(saliency, `gradient of the logit of ${classes[guesses[0][0]]}`)),
+    el("p", {}, "is ", el("b", {}, classes[label]), ", taken for ", el("b", {}, classes[guesses[0][0]])),
+    odds(guesses, classes, guesses[0][0], (at) => (at === label ? "" : at === guesses[0][0] ? "wrong" : "other")),
+    el("p", { class: "small soft" }, `test image ${grouped(index)}`));
+  return section("mistakes", title,
+    "The test images that the net was surest of and wrong about, with what it thought. Beside each its saliency, the gradient of the answer's logit with respect to the input: where it is blue a brighter pixel would speak for the answer, where it is orange a darker one.",
+    el("div", { class: "mistakes" }, found.map(card)),
+    scaleBar("darker", "brighter", true));
+}
+
+const later = () => (data.live ? "This is worked out when the training has ended." : "This run left nothing to work it out from.");

@@ -1,0 +1,235 @@
+//! What the live page is told: how far the run is, its curves, its weights as pictures, and what it makes of a drawing.
+
+use super::drawing::prepare;
+use crate::data::Dataset;
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::model::Model;
+use crate::report::confusion::answer;
+use crate::report::folder::RunRecord;
+use crate::report::inside::Inside;
+use crate::report::page::json;
+use crate::report::picture::Picture;
+use crate::report::pictures::{drawn, filters, maps, saliency};
+use crate::report::{Findings, ReportData, class_names, model_table, page};
+use crate::train::engine::Record;
+use crate::train::snapshot::Snapshot;
+use crate::train::trainer::Event;
+use serde_json::{Value, json};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// A run as the page sees it. The trainer's side writes down what happened; everything dear is worked out by the side that
+/// asks, so that training waits for nobody.
+pub struct Live {
+    model: Model,
+    classes: Vec<String>,
+    sample: Vec<u8>,
+    label: String,
+    state: Mutex<State>,
+    snapshot: Arc<Snapshot>,
+    net: Mutex<Net>,
+    pool: Arc<rayon::ThreadPool>,
+}
+
+struct State {
+    report: ReportData,
+    status: String,
+    epochs: usize,
+    epoch: usize,
+    done: usize,
+    of: usize,
+    /// Steps of a whole epoch: those that the first one has.
+    per_epoch: usize,
+    loss: f64,
+    accuracy: f64,
+    begun: Instant,
+    ended: bool,
+}
+
+/// The net with the weights that it was last given, and the step that they are from.
+struct Net {
+    inside: Inside,
+    weights: Option<(u64, Arc<crate::model::Weights>)>,
+}
+
+impl Live {
+    /// A run of `epochs` epochs that is about to begin.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a model that is not sound, or has no place in memory once more.
+    pub fn new(model: &Model, data: &Dataset, run: RunRecord, epochs: usize, snapshot: Arc<Snapshot>) -> Result<Live> {
+        let classes = class_names(model)?;
+        let Device::Cpu(pool) = Device::cpu(1)? else { return Err(Error::failed("the native CPU is no adapter")) };
+        let test = &data.test;
+        let findings = Findings { model: Some(model_table(model)?), classes: classes.clone(), ..Findings::default() };
+        let label = classes.get(usize::from(test.labels[0])).cloned().unwrap_or_default();
+        let report = ReportData { live: true, ..ReportData::of(run, findings) };
+        let state = State {
+            report,
+            status: "about to begin".into(),
+            epochs,
+            epoch: 1,
+            done: 0,
+            of: 0,
+            per_epoch: 0,
+            loss: f64::NAN,
+            accuracy: f64::NAN,
+            begun: Instant::now(),
+            ended: false,
+        };
+        Ok(Live {
+            model: model.clone(),
+            classes,
+            sample: test.pixels[..test.image_bytes()].to_vec(),
+            label,
+            state: Mutex::new(state),
+            snapshot,
+            net: Mutex::new(Net { inside: Inside::new(model)?, weights: None }),
+            pool,
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes down what the trainer tells.
+    pub fn event(&self, event: &Event) {
+        let mut state = self.state();
+        match event {
+            Event::Steps { epoch, first, records, done, of, totals, .. } => {
+                if state.epoch != *epoch || state.of == 0 {
+                    state.begun = Instant::now();
+                }
+                if state.per_epoch == 0 {
+                    state.per_epoch = *of;
+                }
+                (state.epoch, state.done, state.of) = (*epoch, *done, *of);
+                (state.loss, state.accuracy) = (totals.loss(), totals.accuracy());
+                state.status = "training".into();
+                state.steps(*first, records);
+            }
+            Event::Epoch(metrics) => {
+                if let Ok(Value::Object(row)) = serde_json::to_value(metrics) {
+                    state.report.runs[0].epochs.push(row);
+                }
+            }
+            Event::Checkpoint(_) => {}
+        }
+    }
+
+    /// Writes down that the run has ended, in a few words, and what was found out about its net.
+    pub fn end(&self, status: &str, findings: Option<Findings>) {
+        let mut state = self.state();
+        state.status = status.into();
+        state.ended = true;
+        state.report.live = false;
+        if let Some(findings) = findings {
+            state.report.findings = findings;
+        }
+    }
+
+    /// The page as it is now.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] where the data cannot be written as JSON.
+    pub fn page(&self) -> Result<String> {
+        // A page that is opened late asks for the end itself, as any other does.
+        let report = ReportData { live: true, ..self.state().report.clone() };
+        page::html(&report)
+    }
+
+    /// The news: curves and progress, and pictures of the weights where they are others than those behind step `known`.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] where the data cannot be written as JSON.
+    pub fn news(&self, known: Option<u64>) -> Result<String> {
+        let pictures = match self.with_net(|net, step, weights| {
+            if known == Some(step) {
+                return Ok(None);
+            }
+            let label = Some(self.label.clone());
+            let maps = maps(&self.model, &mut net.inside, &self.sample, label)?;
+            Ok(Some((step, filters(&self.model, weights)?, maps)))
+        })? {
+            Some(Some((step, filters, maps))) => json!({ "weights": step, "filters": filters, "maps": maps }),
+            _ => json!({}),
+        };
+        let state = self.state();
+        let left = (state.done > 0 && !state.ended)
+            .then(|| state.begun.elapsed().as_secs_f64() / state.done as f64 * (state.of - state.done) as f64);
+        let mut news = json!({
+            "progress": {
+                "status": state.status,
+                "epoch": state.epoch,
+                "epochs": state.epochs,
+                "done": state.done,
+                "of": state.of,
+                "loss": state.loss,
+                "accuracy": state.accuracy,
+                "seconds_left": left,
+            },
+            "epochs": state.report.runs[0].epochs,
+            "steps": state.report.runs[0].steps,
+            "ended": state.ended,
+            "findings": state.ended.then_some(&state.report.findings),
+        });
+        if let (Value::Object(news), Value::Object(pictures)) = (&mut news, pictures) {
+            news.extend(pictures);
+        }
+        json(&news)
+    }
+
+    /// What the net makes of a drawing now: `ink` is grey 0–255, [side, side].
+    ///
+    /// # Errors
+    /// [`Error::Input`] where nothing is drawn or there are no weights yet.
+    pub fn read(&self, ink: &[u8], side: usize) -> Result<String> {
+        let [height, width, channels] = self.model.input;
+        let nothing = || Error::input("nothing is drawn");
+        let image = prepare(ink, [side, side], [height, width]).ok_or_else(nothing)?;
+        let pixels: Vec<u8> = image.into_iter().flat_map(|ink| std::iter::repeat_n(ink, channels)).collect();
+        let found = self.with_net(|net, step, _| {
+            let sample = net.inside.normalised(&pixels);
+            let answer = answer(&net.inside.run(sample)?);
+            let maps = drawn(&self.model, &net.inside, &pixels, None)?;
+            let saliency = saliency(&self.model, &mut net.inside, answer.class)?;
+            json(&json!({
+                "step": step,
+                "classes": self.classes,
+                "probabilities": answer.probabilities,
+                "prepared": Picture::image(&pixels, self.model.input),
+                "saliency": saliency,
+                "maps": maps,
+            }))
+        })?;
+        found.ok_or_else(|| Error::input("there are no weights yet"))
+    }
+
+    /// Runs `work` on the net with the latest weights, on a thread of its own; `None` where there are none yet.
+    fn with_net<T: Send>(
+        &self,
+        work: impl FnOnce(&mut Net, u64, &crate::model::Weights) -> Result<T> + Send,
+    ) -> Result<Option<T>> {
+        let Some((step, weights)) = self.snapshot.latest() else { return Ok(None) };
+        let mut net = self.net.lock().unwrap_or_else(PoisonError::into_inner);
+        let net = &mut *net;
+        self.pool.install(|| {
+            if net.weights.as_ref().is_none_or(|(_, old)| !Arc::ptr_eq(old, &weights)) {
+                net.inside.set_weights(&weights)?;
+                net.weights = Some((step, weights.clone()));
+            }
+            work(net, step, &weights).map(Some)
+        })
+    }
+}
+
+impl State {
+    fn steps(&mut self, first: u64, records: &[Record]) {
+        for (step, record) in (first..).zip(records) {
+            let x = step as f64 / self.per_epoch.max(1) as f64;
+            self.report.runs[0].steps.push(x, record.loss.into());
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! The server of the live page: HTTP on the loopback interface, on one thread of its own.
+
+use super::guard;
+use super::live::Live;
+use crate::error::{Error, Result};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::{Semaphore, oneshot};
+
+/// The port that is tried first.
+pub const PORT: u16 = 6174;
+
+/// How many ports behind it are tried then.
+const MORE_PORTS: u16 = 20;
+
+/// The largest drawing, in bytes: 512 × 512.
+const BODY_BYTES: usize = 512 * 512;
+
+/// How long a request may take to come in.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Connections at a time; a browser opens six.
+const CONNECTIONS: usize = 32;
+
+/// A port of the loopback interface, ours but silent yet.
+#[derive(Debug)]
+pub struct Bound {
+    listener: TcpListener,
+    port: u16,
+}
+
+impl Bound {
+    /// Takes `port`, with 0 any that is free; where none is given [`PORT`], or the next free one.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where the port, or every one of them, is taken.
+    pub fn new(port: Option<u16>) -> Result<Bound> {
+        let bind = |port: u16| TcpListener::bind(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port));
+        let fault = |what: String, e: std::io::Error| Error::input(format!("live page: {what}: {e}"));
+        let listener = match port {
+            Some(port) => bind(port).map_err(|e| fault(format!("port {port}"), e))?,
+            None => {
+                let last = PORT + MORE_PORTS;
+                let found = (PORT..last).find_map(|port| bind(port).ok());
+                found.map_or_else(|| bind(last).map_err(|e| fault(format!("ports {PORT} to {last}"), e)), Ok)?
+            }
+        };
+        let ready = listener.set_nonblocking(true).and_then(|()| listener.local_addr());
+        let port = ready.map_err(|e| fault("listening".into(), e))?.port();
+        Ok(Bound { listener, port })
+    }
+
+    /// Where a browser finds the page.
+    pub fn address(&self) -> String {
+        format!("http://127.0.0.1:{}/", self.port)
+    }
+
+    /// Begins to answer.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] where the system gives no thread.
+    pub fn serve(self, live: Arc<Live>) -> Result<Server> {
+        let fault = |e: std::io::Error| Error::failed(format!("live page: {e}"));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(fault)?;
+        let listener = {
+            let _inside = runtime.enter();
+            tokio::net::TcpListener::from_std(self.listener).map_err(fault)?
+        };
+        let (stop, stopped) = oneshot::channel::<()>();
+        let port = self.port;
+        let work = move || {
+            runtime.spawn(accept(listener, port, live));
+            // That whoever could stop it is gone stops it too.
+            let _ = runtime.block_on(stopped);
+        };
+        let thread = std::thread::Builder::new().name("live page".into()).spawn(work).map_err(fault)?;
+        Ok(Server { stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+/// A server at work; dropped, it stops.
+#[derive(Debug)]
+pub struct Server {
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // It ends whatever became of it.
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn accept(listener: tokio::net::TcpListener, port: u16, live: Arc<Live>) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let Ok(place) = room.clone().acquire_owned().await else { return };
+        let Ok((stream, _)) = listener.accept().await else {
+            // Out of file handles, say: what is open has to close first.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let live = live.clone();
+        let answer = service_fn(move |request| answer(request, port, live.clone()));
+        tokio::spawn(async move {
+            let mut http = http1::Builder::new();
+            http.timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(64 << 10);
+            // A browser that goes away in the middle is no fault.
+            let _ = http.serve_connection(TokioIo::new(stream), answer).await;
+            drop(place);
+        });
+    }
+}
+
+type Answer = Response<Full<Bytes>>;
+
+async fn answer(request: Request<Incoming>, port: u16, live: Arc<Live>) -> Result<Answer, Infallible> {
+    let answer = match route(request, port, live).await {
+        Ok((kind, text)) => respond(StatusCode::OK, kind, text),
+        Err((status, why)) => respond(status, TEXT, why + "\n"),
+    };
+    Ok(answer)
+}
+
+const HTML: &str = "text/html; charset=utf-8";
+const JSON: &str = "application/json";
+const TEXT: &str = "text/plain; charset=utf-8";
+
+async fn route(
+    request: Request<Incoming>,
+    port: u16,
+    live: Arc<Live>,
+) -> Result<(&'static str, String), (StatusCode, String)> {
+    guard::check(request.headers(), port).map_err(|why| (StatusCode::FORBIDDEN, why))?;
+    let path = request.uri().path().to_string();
+    let expected = match &path[..] {
+        "/" | "/state" => Method::GET,
+        "/draw" => Method::POST,
+        _ => return Err((StatusCode::NOT_FOUND, format!("{path}: there is nothing here"))),
+    };
+    if *request.method() != expected {
+        return Err((StatusCode::METHOD_NOT_ALLOWED, format!("{path}: {expected} is expected")));
+    }
+    let query = request.uri().query().unwrap_or_default();
+    let known = query.strip_prefix("weights=").and_then(|step| step.parse().ok());
+    let drawing = if expected == Method::POST { Some(body(request).await?) } else { None };
+    // What has to be computed must not keep the other connections waiting.
+    let work = move || match (&path[..], drawing) {
+        ("/", _) => Ok((HTML, live.page()?)),
+        ("/state", _) => Ok((JSON, live.news(known)?)),
+        (_, drawing) => {
+            let ink = drawing.unwrap_or_default();
+            let side = ink.len().isqrt();
+            if side * side != ink.len() {
+                return Err(Error::input(format!("{} bytes: a square drawing is expected", ink.len())));
+            }
+            Ok((JSON, live.read(&ink, side)?))
+        }
+    };
+    let done = tokio::task::spawn_blocking(work).await;
+    let done = done.unwrap_or_else(|e| Err(Error::failed(format!("the answer was not worked out: {e}"))));
+    done.map_err(|error| match error {
+        Error::Input(why) => (StatusCode::BAD_REQUEST, why),
+        Error::Failed(why) => (StatusCode::INTERNAL_SERVER_ERROR, why),
+    })
+}
+
+/// The body of a request, where it is not too large and does not take too long.
+async fn body(request: Request<Incoming>) -> Result<Bytes, (StatusCode, String)> {
+    let collected = tokio::time::timeout(PATIENCE, Limited::new(request.into_body(), BODY_BYTES).collect()).await;
+    let slow = |_| (StatusCode::REQUEST_TIMEOUT, "the drawing took too long".to_string());
+    match collected.map_err(slow)? {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => {
+            Err((StatusCode::PAYLOAD_TOO_LARGE, format!("a drawing of at most {BODY_BYTES} bytes is expected")))
+        }
+        Err(error) => Err((StatusCode::BAD_REQUEST, format!("the drawing did not come whole: {error}"))),
+    }
+}
+
+/// What every answer says of itself: no copy is kept, no guess is made at its type, and no page elsewhere may hold it.
+const ALWAYS: [(&str, &str); 4] = [
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("referrer-policy", "no-referrer"),
+];
+
+fn respond(status: StatusCode, kind: &'static str, text: String) -> Answer {
+    use hyper::header::HeaderValue;
+    let mut answer = Response::new(Full::new(Bytes::from(text)));
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        headers.insert(ALLOW, HeaderValue::from_static("GET, POST"));
+    }
+    for (name, value) in ALWAYS {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    answer
+}

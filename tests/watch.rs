@@ -1,0 +1,226 @@
+//! The live page over real connections: what it answers, whom it refuses, and that the training does not notice it.
+#![cfg(feature = "watch")]
+
+use serde_json::Value;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use wgrad::data::{Dataset, Split};
+use wgrad::device::Device;
+use wgrad::gpu::choose::DeviceRequest;
+use wgrad::model::{Model, Sequential};
+use wgrad::report::folder::RunRecord;
+use wgrad::train::options::TrainOptions;
+use wgrad::train::run::RunConfig;
+use wgrad::train::snapshot::Snapshot;
+use wgrad::train::trainer::Trainer;
+use wgrad::watch::live::Live;
+use wgrad::watch::server::{Bound, Server};
+
+fn data() -> Dataset {
+    let split = |count: usize| {
+        let pixels = (0..count * 64).map(|i| (i * 2_654_435_761 % 65_536 / 256) as u8).collect();
+        Split::new([8, 8, 1], pixels, (0..count).map(|i| (i % 4) as u8).collect()).expect("a split")
+    };
+    Dataset::new("noise", split(64), split(20)).expect("a data set")
+}
+
+fn model() -> Model {
+    Sequential::new([8, 8, 1]).name("small").conv2d(3, 3).relu().flatten().dense(4).build().expect("a model")
+}
+
+/// A live page of a run, and its trainer.
+struct Page {
+    port: u16,
+    live: Arc<Live>,
+    trainer: Trainer,
+    _server: Server,
+}
+
+impl Page {
+    fn new() -> Page {
+        let options = TrainOptions { epochs: 3, batch_size: 16, ..TrainOptions::default() };
+        let device = Device::cpu(1).expect("a thread");
+        let mut trainer = Trainer::new(&device, &model(), &data(), &options, None).expect("a trainer");
+        let snapshot = Arc::new(Snapshot::default());
+        pollster::block_on(trainer.share(snapshot.clone())).expect("shared");
+        let record = RunRecord::begun(Path::new("runs/small/1"), &RunConfig::default(), "{}").expect("a record");
+        let live = Arc::new(Live::new(&model(), &data(), record, 3, snapshot).expect("a live page"));
+        let bound = Bound::new(Some(0)).expect("a free port");
+        let port = bound.address().trim_end_matches('/').rsplit(':').next().and_then(|port| port.parse().ok());
+        let server = bound.serve(live.clone()).expect("a server");
+        Page { port: port.expect("a port"), live, trainer, _server: server }
+    }
+
+    fn train(&mut self) {
+        let live = self.live.clone();
+        let fitted = self.trainer.fit(|event| {
+            live.event(&event);
+            ControlFlow::Continue(())
+        });
+        pollster::block_on(fitted).expect("a run");
+    }
+
+    /// Sends bytes, and returns status and body.
+    fn send(&self, request: &[u8]) -> (u16, String) {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("a connection");
+        // A server that has answered already may have closed its ear.
+        let _ = stream.write_all(request);
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        let answer = String::from_utf8(answer).expect("text");
+        let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+        (status, answer.split_once("\r\n\r\n").map_or("", |(_, body)| body).into())
+    }
+
+    /// A request of this page's own, with further headers.
+    fn ask(&self, line: &str, headers: &str, body: &[u8]) -> (u16, String) {
+        let (port, length) = (self.port, body.len());
+        let head = format!(
+            "{line} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n"
+        );
+        self.send(&[head.as_bytes(), body].concat())
+    }
+
+    fn state(&self, query: &str) -> Value {
+        let (status, body) = self.ask(&format!("GET /state{query}"), "", b"");
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str(&body).expect("JSON")
+    }
+}
+
+#[test]
+fn the_page_follows_a_run() {
+    let mut page = Page::new();
+    let (status, html) = page.ask("GET /", "", b"");
+    assert!(status == 200 && html.contains("<main") && html.contains("connect-src 'self'"), "{status}");
+    let before = page.state("?weights=-1");
+    assert_eq!((&before["weights"], &before["ended"]), (&Value::from(0), &Value::from(false)));
+    assert_eq!(before["epochs"].as_array().map(Vec::len), Some(0));
+    page.train();
+    let after = page.state("?weights=0");
+    assert_eq!(after["epochs"].as_array().map(Vec::len), Some(3));
+    assert_eq!(after["steps"].as_array().map(Vec::len), Some(12));
+    assert_eq!(after["steps"][11][0], 3.0, "in epochs");
+    assert_eq!((&after["weights"], &after["progress"]["done"]), (&Value::from(12), &Value::from(4)));
+    assert_ne!(before["filters"], after["filters"], "the filters change");
+    assert!(page.state("?weights=12").get("filters").is_none(), "what is known is not sent again");
+    page.live.end("over", None);
+    assert_eq!(page.state("")["ended"], true);
+}
+
+#[test]
+fn a_drawing_is_read_as_the_net_reads_it() {
+    let mut page = Page::new();
+    page.train();
+    let drawing: Vec<u8> = (0..1600).map(|at| if (at % 40) / 3 == 5 { 255 } else { 0 }).collect();
+    let (status, body) = page.ask("POST /draw", &format!("Origin: http://127.0.0.1:{}\r\n", page.port), &drawing);
+    assert_eq!(status, 200, "{body}");
+    let found: Value = serde_json::from_str(&body).expect("JSON");
+    let probabilities: Vec<f64> =
+        found["probabilities"].as_array().expect("a list").iter().filter_map(Value::as_f64).collect();
+    assert!((probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{probabilities:?}");
+
+    let image = wgrad::watch::drawing::prepare(&drawing, [40, 40], [8, 8]).expect("ink");
+    let weights = pollster::block_on(page.trainer.weights()).expect("weights");
+    let net = wgrad::train::predict::TrainedModel { model: model(), weights };
+    let expected = net.predict(&image).expect("probabilities");
+    for (found, expected) in probabilities.iter().zip(&expected[0]) {
+        // Softmax in double and in single precision over the same logits.
+        assert!((found - f64::from(*expected)).abs() < 1e-5, "{probabilities:?}, {expected:?}");
+    }
+}
+
+#[test]
+fn whoever_is_not_the_page_gets_no_answer() {
+    let page = Page::new();
+    let port = page.port;
+    let drawing = vec![255; 100];
+    for (headers, expected) in [
+        ("Origin: http://evil.example\r\n", 403),
+        ("Origin: null\r\n", 403),
+        ("Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: no-cors\r\n", 403),
+        ("Sec-Fetch-Site: same-origin\r\n", 200),
+        ("", 200),
+    ] {
+        for (line, body) in [("GET /", &[][..]), ("GET /state", &[]), ("POST /draw", &drawing)] {
+            let (status, text) = page.ask(line, headers, body);
+            assert_eq!(status, expected, "{line} {headers}: {text}");
+            assert!(expected == 200 || !text.contains("epochs"), "{text}");
+        }
+    }
+    for host in ["evil.example", &format!("evil.example:{port}"), "127.0.0.1", &format!("127.0.0.1:{}", port ^ 1)] {
+        let (status, _) = page.send(format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").as_bytes());
+        assert_eq!(status, 403, "{host}");
+    }
+    assert_eq!(page.send(b"GET / HTTP/1.0\r\n\r\n").0, 403, "no host at all");
+}
+
+#[test]
+fn bad_requests_harm_nobody() {
+    let page = Page::new();
+    for (line, body, expected) in [
+        ("GET /nowhere", vec![], 404),
+        ("GET /draw", vec![], 405),
+        ("POST /", vec![], 405),
+        ("OPTIONS /draw", vec![], 405),
+        ("POST /draw", vec![], 400),
+        ("POST /draw", vec![0; 100], 400),
+        ("POST /draw", vec![255; 99], 400),
+        ("POST /draw", vec![255; 512 * 512 + 1], 413),
+        ("GET /state?weights=nonsense", vec![], 200),
+        ("GET /state?weights=99999999999999999999999", vec![], 200),
+    ] {
+        assert_eq!(page.ask(line, "", &body).0, expected, "{line}, {} bytes", body.len());
+    }
+    for bytes in [&b"\0\0\0\0\r\n\r\n"[..], b"nonsense\r\n\r\n", &[b'a'; 200_000]] {
+        assert!([0, 400, 431].contains(&page.send(bytes).0));
+    }
+    // One that says nothing, and one that goes away in the middle.
+    let silent = TcpStream::connect(("127.0.0.1", page.port)).expect("a connection");
+    let mut rude = TcpStream::connect(("127.0.0.1", page.port)).expect("a connection");
+    rude.write_all(b"POST /draw HTTP/1.1\r\nContent-Length: 50\r\n\r\nabc").expect("it is sent");
+    drop(rude);
+    assert_eq!(page.ask("GET /", "", b"").0, 200, "it still answers");
+    drop(silent);
+}
+
+#[test]
+fn a_port_that_is_taken_is_named_or_passed_over() {
+    let first = Bound::new(Some(0)).expect("a free port");
+    let port: u16 =
+        first.address().trim_end_matches('/').rsplit(':').next().expect("a port").parse().expect("a number");
+    let error = Bound::new(Some(port)).expect_err("it is taken");
+    assert!(matches!(&error, wgrad::Error::Input(why) if why.contains(&port.to_string())), "{error}");
+    let [one, two] = [(); 2].map(|()| Bound::new(None).expect("a port"));
+    assert_ne!(one.address(), two.address());
+    drop(first);
+    Bound::new(Some(port)).expect("it is free again");
+}
+
+/// A run that is looked at all the time ends in the same bytes as one that nobody looks at.
+#[test]
+fn looking_on_changes_no_byte() {
+    let options = TrainOptions { epochs: 40, batch_size: 4, ..TrainOptions::default() };
+    let adapter = pollster::block_on(Device::open(&DeviceRequest::default(), 0)).expect("a device").0;
+    let run = |device: &Device, snapshot: Option<Arc<Snapshot>>| {
+        let mut trainer = Trainer::new(device, &model(), &data(), &options, None).expect("a trainer");
+        if let Some(snapshot) = &snapshot {
+            pollster::block_on(trainer.share(snapshot.clone())).expect("shared");
+        }
+        let fitted = trainer.fit(|_| {
+            snapshot.iter().for_each(|snapshot| drop(snapshot.latest()));
+            ControlFlow::Continue(())
+        });
+        pollster::block_on(fitted).expect("a run");
+        pollster::block_on(trainer.weights()).expect("weights").to_bytes(&model()).expect("a file")
+    };
+    for device in [adapter, Device::cpu(1).expect("a thread")] {
+        let snapshot = Arc::new(Snapshot::every(Duration::ZERO));
+        assert!(run(&device, None) == run(&device, Some(snapshot.clone())), "{}", device.name());
+        assert_eq!(snapshot.latest().map(|(step, _)| step), Some(640));
+    }
+}
