@@ -88,7 +88,7 @@ function draw(plot, legend, lines, { id, title, xLabel }) {
   yTicks.forEach((y, i) => picture.append(
     svg("line", { class: "grid", x1: box.left, x2: box.right, y1: Y(y), y2: Y(y) }),
     svg("text", { x: box.left - 8, y: Y(y) + 4, "text-anchor": "end" }, labels[i])));
-  const whole = x1 - x0 >= 3;
+  const whole = x1 - x0 >= 3 || xs.every(Number.isInteger);
   const xTicks = single !== null ? [single] : ticks(x0, x1, Math.max(2, Math.min(10, Math.floor((box.right - box.left) / 60))));
   for (const x of xTicks) {
     if (whole && x !== Math.round(x)) continue;

@@ -39,7 +39,7 @@ function short(x) {
 /** Seconds as a person says them. */
 function duration(seconds) {
   if (!isNumber(seconds)) return nothing;
-  if (seconds < 60) return `${fixed(seconds, seconds < 10 ? 1 : 0)} s`;
+  if (seconds < 60) return `${fixed(seconds, seconds < 1 ? 2 : seconds < 10 ? 1 : 0)} s`;
   const minutes = Math.round(seconds / 60);
   return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }

@@ -43,12 +43,12 @@ function timings({ timings: found, missing }) {
   const total = found.kernels.reduce((all, one) => all + one.ms, 0);
   // What a kernel works for is in its name, but for helpers such as a transpose.
   const name = (kernel, op) => el("span", { title: kernel }, kernel.split("<")[0],
-    kernel.startsWith(op) ? null : el("span", { class: "soft small" }, ` for ${op}`));
+    kernel.startsWith(op) ? null : el("span", { class: "soft small helper" }, ` for ${op}`));
   const rows = found.kernels.map((one) => [
     name(one.kernel, one.op), sizes(one.shape), fixed(one.ms, 3), percent(one.ms / total, 0), bar(one.ms / total)]);
   return section("timings", title,
     `A training step of ${found.batch_size} images on ${found.device}, measured when this report was made: medians of a few steps, each kernel by itself. In a run they follow each other without a pause.`,
-    table(["kernel", "result", "ms", "share", ""], rows, [0, 1], ["all", "", fixed(total, 3), "", ""], [1]));
+    table(["kernel", "result", "ms", "share", ""], rows, [0, 1], ["all", "", fixed(total, 3), "", ""], [1, 4]));
 }
 
 function device(run) {

@@ -91,7 +91,7 @@ function matrix(counts, classes) {
     return el("td", { class: [right ? "right" : "", count === 0 ? "zero" : ""].join(" ").trim() || null, title: `${classes[label]} taken for ${classes[answer]}: ${count}` },
       count ? el("i", { style: `opacity:${strength.toFixed(3)}` }) : null, el("span", {}, String(count)));
   };
-  return el("table", { class: "matrix" },
+  return el("table", { class: "matrix", style: `max-width:${3 + 3.9 * classes.length}rem` },
     el("caption", { class: "small soft", style: "text-align:left;padding-bottom:0.4rem" }, "Rows: what the image is. Columns: what the net took it for."),
     el("thead", {}, el("tr", {}, el("th"), classes.map((name) => el("th", { scope: "col" }, name)))),
     el("tbody", {}, counts.map((row, label) => el("tr", {}, el("th", { scope: "row" }, classes[label]), row.map((count, answer) => cell(count, label, answer))))));
@@ -106,7 +106,7 @@ function confusion({ confusion: found, classes, missing }) {
   return section("confusion", title,
     `${grouped(wrong)} of ${grouped(found.samples)} test images were taken for another class${pairs.length ? `, most often ${pairs.join(", ")}` : ""}.`,
     el("div", { class: "halves" }, el("div", {}, matrix(found.counts, classes)),
-      table(["class", "images", "precision", "recall", "F1"], rows)));
+      el("div", { class: rows.length > 24 ? "tall" : null }, table(["class", "images", "precision", "recall", "F1"], rows))));
 }
 
 function mistakes({ mistakes: found, classes, confusion: counted, missing }) {
