@@ -35,6 +35,7 @@ pub struct BenchArgs {
 #[derive(Debug, Subcommand)]
 enum What {
     /// Time one matrix product
+    #[command(after_help = "Example:\n  wgrad bench matmul --size 512 --device gpu")]
     Matmul {
         /// Rows, columns and terms
         #[arg(long, default_value_t = 1024, value_name = "N")]
