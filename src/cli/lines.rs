@@ -104,7 +104,7 @@ pub(super) fn wrapped(text: &str, width: usize) -> String {
 
 /// A bar of so many columns; without colour what is missing is thinner.
 fn bar(done: usize, of: usize, columns: usize, colour: bool) -> String {
-    let full = if of == 0 { columns } else { (done.min(of) * columns) / of };
+    let full = (done.min(of) * columns).checked_div(of).unwrap_or(columns);
     let (full, rest) = ("━".repeat(full), "─".repeat(columns - full));
     if colour { format!("\x1b[32m{full}\x1b[0m\x1b[2m{rest}\x1b[0m") } else { full + &rest }
 }

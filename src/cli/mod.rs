@@ -1,12 +1,14 @@
 //! The command line: one file a subcommand, exit status 0 done, 1 failed, 2 bad usage or bad input.
 
 mod bench;
+mod completions;
 mod devices;
 mod eval;
 mod export;
 mod import;
 mod interrupt;
 mod lines;
+mod man;
 mod plan;
 mod predict;
 mod progress;
@@ -45,6 +47,8 @@ enum Command {
     Summary(summary::SummaryArgs),
     Plan(plan::PlanArgs),
     Bench(bench::BenchArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
 }
 
 /// Runs the command; clap itself answers bad usage with status 2.
@@ -61,6 +65,8 @@ pub fn main() -> ExitCode {
         Command::Summary(args) => summary::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Completions(args) => completions::run(args),
+        Command::Man(args) => man::run(args),
     };
     status(done.map(|()| ExitCode::SUCCESS))
 }
@@ -131,3 +137,6 @@ fn open(device: &str, require_gpu: bool, threads: usize) -> Result<(Device, Choi
     choice.lines().iter().for_each(|line| say(line));
     Ok((device, choice))
 }
+
+#[cfg(test)]
+mod tests;

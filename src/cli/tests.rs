@@ -1,0 +1,71 @@
+//! The command's words: each command has an example that parses, a page of the manual, and completions.
+
+use super::*;
+use clap::CommandFactory;
+
+/// Every command with the words that call it, those without words first.
+fn walk(command: &clap::Command, words: &[String], all: &mut Vec<(Vec<String>, clap::Command)>) {
+    all.push((words.to_vec(), command.clone()));
+    for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
+        walk(sub, &[words, &[sub.get_name().to_string()]].concat(), all);
+    }
+}
+
+fn commands() -> Vec<(Vec<String>, clap::Command)> {
+    let mut all = Vec::new();
+    walk(&Cli::command(), &[], &mut all);
+    assert!(all.len() > 10, "only {} commands", all.len());
+    all
+}
+
+#[test]
+fn every_command_has_examples_that_parse() {
+    Cli::command().debug_assert();
+    for (words, command) in commands() {
+        let help = command.get_after_help().map(|help| help.to_string()).unwrap_or_default();
+        let (_, examples) = help.split_once("Example").unwrap_or_else(|| panic!("no example for {words:?}: {help}"));
+        let mut own = 0;
+        for line in examples.lines().map(str::trim).filter(|line| line.starts_with("wgrad ")) {
+            let line = line.split(" | ").next().and_then(|line| line.split(" > ").next()).unwrap_or(line);
+            if let Err(error) = Cli::try_parse_from(line.split_whitespace()) {
+                panic!("the example of {words:?}, `{line}`: {error}");
+            }
+            own += usize::from(line.starts_with(&format!("wgrad {}", words.join(" "))));
+        }
+        assert!(own > 0, "no example for {words:?} itself: {help}");
+        assert!(command.get_about().is_some(), "{words:?} says nothing of itself");
+        for argument in
+            command.get_arguments().filter(|argument| !["help", "version"].contains(&argument.get_id().as_str()))
+        {
+            assert!(argument.get_help().is_some(), "{words:?}: {} says nothing of itself", argument.get_id());
+        }
+    }
+}
+
+#[test]
+fn every_command_has_a_page_of_the_manual() {
+    for (words, command) in commands() {
+        let page = man::page(&words).expect("a page");
+        let title = ["wgrad".to_string()].iter().chain(&words).cloned().collect::<Vec<_>>().join("\\-");
+        assert!(page.contains(&format!(".TH {}", title.replace("\\-", "-"))), "{title}: {page}");
+        for argument in command.get_arguments().filter_map(|argument| argument.get_long()) {
+            assert!(page.contains(&argument.replace('-', "\\-")), "{words:?}: --{argument} in {page}");
+        }
+    }
+    let error = man::page(&["trian".into()]).expect_err("no such command").to_string();
+    assert!(error.starts_with("no command 'trian'; did you mean 'train'?"), "{error}");
+}
+
+#[test]
+fn every_shell_completes_every_command() {
+    use clap::ValueEnum;
+    for shell in clap_complete::Shell::value_variants() {
+        let mut script = Vec::new();
+        clap_complete::generate(*shell, &mut Cli::command(), "wgrad", &mut script);
+        let script = String::from_utf8(script).expect("text");
+        for (words, _) in commands() {
+            assert!(words.iter().all(|word| script.contains(&**word)), "{shell}: {words:?}");
+        }
+        assert!(script.contains("batch-size"), "{shell}");
+    }
+}
