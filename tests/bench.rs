@@ -5,7 +5,7 @@ mod common;
 use common::{Place, call, number};
 use serde_json::Value;
 use std::process::Command;
-use wgrad::bench::ops::ops;
+use wgrad::bench::ops::{OpReport, ops};
 use wgrad::data::Split;
 use wgrad::device::Device;
 use wgrad::gpu::choose::DeviceRequest;
@@ -68,9 +68,9 @@ fn a_training_step_op_by_op() {
     }
 }
 
-/// A dispatch that takes a large part of the step by one clock does so by the other: none is charged with a
-/// neighbour's time. A factor of eight is far from what a busy machine does to medians, and near to nothing that
-/// an exchange of a convolution's time with a copy's would leave.
+/// An op that takes a large part of the step by one clock does so by the other: none is charged with a neighbour's
+/// time. By the fastest of the repetitions, which a busy machine disturbs least; a factor of eight is far from what
+/// two clocks differ by, and near to nothing that an exchange of a convolution's time with a copy's would leave.
 #[test]
 fn the_two_clocks_agree_on_the_heavy_ops() {
     let (device, _) = pollster::block_on(Device::open(&DeviceRequest::default(), 0)).expect("a device");
@@ -89,14 +89,18 @@ fn the_two_clocks_agree_on_the_heavy_ops() {
         assert!((shares - 1.0).abs() < 1e-9, "{shares}");
         rows
     });
+    let least = |op: &OpReport| op.shader_ms_range.map_or(0.0, |[least, _]| least);
+    let parts = |rows: &[OpReport]| -> Vec<f64> {
+        let whole: f64 = rows.iter().map(least).sum();
+        rows.iter().map(|op| least(op) / whole).collect()
+    };
     let mut heavy = 0;
-    for (one, other) in by_device.iter().zip(&by_wall).flat_map(|(d, w)| [(d, w), (w, d)]) {
-        let [Some(here), Some(there), Some(share)] = [one.shader_ms, other.shader_ms, one.share] else {
-            panic!("{one:?}")
-        };
-        if share > 0.1 {
+    for (n, (device, wall)) in parts(&by_device).into_iter().zip(parts(&by_wall)).enumerate() {
+        let (least, most) = (device.min(wall), device.max(wall));
+        if most > 0.1 {
             heavy += 1;
-            assert!(there > here / 8.0, "{}: {here} ms by one clock, {there} by the other\n{one:?}\n{other:?}", one.op);
+            let name = &by_device[n].op;
+            assert!(least > most / 8.0, "{n} {name}: {device} of a step by the device's clock, {wall} by the wall's");
         }
     }
     assert!(heavy > 2, "{by_device:#?}");
