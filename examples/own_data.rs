@@ -28,7 +28,8 @@ fn split(count: usize, seed: u32) -> wgrad::Result<Split> {
     let (mut pixels, mut labels) = (Vec::new(), Vec::new());
     for _ in 0..count {
         let class = random(3);
-        let (shift, middle, ink) = (random(6), [5 + random(6), 5 + random(6)], [random(2), random(2), 1].map(|c| 90 + 80 * c));
+        let (shift, middle, ink) =
+            (random(6), [5 + random(6), 5 + random(6)], [random(2), random(2), 1].map(|c| 90 + 80 * c));
         for (y, x) in (0..16).flat_map(|y| (0..16).map(move |x| (y, x))) {
             let inked = match class {
                 0 => (y + shift) % 6 < 2,
@@ -46,7 +47,8 @@ fn main() -> wgrad::Result<()> {
     let mut data = Dataset::new("shapes", split(1200, 1)?, split(300, 2)?)?;
     data.class_names = NAMES.map(String::from).into();
 
-    let mut model = Sequential::new(SHAPE).name("shapes").conv2d(8, 3).relu().max_pool2d(2).flatten().dense(3).build()?;
+    let mut model =
+        Sequential::new(SHAPE).name("shapes").conv2d(8, 3).relu().max_pool2d(2).flatten().dense(3).build()?;
     // The names go into the weight file, and `wgrad predict` says them.
     model.class_names = data.class_names.clone();
 

@@ -209,7 +209,8 @@ fn eval_agrees_with_the_last_line_of_the_metrics() {
         assert_eq!(number(&found, "accuracy"), right as f64 / 20.0);
         for (class, score) in found["per_class"].as_array().expect("a list").iter().enumerate() {
             let taken: u64 = counts.iter().map(|row| row[class]).sum();
-            let share = |whole: u64| if whole == 0 { json!(null) } else { json!(counts[class][class] as f64 / whole as f64) };
+            let share =
+                |whole: u64| if whole == 0 { json!(null) } else { json!(counts[class][class] as f64 / whole as f64) };
             let samples = counts[class].iter().sum();
             let want = json!({
                 "samples": samples, "predicted": taken, "precision": share(taken), "recall": share(samples),

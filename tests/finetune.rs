@@ -172,7 +172,8 @@ fn the_command_goes_on_from_a_file_and_again_from_its_configuration() {
     place.works("train --config two/config.toml --run-dir again");
     assert!(place.read("two/model.safetensors") == place.read("again/model.safetensors"));
     // The same classes keep the head, in silence.
-    let same = place.works("train --from one/model.safetensors --data data --batch-size 16 --max-steps 1 --run-dir same");
+    let same =
+        place.works("train --from one/model.safetensors --data data --batch-size 16 --max-steps 1 --run-dir same");
     assert!(!same.err.contains("anew"), "{}", same.err);
 
     place.data("wide", 9, 20, 20);

@@ -23,14 +23,17 @@ fn fixture(name: &str) -> std::path::PathBuf {
 
 #[test]
 fn keras_and_pytorch_give_the_same_probabilities() {
-    for (name, order) in [("keras", "Keras's, transposed, features H W C to C H W"), ("pytorch", "PyTorch's, as they are")] {
+    for (name, order) in
+        [("keras", "Keras's, transposed, features H W C to C H W"), ("pytorch", "PyTorch's, as they are")]
+    {
         let place = Place::new();
         place.write("net.toml", net().to_toml());
         let file = fixture(&format!("import_{name}.safetensors"));
         let done = place.works(&format!("import {} --model net.toml --out out.safetensors", file.display()));
         assert!(done.out.lines().count() == 5 && done.out.contains(order), "{}", done.out);
         assert!(done.out.contains("zeros") == (name == "pytorch"), "conv2 has no bias there: {}", done.out);
-        let facts: Value = serde_json::from_slice(&std::fs::read(fixture(&format!("import_{name}.json"))).unwrap()).unwrap();
+        let facts: Value =
+            serde_json::from_slice(&std::fs::read(fixture(&format!("import_{name}.json"))).unwrap()).unwrap();
         let list = |value: &Value| value.as_array().unwrap().clone();
         let pixels: Vec<u8> = list(&facts["pixels"]).iter().flat_map(list).map(|p| p.as_u64().unwrap() as u8).collect();
         let found = Model::load(place.path("out.safetensors")).unwrap().predict(&pixels).unwrap();
@@ -65,7 +68,8 @@ fn modules_of_one_shape_go_by_their_numbers() {
     }
     let model = net.flatten().dense(3).build().unwrap();
     // As PyTorch stores them: by name, 10 before 2.
-    let mut names: Vec<String> = (0..11).flat_map(|i| ["bias", "weight"].map(|end| format!("body.{i}.conv.{end}"))).collect();
+    let mut names: Vec<String> =
+        (0..11).flat_map(|i| ["bias", "weight"].map(|end| format!("body.{i}.conv.{end}"))).collect();
     names.sort();
     let mut tensors: Vec<(&str, &[usize])> =
         names.iter().map(|name| (&**name, if name.ends_with("bias") { &[2][..] } else { &[2, 2, 3, 3][..] })).collect();
@@ -87,7 +91,8 @@ fn what_cannot_be_told_is_asked() {
     let error = matched(&model, &named("stem.weight", "body.weight"), &no).unwrap_err();
     let want = "layers 0 (conv2d), 2 (conv2d) have one shape, [2, 2, 3, 3], and each of body, stem fits";
     assert!(error.contains(want) && error.contains("--map 0=body"), "{error}");
-    let map = |map: &[(usize, &str)]| Hints { map: map.iter().map(|(l, m)| (*l, m.to_string())).collect(), order: None };
+    let map =
+        |map: &[(usize, &str)]| Hints { map: map.iter().map(|(l, m)| (*l, m.to_string())).collect(), order: None };
     for hints in [map(&[(0, "stem")]), map(&[(2, "body")]), map(&[(2, "body"), (0, "stem"), (4, "head")])] {
         let found = matched(&model, &named("stem.weight", "body.weight"), &hints);
         assert_eq!(found, Ok("stem.weight body.weight head.weight".into()));
@@ -106,7 +111,10 @@ fn what_cannot_be_told_is_asked() {
     // Biases count as much as weights.
     let tensors = [&named("stem.weight", "body.weight")[..], &[("stem.bias", &[3]), ("body.bias", b)]].concat();
     let error = matched(&model, &tensors, &no).unwrap_err();
-    assert!(error.starts_with("the weights do not fit model two:\n  layer 0 (conv2d) needs [2, 2, 3, 3] in PyTorch's"), "{error}");
+    assert!(
+        error.starts_with("the weights do not fit model two:\n  layer 0 (conv2d) needs [2, 2, 3, 3] in PyTorch's"),
+        "{error}"
+    );
     assert!(error.contains("\n  the file has stem.weight [2, 2, 3, 3], bias [3]"), "{error}");
 }
 
@@ -115,7 +123,9 @@ fn square_weights_go_by_what_they_are_called() {
     let model = Sequential::new([2, 2, 1]).name("square").flatten().dense(4).build().unwrap();
     let order = |name: &str, hints: &Hints| {
         let file = Weights::new(vec![tensor(name, &[4, 4])]);
-        import(&file, &model, hints).map(|found| (found.order, found.weights.tensors[0].values[1])).map_err(|e| e.to_string())
+        import(&file, &model, hints)
+            .map(|found| (found.order, found.weights.tensors[0].values[1]))
+            .map_err(|e| e.to_string())
     };
     let no = Hints::default();
     let [weight, kernel, vars] = ["a/weight", "a/kernel", "a/vars"].map(|name| tensor(name, &[4, 4]).values);
@@ -135,7 +145,10 @@ fn what_does_not_fit_is_shown() {
     assert_eq!(matched(&model, &whole, &no), Ok("fc.weight".into()));
     assert_eq!(matched(&model, &[("fc/kernel", &[9, 4])], &no), Ok("fc/kernel".into()));
     for (tensors, want) in [
-        (vec![("fc.weight", &[4, 8][..])], "needs [4, 9] in PyTorch's order (nothing fits) or [9, 4] in Keras's order (nothing"),
+        (
+            vec![("fc.weight", &[4, 8][..])],
+            "needs [4, 9] in PyTorch's order (nothing fits) or [9, 4] in Keras's order (nothing",
+        ),
         (vec![], "layer 1 (dense) needs [4, 9]"),
         (vec![("fc.bias", &[4][..])], "found fc.bias of shape [4] beside what a layer has"),
         (vec![("fc.weight", &[4, 9][..]), ("fc.a", &[4][..]), ("fc.b", &[4][..])], "found fc.b of shape [4] beside"),

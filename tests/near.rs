@@ -30,7 +30,10 @@ fn the_near_name_is_suggested_everywhere() {
         ("trian", "a similar subcommand exists: 'train'"),
         ("man trian", "no command 'trian'; did you mean 'train'?"),
         ("completions bsh", "a similar value exists: 'bash'"),
-        ("train --model tiny.toml --data data --batch-size 16 --freeze 44", "freeze: no layer '44'; did you mean '4'? Expected 0, 4"),
+        (
+            "train --model tiny.toml --data data --batch-size 16 --freeze 44",
+            "freeze: no layer '44'; did you mean '4'? Expected 0, 4",
+        ),
     ] {
         let done = place.call(line);
         assert!(done.status == Some(2) && done.err.contains(want) && done.out.is_empty(), "{line}: {done:#?}");

@@ -17,7 +17,9 @@ fn the_command_writes_whole_files_or_none() {
     let bytes = place.read("out.onnx");
     assert_eq!(Model::load(place.path("run/model.safetensors")).unwrap().to_onnx().unwrap(), bytes);
     let has = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
-    for text in ["input", "probabilities", "0.weight", "4.bias", "Conv", "MaxPool", "Gemm", "preprocessing", "class_names"] {
+    for text in
+        ["input", "probabilities", "0.weight", "4.bias", "Conv", "MaxPool", "Gemm", "preprocessing", "class_names"]
+    {
         assert!(has(text), "{text}");
     }
     place.write("strange", safetensors(&[("x", "F32", &[2], 4)]));

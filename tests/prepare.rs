@@ -164,7 +164,8 @@ fn blank_pages_are_refused() {
 
 #[test]
 fn other_models_take_colours() {
-    let rgba: Vec<u8> = (0..8).flat_map(|at| if at % 4 < 2 { [250, 10, 20, 255] } else { [30, 40, 200, 255] }).collect();
+    let rgba: Vec<u8> =
+        (0..8).flat_map(|at| if at % 4 < 2 { [250, 10, 20, 255] } else { [30, 40, 200, 255] }).collect();
     let picture = Picture::new(4, 2, rgba.clone()).unwrap();
     let same = prepare(&picture, [2, 4, 3]).unwrap();
     assert_eq!((&same.pixels[..3], &same.pixels[9..12]), (&[250, 10, 20][..], &[30, 40, 200][..]));
@@ -187,7 +188,8 @@ fn encoded(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
 
 #[test]
 fn every_format_is_read() {
-    let image = RgbaImage::from_fn(20, 10, |x, _| if x < 10 { Rgba([200, 40, 90, 255]) } else { Rgba([10, 30, 220, 255]) });
+    let image =
+        RgbaImage::from_fn(20, 10, |x, _| if x < 10 { Rgba([200, 40, 90, 255]) } else { Rgba([10, 30, 220, 255]) });
     let image = DynamicImage::ImageRgba8(image);
     let rgb = DynamicImage::ImageRgb8(image.to_rgb8());
     use ImageFormat::{Bmp, Gif, Ico, Jpeg, Png, Pnm, Qoi, Tiff, WebP};

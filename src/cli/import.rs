@@ -47,7 +47,9 @@ pub fn run(args: ImportArgs) -> Result<()> {
         None => {
             let out = PathBuf::from("model.safetensors");
             match out.exists() {
-                true => return Err(Error::input("model.safetensors is there already: --out says where the weights go")),
+                true => {
+                    return Err(Error::input("model.safetensors is there already: --out says where the weights go"));
+                }
                 false => out,
             }
         }

@@ -34,7 +34,9 @@ fn every_command_has_examples_that_parse() {
         }
         assert!(own > 0, "no example for {words:?} itself: {help}");
         assert!(command.get_about().is_some(), "{words:?} says nothing of itself");
-        for argument in command.get_arguments().filter(|argument| !["help", "version"].contains(&argument.get_id().as_str())) {
+        for argument in
+            command.get_arguments().filter(|argument| !["help", "version"].contains(&argument.get_id().as_str()))
+        {
             assert!(argument.get_help().is_some(), "{words:?}: {} says nothing of itself", argument.get_id());
         }
     }

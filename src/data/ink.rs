@@ -191,7 +191,11 @@ impl Grey {
     /// A part, by top, left, rows and columns.
     pub fn crop(&self, [top, left, rows, columns]: [usize; 4]) -> Grey {
         let lines = self.values.chunks(self.width).skip(top).take(rows);
-        Grey { width: columns, height: rows, values: lines.flat_map(|line| &line[left..][..columns]).copied().collect() }
+        Grey {
+            width: columns,
+            height: rows,
+            values: lines.flat_map(|line| &line[left..][..columns]).copied().collect(),
+        }
     }
 
     /// Row and column of the centre of mass, in pixels from the edge.

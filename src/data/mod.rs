@@ -149,7 +149,9 @@ impl Dataset {
         let folder = Path::new(spec);
         if let Some(near) = crate::near::nearest(spec, [BUILT_IN]).filter(|_| !folder.exists()) {
             let expected = format!("expected {BUILT_IN} or a folder with four IDX files");
-            return Err(Error::input(format!("no data set '{spec}'; did you mean '{near}'? There is no such folder, {expected}")));
+            return Err(Error::input(format!(
+                "no data set '{spec}'; did you mean '{near}'? There is no such folder, {expected}"
+            )));
         }
         let files = idx::find(folder)?;
         let name = folder.file_name().map_or_else(|| spec.into(), |name| name.to_string_lossy());

@@ -73,7 +73,9 @@ impl Picture {
     /// [`Error::Input`] as [`Picture::open`].
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         if bytes.len() as u64 > LARGEST_FILE_BYTES {
-            return Err(Error::input(format!("found more than {LARGEST_FILE_BYTES} bytes, expected a picture of fewer")));
+            return Err(Error::input(format!(
+                "found more than {LARGEST_FILE_BYTES} bytes, expected a picture of fewer"
+            )));
         }
         let fault = |e: &dyn std::fmt::Display| Error::input(format!("it is no picture that can be read: {e}"));
         let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| fault(&e))?;
@@ -91,7 +93,9 @@ impl Picture {
         // Not every decoder counts what it allocates: the result's size is known before it is made.
         let (found, most) = (decoder.total_bytes(), LARGEST_DECODED_BYTES);
         if found > most {
-            return Err(Error::input(format!("found a picture of {found} bytes when decoded, expected at most {most}")));
+            return Err(Error::input(format!(
+                "found a picture of {found} bytes when decoded, expected at most {most}"
+            )));
         }
         let mut image = DynamicImage::from_decoder(decoder).map_err(|e| fault(&e))?;
         image.apply_orientation(orientation);

@@ -28,7 +28,9 @@ pub fn prepare(picture: &Picture, input: [usize; 3]) -> Result<Prepared> {
     match input[2] {
         1 => digit(picture, [input[0], input[1]]),
         3 | 4 => resized(picture, input),
-        channels => Err(Error::input(format!("the model's input has {channels} channels, expected 1, 3 or 4 for pictures"))),
+        channels => {
+            Err(Error::input(format!("the model's input has {channels} channels, expected 1, 3 or 4 for pictures")))
+        }
     }
 }
 
@@ -41,7 +43,9 @@ fn resized(picture: &Picture, [height, width, channels]: [usize; 3]) -> Result<P
         how.push("laid on white".into());
         for pixel in rgba.chunks_exact_mut(4) {
             let a = u32::from(pixel[3]);
-            pixel[..3].iter_mut().for_each(|value| *value = ((u32::from(*value) * a + 255 * (255 - a) + 127) / 255) as u8);
+            pixel[..3]
+                .iter_mut()
+                .for_each(|value| *value = ((u32::from(*value) * a + 255 * (255 - a) + 127) / 255) as u8);
         }
     }
     how.push("colour".into());
@@ -70,7 +74,8 @@ fn digit(picture: &Picture, [height, width]: [usize; 2]) -> Result<Prepared> {
     let mut how = vec![format!("{}×{}", picture.width(), picture.height()), "grey".into()];
     let (grey, shrunk) = ink::grey(picture);
     let found = ink::find(grey);
-    let blank = || Error::input("nothing stands out from the background, expected a digit, dark on light or light on dark");
+    let blank =
+        || Error::input("nothing stands out from the background, expected a digit, dark on light or light on dark");
     let Found { ink, light, faint } = found.ok_or_else(blank)?;
     if light {
         how.push("inverted, since its background is light".into());

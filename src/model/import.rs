@@ -66,7 +66,13 @@ impl fmt::Display for Imported {
         let title = ["layer", "weight", "shape", "bias", "elements"].map(String::from);
         let line = |m: &Match| {
             let bias = m.bias.clone().unwrap_or_else(|| "zeros".into());
-            [m.layer.clone(), m.weight.0.clone(), format!("{:?}", m.weight.1), bias, format!("{}'s, {}", self.order, m.done)]
+            [
+                m.layer.clone(),
+                m.weight.0.clone(),
+                format!("{:?}", m.weight.1),
+                bias,
+                format!("{}'s, {}", self.order, m.done),
+            ]
         };
         let lines: Vec<[String; 5]> = std::iter::once(title).chain(self.matches.iter().map(line)).collect();
         let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
@@ -204,7 +210,9 @@ fn modules(file: &Weights) -> Result<Vec<Module<'_>>> {
         let name = prefix(&weight.name);
         if let Some(other) = modules.iter().find(|module| module.name == name) {
             let (other, weight) = (&other.weight.name, &weight.name);
-            return Err(Error::input(format!("found {other} and {weight} in one module, expected one weight and one bias")));
+            return Err(Error::input(format!(
+                "found {other} and {weight} in one module, expected one weight and one bias"
+            )));
         }
         modules.push(Module { name, weight, bias: None });
     }
@@ -214,7 +222,9 @@ fn modules(file: &Weights) -> Result<Vec<Module<'_>>> {
             _ => {
                 let (name, shape) = (bias.name.escape_debug(), &bias.shape);
                 let expected = "expected a weight and at most one bias in each module";
-                return Err(Error::input(format!("found {name} of shape {shape:?} beside what a layer has, {expected}")));
+                return Err(Error::input(format!(
+                    "found {name} of shape {shape:?} beside what a layer has, {expected}"
+                )));
             }
         }
     }
@@ -330,7 +340,8 @@ fn sizes(places: &[Place], modules: &[Module], orders: &[Order]) -> String {
     }
     for module in modules {
         let bias = module.bias.map_or("no bias".into(), |bias| format!("bias {:?}", bias.shape));
-        let _ = write!(text, "\n  the file has {} {:?}, {bias}", module.weight.name.escape_debug(), module.weight.shape);
+        let _ =
+            write!(text, "\n  the file has {} {:?}, {bias}", module.weight.name.escape_debug(), module.weight.shape);
     }
     text
 }

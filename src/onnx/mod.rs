@@ -24,7 +24,9 @@ impl TrainedModel {
         let message = self.message()?;
         let bytes = message.encoded_len();
         if bytes > LARGEST_BYTES {
-            return Err(Error::input(format!("found a model of {bytes} bytes, expected at most {LARGEST_BYTES} for ONNX")));
+            return Err(Error::input(format!(
+                "found a model of {bytes} bytes, expected at most {LARGEST_BYTES} for ONNX"
+            )));
         }
         Ok(message.encode_to_vec())
     }

@@ -63,7 +63,10 @@ impl Confusion {
     /// [`Error::Input`] as [`Confusion::from_predictions`], and for rows of other lengths.
     pub fn from_scores<S: AsRef<[f32]>>(classes: usize, labels: &[u8], scores: &[S]) -> Result<Self> {
         if let Some(row) = scores.iter().find(|row| row.as_ref().len() != classes) {
-            return Err(Error::input(format!("{} scores, expected one for each of {classes} classes", row.as_ref().len())));
+            return Err(Error::input(format!(
+                "{} scores, expected one for each of {classes} classes",
+                row.as_ref().len()
+            )));
         }
         let predicted: Vec<usize> = scores.iter().map(|row| argmax(row.as_ref())).collect();
         Confusion::from_predictions(classes, labels, &predicted)

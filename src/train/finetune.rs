@@ -38,7 +38,8 @@ impl TrainedModel {
             return Ok((self, None));
         }
         let TrainedModel { mut model, mut weights } = self;
-        let wrong = |why: &str| Error::input(format!("model {}: {why}, so its classes cannot become {classes}", model.name));
+        let wrong =
+            |why: &str| Error::input(format!("model {}: {why}, so its classes cannot become {classes}", model.name));
         let layer = model.infer()?.iter().rposition(|layer| !layer.params.is_empty());
         let layer = layer.ok_or_else(|| wrong("it has no weights"))?;
         if !matches!(model.layers[layer], Layer::Dense { .. }) {
@@ -78,7 +79,8 @@ impl First {
             (Some(path), None) => {
                 let known = Model::load(path)?;
                 let place = path.display().to_string();
-                let (new, head) = known.with_classes(data.classes, config.train.seed).map_err(|e| in_context(&place, e))?;
+                let (new, head) =
+                    known.with_classes(data.classes, config.train.seed).map_err(|e| in_context(&place, e))?;
                 (new.model, Some(new.weights), head)
             }
             (None, init) => {

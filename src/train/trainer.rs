@@ -81,8 +81,7 @@ impl Trainer {
         check_data(model, data)?;
         let optimizer = options.optimizer();
         let (samples, frozen) = (data.train.count, &options.freeze);
-        let step =
-            Step::training_frozen(model, samples, options.batch_size, options.shuffle, &optimizer, frozen)?;
+        let step = Step::training_frozen(model, samples, options.batch_size, options.shuffle, &optimizer, frozen)?;
         let mut engine = Engine::new(device, step.graph.clone(), step.log)?;
         engine.write_all(step.data(&data.train))?;
         let control = step.start(options.seed, options.rate(), optimizer.betas());
