@@ -74,7 +74,8 @@ impl Model {
         Ok(model)
     }
 
-    /// The model file of this model's input and layers.
+    /// The model file of this model's input and layers. A layer of an application's own appears by its name alone, and
+    /// cannot be read again.
     pub fn to_toml(&self) -> String {
         let mut text = format!("input = {:?}\n", self.input);
         for layer in &self.layers {
@@ -94,7 +95,7 @@ impl Model {
                 }
                 Layer::MaxPool2d { size, stride } => write!(text, "size = {size:?}\nstride = {stride:?}\n"),
                 Layer::Dense { units } => writeln!(text, "units = {units}"),
-                Layer::Relu {} | Layer::Flatten {} => Ok(()),
+                Layer::Relu {} | Layer::Flatten {} | Layer::Custom(_) => Ok(()),
             };
         }
         text

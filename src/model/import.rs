@@ -185,6 +185,9 @@ fn places(model: &Model) -> Result<Vec<Place>> {
             let name = format!("{index} ({})", layer.type_name());
             places.push(Place { index, name, weight: weight.clone(), bias: bias.clone(), flattened });
             flattened = None;
+        } else if !inferred.params.is_empty() {
+            let kind = layer.type_name();
+            return Err(Error::input(format!("layer {index} ({kind}): found other weights than a weight and a bias")));
         }
         shape = inferred.shape;
     }

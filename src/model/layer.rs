@@ -1,5 +1,6 @@
 //! One layer: its sizes, its parameters and the ops that it is made of.
 
+use super::custom::Custom;
 use super::in_context;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Layout, Tensor};
@@ -47,6 +48,9 @@ pub enum Layer {
         /// Features of the result.
         units: usize,
     },
+    /// A layer of an application's own. No file can describe it: neither a weight file, nor a model file, nor ONNX.
+    #[serde(skip)]
+    Custom(Custom),
 }
 
 /// A parameter as the weight file has it.
@@ -101,6 +105,7 @@ impl Layer {
             Layer::MaxPool2d { .. } => "max_pool2d",
             Layer::Flatten {} => "flatten",
             Layer::Dense { .. } => "dense",
+            Layer::Custom(custom) => custom.0.type_name(),
         }
     }
 
@@ -113,7 +118,7 @@ impl Layer {
             }
             Layer::MaxPool2d { size, stride } => [pair("size", size), pair("stride", stride)].concat(),
             Layer::Dense { units } => vec![("units", units)],
-            Layer::Relu {} | Layer::Flatten {} => Vec::new(),
+            Layer::Relu {} | Layer::Flatten {} | Layer::Custom(_) => Vec::new(),
         }
     }
 
@@ -155,14 +160,19 @@ impl Layer {
                     "found an input of shape {input:?}, expected [features]: a flatten must come before it"
                 ));
             }
+            (Layer::Custom(custom), _) => {
+                let inferred = custom.0.infer(index, input)?;
+                let weights = inferred.params.iter().map(|param| ("weights", &param.file_shape));
+                for (what, sizes) in std::iter::once(("a result", &inferred.shape)).chain(weights) {
+                    check_elements(what, sizes)?;
+                }
+                return Ok(inferred);
+            }
             (Layer::Flatten {}, _) => (vec![input.iter().product()], Vec::new()),
             (Layer::Relu {}, _) => (input.to_vec(), Vec::new()),
         };
-        for (what, sizes) in [("a result", &shape), ("weights", &weight)] {
-            if elements(sizes).is_none() {
-                return Err(format!("found {what} of shape {sizes:?}, expected at most {LARGEST} elements"));
-            }
-        }
+        check_elements("a result", &shape)?;
+        check_elements("weights", &weight)?;
         Ok(Inferred { shape, params: params(index, weight) })
     }
 
@@ -196,6 +206,13 @@ impl Layer {
             (Layer::Flatten {}, [_]) => Ok(arguments),
             (Layer::Flatten {}, _) => graph.apply(Reshape { shape }, &arguments),
             (Layer::Dense { .. }, _) => graph.apply(MatmulNt { relu: false }, &arguments),
+            (Layer::Custom(custom), _) => custom.0.build(graph, x, &arguments[1..]).and_then(|y| {
+                let found = &graph.info(y).shape;
+                match *found == shape {
+                    true => Ok(vec![y]),
+                    false => Err(Error::input(format!("found a result of {found}, expected {shape} as it infers"))),
+                }
+            }),
         };
         let results = results.map_err(|error| in_context(&format!("layer {index}"), error))?;
         results.first().copied().ok_or_else(|| self.error(index, "found no result, expected one".into()))
@@ -203,6 +220,13 @@ impl Layer {
 
     fn error(&self, index: usize, why: String) -> Error {
         Error::input(format!("layer {index} ({}): {why}", self.type_name()))
+    }
+}
+
+fn check_elements(what: &str, sizes: &[usize]) -> Result<(), String> {
+    match elements(sizes) {
+        Some(_) => Ok(()),
+        None => Err(format!("found {what} of shape {sizes:?}, expected at most {LARGEST} elements")),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Models: a list of layers with what the input needs, from a preset, a builder, a file or a weight file.
 
+pub mod custom;
 pub mod file;
 pub mod import;
 pub mod init;
@@ -10,6 +11,7 @@ pub mod sequential;
 mod summary;
 pub mod weights;
 
+pub use custom::{Custom, CustomLayer};
 pub use layer::{Inferred, Layer, ParamSpec};
 pub use sequential::Sequential;
 pub use weights::Weights;
@@ -150,9 +152,13 @@ impl Model {
     /// The canonical JSON that describes the model: one text for one model.
     ///
     /// # Errors
-    /// [`Error::Input`] where the model is not sound.
+    /// [`Error::Input`] where the model is not sound, or has a layer of an application's own.
     pub fn to_json(&self) -> Result<String> {
         self.check()?;
+        if let Some(at) = self.layers.iter().position(|layer| matches!(layer, Layer::Custom(_))) {
+            let kind = self.layers[at].type_name();
+            return Err(self.says(format!("layer {at} ({kind}) is an application's own, which no file can describe")));
+        }
         serde_json::to_string(self).map_err(|error| Error::failed(format!("model {}: {error}", self.name)))
     }
 

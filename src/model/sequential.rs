@@ -1,8 +1,9 @@
 //! The builder: a model in one expression.
 
-use super::{Layer, Model, Normalisation};
+use super::{Custom, CustomLayer, Layer, Model, Normalisation};
 use crate::error::Result;
 use crate::ops::geometry::Padding;
+use std::sync::Arc;
 
 /// Height and width, given as `[h, w]` or as one number for both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +97,11 @@ impl Sequential {
     /// Adds a dense layer.
     pub fn dense(self, units: usize) -> Self {
         self.layer(Layer::Dense { units })
+    }
+
+    /// Adds a layer of the application's own.
+    pub fn custom(self, layer: impl CustomLayer + 'static) -> Self {
+        self.layer(Layer::Custom(Custom(Arc::new(layer))))
     }
 
     /// The model, checked.

@@ -153,6 +153,7 @@ impl Builder {
             // N, C, H, W: the features come out in the order C, H, W, as they do here.
             (Layer::Flatten {}, _) => self.node("Flatten", &name, params, vec![AttributeProto::int("axis", 1)]),
             (Layer::Dense { .. }, _) => self.node("Gemm", &name, params, vec![AttributeProto::int("transB", 1)]),
+            (Layer::Custom(_), _) => return Err(Error::input(format!("layer {name}: it has no form in ONNX"))),
             (Layer::Conv2d { .. }, _) => return Err(Error::input(format!("layer {name}: found no image"))),
         }
         Ok(())

@@ -130,18 +130,20 @@ impl Confusion {
     /// left out, and the text says so.
     pub fn table(&self, name: impl Fn(usize) -> String) -> String {
         let shown = self.classes <= 20;
-        let short = |class: usize| name(class).chars().take(12).collect::<String>();
-        let names: Vec<String> = (0..self.classes).map(short).collect();
-        let letters = |text: &String| text.chars().count();
-        let first = names.iter().map(letters).max().unwrap_or(0).max(5);
+        let cut = |letters: usize| -> Vec<String> {
+            (0..self.classes).map(|class| name(class).chars().take(letters).collect()).collect()
+        };
+        let (names, heads) = (cut(24), cut(8));
+        let widest = |names: &[String]| names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+        let first = widest(&names).max(5);
         let digits = self.counts.iter().max().map_or(1, |most| most.to_string().len());
-        let width = names.iter().map(letters).max().unwrap_or(0).max(digits);
+        let width = widest(&heads).max(digits);
         let mut text = match shown {
             true => "Confusion matrix: a row for what it is, a column for what it was taken for\n".to_string(),
             false => format!("The matrix of {} classes is in --json alone\n", self.classes),
         };
         text += &format!("{:>first$}", "class");
-        for name in names.iter().filter(|_| shown) {
+        for name in heads.iter().filter(|_| shown) {
             text += &format!(" {name:>width$}");
         }
         text += "  precision  recall  samples\n";

@@ -1,0 +1,53 @@
+//! The example programs run to their end and say what they promise.
+#![cfg(all(feature = "cli", feature = "mnist-data"))]
+
+mod common;
+
+use common::{Place, call};
+use std::process::Command;
+
+/// Runs an example as the tests were built, and expects status 0.
+fn example(place: &Place, name: &str, arguments: &[&str]) -> String {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["run", "--quiet", "--offline", "--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")]);
+    if !cfg!(debug_assertions) {
+        cargo.arg("--release");
+    }
+    cargo.args(["--example", name, "--"]).args(arguments);
+    let done = call(&mut cargo, &place.path("."));
+    assert_eq!(done.status, Some(0), "{name}: {done:#?}");
+    done.out
+}
+
+#[test]
+fn training_on_own_data_learns_it() {
+    let out = example(&Place::new(), "own_data", &[]);
+    let last = out.lines().find(|line| line.starts_with("epoch 6: ")).unwrap_or_else(|| panic!("{out}"));
+    let accuracy: f64 = last.rsplit(' ').next().and_then(|text| text.parse().ok()).unwrap_or_default();
+    assert!(accuracy > 0.9 && out.contains("stripes across") && out.contains("Confusion matrix"), "{out}");
+}
+
+#[test]
+fn a_custom_op_passes_verification_and_trains() {
+    for device in ["cpu", "auto"] {
+        let out = example(&Place::new(), "custom_op", &[device, "256"]);
+        assert!(out.contains("silu: pass") && out.contains("silu_dx: pass") && out.contains("3 (dense_silu)"), "{out}");
+        assert!(out.contains("epoch 2: loss "), "{out}");
+    }
+}
+
+#[test]
+fn inference_agrees_with_the_library() {
+    let place = Place::new();
+    place.works("train --train-limit 256 --test-limit 10 --max-steps 2 --device cpu --run-dir run");
+    let file = place.path("run/model.safetensors");
+    let out = example(&place, "inference", &[file.to_str().unwrap(), "5"]);
+    let test = wgrad::data::Dataset::open("mnist").unwrap().test;
+    let found = wgrad::model::Model::load(&file).unwrap().predict(&test.pixels[..5 * 784]).unwrap();
+    assert_eq!(out.lines().count(), 5);
+    for ((number, line), (wanted, label)) in out.lines().enumerate().zip(found.iter().zip(&test.labels)) {
+        let rest = line.strip_prefix(&format!("image {number}, a {label}: ")).unwrap_or_else(|| panic!("{line}"));
+        let shares: Vec<f64> = rest.split(' ').map(|share| share.parse().unwrap()).collect();
+        assert!(shares.iter().zip(wanted).all(|(a, b)| (a - f64::from(*b)).abs() <= 1e-6), "{line}: {wanted:?}");
+    }
+}
