@@ -19,7 +19,7 @@
 //!   shaders in `shaders/`, its file in `src/ops/` (formula, shapes, launch, gradient, fast CPU form, cases), its line
 //!   in `src/ops/mod.rs`. The reference is naive, generic over the float type, and in `f64` the oracle of all else.
 //! - [`freeze`]: parameters that training leaves as they are; [`fuse`]: rewrites of a forward graph; [`lower`]: from a graph to a
-//!   [`plan`]: dispatches, and buffers by role.
+//!   [`plan`]: dispatches, and buffers by role; on software adapters what is read often lies in textures too.
 //! - [`kernel`]: what naga reads off a shader. Bindings are matched by name and sizes set by name, never typed twice.
 //! - [`gpu`]: adapters and their choice, pipelines, and the executor that replays a plan; [`cpu`]: the one that runs a
 //!   graph. After build, a step creates nothing: all that changes from step to step lives on the device ([`control`]).
