@@ -11,7 +11,11 @@ use std::time::Instant;
 fn in_terminal(place: &Place, columns: usize, environment: &str, line: &str) -> String {
     let script = format!("stty cols {columns} rows 24; {environment} {} {line}", env!("CARGO_BIN_EXE_wgrad"));
     let mut command = Command::new("script");
-    command.args(["-qec", &script, "/dev/null"]).env("TERM", "xterm").env_remove("NO_COLOR");
+    command
+        .args(["-qec", &script, "/dev/null"])
+        .env("TERM", "xterm")
+        .env("XDG_RUNTIME_DIR", "/tmp")
+        .env_remove("NO_COLOR");
     let done = common::call(&mut command, &place.path(""));
     assert_eq!(done.status, Some(0), "{done:#?}");
     done.out

@@ -237,6 +237,9 @@ fn drive(
     let Session { config, model, data, device, mut trainer, mut folder, .. } = session;
     let run = folder.path().to_path_buf();
     trainer.checkpoints(config.checkpoint_every);
+    if !trainer.resumable() {
+        progress.say("note: with frozen layers no checkpoints are written: such a run cannot be resumed yet");
+    }
     progress.begin(config.train.epochs, trainer.goal().per_epoch);
     progress.json(&json!({
         "event": "start", "run": run, "model": model.name, "epochs": config.train.epochs,
@@ -286,8 +289,10 @@ fn drive(
             Ok(ExitCode::SUCCESS)
         }
         None => {
-            let (step, command) = (reached.step, resume_command(&run));
-            super::say(&format!("stopped at step {step}; go on with: {command}"));
+            let (step, command) = (reached.step, trainer.resumable().then(|| resume_command(&run)));
+            let way =
+                command.as_ref().map_or("with frozen layers it cannot go on".into(), |c| format!("go on with: {c}"));
+            super::say(&format!("stopped at step {step}; {way}"));
             progress.json(&json!({ "event": "stopped", "step": step, "resume": command }))?;
             Ok(ExitCode::from(interrupt::STATUS))
         }

@@ -76,6 +76,9 @@ impl Op for Conv2dReluPool {
             }
             false => None,
         };
+        if !at.wants[1] && !at.wants[2] {
+            return Ok(vec![dx, None, None]);
+        }
         let op = Conv2dReluPoolDw { conv: self.conv, kernel: [g.kh, g.kw] };
         let dw = graph.apply(op, &[at.x[0], dy, at.y[1]])?;
         Ok(vec![dx, Some(dw[0]), Some(dw[1])])

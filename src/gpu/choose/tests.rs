@@ -230,7 +230,8 @@ fn near_names_are_suggested() {
         Err(Error::Input(text)) => text,
         other => format!("unexpected: {other:?}"),
     };
-    for (request, near) in [("llvmpip", "llvmpipe"), ("softwear", "software"), ("gpuu", "gpu"), ("vulcan", "Vulkan")] {
+    for (request, near) in [("llvmpipee", "llvmpipe"), ("softwear", "software"), ("gpuu", "gpu"), ("vulcan", "vulkan")]
+    {
         let want = format!("--device '{request}' matches no device; did you mean '{near}'? There is\n");
         assert!(text(request).starts_with(&want), "{}", text(request));
     }
