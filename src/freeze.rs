@@ -1,7 +1,7 @@
 //! Frozen parameters: those that training leaves as they are, and the runs of the arenas that it does change.
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Tensor, TensorInfo, View};
+use crate::graph::{Graph, Param, Tensor, TensorInfo, View};
 use crate::near;
 
 /// Neighbours in the weight file that are trained together: one dispatch of the optimizer.
@@ -41,6 +41,16 @@ impl Graph {
             true => Ok(()),
             false => Err(Error::input(format!("freeze {}: nothing is left to train", names.join(",")))),
         }
+    }
+
+    /// The trained parameters, each with the first of its elements in the arena of gradients, and so in the optimizer's
+    /// state.
+    pub fn trained_params(&self) -> impl Iterator<Item = (&Param, usize)> {
+        self.params.iter().filter(|param| !param.frozen).scan(0, |at, param| {
+            let offset = *at;
+            *at += self.aligned(param.tensor);
+            Some((param, offset))
+        })
     }
 
     /// The runs of trained parameters in the two arenas that `arenas` gave; where nothing is frozen there is one,

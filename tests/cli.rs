@@ -218,11 +218,13 @@ fn eval_agrees_with_the_last_line_of_the_metrics() {
         assert_eq!(number(&found, "accuracy"), right as f64 / 20.0);
         for (class, score) in found["per_class"].as_array().expect("a list").iter().enumerate() {
             let taken: u64 = counts.iter().map(|row| row[class]).sum();
+            let right = counts[class][class];
             let share =
-                |whole: u64| if whole == 0 { json!(null) } else { json!(counts[class][class] as f64 / whole as f64) };
+                |part: u64, whole: u64| if whole == 0 { json!(null) } else { json!(part as f64 / whole as f64) };
             let samples = counts[class].iter().sum();
             let want = json!({
-                "samples": samples, "predicted": taken, "precision": share(taken), "recall": share(samples),
+                "samples": samples, "predicted": taken, "precision": share(right, taken),
+                "recall": share(right, samples), "f1": share(2 * right, samples + taken),
             });
             assert_eq!(score, &want, "class {class}");
         }

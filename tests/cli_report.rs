@@ -66,6 +66,14 @@ fn what_is_gone_is_said_and_the_rest_is_shown() {
         assert!(done.err.contains("note: ") && done.err.contains(gone), "{done:?}");
         data(&place, "run/report.html")
     };
+    // A run that was stopped has no model yet: its last checkpoint stands for it.
+    std::fs::remove_file(place.path("run/model.safetensors")).expect("it was there");
+    place.works("report run");
+    let found = data(&place, "run/report.html");
+    assert_eq!(found["findings"]["confusion"]["accuracy"], place.lines("run/metrics.jsonl")[1]["val_accuracy"]);
+    std::fs::remove_file(place.path("run/checkpoints/last.safetensors")).expect("it was there");
+    place.trains("other", "--device cpu --no-report");
+    std::fs::copy(place.path("other/model.safetensors"), place.path("run/model.safetensors")).expect("a copy");
     for gone in ["data", "run/model.safetensors"] {
         let found = page(gone);
         assert_eq!(found["runs"][0]["epochs"].as_array().map(Vec::len), Some(2));

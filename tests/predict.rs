@@ -8,6 +8,8 @@ mod photo;
 use common::{Place, keys, number};
 use serde_json::Value;
 use wgrad::data::Dataset;
+use wgrad::data::picture::Picture;
+use wgrad::data::prepare::{Prepared, prepare};
 use wgrad::model::init::glorot_uniform;
 use wgrad::model::{Model, Sequential};
 
@@ -48,6 +50,42 @@ fn photographs_of_digits_are_recognised() {
         assert!(line.starts_with(&start), "{line}, not {start}");
     }
     assert!(text.lines().skip(1).step_by(2).all(|line| line.starts_with("  prepared: 640×480, grey")), "{text}");
+}
+
+/// What `--save-prepared` writes is what the net was given, a file a picture.
+#[test]
+fn inputs_can_be_looked_at() {
+    let place = Place::new();
+    let flags = "--train-limit 200 --test-limit 10 --epochs 1 --no-report --device cpu";
+    place.works(&format!("train {flags} --run-dir run"));
+    let digit = Dataset::open("mnist").unwrap().test.pixels[..784].to_vec();
+    place.write("a/one.jpg", photo::photo(&digit, 1));
+    place.write("b/one.png", photo::photo(&digit, 2));
+    place.works("predict run/model.safetensors a/one.jpg b/one.png a/one.jpg --device cpu --save-prepared seen/here");
+    for (file, photo) in [("one", "a/one.jpg"), ("one-2", "b/one.png"), ("one-3", "a/one.jpg")] {
+        let seen = image::open(place.path(&format!("seen/here/{file}.png"))).expect("a picture").to_luma8();
+        let expected = prepare(&Picture::open(&place.path(photo)).unwrap(), [28, 28, 1]).unwrap().pixels;
+        assert!((seen.dimensions(), seen.as_raw()) == ((28, 28), &expected), "{file}");
+    }
+    for (shape, bytes) in [([1, 2, 3], 6), ([2, 1, 4], 8)] {
+        let input = Prepared { pixels: (0..bytes).collect(), shape, how: String::new() };
+        let file = image::load_from_memory(&input.to_png().unwrap()).expect("a picture");
+        assert_eq!((file.as_bytes(), usize::from(file.color().channel_count())), (&input.pixels[..], shape[2]));
+    }
+    assert!(Prepared { pixels: vec![0; 5], shape: [1, 2, 3], how: String::new() }.to_png().is_err());
+    place.write("file", "in the way");
+    let done = place.call("predict run/model.safetensors a/one.jpg --device cpu --save-prepared file");
+    assert!(done.status == Some(2) && done.err.contains("error: file: cannot be created"), "{done:?}");
+}
+
+/// The picture of the tutorial.
+#[test]
+fn the_drawn_two_is_a_two() {
+    let place = Place::new();
+    place.works(TRAIN);
+    let picture = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/digit.jpg");
+    let found = place.works(&format!("predict run/model.safetensors {picture} --device cpu")).out;
+    assert!(found.starts_with(&format!("{picture}: 2 (")), "{found}");
 }
 
 #[test]

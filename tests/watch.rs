@@ -124,7 +124,8 @@ fn a_drawing_is_read_as_the_net_reads_it() {
         found["probabilities"].as_array().expect("a list").iter().filter_map(Value::as_f64).collect();
     assert!((probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{probabilities:?}");
 
-    let image = wgrad::watch::drawing::prepare(&drawing, [40, 40], [8, 8]).expect("ink");
+    let picture = wgrad::data::picture::Picture::grey(40, 40, &drawing).expect("a picture");
+    let image = wgrad::data::prepare::prepare(&picture, [8, 8, 1]).expect("ink").pixels;
     let weights = pollster::block_on(page.trainer.weights()).expect("weights");
     let net = wgrad::train::predict::TrainedModel { model: model(), weights };
     let expected = net.predict(&image).expect("probabilities");
@@ -138,7 +139,7 @@ fn a_drawing_is_read_as_the_net_reads_it() {
 fn whoever_is_not_the_page_gets_no_answer() {
     let page = Page::new();
     let port = page.port;
-    let drawing = vec![255; 100];
+    let drawing: Vec<u8> = (0..100).map(|at| if at % 10 == 5 { 255 } else { 0 }).collect();
     for (headers, expected) in [
         ("Origin: http://evil.example\r\n", 403),
         ("Origin: null\r\n", 403),

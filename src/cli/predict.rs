@@ -5,8 +5,10 @@ use crate::data::picture::Picture;
 use crate::data::prepare::{Prepared, prepare};
 use crate::error::{Error, Result};
 use crate::model::Model;
+use crate::model::weights::write_whole;
 use clap::Args;
 use serde::Serialize;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// Say what a stored model sees in pictures
@@ -27,6 +29,9 @@ pub struct PredictArgs {
     /// How many of the likeliest classes are told
     #[arg(long, default_value_t = 3, value_name = "K", value_parser = clap::value_parser!(u16).range(1..))]
     top: u16,
+    /// Write each picture as the net is given it into this folder, as PNG
+    #[arg(long, value_name = "DIR")]
+    save_prepared: Option<PathBuf>,
     #[command(flatten)]
     device: DeviceArgs,
     /// Print JSON alone
@@ -55,17 +60,21 @@ pub fn run(args: PredictArgs) -> Result<()> {
     let (mut good, mut bad) = (Vec::new(), Vec::new());
     for path in &args.images {
         match read(path, trained.model.input) {
-            Ok(prepared) => good.push((path.display().to_string(), prepared)),
+            Ok(prepared) => good.push((path, prepared)),
             Err(Error::Input(why)) => bad.push(why),
             Err(error) => return Err(error),
         }
+    }
+    if let Some(folder) = &args.save_prepared {
+        save(folder, &good)?;
     }
     let mut answers = Vec::new();
     if !good.is_empty() {
         let (device, _) = args.device.open()?;
         let pixels: Vec<u8> = good.iter().flat_map(|(_, prepared)| &prepared.pixels).copied().collect();
         let all = pollster::block_on(trained.predict_on(&device, &pixels))?;
-        for ((image, prepared), probabilities) in good.into_iter().zip(all) {
+        for ((path, prepared), probabilities) in good.into_iter().zip(all) {
+            let image = path.display().to_string();
             let top = best(&trained.model, &probabilities, usize::from(args.top));
             match top.first().cloned() {
                 Some(Guess { label, probability }) if probability.is_finite() => {
@@ -89,6 +98,20 @@ pub fn run(args: PredictArgs) -> Result<()> {
 fn read(path: &Path, input: [usize; 3]) -> Result<Prepared> {
     let picture = Picture::open(path)?;
     prepare(&picture, input).map_err(|e| crate::model::in_context(&path.display().to_string(), e))
+}
+
+/// Writes the inputs under the names of their pictures; of those that have the same, all but the first get a number.
+fn save(folder: &Path, inputs: &[(&PathBuf, Prepared)]) -> Result<()> {
+    let place = folder.display();
+    std::fs::create_dir_all(folder).map_err(|e| Error::input(format!("{place}: cannot be created: {e}")))?;
+    let mut taken = HashSet::new();
+    for (path, prepared) in inputs {
+        let stem = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+        let mut names = std::iter::once(stem.clone()).chain((2..).map(|n| format!("{stem}-{n}")));
+        let Some(name) = names.find(|name| taken.insert(name.clone())) else { continue };
+        write_whole(&folder.join(name + ".png"), &prepared.to_png()?)?;
+    }
+    Ok(())
 }
 
 /// The likeliest classes, the likeliest first.

@@ -8,6 +8,7 @@ use crate::model::weights::Weights;
 use crate::report::folder::RunRecord;
 use crate::report::{Findings, ReportData, gather, page};
 use crate::train::run::RunConfig;
+use crate::train::run::checkpoints::Checkpoints;
 use crate::train::trainer::{Trainer, check_data};
 use clap::Args;
 use std::collections::BTreeSet;
@@ -38,21 +39,34 @@ pub struct ReportArgs {
 
 /// Reads, works out and writes.
 pub fn run(args: ReportArgs) -> Result<()> {
-    let (data, out) = match &args.runs[..] {
-        [folder] => (single(folder, args.device.as_deref())?, folder.join(PAGE)),
+    let device = args.device.as_deref();
+    let out = match &args.runs[..] {
+        [folder] => again(folder, device, args.out)?,
         folders => {
             let runs: Result<Vec<RunRecord>> = folders.iter().map(|run| Ok(RunRecord::read(run)?.0)).collect();
-            (ReportData::comparing(runs?), COMPARISON.into())
+            let out = args.out.unwrap_or_else(|| COMPARISON.into());
+            page::write(&ReportData::comparing(runs?), &out)?;
+            out
         }
     };
-    let out = args.out.unwrap_or(out);
+    eprintln!("saved {}", out.display());
+    Ok(())
+}
+
+/// Whether a run has its page.
+pub(super) fn exists(folder: &Path) -> bool {
+    folder.join(PAGE).exists()
+}
+
+/// Makes the page of a run anew, and says what is missing from it.
+pub(super) fn again(folder: &Path, device: Option<&str>, out: Option<PathBuf>) -> Result<PathBuf> {
+    let data = single(folder, device)?;
     // One reason may stand for several parts.
     for why in data.findings.missing.values().collect::<BTreeSet<_>>() {
         eprintln!("note: {why}");
     }
-    page::write(&data, &out)?;
-    eprintln!("saved {}", out.display());
-    Ok(())
+    let out = out.unwrap_or_else(|| folder.join(PAGE));
+    page::write(&data, &out).map(|()| out)
 }
 
 /// The report of one run: its curves at least, and what its net can still be asked.
@@ -76,9 +90,10 @@ fn single(folder: &Path, device: Option<&str>) -> Result<ReportData> {
     Ok(ReportData::of(record, findings))
 }
 
-/// The net that a run left, and the data that it was trained on.
+/// The net that a run left, or that it has come to where it was stopped, and the data that it was trained on.
 fn net(folder: &Path, config: &RunConfig) -> Result<(Model, Weights, Dataset)> {
-    let file = folder.join("model.safetensors");
+    let last = Checkpoints::of(folder).path("last");
+    let file = Some(folder.join("model.safetensors")).filter(|file| file.exists() || !last.exists()).unwrap_or(last);
     let (model, weights) = Weights::load(&file)?;
     let model = model.ok_or_else(|| Error::input(format!("{}: it does not describe its model", file.display())))?;
     weights.check_against(&model).map_err(|e| Error::input(format!("{}: {e}", file.display())))?;

@@ -1,6 +1,7 @@
 //! `wgrad train --resume`: from a run folder back to a run.
 
 use super::progress::Progress;
+use super::report;
 use super::train::{Session, TrainArgs, open_data, with_way_on};
 use crate::data::BUILT_IN;
 use crate::error::{Error, Result};
@@ -54,6 +55,9 @@ pub(super) fn resume(run: &Path, args: &TrainArgs, progress: &mut Progress) -> R
     if finished {
         let folder = open(run, lock, &from).map_err(named)?;
         folder.model(&checkpoint.weights, &checkpoint.model).map_err(named)?;
+        if !args.no_report && !report::exists(run) {
+            report::again(run, None, None)?;
+        }
         let (epochs, step) = (reached.metrics.len(), reached.step);
         progress.say(&format!(
             "{}: the run is finished, {epochs} epochs and {step} steps; --epochs N prolongs it",

@@ -96,7 +96,7 @@ pub struct TrainArgs {
     /// Go on with the run in this folder, as if it had never stopped; --epochs N prolongs it
     #[arg(long, value_name = "RUN", conflicts_with_all = [
         "model", "batch_size", "lr", "optimizer", "momentum", "weight_decay", "seed", "run_dir", "no_shuffle", "init",
-        "train_limit", "test_limit", "log_steps", "config",
+        "from", "freeze", "train_limit", "test_limit", "log_steps", "config",
     ])]
     resume: Option<PathBuf>,
     /// With --resume: from the checkpoint before the last
@@ -113,7 +113,7 @@ pub struct TrainArgs {
     quiet: bool,
     /// Leave no report.html
     #[arg(long)]
-    no_report: bool,
+    pub(super) no_report: bool,
     #[cfg(feature = "watch")]
     #[command(flatten)]
     watch: super::watch::WatchArgs,
@@ -237,9 +237,6 @@ fn drive(
     let Session { config, model, data, device, mut trainer, mut folder, .. } = session;
     let run = folder.path().to_path_buf();
     trainer.checkpoints(config.checkpoint_every);
-    if !trainer.resumable() {
-        progress.say("note: with frozen layers no checkpoints are written: such a run cannot be resumed yet");
-    }
     progress.begin(config.train.epochs, trainer.goal().per_epoch);
     progress.json(&json!({
         "event": "start", "run": run, "model": model.name, "epochs": config.train.epochs,
@@ -289,10 +286,8 @@ fn drive(
             Ok(ExitCode::SUCCESS)
         }
         None => {
-            let (step, command) = (reached.step, trainer.resumable().then(|| resume_command(&run)));
-            let way =
-                command.as_ref().map_or("with frozen layers it cannot go on".into(), |c| format!("go on with: {c}"));
-            super::say(&format!("stopped at step {step}; {way}"));
+            let (step, command) = (reached.step, resume_command(&run));
+            super::say(&format!("stopped at step {step}; go on with: {command}"));
             progress.json(&json!({ "event": "stopped", "step": step, "resume": command }))?;
             Ok(ExitCode::from(interrupt::STATUS))
         }

@@ -14,8 +14,35 @@ use image::{ImageBuffer, Luma, Rgb, RgbaImage};
 pub struct Prepared {
     /// Pixels 0–255, [height, width, channels].
     pub pixels: Vec<u8>,
+    /// Height, width and channels.
+    pub shape: [usize; 3],
     /// What was done, in words.
     pub how: String,
+}
+
+impl Prepared {
+    /// The input as a PNG file: grey, RGB or RGBA.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] where there is no such picture.
+    pub fn to_png(&self) -> Result<Vec<u8>> {
+        let [height, width, channels] = self.shape;
+        let failed = |e: &dyn std::fmt::Display| Error::failed(format!("a PNG of {:?}: {e}", self.shape));
+        let colour = match channels {
+            1 => image::ExtendedColorType::L8,
+            3 => image::ExtendedColorType::Rgb8,
+            _ => image::ExtendedColorType::Rgba8,
+        };
+        if self.pixels.len() != height * width * channels {
+            return Err(failed(&format!("found {} bytes", self.pixels.len())));
+        }
+        let side = |side: usize| u32::try_from(side).map_err(|e| failed(&e));
+        let mut file = std::io::Cursor::new(Vec::new());
+        let format = image::ImageFormat::Png;
+        image::write_buffer_with_format(&mut file, &self.pixels, side(width)?, side(height)?, colour, format)
+            .map_err(|e| failed(&e))?;
+        Ok(file.into_inner())
+    }
 }
 
 /// Prepares a picture for a model's `input` = [height, width, channels]. For one channel it is taken for a sign such as
@@ -66,7 +93,7 @@ fn resized(picture: &Picture, [height, width, channels]: [usize; 3]) -> Result<P
             resize(&image, new_width, new_height, FilterType::Triangle).into_raw()
         }
     };
-    Ok(Prepared { pixels, how: how.join(", ") })
+    Ok(Prepared { pixels, shape: [height, width, channels], how: how.join(", ") })
 }
 
 /// Grey, ink light on black, cropped to the ink, scaled to 20/28 of the input, centred by its centre of mass.
@@ -109,7 +136,7 @@ fn digit(picture: &Picture, [height, width]: [usize; 2]) -> Result<Prepared> {
             pixels[(top + row) * width + left + column] = (value * 255.0).round() as u8;
         }
     }
-    Ok(Prepared { pixels, how: how.join(", ") })
+    Ok(Prepared { pixels, shape: [height, width, 1], how: how.join(", ") })
 }
 
 impl Grey {

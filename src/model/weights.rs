@@ -1,8 +1,9 @@
 //! Weights on the host and in safetensors files, under PyTorch's names, shapes and order.
 
+use super::layer::ParamSpec;
 use super::{Model, in_context, sealed};
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Layout, Tensor};
+use crate::graph::{Graph, Layout, Param, Tensor};
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorView};
 use std::collections::HashMap;
@@ -56,6 +57,23 @@ impl Weights {
         let params = model.params()?;
         let missing = params.iter().map(|p| &p.name).filter(|name| self.get(name).is_none());
         let missing: Vec<String> = missing.cloned().collect();
+        let mut wrong = self.strangers(&params);
+        if !missing.is_empty() {
+            wrong.insert(0, format!("missing tensors: {}", missing.join(", ")));
+        }
+        fits(model, &wrong)
+    }
+
+    /// Whether these are parameters of the model in their shapes, if not all of them.
+    ///
+    /// # Errors
+    /// [`Error::Input`] that lists every tensor that has another shape or is one too many.
+    pub fn check_part_of(&self, model: &Model) -> Result<()> {
+        fits(model, &self.strangers(&model.params()?))
+    }
+
+    /// What is wrong with the tensors that are there.
+    fn strangers(&self, params: &[ParamSpec]) -> Vec<String> {
         let other = params.iter().filter_map(|p| {
             let found = self.get(&p.name)?;
             let fits = found.shape == p.file_shape && found.values.len() == p.elements();
@@ -68,16 +86,10 @@ impl Weights {
         };
         let extra = self.tensors.iter().filter(|t| !known(t));
         let extra: Vec<String> = extra.map(|t| t.name.escape_debug().to_string()).collect();
-        if !missing.is_empty() {
-            wrong.insert(0, format!("missing tensors: {}", missing.join(", ")));
-        }
         if !extra.is_empty() {
             wrong.push(format!("extra tensors: {}", extra.join(", ")));
         }
-        match wrong.is_empty() {
-            true => Ok(()),
-            false => Err(Error::input(format!("the weights do not fit model {}: {}", model.name, wrong.join("; ")))),
-        }
+        wrong
     }
 
     /// Every parameter of the graph with its elements in the order of its memory.
@@ -85,26 +97,30 @@ impl Weights {
     /// # Errors
     /// [`Error::Input`] where a parameter is missing or has another shape.
     pub fn to_graph(&self, graph: &Graph) -> Result<Vec<(Tensor, Vec<f32>)>> {
-        let one = |param: &crate::graph::Param| {
-            let found = self.get(&param.name).filter(|found| found.shape == param.file_shape.0);
-            let expected = || Error::input(format!("found no {} {}, expected it", param.name, param.file_shape));
-            let values = to_memory(&param.layout, &found.ok_or_else(expected)?.values);
-            Ok((param.tensor, values.map_err(|error| in_context(&param.name, error))?))
-        };
-        graph.params.iter().map(one).collect()
+        graph.params.iter().map(|param| Ok((param.tensor, self.to_param(param)?))).collect()
     }
 
-    /// The graph's parameters as the weight file has them; `read` gives a tensor's memory.
+    /// The elements of one parameter of a graph, in the order of its memory.
     ///
     /// # Errors
-    /// Those of `read`, and [`Error::Failed`] where it gives another number of elements.
-    pub fn from_graph(graph: &Graph, mut read: impl FnMut(Tensor) -> Result<Vec<f32>>) -> Result<Self> {
-        let one = |param: &crate::graph::Param| {
-            let values = to_file(&param.layout, &read(param.tensor)?);
-            let values = values.map_err(|error| in_context(&param.name, error))?;
+    /// [`Error::Input`] where it is missing or has another shape.
+    pub fn to_param(&self, param: &Param) -> Result<Vec<f32>> {
+        let found = self.get(&param.name).filter(|found| found.shape == param.file_shape.0);
+        let expected = || Error::input(format!("found no {} {}, expected it", param.name, param.file_shape));
+        let values = to_memory(&param.layout, &found.ok_or_else(expected)?.values);
+        values.map_err(|error| in_context(&param.name, error))
+    }
+
+    /// Parameters of a graph as the weight file has them, each with its elements in the order of its memory.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] where one has another number of elements.
+    pub fn from_params<'a>(params: impl IntoIterator<Item = (&'a Param, &'a [f32])>) -> Result<Self> {
+        let one = |(param, values): (&Param, &[f32])| {
+            let values = to_file(&param.layout, values).map_err(|error| in_context(&param.name, error))?;
             Ok(NamedTensor { name: param.name.clone(), shape: param.file_shape.0.clone(), values })
         };
-        Ok(Weights::new(graph.params.iter().map(one).collect::<Result<_>>()?))
+        Ok(Weights::new(params.into_iter().map(one).collect::<Result<_>>()?))
     }
 
     /// The bytes of the safetensors file: the same for the same model and weights, wherever and whenever.
@@ -141,6 +157,13 @@ impl Weights {
     /// describes its model otherwise than wgrad does.
     pub fn load(path: &Path) -> Result<(Option<Model>, Weights)> {
         read(path).map_err(|error| in_context(&path.display().to_string(), error))
+    }
+}
+
+fn fits(model: &Model, wrong: &[String]) -> Result<()> {
+    match wrong.is_empty() {
+        true => Ok(()),
+        false => Err(Error::input(format!("the weights do not fit model {}: {}", model.name, wrong.join("; ")))),
     }
 }
 

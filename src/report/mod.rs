@@ -3,7 +3,7 @@
 //! [`gather`] asks a trainer what its net makes of the test set and where a step spends its time; [`ReportData`] is what
 //! the page's script is given; [`page::html`] puts both into one file that needs nothing else.
 
-pub mod confusion;
+pub mod answers;
 pub mod folder;
 pub mod inside;
 pub mod page;
@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::model::{Model, Weights};
 use crate::train::timing::KernelTime;
 use crate::train::trainer::Trainer;
-use confusion::{Confusion, surest_mistakes};
+use answers::{TestResults, surest_mistakes};
 use folder::RunRecord;
 use inside::Inside;
 use picture::Picture;
@@ -62,7 +62,7 @@ pub struct Findings {
     /// One name a class.
     pub classes: Vec<String>,
     /// The test set, counted.
-    pub confusion: Option<Confusion>,
+    pub confusion: Option<TestResults>,
     /// The test images that were taken for another class most surely.
     pub mistakes: Vec<Mistake>,
     /// The first layer's filters.
@@ -191,14 +191,14 @@ pub async fn gather(
 /// The part of the findings that needs no device: from the logits of the test set, [samples, classes].
 ///
 /// # Errors
-/// [`crate::Error::Failed`] where logits and data do not fit, [`crate::Error::Input`] where model and weights do not.
+/// [`crate::Error::Input`] where logits and data, or model and weights do not fit.
 pub fn seen(model: &Model, weights: &Weights, data: &Dataset, logits: &[f32]) -> Result<Findings> {
     let classes = class_names(model)?;
     let test = &data.test;
     let size = test.image_bytes();
     let mut findings = Findings {
         model: Some(model_table(model)?),
-        confusion: Some(Confusion::new(logits, &test.labels, classes.len())?),
+        confusion: Some(TestResults::new(logits, &test.labels, classes.len())?),
         filters: pictures::filters(model, weights)?,
         classes,
         ..Findings::default()

@@ -27,7 +27,7 @@ pub struct Checkpoint {
     pub model: Model,
     /// Its weights.
     pub weights: Weights,
-    /// The optimizer's state by name (`m` and `v`, or `velocity`), each with a tensor for every weight.
+    /// The optimizer's state by name (`m` and `v`, or `velocity`), each with a tensor for every weight that is trained.
     pub optimizer: Vec<(String, Weights)>,
     /// All else.
     pub state: State,
@@ -167,7 +167,7 @@ impl Checkpoint {
         self.weights.check_against(&self.model)?;
         let mut tensors = self.weights.tensors.clone();
         for (name, state) in &self.optimizer {
-            state.check_against(&self.model)?;
+            state.check_part_of(&self.model)?;
             let renamed = |t: &NamedTensor| NamedTensor { name: prefix(name) + &t.name, ..t.clone() };
             tensors.extend(state.tensors.iter().map(renamed));
         }
@@ -210,7 +210,7 @@ impl Checkpoint {
         }
         let weights = Weights::new(weights);
         weights.check_against(&model)?;
-        optimizer.iter().try_for_each(|(_, state)| state.check_against(&model))?;
+        optimizer.iter().try_for_each(|(_, state)| state.check_part_of(&model))?;
         state.options.check().map_err(|e| malformed(&e))?;
         Ok(Checkpoint { model, weights, optimizer, state })
     }

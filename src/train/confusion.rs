@@ -24,6 +24,8 @@ pub struct ClassScore {
     pub precision: Option<f64>,
     /// The share of this class's samples that were taken for it; none where there are no samples of it.
     pub recall: Option<f64>,
+    /// The harmonic mean of the two, 2·TP / (2·TP + FP + FN); none where there are none of either.
+    pub f1: Option<f64>,
 }
 
 /// The class of the largest score, the first of equals, as training counts what is right.
@@ -121,7 +123,13 @@ impl Confusion {
             let right = self.count(class, class);
             let samples = (0..self.classes).map(|other| self.count(class, other)).sum();
             let predicted = (0..self.classes).map(|other| self.count(other, class)).sum();
-            ClassScore { samples, predicted, precision: share(right, predicted), recall: share(right, samples) }
+            ClassScore {
+                samples,
+                predicted,
+                precision: share(right, predicted),
+                recall: share(right, samples),
+                f1: share(2 * right, samples + predicted),
+            }
         };
         (0..self.classes).map(score).collect()
     }
@@ -172,11 +180,13 @@ mod tests {
         assert_eq!((found.count(1, 0), found.count(0, 3), found.count(3, 0)), (1, 0, 0));
         let scores = found.scores();
         let third = 2.0 / 3.0;
-        let want = ClassScore { samples: 3, predicted: 3, precision: Some(third), recall: Some(third) };
+        let want =
+            ClassScore { samples: 3, predicted: 3, precision: Some(third), recall: Some(third), f1: Some(third) };
         assert_eq!(scores[0], want);
-        assert_eq!(scores[2], ClassScore { samples: 0, predicted: 0, precision: None, recall: None });
+        assert_eq!(scores[2], ClassScore { samples: 0, predicted: 0, precision: None, recall: None, f1: None });
         let lopsided = Confusion::from_predictions(2, &[0, 0, 0, 1], &[0, 1, 1, 1]).unwrap().scores();
         assert_eq!((lopsided[0].precision, lopsided[0].recall), (Some(1.0), Some(1.0 / 3.0)));
+        assert_eq!(lopsided[0].f1, Some(0.5));
         assert_eq!((lopsided[1].precision, lopsided[1].recall), (Some(1.0 / 3.0), Some(1.0)));
     }
 

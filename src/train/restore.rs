@@ -4,14 +4,19 @@ use super::checkpoint::{Checkpoint, State};
 use super::trainer::Trainer;
 use crate::control::Control;
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Role, Tensor};
+use crate::graph::{Graph, Role, Tensor, TensorInfo};
 use crate::model::weights::Weights;
 use crate::values::Values;
 
 impl Trainer {
     /// The weights as they are now, in the weight file's order.
     pub async fn weights(&self) -> Result<Weights> {
-        self.arena(self.step.params).await
+        let arena = self.floats(self.step.params).await?;
+        let graph = &self.step.graph;
+        Weights::from_params(graph.params.iter().map(|param| {
+            let (_, offset) = graph.root(param.tensor);
+            (param, &arena[offset..][..graph.info(param.tensor).elements()])
+        }))
     }
 
     /// Everything that the run needs to go on from here. No step may be in flight: `fit` leaves none.
@@ -22,9 +27,13 @@ impl Trainer {
         let Values::Word(control) = self.engine.read(self.step.control).await? else {
             return Err(Error::failed("the control block is not words"));
         };
+        let graph = &self.step.graph;
         let mut optimizer = Vec::new();
-        for tensor in states(&self.step.graph) {
-            optimizer.push((self.step.graph.info(tensor).name.clone(), self.arena(tensor).await?));
+        for tensor in states(graph) {
+            let state = self.floats(tensor).await?;
+            let members = graph.trained_params();
+            let members = members.map(|(param, at)| (param, &state[at..][..graph.info(param.tensor).elements()]));
+            optimizer.push((graph.info(tensor).name.clone(), Weights::from_params(members)?));
         }
         let (progress, options) = (self.progress.clone(), self.options.clone().resolved());
         let state = State::new(Control::read(&control), progress, options, self.data.clone(), self.device.clone())?;
@@ -52,14 +61,15 @@ impl Trainer {
         if found != names {
             return Err(Error::input(format!("the checkpoint has the optimizer's {found:?}, expected {names:?}")));
         }
-        let arenas = std::iter::once((self.step.params, weights));
-        for (tensor, weights) in arenas.chain(states(&graph).zip(optimizer.iter().map(|(_, weights)| weights))) {
-            let mut arena = vec![0.0; graph.info(tensor).elements()];
-            for (param, values) in weights.to_graph(&graph)? {
-                let (_, offset) = graph.root(param);
-                arena[offset..][..values.len()].copy_from_slice(&values);
+        let weights = weights.to_graph(&graph)?;
+        self.engine.write_all(weights.into_iter().map(|(tensor, values)| (tensor, Values::Float(values))))?;
+        for (tensor, (_, weights)) in states(&graph).zip(optimizer) {
+            let mut state = vec![0.0; graph.info(tensor).elements()];
+            for (param, at) in graph.trained_params() {
+                let values = weights.to_param(param)?;
+                state[at..][..values.len()].copy_from_slice(&values);
             }
-            self.engine.write(tensor, Values::Float(arena))?;
+            self.engine.write(tensor, Values::Float(state))?;
         }
         self.engine.write(self.step.control, Values::Word(control.words()))?;
         self.engine.restart_at(state.progress.step);
@@ -67,20 +77,16 @@ impl Trainer {
         Ok(())
     }
 
-    /// An arena laid out as that of the parameters, in the weight file's order.
-    async fn arena(&self, tensor: Tensor) -> Result<Weights> {
-        let Values::Float(arena) = self.engine.read(tensor).await? else {
-            return Err(Error::failed(format!("{} are not floats", self.step.graph.info(tensor).name)));
-        };
-        let graph = &self.step.graph;
-        Weights::from_graph(graph, |t| {
-            let (_, offset) = graph.root(t);
-            Ok(arena[offset..][..graph.info(t).elements()].to_vec())
-        })
+    async fn floats(&self, tensor: Tensor) -> Result<Vec<f32>> {
+        match self.engine.read(tensor).await? {
+            Values::Float(values) => Ok(values),
+            _ => Err(Error::failed(format!("{} are not floats", self.step.graph.info(tensor).name))),
+        }
     }
 }
 
 /// The arenas that the optimizer keeps from step to step.
 fn states(graph: &Graph) -> impl Iterator<Item = Tensor> + '_ {
-    (0..graph.tensors.len() as u32).map(Tensor).filter(|t| graph.info(*t).role == Role::State)
+    let whole = |info: &TensorInfo| info.role == Role::State && info.view.is_none();
+    (0..graph.tensors.len() as u32).map(Tensor).filter(move |t| whole(graph.info(*t)))
 }

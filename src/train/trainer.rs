@@ -114,14 +114,7 @@ impl Trainer {
     /// Asks for checkpoints: before the first step, at the end of every epoch, where a run is stopped, and `every` so
     /// often.
     pub fn checkpoints(&mut self, every: Option<Every>) {
-        if self.resumable() {
-            self.checkpoints = Some(Checkpoints { every, last: Instant::now() });
-        }
-    }
-
-    /// Whether a checkpoint can hold the run: not yet where layers are frozen, whose optimizer has arenas of its own.
-    pub fn resumable(&self) -> bool {
-        self.step.graph.params.iter().all(|param| !param.frozen)
+        self.checkpoints = Some(Checkpoints { every, last: Instant::now() });
     }
 
     /// How far the run has come.

@@ -1,11 +1,12 @@
 //! What the live page is told: how far the run is, its curves, its weights as pictures, and what it makes of a drawing.
 
-use super::drawing::prepare;
 use crate::data::Dataset;
+use crate::data::picture::Picture as Photograph;
+use crate::data::prepare::prepare;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::model::Model;
-use crate::report::confusion::answer;
+use crate::report::answers::answer;
 use crate::report::folder::RunRecord;
 use crate::report::inside::Inside;
 use crate::report::page::json;
@@ -187,9 +188,9 @@ impl Live {
     /// [`Error::Input`] where nothing is drawn or there are no weights yet.
     pub fn read(&self, ink: &[u8], side: usize) -> Result<String> {
         let [height, width, channels] = self.model.input;
-        let nothing = || Error::input("nothing is drawn");
-        let image = prepare(ink, [side, side], [height, width]).ok_or_else(nothing)?;
-        let pixels: Vec<u8> = image.into_iter().flat_map(|ink| std::iter::repeat_n(ink, channels)).collect();
+        let drawing = Photograph::grey(side, side, ink)?;
+        let image = prepare(&drawing, [height, width, 1]).map_err(|_| Error::input("nothing is drawn"))?;
+        let pixels: Vec<u8> = image.pixels.into_iter().flat_map(|ink| std::iter::repeat_n(ink, channels)).collect();
         let found = self.with_net(|net, step, _| {
             let sample = net.inside.normalised(&pixels);
             let answer = answer(&net.inside.run(sample)?);

@@ -98,6 +98,13 @@ fn a_finished_run_says_so_and_gets_back_what_is_missing() {
     let kept = place.read("run/metrics.jsonl");
     let (event_file, length) = events(&place, "run");
     let files = ["model.safetensors", "metrics.jsonl", "metrics.csv", "checkpoints/best.safetensors", &event_file];
+    for name in files.iter().chain(&["report.html"]) {
+        fs::remove_file(place.path(&format!("run/{name}"))).unwrap();
+    }
+    place.works("train --resume run --no-report");
+    assert!(!place.path("run/report.html").exists(), "it was not wanted");
+    place.works("train --resume run");
+    assert!(place.path("run/report.html").exists());
     for name in files {
         fs::remove_file(place.path(&format!("run/{name}"))).unwrap();
     }

@@ -1,24 +1,12 @@
 //! What was taken for what: the confusion matrix of a test set, precision and recall, and the surest mistakes.
 
 use crate::error::{Error, Result};
+use crate::train::confusion::{ClassScore, Confusion, argmax};
 use serde::Serialize;
 
-/// How one class fared.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct ClassRates {
-    /// Samples of the class.
-    pub samples: u64,
-    /// Of the samples taken for this class, the share that are of it; `None` where there are none.
-    pub precision: Option<f64>,
-    /// Of the samples of this class, the share taken for it; `None` where there are none.
-    pub recall: Option<f64>,
-    /// The harmonic mean of the two, 2·TP / (2·TP + FP + FN); `None` where there are none of either.
-    pub f1: Option<f64>,
-}
-
-/// A test set's answers, counted.
+/// What a net makes of a test set.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Confusion {
+pub struct TestResults {
     /// `counts[label][answer]`: samples of the class `label` that were taken for `answer`.
     pub counts: Vec<Vec<u64>>,
     /// The share of samples that were right.
@@ -28,7 +16,7 @@ pub struct Confusion {
     /// The number of samples.
     pub samples: usize,
     /// Precision and recall, class by class.
-    pub rates: Vec<ClassRates>,
+    pub rates: Vec<ClassScore>,
 }
 
 /// The answer to one sample.
@@ -42,50 +30,32 @@ pub struct Answer {
 
 /// What logits say: the class and, by softmax, the probabilities.
 pub fn answer(logits: &[f32]) -> Answer {
-    let class = (1..logits.len()).fold(0, |best, c| if logits[c] > logits[best] { c } else { best });
+    let class = argmax(logits);
     let most = logits.get(class).copied().map_or(0.0, f64::from);
     let powers: Vec<f64> = logits.iter().map(|&x| (f64::from(x) - most).exp()).collect();
     let sum: f64 = powers.iter().sum();
     Answer { class, probabilities: powers.into_iter().map(|p| p / sum).collect() }
 }
 
-impl Confusion {
+impl TestResults {
     /// Counts the answers `logits` [samples, classes] to samples with these `labels`.
     ///
     /// # Errors
-    /// [`Error::Failed`] where the lengths do not fit, or a label is beyond the classes.
-    pub fn new(logits: &[f32], labels: &[u8], classes: usize) -> Result<Confusion> {
-        if classes == 0 || labels.is_empty() || logits.len() != labels.len() * classes {
-            let (found, samples) = (logits.len(), labels.len());
-            return Err(Error::failed(format!("{found} logits, {samples} samples of {classes} classes are expected")));
+    /// [`Error::Input`] where the lengths do not fit, a label is beyond the classes, or those are too many to count.
+    pub fn new(logits: &[f32], labels: &[u8], classes: usize) -> Result<TestResults> {
+        if classes == 0 || labels.is_empty() {
+            return Err(Error::input(format!("{} samples of {classes} classes, expected some", labels.len())));
         }
-        let mut counts = vec![vec![0; classes]; classes];
-        let mut loss = 0.0;
-        for (row, &label) in logits.chunks(classes).zip(labels) {
-            let label = usize::from(label);
-            let answer = answer(row);
-            let place = counts.get_mut(label).map(|row| &mut row[answer.class]);
-            *place.ok_or_else(|| Error::failed(format!("label {label}: below {classes} is expected")))? += 1;
-            loss -= log_probability(row, label);
-        }
-        let samples = labels.len();
-        let right: u64 = (0..classes).map(|class| counts[class][class]).sum();
-        let rates = (0..classes).map(|class| rates(&counts, class)).collect();
-        let accuracy = right as f64 / samples as f64;
-        Ok(Confusion { counts, accuracy, loss: loss / samples as f64, samples, rates })
-    }
-}
-
-fn rates(counts: &[Vec<u64>], class: usize) -> ClassRates {
-    let right = counts[class][class];
-    let samples: u64 = counts[class].iter().sum();
-    let answers: u64 = counts.iter().map(|row| row[class]).sum();
-    let share = |part: u64, of: u64| (of > 0).then(|| part as f64 / of as f64);
-    ClassRates {
-        samples,
-        precision: share(right, answers),
-        recall: share(right, samples),
-        f1: share(2 * right, samples + answers),
+        let rows: Vec<&[f32]> = logits.chunks(classes).collect();
+        let confusion = Confusion::from_scores(classes, labels, &rows)?;
+        let loss: f64 = rows.iter().zip(labels).map(|(row, &label)| -log_probability(row, label.into())).sum();
+        Ok(TestResults {
+            counts: confusion.rows().into_iter().map(<[u64]>::to_vec).collect(),
+            accuracy: confusion.accuracy(),
+            loss: loss / labels.len() as f64,
+            samples: labels.len(),
+            rates: confusion.scores(),
+        })
     }
 }
 
@@ -119,17 +89,14 @@ mod tests {
     }
 
     #[test]
-    fn a_small_matrix_by_hand() {
+    fn a_small_set_by_hand() {
         let answers = [(0, 0), (0, 0), (0, 1), (0, 1), (1, 1), (1, 0), (0, 0)];
         let logits: Vec<f32> = answers.iter().flat_map(|&(_, class)| one(class, 2.0)).collect();
         let labels: Vec<u8> = answers.iter().map(|&(label, _)| label).collect();
-        let found = Confusion::new(&logits, &labels, 3).expect("a matrix");
+        let found = TestResults::new(&logits, &labels, 3).expect("results");
         assert_eq!(found.counts, [[3, 2, 0], [1, 1, 0], [0, 0, 0]]);
         assert_eq!((found.accuracy, found.samples), (4.0 / 7.0, 7));
-        let rates = |samples, precision, recall, f1| ClassRates { samples, precision, recall, f1 };
-        assert_eq!(found.rates[0], rates(5, Some(0.75), Some(0.6), Some(6.0 / 9.0)));
-        assert_eq!(found.rates[1], rates(2, Some(1.0 / 3.0), Some(0.5), Some(0.4)));
-        assert_eq!(found.rates[2], rates(0, None, None, None));
+        assert_eq!(found.rates.iter().map(|rates| rates.recall).collect::<Vec<_>>(), [Some(0.6), Some(0.5), None]);
         // A sure and right answer costs ln(1 + 2/e²), a sure and wrong one 2 more.
         let right = (2.0 * (-2.0f64).exp()).ln_1p();
         assert!((found.loss - (right + 2.0 * 3.0 / 7.0)).abs() < 1e-12, "{}", found.loss);
@@ -145,8 +112,8 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_an_error() {
-        assert!(Confusion::new(&[0.0; 5], &[0, 1], 3).is_err());
-        assert!(Confusion::new(&[0.0; 6], &[0, 3], 3).is_err());
-        assert!(Confusion::new(&[], &[], 3).is_err());
+        assert!(TestResults::new(&[0.0; 5], &[0, 1], 3).is_err());
+        assert!(TestResults::new(&[0.0; 6], &[0, 3], 3).is_err());
+        assert!(TestResults::new(&[], &[], 3).is_err());
     }
 }
