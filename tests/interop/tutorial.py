@@ -1,0 +1,124 @@
+"""The tutorial as a program: its blocks, what they should write, and a way to bring the page up to date.
+
+    python tutorial.py run_onnx     runs its commands, of its Python programs that one, and brings the page up to date
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from wgrad import COMMAND, environment
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "tutorial.md"
+
+BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.M | re.S)
+
+# What differs from machine to machine is not on the page: the device and why it was chosen, notes, empty lines at the end.
+ELSEWHERE = re.compile(r"^(device: .*|  not \[\d.*|note: .*)\n", re.M)
+
+
+@dataclass
+class Command:
+    """A line behind `$` and what the page says that it writes."""
+    line: str
+    output: str
+
+
+def blocks(text):
+    """(kind, text) of every block: kind is console or python."""
+    return [match.groups() for match in BLOCK.finditer(text)]
+
+
+def commands(block):
+    """The commands of a console block."""
+    parts = re.split(r"^\$ ", block, flags=re.M)[1:]
+    return [Command(*(part.split("\n", 1))) for part in parts]
+
+
+def shape(output):
+    """An output in which every figure is #, and gaps, which depend on the length of figures, are one space."""
+    return re.sub(r" +", " ", re.sub(r"\d+(\.\d+)?", "#", output)).strip()
+
+
+class Place:
+    """A folder in which a reader of the page works."""
+
+    def __init__(self, python):
+        self.temporary = tempfile.TemporaryDirectory()
+        self.folder = Path(self.temporary.name)
+        (self.folder / "bin").mkdir()
+        (self.folder / "bin" / "wgrad").symlink_to(Path(COMMAND).resolve())
+        (self.folder / "bin" / "python").write_text(f'#!/bin/sh\nexec "{python}" "$@"\n')
+        (self.folder / "bin" / "python").chmod(0o755)
+        shutil.copy(ROOT / "examples" / "digit.jpg", self.folder)
+        for kind, text in blocks(PAGE.read_text()):
+            if kind == "python":
+                name = re.match(r"# (\w+\.py)", text)[1]
+                (self.folder / name).write_text(text)
+
+    def run(self, line):
+        """Both outputs of a command as they come, without what differs from machine to machine."""
+        path = f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+        done = subprocess.run(["sh", "-c", line], cwd=self.folder, env={**environment(), "PATH": path}, text=True,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        assert done.returncode == 0, f"{line}: status {done.returncode}\n{done.stdout}"
+        return ELSEWHERE.sub("", done.stdout)
+
+
+def is_live(line):
+    """Live pages have a test with a browser: test_live_page.py."""
+    return "--watch" in line
+
+
+def answers(output):
+    """The classes that an output names, and their shares in percent: `2 (99.13 %)` or `2 (99.13%)`."""
+    return [(name, float(share)) for name, share in re.findall(r"(\w+) \(([\d.]+) ?%\)", output)]
+
+
+def check(script):
+    """Runs the page's commands, of its Python programs only `script`, and holds what they write to the page: alike but for
+    the figures, and the program's answers the same as those of `wgrad predict`."""
+    place, seen = Place(sys.executable), {}
+    try:
+        for kind, text in blocks(PAGE.read_text()):
+            for command in commands(text) if kind == "console" else []:
+                if is_live(command.line) or command.line.startswith("python ") and script not in command.line:
+                    continue
+                found = seen[command.line.split()[1]] = place.run(command.line)
+                assert shape(found) == shape(command.output), f"$ {command.line}\n{found}\nthe page has\n{command.output}"
+        ours, theirs = answers(seen["predict"]), answers(seen[script])
+        assert ours[0][0] == "2", ours
+        assert len(ours) == len(theirs) == 3, (ours, theirs)
+        for (name, share), (other, other_share) in zip(ours, theirs):
+            # Both are rounded to two decimals; what is not shown may fall to either side.
+            assert abs(share - other_share) < 0.0101 and (name == other or share < 0.02), (ours, theirs)
+    finally:
+        place.temporary.cleanup()
+
+
+def update(pattern):
+    """Runs the page's commands, of its Python programs only those that match, and writes what they write into the page."""
+    text, place = PAGE.read_text(), Place(sys.executable)
+
+    def rewritten(match):
+        kind, body = match.groups()
+        if kind != "console":
+            return match[0]
+        parts = []
+        for command in commands(body):
+            skipped = is_live(command.line) or command.line.startswith("python ") and not re.search(pattern, command.line)
+            parts.append(f"$ {command.line}\n{command.output if skipped else place.run(command.line)}")
+        return f"```console\n{''.join(parts)}```"
+
+    PAGE.write_text(BLOCK.sub(rewritten, text))
+    place.temporary.cleanup()
+
+
+if __name__ == "__main__":
+    update(sys.argv[1])
