@@ -2,6 +2,7 @@
 
 use super::{DeviceArgs, print};
 use crate::data::Dataset;
+use crate::data::folder::ImageOptions;
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::model::weights::Weights;
@@ -17,7 +18,7 @@ use std::path::PathBuf;
 pub struct EvalArgs {
     /// The weights; those that wgrad wrote describe their model
     file: PathBuf,
-    /// mnist, or a folder with four IDX files
+    /// mnist, a folder with four IDX files, or one of images with a folder a class
     #[arg(long, default_value = "mnist", value_name = "mnist|DIR")]
     data: String,
     /// A preset or a model file, for weights from elsewhere
@@ -33,7 +34,8 @@ pub struct EvalArgs {
 /// Evaluates and prints.
 pub fn run(args: EvalArgs) -> Result<()> {
     let (described, weights) = Weights::load(&args.file)?;
-    let data = Dataset::open(&args.data)?;
+    let size = described.as_ref().map(|model| [model.input[0], model.input[1]]);
+    let data = Dataset::open_with(&args.data, &ImageOptions { size, ..ImageOptions::default() })?;
     if let Some(notice) = &data.notice {
         eprintln!("note: {notice}");
     }

@@ -74,6 +74,17 @@ impl Progress {
         }
     }
 
+    /// Counts on behind what is being done, from any thread.
+    pub(super) fn counter(&self) -> impl Fn(usize, usize) + Sync + use<> {
+        let bar = self.moves.then(|| self.bar.clone());
+        let what = self.bar.message();
+        move |done, of| {
+            if let Some(bar) = bar.as_ref().filter(|_| done.is_multiple_of(16)) {
+                bar.set_message(format!("{what}: {done} of {of} images"));
+            }
+        }
+    }
+
     /// Says that a step is being built on a device.
     pub(super) fn building(&mut self, device: &Device) {
         self.doing(match device {

@@ -6,6 +6,7 @@ use super::resume::resume;
 #[cfg(feature = "watch")]
 use super::watch::Watching;
 use crate::data::Dataset;
+use crate::data::folder::ImageOptions;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::gpu::listing::device_json;
@@ -30,9 +31,15 @@ pub struct TrainArgs {
     /// A preset (mnist-cnn, mnist-deep) or a model file [default: mnist-cnn]
     #[arg(long, value_name = "NAME|FILE.toml")]
     model: Option<String>,
-    /// mnist, or a folder with four IDX files [default: mnist]
+    /// mnist, a folder with four IDX files, or one of images with a folder a class [default: mnist]
     #[arg(long, value_name = "mnist|DIR")]
     pub(super) data: Option<String>,
+    /// Height and width that a folder's images are brought to, such as 64 or 48x64
+    #[arg(long, value_name = "N|HxW", value_parser = image_size)]
+    image_size: Option<[usize; 2]>,
+    /// Stop where a folder of images has a file that cannot be used
+    #[arg(long)]
+    strict_data: bool,
     /// Passes over the training data [default: 10]
     #[arg(long, value_name = "N")]
     pub(super) epochs: Option<usize>,
@@ -96,7 +103,7 @@ pub struct TrainArgs {
     /// Go on with the run in this folder, as if it had never stopped; --epochs N prolongs it
     #[arg(long, value_name = "RUN", conflicts_with_all = [
         "model", "batch_size", "lr", "optimizer", "momentum", "weight_decay", "seed", "run_dir", "no_shuffle", "init",
-        "from", "freeze", "train_limit", "test_limit", "log_steps", "config",
+        "from", "freeze", "image_size", "strict_data", "train_limit", "test_limit", "log_steps", "config",
     ])]
     resume: Option<PathBuf>,
     /// With --resume: from the checkpoint before the last
@@ -136,6 +143,8 @@ impl TrainArgs {
         set(&mut config.device, &self.device);
         set(&mut config.threads, &self.threads);
         config.require_gpu |= self.require_gpu;
+        config.image_size = self.image_size.or(config.image_size);
+        config.strict_data |= self.strict_data;
         config.log_steps |= self.log_steps;
         config.train_limit = self.train_limit.or(config.train_limit);
         config.test_limit = self.test_limit.or(config.test_limit);
@@ -313,14 +322,15 @@ fn resume_command(run: &Path) -> String {
 /// Opens the data and cuts it to the limits.
 pub(super) fn open_data(config: &RunConfig, progress: &mut Progress) -> Result<Dataset> {
     progress.doing(&format!("opening data set {}", config.data));
-    let data = load_data(config);
+    let data = load_data(config, Some(&progress.counter()));
     progress.clear();
     data
 }
 
-/// `open_data` without a word.
-pub(super) fn load_data(config: &RunConfig) -> Result<Dataset> {
-    let mut data = Dataset::open(&config.data)?;
+/// `open_data` without a word but to `progress`.
+pub(super) fn load_data(config: &RunConfig, progress: Option<&(dyn Fn(usize, usize) + Sync)>) -> Result<Dataset> {
+    let options = ImageOptions { size: config.image_size, strict: config.strict_data, progress };
+    let mut data = Dataset::open_with(&config.data, &options)?;
     if let Some(notice) = &data.notice {
         eprintln!("note: {notice}");
     }
@@ -331,4 +341,13 @@ pub(super) fn load_data(config: &RunConfig) -> Result<Dataset> {
         data.test.truncate(limit)?;
     }
     Ok(data)
+}
+
+/// `64`, for 64 × 64, or `48x64`, rows first.
+fn image_size(text: &str) -> Result<[usize; 2], String> {
+    let (height, width) = text.split_once('x').unwrap_or((text, text));
+    match (height.parse(), width.parse()) {
+        (Ok(height), Ok(width)) if height > 0 && width > 0 => Ok([height, width]),
+        _ => Err("expected a number of pixels, such as 64, or height and width, such as 48x64".into()),
+    }
 }

@@ -155,7 +155,7 @@ fn bytes_needed<F>(graph: &Graph) -> u64 {
 }
 
 /// Memory that can be had without swapping, where the system tells.
-fn available_bytes() -> Option<u64> {
+pub(crate) fn available_bytes() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find(|line| line.starts_with("MemAvailable:"))?;
     line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib * 1024)

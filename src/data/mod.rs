@@ -1,5 +1,7 @@
 //! Data sets as they come from disk: u8 pixels and labels, checked once so that nobody checks them again.
 
+#[cfg(feature = "images")]
+pub mod folder;
 pub mod idx;
 #[cfg(feature = "images")]
 mod ink;
@@ -136,25 +138,52 @@ impl Dataset {
         Ok(Self { name, classes, class_names, train, test, notice: None })
     }
 
-    /// Opens the built-in set (`mnist`) or a folder with four IDX files; a folder that is really named
-    /// `mnist` is reached as `./mnist`.
+    /// Opens the built-in set (`mnist`), a folder with four IDX files, or a folder of images with a folder a class
+    /// (feature `images`); a folder that is really named `mnist` is reached as `./mnist`.
     ///
     /// # Errors
     /// [`Error::Input`] if the folder or its files are missing, ambiguous or malformed, and where this build
     /// has no built-in set; [`Error::Failed`] if the built-in set can be unpacked nowhere.
     pub fn open(spec: &str) -> Result<Self> {
+        Self::open_known(spec).unwrap_or_else(|folder| {
+            #[cfg(feature = "images")]
+            if folder::is_one(folder) {
+                return folder::read(folder, &folder::ImageOptions::default());
+            }
+            Self::open_idx(folder)
+        })
+    }
+
+    /// `open`, with a say in how a folder of images is read; for other sets the options mean nothing.
+    ///
+    /// # Errors
+    /// As [`Dataset::open`], and for files that are no images where the options are strict.
+    #[cfg(feature = "images")]
+    pub fn open_with(spec: &str, options: &folder::ImageOptions) -> Result<Self> {
+        Self::open_known(spec).unwrap_or_else(|folder| match folder::is_one(folder) {
+            true => folder::read(folder, options),
+            false => Self::open_idx(folder),
+        })
+    }
+
+    /// The built-in set, or a name that is probably meant for it; else the folder.
+    fn open_known(spec: &str) -> Result<Result<Self>, &Path> {
         if spec == BUILT_IN {
-            return open_built_in();
+            return Ok(open_built_in());
         }
         let folder = Path::new(spec);
         if let Some(near) = crate::near::nearest(spec, [BUILT_IN]).filter(|_| !folder.exists()) {
             let expected = format!("expected {BUILT_IN} or a folder with four IDX files");
-            return Err(Error::input(format!(
+            return Ok(Err(Error::input(format!(
                 "no data set '{spec}'; did you mean '{near}'? There is no such folder, {expected}"
-            )));
+            ))));
         }
+        Err(folder)
+    }
+
+    fn open_idx(folder: &Path) -> Result<Self> {
         let files = idx::find(folder)?;
-        let name = folder.file_name().map_or_else(|| spec.into(), |name| name.to_string_lossy());
+        let name = folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy();
         let train = idx::read_split(&files.train_images, &files.train_labels)?;
         let test = idx::read_split(&files.test_images, &files.test_labels)?;
         Self::new(name, train, test)

@@ -67,6 +67,19 @@ impl Picture {
         Picture::decode(&bytes).map_err(|e| crate::model::in_context(&place.to_string(), e))
     }
 
+    /// Height and width of the picture in a file, of which no more than that is read.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where it is no picture.
+    pub fn size(path: &Path) -> Result<[usize; 2]> {
+        let fault = |e: &dyn std::fmt::Display| Error::input(format!("{}: {e}", path.display()));
+        let reader = ImageReader::open(path).and_then(ImageReader::with_guessed_format).map_err(|e| fault(&e))?;
+        let mut decoder = reader.into_decoder().map_err(|e| fault(&e))?;
+        let turned = decoder.orientation().map_err(|e| fault(&e))?.to_exif() >= 5;
+        let (width, height) = decoder.dimensions();
+        Ok(if turned { [width as usize, height as usize] } else { [height as usize, width as usize] })
+    }
+
     /// The picture in the bytes of a file.
     ///
     /// # Errors

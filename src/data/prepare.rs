@@ -62,7 +62,7 @@ pub fn prepare(picture: &Picture, input: [usize; 3]) -> Result<Prepared> {
 }
 
 /// The whole picture, resized; opacity is laid on white where the model has no channel for it.
-fn resized(picture: &Picture, [height, width, channels]: [usize; 3]) -> Result<Prepared> {
+pub(super) fn resized(picture: &Picture, [height, width, channels]: [usize; 3]) -> Result<Prepared> {
     let (w, h) = (picture.width(), picture.height());
     let mut rgba = picture.rgba().to_vec();
     let mut how = vec![format!("{w}×{h}")];

@@ -31,6 +31,12 @@ pub struct RunConfig {
     pub model: String,
     /// `mnist` or a folder.
     pub data: String,
+    /// Height and width that a folder's images are brought to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_size: Option<[usize; 2]>,
+    /// Whether a file in a folder of images that cannot be used is an error.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub strict_data: bool,
     /// Takes only the first so many training samples.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub train_limit: Option<usize>,
@@ -64,6 +70,8 @@ impl Default for RunConfig {
         RunConfig {
             model: "mnist-cnn".into(),
             data: crate::data::BUILT_IN.into(),
+            image_size: None,
+            strict_data: false,
             train_limit: None,
             test_limit: None,
             init: None,

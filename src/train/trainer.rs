@@ -291,5 +291,15 @@ pub fn check_data(model: &Model, data: &Dataset) -> Result<()> {
             model.name
         )));
     }
+    // Names that somebody gave, a folder of images say, must stand for the same classes; numbers may stand for any.
+    let named = data.class_names.iter().enumerate().filter(|(class, name)| **name != class.to_string());
+    for (class, name) in named {
+        if let Some(known) = model.class_names.get(class).filter(|known| *known != name) {
+            return Err(Error::input(format!(
+                "data set {}: class {class} is {name}, the model {} expects {known}",
+                data.name, model.name
+            )));
+        }
+    }
     Ok(())
 }
