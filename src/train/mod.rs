@@ -2,6 +2,7 @@
 
 pub mod checkpoint;
 pub mod confusion;
+pub mod digest;
 pub mod engine;
 pub mod evaluator;
 pub mod every;
