@@ -14,6 +14,7 @@ use crate::train::every::Every;
 use crate::train::finetune::First;
 use crate::train::options::OptimizerName;
 use crate::train::run::{RunConfig, RunFolder};
+use crate::train::smaller::smaller_batch;
 use crate::train::trainer::{Event, Trainer};
 use clap::Args;
 use serde_json::json;
@@ -215,7 +216,16 @@ fn begin(args: &TrainArgs, progress: &mut Progress) -> Result<Session> {
     notice.iter().for_each(|notice| super::say(&format!("note: {notice}")));
     let (device, choice) = super::open(&config.device, config.require_gpu, config.threads)?;
     progress.building(&device);
-    let trainer = Trainer::new(&device, &model, &data, &config.train, weights.as_ref())?;
+    let trainer = Trainer::new(&device, &model, &data, &config.train, weights.as_ref()).map_err(|error| {
+        let Error::Input(why) = &error else { return error };
+        // Offered, not taken: another batch is another run.
+        match smaller_batch(&device, &model, &data, &config.train)
+            .filter(|_| config.train.batch_size <= data.train.count)
+        {
+            Some(batch) => Error::input(format!("{why}; --batch-size {batch} would fit")),
+            None => error,
+        }
+    })?;
     super::note(&device);
     let device_json = device_json(&choice).map_err(|e| Error::failed(format!("device.json: {e}")))?;
     let path = match &args.run_dir {

@@ -92,7 +92,8 @@ mod tests {
         let text = serde_json::to_string(&digest).unwrap();
         assert_eq!(text, "\"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"");
         assert_eq!(serde_json::from_str::<Digest>(&text).unwrap(), digest);
-        for bad in [text.to_uppercase(), text.replace('e', "+"), text.replacen('e', "", 1), text.replace("e3", "éé")] {
+        for bad in [text.to_uppercase(), text.replace('e', "+"), text.replacen('e', "", 1), text.replace("e3", "éé")]
+        {
             assert!(serde_json::from_str::<Digest>(&bad).is_err(), "{bad}");
         }
     }

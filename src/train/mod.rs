@@ -12,6 +12,7 @@ pub mod predict;
 pub mod progress;
 mod restore;
 pub mod run;
+pub mod smaller;
 pub mod snapshot;
 pub mod step;
 pub mod timing;

@@ -146,8 +146,10 @@ impl Progress {
         let starts = std::iter::once(0).chain(self.metrics.iter().map(|m| m.step));
         let epochs = self.metrics.iter().zip(starts).enumerate();
         let mut sound = epochs.map(|(at, (m, start))| {
-            let whole = m.step == start + per_epoch;
-            let last = at + 1 == self.metrics.len() && m.step > start && m.step < start + per_epoch;
+            // Numbers of a file, which may be anything.
+            let end = start.saturating_add(per_epoch);
+            let whole = m.step == end;
+            let last = at + 1 == self.metrics.len() && m.step > start && m.step < end;
             m.epoch == at + 1 && (whole || last && m.step == self.step)
         });
         let open = self.step.checked_sub(self.epoch_start());
