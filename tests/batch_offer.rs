@@ -22,7 +22,10 @@ fn a_smaller_batch_is_offered_where_one_fits() {
     let offer = last.split("--batch-size ").nth(1).and_then(|rest| rest.strip_suffix(" would fit"));
     let offer: usize = offer.and_then(|batch| batch.parse().ok()).unwrap_or_else(|| panic!("{last}"));
     assert_eq!(offer, 256, "the largest power of two that fits");
-    place.works(&format!("{line} --batch-size {offer}"));
+    // To train it takes long; to plan it does not.
+    place.works(&format!("plan wide.toml --batch-size {offer}"));
+    let done = place.call(&format!("plan wide.toml --batch-size {}", offer * 2));
+    assert!(done.status == Some(2) && done.err.contains("the adapter allows"), "{done:#?}");
 }
 
 #[test]

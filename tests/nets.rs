@@ -150,7 +150,8 @@ fn any_net_at_all_is_planned_or_refused() {
         Just(Layer::Flatten {}),
         size().prop_map(|units| Layer::Dense { units }),
     ];
-    let strategy = ([size(), size(), 1usize..5], vec(layer, 1..6), 1usize..40);
+    let input = (size(), size(), 1usize..5).prop_map(|(h, w, c)| [h, w, c]);
+    let strategy = (input, vec(layer, 1..6), 1usize..40);
     let done = runner(nets(24) * 20).run(&strategy, |(input, layers, batch)| {
         let normalisation = Normalisation::default();
         let model = Model { name: "any".into(), input, layers, normalisation, class_names: Vec::new() };
