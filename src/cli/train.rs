@@ -171,6 +171,7 @@ pub(super) struct Session {
     pub(super) model: Model,
     pub(super) data: Dataset,
     pub(super) device: Device,
+    #[cfg_attr(not(feature = "watch"), expect(dead_code))]
     pub(super) device_json: String,
     pub(super) trainer: Trainer,
     pub(super) folder: RunFolder,
@@ -190,6 +191,7 @@ pub fn run(args: TrainArgs) -> Result<ExitCode> {
         None => Some(begin(&args, &mut progress)?),
         Some(run) => resume(run, &args, &mut progress)?,
     };
+    #[cfg_attr(not(feature = "watch"), expect(unused_mut))]
     let Some(mut session) = session else { return Ok(ExitCode::SUCCESS) };
     #[cfg(feature = "watch")]
     let watching = match page {
@@ -341,4 +343,19 @@ pub(super) fn load_data(config: &RunConfig) -> Result<Dataset> {
         data.test.truncate(limit)?;
     }
     Ok(data)
+}
+
+/// Nobody watches where the feature `watch` is off.
+#[cfg(not(feature = "watch"))]
+enum Watching {}
+
+#[cfg(not(feature = "watch"))]
+impl Watching {
+    fn event(&self, _: &Event) {
+        match *self {}
+    }
+
+    fn end<Findings>(self, _: Findings, _: &Interrupt) {
+        match self {}
+    }
 }
