@@ -1,7 +1,8 @@
 // x[b, p] = images[s(b), p] · scale + shift, labels[b] = all_labels[s(b)], for b < valid; zero beyond.
 // s(b) is the sample at place first + b of the epoch's order: shuffled by (key, epoch), or as it comes.
 // images [samples, stride] bytes, x [batch, pixels]. A workgroup owns the vectors of four elements of x
-// that begin in row b; where pixels is no multiple of four the last one reaches into row b + 1.
+// that begin in row b; where pixels is no multiple of four the last one reaches into row b + 1, and further where an
+// image has but one pixel.
 override batch: u32;
 override pixels: u32;
 override stride: u32;
@@ -76,9 +77,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
             value = select(vec4f(0.0), vec4f(bytes) * scale + shift, b < control.valid);
         } else {
             for (var e = 0u; e < 4u; e += 1u) {
-                let over = p + e >= pixels;
-                if b + u32(over) < control.valid {
-                    value[e] = pixel(select(here, next, over), p + e - select(0u, pixels, over));
+                let row = b + (p + e) / pixels;
+                if row < control.valid {
+                    var s = select(here, next, row > b);
+                    if row > b + 1u {
+                        s = sample(row);
+                    }
+                    value[e] = pixel(s, (p + e) % pixels);
                 }
             }
         }

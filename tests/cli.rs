@@ -4,9 +4,14 @@ mod common;
 
 use common::{Place, keys, number};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 /// The default adapter, and the native CPU.
 const DEVICES: [&str; 2] = ["", "--device cpu"];
+
+/// The keys of `metrics.jsonl`, in their order.
+const KEYS: [&str; 9] =
+    ["epoch", "step", "loss", "accuracy", "val_loss", "val_accuracy", "seconds", "images_per_second", "weights_sha256"];
 
 #[test]
 fn a_run_leaves_its_files_and_runs_again_from_its_configuration() {
@@ -29,8 +34,7 @@ fn a_run_leaves_its_files_and_runs_again_from_its_configuration() {
         let metrics = place.lines("one/metrics.jsonl");
         assert_eq!(metrics.len(), 2);
         for (epoch, line) in (1..).zip(&metrics) {
-            let mut expected =
-                ["epoch", "step", "loss", "accuracy", "val_loss", "val_accuracy", "seconds", "images_per_second"];
+            let mut expected = KEYS;
             expected.sort();
             assert_eq!(keys(line), expected);
             assert_eq!((number(line, "epoch"), number(line, "step")), (f64::from(epoch), f64::from(epoch * 4)));
@@ -39,6 +43,15 @@ fn a_run_leaves_its_files_and_runs_again_from_its_configuration() {
             let rate = 60.0 / number(line, "seconds");
             assert!((number(line, "images_per_second") / rate - 1.0).abs() < 1e-9, "{line}");
         }
+
+        let csv = String::from_utf8(place.read("one/metrics.csv")).unwrap();
+        assert_eq!(csv.lines().next(), Some(&*KEYS.join(",")));
+        let model = place.read("one/model.safetensors");
+        let header = u64::from_le_bytes(model[..8].try_into().unwrap()) as usize;
+        let digest = Sha256::digest(&model[8 + header..]).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        assert_eq!(metrics[1]["weights_sha256"], digest, "that of the weights that were saved");
+        assert_ne!(metrics[0]["weights_sha256"], digest);
+        assert!(csv.trim_end().ends_with(&digest), "{csv}");
 
         // 60 samples in batches of 16: the last step of an epoch has 12, and counts for no more.
         let steps = place.lines("one/steps.jsonl");

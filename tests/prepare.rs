@@ -227,8 +227,8 @@ fn files_that_are_no_pictures_are_refused() {
     let png = encoded(&image, ImageFormat::Png);
     let jpeg = encoded(&image, ImageFormat::Jpeg);
     // The header of a PNG that says how large it is, with its sum, and no more.
-    let bomb = |width: u32, height: u32| {
-        let body = [b"IHDR".as_slice(), &width.to_be_bytes(), &height.to_be_bytes(), &[8, 2, 0, 0, 0]].concat();
+    let bomb = |width: u32, height: u32, colour: u8| {
+        let body = [b"IHDR".as_slice(), &width.to_be_bytes(), &height.to_be_bytes(), &[8, colour, 0, 0, 0]].concat();
         let mut crc = flate2::Crc::new();
         crc.update(&body);
         [&png[..8], &13u32.to_be_bytes(), &body, &crc.sum().to_be_bytes(), &png[33..]].concat()
@@ -240,9 +240,10 @@ fn files_that_are_no_pictures_are_refused() {
         ("half a PNG", png[..png.len() / 2].to_vec(), "it is no picture that can be read"),
         ("half a header", png[..20].to_vec(), "it is no picture that can be read"),
         ("a JPEG's start", jpeg[..30].to_vec(), "it is no picture that can be read"),
-        ("a bomb", bomb(30_000, 30_000), "bytes when decoded, expected at most"),
-        ("a long bomb", bomb(LARGEST_SIDE + 1, 1), "it is no picture that can be read"),
-        ("the largest", bomb(u32::MAX / 2, u32::MAX / 2), "it is no picture that can be read"),
+        ("a bomb", bomb(30_000, 30_000, 2), "bytes when decoded, expected at most"),
+        ("a long bomb", bomb(LARGEST_SIDE + 1, 1, 2), "it is no picture that can be read"),
+        ("the largest", bomb(u32::MAX / 2, u32::MAX / 2, 2), "it is no picture that can be read"),
+        ("grey that colour makes four times as large", bomb(20_000, 20_000, 0), "bytes when decoded, expected at most"),
     ] {
         let error = Picture::decode(&bytes).expect_err(what);
         let message = error.to_string();

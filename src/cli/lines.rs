@@ -142,6 +142,7 @@ mod tests {
         val_accuracy: 0.982,
         seconds: 2.9,
         images_per_second: 20_690.0,
+        weights_sha256: None,
     };
 
     const LIVE: Live = Live { done: 93, of: 469, seconds: 0.6, loss: 0.3424, accuracy: 0.9066 };

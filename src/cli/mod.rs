@@ -24,6 +24,7 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::gpu::choose::{Choice, DeviceRequest};
 use clap::{Args, Parser, Subcommand};
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// Train neural networks on any GPU: WGSL compute shaders, no CUDA, no Python.
@@ -69,6 +70,16 @@ pub fn main() -> ExitCode {
         Command::Man(args) => man::run(args),
     };
     status(done.map(|()| ExitCode::SUCCESS))
+}
+
+/// Whether these words, of which the first is the program's name, are a command line; nothing is run.
+///
+/// # Errors
+/// What clap would print, which may also be the help.
+pub fn check_words<W: Into<OsString> + Clone>(
+    words: impl IntoIterator<Item = W>,
+) -> std::result::Result<(), clap::Error> {
+    Cli::try_parse_from(words).map(drop)
 }
 
 /// The exit status; what went wrong is said on stderr.

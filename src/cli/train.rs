@@ -15,6 +15,7 @@ use crate::train::every::Every;
 use crate::train::finetune::First;
 use crate::train::options::OptimizerName;
 use crate::train::run::{RunConfig, RunFolder};
+use crate::train::smaller::smaller_batch;
 use crate::train::trainer::{Event, Trainer};
 use clap::Args;
 use serde_json::json;
@@ -179,6 +180,7 @@ pub(super) struct Session {
     pub(super) model: Model,
     pub(super) data: Dataset,
     pub(super) device: Device,
+    #[cfg_attr(not(feature = "watch"), expect(dead_code))]
     pub(super) device_json: String,
     pub(super) trainer: Trainer,
     pub(super) folder: RunFolder,
@@ -198,6 +200,7 @@ pub fn run(args: TrainArgs) -> Result<ExitCode> {
         None => Some(begin(&args, &mut progress)?),
         Some(run) => resume(run, &args, &mut progress)?,
     };
+    #[cfg_attr(not(feature = "watch"), expect(unused_mut))]
     let Some(mut session) = session else { return Ok(ExitCode::SUCCESS) };
     #[cfg(feature = "watch")]
     let watching = match page {
@@ -224,7 +227,16 @@ fn begin(args: &TrainArgs, progress: &mut Progress) -> Result<Session> {
     notice.iter().for_each(|notice| super::say(&format!("note: {notice}")));
     let (device, choice) = super::open(&config.device, config.require_gpu, config.threads)?;
     progress.building(&device);
-    let trainer = Trainer::new(&device, &model, &data, &config.train, weights.as_ref())?;
+    let trainer = Trainer::new(&device, &model, &data, &config.train, weights.as_ref()).map_err(|error| {
+        let Error::Input(why) = &error else { return error };
+        // Offered, not taken: another batch is another run.
+        match smaller_batch(&device, &model, &data, &config.train)
+            .filter(|_| config.train.batch_size <= data.train.count)
+        {
+            Some(batch) => Error::input(format!("{why}; --batch-size {batch} would fit")),
+            None => error,
+        }
+    })?;
     super::note(&device);
     let device_json = device_json(&choice).map_err(|e| Error::failed(format!("device.json: {e}")))?;
     let path = match &args.run_dir {
@@ -349,5 +361,20 @@ fn image_size(text: &str) -> Result<[usize; 2], String> {
     match (height.parse(), width.parse()) {
         (Ok(height), Ok(width)) if height > 0 && width > 0 => Ok([height, width]),
         _ => Err("expected a number of pixels, such as 64, or height and width, such as 48x64".into()),
+    }
+}
+
+/// Nobody watches where the feature `watch` is off.
+#[cfg(not(feature = "watch"))]
+enum Watching {}
+
+#[cfg(not(feature = "watch"))]
+impl Watching {
+    fn event(&self, _: &Event) {
+        match *self {}
+    }
+
+    fn end<Findings>(self, _: Findings, _: &Interrupt) {
+        match self {}
     }
 }

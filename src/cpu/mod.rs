@@ -17,14 +17,7 @@ pub struct Executor<F = f32> {
 impl<F: Real> Executor<F> {
     /// Memory for every tensor of the graph, zeroed. With `fast`, ops use their fast form where they have one.
     pub fn new(graph: Graph, fast: bool) -> Result<Self> {
-        let bytes = bytes_needed::<F>(&graph);
-        if let Some(available) = available_bytes().filter(|&available| bytes > available) {
-            return Err(Error::input(format!(
-                "the step needs {} of memory, {} are available; a smaller batch may fit",
-                crate::plan::human_bytes(bytes),
-                crate::plan::human_bytes(available)
-            )));
-        }
+        check_memory::<F>(&[&graph])?;
         let own = |t: &crate::graph::TensorInfo| t.view.is_none().then(|| Values::zeros(t.dtype, t.elements()));
         let values = graph.tensors.iter().map(own).collect();
         Ok(Executor { graph, values, fast })
@@ -139,6 +132,19 @@ fn split<T>(mut memory: &mut [T], spans: impl Iterator<Item = (usize, usize, usi
         (memory, at) = (rest, offset + len);
     }
     parts
+}
+
+/// Refuses graphs whose tensors together need more memory than the machine has free.
+pub(crate) fn check_memory<F>(graphs: &[&Graph]) -> Result<()> {
+    let bytes = graphs.iter().fold(0, |sum: u64, graph| sum.saturating_add(bytes_needed::<F>(graph)));
+    match available_bytes().filter(|&available| bytes > available) {
+        None => Ok(()),
+        Some(available) => Err(Error::input(format!(
+            "the step needs {} of memory, {} are available; a smaller batch may fit",
+            crate::plan::human_bytes(bytes),
+            crate::plan::human_bytes(available)
+        ))),
+    }
 }
 
 fn bytes_needed<F>(graph: &Graph) -> u64 {

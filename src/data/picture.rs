@@ -104,7 +104,10 @@ impl Picture {
         let mut decoder = reader.into_decoder().map_err(|e| fault(&e))?;
         let orientation = decoder.orientation().map_err(|e| fault(&e))?;
         // Not every decoder counts what it allocates: the result's size is known before it is made.
-        let (found, most) = (decoder.total_bytes(), LARGEST_DECODED_BYTES);
+        // So is that of its four bytes a pixel, which may be many more.
+        let (columns, rows) = decoder.dimensions();
+        let (found, most) =
+            (decoder.total_bytes().max(4 * u64::from(columns) * u64::from(rows)), LARGEST_DECODED_BYTES);
         if found > most {
             return Err(Error::input(format!(
                 "found a picture of {found} bytes when decoded, expected at most {most}"

@@ -127,7 +127,9 @@ impl Model {
         if !scale.is_finite() || !shift.is_finite() {
             return Err(self.says(format!("found a normalisation by {scale} and {shift}, expected finite numbers")));
         }
-        let is_path = self.name.contains(|c: char| c == '/' || c == '\\' || c.is_control());
+        // On Windows a name with a colon begins with a drive, or names a stream of another file.
+        let divides = |c: char| c == '/' || c == '\\' || c == ':' && cfg!(windows);
+        let is_path = self.name.contains(|c: char| divides(c) || c.is_control());
         if is_path || ["", ".", ".."].contains(&&*self.name) || self.name.len() > 200 {
             return Err(self.says("found a name that is no file name, expected 1 to 200 bytes without / and \\".into()));
         }

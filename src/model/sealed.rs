@@ -99,7 +99,8 @@ pub fn open(bytes: &[u8]) -> Result<Opened> {
     Ok(Opened { metadata, tensors })
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -126,6 +126,8 @@ pub(super) fn cases() -> Vec<Case> {
         case(4, [3, 3, 1], 9, 6, true),
         case(3, [5, 7, 3], 64, 17, false),
         case(2, [1, 1, 1], 1, 0, true),
+        case(7, [1, 1, 1], 9, 3, true),
+        case(7, [1, 2, 1], 9, 0, true),
     ];
     for case in &mut cases {
         case.x[2].0.role = Role::Data;

@@ -2,6 +2,7 @@
 
 pub mod checkpoint;
 pub mod confusion;
+pub mod digest;
 pub mod engine;
 pub mod evaluator;
 pub mod every;
@@ -11,6 +12,7 @@ pub mod predict;
 pub mod progress;
 mod restore;
 pub mod run;
+pub mod smaller;
 pub mod snapshot;
 pub mod step;
 pub mod timing;

@@ -1,5 +1,6 @@
 //! How far a run has come: its metrics, the epoch under way, and the best so far.
 
+use super::digest::Digest;
 use super::evaluator::Totals;
 use super::options::TrainOptions;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -30,6 +31,9 @@ pub struct Metrics {
     /// Training samples by those seconds.
     #[serde(deserialize_with = "or_nan")]
     pub images_per_second: f64,
+    /// The SHA-256 of the weights as they were then; none where no checkpoints were asked for, or by an older wgrad.
+    #[serde(default)]
+    pub weights_sha256: Option<Digest>,
 }
 
 /// JSON has no NaN and no infinity: they are written as `null`.
@@ -112,8 +116,8 @@ impl Progress {
         }
     }
 
-    /// Ends the epoch under way with what validation found.
-    pub fn close(&mut self, validation: &Totals, goal: Goal) -> Metrics {
+    /// Ends the epoch under way with what validation found, and the digest of the weights where they were read.
+    pub fn close(&mut self, validation: &Totals, weights_sha256: Option<Digest>, goal: Goal) -> Metrics {
         let metrics = Metrics {
             epoch: self.epoch(),
             step: self.step,
@@ -123,6 +127,7 @@ impl Progress {
             val_accuracy: validation.accuracy(),
             seconds: self.seconds,
             images_per_second: self.totals.samples() as f64 / self.seconds,
+            weights_sha256,
         };
         let Metrics { epoch, step, val_loss, .. } = metrics;
         if val_loss.is_finite() && self.best.is_none_or(|best| val_loss < best.val_loss) {
@@ -141,8 +146,10 @@ impl Progress {
         let starts = std::iter::once(0).chain(self.metrics.iter().map(|m| m.step));
         let epochs = self.metrics.iter().zip(starts).enumerate();
         let mut sound = epochs.map(|(at, (m, start))| {
-            let whole = m.step == start + per_epoch;
-            let last = at + 1 == self.metrics.len() && m.step > start && m.step < start + per_epoch;
+            // Numbers of a file, which may be anything.
+            let end = start.saturating_add(per_epoch);
+            let whole = m.step == end;
+            let last = at + 1 == self.metrics.len() && m.step > start && m.step < end;
             m.epoch == at + 1 && (whole || last && m.step == self.step)
         });
         let open = self.step.checked_sub(self.epoch_start());
@@ -168,7 +175,7 @@ mod tests {
         let mut progress = Progress::default();
         for (loss, best) in [(f32::NAN, None), (0.5, Some(2)), (0.75, Some(2)), (0.25, Some(4)), (0.25, Some(4))] {
             progress.step += 2;
-            progress.close(&validation(loss), goal);
+            progress.close(&validation(loss), None, goal);
             assert_eq!(progress.best.map(|best| best.epoch), best, "{loss}");
         }
         assert!(progress.is_sound(2) && !progress.is_sound(3));
@@ -178,10 +185,10 @@ mod tests {
     fn an_epoch_that_ended_before_its_time_goes_on_in_a_longer_run() {
         let short = Goal { per_epoch: 4, last: 6 };
         let mut progress = Progress { step: 4, ..Progress::default() };
-        progress.close(&validation(0.5), short);
+        progress.close(&validation(0.5), None, short);
         progress.step = 6;
         progress.totals = validation(0.25);
-        progress.close(&validation(0.5), short);
+        progress.close(&validation(0.5), None, short);
         assert!(progress.finished(short) && progress.is_sound(4));
         let mut longer = progress.clone();
         longer.reopen(Goal { per_epoch: 4, last: 8 });
@@ -193,7 +200,7 @@ mod tests {
     #[test]
     fn what_json_cannot_say_comes_back_as_nan() {
         let mut progress = Progress { step: 1, seconds: 0.1 + 0.2, ..Progress::default() };
-        progress.close(&validation(f32::INFINITY), Goal { per_epoch: 9, last: 1 });
+        progress.close(&validation(f32::INFINITY), None, Goal { per_epoch: 9, last: 1 });
         let text = serde_json::to_string(&progress).unwrap();
         let again: Progress = serde_json::from_str(&text).unwrap();
         assert!(again.metrics[0].val_loss.is_nan() && again.seconds == progress.seconds, "{text}");

@@ -24,6 +24,11 @@ impl Trainer {
     /// # Errors
     /// [`Error::Failed`] where the device fails.
     pub async fn checkpoint(&self) -> Result<Checkpoint> {
+        self.checkpoint_with(self.weights().await?).await
+    }
+
+    /// `checkpoint`, with the weights of now.
+    pub(super) async fn checkpoint_with(&self, weights: Weights) -> Result<Checkpoint> {
         let Values::Word(control) = self.engine.read(self.step.control).await? else {
             return Err(Error::failed("the control block is not words"));
         };
@@ -37,7 +42,7 @@ impl Trainer {
         }
         let (progress, options) = (self.progress.clone(), self.options.clone().resolved());
         let state = State::new(Control::read(&control), progress, options, self.data.clone(), self.device.clone())?;
-        Ok(Checkpoint { model: self.model.clone(), weights: self.weights().await?, optimizer, state })
+        Ok(Checkpoint { model: self.model.clone(), weights, optimizer, state })
     }
 
     /// Goes on from a checkpoint: `fit` then does what the run that wrote it would have done.

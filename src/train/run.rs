@@ -20,8 +20,11 @@ use crate::model::Model;
 use crate::model::weights::Weights;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
+
+/// The most bytes that a configuration may have.
+pub const LARGEST_CONFIG_BYTES: u64 = 1 << 20;
 
 /// Everything that `wgrad train` can be told; `config.toml` of a run folder, all resolved.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -93,7 +96,15 @@ impl RunConfig {
     /// [`Error::Input`] that names the file, and the line of an unknown key or a value of another type.
     pub fn read(path: &Path) -> Result<Self> {
         let fault = |why: &dyn std::fmt::Display| Error::input(format!("{}: {why}", path.display()));
-        let text = fs::read_to_string(path).map_err(|e| fault(&e))?;
+        // The limit holds for what is read, since a pipe or a device has no length to ask for.
+        let file = File::open(path).map_err(|e| fault(&e))?;
+        let mut bytes = Vec::new();
+        file.take(LARGEST_CONFIG_BYTES + 1).read_to_end(&mut bytes).map_err(|e| fault(&e))?;
+        if bytes.len() as u64 > LARGEST_CONFIG_BYTES {
+            let most = LARGEST_CONFIG_BYTES;
+            return Err(fault(&format!("found more than {most} bytes, expected a configuration of at most {most}")));
+        }
+        let text = String::from_utf8(bytes).map_err(|e| fault(&e.utf8_error()))?;
         toml::from_str(&text).map_err(|e: toml::de::Error| {
             // The library's own text is a drawing of several lines.
             let start = e.span().map_or(0, |span| span.start);

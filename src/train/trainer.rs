@@ -1,6 +1,7 @@
 //! The training loop: submits of many steps, records as they come back, validation after every epoch.
 
 use super::checkpoint::{Checkpoint, DataMark};
+use super::digest::Digest;
 use super::engine::{Engine, Pace, Record};
 use super::evaluator::{Evaluator, Totals};
 use super::every::Every;
@@ -154,20 +155,25 @@ impl Trainer {
     pub async fn fit(&mut self, mut observe: impl FnMut(Event) -> ControlFlow<()>) -> Result<Vec<Metrics>> {
         self.progress.reopen(self.goal);
         let mut flow = match self.progress.step {
-            0 => self.save(&mut observe).await?,
+            0 => self.save(None, &mut observe).await?,
             _ => ControlFlow::Continue(()),
         };
         let mut pace = None;
         while flow.is_continue() && !self.progress.finished(self.goal) {
             flow = self.stretch(&mut pace, &mut observe).await?;
+            let mut weights = None;
             if flow.is_continue() && self.progress.step == self.progress.epoch_end(self.goal) {
                 self.evaluator.copy_weights(&self.step, &self.engine)?;
                 let validation = self.evaluator.run().await?;
-                let metrics = self.progress.close(&validation, self.goal);
+                // A checkpoint follows, which needs them anyway; without one they are not worth reading.
+                if self.checkpoints.is_some() {
+                    weights = Some(self.weights().await?);
+                }
+                let metrics = self.progress.close(&validation, weights.as_ref().map(Digest::of), self.goal);
                 self.lay_out(true).await?;
                 flow = observe(Event::Epoch(&metrics));
             }
-            if self.save(&mut observe).await?.is_break() {
+            if self.save(weights, &mut observe).await?.is_break() {
                 flow = ControlFlow::Break(());
             }
         }
@@ -238,12 +244,20 @@ impl Trainer {
         Ok(flow)
     }
 
-    /// Hands a checkpoint to the observer, where they are asked for.
-    async fn save(&mut self, observe: &mut impl FnMut(Event) -> ControlFlow<()>) -> Result<ControlFlow<()>> {
+    /// Hands a checkpoint to the observer, where they are asked for; `weights` are those of now, where they were read.
+    async fn save(
+        &mut self,
+        weights: Option<Weights>,
+        observe: &mut impl FnMut(Event) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>> {
         if self.checkpoints.is_none() {
             return Ok(ControlFlow::Continue(()));
         }
-        let checkpoint = self.checkpoint().await?;
+        let weights = match weights {
+            Some(weights) => weights,
+            None => self.weights().await?,
+        };
+        let checkpoint = self.checkpoint_with(weights).await?;
         let flow = observe(Event::Checkpoint(&checkpoint));
         if let Some(checkpoints) = &mut self.checkpoints {
             checkpoints.last = Instant::now();

@@ -1,0 +1,174 @@
+//! What is done with bytes from anywhere, one function a parser. None may panic, and whatever is refused is bad input.
+
+use sha2::{Digest, Sha256};
+use std::path::{Component, PathBuf};
+use wgrad::control::Control;
+use wgrad::data::idx;
+use wgrad::data::picture::Picture;
+use wgrad::lower::{Target, lower};
+use wgrad::model::import::{Hints, Order, import as match_weights};
+use wgrad::model::{Model, Sequential, Weights, sealed};
+use wgrad::plan::{Class, Limits};
+use wgrad::train::checkpoint::Checkpoint;
+use wgrad::train::options::TrainOptions;
+use wgrad::train::run::{RunConfig, RunFolder};
+use wgrad::train::step::Step;
+use wgrad::{Error, Result};
+
+/// Every target by its name, which is also its folder in the corpus.
+pub const TARGETS: [(&str, fn(&[u8])); 11] = [
+    ("arguments", arguments),
+    ("checkpoint", checkpoint),
+    ("config", config),
+    ("gzip", gzip),
+    ("idx", idx),
+    ("import", import),
+    ("model_json", model_json),
+    ("model_toml", model_toml),
+    ("picture", picture),
+    ("plan", plan),
+    ("weights", weights),
+];
+
+/// What was read; `None` where it was refused, which bad input always is as such.
+fn accepted<T>(read: Result<T>) -> Option<T> {
+    match read {
+        Ok(read) => Some(read),
+        Err(Error::Input(why)) => {
+            assert!(!why.is_empty());
+            None
+        }
+        Err(Error::Failed(why)) => panic!("bad input is called a failure: {why}"),
+    }
+}
+
+/// The bytes as a file, in a folder of this process that holds nothing else.
+fn file(name: &str, data: &[u8]) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("wgrad-fuzz-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a temporary folder");
+    let path = folder.join(name);
+    std::fs::write(&path, data).expect("a temporary file");
+    path
+}
+
+/// A model's name leads to a folder of its own below `runs`, and nowhere else.
+fn has_a_run_folder(model: &Model) {
+    let path = RunFolder::next(&model.name);
+    let parts: Vec<_> = path.components().collect();
+    assert!(parts.len() == 3 && parts.iter().all(|part| matches!(part, Component::Normal(_))), "{path:?}");
+    assert!(path.starts_with("runs"), "{path:?}");
+}
+
+/// A command line: words apart by a zero or the end of a line.
+pub fn arguments(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let words = text.split(['\0', '\n']);
+    let _ = wgrad::cli::check_words(std::iter::once("wgrad").chain(words));
+}
+
+/// A checkpoint as it is, and once more with the digest that its bytes have.
+pub fn checkpoint(data: &[u8]) {
+    accepted(Checkpoint::from_bytes(data));
+    let digits = sealed::MARK_BYTES..sealed::MARK_BYTES + 64;
+    let mut resealed = data.to_vec();
+    let Some(place) = resealed.get_mut(digits.clone()) else { return };
+    place.fill(b'0');
+    let digest: String = Sha256::digest(&resealed).iter().map(|byte| format!("{byte:02x}")).collect();
+    resealed[digits].copy_from_slice(digest.as_bytes());
+    let Some(Checkpoint { model, state, .. }) = accepted(Checkpoint::from_bytes(&resealed)) else { return };
+    has_a_run_folder(&model);
+    let goal = state.goal(&state.options);
+    let mut progress = state.progress.clone();
+    (progress.finished(goal), progress.epoch_end(goal));
+    progress.reopen(goal);
+    accepted(state.control(Control::default()));
+    accepted(state.control(Control::read(&state.control)));
+}
+
+/// A run's `config.toml`.
+pub fn config(data: &[u8]) {
+    let Some(config) = accepted(RunConfig::read(&file("config.toml", data))) else { return };
+    accepted(config.train.check());
+    config.data_folder();
+    let text = config.to_toml().expect("it can be written");
+    let again = RunConfig::read(&file("config.toml", text.as_bytes())).expect("what was written can be read");
+    assert_eq!(again.to_toml().as_ref(), Ok(&text));
+}
+
+/// IDX files in gzip.
+pub fn gzip(data: &[u8]) {
+    let path = file("train-images.gz", data);
+    accepted(idx::read_images(&path));
+    accepted(idx::read_labels(&path));
+}
+
+/// IDX files.
+pub fn idx(data: &[u8]) {
+    let path = file("train-images", data);
+    if let Some((count, [height, width], pixels)) = accepted(idx::read_images(&path)) {
+        assert_eq!(count * height * width, pixels.len());
+    }
+    accepted(idx::read_labels(&path));
+    accepted(idx::read_split(&path, &path));
+}
+
+/// Weights from elsewhere for a model; the first byte says in which order.
+pub fn import(data: &[u8]) {
+    let Some((first, data)) = data.split_first() else { return };
+    let Some((_, weights)) = accepted(Weights::load(&file("import.safetensors", data))) else { return };
+    let net = Sequential::new([6, 6, 1]).conv2d(2, 3).relu().flatten().dense(3).relu().dense(2);
+    let model = net.build().expect("a model");
+    let order = [None, Some(Order::Pytorch), Some(Order::Keras)][usize::from(first % 3)];
+    if let Some(found) = accepted(match_weights(&weights, &model, &Hints { order, map: Vec::new() })) {
+        found.weights.check_against(&model).expect("what was matched fits");
+    }
+}
+
+/// The description of a model in a weight file.
+pub fn model_json(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Some(model) = accepted(Model::from_json(text)) else { return };
+    has_a_run_folder(&model);
+    let again = Model::from_json(&model.to_json().expect("it can be written")).expect("it can be read");
+    assert_eq!(again, model);
+}
+
+/// A model file.
+pub fn model_toml(data: &[u8]) {
+    let Some(model) = accepted(Model::from_toml_file(&file("model.toml", data))) else { return };
+    has_a_run_folder(&model);
+    let again = Model::from_toml(&model.to_toml(), "again", &model.name).expect("what was written can be read");
+    assert_eq!(again, model);
+}
+
+/// A picture, as somebody's file.
+pub fn picture(data: &[u8]) {
+    if let Some(picture) = accepted(Picture::decode(data)) {
+        assert_eq!(picture.rgba().len(), picture.width() * picture.height() * 4);
+    }
+}
+
+/// A model file, and the plans of its training step for both classes of adapter.
+pub fn plan(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Some(model) = accepted(Model::from_toml(text, "model.toml", "model")) else { return };
+    if model.layers.len() > 8 {
+        return;
+    }
+    let optimizer = TrainOptions::default().optimizer();
+    let Some(step) = accepted(Step::training(&model, 5, 3, true, &optimizer)) else { return };
+    for class in [Class::Tile, Class::Lanes(8)] {
+        if let Some(plan) = accepted(lower(&step.graph, Target { class, limits: Limits::PORTABLE, reuse: true })) {
+            assert!(plan.buffers.iter().all(|buffer| buffer.bytes <= Limits::PORTABLE.buffer_bytes));
+        }
+    }
+}
+
+/// A weight file.
+pub fn weights(data: &[u8]) {
+    let Some((model, weights)) = accepted(Weights::load(&file("model.safetensors", data))) else { return };
+    if let Some(model) = model {
+        has_a_run_folder(&model);
+        accepted(weights.to_bytes(&model));
+    }
+}

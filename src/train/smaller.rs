@@ -1,0 +1,34 @@
+//! Which smaller batch a device can hold, where it cannot hold the one that was asked for.
+
+use super::options::TrainOptions;
+use super::step::Step;
+use crate::cpu;
+use crate::data::Dataset;
+use crate::device::Device;
+use crate::error::Result;
+use crate::gpu::{class_of, limits_of};
+use crate::lower::{Target, lower};
+use crate::model::Model;
+
+/// The largest power of two below the options' batch whose steps the device can hold, by its limits or, on the native
+/// CPU, by the memory that is free. `None` where there is none. Nothing is allocated on the device.
+pub fn smaller_batch(device: &Device, model: &Model, data: &Dataset, options: &TrainOptions) -> Option<usize> {
+    let below = options.batch_size.min(data.train.count + 1).saturating_sub(1);
+    let largest = below.checked_ilog2()?;
+    (0..=largest).rev().map(|power| 1 << power).find(|&batch| fits(device, model, data, options, batch).is_ok())
+}
+
+/// Whether the device can hold the steps of training and of validation at this batch.
+fn fits(device: &Device, model: &Model, data: &Dataset, options: &TrainOptions, batch: usize) -> Result<()> {
+    let (train, test) = (data.train.count, data.test.count);
+    let optimizer = options.optimizer();
+    let training = Step::training_frozen(model, train, batch, options.shuffle, &optimizer, &options.freeze)?;
+    let evaluation = Step::evaluation(model, test, batch.min(test))?;
+    match device {
+        Device::Gpu(gpu) => {
+            let target = Target { class: class_of(gpu), limits: limits_of(gpu), reuse: true };
+            [training, evaluation].iter().try_for_each(|step| lower(&step.graph, target).map(drop))
+        }
+        Device::Cpu(_) => cpu::check_memory::<f32>(&[&training.graph, &evaluation.graph]),
+    }
+}

@@ -1,0 +1,172 @@
+//! Random nets: sound ones train a step on the adapter that agrees with the oracle, broken ones get a sentence.
+//!
+//! `WGRAD_NETS` sets how many; they are the same every time, and more are the same and others.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
+use std::cell::Cell;
+use wgrad::Error;
+use wgrad::device::Device;
+use wgrad::gpu::choose::DeviceRequest;
+use wgrad::lower::{Target, lower};
+use wgrad::model::{Layer, Model, Normalisation};
+use wgrad::ops::geometry::Padding;
+use wgrad::plan::{Class, Limits};
+use wgrad::train::options::TrainOptions;
+use wgrad::train::step::Step;
+use wgrad::verify::models;
+
+fn nets(otherwise: u32) -> u32 {
+    std::env::var("WGRAD_NETS").ok().and_then(|n| n.parse().ok()).unwrap_or(otherwise)
+}
+
+fn runner(cases: u32) -> TestRunner {
+    let config = Config { cases, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
+    TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha))
+}
+
+fn pair(most: usize) -> impl Strategy<Value = [usize; 2]> {
+    [1..=most, 1..=most]
+}
+
+fn image_layer() -> impl Strategy<Value = Layer> {
+    let padding = select(vec![Padding::Valid, Padding::Same]);
+    prop_oneof![
+        3 => (1usize..=9, pair(4), pair(3), padding)
+            .prop_map(|(filters, kernel, stride, padding)| Layer::Conv2d { filters, kernel, stride, padding }),
+        1 => Just(Layer::Relu {}),
+        2 => (pair(3), pair(3)).prop_map(|(size, stride)| Layer::MaxPool2d { size, stride }),
+    ]
+}
+
+/// Any list of layers, without those that do not fit what is before them.
+fn net() -> impl Strategy<Value = Model> {
+    let input = (1usize..=9, 1usize..=9, 1usize..=3);
+    let dense = vec((1usize..=17, any::<bool>()), 0..=1);
+    (input, vec(image_layer(), 0..=4), dense, 2usize..=11).prop_map(|((h, w, c), images, dense, classes)| {
+        let mut layers: Vec<Layer> = Vec::new();
+        let mut shape = vec![h, w, c];
+        let mut weighted = 0;
+        for layer in images {
+            // Every layer with weights makes values longer; beyond two, sums are no longer exact in single precision.
+            weighted += usize::from(matches!(layer, Layer::Conv2d { .. }));
+            let skipped = matches!(layer, Layer::Conv2d { .. }) && weighted > 2;
+            if let Ok(inferred) = layer.infer(layers.len(), &shape)
+                && !skipped
+            {
+                shape = inferred.shape;
+                layers.push(layer);
+            }
+        }
+        layers.push(Layer::Flatten {});
+        for (units, relu) in dense {
+            layers.push(Layer::Dense { units });
+            layers.extend(relu.then_some(Layer::Relu {}));
+        }
+        layers.push(Layer::Dense { units: classes });
+        let normalisation = Normalisation::default();
+        Model { name: "random".into(), input: [h, w, c], layers, normalisation, class_names: Vec::new() }
+    })
+}
+
+#[test]
+fn random_nets_train_a_step_as_the_oracle_does() {
+    let (device, _) = pollster::block_on(Device::open(&DeviceRequest::default(), 0)).expect("a device");
+    assert!(matches!(device, Device::Gpu(_)), "no adapter: install a Vulkan driver");
+    let ops = Cell::new(0);
+    let done = runner(nets(24)).run(&net(), |net| {
+        let text = net.to_toml();
+        let model = Model::from_toml(&text, "net.toml", "random").map_err(|e| TestCaseError::fail(e.to_string()))?;
+        prop_assert_eq!(&model, &net, "it is read as it was written");
+        match models::check(&device, &model, false) {
+            Err(Error::Failed(why)) if why.contains("not exact") => Err(TestCaseError::reject(why)),
+            Err(why) => Err(TestCaseError::fail(format!("{why}\n{text}"))),
+            Ok(report) => {
+                ops.set(ops.get() + report.ops);
+                prop_assert_eq!(report.verdict, "pass", "{:?} of {:?}\n{}", report.failed, report, text);
+                Ok(())
+            }
+        }
+    });
+    done.unwrap_or_else(|why| panic!("{why}"));
+    println!("{} nets, {} ops held to the oracle", nets(24), ops.get());
+}
+
+/// What makes any net unsound: a line of its file, and what stands there instead.
+const BREAKS: [(&str, &str); 14] = [
+    ("units = ", "units = 0"),
+    ("units = ", "units = -3"),
+    ("units = ", "units = 2.0"),
+    ("units = ", "units = \"10\""),
+    ("units = ", "units = 2147483648"),
+    ("units = ", "units = 99999999999999999999999999"),
+    ("units = ", "units = 5\nunits = 5"),
+    ("units = ", "unit = 5"),
+    ("units = ", ""),
+    ("type = ", "type = \"danse\""),
+    ("type = ", ""),
+    ("type = \"flatten\"", "type = \"conv2d\"\nfilters = 2\nkernel = 99"),
+    ("input = ", "input = [4, 4]"),
+    ("input = ", "input = [4, 0, 1]"),
+];
+
+#[test]
+fn a_broken_net_gets_a_sentence() {
+    let strategy = (net(), select(BREAKS.to_vec()), any::<Index>());
+    let done = runner(nets(24) * 10).run(&strategy, |(net, (begins, instead), which)| {
+        let text = net.to_toml();
+        let lines: Vec<&str> = text.lines().collect();
+        let fitting: Vec<usize> = (0..lines.len()).filter(|&line| lines[line].starts_with(begins)).collect();
+        let mut broken = lines.clone();
+        broken[fitting[which.index(fitting.len())]] = instead;
+        match Model::from_toml(&broken.join("\n"), "net.toml", "random") {
+            Err(Error::Input(why)) => {
+                prop_assert!(why.starts_with("net.toml: line "), "{}", why);
+                prop_assert!(!why.contains('\n'), "{}", why);
+                Ok(())
+            }
+            other => Err(TestCaseError::fail(format!("{other:?}\n{}", broken.join("\n")))),
+        }
+    });
+    done.unwrap_or_else(|why| panic!("{why}"));
+}
+
+/// A size from 1 to the largest that a file can say, most of them small.
+fn size() -> impl Strategy<Value = usize> {
+    prop_oneof![3 => 1usize..9, 1 => 1usize..5000, 1 => (0u32..31).prop_map(|bits| (1 << bits) + 7)]
+}
+
+/// Layers of any size in any order: whatever cannot be built, or planned within the limits, is bad input.
+#[test]
+fn any_net_at_all_is_planned_or_refused() {
+    let pairs = || [size(), size()];
+    let layer = prop_oneof![
+        (size(), pairs(), pairs(), select(vec![Padding::Valid, Padding::Same]))
+            .prop_map(|(filters, kernel, stride, padding)| Layer::Conv2d { filters, kernel, stride, padding }),
+        Just(Layer::Relu {}),
+        (pairs(), pairs()).prop_map(|(size, stride)| Layer::MaxPool2d { size, stride }),
+        Just(Layer::Flatten {}),
+        size().prop_map(|units| Layer::Dense { units }),
+    ];
+    let input = (size(), size(), 1usize..5).prop_map(|(h, w, c)| [h, w, c]);
+    let strategy = (input, vec(layer, 1..6), 1usize..40);
+    let done = runner(nets(24) * 20).run(&strategy, |(input, layers, batch)| {
+        let normalisation = Normalisation::default();
+        let model = Model { name: "any".into(), input, layers, normalisation, class_names: Vec::new() };
+        let planned = || {
+            let model = Model::from_toml(&model.to_toml(), "net.toml", "any")?;
+            let step = Step::training(&model, 40, batch, true, &TrainOptions::default().optimizer())?;
+            for class in [Class::Tile, Class::Lanes(8)] {
+                lower(&step.graph, Target { class, limits: Limits::PORTABLE, reuse: true })?;
+            }
+            Ok(())
+        };
+        match planned() {
+            Err(Error::Failed(why)) => Err(TestCaseError::fail(format!("{why}\n{}", model.to_toml()))),
+            Ok(()) | Err(Error::Input(_)) => Ok(()),
+        }
+    });
+    done.unwrap_or_else(|why| panic!("{why}"));
+}
