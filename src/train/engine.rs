@@ -21,6 +21,8 @@ pub struct Record {
     pub correct: u32,
     /// Samples of the batch.
     pub samples: u32,
+    /// Where a NaN or an infinity was met, as [`crate::fault`] has it; 0 in all health.
+    pub fault: u32,
 }
 
 /// A dispatch of a step, or on the native CPU an op, timed by itself.
@@ -216,9 +218,9 @@ impl Engine {
             },
             Kind::Cpu { done, .. } => done.pop_front().unwrap_or_default(),
         };
-        let record = |step: usize| match log.get(step % self.capacity * 4..)?.get(..3)? {
-            [loss, correct, samples] => {
-                Some(Record { loss: *loss, correct: *correct as u32, samples: *samples as u32 })
+        let record = |step: usize| match log.get(step % self.capacity * 4..)?.get(..4)? {
+            &[loss, correct, samples, fault] => {
+                Some(Record { loss, correct: correct as u32, samples: samples as u32, fault: fault as u32 })
             }
             _ => None,
         };
