@@ -15,3 +15,4 @@ pub mod snapshot;
 pub mod step;
 pub mod timing;
 pub mod trainer;
+mod watchdog;
