@@ -10,7 +10,7 @@ pub const HUNG: Duration = Duration::from_secs(120);
 
 /// A step that takes longer has a submit for every dispatch. Windows resets a device after two seconds with one submit;
 /// in between is room for a machine that is eight times as busy in the next step.
-const SLOW: Duration = Duration::from_millis(250);
+pub(super) const SLOW: Duration = Duration::from_millis(250);
 
 /// What asks for every step dispatch by dispatch.
 pub const ONE_BY_ONE: &str = "WGRAD_ONE_BY_ONE";
@@ -36,11 +36,12 @@ impl Executor {
         })
     }
 
-    /// Runs a step dispatch by dispatch. The next one is run so too where this one was slow, or all are to be.
-    pub(super) fn step_one_by_one(&mut self) -> Result<()> {
+    /// Runs a step dispatch by dispatch. The next one is run so too where this one took longer than `slow`, or all are to
+    /// be.
+    pub(super) fn step_one_by_one(&mut self, slow: Duration) -> Result<()> {
         let begun = Instant::now();
         (0..self.steps.len()).try_for_each(|n| self.run_dispatch(n))?;
-        self.careful = self.gpu.one_by_one || begun.elapsed() > SLOW;
+        self.careful = self.gpu.one_by_one || begun.elapsed() > slow;
         Ok(())
     }
 
@@ -69,11 +70,18 @@ impl Executor {
         let waited =
             self.gpu.device.poll(wgpu::PollType::Wait { submission_index: Some(submission), timeout: Some(patience) });
         let with = |why: &dyn std::fmt::Display| Error::failed(format!("{why}; {}", running()));
-        self.gpu.state.check().map_err(|e| with(&e))?;
+        self.gpu.check().map_err(|e| with(&e))?;
         waited.map(drop).map_err(|e| {
+            let name = &self.gpu.info.name;
+            if !matches!(e, wgpu::PollError::Timeout) {
+                return with(&format!("{name}: the device does not take the work: {e}"));
+            }
             // A queue that is dropped waits for its work, which may never end: the error would not be heard.
             std::mem::forget(self.gpu.clone());
-            with(&format!("{}: no answer within {} s: {e}", self.gpu.info.name, patience.as_secs_f64()))
+            with(&format!("{name}: no answer within {} s", patience.as_secs_f64()))
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

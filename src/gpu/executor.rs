@@ -1,5 +1,6 @@
 //! Replays a plan: builds everything once, then a step is nothing but the same dispatches again.
 
+use super::careful::SLOW;
 use super::open::Opened;
 use super::pipelines;
 use crate::error::{Error, Result};
@@ -138,7 +139,7 @@ impl Executor {
         }
         let created = memory.len() + steps.len() + built.len();
         let executor = Executor { gpu, plan, memory, steps, readback, pending: VecDeque::new(), created, careful: true };
-        executor.gpu.state.check()?;
+        executor.gpu.check()?;
         Ok(executor)
     }
 
@@ -174,7 +175,7 @@ impl Executor {
             last[..bytes.len() - whole].copy_from_slice(&bytes[whole..]);
             self.gpu.queue.write_buffer(buffer, place.offset + whole as u64, &last);
         }
-        self.gpu.state.check()
+        self.gpu.check()
     }
 
     /// Copies a tensor's memory from another executor on the same device.
@@ -184,7 +185,7 @@ impl Executor {
         let (source, sink) = (other.buffer(from)?, self.buffer(to)?);
         encoder.copy_buffer_to_buffer(source, from.offset, sink, to.offset, to.bytes.min(from.bytes));
         self.gpu.queue.submit([encoder.finish()]);
-        self.gpu.state.check()
+        self.gpu.check()
     }
 
     /// Reads a tensor's memory.
@@ -209,7 +210,7 @@ impl Executor {
     /// that was slow, is run dispatch by dispatch and waited for.
     pub fn submit(&mut self, mut steps: u32) -> Result<()> {
         while self.careful && steps > 0 {
-            self.step_one_by_one()?;
+            self.step_one_by_one(SLOW)?;
             steps -= 1;
         }
         let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
@@ -235,7 +236,7 @@ impl Executor {
             }
             Some(_) => return Err(Error::failed(format!("more than {IN_FLIGHT} submits in flight"))),
         }
-        self.gpu.state.check()
+        self.gpu.check()
     }
 
     /// How many submits have not been collected yet.

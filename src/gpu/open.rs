@@ -65,6 +65,15 @@ pub struct Opened {
     pub state: Arc<DeviceState>,
 }
 
+impl Opened {
+    /// Fails with the driver's own words if it has reported an error or the loss of the device.
+    pub fn check(&self) -> Result<()> {
+        // The loss of a device is told while it is polled; what a poll has to say itself is for those who wait.
+        let _ = self.device.poll(wgpu::PollType::Poll);
+        self.state.check()
+    }
+}
+
 /// What a driver has reported outside any call: its first error, and whether the device is gone.
 #[derive(Debug, Default)]
 pub struct DeviceState {
