@@ -25,7 +25,7 @@
 //!   graph. After build, a step creates nothing: all that changes from step to step lives on the device ([`control`]),
 //!   the word of its watchdog too ([`fault`]).
 //! - [`train`]: the step's graphs, the loop, checkpoints, the run folder, evaluation; [`verify`]: every kernel against the
-//!   oracle; [`bench`](mod@bench): every op against the native CPU.
+//!   oracle, and two devices op by op; [`bench`](mod@bench): every op against the native CPU.
 //! - `report` (feature `report`): a run as one page; `watch` (feature `watch`): the same page, live.
 //!
 //! Imports run one way: cli → watch, report → train, verify → model, data, gpu, cpu → lower, plan → ops → graph.

@@ -109,8 +109,7 @@ fn a_broken_shader_is_named_and_nothing_else() {
         (SOUND, LAST, Some("half_last")),
     ] {
         let model = net(forward, backward);
-        for (device, against) in
-            [(&gpu, Against::Device(&cpu)), (&gpu, Against::Oracle), (&cpu, Against::Device(&gpu))]
+        for (device, against) in [(&gpu, Against::Device(&cpu)), (&gpu, Against::Oracle), (&cpu, Against::Device(&gpu))]
         {
             let found = trace(device, against, &model, false).expect("both run");
             let failed: Vec<_> = found.ops.iter().filter(|row| row.verdict == "fail").collect();
@@ -133,7 +132,9 @@ fn a_broken_shader_is_named_and_nothing_else() {
 #[test]
 fn the_command_finds_the_presets_alike_everywhere() {
     let place = Place::new();
-    for line in ["", "mnist-deep", "tiny.toml --against oracle", "--device cpu --against oracle", "--device cpu --against 0"] {
+    for line in
+        ["", "mnist-deep", "tiny.toml --against oracle", "--device cpu --against oracle", "--device cpu --against 0"]
+    {
         let found: Value = serde_json::from_str(&place.works(&format!("trace {line} --json")).out).expect("JSON");
         assert_eq!(keys(&found), ["against", "device", "first", "model", "ops", "passed"]);
         assert!(found["passed"] == true && found["first"].is_null(), "{line}: {found}");

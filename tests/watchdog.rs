@@ -43,7 +43,11 @@ fn faults(case: &Case) -> Vec<u32> {
         let mut y: Vec<Values> = case.y.iter().map(|(_, values)| values.clone()).collect();
         let x: Vec<In<f32>> = case.x.iter().map(|(info, x)| x.arg(0, &info.shape.0)).collect();
         let mut out: Vec<Out<f32>> = y.iter_mut().map(Values::result).collect();
-        if fast { case.op.fast(&x, &mut out) } else { case.op.reference_f32(&x, &mut out) }
+        if fast {
+            case.op.fast(&x, &mut out)
+        } else {
+            case.op.reference_f32(&x, &mut out)
+        }
         drop(out);
         found.push(word(y.last().expect("the fault")));
     }
@@ -87,9 +91,7 @@ fn the_optimizers_flag_what_is_no_finite_number_and_nothing_else() {
     ];
     for (argument, value, by_adam, by_sgd) in table {
         for place in [0, 5, N - 1] {
-            for (case, states, expected) in
-                [(Case::new(adam), 2, by_adam), (Case::new(sgd), 1, by_sgd)]
-            {
+            for (case, states, expected) in [(Case::new(adam), 2, by_adam), (Case::new(sgd), 1, by_sgd)] {
                 let mut floats = vec![vec![0.25f32; N]; 2 + states];
                 floats[argument][place] = value;
                 let mut case = case.words([Control::WORDS], control.words());
@@ -249,7 +251,8 @@ fn a_run_that_diverges_is_run_again_from_the_epochs_start() {
             let model = Sequential::new([6, 6, 1]).name("linear").flatten().dense(5).dense(5).dense(3).build().unwrap();
             let (error, _, trainer) = run(&device, &model, &options, None);
             println!("{}, {lr}, {momentum}: {error}", device.name());
-            let step: u64 = error.strip_prefix("step ").and_then(|e| e.split(':').next()?.parse().ok()).expect("a step");
+            let step: u64 =
+                error.strip_prefix("step ").and_then(|e| e.split(':').next()?.parse().ok()).expect("a step");
             assert!(error.contains("it began in op ") && error.contains("from finite arguments"), "{error}");
             assert_eq!(trainer.progress().step, (step - 1) / 10 * 10, "the start of the epoch: {error}");
             assert!(all_finite(&trainer));
@@ -275,7 +278,9 @@ fn the_command_stops_with_status_1_and_the_last_good_checkpoint() {
         let last = done.err.lines().last().unwrap_or_default();
         assert!(done.status == Some(1) && last.starts_with("error: step "), "{done:#?}");
         let path = format!("{device}/checkpoints/last.safetensors");
-        for want in ["it began in op ", "a smaller learning rate may help", &format!("the last good checkpoint is {path}")] {
+        for want in
+            ["it began in op ", "a smaller learning rate may help", &format!("the last good checkpoint is {path}")]
+        {
             assert!(last.contains(want), "{want}: {last}");
         }
         let good = Checkpoint::read(&place.path(&path)).expect("whole");

@@ -91,7 +91,9 @@ mod tests {
         let error = verdict(&found).unwrap_err();
         assert_eq!(
             error,
-            Error::failed("a differs from b, first at node 1, op relu (kernel relu): y is 5.00e-1 off, 1.00e-6 is expected at most")
+            Error::failed(
+                "a differs from b, first at node 1, op relu (kernel relu): y is 5.00e-1 off, 1.00e-6 is expected at most"
+            )
         );
         assert_eq!(table(&found).lines().count(), 5);
     }

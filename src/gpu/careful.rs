@@ -29,8 +29,7 @@ impl Executor {
             let (dispatch, of) = (&self.plan().dispatches[n], self.steps.len());
             let results = dispatch.bindings.iter().zip(&self.plan().kernels[&dispatch.kernel].bindings);
             let results = results.filter(|(_, binding)| binding.writes);
-            let results: Vec<&str> =
-                results.map(|((_, t), _)| self.plan().tensors[t.index()].name.as_str()).collect();
+            let results: Vec<&str> = results.map(|((_, t), _)| self.plan().tensors[t.index()].name.as_str()).collect();
             let (n, results) = (n + 1, results.join(", "));
             format!("kernel {} was running, dispatch {n} of {of} in the step, for {results}", dispatch.kernel)
         })

@@ -138,7 +138,8 @@ impl Executor {
             steps.push(Prepared { pipeline: pipeline.pipeline.clone(), group, size: dispatch.groups });
         }
         let created = memory.len() + steps.len() + built.len();
-        let executor = Executor { gpu, plan, memory, steps, readback, pending: VecDeque::new(), created, careful: true };
+        let executor =
+            Executor { gpu, plan, memory, steps, readback, pending: VecDeque::new(), created, careful: true };
         executor.gpu.check()?;
         Ok(executor)
     }

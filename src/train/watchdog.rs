@@ -106,7 +106,8 @@ impl Trainer {
             Some((checkpoint, _)) => self.restore(&checkpoint).err(),
             None => None,
         };
-        let restored = restored.map_or(String::new(), |e| format!(" (the last good state cannot be brought back: {e})"));
+        let restored =
+            restored.map_or(String::new(), |e| format!(" (the last good state cannot be brought back: {e})"));
         Error::failed(format!("step {step}: {places}; {began}; a smaller learning rate may help{restored}"))
     }
 
