@@ -2,6 +2,7 @@
 //   g ← g + l2·θ;  m ← β₁m + (1-β₁)g;  v ← β₂v + (1-β₂)g²;
 //   θ ← θ - rate·decay·θ - rate · (m / (1-β₁ᵗ)) / (√(v / (1-β₂ᵗ)) + ε).
 // One arena each, [count] vectors of four; an invocation owns one. rest1 = 1-β₁, rest2 = 1-β₂.
+// fault [1] gets bit 1 for NaN or infinity in g, bit 2 in θ, bit 4 in v.
 override count: u32;
 override beta1: f32;
 override beta2: f32;
@@ -20,6 +21,12 @@ struct Control {
 @group(0) @binding(2) var<storage, read_write> params: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> first_moment: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> second_moment: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> fault: array<atomic<u32>>;
+
+// Whether one of the four is NaN or infinite. A test of floats might be folded away: compilers may take them for finite.
+fn wild(x: vec4f) -> bool {
+    return any((bitcast<vec4u>(x) & vec4u(0x7f800000u)) == vec4u(0x7f800000u));
+}
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
@@ -32,7 +39,12 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     let m = beta1 * first_moment[i] + rest1 * g;
     let v = beta2 * second_moment[i] + rest2 * g * g;
     let step = (m / control.correction1) / (sqrt(v / control.correction2) + epsilon);
-    params[i] = p - control.rate * decay * p - control.rate * step;
+    let moved = p - control.rate * decay * p - control.rate * step;
+    params[i] = moved;
     first_moment[i] = m;
     second_moment[i] = v;
+    let found = select(0u, 1u, wild(g)) | select(0u, 2u, wild(moved)) | select(0u, 4u, wild(v));
+    if found != 0u {
+        atomicOr(&fault[0], found);
+    }
 }

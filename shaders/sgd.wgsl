@@ -1,6 +1,7 @@
 // Stochastic gradient descent with momentum, in PyTorch's form: g ← g + l2·θ;  b ← momentum·b + g;  θ ← θ - rate·b.
 // (b starts at zero, so that the first step has b = g, as PyTorch's has.)
 // One arena each, [count] vectors of four; an invocation owns one.
+// fault [1] gets bit 1 for NaN or infinity in g, bit 2 in θ, bit 4 in b.
 override count: u32;
 override momentum: f32;
 override l2: f32;
@@ -13,6 +14,12 @@ struct Control {
 @group(0) @binding(1) var<storage, read> grads: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> params: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> velocity: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> fault: array<atomic<u32>>;
+
+// Whether one of the four is NaN or infinite. A test of floats might be folded away: compilers may take them for finite.
+fn wild(x: vec4f) -> bool {
+    return any((bitcast<vec4u>(x) & vec4u(0x7f800000u)) == vec4u(0x7f800000u));
+}
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
@@ -21,7 +28,13 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
         return;
     }
     let p = params[i];
-    let b = momentum * velocity[i] + grads[i] + l2 * p;
+    let g = grads[i];
+    let b = momentum * velocity[i] + g + l2 * p;
+    let moved = p - control.rate * b;
     velocity[i] = b;
-    params[i] = p - control.rate * b;
+    params[i] = moved;
+    let found = select(0u, 1u, wild(g)) | select(0u, 2u, wild(moved)) | select(0u, 4u, wild(b));
+    if found != 0u {
+        atomicOr(&fault[0], found);
+    }
 }

@@ -1,6 +1,6 @@
-// Closes a step: step_log[step mod capacity] = (Σ loss, Σ correct, valid, 0), then the control block moves on
+// Closes a step: step_log[step mod capacity] = (Σ loss, Σ correct, valid, fault), then the control block moves on
 // to the next batch: step, place in the epoch, valid samples, Adam's 1 - β^t by c ← c + (1 - β)(1 - c).
-// loss, correct [batch]. One workgroup; invocation i sums rows i, i + 64, …, then pairs are summed.
+// loss, correct [batch]; fault [1], and 8 where the loss is NaN or infinite. One workgroup; invocation i sums rows i, i + 64, …, then pairs are summed.
 override batch: u32;
 override capacity: u32;
 override rest1: f32;
@@ -12,8 +12,9 @@ struct Control {
 }
 @group(0) @binding(0) var<storage, read> loss: array<f32>;
 @group(0) @binding(1) var<storage, read> correct: array<u32>;
-@group(0) @binding(2) var<storage, read_write> control: Control;
-@group(0) @binding(3) var<storage, read_write> step_log: array<vec4f>;
+@group(0) @binding(2) var<storage, read> fault: array<u32>;
+@group(0) @binding(3) var<storage, read_write> control: Control;
+@group(0) @binding(4) var<storage, read_write> step_log: array<vec4f>;
 
 var<workgroup> sums: array<vec2f, 64>;
 
@@ -32,7 +33,10 @@ fn main(@builtin(local_invocation_index) lane: u32) {
         workgroupBarrier();
     }
     if lane == 0u {
-        step_log[control.step % capacity] = vec4f(sums[0], f32(control.valid), 0.0);
+        // Of words, not of floats, which compilers may take for finite.
+        let wild = (bitcast<u32>(sums[0].x) & 0x7f800000u) == 0x7f800000u;
+        let found = fault[0] | select(0u, 8u, wild);
+        step_log[control.step % capacity] = vec4f(sums[0], f32(control.valid), f32(found));
         control.step += 1u;
         control.first += control.valid;
         if control.first >= control.samples {

@@ -22,9 +22,10 @@
 //!   [`plan`]: dispatches, and buffers by role; on software adapters what is read often lies in textures too.
 //! - [`kernel`]: what naga reads off a shader. Bindings are matched by name and sizes set by name, never typed twice.
 //! - [`gpu`]: adapters and their choice, pipelines, and the executor that replays a plan; [`cpu`]: the one that runs a
-//!   graph. After build, a step creates nothing: all that changes from step to step lives on the device ([`control`]).
+//!   graph. After build, a step creates nothing: all that changes from step to step lives on the device ([`control`]),
+//!   the word of its watchdog too ([`fault`]).
 //! - [`train`]: the step's graphs, the loop, checkpoints, the run folder, evaluation; [`verify`]: every kernel against the
-//!   oracle; [`bench`](mod@bench): every op against the native CPU.
+//!   oracle, and two devices op by op; [`bench`](mod@bench): every op against the native CPU.
 //! - `report` (feature `report`): a run as one page; `watch` (feature `watch`): the same page, live.
 //!
 //! Imports run one way: cli → watch, report → train, verify → model, data, gpu, cpu → lower, plan → ops → graph.
@@ -70,6 +71,7 @@ pub mod cpu;
 pub mod data;
 pub mod device;
 pub mod error;
+pub mod fault;
 pub mod freeze;
 pub mod fuse;
 pub mod gpu;

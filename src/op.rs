@@ -34,6 +34,8 @@ pub trait Real:
     fn ln(self) -> Self;
     /// The square root.
     fn sqrt(self) -> Self;
+    /// Whether this is neither NaN nor infinite.
+    fn is_finite(self) -> bool;
     /// Runs an op in this type: the fast form in single precision where `fast`, else the reference.
     fn run(op: &dyn Op, x: &[In<Self>], y: &mut [Out<Self>], fast: bool);
 }
@@ -55,6 +57,9 @@ macro_rules! real {
             }
             fn sqrt(self) -> Self {
                 self.sqrt()
+            }
+            fn is_finite(self) -> bool {
+                self.is_finite()
             }
             fn run(op: &dyn Op, x: &[In<Self>], y: &mut [Out<Self>], fast: bool) {
                 $run(op, x, y, fast);

@@ -15,6 +15,7 @@ mod progress;
 mod report;
 mod resume;
 mod summary;
+mod trace;
 mod train;
 mod verify;
 #[cfg(feature = "watch")]
@@ -44,6 +45,7 @@ enum Command {
     Import(import::ImportArgs),
     Report(report::ReportArgs),
     Verify(verify::VerifyArgs),
+    Trace(trace::TraceArgs),
     Devices(devices::DevicesArgs),
     Summary(summary::SummaryArgs),
     Plan(plan::PlanArgs),
@@ -62,6 +64,7 @@ pub fn main() -> ExitCode {
         Command::Import(args) => import::run(args),
         Command::Report(args) => report::run(args),
         Command::Verify(args) => verify::run(args),
+        Command::Trace(args) => trace::run(args),
         Command::Devices(args) => devices::run(args),
         Command::Summary(args) => summary::run(args),
         Command::Plan(args) => plan::run(args),

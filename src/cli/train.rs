@@ -263,6 +263,7 @@ fn drive(
         "event": "start", "run": run, "model": model.name, "epochs": config.train.epochs,
         "step": trainer.progress().step, "steps": trainer.goal().last,
     }))?;
+    let lose_at = lose_at();
     let mut trouble = None;
     let fitted = pollster::block_on(trainer.fit(|event| {
         watching.iter().for_each(|watching| watching.event(&event));
@@ -273,6 +274,11 @@ fn drive(
                 Event::Checkpoint(checkpoint) => folder.checkpoint(checkpoint),
             };
             trouble = done.and_then(|()| progress.show(&event)).err();
+        }
+        if let (Some(at), Event::Steps { first, records, .. }, Device::Gpu(gpu)) = (lose_at, event, &device)
+            && first + records.len() as u64 > at
+        {
+            gpu.device.destroy();
         }
         match trouble.is_some() || interrupt.asked() {
             true => ControlFlow::Break(()),
@@ -313,6 +319,11 @@ fn drive(
             Ok(ExitCode::from(interrupt::STATUS))
         }
     }
+}
+
+/// The step behind which the tests take the device away.
+fn lose_at() -> Option<u64> {
+    std::env::var("WGRAD_TEST_LOSE_DEVICE_AT").ok()?.parse().ok()
 }
 
 /// The error of a run that has begun, with the last good checkpoint and the command that goes on from it.

@@ -1,5 +1,6 @@
 //! Replays a plan: builds everything once, then a step is nothing but the same dispatches again.
 
+use super::careful::SLOW;
 use super::open::Opened;
 use super::pipelines;
 use crate::error::{Error, Result};
@@ -9,10 +10,6 @@ use crate::plan::{Place, Plan};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
-
-/// How long a submit may take before it counts as hung.
-pub(super) const HUNG: Duration = Duration::from_secs(120);
 
 /// Staging buffers for a tensor that is read back after every submit, one for each submit in flight.
 const IN_FLIGHT: usize = 3;
@@ -27,6 +24,8 @@ pub struct Executor {
     readback: Option<Readback>,
     pending: VecDeque<Pending>,
     created: usize,
+    // Whether the next step is run dispatch by dispatch: the first is, and what is slow.
+    pub(super) careful: bool,
 }
 
 /// A buffer or a texture of the plan.
@@ -62,6 +61,7 @@ struct Readback {
 #[derive(Debug)]
 pub(super) struct Pending {
     submission: wgpu::SubmissionIndex,
+    steps: u32,
     staging: wgpu::Buffer,
     mapped: Receiver<Result<(), wgpu::BufferAsyncError>>,
 }
@@ -138,8 +138,9 @@ impl Executor {
             steps.push(Prepared { pipeline: pipeline.pipeline.clone(), group, size: dispatch.groups });
         }
         let created = memory.len() + steps.len() + built.len();
-        let executor = Executor { gpu, plan, memory, steps, readback, pending: VecDeque::new(), created };
-        executor.gpu.state.check()?;
+        let executor =
+            Executor { gpu, plan, memory, steps, readback, pending: VecDeque::new(), created, careful: true };
+        executor.gpu.check()?;
         Ok(executor)
     }
 
@@ -175,7 +176,7 @@ impl Executor {
             last[..bytes.len() - whole].copy_from_slice(&bytes[whole..]);
             self.gpu.queue.write_buffer(buffer, place.offset + whole as u64, &last);
         }
-        self.gpu.state.check()
+        self.gpu.check()
     }
 
     /// Copies a tensor's memory from another executor on the same device.
@@ -185,7 +186,7 @@ impl Executor {
         let (source, sink) = (other.buffer(from)?, self.buffer(to)?);
         encoder.copy_buffer_to_buffer(source, from.offset, sink, to.offset, to.bytes.min(from.bytes));
         self.gpu.queue.submit([encoder.finish()]);
-        self.gpu.state.check()
+        self.gpu.check()
     }
 
     /// Reads a tensor's memory.
@@ -201,13 +202,18 @@ impl Executor {
         });
         let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         encoder.copy_buffer_to_buffer(self.buffer(place)?, place.offset, &staging, 0, place.bytes);
-        let mut bytes = self.mapped(self.send(encoder, staging)).await?;
+        let mut bytes = self.mapped(self.send(encoder, staging, 0)).await?;
         bytes.truncate(info.elements() * word);
         Ok(bytes)
     }
 
-    /// Submits `steps` steps, and the copy of the read-back tensor behind them.
-    pub fn submit(&mut self, steps: u32) -> Result<()> {
+    /// Submits `steps` steps, and the copy of the read-back tensor behind them. The first step of all, and each behind one
+    /// that was slow, is run dispatch by dispatch and waited for.
+    pub fn submit(&mut self, mut steps: u32) -> Result<()> {
+        while self.careful && steps > 0 {
+            self.step_one_by_one(SLOW)?;
+            steps -= 1;
+        }
         let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
@@ -226,12 +232,12 @@ impl Executor {
             }
             Some((place, staging)) if self.pending.len() < IN_FLIGHT => {
                 encoder.copy_buffer_to_buffer(self.buffer(place)?, place.offset, &staging, 0, place.bytes);
-                let pending = self.send(encoder, staging);
+                let pending = self.send(encoder, staging, steps);
                 self.pending.push_back(pending);
             }
             Some(_) => return Err(Error::failed(format!("more than {IN_FLIGHT} submits in flight"))),
         }
-        self.gpu.state.check()
+        self.gpu.check()
     }
 
     /// How many submits have not been collected yet.
@@ -247,20 +253,18 @@ impl Executor {
         }
     }
 
-    pub(super) fn send(&self, encoder: wgpu::CommandEncoder, staging: wgpu::Buffer) -> Pending {
+    pub(super) fn send(&self, encoder: wgpu::CommandEncoder, staging: wgpu::Buffer, steps: u32) -> Pending {
         let submission = self.gpu.queue.submit([encoder.finish()]);
         let (tell, mapped) = channel();
         // The receiver may be gone when the executor is dropped in between; then nobody waits.
         staging.map_async(wgpu::MapMode::Read, .., move |result| drop(tell.send(result)));
-        Pending { submission, staging, mapped }
+        Pending { submission, steps, staging, mapped }
     }
 
-    pub(super) async fn mapped(&self, Pending { submission, staging, mapped }: Pending) -> Result<Vec<u8>> {
+    pub(super) async fn mapped(&self, pending: Pending) -> Result<Vec<u8>> {
+        let Pending { submission, steps, staging, mapped } = pending;
+        self.wait(submission, || self.in_submit(steps))?;
         let name = &self.gpu.info.name;
-        let wait = wgpu::PollType::Wait { submission_index: Some(submission), timeout: Some(HUNG) };
-        let waited = self.gpu.device.poll(wait);
-        self.gpu.state.check()?;
-        waited.map_err(|e| Error::failed(format!("{name}: no answer within {} s: {e}", HUNG.as_secs())))?;
         let fault = |e: &dyn std::fmt::Display| Error::failed(format!("{name}: memory cannot be read back: {e}"));
         mapped.recv().map_err(|e| fault(&e))?.map_err(|e| fault(&e))?;
         let bytes = staging.get_mapped_range(..).map_err(|e| fault(&e))?.to_vec();

@@ -3,6 +3,7 @@
 pub mod adapter;
 pub mod cache;
 pub mod candidate;
+pub mod careful;
 pub mod choose;
 pub mod executor;
 pub mod listing;

@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use wgpu::{Features, Limits};
 
 use super::cache::{self, PipelineCache};
+use super::careful::{HUNG, ONE_BY_ONE};
 use crate::error::{Error, Result};
 
 /// The features that are used wherever they are offered.
@@ -24,13 +26,19 @@ pub struct OpenOptions {
     pub also: Features,
     /// The folder that compiled pipelines are kept in; without one they are compiled at every start.
     pub pipelines: Option<PathBuf>,
+    /// How long a submit may take before it counts as hung; two minutes where not given.
+    pub patience: Option<Duration>,
+    /// Run every step dispatch by dispatch, each waited for: slow, but what fails has a name.
+    pub one_by_one: bool,
 }
 
 impl OpenOptions {
-    /// The default with the user's folder of pipelines, and `portable_limits` where WGRAD_PORTABLE_LIMITS is set to `1`.
+    /// The default with the user's folder of pipelines, `portable_limits` where WGRAD_PORTABLE_LIMITS is set to `1`, and
+    /// `one_by_one` where WGRAD_ONE_BY_ONE is.
     pub fn from_env() -> Self {
-        let portable_limits = std::env::var_os("WGRAD_PORTABLE_LIMITS").is_some_and(|v| v == "1");
-        Self { portable_limits, pipelines: cache::user_folder(), ..Self::default() }
+        let set = |name| std::env::var_os(name).is_some_and(|v| v == "1");
+        let (portable_limits, one_by_one) = (set("WGRAD_PORTABLE_LIMITS"), set(ONE_BY_ONE));
+        Self { portable_limits, one_by_one, pipelines: cache::user_folder(), ..Self::default() }
     }
 }
 
@@ -49,8 +57,21 @@ pub struct Opened {
     pub limits: Limits,
     /// The pipeline cache, where a folder was named and the backend has one.
     pub cache: Option<PipelineCache>,
+    /// How long a submit may take before it counts as hung.
+    pub patience: Duration,
+    /// Whether every step is run dispatch by dispatch.
+    pub one_by_one: bool,
     /// What the driver has reported since.
     pub state: Arc<DeviceState>,
+}
+
+impl Opened {
+    /// Fails with the driver's own words if it has reported an error or the loss of the device.
+    pub fn check(&self) -> Result<()> {
+        // The loss of a device is told while it is polled; what a poll has to say itself is for those who wait.
+        let _ = self.device.poll(wgpu::PollType::Poll);
+        self.state.check()
+    }
 }
 
 /// What a driver has reported outside any call: its first error, and whether the device is gone.
@@ -108,7 +129,8 @@ pub async fn open(adapter: &wgpu::Adapter, options: OpenOptions) -> Result<Opene
     });
     let (features, limits) = (device.features(), device.limits());
     let cache = options.pipelines.and_then(|folder| PipelineCache::new(&device, &info, &folder));
-    Ok(Opened { device, queue, info, features, limits, cache, state })
+    let (patience, one_by_one) = (options.patience.unwrap_or(HUNG), options.one_by_one);
+    Ok(Opened { device, queue, info, features, limits, cache, patience, one_by_one, state })
 }
 
 /// The limits to ask for: WebGPU's defaults, raised to the adapter's own where that helps, and never

@@ -1,6 +1,6 @@
 //! Times each dispatch of a plan, by the device's clock or, where it has none, by the wall's.
 
-use super::executor::{Executor, HUNG, Prepared};
+use super::executor::{Executor, Prepared};
 use crate::error::{Error, Result};
 use serde::Serialize;
 use std::time::Instant;
@@ -86,7 +86,7 @@ impl Executor {
         let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         encoder.resolve_query_set(&queries, 0..count, &resolved, 0);
         encoder.copy_buffer_to_buffer(&resolved, 0, &staging, 0, bytes);
-        let bytes = self.mapped(self.send(encoder, staging)).await?;
+        let bytes = self.mapped(self.send(encoder, staging, 2)).await?;
         let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&bytes);
         let ticks: Vec<u64> = ticks.into_iter().skip(1).step_by(2).collect();
         let period = f64::from(self.gpu.queue.get_timestamp_period()) * 1e-9;
@@ -104,11 +104,7 @@ impl Executor {
             (0..REPEATED).for_each(|_| dispatch.record(&mut pass));
         }
         let submission = self.gpu.queue.submit([encoder.finish()]);
-        let waited = device.poll(wgpu::PollType::Wait { submission_index: Some(submission), timeout: Some(HUNG) });
-        self.gpu.state.check()?;
-        waited.map_err(|e| {
-            Error::failed(format!("{}: no answer within {} s: {e}", self.gpu.info.name, HUNG.as_secs()))
-        })?;
+        self.wait(submission, || format!("a dispatch was timed, {REPEATED} times over"))?;
         Ok(begun.elapsed().as_secs_f64() / f64::from(REPEATED))
     }
 }

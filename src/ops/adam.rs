@@ -2,12 +2,13 @@
 
 use super::prelude::*;
 use crate::control::Control;
+use crate::fault;
 use crate::values::Values;
 
 pub(super) const KERNELS: &[Source] = &[shader!("adam")];
 
 /// The arguments are the control block and the gradients; updated in place are the parameters and both moments,
-/// all `[n]`. Kingma and Ba (2015), Loshchilov and Hutter (2019).
+/// all `[n]`, and the fault `[1]`, which gains the bits of [`crate::fault`]. Kingma and Ba (2015), Loshchilov and Hutter (2019).
 #[derive(Clone, Copy, Debug)]
 pub struct Adam {
     /// β₁ and β₂.
@@ -37,10 +38,13 @@ impl Adam {
 impl Reference for Adam {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
         let (control, grads) = (Control::read(x[0].words()), x[1].floats());
-        let [p, m, v] = y else { return };
+        let [p, m, v, found] = y else { return };
         let (p, m, v) = (p.floats(), m.floats(), v.floats());
         for (i, g) in grads.iter().enumerate() {
+            let decayed = *g + F::of(self.l2) * p[i];
             [p[i], m[i], v[i]] = self.step(&control, [*g, p[i], m[i], v[i]]);
+            let places = [(decayed, fault::GRADIENT), (p[i], fault::PARAMETER), (v[i], fault::STATE)];
+            places.iter().filter(|(x, _)| !x.is_finite()).for_each(|(_, bit)| found.words()[0] |= bit);
         }
     }
 }
@@ -53,7 +57,7 @@ impl Op for Adam {
     fn outputs(&self, x: &[&TensorInfo]) -> Result<Vec<TensorInfo>, String> {
         let [_, grads] = arguments(x)?;
         let like = |name| TensorInfo::floats(name, grads.shape.clone());
-        Ok(vec![like("params"), like("m"), like("v")])
+        Ok(vec![like("params"), like("m"), like("v"), TensorInfo::words("fault", [1])])
     }
 
     fn backward(&self, _: &mut Graph, _: &Backward) -> crate::Result<Vec<Option<Tensor>>> {
@@ -67,7 +71,8 @@ impl Op for Adam {
         let launch = launch.set("rest1", 1.0 - beta1).set("rest2", 1.0 - beta2).set("epsilon", self.epsilon);
         let launch = launch.set("l2", self.l2).set("decay", self.decay).bind("control", cx.x[0]);
         let launch = launch.bind("grads", cx.x[1]).bind("params", cx.y[0]);
-        cx.invocations(launch.bind("first_moment", cx.y[1]).bind("second_moment", cx.y[2]), count)
+        let launch = launch.bind("first_moment", cx.y[1]).bind("second_moment", cx.y[2]);
+        cx.invocations(launch.bind("fault", cx.y[3]), count)
     }
 
     /// Two quotients at 2.5 ULP each, a root, and a rounding for each of the other operations.
@@ -78,7 +83,7 @@ impl Op for Adam {
     /// Each result with all its terms taken as positive.
     fn magnitude(&self, x: &[In<f64>], y: &mut [Out<f64>]) {
         let (c, grads) = (Control::read(x[0].words()), x[1].floats());
-        let [p, m, v] = y else { return };
+        let [p, m, v, _] = y else { return };
         let (p, m, v) = (p.floats(), m.floats(), v.floats());
         for (i, g) in grads.iter().enumerate() {
             let (size, g) = (p[i].abs(), g.abs() + self.l2 * p[i].abs());
@@ -90,14 +95,19 @@ impl Op for Adam {
 
     fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
         let (control, grads) = (Control::read(x[0].words()), x[1].floats());
-        let [p, m, v] = y else { return };
+        let [p, m, v, found] = y else { return };
         let state = p.floats().par_chunks_mut(4096).zip(m.floats().par_chunks_mut(4096));
         let state = state.zip(v.floats().par_chunks_mut(4096)).zip(grads.par_chunks(4096));
-        state.for_each(|(((p, m), v), g)| {
+        let faults = state.map(|(((p, m), v), g)| {
+            let mut found = 0;
             for (((p, m), v), g) in p.iter_mut().zip(m).zip(v).zip(g) {
+                found |= fault::of(*g + self.l2 as f32 * *p, fault::GRADIENT);
                 [*p, *m, *v] = self.step(&control, [*g, *p, *m, *v]);
+                found |= fault::of(*p, fault::PARAMETER) | fault::of(*v, fault::STATE);
             }
+            found
         });
+        found.words()[0] |= faults.reduce(|| 0, |a, b| a | b);
     }
 }
 
@@ -107,6 +117,8 @@ pub(super) fn cases() -> Vec<Case> {
         let op = Adam { betas: [0.9, 0.999], epsilon: 1e-7, l2, decay };
         let mut case = Case::new(op).words([Control::WORDS], c.words()).random([n]);
         case = case.random([n]).in_place().seed(2).random([n]).in_place().seed(3).random([n]).in_place();
+        // What an earlier step has found stays.
+        case = case.words([1], vec![n as u32 % 2 * fault::STATE]).in_place();
         if let Values::Float(v) = &mut case.y[2].1 {
             v.iter_mut().for_each(|v| *v = *v * *v * 0.01);
         }

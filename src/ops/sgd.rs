@@ -2,10 +2,12 @@
 
 use super::prelude::*;
 use crate::control::Control;
+use crate::fault;
 
 pub(super) const KERNELS: &[Source] = &[shader!("sgd")];
 
-/// The arguments are the control block and the gradients; updated in place are the parameters and the velocity.
+/// The arguments are the control block and the gradients; updated in place are the parameters and the velocity,
+/// and the fault `[1]`, which gains the bits of [`crate::fault`].
 #[derive(Clone, Copy, Debug)]
 pub struct Sgd {
     /// How much of the last velocity stays.
@@ -17,11 +19,13 @@ pub struct Sgd {
 impl Reference for Sgd {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
         let rate = F::of(Control::read(x[0].words()).rate.into());
-        let [p, v] = y else { return };
+        let [p, v, found] = y else { return };
         let (p, v) = (p.floats(), v.floats());
         for (i, g) in x[1].floats().iter().enumerate() {
             v[i] = F::of(self.momentum) * v[i] + *g + F::of(self.l2) * p[i];
             p[i] -= rate * v[i];
+            let places = [(*g, fault::GRADIENT), (p[i], fault::PARAMETER), (v[i], fault::STATE)];
+            places.iter().filter(|(x, _)| !x.is_finite()).for_each(|(_, bit)| found.words()[0] |= bit);
         }
     }
 }
@@ -34,7 +38,7 @@ impl Op for Sgd {
     fn outputs(&self, x: &[&TensorInfo]) -> Result<Vec<TensorInfo>, String> {
         let [_, grads] = arguments(x)?;
         let like = |name| TensorInfo::floats(name, grads.shape.clone());
-        Ok(vec![like("params"), like("velocity")])
+        Ok(vec![like("params"), like("velocity"), TensorInfo::words("fault", [1])])
     }
 
     fn backward(&self, _: &mut Graph, _: &Backward) -> crate::Result<Vec<Option<Tensor>>> {
@@ -45,7 +49,8 @@ impl Op for Sgd {
         let count = cx.elements(cx.x[1]).div_ceil(4);
         let launch = cx.kernel(KERNELS[0], &[])?.size("count", count);
         let launch = launch.set("momentum", self.momentum).set("l2", self.l2).bind("control", cx.x[0]);
-        cx.invocations(launch.bind("grads", cx.x[1]).bind("params", cx.y[0]).bind("velocity", cx.y[1]), count)
+        let launch = launch.bind("grads", cx.x[1]).bind("params", cx.y[0]).bind("velocity", cx.y[1]);
+        cx.invocations(launch.bind("fault", cx.y[2]), count)
     }
 
     fn rounding(&self, _: &[&TensorInfo]) -> Rounding {
@@ -54,7 +59,7 @@ impl Op for Sgd {
 
     fn magnitude(&self, x: &[In<f64>], y: &mut [Out<f64>]) {
         let rate = f64::from(Control::read(x[0].words()).rate);
-        let [p, v] = y else { return };
+        let [p, v, _] = y else { return };
         let (p, v) = (p.floats(), v.floats());
         for (i, g) in x[1].floats().iter().enumerate() {
             v[i] = self.momentum * v[i].abs() + g.abs() + self.l2 * p[i].abs();
@@ -67,7 +72,8 @@ pub(super) fn cases() -> Vec<Case> {
     let case = |n: usize, momentum, l2| {
         let control = Control { rate: 0.01, ..Control::default() };
         let case = Case::new(Sgd { momentum, l2 }).words([Control::WORDS], control.words()).random([n]);
-        case.random([n]).in_place().seed(2).random([n]).in_place()
+        let case = case.random([n]).in_place().seed(2).random([n]).in_place();
+        case.words([1], vec![n as u32 % 2 * fault::STATE]).in_place()
     };
     vec![case(1, 0.0, 0.0), case(1027, 0.9, 0.0), case(513, 0.9, 0.01)]
 }

@@ -2,11 +2,12 @@
 
 use super::prelude::*;
 use crate::control::Control;
+use crate::fault;
 
 pub(super) const KERNELS: &[Source] = &[shader!("step_end")];
 
-/// The arguments are loss `[batch]` and correct `[batch]`; updated in place are the control block and the log
-/// [capacity, 4], whose record of step s, at s mod capacity, is (mean loss, correct, samples, 0).
+/// The arguments are loss `[batch]`, correct `[batch]` and the optimizer's fault `[1]`; updated in place are the control
+/// block and the log [capacity, 4], whose record of step s, at s mod capacity, is (mean loss, correct, samples, fault).
 #[derive(Clone, Copy, Debug)]
 pub struct StepEnd {
     /// Rows of a batch.
@@ -19,14 +20,15 @@ pub struct StepEnd {
 
 impl Reference for StepEnd {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
-        let (loss, correct) = (x[0].floats(), x[1].words());
+        let (loss, correct, found) = (x[0].floats(), x[1].words(), x[2].words()[0]);
         let mut sum = F::of(0.0);
         loss.iter().for_each(|l| sum += *l);
         let [control, log] = y else { return };
         let mut c = Control::read(control.words());
         let record = &mut log.floats()[c.step as usize % self.capacity * 4..][..4];
         let right: u32 = correct.iter().sum();
-        record.copy_from_slice(&[sum, F::of(right.into()), F::of(c.valid.into()), F::of(0.0)]);
+        let found = found | if sum.is_finite() { 0 } else { fault::LOSS };
+        record.copy_from_slice(&[sum, F::of(right.into()), F::of(c.valid.into()), F::of(found.into())]);
         c.step += 1;
         c.first += c.valid;
         if c.first >= c.samples {
@@ -45,21 +47,21 @@ impl Op for StepEnd {
     }
 
     fn outputs(&self, x: &[&TensorInfo]) -> Result<Vec<TensorInfo>, String> {
-        let [loss, correct] = arguments(x)?;
-        if loss.elements() != self.batch || correct.elements() != self.batch {
-            return Err(format!("one loss and one count a row, {} of each, are expected", self.batch));
+        let [loss, correct, fault] = arguments(x)?;
+        if loss.elements() != self.batch || correct.elements() != self.batch || fault.elements() != 1 {
+            return Err(format!("one loss and one count a row, {} of each, and a fault are expected", self.batch));
         }
         Ok(vec![TensorInfo::words("control", [Control::WORDS]), TensorInfo::floats("log", [self.capacity, 4])])
     }
 
     fn backward(&self, _: &mut Graph, _: &Backward) -> crate::Result<Vec<Option<Tensor>>> {
-        Ok(vec![None, None])
+        Ok(vec![None; 3])
     }
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let launch = cx.kernel(KERNELS[0], &[])?.size("batch", self.batch).size("capacity", self.capacity);
         let launch = launch.set("rest1", 1.0 - self.betas[0]).set("rest2", 1.0 - self.betas[1]);
-        let launch = launch.bind("loss", cx.x[0]).bind("correct", cx.x[1]);
+        let launch = launch.bind("loss", cx.x[0]).bind("correct", cx.x[1]).bind("fault", cx.x[2]);
         cx.groups(launch.bind("control", cx.y[0]).bind("step_log", cx.y[1]), 1)
     }
 
@@ -80,6 +82,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new(StepEnd { batch, capacity: 5, betas: [0.9, 0.999] })
             .random([batch])
             .below([batch], 2)
+            .words([1], vec![step % 8])
             .words([Control::WORDS], control.words())
             .in_place()
             .random([5, 4])

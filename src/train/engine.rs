@@ -1,5 +1,7 @@
 //! A step on a device: the same few calls whether shaders run it or the native CPU does.
 
+pub mod parts;
+
 use crate::cpu;
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -21,6 +23,8 @@ pub struct Record {
     pub correct: u32,
     /// Samples of the batch.
     pub samples: u32,
+    /// Where a NaN or an infinity was met, as [`crate::fault`] has it; 0 in all health.
+    pub fault: u32,
 }
 
 /// A dispatch of a step, or on the native CPU an op, timed by itself.
@@ -38,16 +42,20 @@ pub struct Timed {
 /// (Windows resets one after two seconds).
 const SUBMIT_SECONDS: f64 = 0.06;
 
+/// Steps that take longer are to be handed over in parts.
+const SLOW_STEP: f64 = 0.25;
+
 /// How many steps a submit has, from how long steps took.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
     steps: usize,
+    slow: bool,
 }
 
 impl Default for Pace {
     /// One step: nothing has been measured.
     fn default() -> Self {
-        Pace { steps: 1 }
+        Pace { steps: 1, slow: false }
     }
 }
 
@@ -57,10 +65,18 @@ impl Pace {
         self.steps.min(left)
     }
 
-    /// Notes that a submit of `steps` came back after so many seconds.
+    /// Notes that a submit of `steps` came back after so many seconds. The next ones grow to twice as much at most: what
+    /// had long been done when somebody came to look seems to have taken no time.
     pub fn measured(&mut self, steps: usize, seconds: f64) {
-        let most = (SUBMIT_SECONDS / seconds * steps as f64) as usize;
+        let each = seconds / steps as f64;
+        let most = ((SUBMIT_SECONDS / each) as usize).min(2 * self.steps.max(steps));
         self.steps = most.clamp(1, super::step::LOG_CAPACITY / 2);
+        self.slow = each > SLOW_STEP;
+    }
+
+    /// Whether a step takes so long that it should not go in one submit.
+    pub fn is_slow(&self) -> bool {
+        self.slow
     }
 }
 
@@ -200,6 +216,13 @@ impl Engine {
         }
     }
 
+    /// Asks for the next step to be handed over in parts, where the device takes steps whole.
+    pub fn one_by_one(&mut self) {
+        if let Kind::Gpu(executor) = &mut self.kind {
+            executor.one_by_one();
+        }
+    }
+
     /// How many submits have not been collected yet.
     pub fn in_flight(&self) -> usize {
         self.sizes.len()
@@ -216,9 +239,9 @@ impl Engine {
             },
             Kind::Cpu { done, .. } => done.pop_front().unwrap_or_default(),
         };
-        let record = |step: usize| match log.get(step % self.capacity * 4..)?.get(..3)? {
-            [loss, correct, samples] => {
-                Some(Record { loss: *loss, correct: *correct as u32, samples: *samples as u32 })
+        let record = |step: usize| match log.get(step % self.capacity * 4..)?.get(..4)? {
+            &[loss, correct, samples, fault] => {
+                Some(Record { loss, correct: correct as u32, samples: samples as u32, fault: fault as u32 })
             }
             _ => None,
         };
@@ -235,10 +258,33 @@ mod tests {
     fn submits_grow_with_speed_and_stay_within_the_log() {
         let mut pace = Pace::default();
         assert_eq!(pace.of(100), 1);
-        for (steps, seconds, next) in [(1, 0.006, 10), (10, 0.12, 5), (5, 3.0, 1), (1, 1e-9, 32), (32, 0.0, 32)] {
+        for (steps, seconds, next) in
+            [(1, 0.02, 2), (2, 0.02, 4), (4, 0.024, 8), (8, 0.048, 10), (10, 0.12, 5), (5, 1.2, 1), (1, 1e-9, 2)]
+        {
             pace.measured(steps, seconds);
             assert_eq!(pace.of(100), next, "{steps} in {seconds} s");
             assert_eq!(pace.of(1), 1);
+            assert!(!pace.is_slow());
         }
+        (0..9).for_each(|_| pace.measured(1, 0.0));
+        assert_eq!(pace.of(100), 32, "no more than the log holds beside those in flight");
+        pace.measured(32, 9.6);
+        assert!(pace.is_slow() && pace.of(100) == 1);
+    }
+
+    /// A device that takes a tenth of a second a step is never given what a system resets it for, whatever the clock
+    /// says of submits that were done before anybody asked.
+    #[test]
+    fn a_submit_that_seems_to_take_no_time_does_not_let_the_next_be_long() {
+        let mut pace = Pace::default();
+        let (mut longest, mut submits) = (0, 0);
+        while submits < 1000 {
+            let steps = pace.of(1000);
+            longest = longest.max(steps);
+            // Two are in flight; of every second pair both are found done.
+            pace.measured(steps, if submits % 4 < 2 { 0.0 } else { 0.1 * steps as f64 });
+            submits += 1;
+        }
+        assert!(longest as f64 * 0.1 < 1.0, "{longest} steps of 0.1 s in a submit");
     }
 }

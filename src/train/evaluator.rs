@@ -90,6 +90,9 @@ impl Evaluator {
             let begun = Instant::now();
             let records = self.engine.collect().await?;
             pace.measured(records.len(), begun.elapsed().as_secs_f64());
+            if pace.is_slow() {
+                self.engine.one_by_one();
+            }
             records.iter().for_each(|record| totals.add(record));
         }
         Ok(totals)

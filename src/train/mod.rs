@@ -17,3 +17,4 @@ pub mod snapshot;
 pub mod step;
 pub mod timing;
 pub mod trainer;
+mod watchdog;

@@ -165,7 +165,7 @@ mod tests {
 
     fn validation(loss: f32) -> Totals {
         let mut totals = Totals::default();
-        totals.add(&Record { loss, correct: 1, samples: 2 });
+        totals.add(&Record { loss, correct: 1, samples: 2, fault: 0 });
         totals
     }
 

@@ -30,6 +30,8 @@ pub struct Step {
     pub control: Tensor,
     /// Records of steps, [capacity, 4].
     pub log: Tensor,
+    /// Where a NaN or an infinity was met since it was last set to 0, `[1]`, as [`crate::fault`] has it.
+    pub fault: Tensor,
     /// The model's result, [batch, classes].
     pub logits: Tensor,
     /// The arena of all parameters.
@@ -70,13 +72,14 @@ impl Step {
             let elements = graph.info(grads).elements();
             graph.tensor(TensorInfo::floats(name, [elements]).role(Role::State))
         };
+        let fault = start.fault();
         match optimizer.clone() {
             Optimizer::Adam { betas, epsilon, l2, decay } => {
                 let (m, v) = (state(&mut start.graph, "m"), state(&mut start.graph, "v"));
                 for run in runs {
                     let [m, v] = [m, v].map(|state| start.graph.part(state, run.offset, run.elements));
                     let op = Adam { betas, epsilon, l2, decay };
-                    start.graph.update(op, &[start.control, run.grads], &[run.params, m, v])?;
+                    start.graph.update(op, &[start.control, run.grads], &[run.params, m, v, fault])?;
                 }
             }
             Optimizer::Sgd { momentum, l2 } => {
@@ -84,11 +87,11 @@ impl Step {
                 for run in runs {
                     let velocity = start.graph.part(velocity, run.offset, run.elements);
                     let op = Sgd { momentum, l2 };
-                    start.graph.update(op, &[start.control, run.grads], &[run.params, velocity])?;
+                    start.graph.update(op, &[start.control, run.grads], &[run.params, velocity, fault])?;
                 }
             }
         }
-        start.finish(loss, params, optimizer.betas())
+        start.finish(loss, fault, params, optimizer.betas())
     }
 
     /// An evaluation step of `model` over `samples` samples, in their order.
@@ -97,7 +100,8 @@ impl Step {
         fuse(&mut start.graph, &[start.logits]);
         let loss = start.loss()?;
         let [params, _] = start.graph.arenas()?;
-        start.finish(loss, params, [0.0; 2])
+        let fault = start.fault();
+        start.finish(loss, fault, params, [0.0; 2])
     }
 
     /// The control block at the start of a run (or of a pass over the data).
@@ -159,16 +163,21 @@ impl Start {
         self.graph.apply(SoftmaxCe, &[self.control, self.logits, self.labels])
     }
 
-    fn finish(mut self, loss: Vec<Tensor>, params: Tensor, betas: [f64; 2]) -> Result<Step> {
+    fn fault(&mut self) -> Tensor {
+        self.graph.tensor(TensorInfo::words("fault", [1]).role(Role::Control))
+    }
+
+    fn finish(mut self, loss: Vec<Tensor>, fault: Tensor, params: Tensor, betas: [f64; 2]) -> Result<Step> {
         let log = self.graph.tensor(TensorInfo::floats("log", [LOG_CAPACITY, 4]).role(Role::Control));
         let end = StepEnd { batch: self.batch, capacity: LOG_CAPACITY, betas };
-        self.graph.update(end, &[loss[0], loss[1]], &[self.control, log])?;
+        self.graph.update(end, &[loss[0], loss[1], fault], &[self.control, log])?;
         Ok(Step {
             graph: self.graph,
             images: self.images,
             labels: self.all_labels,
             control: self.control,
             log,
+            fault,
             logits: self.logits,
             params,
             batch: self.batch,

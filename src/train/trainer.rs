@@ -11,6 +11,7 @@ use super::progress::{Goal, Progress};
 use super::snapshot::Snapshot;
 use super::step::Step;
 use super::timing::{KernelTime, kernel_times};
+use super::watchdog::Watchdog;
 use crate::data::Dataset;
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -62,6 +63,7 @@ pub struct Trainer {
     goal: Goal,
     checkpoints: Option<Checkpoints>,
     snapshot: Option<Arc<Snapshot>>,
+    pub(super) watchdog: Watchdog,
 }
 
 /// When checkpoints are made, besides at the end of every epoch.
@@ -109,6 +111,7 @@ impl Trainer {
             goal: Goal::new(data.train.count, options),
             checkpoints: None,
             snapshot: None,
+            watchdog: Watchdog::default(),
         })
     }
 
@@ -151,7 +154,9 @@ impl Trainer {
     /// validated nor counted, and a later call goes on with it.
     ///
     /// # Errors
-    /// [`Error::Failed`] where the device fails, or at the first step whose loss is no finite number.
+    /// [`Error::Failed`] where the device fails, or at the first step that leaves a NaN or an infinity in its loss, its
+    /// gradients, the parameters or the optimizer's state: the error names the tensor and the op where it began, and the
+    /// trainer is brought back to the last checkpoint, or to the start of the epoch.
     pub async fn fit(&mut self, mut observe: impl FnMut(Event) -> ControlFlow<()>) -> Result<Vec<Metrics>> {
         self.progress.reopen(self.goal);
         let mut flow = match self.progress.step {
@@ -160,6 +165,9 @@ impl Trainer {
         };
         let mut pace = None;
         while flow.is_continue() && !self.progress.finished(self.goal) {
+            if self.watchdog.step() != Some(self.progress.step) {
+                self.watchdog.keep(self.checkpoint().await?);
+            }
             flow = self.stretch(&mut pace, &mut observe).await?;
             let mut weights = None;
             if flow.is_continue() && self.progress.step == self.progress.epoch_end(self.goal) {
@@ -212,18 +220,19 @@ impl Trainer {
             let took = collected.elapsed().as_secs_f64();
             collected = Instant::now();
             let first = self.progress.step + 1;
-            if let Some(at) = records.iter().position(|record| !record.loss.is_finite()) {
-                return Err(Error::failed(format!(
-                    "step {}: the loss is {}; a smaller learning rate may help",
-                    first + at as u64,
-                    records[at].loss
-                )));
+            if let Some(at) = records.iter().position(|record| record.fault != 0 || !record.loss.is_finite()) {
+                return Err(self.diverged(first + at as u64, &records[at]).await);
             }
             records.iter().for_each(|record| self.progress.totals.add(record));
             self.progress.step += records.len() as u64;
             self.progress.seconds = before + begun.elapsed().as_secs_f64();
             match pace {
-                Some(pace) => pace.measured(records.len(), took),
+                Some(pace) => {
+                    pace.measured(records.len(), took);
+                    if pace.is_slow() {
+                        self.engine.one_by_one();
+                    }
+                }
                 None => *pace = Some(Pace::default()),
             }
             let event = Event::Steps {
@@ -262,6 +271,7 @@ impl Trainer {
         if let Some(checkpoints) = &mut self.checkpoints {
             checkpoints.last = Instant::now();
         }
+        self.watchdog.keep(checkpoint);
         Ok(flow)
     }
 

@@ -2,6 +2,7 @@
 
 pub mod compare;
 pub mod models;
+pub mod trace;
 
 use crate::case::Case;
 use crate::device::Device;

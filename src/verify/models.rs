@@ -41,13 +41,13 @@ pub struct ModelReport {
 
 /// A step with values so coarse that its forward pass is exact in single precision: every adapter then
 /// decides each ReLU and each maximum alike, ties included.
-struct Setup {
-    step: Step,
-    contents: Vec<(Tensor, Values)>,
+pub(super) struct Setup {
+    pub(super) step: Step,
+    pub(super) contents: Vec<(Tensor, Values)>,
 }
 
 impl Setup {
-    fn new(model: &Model) -> Result<Setup> {
+    pub(super) fn new(model: &Model) -> Result<Setup> {
         let normalisation = Normalisation { scale: 0.25, shift: 0.0 };
         let model = Model { normalisation, ..model.clone() };
         let options = TrainOptions::default();

@@ -1,0 +1,210 @@
+//! One training step on two executors, op by op from the same inputs, and the first op where they differ.
+
+use super::compare::{Deviation, against_oracle, deviation, magnitudes};
+use super::models::Setup;
+use crate::cpu;
+use crate::device::Device;
+use crate::error::Result;
+use crate::gpu::executor::Executor;
+use crate::gpu::{class_of, limits_of};
+use crate::graph::{Graph, Tensor};
+use crate::lower::{Target, lower};
+use crate::model::Model;
+use crate::op::Rounding;
+use crate::values::Values;
+use serde::Serialize;
+
+/// What a device is held against.
+#[derive(Clone, Copy, Debug)]
+pub enum Against<'a> {
+    /// The reference in double precision.
+    Oracle,
+    /// Another device.
+    Device(&'a Device),
+}
+
+/// One op on both sides.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// Its number in the step.
+    pub node: usize,
+    /// The op.
+    pub op: String,
+    /// Its first result's name.
+    pub tensor: String,
+    /// Its first result's sizes.
+    pub shape: Vec<usize>,
+    /// The kernels that it runs on the device.
+    pub kernels: Vec<String>,
+    /// The absolute difference of the element that used up most of its tolerance.
+    pub worst_error: f64,
+    /// The tolerance of that element.
+    pub tolerance: f64,
+    /// `pass` or `fail`.
+    pub verdict: &'static str,
+}
+
+/// A step on two sides.
+#[derive(Clone, Debug, Serialize)]
+pub struct Trace {
+    /// The model.
+    pub model: String,
+    /// The device.
+    pub device: String,
+    /// What it was held against.
+    pub against: String,
+    /// Every op of the step that computes something, in its order.
+    pub ops: Vec<Row>,
+}
+
+impl Trace {
+    /// The first op where the two differ by more than rounding may.
+    pub fn first(&self) -> Option<&Row> {
+        self.ops.iter().find(|row| row.verdict != "pass")
+    }
+}
+
+/// One executor of the step, run node by node.
+enum Side<'a> {
+    Gpu { executor: Box<Executor>, graph: &'a Graph },
+    Cpu { executor: Box<cpu::Executor>, pool: &'a rayon::ThreadPool },
+}
+
+impl<'a> Side<'a> {
+    fn new(device: &'a Device, setup: &'a Setup, checked: bool) -> Result<Self> {
+        let graph = &setup.step.graph;
+        let mut side = match device {
+            Device::Gpu(gpu) => {
+                let plan = lower(graph, Target { class: class_of(gpu), limits: limits_of(gpu), reuse: false })?;
+                Side::Gpu { executor: Box::new(Executor::new(gpu.clone(), plan, None, checked)?), graph }
+            }
+            Device::Cpu(pool) => Side::Cpu { executor: Box::new(cpu::Executor::new(graph.clone(), true)?), pool },
+        };
+        setup.contents.iter().try_for_each(|(t, values)| side.set(*t, values))?;
+        Ok(side)
+    }
+
+    /// Whether the tensor has memory here: a plan leaves out what no dispatch touches.
+    fn has(&self, t: Tensor) -> bool {
+        match self {
+            Side::Gpu { executor, .. } => executor.plan().places[t.index()].is_some(),
+            Side::Cpu { .. } => true,
+        }
+    }
+
+    fn set(&mut self, t: Tensor, values: &Values) -> Result<()> {
+        match self {
+            Side::Gpu { executor, .. } => executor.write(t, values.bytes()),
+            Side::Cpu { executor, .. } => executor.set(t, values.clone()),
+        }
+    }
+
+    fn get(&self, t: Tensor) -> Result<Values> {
+        match self {
+            Side::Gpu { executor, graph } => {
+                Ok(Values::from_bytes(graph.info(t).dtype, &pollster::block_on(executor.read(t))?))
+            }
+            Side::Cpu { executor, .. } => Ok(executor.get(t)),
+        }
+    }
+
+    fn run(&mut self, node: usize) -> Result<()> {
+        match self {
+            Side::Gpu { executor, .. } => {
+                let dispatches = 0..executor.plan().dispatches.len();
+                let own = dispatches.filter(|&n| executor.plan().dispatches[n].node == node);
+                own.collect::<Vec<_>>().into_iter().try_for_each(|n| executor.run_dispatch(n))
+            }
+            Side::Cpu { executor, pool } => {
+                pool.install(|| executor.run(node));
+                Ok(())
+            }
+        }
+    }
+
+    fn kernels(&self, node: usize) -> Vec<String> {
+        match self {
+            Side::Gpu { executor, .. } => {
+                let own = executor.plan().dispatches.iter().filter(|dispatch| dispatch.node == node);
+                own.map(|dispatch| dispatch.kernel.to_string()).collect()
+            }
+            Side::Cpu { .. } => Vec::new(),
+        }
+    }
+}
+
+/// Runs one training step of `model` at batch 8 on a device, and each of its ops with the very same inputs on the other
+/// side. The inputs are those of `verify`: so coarse that both sides decide every maximum alike. The tolerance is what
+/// rounding explains, of both sides where both round.
+///
+/// # Errors
+/// [`crate::Error::Failed`] where a device fails; that the two differ is none.
+pub fn trace(device: &Device, against: Against, model: &Model, checked: bool) -> Result<Trace> {
+    let setup = Setup::new(model)?;
+    let graph = &setup.step.graph;
+    let mut one = Side::new(device, &setup, checked)?;
+    let mut other = match against {
+        Against::Oracle => None,
+        Against::Device(device) => Some(Side::new(device, &setup, checked)?),
+    };
+    let mut ops = Vec::new();
+    for (n, node) in graph.nodes.iter().enumerate().filter(|(_, node)| !node.op.is_view()) {
+        let own = |side: &Side, ts: &[Tensor]| -> Result<Vec<Values>> {
+            ts.iter().map(|&t| if side.has(t) { side.get(t) } else { Ok(zeros(graph, t)) }).collect()
+        };
+        let (x, before) = (own(&one, &node.x)?, own(&one, &node.y)?);
+        one.run(n)?;
+        let got = own(&one, &node.y)?;
+        let found = match &mut other {
+            None => against_oracle(graph, node, &x, &before, &got),
+            Some(other) => {
+                for (t, values) in node.x.iter().zip(&x).chain(node.y.iter().zip(&before)) {
+                    if one.has(*t) && other.has(*t) {
+                        other.set(*t, values)?;
+                    }
+                }
+                other.run(n)?;
+                let want = own(other, &node.y)?;
+                between(graph, n, &x, &before, [&got, &want])
+            }
+        };
+        let first = graph.info(node.y[0]);
+        ops.push(Row {
+            node: n,
+            op: node.op.name().into(),
+            tensor: first.name.clone(),
+            shape: first.shape.0.clone(),
+            kernels: one.kernels(n),
+            worst_error: found.error,
+            tolerance: found.tolerance,
+            verdict: if found.passed { "pass" } else { "fail" },
+        });
+    }
+    let name = match against {
+        Against::Oracle => "the double-precision oracle".into(),
+        Against::Device(device) => device.name(),
+    };
+    Ok(Trace { model: model.name.clone(), device: device.name(), against: name, ops })
+}
+
+fn zeros(graph: &Graph, t: Tensor) -> Values {
+    Values::zeros(graph.info(t).dtype, graph.info(t).elements())
+}
+
+/// Two sides' results of one op: each may stray from the truth by its tolerance, and so from the other by two.
+fn between(graph: &Graph, n: usize, x: &[Values], before: &[Values], [got, want]: [&[Values]; 2]) -> Deviation {
+    let node = &graph.nodes[n];
+    let mut all: Vec<Values<f64>> = vec![Values::Float(Vec::new()); graph.tensors.len()];
+    let inputs = node.y.iter().zip(before).chain(node.x.iter().zip(x));
+    inputs.for_each(|(t, values)| all[t.index()] = values.convert());
+    let sizes = magnitudes(graph, node, &all);
+    let infos: Vec<_> = node.x.iter().map(|&t| graph.info(t)).collect();
+    let Rounding { terms, ulps } = node.op.rounding(&infos);
+    // The tolerance grows with the root of the terms: four times as many are twice as much.
+    let both = Rounding { terms: 4 * terms, ulps: 2.0 * ulps };
+    let each = got.iter().zip(want).zip(&sizes).enumerate();
+    let each = each.map(|(result, ((got, want), sizes))| {
+        deviation(got, &want.convert(), sizes, both, node.op.float_words(result))
+    });
+    each.fold(Deviation::NONE, Deviation::worse)
+}
