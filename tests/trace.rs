@@ -116,7 +116,7 @@ fn a_broken_shader_is_named_and_nothing_else() {
             assert_eq!(failed.len(), usize::from(kernel.is_some()), "{kernel:?}, {against:?}: {failed:#?}");
             assert_eq!(found.first().map(|row| row.op.as_str()), kernel.map(|_| "half"));
             let Some(row) = found.first() else { continue };
-            assert!(!(row.worst_error <= row.tolerance), "{row:?}");
+            assert!(row.worst_error.is_nan() || row.worst_error > row.tolerance, "{row:?}");
             if matches!(device, Device::Gpu(_)) {
                 assert_eq!(row.kernels, kernel.map(String::from).into_iter().collect::<Vec<_>>());
             }

@@ -15,8 +15,11 @@ use wgrad::train::run::{RunConfig, RunFolder};
 use wgrad::train::step::Step;
 use wgrad::{Error, Result};
 
+/// What takes any bytes.
+pub type Target = fn(&[u8]);
+
 /// Every target by its name, which is also its folder in the corpus.
-pub const TARGETS: [(&str, fn(&[u8])); 11] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("arguments", arguments),
     ("checkpoint", checkpoint),
     ("config", config),
@@ -79,7 +82,7 @@ pub fn checkpoint(data: &[u8]) {
     has_a_run_folder(&model);
     let goal = state.goal(&state.options);
     let mut progress = state.progress.clone();
-    (progress.finished(goal), progress.epoch_end(goal));
+    let _ = (progress.finished(goal), progress.epoch_end(goal));
     progress.reopen(goal);
     accepted(state.control(Control::default()));
     accepted(state.control(Control::read(&state.control)));
