@@ -16,10 +16,10 @@ use wgrad::train::step::Step;
 use wgrad::{Error, Result};
 
 /// What takes any bytes.
-pub type Target = fn(&[u8]);
+pub type Parser = fn(&[u8]);
 
 /// Every target by its name, which is also its folder in the corpus.
-pub const TARGETS: [(&str, Target); 11] = [
+pub const TARGETS: [(&str, Parser); 11] = [
     ("arguments", arguments),
     ("checkpoint", checkpoint),
     ("config", config),
