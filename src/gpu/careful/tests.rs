@@ -183,7 +183,10 @@ fn a_lost_device_is_an_error_of_every_call() {
             pollster::block_on(executor.read(y)).map(drop)
         }),
         ("read", |executor, y| pollster::block_on(executor.read(y)).map(drop)),
-        ("submit", |executor, _| executor.submit(1)),
+        ("submit", |executor, _| {
+            executor.submit(1)?;
+            pollster::block_on(executor.collect()).map(drop)
+        }),
         ("submit of more", |executor, _| {
             executor.careful = false;
             executor.submit(3)?;
