@@ -102,7 +102,14 @@ fn the_optimizers_flag_what_is_no_finite_number_and_nothing_else() {
                 // A bit that no optimizer knows stays, too.
                 let case = case.words([1], vec![16]).in_place();
                 for found in faults(&case) {
-                    assert_eq!(found, 16 | expected, "{:?}: {value} in {argument} at {place}", case.op);
+                    // Decay of 0 carries a parameter's NaN into the gradient, unless a compiler leaves it out.
+                    let known = if argument == 1 { !(GRADIENT | STATE) } else { u32::MAX };
+                    assert_eq!(
+                        found & known,
+                        (16 | expected) & known,
+                        "{:?}: {value} in {argument} at {place}",
+                        case.op
+                    );
                 }
             }
         }

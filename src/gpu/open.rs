@@ -70,6 +70,11 @@ impl Opened {
     pub fn check(&self) -> Result<()> {
         // The loss of a device is told while it is polled; what a poll has to say itself is for those who wait.
         let _ = self.device.poll(wgpu::PollType::Poll);
+        if self.state.check().is_err() {
+            // And only once its work is done: an error may be the echo of a loss that is not known yet.
+            let timeout = Some(self.patience);
+            let _ = self.device.poll(wgpu::PollType::Wait { submission_index: None, timeout });
+        }
         self.state.check()
     }
 }
