@@ -43,7 +43,9 @@ fn a_run_is_the_same_whatever_the_cache_holds() {
         let done = train(&place, "cache", what);
         assert!(!done.err.contains("note: compiled"), "{what}: {done:#?}");
         assert!(place.read(&format!("{what}/model.safetensors")) == expected, "{what}");
-        assert_eq!(std::fs::read(&path).expect("a file").len(), good.len(), "{what}: it is put right");
+        let now = std::fs::read(&path).expect("a file");
+        // SwiftShader's grows with every process that has read it.
+        assert!(now.len() >= good.len() && (what == "good" || now != bytes), "{what}: it is put right");
     }
 }
 

@@ -14,6 +14,9 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use wgrad::device::Device;
+use wgrad::gpu::adapter::list_adapters;
+use wgrad::gpu::open::{OpenOptions, open};
 use wgrad::gpu::pipelines::{Key, key};
 use wgrad::kernel::Kernel;
 
@@ -158,5 +161,25 @@ fn every_kernel_keeps_to_the_portable_limits() {
         let others =
             in_space(|s| matches!(s, AddressSpace::Uniform | AddressSpace::Immediate | AddressSpace::Function));
         assert_eq!(others.count(), 0, "{id}: only storage, workgroup and private variables");
+    }
+}
+
+/// With WebGPU's default limits forced on every adapter, both presets are planned, and train a step as the oracle does.
+#[test]
+fn the_presets_train_a_step_within_webgpus_default_limits() {
+    let adapters = pollster::block_on(list_adapters());
+    let usable: Vec<_> = adapters.iter().filter(|(candidate, _)| candidate.unusable.is_none()).collect();
+    assert!(!usable.is_empty(), "no adapter: install a Vulkan driver (mesa-vulkan-drivers has a software one)");
+    for (candidate, adapter) in usable {
+        let options = OpenOptions { portable_limits: true, ..OpenOptions::default() };
+        let gpu = pollster::block_on(open(adapter, options)).expect("the adapter opens");
+        let floor = wgpu::Limits::defaults();
+        let storage = gpu.limits.max_storage_buffers_per_shader_stage;
+        assert_eq!((storage, gpu.limits.max_buffer_size), (8, floor.max_buffer_size), "{}", candidate.label());
+        let device = Device::Gpu(Arc::new(gpu));
+        for name in wgrad::model::presets::names() {
+            let found = wgrad::verify::models::check(&device, &plans::preset(name), false).expect("a step");
+            assert_eq!(found.verdict, "pass", "{}: {found:?}", candidate.label());
+        }
     }
 }

@@ -16,6 +16,7 @@ use wgrad::op::{Backward, In, Op, Out, Real, Reference, Rounding};
 use wgrad::ops::Entry;
 use wgrad::ops::relu::Relu;
 use wgrad::verify::kernels;
+use wgrad::verify::report::{Facts, markdown};
 
 /// ReLU as the oracle knows it, with a shader of its own.
 #[derive(Clone, Copy, Debug)]
@@ -169,4 +170,46 @@ fn the_command_passes_here_and_names_every_kernel_of_the_presets() {
         assert_eq!(named, ["mnist-cnn", "mnist-deep"]);
         assert!(models.iter().all(|m| m["verdict"] == "pass" && number(m, "ops") >= 9.0), "{models:?}");
     }
+}
+
+/// The report is whole where a kernel is broken: its shapes, its error against its tolerance, the device and its limits.
+#[test]
+fn a_report_names_the_device_and_every_failed_shape() {
+    let (device, choice) = pollster::block_on(Device::open(&DeviceRequest::default(), 0)).expect("a device");
+    let kernels = kernels(&device, &entries(), false).expect("every kernel runs");
+    let error = Some("it fell short".to_string());
+    let facts = Facts { device: Some((&device, &choice)), kernels: &kernels, error, ..Facts::default() };
+    let text = markdown(&facts);
+    let identity = device.identity();
+    for part in ["- result: it fell short", env!("CARGO_PKG_VERSION"), std::env::consts::OS, &identity, "workgroup"] {
+        assert!(text.contains(part), "{part} is missing:\n{text}");
+    }
+    for kernel in &kernels {
+        let row = text.lines().find(|line| line.starts_with(&format!("{} ", kernel.kernel))).expect("a row");
+        assert!(row.contains(&format!("{:.2e}", kernel.tolerance)) && row.ends_with(kernel.verdict), "{row}");
+        assert_eq!(kernel.failures.is_empty(), kernel.verdict == "pass");
+    }
+    let shapes = text.lines().filter(|line| line.starts_with("  - ") && line.contains("[3, 5, 2]")).count();
+    assert!(shapes >= 4, "{shapes} of [3, 5, 2]:\n{text}");
+    assert!(text.contains("tolerance"), "{text}");
+}
+
+#[test]
+fn the_command_writes_a_report_or_says_why_not() {
+    let place = Place::new();
+    let done = place.works("verify --device cpu --report found.md");
+    let text = String::from_utf8(place.read("found.md")).expect("text");
+    assert!(done.err.contains("saved found.md"), "{done:#?}");
+    for row in done.out.lines().filter(|line| !line.is_empty()) {
+        assert!(text.contains(row), "'{row}' is missing:\n{text}");
+    }
+    assert!(text.contains("- result: passed") && text.contains("## Failures\n\nnone\n"), "{text}");
+    let refused = place.call("verify --device cpu --report nowhere/found.md");
+    assert_eq!(refused.status, Some(2), "{refused:#?}");
+    assert!(refused.err.contains("nowhere/found.md") && refused.out.is_empty(), "{refused:#?}");
+    // Where no device can be had the report says so.
+    let none = place.call("verify --device nothing-of-that-name --report none.md");
+    assert_eq!(none.status, Some(2), "{none:#?}");
+    let text = String::from_utf8(place.read("none.md")).expect("text");
+    assert!(text.contains("- device: none was opened") && text.contains("nothing-of-that-name"), "{text}");
 }

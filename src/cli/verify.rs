@@ -2,43 +2,72 @@
 
 use super::summary::{PRESET_CLASSES, PRESET_INPUT};
 use super::{DeviceArgs, print};
+use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::gpu::adapter::{list_adapters, with_native_cpu};
+use crate::gpu::choose::Choice;
 use crate::model::{Model, presets};
 use crate::ops;
-use crate::verify::{KernelReport, kernels, models};
+use crate::train::run::files::write_whole;
+use crate::verify::models::{self, ModelReport};
+use crate::verify::report::{Facts, markdown, table};
+use crate::verify::{KernelReport, kernels};
 use clap::Args;
+use std::path::{Path, PathBuf};
 
 /// Check every kernel, forward and backward, on this device against a double-precision oracle
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  wgrad verify --device gpu")]
+#[command(after_help = "Examples:\n  wgrad verify --device gpu\n  wgrad verify --report verify.md")]
 pub struct VerifyArgs {
     #[command(flatten)]
     device: DeviceArgs,
     /// Print JSON alone
     #[arg(long)]
     json: bool,
+    /// Also write what belongs into a bug report: system, device, driver, limits and every row, as Markdown
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+}
+
+/// What the checks have found so far.
+#[derive(Default)]
+struct Found {
+    device: Option<(Device, Choice)>,
+    kernels: Vec<KernelReport>,
+    models: Vec<ModelReport>,
 }
 
 /// Checks and prints; what falls short is status 1.
 pub fn run(args: VerifyArgs) -> Result<()> {
-    let (device, _) = args.device.open()?;
-    let reports = kernels(&device, ops::ALL, false)?;
-    let mut whole = Vec::new();
-    for name in presets::names() {
-        whole.push(models::check(&device, &Model::preset(name, PRESET_INPUT, PRESET_CLASSES)?, false)?);
+    args.report.as_deref().map_or(Ok(()), has_a_place)?;
+    let mut found = Found::default();
+    let mut done = check(&args, &mut found);
+    if let Some(path) = &args.report {
+        // Written above all where the checks could not go on.
+        let written = write(path, args.device.threads, &found, done.as_ref().err());
+        done = done.and(written);
     }
-    let failed: Vec<String> = (reports.iter().filter(|r| r.verdict != "pass").map(|r| r.kernel.clone()))
-        .chain(whole.iter().filter(|m| m.verdict != "pass").map(|m| m.model.clone()))
+    done
+}
+
+fn check(args: &VerifyArgs, found: &mut Found) -> Result<()> {
+    let (device, _) = found.device.insert(args.device.open()?);
+    found.kernels = kernels(device, ops::ALL, false)?;
+    for name in presets::names() {
+        found.models.push(models::check(device, &Model::preset(name, PRESET_INPUT, PRESET_CLASSES)?, false)?);
+    }
+    let failed: Vec<String> = (found.kernels.iter().filter(|r| r.verdict != "pass").map(|r| r.kernel.clone()))
+        .chain(found.models.iter().filter(|m| m.verdict != "pass").map(|m| m.model.clone()))
         .collect();
     let passed = failed.is_empty();
     print(&match args.json {
         true => {
             let all = serde_json::json!({
-                "device": device.name(), "kernels": reports, "models": whole, "passed": passed,
+                "device": device.name(), "kernels": found.kernels, "models": found.models, "passed": passed,
             });
             format!("{all}\n")
         }
-        false => table(&reports, &whole),
+        false => table(&found.kernels, &found.models),
     })?;
     match passed {
         true => Ok(()),
@@ -46,25 +75,26 @@ pub fn run(args: VerifyArgs) -> Result<()> {
     }
 }
 
-fn table(reports: &[KernelReport], whole: &[models::ModelReport]) -> String {
-    let mut text = format!("{:36} {:>5} {:>11} {:>9}  verdict\n", "kernel", "cases", "worst error", "tolerance");
-    for r in reports {
-        let (error, tolerance) = (r.worst_error, r.tolerance);
-        text += &format!("{:36} {:5} {error:11.2e} {tolerance:9.2e}  {}\n", r.kernel, r.cases, r.verdict);
-        if let Some(case) = &r.failed_case {
-            text += &format!("  failed: {case}\n");
-        }
+/// Refuses a report that could not be written, before minutes of work.
+fn has_a_place(path: &Path) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match folder.is_dir() && !path.is_dir() {
+        true => Ok(()),
+        false => Err(Error::input(format!("--report {}: expected a file in a folder that exists", path.display()))),
     }
-    text += &format!(
-        "\n{:36} {:>5} {:>11} {:>9}  verdict\n",
-        "model, one training step", "ops", "worst error", "tolerance"
-    );
-    for m in whole {
-        let (error, tolerance) = (m.worst_error, m.tolerance);
-        text += &format!("{:36} {:5} {error:11.2e} {tolerance:9.2e}  {}\n", m.model, m.ops, m.verdict);
-        if let Some(what) = &m.failed {
-            text += &format!("  failed: {what}\n");
-        }
-    }
-    text
+}
+
+fn write(path: &Path, threads: usize, found: &Found, error: Option<&Error>) -> Result<()> {
+    let threads = if threads == 0 { std::thread::available_parallelism().map_or(1, |n| n.get()) } else { threads };
+    let candidates = with_native_cpu(&pollster::block_on(list_adapters()), threads);
+    let text = markdown(&Facts {
+        candidates: &candidates,
+        device: found.device.as_ref().map(|(device, choice)| (device, choice)),
+        kernels: &found.kernels,
+        models: &found.models,
+        error: error.map(ToString::to_string),
+    });
+    write_whole(path, text.as_bytes())?;
+    eprintln!("saved {}", path.display());
+    Ok(())
 }

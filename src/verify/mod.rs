@@ -2,6 +2,7 @@
 
 pub mod compare;
 pub mod models;
+pub mod report;
 pub mod trace;
 
 use crate::case::Case;
@@ -36,7 +37,13 @@ pub struct KernelReport {
     /// The first case that failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed_case: Option<String>,
+    /// Every case that failed, with its shapes and its error against its tolerance.
+    #[serde(skip)]
+    pub failures: Vec<String>,
 }
+
+/// Of one kernel: its cases, the worst of them, and those that failed.
+type Row = (usize, Deviation, Vec<(String, Deviation)>);
 
 /// The classes of plan that an adapter can run: its own, and tiles, which all can.
 pub fn classes(gpu: &Opened) -> Vec<Class> {
@@ -82,13 +89,13 @@ pub fn run_case_on_cpu(pool: &rayon::ThreadPool, case: &Case) -> Result<Deviatio
 /// Runs every case of the given ops: on an adapter in every class that it can run, on the native CPU in
 /// the fast forms, each under its op's name.
 pub fn kernels(device: &Device, entries: &[Entry], checked: bool) -> Result<Vec<KernelReport>> {
-    let mut found: BTreeMap<String, (usize, Deviation, Option<String>)> = BTreeMap::new();
+    let mut found: BTreeMap<String, Row> = BTreeMap::new();
     let mut note = |kernel: String, deviation: Deviation, case: &Case, form: &str| {
-        let (cases, worst, failed) = found.entry(kernel).or_insert((0, Deviation::NONE, None));
-        *cases += 1;
-        *worst = worst.worse(deviation);
-        if !deviation.passed && failed.is_none() {
-            *failed = Some(format!("{} ({form})", case.label()));
+        let row = found.entry(kernel).or_insert((0, Deviation::NONE, Vec::new()));
+        row.0 += 1;
+        row.1 = row.1.worse(deviation);
+        if !deviation.passed {
+            row.2.push((format!("{} ({form})", case.label()), deviation));
         }
     };
     for entry in entries {
@@ -105,13 +112,16 @@ pub fn kernels(device: &Device, entries: &[Entry], checked: bool) -> Result<Vec<
             }
         }
     }
-    let report = |(kernel, (cases, worst, failed_case)): (String, (usize, Deviation, Option<String>))| KernelReport {
+    let report = |(kernel, (cases, worst, failed)): (String, Row)| KernelReport {
         kernel,
         cases,
         worst_error: worst.error,
         tolerance: worst.tolerance,
         verdict: if worst.passed { "pass" } else { "fail" },
-        failed_case,
+        failed_case: failed.first().map(|(case, _)| case.clone()),
+        failures: (failed.iter())
+            .map(|(case, d)| format!("{case}: error {:.3e}, tolerance {:.3e}", d.error, d.tolerance))
+            .collect(),
     };
     Ok(found.into_iter().map(report).collect())
 }

@@ -105,7 +105,9 @@ fn a_finished_run_says_so_and_gets_back_what_is_missing() {
     assert!(!place.path("run/report.html").exists(), "it was not wanted");
     place.works("train --resume run");
     assert!(place.path("run/report.html").exists());
-    for name in files {
+    // The event file has the second in its name in which it was made anew.
+    let (event_file, _) = events(&place, "run");
+    for name in files[..4].iter().chain(&[&*event_file]) {
         fs::remove_file(place.path(&format!("run/{name}"))).unwrap();
     }
     let done = place.works("train --resume run");
