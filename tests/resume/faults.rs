@@ -35,13 +35,15 @@ fn a_killed_run_loses_no_more_than_an_interval() {
     let (mut done, mut survived) = (0, 0);
     let mut in_writing = 0;
     for _ in 0..kills {
+        let logged = || fs::metadata(place.path("run/steps.jsonl")).map_or(0, |m| m.len());
+        let before = logged();
         let mut run = place.starts(&line);
         // From before the folder is there to some fifty steps further on.
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let steps = (random >> 33) as u32 % 50;
-        let begun = || fs::metadata(place.path("run/steps.jsonl")).is_ok_and(|m| m.len() > 0);
         if steps > 5 {
-            while !begun() && run.child.try_wait().unwrap().is_none() {
+            // Until it does steps that no life before it did.
+            while logged() <= before && run.child.try_wait().unwrap().is_none() {
                 std::thread::sleep(Duration::from_millis(1));
             }
         }
