@@ -106,14 +106,8 @@ pub(super) fn read(folder: &Path, options: &ImageOptions) -> Result<Dataset> {
         options.progress.iter().for_each(|progress| progress(done, all));
     };
     let room = (all as u64).saturating_mul((size[0] as u64).saturating_mul(size[1] as u64)).saturating_mul(3);
-    if let Some(available) = crate::cpu::available_bytes().filter(|&available| room > available) {
-        let [room, available] = [room, available].map(crate::plan::human_bytes);
-        return Err(Error::input(format!(
-            "data folder {shown}: {all} images of {}×{} take {room} of memory, {available} are available; a smaller image \
-             size may fit",
-            size[1], size[0]
-        )));
-    }
+    let what = format!("data folder {shown}: {all} images of {}×{} take", size[1], size[0]);
+    crate::cpu::check_free(room, &what, "a smaller image size may fit")?;
     let [train, test] = [("train", train), ("test", test)].map(|(part, items)| {
         let (pixels, labels) = decode(&items, size, &mut bad, &tell);
         let shape = [size[0], size[1], CHANNELS];

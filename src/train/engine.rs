@@ -5,6 +5,7 @@ pub mod parts;
 use crate::cpu;
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::gpu::careful::SLOW;
 use crate::gpu::timing::Clock;
 use crate::gpu::{self, class_of, limits_of};
 use crate::graph::{DType, Graph, Tensor};
@@ -42,9 +43,6 @@ pub struct Timed {
 /// (Windows resets one after two seconds).
 const SUBMIT_SECONDS: f64 = 0.06;
 
-/// Steps that take longer are to be handed over in parts.
-const SLOW_STEP: f64 = 0.25;
-
 /// How many steps a submit has, from how long steps took.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
@@ -71,7 +69,7 @@ impl Pace {
         let each = seconds / steps as f64;
         let most = ((SUBMIT_SECONDS / each) as usize).min(2 * self.steps.max(steps));
         self.steps = most.clamp(1, super::step::LOG_CAPACITY / 2);
-        self.slow = each > SLOW_STEP;
+        self.slow = each > SLOW.as_secs_f64();
     }
 
     /// Whether a step takes so long that it should not go in one submit.
