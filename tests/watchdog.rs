@@ -9,7 +9,7 @@ use wgrad::case::Case;
 use wgrad::control::Control;
 use wgrad::data::{Dataset, Split};
 use wgrad::device::Device;
-use wgrad::fault::{GRADIENT, PARAMETER, STATE};
+use wgrad::fault::{GRADIENT, LOSS, PARAMETER, STATE};
 use wgrad::gpu::choose::DeviceRequest;
 use wgrad::gpu::executor::Executor;
 use wgrad::gpu::limits_of;
@@ -20,6 +20,7 @@ use wgrad::model::{CustomLayer, Inferred, Model, Sequential};
 use wgrad::op::{Backward, In, Op, Out, Real, Reference, Rounding};
 use wgrad::ops::adam::Adam;
 use wgrad::ops::sgd::Sgd;
+use wgrad::ops::step_end::StepEnd;
 use wgrad::train::checkpoint::Checkpoint;
 use wgrad::train::options::{OptimizerName, TrainOptions};
 use wgrad::train::trainer::{Event, Trainer};
@@ -36,7 +37,9 @@ fn devices() -> [Device; 2] {
 fn faults(case: &Case) -> Vec<u32> {
     let word = |values: &Values| match values {
         Values::Word(words) => words[0],
-        _ => panic!("the fault is a word"),
+        // The log's first record ends in it.
+        Values::Float(log) => log[3] as u32,
+        _ => panic!("the fault is a word, or a number of the log"),
     };
     let mut found = Vec::new();
     for fast in [false, true] {
@@ -60,8 +63,9 @@ fn faults(case: &Case) -> Vec<u32> {
             executor.write(t, values.bytes()).expect("written");
         }
         executor.submit(1).expect("a step");
-        let bytes = pollster::block_on(executor.read(*y.last().expect("the fault"))).expect("read");
-        found.push(word(&Values::from_bytes(wgrad::graph::DType::U32, &bytes)));
+        let last = *y.last().expect("the fault");
+        let bytes = pollster::block_on(executor.read(last)).expect("read");
+        found.push(word(&Values::from_bytes(graph.info(last).dtype, &bytes)));
     }
     found
 }
@@ -111,6 +115,24 @@ fn the_optimizers_flag_what_is_no_finite_number_and_nothing_else() {
                         case.op
                     );
                 }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_steps_record_flags_a_loss_that_is_no_finite_number() {
+    for (value, bit) in [(f32::NAN, LOSS), (-f32::NAN, LOSS), (f32::INFINITY, LOSS), (-f32::INFINITY, LOSS), (1e37, 0)]
+    {
+        for place in [0, 64, 66] {
+            let mut loss = vec![0.25; 67];
+            loss[place] = value;
+            let op = StepEnd { batch: 67, capacity: 1, betas: [0.9, 0.999] };
+            let control = Control { valid: 67, samples: 67, ..Control::default() };
+            let case = Case::new(op).floats([67], loss).words([67], vec![1; 67]).words([1], vec![STATE]);
+            let case = case.words([Control::WORDS], control.words()).in_place().floats([1, 4], vec![0.0; 4]).in_place();
+            for found in faults(&case) {
+                assert_eq!(found, STATE | bit, "{value} at {place}");
             }
         }
     }
