@@ -87,6 +87,7 @@ pub mod ops;
 pub mod plan;
 #[cfg(feature = "report")]
 pub mod report;
+pub mod schedule;
 mod sys;
 mod template;
 pub mod train;

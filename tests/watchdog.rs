@@ -21,6 +21,7 @@ use wgrad::op::{Backward, In, Op, Out, Real, Reference, Rounding};
 use wgrad::ops::adam::Adam;
 use wgrad::ops::sgd::Sgd;
 use wgrad::ops::step_end::StepEnd;
+use wgrad::schedule::Rates;
 use wgrad::train::checkpoint::Checkpoint;
 use wgrad::train::options::{OptimizerName, TrainOptions};
 use wgrad::train::trainer::{Event, Trainer};
@@ -127,7 +128,7 @@ fn a_steps_record_flags_a_loss_that_is_no_finite_number() {
         for place in [0, 64, 66] {
             let mut loss = vec![0.25; 67];
             loss[place] = value;
-            let op = StepEnd { batch: 67, capacity: 1, betas: [0.9, 0.999] };
+            let op = StepEnd { batch: 67, capacity: 1, betas: [0.9, 0.999], rates: Rates::constant(1e-3) };
             let control = Control { valid: 67, samples: 67, ..Control::default() };
             let case = Case::new(op).floats([67], loss).words([67], vec![1; 67]).words([1], vec![STATE]);
             let case = case.words([Control::WORDS], control.words()).in_place().floats([1, 4], vec![0.0; 4]).in_place();

@@ -142,6 +142,7 @@ mod tests {
         val_accuracy: 0.982,
         seconds: 2.9,
         images_per_second: 20_690.0,
+        lr: None,
         weights_sha256: None,
     };
 

@@ -14,6 +14,7 @@ mod predict;
 mod progress;
 mod report;
 mod resume;
+mod schedule;
 mod summary;
 mod trace;
 mod train;

@@ -3,6 +3,7 @@
 use super::interrupt::{self, Interrupt};
 use super::progress::{Format, Progress};
 use super::resume::resume;
+use super::schedule::ScheduleArgs;
 #[cfg(feature = "watch")]
 use super::watch::Watching;
 use crate::data::Dataset;
@@ -50,6 +51,8 @@ pub struct TrainArgs {
     /// Learning rate [default: 0.001; sgd: 0.01]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     lr: Option<f64>,
+    #[command(flatten)]
+    schedule: ScheduleArgs,
     /// Optimizer [default: adam]
     #[arg(long, value_enum)]
     optimizer: Option<OptimizerName>,
@@ -166,6 +169,7 @@ impl TrainArgs {
         set(&mut train.momentum, &self.momentum);
         set(&mut train.seed, &self.seed);
         set(&mut train.freeze, &self.freeze);
+        self.schedule.set(train);
         train.lr = self.lr.or(train.lr);
         train.weight_decay = self.weight_decay.or(train.weight_decay);
         train.max_steps = self.max_steps.or(train.max_steps);

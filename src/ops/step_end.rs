@@ -3,6 +3,7 @@
 use super::prelude::*;
 use crate::control::Control;
 use crate::fault;
+use crate::schedule::{END, Rates, START, Schedule, UP};
 
 pub(super) const KERNELS: &[Source] = &[shader!("step_end")];
 
@@ -16,6 +17,8 @@ pub struct StepEnd {
     pub capacity: usize,
     /// The optimizer's β₁ and β₂, for the bias corrections; 0 where it has none.
     pub betas: [f64; 2],
+    /// The learning rates of the steps.
+    pub rates: Rates,
 }
 
 impl Reference for StepEnd {
@@ -37,6 +40,9 @@ impl Reference for StepEnd {
         c.valid = (c.samples - c.first).min(self.batch as u32);
         c.correction1 += (1.0 - self.betas[0]) as f32 * (1.0 - c.correction1);
         c.correction2 += (1.0 - self.betas[1]) as f32 * (1.0 - c.correction2);
+        if !self.rates.is_constant() {
+            c.rate = self.rates.at(c.step) as f32;
+        }
         control.words()[..Control::WORDS].copy_from_slice(&c.words());
     }
 }
@@ -61,6 +67,18 @@ impl Op for StepEnd {
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let launch = cx.kernel(KERNELS[0], &[])?.size("batch", self.batch).size("capacity", self.capacity);
         let launch = launch.set("rest1", 1.0 - self.betas[0]).set("rest2", 1.0 - self.betas[1]);
+        // One pipeline for all constant rates.
+        let rates = if self.rates.is_constant() { Rates::constant(0.0) } else { self.rates };
+        let Rates { base, schedule, warmup, total } = rates;
+        let (kind, every, gamma) = match schedule {
+            Schedule::Constant => (u32::from(warmup > 0), 1, 1.0),
+            Schedule::Step { every, gamma } => (1, every.max(1), gamma),
+            Schedule::Cosine => (2, 1, 1.0),
+            Schedule::OneCycle => (3, 1, 1.0),
+        };
+        let launch = launch.set("schedule", kind).set("base", base).set("warmup", warmup).set("total", total);
+        let launch = launch.set("every", every).set("gamma", gamma).set("up", UP);
+        let launch = launch.set("start", 1.0 / START).set("end", 1.0 / START / END);
         let launch = launch.bind("loss", cx.x[0]).bind("correct", cx.x[1]).bind("fault", cx.x[2]);
         cx.groups(launch.bind("control", cx.y[0]).bind("step_log", cx.y[1]), 1)
     }
@@ -71,15 +89,31 @@ impl Op for StepEnd {
     }
 
     fn rounding(&self, x: &[&TensorInfo]) -> Rounding {
-        Rounding { terms: x[0].elements(), ulps: 1.0 }
+        // The rates: some twenty roundings and powers of gamma, on numbers up to the base.
+        let powers = match self.rates.schedule {
+            Schedule::Step { .. } => f64::from(self.rates.total),
+            _ => 0.0,
+        };
+        let ulps = if self.rates.is_constant() { 1.0 } else { 32.0 + powers };
+        Rounding { terms: x[0].elements(), ulps }
+    }
+
+    /// A rate near zero is the difference of larger ones.
+    fn magnitude(&self, x: &[In<f64>], y: &mut [Out<f64>]) {
+        let absolute: Vec<f64> = x[0].floats().iter().map(|loss| loss.abs()).collect();
+        let loss = In { shape: x[0].shape, elements: crate::op::Elements::Float(&absolute) };
+        self.reference(&[loss, x[1], x[2]], y);
+        if !self.rates.is_constant() {
+            y[0].words()[6] = (self.rates.base as f32).to_bits();
+        }
     }
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    let case = |batch: usize, first, samples, step| {
+    let scheduled = |batch: usize, first, samples, step, rates| {
         let valid = (batch as u32).min(samples - first);
         let control = Control { step, first, valid, samples, correction1: 0.1, correction2: 0.001, ..Control::default() };
-        Case::new(StepEnd { batch, capacity: 5, betas: [0.9, 0.999] })
+        Case::new(StepEnd { batch, capacity: 5, betas: [0.9, 0.999], rates })
             .random([batch])
             .below([batch], 2)
             .words([1], vec![step % 8])
@@ -88,5 +122,14 @@ pub(super) fn cases() -> Vec<Case> {
             .random([5, 4])
             .in_place()
     };
-    vec![case(1, 0, 1, 0), case(7, 14, 20, 13), case(129, 0, 1000, 4)]
+    let case = |batch, first, samples, step| scheduled(batch, first, samples, step, Rates::constant(1e-3));
+    let mut cases = vec![case(1, 0, 1, 0), case(7, 14, 20, 13), case(129, 0, 1000, 4)];
+    let step = Schedule::Step { every: 3, gamma: 0.7 };
+    for schedule in [Schedule::Constant, step, Schedule::Cosine, Schedule::OneCycle] {
+        for (step, warmup, total) in [(0, 0, 1), (3, 5, 40), (8, 5, 40), (10, 0, 40), (11, 0, 40), (38, 0, 40), (50, 0, 40)] {
+            let rates = Rates { base: 0.3, schedule, warmup, total };
+            cases.push(scheduled(3, 0, 100, step, rates));
+        }
+    }
+    cases
 }

@@ -138,6 +138,9 @@ impl State {
     /// [`Error::Input`] for a state that no run comes to.
     pub fn control(&self, start: Control) -> Result<Control> {
         let found = Control::read(&self.control);
+        let rates = self.options.rates(self.data.samples[0]);
+        let expected_rate = rates.at(self.progress.step.try_into().unwrap_or(u32::MAX));
+        let is_rate = (f64::from(found.rate) - expected_rate).abs() <= 1e-3 * rates.base;
         let Goal { per_epoch, .. } = self.goal(&self.options);
         let (step, batch) = (self.progress.step, self.options.batch_size as u64);
         let first = step.checked_rem(per_epoch).unwrap_or(0).saturating_mul(batch);
@@ -146,12 +149,14 @@ impl State {
             epoch: step.checked_div(per_epoch).unwrap_or(0) as u32,
             first: first as u32,
             valid: batch.min(u64::from(start.samples).saturating_sub(first)) as u32,
+            // Computed on the device, to a few roundings.
+            rate: if rates.is_constant() { start.rate } else { found.rate },
             correction1: found.correction1,
             correction2: found.correction2,
             ..start
         };
         let fractions = [found.correction1, found.correction2].iter().all(|f| (0.0..=1.0).contains(f));
-        match found == expected && fractions && self.progress.is_sound(per_epoch) {
+        match found == expected && fractions && is_rate && self.progress.is_sound(per_epoch) {
             true => Ok(found),
             false => Err(Error::input(format!("the checkpoint is malformed: step {step} has {found:?}"))),
         }

@@ -1,6 +1,8 @@
 //! What a training run can be told, checked before anything is built.
 
+use super::progress::Goal;
 use crate::error::{Error, Result};
+use crate::schedule::{Rates, Schedule};
 use serde::{Deserialize, Serialize};
 
 /// The optimizer and its constants.
@@ -50,6 +52,22 @@ pub enum OptimizerName {
     Sgd,
 }
 
+/// The schedules by name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+pub enum ScheduleName {
+    /// The same rate throughout.
+    #[default]
+    Constant,
+    /// Multiplied by gamma every so many epochs.
+    Step,
+    /// Half a cosine wave down to 0 at the end of the run.
+    Cosine,
+    /// Up to lr within the first 30 % of the run, then down to nearly nothing.
+    OneCycle,
+}
+
 /// Everything that decides the numbers of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -63,6 +81,18 @@ pub struct TrainOptions {
     /// The learning rate; where not given 1e-3, for SGD 1e-2.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lr: Option<f64>,
+    /// How the learning rate moves over the run.
+    #[serde(skip_serializing_if = "is_default")]
+    pub schedule: ScheduleName,
+    /// Steps in which the rate first rises evenly to `lr`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub warmup_steps: u32,
+    /// Epochs between two changes of the schedule `step`; where not given 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step_every: Option<u32>,
+    /// What the schedule `step` multiplies the rate by; where not given 0.1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gamma: Option<f64>,
     /// SGD's momentum.
     pub momentum: f64,
     /// Weight decay; where not given 0, for AdamW 0.01.
@@ -81,6 +111,10 @@ pub struct TrainOptions {
     pub freeze: Vec<String>,
 }
 
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 impl Default for TrainOptions {
     fn default() -> Self {
         TrainOptions {
@@ -88,6 +122,10 @@ impl Default for TrainOptions {
             batch_size: 128,
             optimizer: OptimizerName::Adam,
             lr: None,
+            schedule: ScheduleName::Constant,
+            warmup_steps: 0,
+            step_every: None,
+            gamma: None,
             momentum: 0.0,
             weight_decay: None,
             seed: 0,
@@ -102,6 +140,20 @@ impl TrainOptions {
     /// The learning rate in force.
     pub fn rate(&self) -> f64 {
         self.lr.unwrap_or(if self.optimizer == OptimizerName::Sgd { 1e-2 } else { 1e-3 })
+    }
+
+    /// The rates of a run over so many training samples.
+    pub fn rates(&self, samples: usize) -> Rates {
+        let Goal { per_epoch, last } = Goal::new(samples, self);
+        let narrow = |steps: u64| u32::try_from(steps).unwrap_or(u32::MAX);
+        let every = narrow(per_epoch.saturating_mul(self.step_every.unwrap_or(1).into()));
+        let schedule = match self.schedule {
+            ScheduleName::Constant => Schedule::Constant,
+            ScheduleName::Step => Schedule::Step { every, gamma: self.gamma.unwrap_or(0.1) },
+            ScheduleName::Cosine => Schedule::Cosine,
+            ScheduleName::OneCycle => Schedule::OneCycle,
+        };
+        Rates { base: self.rate(), schedule, warmup: self.warmup_steps, total: narrow(last) }
     }
 
     /// The weight decay in force.
@@ -141,6 +193,20 @@ impl TrainOptions {
         }
         if !(self.decay().is_finite() && self.decay() >= 0.0) {
             return wrong("weight decay", &self.decay(), "a finite number, 0 or above");
+        }
+        let is_step = self.schedule == ScheduleName::Step;
+        if let Some(gamma) = self.gamma.filter(|gamma| !(is_step && *gamma > 0.0 && *gamma <= 1.0)) {
+            return wrong("gamma", &gamma, "a number above 0, up to 1, with --schedule step");
+        }
+        if let Some(every) = self.step_every.filter(|every| !(is_step && *every > 0)) {
+            return wrong("step every", &every, "at least 1 epoch, with --schedule step");
+        }
+        if self.warmup_steps > 0 && self.schedule == ScheduleName::OneCycle {
+            return wrong(
+                "warm-up steps",
+                &self.warmup_steps,
+                "none with --schedule one-cycle, which warms up by itself",
+            );
         }
         if self.epochs == 0 {
             return wrong("epochs", &0, "at least 1");
@@ -186,6 +252,12 @@ mod tests {
             (TrainOptions { momentum: 0.9, ..base() }, "momentum 0.9"),
             (TrainOptions { weight_decay: Some(-1.0), ..base() }, "weight decay -1"),
             (TrainOptions { weight_decay: Some(f64::NAN), ..base() }, "weight decay NaN"),
+            (TrainOptions { gamma: Some(0.5), ..base() }, "gamma 0.5"),
+            (TrainOptions { schedule: ScheduleName::Step, gamma: Some(f64::NAN), ..base() }, "gamma NaN"),
+            (TrainOptions { schedule: ScheduleName::Step, gamma: Some(1.5), ..base() }, "gamma 1.5"),
+            (TrainOptions { schedule: ScheduleName::Step, step_every: Some(0), ..base() }, "step every 0"),
+            (TrainOptions { step_every: Some(2), ..base() }, "step every 2"),
+            (TrainOptions { schedule: ScheduleName::OneCycle, warmup_steps: 5, ..base() }, "warm-up steps 5"),
             (TrainOptions { epochs: 0, ..base() }, "epochs 0"),
             (TrainOptions { batch_size: 0, ..base() }, "batch size 0"),
             (TrainOptions { max_steps: Some(0), ..base() }, "max steps 0"),

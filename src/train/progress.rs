@@ -31,6 +31,9 @@ pub struct Metrics {
     /// Training samples by those seconds.
     #[serde(deserialize_with = "or_nan")]
     pub images_per_second: f64,
+    /// The learning rate of the epoch's last step; none by an older wgrad.
+    #[serde(default)]
+    pub lr: Option<f64>,
     /// The SHA-256 of the weights as they were then; none where no checkpoints were asked for, or by an older wgrad.
     #[serde(default)]
     pub weights_sha256: Option<Digest>,
@@ -116,8 +119,8 @@ impl Progress {
         }
     }
 
-    /// Ends the epoch under way with what validation found, and the digest of the weights where they were read.
-    pub fn close(&mut self, validation: &Totals, weights_sha256: Option<Digest>, goal: Goal) -> Metrics {
+    /// Ends the epoch under way with what validation found, the last step's learning rate, and the digest of the weights where they were read.
+    pub fn close(&mut self, validation: &Totals, lr: f64, weights_sha256: Option<Digest>, goal: Goal) -> Metrics {
         let metrics = Metrics {
             epoch: self.epoch(),
             step: self.step,
@@ -127,6 +130,7 @@ impl Progress {
             val_accuracy: validation.accuracy(),
             seconds: self.seconds,
             images_per_second: self.totals.samples() as f64 / self.seconds,
+            lr: Some(lr),
             weights_sha256,
         };
         let Metrics { epoch, step, val_loss, .. } = metrics;
@@ -175,7 +179,7 @@ mod tests {
         let mut progress = Progress::default();
         for (loss, best) in [(f32::NAN, None), (0.5, Some(2)), (0.75, Some(2)), (0.25, Some(4)), (0.25, Some(4))] {
             progress.step += 2;
-            progress.close(&validation(loss), None, goal);
+            progress.close(&validation(loss), 1e-3, None, goal);
             assert_eq!(progress.best.map(|best| best.epoch), best, "{loss}");
         }
         assert!(progress.is_sound(2) && !progress.is_sound(3));
@@ -185,10 +189,10 @@ mod tests {
     fn an_epoch_that_ended_before_its_time_goes_on_in_a_longer_run() {
         let short = Goal { per_epoch: 4, last: 6 };
         let mut progress = Progress { step: 4, ..Progress::default() };
-        progress.close(&validation(0.5), None, short);
+        progress.close(&validation(0.5), 1e-3, None, short);
         progress.step = 6;
         progress.totals = validation(0.25);
-        progress.close(&validation(0.5), None, short);
+        progress.close(&validation(0.5), 1e-3, None, short);
         assert!(progress.finished(short) && progress.is_sound(4));
         let mut longer = progress.clone();
         longer.reopen(Goal { per_epoch: 4, last: 8 });
@@ -200,7 +204,7 @@ mod tests {
     #[test]
     fn what_json_cannot_say_comes_back_as_nan() {
         let mut progress = Progress { step: 1, seconds: 0.1 + 0.2, ..Progress::default() };
-        progress.close(&validation(f32::INFINITY), None, Goal { per_epoch: 9, last: 1 });
+        progress.close(&validation(f32::INFINITY), 1e-3, None, Goal { per_epoch: 9, last: 1 });
         let text = serde_json::to_string(&progress).unwrap();
         let again: Progress = serde_json::from_str(&text).unwrap();
         assert!(again.metrics[0].val_loss.is_nan() && again.seconds == progress.seconds, "{text}");

@@ -58,8 +58,15 @@ impl Trainer {
             )));
         }
         state.check(&self.options, &self.data)?;
-        let start = self.step.start(self.options.seed, self.options.rate(), self.options.optimizer().betas());
-        let control = state.control(start)?;
+        let samples = self.data.samples[0];
+        let begun = state.options.rates(samples);
+        let start = self.step.start(self.options.seed, begun.at(0), self.options.optimizer().betas());
+        let mut control = state.control(start)?;
+        // A run that is made longer takes the rates of its new length from here on.
+        let rates = self.options.rates(samples);
+        if rates != begun {
+            control.rate = rates.at(control.step) as f32;
+        }
         let graph = self.step.graph.clone();
         let names: Vec<&str> = states(&graph).map(|t| graph.info(t).name.as_str()).collect();
         let found: Vec<&str> = optimizer.iter().map(|(name, _)| name.as_str()).collect();

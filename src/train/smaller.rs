@@ -22,7 +22,8 @@ pub fn smaller_batch(device: &Device, model: &Model, data: &Dataset, options: &T
 fn fits(device: &Device, model: &Model, data: &Dataset, options: &TrainOptions, batch: usize) -> Result<()> {
     let (train, test) = (data.train.count, data.test.count);
     let optimizer = options.optimizer();
-    let training = Step::training_frozen(model, train, batch, options.shuffle, &optimizer, &options.freeze)?;
+    let training =
+        Step::training_with(model, train, batch, options.shuffle, &optimizer, &options.freeze, options.rates(train))?;
     let evaluation = Step::evaluation(model, test, batch.min(test))?;
     match device {
         Device::Gpu(gpu) => {

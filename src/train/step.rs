@@ -11,6 +11,7 @@ use crate::ops::gather::Gather;
 use crate::ops::sgd::Sgd;
 use crate::ops::softmax_ce::SoftmaxCe;
 use crate::ops::step_end::StepEnd;
+use crate::schedule::Rates;
 use crate::train::options::Optimizer;
 use crate::values::Values;
 
@@ -45,20 +46,22 @@ pub struct Step {
 impl Step {
     /// A training step of `model` over `samples` samples.
     pub fn training(model: &Model, samples: usize, batch: usize, shuffle: bool, optimizer: &Optimizer) -> Result<Step> {
-        Self::training_frozen(model, samples, batch, shuffle, optimizer, &[])
+        Self::training_with(model, samples, batch, shuffle, optimizer, &[], Rates::constant(0.0))
     }
 
-    /// `training` with frozen layers, as [`Graph::freeze`] names them.
+    /// `training` with frozen layers, as [`Graph::freeze`] names them, and rates that a schedule sets; constant ones are left
+    /// as the control block has them.
     ///
     /// # Errors
     /// [`Error::Input`] for a layer that there is not, and where nothing is left to train.
-    pub fn training_frozen(
+    pub fn training_with(
         model: &Model,
         samples: usize,
         batch: usize,
         shuffle: bool,
         optimizer: &Optimizer,
         frozen: &[String],
+        rates: Rates,
     ) -> Result<Step> {
         let mut start = Start::new(model, samples, batch, shuffle)?;
         fuse(&mut start.graph, &[start.logits]);
@@ -91,7 +94,7 @@ impl Step {
                 }
             }
         }
-        start.finish(loss, fault, params, optimizer.betas())
+        start.finish(loss, fault, params, optimizer.betas(), rates)
     }
 
     /// An evaluation step of `model` over `samples` samples, in their order.
@@ -101,7 +104,7 @@ impl Step {
         let loss = start.loss()?;
         let [params, _] = start.graph.arenas()?;
         let fault = start.fault();
-        start.finish(loss, fault, params, [0.0; 2])
+        start.finish(loss, fault, params, [0.0; 2], Rates::constant(0.0))
     }
 
     /// The control block at the start of a run (or of a pass over the data).
@@ -167,9 +170,16 @@ impl Start {
         self.graph.tensor(TensorInfo::words("fault", [1]).role(Role::Control))
     }
 
-    fn finish(mut self, loss: Vec<Tensor>, fault: Tensor, params: Tensor, betas: [f64; 2]) -> Result<Step> {
+    fn finish(
+        mut self,
+        loss: Vec<Tensor>,
+        fault: Tensor,
+        params: Tensor,
+        betas: [f64; 2],
+        rates: Rates,
+    ) -> Result<Step> {
         let log = self.graph.tensor(TensorInfo::floats("log", [LOG_CAPACITY, 4]).role(Role::Control));
-        let end = StepEnd { batch: self.batch, capacity: LOG_CAPACITY, betas };
+        let end = StepEnd { batch: self.batch, capacity: LOG_CAPACITY, betas, rates };
         self.graph.update(end, &[loss[0], loss[1], fault], &[self.control, log])?;
         Ok(Step {
             graph: self.graph,

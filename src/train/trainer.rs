@@ -87,10 +87,12 @@ impl Trainer {
         check_data(model, data)?;
         let optimizer = options.optimizer();
         let (samples, frozen) = (data.train.count, &options.freeze);
-        let step = Step::training_frozen(model, samples, options.batch_size, options.shuffle, &optimizer, frozen)?;
+        let rates = options.rates(samples);
+        let (batch, shuffle) = (options.batch_size, options.shuffle);
+        let step = Step::training_with(model, samples, batch, shuffle, &optimizer, frozen, rates)?;
         let mut engine = Engine::new(device, step.graph.clone(), step.log)?;
         engine.write_all(step.data(&data.train))?;
-        let control = step.start(options.seed, options.rate(), optimizer.betas());
+        let control = step.start(options.seed, rates.at(0), optimizer.betas());
         engine.write(step.control, Values::Word(control.words()))?;
         let first = match init {
             Some(weights) => weights.to_graph(&step.graph)?,
@@ -177,7 +179,9 @@ impl Trainer {
                 if self.checkpoints.is_some() {
                     weights = Some(self.weights().await?);
                 }
-                let metrics = self.progress.close(&validation, weights.as_ref().map(Digest::of), self.goal);
+                let rates = self.options.rates(self.data.samples[0]);
+                let lr = rates.at(self.progress.step.saturating_sub(1).try_into().unwrap_or(u32::MAX));
+                let metrics = self.progress.close(&validation, lr, weights.as_ref().map(Digest::of), self.goal);
                 self.lay_out(true).await?;
                 flow = observe(Event::Epoch(&metrics));
             }

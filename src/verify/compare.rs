@@ -87,11 +87,12 @@ pub fn deviation(
             let each = each.map(|(&got, (&want, &size))| Deviation::of(got.into(), want, tolerance(size)));
             each.fold(Deviation::NONE, Deviation::worse)
         }
-        (Values::Word(got), Values::Word(want), _) if got.len() == want.len() => {
-            let each = got.iter().zip(want).enumerate().map(|(at, (&got, &want))| match float_words.contains(&at) {
+        (Values::Word(got), Values::Word(want), Values::Word(sizes)) if got.len() == want.len() => {
+            let each = got.iter().zip(want).zip(sizes).enumerate();
+            let each = each.map(|(at, ((&got, &want), &size))| match float_words.contains(&at) {
                 true => {
-                    let [got, want] = [got, want].map(|word| f64::from(f32::from_bits(word)));
-                    Deviation::of(got, want, 4.0 * f64::from(f32::EPSILON) * want.abs())
+                    let [got, want, size] = [got, want, size].map(|word| f64::from(f32::from_bits(word)));
+                    Deviation::of(got, want, rounding.tolerance(size.abs()))
                 }
                 false => Deviation::of(got.into(), want.into(), 0.0),
             });
@@ -123,7 +124,8 @@ mod tests {
         let words = |w: &[u32]| Values::Word(w.to_vec());
         let check = |got: &[u32], want: &[u32], floats| {
             let want = Values::Word(want.to_vec());
-            deviation(&words(got), &want, &want, Rounding::EXACT, floats).passed
+            let one = Rounding { terms: 0, ulps: 2.0 };
+            deviation(&words(got), &want, &want, one, floats).passed
         };
         assert!(check(&[1, 2], &[1, 2], 0..0));
         assert!(!check(&[1, 2], &[1, 3], 0..0));

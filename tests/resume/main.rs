@@ -85,6 +85,24 @@ fn a_run_that_was_cut_ends_as_one_that_was_not() {
     }
 }
 
+/// The rates of a schedule follow from a step's number and the length of the run.
+#[test]
+fn a_run_with_a_schedule_that_was_cut_ends_as_one_that_was_not() {
+    for device in DEVICES {
+        for schedule in ["--schedule cosine --warmup-steps 3", "--schedule one-cycle", "--schedule step --gamma 0.5"] {
+            let place = Place::new();
+            let options = format!("{schedule} --log-steps --checkpoint-every 2 {device} --no-report");
+            place.works(&format!("{TRAIN} --epochs 3 {options} --run-dir uncut"));
+            place.works(&format!("{TRAIN} --epochs 3 {options} --run-dir cut"));
+            place.works("train --resume cut --from-previous --no-report");
+            is_same(&place, "cut", "uncut");
+            let rates: Vec<f64> =
+                place.lines("cut/metrics.jsonl").iter().map(|line| line["lr"].as_f64().expect("lr")).collect();
+            assert!(rates[2] < rates[1] && rates[1] <= 1e-3, "{schedule}: {rates:?}");
+        }
+    }
+}
+
 fn call_in(place: &Place, folder: &str, line: &str) -> Done {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_wgrad"));
     common::call(command.args(line.split_whitespace()), &place.path(folder))
