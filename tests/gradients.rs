@@ -242,3 +242,21 @@ fn dense_weights_used_twice() {
         graph.apply(dense_again, &[first, shared[0], shared[1]]).unwrap()[0]
     });
 }
+
+/// Overlapping windows, windows that leave places out, and the mean of a whole image.
+#[test]
+fn average_pools() {
+    let pools = [Layer::AvgPool2d { size: [2, 3], stride: [1, 2] }, Layer::AvgPool2d { size: [1, 2], stride: [2, 3] }];
+    for pool in pools {
+        let layers = [conv(3, [2, 2], [1, 1]), RELU, pool, conv(2, [1, 1], [1, 1]), FLATTEN, RELU, dense(3)];
+        check([6, 7, 2], |graph, x| chain(graph, 0, x, &layers));
+    }
+}
+
+#[test]
+fn global_pools() {
+    for pool in [Layer::GlobalAvgPool2d {}, Layer::GlobalMaxPool2d {}] {
+        let layers = [conv(5, [3, 3], [1, 1]), RELU, pool, dense(4), RELU, dense(3)];
+        check([9, 8, 1], |graph, x| chain(graph, 0, x, &layers));
+    }
+}

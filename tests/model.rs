@@ -35,6 +35,10 @@ size = [3, 2]
 stride = 1
 
 [[layers]]
+type = "avg_pool2d"
+size = [1, 2]
+
+[[layers]]
 type = "flatten"
 
 [[layers]]
@@ -50,7 +54,8 @@ fn small() -> Model {
 #[test]
 fn the_file_and_the_builder_give_one_model() {
     let net = Sequential::new([28, 20, 3]).name("all").conv2d(32, 3).conv2d_with(16, [5, 3], [2, 1], Padding::Same);
-    let built = net.relu().max_pool2d(2).max_pool2d_with([3, 2], 1).flatten().dense(10).build().unwrap();
+    let built =
+        net.relu().max_pool2d(2).max_pool2d_with([3, 2], 1).avg_pool2d([1, 2]).flatten().dense(10).build().unwrap();
     assert_eq!(Model::from_toml(ALL_KEYS, "all.toml", "all").unwrap(), built);
     assert_eq!(Model::from_toml(&built.to_toml(), "again.toml", "all").unwrap(), built);
 }
@@ -113,6 +118,10 @@ const FIRST: &[(&str, &str)] = &[
     ("type = 'conv2d'\nfilters = 1\nkernel = 1", "found [8, 8, 1] behind the last layer, expected [classes]"),
     ("type = 'max_pool2d'\nstride = 2", "line 2: layer 0 (max_pool2d): found no key size"),
     ("type = 'max_pool2d'\nsize = 9", "line 2: layer 0 (max_pool2d): a window of 9 × 9 does not fit"),
+    ("type = 'avg_pool2d'\nstride = 2", "line 2: layer 0 (avg_pool2d): found no key size"),
+    ("type = 'avg_pool2d'\nsize = 2\nfilters = 2", "line 5: layer 0 (avg_pool2d): found unknown key filters"),
+    ("type = 'global_avg_pool2d'\nsize = 2", "line 4: layer 0 (global_avg_pool2d): found unknown key size"),
+    ("type = 'global_max_pool2d'", "found no parameters, expected at least one dense or conv2d"),
     ("type = 'dense'\nunits = 10", "line 2: layer 0 (dense): found an input of shape [8, 8, 1], expected [features]"),
     ("type = 'flatten'", "found no parameters, expected at least one dense or conv2d"),
 ];
@@ -130,6 +139,7 @@ const SECOND: &[(&str, &str)] = &[
     ("type = 'dense'\nunits = true", "line 6: layer 1 (dense): found units = true"),
     ("type = 'dense'\nunits = 1000000000000000", "line 6: layer 1 (dense): found units = 1000000000000000"),
     ("type = 'dense'\nunits = 2147483647", "line 4: layer 1 (dense): found weights of shape [2147483647, 64]"),
+    ("type = 'global_avg_pool2d'", "line 4: layer 1 (global_avg_pool2d): found an input of shape [64], expected an"),
     ("type = 'conv2d'\nfilters = 1\nkernel = 1", "line 4: layer 1 (conv2d): found an input of shape [64], expected an"),
 ];
 

@@ -93,8 +93,11 @@ impl Model {
                         "filters = {filters}\nkernel = {kernel:?}\nstride = {stride:?}\npadding = \"{padding}\"\n"
                     )
                 }
-                Layer::MaxPool2d { size, stride } => write!(text, "size = {size:?}\nstride = {stride:?}\n"),
+                Layer::MaxPool2d { size, stride } | Layer::AvgPool2d { size, stride } => {
+                    write!(text, "size = {size:?}\nstride = {stride:?}\n")
+                }
                 Layer::Dense { units } => writeln!(text, "units = {units}"),
+                Layer::GlobalAvgPool2d {} | Layer::GlobalMaxPool2d {} => Ok(()),
                 Layer::Relu {} | Layer::Flatten {} | Layer::Custom(_) => Ok(()),
             };
         }
@@ -157,15 +160,25 @@ impl<'a> Section<'a> {
     }
 
     fn layer(mut self) -> Result<Layer> {
-        const TYPES: &str = "\"conv2d\", \"relu\", \"max_pool2d\", \"flatten\" or \"dense\"";
-        const NAMES: [&str; 5] = ["conv2d", "relu", "max_pool2d", "flatten", "dense"];
+        const TYPES: &str = "\"conv2d\", \"relu\", \"max_pool2d\", \"avg_pool2d\", \"global_avg_pool2d\", \
+            \"global_max_pool2d\", \"flatten\" or \"dense\"";
+        const NAMES: [&str; 8] = [
+            "conv2d",
+            "relu",
+            "max_pool2d",
+            "avg_pool2d",
+            "global_avg_pool2d",
+            "global_max_pool2d",
+            "flatten",
+            "dense",
+        ];
         let kind = self.table.get("type").and_then(|kind| kind.get_ref().as_str());
         let kind = kind.ok_or_else(|| self.wrong("type", TYPES))?;
         let known: &[&str] = match kind {
             "conv2d" => &["type", "filters", "kernel", "stride", "padding"],
-            "max_pool2d" => &["type", "size", "stride"],
+            "max_pool2d" | "avg_pool2d" => &["type", "size", "stride"],
             "dense" => &["type", "units"],
-            "relu" | "flatten" => &["type"],
+            "relu" | "global_avg_pool2d" | "global_max_pool2d" | "flatten" => &["type"],
             _ => return Err(self.wrong("type", &format!("{TYPES}{}", near::hint(kind, NAMES)))),
         };
         self.name = format!("{} ({kind})", self.name);
@@ -180,10 +193,17 @@ impl<'a> Section<'a> {
                     padding: self.padding()?,
                 })
             }
-            "max_pool2d" => {
+            "max_pool2d" | "avg_pool2d" => {
                 let size = self.pair("size", None)?;
-                Ok(Layer::MaxPool2d { size, stride: self.pair("stride", Some(size))? })
+                let stride = self.pair("stride", Some(size))?;
+                Ok(if kind == "max_pool2d" {
+                    Layer::MaxPool2d { size, stride }
+                } else {
+                    Layer::AvgPool2d { size, stride }
+                })
             }
+            "global_avg_pool2d" => Ok(Layer::GlobalAvgPool2d {}),
+            "global_max_pool2d" => Ok(Layer::GlobalMaxPool2d {}),
             "dense" => Ok(Layer::Dense { units: self.size("units")? }),
             "relu" => Ok(Layer::Relu {}),
             _ => Ok(Layer::Flatten {}),

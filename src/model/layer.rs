@@ -4,6 +4,7 @@ use super::custom::Custom;
 use super::in_context;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Layout, Tensor};
+use crate::ops::avg_pool2d::AvgPool2d;
 use crate::ops::conv2d::Conv2d;
 use crate::ops::geometry::{Geometry, Padding};
 use crate::ops::matmul_nt::MatmulNt;
@@ -41,6 +42,17 @@ pub enum Layer {
         /// Rows and columns from one window to the next.
         stride: [usize; 2],
     },
+    /// The mean of each window: [H, W, C] to [OH, OW, C], without padding.
+    AvgPool2d {
+        /// Rows and columns of the window.
+        size: [usize; 2],
+        /// Rows and columns from one window to the next.
+        stride: [usize; 2],
+    },
+    /// The mean of each channel over the whole image: [H, W, C] to `[C]` features.
+    GlobalAvgPool2d {},
+    /// The largest value of each channel in the whole image: [H, W, C] to `[C]` features.
+    GlobalMaxPool2d {},
     /// [H, W, C] to [C·H·W] features in the order C, H, W; features stay as they are.
     Flatten {},
     /// Every feature to every unit, with bias: `[features]` to `[units]`.
@@ -103,6 +115,9 @@ impl Layer {
             Layer::Conv2d { .. } => "conv2d",
             Layer::Relu {} => "relu",
             Layer::MaxPool2d { .. } => "max_pool2d",
+            Layer::AvgPool2d { .. } => "avg_pool2d",
+            Layer::GlobalAvgPool2d {} => "global_avg_pool2d",
+            Layer::GlobalMaxPool2d {} => "global_max_pool2d",
             Layer::Flatten {} => "flatten",
             Layer::Dense { .. } => "dense",
             Layer::Custom(custom) => custom.0.type_name(),
@@ -116,8 +131,11 @@ impl Layer {
             Layer::Conv2d { filters, kernel, stride, .. } => {
                 [&[("filters", filters)], &pair("kernel", kernel)[..], &pair("stride", stride)].concat()
             }
-            Layer::MaxPool2d { size, stride } => [pair("size", size), pair("stride", stride)].concat(),
+            Layer::MaxPool2d { size, stride } | Layer::AvgPool2d { size, stride } => {
+                [pair("size", size), pair("stride", stride)].concat()
+            }
             Layer::Dense { units } => vec![("units", units)],
+            Layer::GlobalAvgPool2d {} | Layer::GlobalMaxPool2d {} => Vec::new(),
             Layer::Relu {} | Layer::Flatten {} | Layer::Custom(_) => Vec::new(),
         }
     }
@@ -145,11 +163,13 @@ impl Layer {
                 let g = Geometry::new([1, h, w, c], [kh, kw], filters, stride, padding)?;
                 (vec![g.oh, g.ow, filters], vec![filters, c, kh, kw])
             }
-            (&Layer::MaxPool2d { size, stride }, &[h, w, c]) => {
+            (&Layer::MaxPool2d { size, stride } | &Layer::AvgPool2d { size, stride }, &[h, w, c]) => {
                 let g = Geometry::new([1, h, w, c], size, c, stride, Padding::Valid)?;
                 (vec![g.oh, g.ow, c], Vec::new())
             }
-            (Layer::Conv2d { .. } | Layer::MaxPool2d { .. }, _) => {
+            (Layer::GlobalAvgPool2d {} | Layer::GlobalMaxPool2d {}, &[_, _, c]) => (vec![c], Vec::new()),
+            (Layer::Conv2d { .. } | Layer::MaxPool2d { .. } | Layer::AvgPool2d { .. }, _)
+            | (Layer::GlobalAvgPool2d {} | Layer::GlobalMaxPool2d {}, _) => {
                 return Err(format!(
                     "found an input of shape {input:?}, expected an image [height, width, channels]: it must come before the flatten"
                 ));
@@ -200,6 +220,16 @@ impl Layer {
             }
             (Layer::Relu {}, _) => graph.apply(Relu, &arguments),
             (&Layer::MaxPool2d { size, stride }, _) => graph.apply(MaxPool2d { size, stride }, &arguments),
+            (&Layer::AvgPool2d { size, stride }, _) => graph.apply(AvgPool2d { size, stride }, &arguments),
+            (Layer::GlobalAvgPool2d {}, &[h, w, _]) => {
+                let pooled = graph.apply(AvgPool2d { size: [h, w], stride: [1, 1] }, &arguments);
+                pooled.and_then(|pooled| graph.apply(Reshape { shape }, &pooled))
+            }
+            (Layer::GlobalMaxPool2d {}, &[h, w, _]) => {
+                let pooled = graph.apply(MaxPool2d { size: [h, w], stride: [1, 1] }, &arguments);
+                pooled.and_then(|pooled| graph.apply(Reshape { shape }, &pooled[..1]))
+            }
+            (Layer::GlobalAvgPool2d {} | Layer::GlobalMaxPool2d {}, _) => Ok(Vec::new()),
             (Layer::Flatten {}, &[h, w, c]) if h * w > 1 && c > 1 => {
                 graph.apply(Transpose { n: batch, rows: h * w, columns: c, shape }, &arguments)
             }

@@ -89,6 +89,27 @@ impl Sequential {
         self.layer(Layer::MaxPool2d { size: size.into().0, stride: stride.into().0 })
     }
 
+    /// Adds an average pool whose windows stand side by side.
+    pub fn avg_pool2d(self, size: impl Into<Pair>) -> Self {
+        let size = size.into();
+        self.avg_pool2d_with(size.0, size.0)
+    }
+
+    /// Adds an average pool.
+    pub fn avg_pool2d_with(self, size: impl Into<Pair>, stride: impl Into<Pair>) -> Self {
+        self.layer(Layer::AvgPool2d { size: size.into().0, stride: stride.into().0 })
+    }
+
+    /// Adds the mean of each channel, as features.
+    pub fn global_avg_pool2d(self) -> Self {
+        self.layer(Layer::GlobalAvgPool2d {})
+    }
+
+    /// Adds the largest value of each channel, as features.
+    pub fn global_max_pool2d(self) -> Self {
+        self.layer(Layer::GlobalMaxPool2d {})
+    }
+
     /// Adds a flatten, which puts the features into C, H, W order.
     pub fn flatten(self) -> Self {
         self.layer(Layer::Flatten {})

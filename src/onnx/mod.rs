@@ -144,10 +144,16 @@ impl Builder {
                 ];
                 self.node("Conv", &name, params, attributes);
             }
-            (Layer::MaxPool2d { size, stride }, _) => {
+            (Layer::MaxPool2d { size, stride } | Layer::AvgPool2d { size, stride }, _) => {
                 let attributes =
                     vec![AttributeProto::ints("kernel_shape", size), AttributeProto::ints("strides", stride)];
-                self.node("MaxPool", &name, params, attributes);
+                let op = if matches!(layer, Layer::MaxPool2d { .. }) { "MaxPool" } else { "AveragePool" };
+                self.node(op, &name, params, attributes);
+            }
+            (Layer::GlobalAvgPool2d {} | Layer::GlobalMaxPool2d {}, _) => {
+                let op = if *layer == (Layer::GlobalMaxPool2d {}) { "GlobalMaxPool" } else { "GlobalAveragePool" };
+                self.node(op, &format!("{name}_pooled"), params, Vec::new());
+                self.node("Flatten", &name, Vec::new(), vec![AttributeProto::int("axis", 1)]);
             }
             (Layer::Relu {}, _) => self.node("Relu", &name, params, Vec::new()),
             // N, C, H, W: the features come out in the order C, H, W, as they do here.

@@ -33,6 +33,8 @@ macro_rules! registry {
 registry! {
     adam
     add
+    avg_pool2d
+    avg_pool2d_dx
     conv2d
     conv2d_dw
     conv2d_dx

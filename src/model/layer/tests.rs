@@ -13,6 +13,9 @@ fn the_graph_has_the_inferred_shapes() {
     for (layer, input, want) in [
         (SAME, image, vec![4, 2, 4]),
         (pool, image, vec![3, 4, 3]),
+        (Layer::AvgPool2d { size: [3, 2], stride: [2, 1] }, image, vec![3, 4, 3]),
+        (Layer::GlobalAvgPool2d {}, image, vec![3]),
+        (Layer::GlobalMaxPool2d {}, image, vec![3]),
         (Layer::Relu {}, image, vec![7, 5, 3]),
         (Layer::Flatten {}, image, vec![105]),
         (Layer::Flatten {}, &[7, 5, 1], vec![35]),
@@ -72,6 +75,18 @@ fn what_does_not_fit_is_refused() {
             "layer 4 (max_pool2d): a window of 5 × 5 does",
         ),
         (Layer::MaxPool2d { size: [5, 5], stride: [1, 1] }, vec![9], "expected an image [height, width, channels]"),
+        (Layer::AvgPool2d { size: [5, 5], stride: [1, 1] }, vec![9], "expected an image [height, width, channels]"),
+        (Layer::AvgPool2d { size: [5, 5], stride: [1, 0] }, vec![9, 9, 1], "found stride = 0"),
+        (
+            Layer::GlobalAvgPool2d {},
+            vec![9],
+            "layer 4 (global_avg_pool2d): found an input of shape [9], expected an image",
+        ),
+        (
+            Layer::GlobalMaxPool2d {},
+            vec![9],
+            "layer 4 (global_max_pool2d): found an input of shape [9], expected an image",
+        ),
         (Layer::MaxPool2d { size: [0, 5], stride: [1, 1] }, vec![9, 9, 1], "found size = 0"),
         (
             Layer::Dense { units: 3 },
