@@ -39,6 +39,14 @@ type = "avg_pool2d"
 size = [1, 2]
 
 [[layers]]
+type = "batch_norm"
+momentum = 1
+
+[[layers]]
+type = "batch_norm"
+epsilon = 1e-3
+
+[[layers]]
 type = "flatten"
 
 [[layers]]
@@ -54,8 +62,8 @@ fn small() -> Model {
 #[test]
 fn the_file_and_the_builder_give_one_model() {
     let net = Sequential::new([28, 20, 3]).name("all").conv2d(32, 3).conv2d_with(16, [5, 3], [2, 1], Padding::Same);
-    let built =
-        net.relu().max_pool2d(2).max_pool2d_with([3, 2], 1).avg_pool2d([1, 2]).flatten().dense(10).build().unwrap();
+    let built = net.relu().max_pool2d(2).max_pool2d_with([3, 2], 1).avg_pool2d([1, 2]);
+    let net = net.batch_norm_with(1e-5, 1.0).batch_norm_with(1e-3, 0.1).flatten().dense(10).build().unwrap();
     assert_eq!(Model::from_toml(ALL_KEYS, "all.toml", "all").unwrap(), built);
     assert_eq!(Model::from_toml(&built.to_toml(), "again.toml", "all").unwrap(), built);
 }
@@ -122,6 +130,17 @@ const FIRST: &[(&str, &str)] = &[
     ("type = 'avg_pool2d'\nsize = 2\nfilters = 2", "line 5: layer 0 (avg_pool2d): found unknown key filters"),
     ("type = 'global_avg_pool2d'\nsize = 2", "line 4: layer 0 (global_avg_pool2d): found unknown key size"),
     ("type = 'global_max_pool2d'", "found no parameters, expected at least one dense or conv2d"),
+    ("type = 'batch_norm'\nepsilon = 0", "line 4: layer 0 (batch_norm): found epsilon = 0, expected a number above 0"),
+    (
+        "type = 'batch_norm'\nepsilon = inf",
+        "line 4: layer 0 (batch_norm): found epsilon = inf, expected a number above 0",
+    ),
+    ("type = 'batch_norm'\nmomentum = 1.1", "found momentum = 1.1, expected a number from 0 to 1"),
+    (
+        "type = 'batch_norm'\nmomentum = 'low'",
+        "line 4: layer 0 (batch_norm): found momentum = \"low\", expected a number",
+    ),
+    ("type = 'batch_norm'\naxis = 1", "line 4: layer 0 (batch_norm): found unknown key axis, expected type, epsilon"),
     ("type = 'dense'\nunits = 10", "line 2: layer 0 (dense): found an input of shape [8, 8, 1], expected [features]"),
     ("type = 'flatten'", "found no parameters, expected at least one dense or conv2d"),
 ];

@@ -110,6 +110,16 @@ impl Sequential {
         self.layer(Layer::GlobalMaxPool2d {})
     }
 
+    /// Adds a batch normalisation with an epsilon of 1e-5 and a momentum of 0.1, as PyTorch has them.
+    pub fn batch_norm(self) -> Self {
+        self.batch_norm_with(1e-5, 0.1)
+    }
+
+    /// Adds a batch normalisation; the momentum is the share of a batch in the running statistics.
+    pub fn batch_norm_with(self, epsilon: f64, momentum: f64) -> Self {
+        self.layer(Layer::BatchNorm { epsilon, momentum })
+    }
+
     /// Adds a flatten, which puts the features into C, H, W order.
     pub fn flatten(self) -> Self {
         self.layer(Layer::Flatten {})

@@ -155,6 +155,10 @@ impl Builder {
                 self.node(op, &format!("{name}_pooled"), params, Vec::new());
                 self.node("Flatten", &name, Vec::new(), vec![AttributeProto::int("axis", 1)]);
             }
+            // Its parameters are in ONNX's order: scale, B, mean, variance.
+            (&Layer::BatchNorm { epsilon, .. }, _) => {
+                self.node("BatchNormalization", &name, params, vec![AttributeProto::float("epsilon", epsilon)]);
+            }
             (Layer::Relu {}, _) => self.node("Relu", &name, params, Vec::new()),
             // N, C, H, W: the features come out in the order C, H, W, as they do here.
             (Layer::Flatten {}, _) => self.node("Flatten", &name, params, vec![AttributeProto::int("axis", 1)]),

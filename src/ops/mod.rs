@@ -3,6 +3,7 @@
 use crate::case::Case;
 use crate::kernel::Source;
 
+mod columns;
 mod direct;
 pub mod geometry;
 mod im2col;
@@ -35,6 +36,9 @@ registry! {
     add
     avg_pool2d
     avg_pool2d_dx
+    batch_norm
+    batch_norm_dx
+    batch_norm_update
     conv2d
     conv2d_dw
     conv2d_dx

@@ -159,7 +159,7 @@ pub fn describe(layer: &Layer) -> String {
     match layer {
         Layer::Conv2d { kernel, .. } => format!("{name} {}", pair(*kernel)),
         Layer::MaxPool2d { size, .. } | Layer::AvgPool2d { size, .. } => format!("{name} {}", pair(*size)),
-        Layer::GlobalAvgPool2d {} | Layer::GlobalMaxPool2d {} => name.into(),
+        Layer::GlobalAvgPool2d {} | Layer::GlobalMaxPool2d {} | Layer::BatchNorm { .. } => name.into(),
         Layer::Relu {} | Layer::Flatten {} | Layer::Dense { .. } | Layer::Custom(_) => name.into(),
     }
 }

@@ -63,9 +63,11 @@ impl Step {
         let mut start = Start::new(model, samples, batch, shuffle, Mode::Training)?;
         fuse(&mut start.graph, &[start.logits]);
         start.graph.freeze(frozen)?;
+        start.graph.fix_frozen_norms();
         let loss = start.loss()?;
         start.graph.backward(loss[0])?;
         join_neighbours(&mut start.graph, &[start.logits]);
+        start.graph.update_norms()?;
         let [params, grads] = start.graph.arenas()?;
         let runs = start.graph.trained([params, grads]);
         let state = |graph: &mut Graph, name: &str| {

@@ -14,6 +14,8 @@ fn the_graph_has_the_inferred_shapes() {
         (SAME, image, vec![4, 2, 4]),
         (pool, image, vec![3, 4, 3]),
         (Layer::AvgPool2d { size: [3, 2], stride: [2, 1] }, image, vec![3, 4, 3]),
+        (Layer::BatchNorm { epsilon: 1e-5, momentum: 0.1 }, image, vec![7, 5, 3]),
+        (Layer::BatchNorm { epsilon: 1e-5, momentum: 0.1 }, flat, vec![7]),
         (Layer::GlobalAvgPool2d {}, image, vec![3]),
         (Layer::GlobalMaxPool2d {}, image, vec![3]),
         (Layer::Relu {}, image, vec![7, 5, 3]),
@@ -40,8 +42,15 @@ fn the_graph_has_the_inferred_shapes() {
 #[test]
 fn a_convolution_names_its_parameters_as_pytorch_does() {
     let params = SAME.infer(3, &[7, 5, 2]).unwrap().params;
-    let weight =
-        ParamSpec { name: "3.weight".into(), file_shape: vec![4, 2, 3, 2], fan_in: 12, fan_out: 24, is_bias: false };
+    let weight = ParamSpec {
+        name: "3.weight".into(),
+        file_shape: vec![4, 2, 3, 2],
+        fan_in: 12,
+        fan_out: 24,
+        is_bias: false,
+        starts_at: None,
+        running: false,
+    };
     let bias = ParamSpec { name: "3.bias".into(), file_shape: vec![4], is_bias: true, ..weight.clone() };
     assert_eq!(params, [weight, bias]);
     assert_eq!(params[0].layout(), Layout { file_shape: vec![4, 2, 3, 2], perm: vec![2, 3, 1, 0] });
@@ -76,6 +85,21 @@ fn what_does_not_fit_is_refused() {
         ),
         (Layer::MaxPool2d { size: [5, 5], stride: [1, 1] }, vec![9], "expected an image [height, width, channels]"),
         (Layer::AvgPool2d { size: [5, 5], stride: [1, 1] }, vec![9], "expected an image [height, width, channels]"),
+        (
+            Layer::BatchNorm { epsilon: 0.0, momentum: 0.1 },
+            vec![9],
+            "layer 4 (batch_norm): found epsilon = 0, expected a",
+        ),
+        (
+            Layer::BatchNorm { epsilon: f64::NAN, momentum: 0.1 },
+            vec![9],
+            "found epsilon = NaN, expected a number above 0",
+        ),
+        (
+            Layer::BatchNorm { epsilon: 1e-5, momentum: 1.5 },
+            vec![9],
+            "found momentum = 1.5, expected a number from 0 to",
+        ),
         (Layer::AvgPool2d { size: [5, 5], stride: [1, 0] }, vec![9, 9, 1], "found stride = 0"),
         (
             Layer::GlobalAvgPool2d {},
