@@ -286,3 +286,10 @@ fn batch_normalisation() {
     let layers = [conv(3, [2, 2], [1, 1]), norm, RELU, FLATTEN, RELU, dense(4)];
     check([4, 5, 2], |graph, x| chain(graph, 0, x, &layers));
 }
+
+#[test]
+fn layer_normalisation() {
+    let norm = Layer::LayerNorm { epsilon: 1e-2 };
+    let layers = [conv(3, [2, 2], [1, 1]), norm.clone(), RELU, FLATTEN, RELU, dense(5), norm, RELU, dense(4)];
+    check([4, 5, 2], |graph, x| chain(graph, 0, x, &layers));
+}

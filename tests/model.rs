@@ -39,6 +39,9 @@ type = "avg_pool2d"
 size = [1, 2]
 
 [[layers]]
+type = "layer_norm"
+
+[[layers]]
 type = "batch_norm"
 momentum = 1
 
@@ -62,8 +65,9 @@ fn small() -> Model {
 #[test]
 fn the_file_and_the_builder_give_one_model() {
     let net = Sequential::new([28, 20, 3]).name("all").conv2d(32, 3).conv2d_with(16, [5, 3], [2, 1], Padding::Same);
-    let built = net.relu().max_pool2d(2).max_pool2d_with([3, 2], 1).avg_pool2d([1, 2]);
-    let net = net.batch_norm_with(1e-5, 1.0).batch_norm_with(1e-3, 0.1).flatten().dense(10).build().unwrap();
+    let net = net.relu().max_pool2d(2).max_pool2d_with([3, 2], 1).avg_pool2d([1, 2]);
+    let net = net.layer_norm().batch_norm_with(1e-5, 1.0).batch_norm_with(1e-3, 0.1).flatten().dense(10);
+    let built = net.build().unwrap();
     assert_eq!(Model::from_toml(ALL_KEYS, "all.toml", "all").unwrap(), built);
     assert_eq!(Model::from_toml(&built.to_toml(), "again.toml", "all").unwrap(), built);
 }
@@ -130,6 +134,11 @@ const FIRST: &[(&str, &str)] = &[
     ("type = 'avg_pool2d'\nsize = 2\nfilters = 2", "line 5: layer 0 (avg_pool2d): found unknown key filters"),
     ("type = 'global_avg_pool2d'\nsize = 2", "line 4: layer 0 (global_avg_pool2d): found unknown key size"),
     ("type = 'global_max_pool2d'", "found no parameters, expected at least one dense or conv2d"),
+    (
+        "type = 'layer_norm'\nepsilon = -1",
+        "line 4: layer 0 (layer_norm): found epsilon = -1, expected a number above 0",
+    ),
+    ("type = 'layer_norm'\nmomentum = 0.1", "line 4: layer 0 (layer_norm): found unknown key momentum"),
     ("type = 'batch_norm'\nepsilon = 0", "line 4: layer 0 (batch_norm): found epsilon = 0, expected a number above 0"),
     (
         "type = 'batch_norm'\nepsilon = inf",

@@ -99,6 +99,7 @@ impl Model {
                 Layer::Dense { units } => writeln!(text, "units = {units}"),
                 Layer::GlobalAvgPool2d {} | Layer::GlobalMaxPool2d {} => Ok(()),
                 // As Rust's Debug writes it, a number always reads as a float.
+                Layer::LayerNorm { epsilon } => writeln!(text, "epsilon = {epsilon:?}"),
                 Layer::BatchNorm { epsilon, momentum } => {
                     write!(text, "epsilon = {epsilon:?}\nmomentum = {momentum:?}\n")
                 }
@@ -165,8 +166,8 @@ impl<'a> Section<'a> {
 
     fn layer(mut self) -> Result<Layer> {
         const TYPES: &str = "\"conv2d\", \"relu\", \"max_pool2d\", \"avg_pool2d\", \"global_avg_pool2d\", \
-            \"global_max_pool2d\", \"batch_norm\", \"flatten\" or \"dense\"";
-        const NAMES: [&str; 9] = [
+            \"global_max_pool2d\", \"batch_norm\", \"layer_norm\", \"flatten\" or \"dense\"";
+        const NAMES: [&str; 10] = [
             "conv2d",
             "relu",
             "max_pool2d",
@@ -174,6 +175,7 @@ impl<'a> Section<'a> {
             "global_avg_pool2d",
             "global_max_pool2d",
             "batch_norm",
+            "layer_norm",
             "flatten",
             "dense",
         ];
@@ -184,6 +186,7 @@ impl<'a> Section<'a> {
             "max_pool2d" | "avg_pool2d" => &["type", "size", "stride"],
             "dense" => &["type", "units"],
             "batch_norm" => &["type", "epsilon", "momentum"],
+            "layer_norm" => &["type", "epsilon"],
             "relu" | "global_avg_pool2d" | "global_max_pool2d" | "flatten" => &["type"],
             _ => return Err(self.wrong("type", &format!("{TYPES}{}", near::hint(kind, NAMES)))),
         };
@@ -210,6 +213,7 @@ impl<'a> Section<'a> {
             }
             "global_avg_pool2d" => Ok(Layer::GlobalAvgPool2d {}),
             "global_max_pool2d" => Ok(Layer::GlobalMaxPool2d {}),
+            "layer_norm" => Ok(Layer::LayerNorm { epsilon: self.real("epsilon", 1e-5, |e| e > 0.0, EPSILON)? }),
             "batch_norm" => Ok(Layer::BatchNorm {
                 epsilon: self.real("epsilon", 1e-5, |e| e > 0.0, EPSILON)?,
                 momentum: self.real("momentum", 0.1, |m| (0.0..=1.0).contains(&m), MOMENTUM)?,

@@ -8,6 +8,7 @@ use crate::ops::avg_pool2d::AvgPool2d;
 use crate::ops::batch_norm::BatchNorm;
 use crate::ops::conv2d::Conv2d;
 use crate::ops::geometry::{Geometry, Padding};
+use crate::ops::layer_norm::LayerNorm;
 use crate::ops::matmul_nt::MatmulNt;
 use crate::ops::max_pool2d::MaxPool2d;
 use crate::ops::relu::Relu;
@@ -61,6 +62,12 @@ pub enum Layer {
         epsilon: f64,
         /// The share of a batch in the running statistics.
         momentum: f64,
+    },
+    /// Layer normalisation over the last axis: the features of a sample, or the channels of each place of an image, as
+    /// PyTorch's `LayerNorm(C)` of N, H, W, C. The shape stays.
+    LayerNorm {
+        /// What is added to the variance.
+        epsilon: f64,
     },
     /// [H, W, C] to [C·H·W] features in the order C, H, W; features stay as they are.
     Flatten {},
@@ -132,6 +139,7 @@ impl Layer {
             Layer::GlobalAvgPool2d {} => "global_avg_pool2d",
             Layer::GlobalMaxPool2d {} => "global_max_pool2d",
             Layer::BatchNorm { .. } => "batch_norm",
+            Layer::LayerNorm { .. } => "layer_norm",
             Layer::Flatten {} => "flatten",
             Layer::Dense { .. } => "dense",
             Layer::Custom(custom) => custom.0.type_name(),
@@ -150,6 +158,7 @@ impl Layer {
             }
             Layer::Dense { units } => vec![("units", units)],
             Layer::GlobalAvgPool2d {} | Layer::GlobalMaxPool2d {} | Layer::BatchNorm { .. } => Vec::new(),
+            Layer::LayerNorm { .. } => Vec::new(),
             Layer::Relu {} | Layer::Flatten {} | Layer::Custom(_) => Vec::new(),
         }
     }
@@ -186,7 +195,13 @@ impl Layer {
                 check_number("momentum", momentum, (0.0..=1.0).contains(&momentum), MOMENTUM)?;
                 return Ok(Inferred { shape: input.to_vec(), params: norm_params(index, c, true) });
             }
-            (Layer::BatchNorm { .. }, []) => return Err("found a single number, expected channels".into()),
+            (&Layer::LayerNorm { epsilon }, &[.., c]) => {
+                check_number("epsilon", epsilon, epsilon > 0.0, EPSILON)?;
+                return Ok(Inferred { shape: input.to_vec(), params: norm_params(index, c, false) });
+            }
+            (Layer::BatchNorm { .. } | Layer::LayerNorm { .. }, []) => {
+                return Err("found a single number, expected channels".into());
+            }
             (Layer::GlobalAvgPool2d {} | Layer::GlobalMaxPool2d {}, &[_, _, c]) => (vec![c], Vec::new()),
             (Layer::Conv2d { .. } | Layer::MaxPool2d { .. } | Layer::AvgPool2d { .. }, _)
             | (Layer::GlobalAvgPool2d {} | Layer::GlobalMaxPool2d {}, _) => {
@@ -253,6 +268,7 @@ impl Layer {
                 pooled.and_then(|pooled| graph.apply(Reshape { shape }, &pooled[..1]))
             }
             (Layer::GlobalAvgPool2d {} | Layer::GlobalMaxPool2d {}, _) => Ok(Vec::new()),
+            (&Layer::LayerNorm { epsilon }, _) => graph.apply(LayerNorm { epsilon }, &arguments),
             (&Layer::BatchNorm { epsilon, momentum }, _) => match build {
                 Build { mode: Mode::Inference, .. } => {
                     graph.apply(BatchNorm { epsilon, momentum, training: false }, &arguments)

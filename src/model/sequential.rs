@@ -120,6 +120,11 @@ impl Sequential {
         self.layer(Layer::BatchNorm { epsilon, momentum })
     }
 
+    /// Adds a layer normalisation over the last axis, with an epsilon of 1e-5.
+    pub fn layer_norm(self) -> Self {
+        self.layer(Layer::LayerNorm { epsilon: 1e-5 })
+    }
+
     /// Adds a flatten, which puts the features into C, H, W order.
     pub fn flatten(self) -> Self {
         self.layer(Layer::Flatten {})

@@ -159,6 +159,18 @@ impl Builder {
             (&Layer::BatchNorm { epsilon, .. }, _) => {
                 self.node("BatchNormalization", &name, params, vec![AttributeProto::float("epsilon", epsilon)]);
             }
+            // Over the channels, which ONNX has in the second axis.
+            (&Layer::LayerNorm { epsilon }, &[_, _, _]) => {
+                let order = |axes: [usize; 4]| vec![AttributeProto::ints("perm", &axes)];
+                self.node("Transpose", &format!("{name}_before"), Vec::new(), order([0, 2, 3, 1]));
+                let attributes = vec![AttributeProto::int("axis", -1), AttributeProto::float("epsilon", epsilon)];
+                self.node("LayerNormalization", &format!("{name}_normal"), params, attributes);
+                self.node("Transpose", &name, Vec::new(), order([0, 3, 1, 2]));
+            }
+            (&Layer::LayerNorm { epsilon }, _) => {
+                let attributes = vec![AttributeProto::int("axis", -1), AttributeProto::float("epsilon", epsilon)];
+                self.node("LayerNormalization", &name, params, attributes);
+            }
             (Layer::Relu {}, _) => self.node("Relu", &name, params, Vec::new()),
             // N, C, H, W: the features come out in the order C, H, W, as they do here.
             (Layer::Flatten {}, _) => self.node("Flatten", &name, params, vec![AttributeProto::int("axis", 1)]),

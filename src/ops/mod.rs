@@ -46,6 +46,8 @@ registry! {
     conv2d_relu_pool_dw
     conv2d_relu_pool_dx
     gather
+    layer_norm
+    layer_norm_dx
     matmul_nn
     matmul_nt
     matmul_tn

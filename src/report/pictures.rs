@@ -160,6 +160,7 @@ pub fn describe(layer: &Layer) -> String {
         Layer::Conv2d { kernel, .. } => format!("{name} {}", pair(*kernel)),
         Layer::MaxPool2d { size, .. } | Layer::AvgPool2d { size, .. } => format!("{name} {}", pair(*size)),
         Layer::GlobalAvgPool2d {} | Layer::GlobalMaxPool2d {} | Layer::BatchNorm { .. } => name.into(),
+        Layer::LayerNorm { .. } => name.into(),
         Layer::Relu {} | Layer::Flatten {} | Layer::Dense { .. } | Layer::Custom(_) => name.into(),
     }
 }

@@ -154,3 +154,23 @@ fn batch_normalisation_follows_pytorch_over_several_steps() {
         }
     }
 }
+
+#[test]
+fn layer_normalisation_follows_pytorch() {
+    let bytes = std::fs::read(fixture("norms.safetensors")).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    for k in 0..3 {
+        let at = format!("layer_norm/{k}");
+        let own = |name: &str| memory(&get(&tensors, &format!("{at}/{name}")));
+        let ((shape, x), (_, dy)) = (own("x"), own("dy"));
+        let sizes = [x.len() / shape.last().unwrap(), *shape.last().unwrap()];
+        let one = One::new(&Layer::LayerNorm { epsilon: 1e-5 }, shape.clone(), false);
+        let mut contents = one.contents(&x, &dy, shape[0]);
+        let given = [own("w").1, own("b").1].map(Values::Float);
+        contents.extend(one.graph.params.iter().map(|param| param.tensor).zip(given));
+        for form in all() {
+            let got = form.run(&one.graph, &contents, &one.results, 1, false);
+            hold_results(&format!("{at} ({form})"), &got, &tensors, &at, sizes);
+        }
+    }
+}
