@@ -24,15 +24,15 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     let rows = control.valid * places;
     var sum = 0.0;
     for (var s = 0u; s < chunks; s += 1u) {
-        let of = f32(min(max(rows, s * per) - s * per, per));
-        sum += of * partials[2u * s * channels + c];
+        let own = f32(min(max(rows, s * per) - s * per, per));
+        sum += own * partials[2u * s * channels + c];
     }
     let middle = sum / f32(max(rows, 1u));
     var squares = 0.0;
     for (var s = 0u; s < chunks; s += 1u) {
-        let of = f32(min(max(rows, s * per) - s * per, per));
+        let own = f32(min(max(rows, s * per) - s * per, per));
         let apart = partials[2u * s * channels + c] - middle;
-        squares += partials[(2u * s + 1u) * channels + c] + of * apart * apart;
+        squares += partials[(2u * s + 1u) * channels + c] + own * apart * apart;
     }
     mean[c] = middle;
     variance[c] = squares / f32(max(rows, 1u));

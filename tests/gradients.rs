@@ -281,7 +281,8 @@ fn global_pools() {
 #[test]
 fn batch_normalisation() {
     let norm = Layer::BatchNorm { epsilon: 1e-2, momentum: 0.1 };
-    let layers = [conv(3, [2, 2], [1, 1]), norm.clone(), RELU, FLATTEN, dense(5), norm.clone(), RELU, dense(4)];
+    // A bias right before it would have no gradient.
+    let layers = [conv(3, [2, 2], [1, 1]), RELU, norm.clone(), FLATTEN, dense(5), RELU, norm.clone(), dense(4)];
     check_built([4, 5, 2], |graph, x, build| chain_built(graph, 0, x, &layers, build));
     let layers = [conv(3, [2, 2], [1, 1]), norm, RELU, FLATTEN, RELU, dense(4)];
     check([4, 5, 2], |graph, x| chain(graph, 0, x, &layers));

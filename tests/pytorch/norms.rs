@@ -32,6 +32,7 @@ struct One {
     x: Tensor,
     dy: Tensor,
     control: Tensor,
+    training: bool,
     /// y, dx, dγ and dβ.
     results: [Tensor; 4],
 }
@@ -49,7 +50,7 @@ impl One {
         let grads = graph.gradients(end, &[x, gamma, beta]).unwrap();
         graph.update_norms().unwrap();
         let results = [y, grads[0].unwrap(), grads[1].unwrap(), grads[2].unwrap()];
-        One { graph, x, dy, control, results }
+        One { graph, x, dy, control, training, results }
     }
 
     /// The contents of the first `valid` samples; what is beyond has a wild x and no gradient.
@@ -61,7 +62,12 @@ impl One {
             Values::Float(values)
         };
         let block = Control { valid: valid as u32, samples: 100, ..Control::default() };
-        vec![(self.x, padded(x, 1e3)), (self.dy, padded(dy, 0.0)), (self.control, Values::Word(block.words()))]
+        let mut contents = vec![(self.x, padded(x, 1e3)), (self.dy, padded(dy, 0.0))];
+        // What no op reads has no place on a device.
+        if self.training {
+            contents.push((self.control, Values::Word(block.words())));
+        }
+        contents
     }
 }
 
