@@ -273,9 +273,8 @@ impl Layer {
                 Build { mode: Mode::Inference, .. } => {
                     graph.apply(BatchNorm { epsilon, momentum, training: false }, &arguments)
                 }
-                Build { control: Some(control), .. } => {
-                    graph.apply(BatchNorm { epsilon, momentum, training: true }, &[&arguments[..], &[control]].concat())
-                }
+                Build { control: Some(control), .. } => graph
+                    .apply(BatchNorm { epsilon, momentum, training: true }, &[&arguments[..3], &[control]].concat()),
                 Build { control: None, .. } => Err(Error::failed("training without a control block")),
             },
             (Layer::Flatten {}, &[h, w, c]) if h * w > 1 && c > 1 => {

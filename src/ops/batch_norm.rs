@@ -1,6 +1,7 @@
 //! Batch normalisation: by the statistics of the batch's valid samples in training, by running ones in inference.
 
 use super::batch_norm_dx::BatchNormDx;
+use super::batch_norm_update::BatchNormUpdate;
 use super::columns::{self, Chunks, per_channel, rows_and_channels, split};
 use super::prelude::*;
 use crate::control::Control;
@@ -10,8 +11,8 @@ pub(super) const KERNELS: &[Source] =
     &[shader!("batch_norm"), shader!("batch_norm_partial"), shader!("batch_norm_stats")];
 
 /// `y = (x - mean) / √(variance + ε) · γ + β`, channel by channel, as PyTorch's. The arguments are x [N, H, W, C] or
-/// [N, C], then γ, β, running mean and running variance `[C]`, and in training the control block, which says how many
-/// samples are valid. The results are y and in training the mean and the biased variance of the valid samples' rows,
+/// [N, C], γ and β `[C]`, and then the running mean and variance `[C]`, or in training the control block, which says how
+/// many samples are valid. The results are y and in training the mean and the biased variance of the valid samples' rows,
 /// `[C]` each. Rows beyond the valid ones are normalised alike, and counted by nothing.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BatchNorm {
@@ -39,7 +40,7 @@ impl BatchNorm {
     /// Rows that count: those of the valid samples, or all.
     fn rows<F>(&self, x: &[In<F>]) -> usize {
         let [n, places, _] = rows_and_channels(x[0].shape);
-        let valid = x.get(5).map_or(n, |control| Control::read(control.words()).valid as usize);
+        let valid = if self.training { Control::read(x[3].words()).valid as usize } else { n };
         valid.min(n) * places
     }
 }
@@ -73,22 +74,22 @@ impl Op for BatchNorm {
     fn outputs(&self, x: &[&TensorInfo]) -> Result<Vec<TensorInfo>, String> {
         let [x, per @ ..] = x else { return Err("no arguments".into()) };
         let [_, _, c] = split(x)?;
-        let control = usize::from(self.training);
-        if per.len() != 4 + control {
-            return Err(format!("{} arguments where {} are expected", per.len() + 1, 5 + control));
+        let (own, given) = if self.training { (2, 3) } else { (4, 4) };
+        if per.len() != given {
+            return Err(format!("{} arguments where {} are expected", per.len() + 1, given + 1));
         }
-        per_channel(c, &per[..4])?;
+        per_channel(c, &per[..own])?;
         let y = TensorInfo::floats("batch_norm", x.shape.clone());
         let statistics = ["mean", "variance"].map(|name| TensorInfo::floats(name, [c]));
-        Ok(std::iter::once(y).chain(statistics.into_iter().take(2 * control)).collect())
+        Ok(std::iter::once(y).chain(statistics.into_iter().filter(|_| self.training)).collect())
     }
 
     fn backward(&self, graph: &mut Graph, at: &Backward) -> crate::Result<Vec<Option<Tensor>>> {
         let Some(dy) = at.dy[0] else { return Ok(vec![None; at.x.len()]) };
         let op = BatchNormDx { epsilon: self.epsilon, training: self.training };
         let arguments = match (self.training, at.x, at.y) {
-            (true, &[x, gamma, _, _, _, control], &[_, mean, variance]) => vec![dy, x, gamma, mean, variance, control],
-            (_, &[x, gamma, _, mean, variance, ..], _) => vec![dy, x, gamma, mean, variance],
+            (true, &[x, gamma, _, control], &[_, mean, variance]) => vec![dy, x, gamma, mean, variance, control],
+            (false, &[x, gamma, _, mean, variance], _) => vec![dy, x, gamma, mean, variance],
             _ => return Ok(vec![None; at.x.len()]),
         };
         let grads = graph.apply(op, &arguments)?;
@@ -99,16 +100,15 @@ impl Op for BatchNorm {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let [n, places, channels] = rows_and_channels(&cx.shape(cx.x[0]));
-        let [mut mean, mut variance] = [cx.x[3], cx.x[4]];
+        let [mean, variance] = if self.training { [cx.y[1], cx.y[2]] } else { [cx.x[3], cx.x[4]] };
         if self.training {
-            [mean, variance] = [cx.y[1], cx.y[2]];
             let chunks = Chunks::of(n * places, channels);
             let partials = cx.scratch(2 * chunks.chunks * channels);
             let launch = cx.kernel(KERNELS[1], &[])?.sizes(&chunks.sizes()).size("channels", channels);
-            let launch = launch.size("places", places).bind("control", cx.x[5]).bind("x", cx.x[0]);
+            let launch = launch.size("places", places).bind("control", cx.x[3]).bind("x", cx.x[0]);
             cx.groups(launch.bind("partials", partials), chunks.groups())?;
             let launch = cx.kernel(KERNELS[2], &[])?.sizes(&chunks.sizes()).size("channels", channels);
-            let launch = launch.size("places", places).bind("control", cx.x[5]).bind("partials", partials);
+            let launch = launch.size("places", places).bind("control", cx.x[3]).bind("partials", partials);
             cx.invocations(launch.bind("mean", mean).bind("variance", variance), channels)?;
         }
         let count = cx.elements(cx.y[0]);
@@ -160,10 +160,12 @@ impl Graph {
             let op: &dyn Any = &*self.nodes[n].op;
             let Some(norm) = op.downcast_ref::<BatchNorm>().copied().filter(|norm| norm.training) else { continue };
             let frozen = |t: Tensor| self.params.iter().any(|param| param.tensor == t && param.frozen);
+            let Some(running) = self.running(self.nodes[n].x[1]) else { continue };
             if self.nodes[n].x[1..3].iter().all(|&t| frozen(t)) {
                 let node = &mut self.nodes[n];
                 node.op = Arc::new(BatchNorm { training: false, ..norm });
-                node.x.truncate(5);
+                node.x.truncate(3);
+                node.x.extend(running);
                 node.y.truncate(1);
             }
         }
@@ -177,15 +179,23 @@ impl Graph {
         for n in 0..self.nodes.len() {
             let op: &dyn Any = &*self.nodes[n].op;
             let Some(norm) = op.downcast_ref::<BatchNorm>().copied() else { continue };
-            if let (&[x, _, _, mean, variance, control], &[_, y_mean, y_variance]) =
-                (&self.nodes[n].x[..], &self.nodes[n].y[..])
-            {
+            if let (&[x, gamma, _, control], &[_, mean, variance]) = (&self.nodes[n].x[..], &self.nodes[n].y[..]) {
+                let Some(running) = self.running(gamma) else { continue };
                 let [_, places, _] = rows_and_channels(self.shape(x));
-                let op = super::batch_norm_update::BatchNormUpdate { momentum: norm.momentum, places };
-                self.update(op, &[control, y_mean, y_variance], &[mean, variance])?;
+                let op = BatchNormUpdate { momentum: norm.momentum, places };
+                self.update(op, &[control, mean, variance], &running)?;
             }
         }
         Ok(())
+    }
+
+    /// The running mean and variance that stand behind γ and β in the list of parameters, as the layer adds them.
+    fn running(&self, gamma: Tensor) -> Option<[Tensor; 2]> {
+        let at = self.params.iter().position(|param| param.tensor == gamma)?;
+        match self.params.get(at + 2..at + 4)? {
+            [mean, variance] if mean.running && variance.running => Some([mean.tensor, variance.tensor]),
+            _ => None,
+        }
     }
 }
 
@@ -196,10 +206,12 @@ pub(super) fn cases() -> Vec<Case> {
         if let crate::values::Values::Float(x) = &mut case.x[0].1 {
             x.iter_mut().for_each(|x| *x = *x * 2.0 + shift);
         }
-        let case = case.random([c]).random([c]).random([c]);
-        let case = case.floats([c], (0..c).map(|c| c as f32 * 0.3).collect());
+        let case = case.random([c]).random([c]);
         let control = Control { valid, samples: 1000, ..Control::default() };
-        if training { case.words([Control::WORDS], control.words()) } else { case }
+        match training {
+            true => case.words([Control::WORDS], control.words()),
+            false => case.random([c]).floats([c], (0..c).map(|c| c as f32 * 0.3).collect()),
+        }
     };
     vec![
         case(Shape(vec![3, 7, 6, 5]), 3, true, 0.0),
