@@ -131,6 +131,8 @@ impl CustomLayer for DenseSilu {
         let param = |end: &str, file_shape: Vec<usize>| ParamSpec {
             name: format!("{index}.{end}"),
             is_bias: file_shape.len() == 1,
+            starts_at: None,
+            running: false,
             file_shape,
             fan_in: features,
             fan_out: self.units,

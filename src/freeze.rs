@@ -57,8 +57,8 @@ impl Graph {
     /// the whole of both.
     pub fn trained(&mut self, [params, grads]: [Tensor; 2]) -> Vec<Run> {
         let mut spans: Vec<[usize; 3]> = Vec::new();
-        let (mut at, mut of) = (0, 0);
-        for param in &self.params {
+        let mut of = 0;
+        for (param, at) in self.params.iter().zip(self.arena_offsets().0) {
             let elements = self.aligned(param.tensor);
             if !param.frozen {
                 match spans.last_mut() {
@@ -67,7 +67,6 @@ impl Graph {
                 }
                 of += elements;
             }
-            at += elements;
         }
         let run = |[from, offset, elements]: [usize; 3]| Run {
             params: self.part(params, from, elements),

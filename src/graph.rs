@@ -176,8 +176,10 @@ pub struct Param {
     pub layout: Layout,
     /// Its gradient, once `backward` has run.
     pub grad: Option<Tensor>,
-    /// Whether training leaves it as it is.
+    /// Whether training leaves it as it is: no gradient, no place in the optimizer's state.
     pub frozen: bool,
+    /// Whether it is a running statistic: no optimizer changes it, as if it were frozen, but the step itself does.
+    pub running: bool,
 }
 
 /// Elements between the starts of an arena's members: 256 bytes, the alignment of a storage binding.
@@ -221,8 +223,35 @@ impl Graph {
         let name = name.into();
         let shape = Shape(layout.perm.iter().map(|&axis| layout.file_shape[axis]).collect());
         let tensor = self.tensor(TensorInfo::floats(name.clone(), shape).role(Role::Param));
-        self.params.push(Param { tensor, name, file_shape: file_shape.into(), layout, grad: None, frozen: false });
+        self.params.push(Param {
+            tensor,
+            name,
+            file_shape: file_shape.into(),
+            layout,
+            grad: None,
+            frozen: false,
+            running: false,
+        });
         tensor
+    }
+
+    /// Makes a parameter a running statistic.
+    pub fn make_running(&mut self, tensor: Tensor) {
+        let param = self.params.iter_mut().find(|param| param.tensor == tensor);
+        param.into_iter().for_each(|param| (param.frozen, param.running) = (true, true));
+    }
+
+    /// The first element of each parameter in the arena: in the order of the weight file, running statistics behind all
+    /// others, so that the optimizer's dispatches do not fall apart at them. With it the length of the arena.
+    pub(crate) fn arena_offsets(&self) -> (Vec<usize>, usize) {
+        let (mut offsets, mut length) = (vec![0; self.params.len()], 0);
+        for running in [false, true] {
+            for (param, offset) in self.params.iter().zip(&mut offsets).filter(|(param, _)| param.running == running) {
+                *offset = length;
+                length += self.aligned(param.tensor);
+            }
+        }
+        (offsets, length)
     }
 
     /// Adds an op and its new results.
@@ -316,16 +345,15 @@ impl Graph {
     }
 
     /// Moves every parameter into one arena, and every gradient into another, in the order of the weight
-    /// file: the optimizer is one dispatch then, and a checkpoint one read. Returns both. The arena of gradients
+    /// file, running statistics last: the optimizer is one dispatch then, and a checkpoint one read. Returns both. The arena of gradients
     /// has no place for frozen parameters.
     pub fn arenas(&mut self) -> Result<[Tensor; 2]> {
+        let (in_params, length) = self.arena_offsets();
         let mut offsets = Vec::new();
-        let mut lengths = [0; 2];
-        for param in &self.params {
-            offsets.push(lengths);
-            let elements = self.aligned(param.tensor);
-            lengths[0] += elements;
-            lengths[1] += if param.frozen { 0 } else { elements };
+        let mut lengths = [length, 0];
+        for (param, in_params) in self.params.iter().zip(in_params) {
+            offsets.push([in_params, lengths[1]]);
+            lengths[1] += if param.frozen { 0 } else { self.aligned(param.tensor) };
         }
         let params = self.tensor(TensorInfo::floats("params", [lengths[0]]).role(Role::Param));
         let grads = self.tensor(TensorInfo::floats("grads", [lengths[1]]).role(Role::Grad));

@@ -8,7 +8,7 @@ use wgrad::cpu::Executor;
 use wgrad::fuse::fuse;
 use wgrad::graph::{Graph, Node, Shape, Tensor, TensorInfo};
 use wgrad::model::weights::{to_file, to_memory};
-use wgrad::model::{Layer, Sequential};
+use wgrad::model::{Build, Layer, Sequential};
 use wgrad::ops::add::Add;
 use wgrad::ops::geometry::Padding;
 use wgrad::ops::softmax_ce::SoftmaxCe;
@@ -40,13 +40,13 @@ struct Net {
 }
 
 impl Net {
-    fn new(input: [usize; 3], layers: &impl Fn(&mut Graph, Tensor) -> Tensor, fused: bool) -> Net {
+    fn new(input: [usize; 3], layers: &impl Fn(&mut Graph, Tensor, Build) -> Tensor, fused: bool) -> Net {
         let mut graph = Graph::new();
         let [h, w, c] = input;
         let x = graph.tensor(TensorInfo::floats("x", [BATCH, h, w, c]));
         let control = graph.tensor(TensorInfo::words("control", [Control::WORDS]));
         let labels = graph.tensor(TensorInfo::words("labels", [BATCH]));
-        let logits = layers(&mut graph, x);
+        let logits = layers(&mut graph, x, Build::training(control));
         let [loss, _, delta] = graph.apply(SoftmaxCe, &[control, logits, labels]).unwrap()[..] else { panic!() };
         if fused {
             let before = graph.nodes.clone();
@@ -56,7 +56,8 @@ impl Net {
         }
         let forward = graph.nodes.len();
         let mut roots = vec![("x".to_string(), x)];
-        roots.extend(graph.params.iter().map(|param| (param.name.clone(), param.tensor)));
+        roots
+            .extend(graph.params.iter().filter(|param| !param.running).map(|param| (param.name.clone(), param.tensor)));
         let tensors: Vec<Tensor> = roots.iter().map(|(_, root)| *root).collect();
         let grads = graph.gradients(loss, &tensors).unwrap();
         let roots = roots.into_iter().zip(grads).map(|((name, root), grad)| (name, root, grad.unwrap())).collect();
@@ -67,7 +68,12 @@ impl Net {
         executor.set(x, Values::Float(random(0, BATCH * h * w * c))).unwrap();
         for (seed, param) in graph.params.iter().enumerate() {
             let values = random(1 + seed as u64, graph.info(param.tensor).elements());
-            executor.set(param.tensor, Values::Float(to_memory(&param.layout, &values).unwrap())).unwrap();
+            let values = to_memory(&param.layout, &values).unwrap();
+            let values = match param.name.ends_with("running_var") {
+                true => values.iter().map(|v| v.abs() + 0.5).collect(),
+                false => values,
+            };
+            executor.set(param.tensor, Values::Float(values)).unwrap();
         }
         Net { executor, forward, logits, loss, delta, roots }
     }
@@ -101,7 +107,8 @@ impl Net {
     /// The same, those of parameters in the order of the weight file.
     fn gradients_in_file(&mut self, upstream: Option<&[f64]>) -> Vec<Vec<f64>> {
         let mut grads = self.gradients(upstream);
-        for (grad, param) in grads[1..].iter_mut().zip(&self.executor.graph().params) {
+        let trained = self.executor.graph().params.iter().filter(|param| !param.running);
+        for (grad, param) in grads[1..].iter_mut().zip(trained) {
             *grad = to_file(&param.layout, grad).unwrap();
         }
         grads
@@ -115,6 +122,11 @@ fn random(seed: u64, count: usize) -> Vec<f64> {
 
 /// Checks a net, plain and fused, under the loss and under a random gradient of the logits.
 fn check(input: [usize; 3], layers: impl Fn(&mut Graph, Tensor) -> Tensor) {
+    check_built(input, |graph, x, _| layers(graph, x));
+}
+
+/// `check` of layers that are told how they are built: for training, by this net.
+fn check_built(input: [usize; 3], layers: impl Fn(&mut Graph, Tensor, Build) -> Tensor) {
     let mut plain = Net::new(input, &layers, false);
     let mut fused = Net::new(input, &layers, true);
     let upstream = random(99, plain.floats(plain.logits).len());
@@ -158,8 +170,12 @@ fn differences(net: &mut Net, upstream: Option<&[f64]>) {
 
 /// Adds layers one behind the other, the first of them at `index` of the list.
 fn chain(graph: &mut Graph, index: usize, x: Tensor, layers: &[Layer]) -> Tensor {
+    chain_built(graph, index, x, layers, Build::INFERENCE)
+}
+
+fn chain_built(graph: &mut Graph, index: usize, x: Tensor, layers: &[Layer], build: Build) -> Tensor {
     let mut layers = layers.iter().enumerate();
-    layers.try_fold(x, |x, (i, layer)| layer.build(index + i, graph, x)).unwrap()
+    layers.try_fold(x, |x, (i, layer)| layer.build(index + i, graph, x, build)).unwrap()
 }
 
 fn add(graph: &mut Graph, a: Tensor, b: Tensor) -> Tensor {
@@ -170,7 +186,7 @@ fn add(graph: &mut Graph, a: Tensor, b: Tensor) -> Tensor {
 fn a_small_net() {
     let net = Sequential::new([7, 6, 2]).conv2d_with(3, [3, 2], [2, 1], Padding::Same).relu();
     let model = net.max_pool2d_with(2, 1).flatten().dense(4).build().unwrap();
-    check(model.input, |graph, x| model.build(graph, x).unwrap());
+    check(model.input, |graph, x| model.build(graph, x, Build::INFERENCE).unwrap());
 }
 
 /// The shape of the reference net, whose convolution, ReLU and pool have a common form.
@@ -178,7 +194,7 @@ fn a_small_net() {
 fn a_small_reference_net() {
     let net = Sequential::new([8, 7, 1]).conv2d(3, 3).relu().max_pool2d(2).flatten().dense(3);
     let model = net.build().unwrap();
-    check(model.input, |graph, x| model.build(graph, x).unwrap());
+    check(model.input, |graph, x| model.build(graph, x, Build::INFERENCE).unwrap());
 }
 
 #[test]
@@ -241,4 +257,40 @@ fn dense_weights_used_twice() {
         let dense_again = wgrad::ops::matmul_nt::MatmulNt { relu: false };
         graph.apply(dense_again, &[first, shared[0], shared[1]]).unwrap()[0]
     });
+}
+
+/// Overlapping windows, windows that leave places out, and the mean of a whole image.
+#[test]
+fn average_pools() {
+    let pools = [Layer::AvgPool2d { size: [2, 3], stride: [1, 2] }, Layer::AvgPool2d { size: [1, 2], stride: [2, 3] }];
+    for pool in pools {
+        let layers = [conv(3, [2, 2], [1, 1]), RELU, pool, conv(2, [1, 1], [1, 1]), FLATTEN, RELU, dense(3)];
+        check([6, 7, 2], |graph, x| chain(graph, 0, x, &layers));
+    }
+}
+
+#[test]
+fn global_pools() {
+    for pool in [Layer::GlobalAvgPool2d {}, Layer::GlobalMaxPool2d {}] {
+        let layers = [conv(5, [3, 3], [1, 1]), RELU, pool, dense(4), RELU, dense(3)];
+        check([9, 8, 1], |graph, x| chain(graph, 0, x, &layers));
+    }
+}
+
+/// Of images and of features, by the batch's statistics and, as inference has them, by given ones.
+#[test]
+fn batch_normalisation() {
+    let norm = Layer::BatchNorm { epsilon: 1e-2, momentum: 0.1 };
+    // A bias right before it would have no gradient.
+    let layers = [conv(3, [2, 2], [1, 1]), RELU, norm.clone(), FLATTEN, dense(5), RELU, norm.clone(), dense(4)];
+    check_built([4, 5, 2], |graph, x, build| chain_built(graph, 0, x, &layers, build));
+    let layers = [conv(3, [2, 2], [1, 1]), norm, RELU, FLATTEN, RELU, dense(4)];
+    check([4, 5, 2], |graph, x| chain(graph, 0, x, &layers));
+}
+
+#[test]
+fn layer_normalisation() {
+    let norm = Layer::LayerNorm { epsilon: 1e-2 };
+    let layers = [conv(3, [2, 2], [1, 1]), norm.clone(), RELU, FLATTEN, RELU, dense(5), norm, RELU, dense(4)];
+    check([4, 5, 2], |graph, x| chain(graph, 0, x, &layers));
 }

@@ -3,7 +3,7 @@
 use wgrad::Error;
 use wgrad::graph::{Graph, TensorInfo};
 use wgrad::model::file::LARGEST_FILE_BYTES;
-use wgrad::model::{Layer, Model, Normalisation, Sequential};
+use wgrad::model::{Build, Layer, Model, Normalisation, Sequential};
 use wgrad::ops::geometry::Padding;
 
 /// Every type of layer, every key, and the defaults.
@@ -35,6 +35,21 @@ size = [3, 2]
 stride = 1
 
 [[layers]]
+type = "avg_pool2d"
+size = [1, 2]
+
+[[layers]]
+type = "layer_norm"
+
+[[layers]]
+type = "batch_norm"
+momentum = 1
+
+[[layers]]
+type = "batch_norm"
+epsilon = 1e-3
+
+[[layers]]
 type = "flatten"
 
 [[layers]]
@@ -50,7 +65,9 @@ fn small() -> Model {
 #[test]
 fn the_file_and_the_builder_give_one_model() {
     let net = Sequential::new([28, 20, 3]).name("all").conv2d(32, 3).conv2d_with(16, [5, 3], [2, 1], Padding::Same);
-    let built = net.relu().max_pool2d(2).max_pool2d_with([3, 2], 1).flatten().dense(10).build().unwrap();
+    let net = net.relu().max_pool2d(2).max_pool2d_with([3, 2], 1).avg_pool2d([1, 2]);
+    let net = net.layer_norm().batch_norm_with(1e-5, 1.0).batch_norm_with(1e-3, 0.1).flatten().dense(10);
+    let built = net.build().unwrap();
     assert_eq!(Model::from_toml(ALL_KEYS, "all.toml", "all").unwrap(), built);
     assert_eq!(Model::from_toml(&built.to_toml(), "again.toml", "all").unwrap(), built);
 }
@@ -113,6 +130,26 @@ const FIRST: &[(&str, &str)] = &[
     ("type = 'conv2d'\nfilters = 1\nkernel = 1", "found [8, 8, 1] behind the last layer, expected [classes]"),
     ("type = 'max_pool2d'\nstride = 2", "line 2: layer 0 (max_pool2d): found no key size"),
     ("type = 'max_pool2d'\nsize = 9", "line 2: layer 0 (max_pool2d): a window of 9 × 9 does not fit"),
+    ("type = 'avg_pool2d'\nstride = 2", "line 2: layer 0 (avg_pool2d): found no key size"),
+    ("type = 'avg_pool2d'\nsize = 2\nfilters = 2", "line 5: layer 0 (avg_pool2d): found unknown key filters"),
+    ("type = 'global_avg_pool2d'\nsize = 2", "line 4: layer 0 (global_avg_pool2d): found unknown key size"),
+    ("type = 'global_max_pool2d'", "found no parameters, expected at least one dense or conv2d"),
+    (
+        "type = 'layer_norm'\nepsilon = -1",
+        "line 4: layer 0 (layer_norm): found epsilon = -1, expected a number above 0",
+    ),
+    ("type = 'layer_norm'\nmomentum = 0.1", "line 4: layer 0 (layer_norm): found unknown key momentum"),
+    ("type = 'batch_norm'\nepsilon = 0", "line 4: layer 0 (batch_norm): found epsilon = 0, expected a number above 0"),
+    (
+        "type = 'batch_norm'\nepsilon = inf",
+        "line 4: layer 0 (batch_norm): found epsilon = inf, expected a number above 0",
+    ),
+    ("type = 'batch_norm'\nmomentum = 1.1", "found momentum = 1.1, expected a number from 0 to 1"),
+    (
+        "type = 'batch_norm'\nmomentum = 'low'",
+        "line 4: layer 0 (batch_norm): found momentum = \"low\", expected a number",
+    ),
+    ("type = 'batch_norm'\naxis = 1", "line 4: layer 0 (batch_norm): found unknown key axis, expected type, epsilon"),
     ("type = 'dense'\nunits = 10", "line 2: layer 0 (dense): found an input of shape [8, 8, 1], expected [features]"),
     ("type = 'flatten'", "found no parameters, expected at least one dense or conv2d"),
 ];
@@ -130,6 +167,7 @@ const SECOND: &[(&str, &str)] = &[
     ("type = 'dense'\nunits = true", "line 6: layer 1 (dense): found units = true"),
     ("type = 'dense'\nunits = 1000000000000000", "line 6: layer 1 (dense): found units = 1000000000000000"),
     ("type = 'dense'\nunits = 2147483647", "line 4: layer 1 (dense): found weights of shape [2147483647, 64]"),
+    ("type = 'global_avg_pool2d'", "line 4: layer 1 (global_avg_pool2d): found an input of shape [64], expected an"),
     ("type = 'conv2d'\nfilters = 1\nkernel = 1", "line 4: layer 1 (conv2d): found an input of shape [64], expected an"),
 ];
 
@@ -177,7 +215,7 @@ fn unsound_models_are_refused() {
         assert!(error.contains(want) && error.starts_with("model "), "{error}\n  lacks {want}");
         let mut graph = Graph::new();
         let x = graph.tensor(TensorInfo::floats("x", [2, 6, 5, 2]));
-        assert_eq!(model.build(&mut graph, x).unwrap_err().to_string(), error);
+        assert_eq!(model.build(&mut graph, x, Build::INFERENCE).unwrap_err().to_string(), error);
         assert_eq!(model.to_json().unwrap_err().to_string(), error);
     };
     refused(&|m| m.input[1] = 0, "found input = [6, 0, 2], expected 1 to 2147483647 elements");
@@ -197,7 +235,7 @@ fn unsound_models_are_refused() {
     }
     let mut graph = Graph::new();
     let x = graph.tensor(TensorInfo::floats("x", [2, 5, 6, 2]));
-    let error = small().build(&mut graph, x).unwrap_err().to_string();
+    let error = small().build(&mut graph, x, Build::INFERENCE).unwrap_err().to_string();
     assert!(error.contains("found an input of shape [2, 5, 6, 2], expected a batch of [6, 5, 2]"), "{error}");
 }
 

@@ -1,6 +1,6 @@
 //! The model file: strict TOML, read with the line of whatever is wrong.
 
-use super::layer::LARGEST;
+use super::layer::{EPSILON, LARGEST, MOMENTUM};
 use super::{Layer, Model, Normalisation};
 use crate::error::{Error, Result};
 use crate::model::in_context;
@@ -93,8 +93,16 @@ impl Model {
                         "filters = {filters}\nkernel = {kernel:?}\nstride = {stride:?}\npadding = \"{padding}\"\n"
                     )
                 }
-                Layer::MaxPool2d { size, stride } => write!(text, "size = {size:?}\nstride = {stride:?}\n"),
+                Layer::MaxPool2d { size, stride } | Layer::AvgPool2d { size, stride } => {
+                    write!(text, "size = {size:?}\nstride = {stride:?}\n")
+                }
                 Layer::Dense { units } => writeln!(text, "units = {units}"),
+                Layer::GlobalAvgPool2d {} | Layer::GlobalMaxPool2d {} => Ok(()),
+                // As Rust's Debug writes it, a number always reads as a float.
+                Layer::LayerNorm { epsilon } => writeln!(text, "epsilon = {epsilon:?}"),
+                Layer::BatchNorm { epsilon, momentum } => {
+                    write!(text, "epsilon = {epsilon:?}\nmomentum = {momentum:?}\n")
+                }
                 Layer::Relu {} | Layer::Flatten {} | Layer::Custom(_) => Ok(()),
             };
         }
@@ -157,15 +165,29 @@ impl<'a> Section<'a> {
     }
 
     fn layer(mut self) -> Result<Layer> {
-        const TYPES: &str = "\"conv2d\", \"relu\", \"max_pool2d\", \"flatten\" or \"dense\"";
-        const NAMES: [&str; 5] = ["conv2d", "relu", "max_pool2d", "flatten", "dense"];
+        const TYPES: &str = "\"conv2d\", \"relu\", \"max_pool2d\", \"avg_pool2d\", \"global_avg_pool2d\", \
+            \"global_max_pool2d\", \"batch_norm\", \"layer_norm\", \"flatten\" or \"dense\"";
+        const NAMES: [&str; 10] = [
+            "conv2d",
+            "relu",
+            "max_pool2d",
+            "avg_pool2d",
+            "global_avg_pool2d",
+            "global_max_pool2d",
+            "batch_norm",
+            "layer_norm",
+            "flatten",
+            "dense",
+        ];
         let kind = self.table.get("type").and_then(|kind| kind.get_ref().as_str());
         let kind = kind.ok_or_else(|| self.wrong("type", TYPES))?;
         let known: &[&str] = match kind {
             "conv2d" => &["type", "filters", "kernel", "stride", "padding"],
-            "max_pool2d" => &["type", "size", "stride"],
+            "max_pool2d" | "avg_pool2d" => &["type", "size", "stride"],
             "dense" => &["type", "units"],
-            "relu" | "flatten" => &["type"],
+            "batch_norm" => &["type", "epsilon", "momentum"],
+            "layer_norm" => &["type", "epsilon"],
+            "relu" | "global_avg_pool2d" | "global_max_pool2d" | "flatten" => &["type"],
             _ => return Err(self.wrong("type", &format!("{TYPES}{}", near::hint(kind, NAMES)))),
         };
         self.name = format!("{} ({kind})", self.name);
@@ -180,10 +202,22 @@ impl<'a> Section<'a> {
                     padding: self.padding()?,
                 })
             }
-            "max_pool2d" => {
+            "max_pool2d" | "avg_pool2d" => {
                 let size = self.pair("size", None)?;
-                Ok(Layer::MaxPool2d { size, stride: self.pair("stride", Some(size))? })
+                let stride = self.pair("stride", Some(size))?;
+                Ok(if kind == "max_pool2d" {
+                    Layer::MaxPool2d { size, stride }
+                } else {
+                    Layer::AvgPool2d { size, stride }
+                })
             }
+            "global_avg_pool2d" => Ok(Layer::GlobalAvgPool2d {}),
+            "global_max_pool2d" => Ok(Layer::GlobalMaxPool2d {}),
+            "layer_norm" => Ok(Layer::LayerNorm { epsilon: self.real("epsilon", 1e-5, |e| e > 0.0, EPSILON)? }),
+            "batch_norm" => Ok(Layer::BatchNorm {
+                epsilon: self.real("epsilon", 1e-5, |e| e > 0.0, EPSILON)?,
+                momentum: self.real("momentum", 0.1, |m| (0.0..=1.0).contains(&m), MOMENTUM)?,
+            }),
             "dense" => Ok(Layer::Dense { units: self.size("units")? }),
             "relu" => Ok(Layer::Relu {}),
             _ => Ok(Layer::Flatten {}),
@@ -197,6 +231,17 @@ impl<'a> Section<'a> {
             Some(Some("same")) => Ok(Padding::Same),
             Some(_) => Err(self.wrong("padding", "\"valid\" or \"same\"")),
         }
+    }
+
+    /// A finite number that `fits`.
+    fn real(&self, key: &str, default: f64, fits: impl Fn(f64) -> bool, expected: &str) -> Result<f64> {
+        let Some(value) = self.table.get(key) else { return Ok(default) };
+        let number = match value.get_ref() {
+            DeValue::Float(number) => number.as_str().parse::<f64>().ok(),
+            DeValue::Integer(number) => number.as_str().parse::<f64>().ok(),
+            _ => None,
+        };
+        number.filter(|&x| x.is_finite() && fits(x)).ok_or_else(|| self.wrong(key, expected))
     }
 
     fn size(&self, key: &str) -> Result<usize> {

@@ -6,7 +6,7 @@ use crate::error::Result;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-/// Weights evenly spread over ±√(6 / (fan_in + fan_out)), biases zero.
+/// Weights evenly spread over ±√(6 / (fan_in + fan_out)), biases zero, a normalisation's parameters as it has them.
 ///
 /// Each parameter has a ChaCha8 stream of its own, keyed by the seed and the parameter's place, and is
 /// drawn in the order of the weight file, so that neither threads nor memory layouts matter.
@@ -16,7 +16,10 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 pub fn glorot_uniform(model: &Model, seed: u64) -> Result<Weights> {
     let params = model.params()?;
     let tensors = params.into_iter().enumerate().map(|(index, param)| {
-        let values = if param.is_bias { vec![0.0; param.elements()] } else { draw(&param, seed, index as u64) };
+        let values = match param.starts_at.or(param.is_bias.then_some(0.0)) {
+            Some(value) => vec![value; param.elements()],
+            None => draw(&param, seed, index as u64),
+        };
         NamedTensor { name: param.name, shape: param.file_shape, values }
     });
     Ok(Weights::new(tensors.collect()))

@@ -1,11 +1,14 @@
 //! One layer: its sizes, its parameters and the ops that it is made of.
 
 use super::custom::Custom;
-use super::in_context;
+use super::{Build, Mode, in_context};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Layout, Tensor};
+use crate::ops::avg_pool2d::AvgPool2d;
+use crate::ops::batch_norm::BatchNorm;
 use crate::ops::conv2d::Conv2d;
 use crate::ops::geometry::{Geometry, Padding};
+use crate::ops::layer_norm::LayerNorm;
 use crate::ops::matmul_nt::MatmulNt;
 use crate::ops::max_pool2d::MaxPool2d;
 use crate::ops::relu::Relu;
@@ -17,7 +20,7 @@ use serde::{Deserialize, Serialize};
 pub const LARGEST: usize = i32::MAX as usize;
 
 /// One entry of a model's list of layers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Layer {
     /// Convolution with bias: [H, W, C] to [OH, OW, filters].
@@ -41,6 +44,31 @@ pub enum Layer {
         /// Rows and columns from one window to the next.
         stride: [usize; 2],
     },
+    /// The mean of each window: [H, W, C] to [OH, OW, C], without padding.
+    AvgPool2d {
+        /// Rows and columns of the window.
+        size: [usize; 2],
+        /// Rows and columns from one window to the next.
+        stride: [usize; 2],
+    },
+    /// The mean of each channel over the whole image: [H, W, C] to `[C]` features.
+    GlobalAvgPool2d {},
+    /// The largest value of each channel in the whole image: [H, W, C] to `[C]` features.
+    GlobalMaxPool2d {},
+    /// Batch normalisation, channel by channel, or feature by feature: the shape stays. The statistics are the batch's in
+    /// training, running ones in inference. Both numbers have PyTorch's meaning.
+    BatchNorm {
+        /// What is added to the variance.
+        epsilon: f64,
+        /// The share of a batch in the running statistics.
+        momentum: f64,
+    },
+    /// Layer normalisation over the last axis: the features of a sample, or the channels of each place of an image, as
+    /// PyTorch's `LayerNorm(C)` of N, H, W, C. The shape stays.
+    LayerNorm {
+        /// What is added to the variance.
+        epsilon: f64,
+    },
     /// [H, W, C] to [C·H·W] features in the order C, H, W; features stay as they are.
     Flatten {},
     /// Every feature to every unit, with bias: `[features]` to `[units]`.
@@ -54,7 +82,7 @@ pub enum Layer {
 }
 
 /// A parameter as the weight file has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ParamSpec {
     /// Its name: the index of its layer, then `.weight` or `.bias`.
     pub name: String,
@@ -66,6 +94,10 @@ pub struct ParamSpec {
     pub fan_out: usize,
     /// Whether it is a bias.
     pub is_bias: bool,
+    /// What every value of it starts as; none where it is drawn, or is a bias and starts as 0.
+    pub starts_at: Option<f32>,
+    /// Whether it is a running statistic, which no gradient reaches and each step of training moves.
+    pub running: bool,
 }
 
 impl ParamSpec {
@@ -82,7 +114,7 @@ impl ParamSpec {
 }
 
 /// What a layer makes of its input.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Inferred {
     /// Sizes of its result for one sample: [H, W, C] or `[features]`.
     pub shape: Vec<usize>,
@@ -103,6 +135,11 @@ impl Layer {
             Layer::Conv2d { .. } => "conv2d",
             Layer::Relu {} => "relu",
             Layer::MaxPool2d { .. } => "max_pool2d",
+            Layer::AvgPool2d { .. } => "avg_pool2d",
+            Layer::GlobalAvgPool2d {} => "global_avg_pool2d",
+            Layer::GlobalMaxPool2d {} => "global_max_pool2d",
+            Layer::BatchNorm { .. } => "batch_norm",
+            Layer::LayerNorm { .. } => "layer_norm",
             Layer::Flatten {} => "flatten",
             Layer::Dense { .. } => "dense",
             Layer::Custom(custom) => custom.0.type_name(),
@@ -116,8 +153,12 @@ impl Layer {
             Layer::Conv2d { filters, kernel, stride, .. } => {
                 [&[("filters", filters)], &pair("kernel", kernel)[..], &pair("stride", stride)].concat()
             }
-            Layer::MaxPool2d { size, stride } => [pair("size", size), pair("stride", stride)].concat(),
+            Layer::MaxPool2d { size, stride } | Layer::AvgPool2d { size, stride } => {
+                [pair("size", size), pair("stride", stride)].concat()
+            }
             Layer::Dense { units } => vec![("units", units)],
+            Layer::GlobalAvgPool2d {} | Layer::GlobalMaxPool2d {} | Layer::BatchNorm { .. } => Vec::new(),
+            Layer::LayerNorm { .. } => Vec::new(),
             Layer::Relu {} | Layer::Flatten {} | Layer::Custom(_) => Vec::new(),
         }
     }
@@ -145,11 +186,25 @@ impl Layer {
                 let g = Geometry::new([1, h, w, c], [kh, kw], filters, stride, padding)?;
                 (vec![g.oh, g.ow, filters], vec![filters, c, kh, kw])
             }
-            (&Layer::MaxPool2d { size, stride }, &[h, w, c]) => {
+            (&Layer::MaxPool2d { size, stride } | &Layer::AvgPool2d { size, stride }, &[h, w, c]) => {
                 let g = Geometry::new([1, h, w, c], size, c, stride, Padding::Valid)?;
                 (vec![g.oh, g.ow, c], Vec::new())
             }
-            (Layer::Conv2d { .. } | Layer::MaxPool2d { .. }, _) => {
+            (&Layer::BatchNorm { epsilon, momentum }, &[.., c]) => {
+                check_number("epsilon", epsilon, epsilon > 0.0, EPSILON)?;
+                check_number("momentum", momentum, (0.0..=1.0).contains(&momentum), MOMENTUM)?;
+                return Ok(Inferred { shape: input.to_vec(), params: norm_params(index, c, true) });
+            }
+            (&Layer::LayerNorm { epsilon }, &[.., c]) => {
+                check_number("epsilon", epsilon, epsilon > 0.0, EPSILON)?;
+                return Ok(Inferred { shape: input.to_vec(), params: norm_params(index, c, false) });
+            }
+            (Layer::BatchNorm { .. } | Layer::LayerNorm { .. }, []) => {
+                return Err("found a single number, expected channels".into());
+            }
+            (Layer::GlobalAvgPool2d {} | Layer::GlobalMaxPool2d {}, &[_, _, c]) => (vec![c], Vec::new()),
+            (Layer::Conv2d { .. } | Layer::MaxPool2d { .. } | Layer::AvgPool2d { .. }, _)
+            | (Layer::GlobalAvgPool2d {} | Layer::GlobalMaxPool2d {}, _) => {
                 return Err(format!(
                     "found an input of shape {input:?}, expected an image [height, width, channels]: it must come before the flatten"
                 ));
@@ -176,11 +231,12 @@ impl Layer {
         Ok(Inferred { shape, params: params(index, weight) })
     }
 
-    /// Adds the ops of this layer, and its parameters, behind `x`: [batch, H, W, C] or [batch, features].
+    /// Adds the ops of this layer, and its parameters, behind `x`: [batch, H, W, C] or [batch, features]. `build` says
+    /// whether for training or for inference.
     ///
     /// # Errors
     /// [`Error::Input`] as [`Layer::infer`] says, and where the batch makes the result too large.
-    pub fn build(&self, index: usize, graph: &mut Graph, x: Tensor) -> Result<Tensor> {
+    pub fn build(&self, index: usize, graph: &mut Graph, x: Tensor, build: Build) -> Result<Tensor> {
         let found = graph.shape(x).to_vec();
         let Some((&batch, input)) = found.split_first() else {
             return Err(self.error(index, "found a single number, expected a batch".into()));
@@ -193,6 +249,8 @@ impl Layer {
         }
         let add = |p: &ParamSpec| graph.param(p.name.clone(), crate::graph::Shape(p.file_shape.clone()), p.layout());
         let arguments: Vec<Tensor> = std::iter::once(x).chain(params.iter().map(add).collect::<Vec<_>>()).collect();
+        let running = params.iter().zip(&arguments[1..]).filter(|(param, _)| param.running);
+        running.for_each(|(_, tensor)| graph.make_running(*tensor));
         let shape = crate::graph::Shape(shape);
         let results = match (self, input) {
             (&Layer::Conv2d { stride, padding, .. }, _) => {
@@ -200,6 +258,25 @@ impl Layer {
             }
             (Layer::Relu {}, _) => graph.apply(Relu, &arguments),
             (&Layer::MaxPool2d { size, stride }, _) => graph.apply(MaxPool2d { size, stride }, &arguments),
+            (&Layer::AvgPool2d { size, stride }, _) => graph.apply(AvgPool2d { size, stride }, &arguments),
+            (Layer::GlobalAvgPool2d {}, &[h, w, _]) => {
+                let pooled = graph.apply(AvgPool2d { size: [h, w], stride: [1, 1] }, &arguments);
+                pooled.and_then(|pooled| graph.apply(Reshape { shape }, &pooled))
+            }
+            (Layer::GlobalMaxPool2d {}, &[h, w, _]) => {
+                let pooled = graph.apply(MaxPool2d { size: [h, w], stride: [1, 1] }, &arguments);
+                pooled.and_then(|pooled| graph.apply(Reshape { shape }, &pooled[..1]))
+            }
+            (Layer::GlobalAvgPool2d {} | Layer::GlobalMaxPool2d {}, _) => Ok(Vec::new()),
+            (&Layer::LayerNorm { epsilon }, _) => graph.apply(LayerNorm { epsilon }, &arguments),
+            (&Layer::BatchNorm { epsilon, momentum }, _) => match build {
+                Build { mode: Mode::Inference, .. } => {
+                    graph.apply(BatchNorm { epsilon, momentum, training: false }, &arguments)
+                }
+                Build { control: Some(control), .. } => graph
+                    .apply(BatchNorm { epsilon, momentum, training: true }, &[&arguments[..3], &[control]].concat()),
+                Build { control: None, .. } => Err(Error::failed("training without a control block")),
+            },
             (Layer::Flatten {}, &[h, w, c]) if h * w > 1 && c > 1 => {
                 graph.apply(Transpose { n: batch, rows: h * w, columns: c, shape }, &arguments)
             }
@@ -230,6 +307,33 @@ fn check_elements(what: &str, sizes: &[usize]) -> Result<(), String> {
     }
 }
 
+/// What a normalisation's epsilon may be.
+pub const EPSILON: &str = "a number above 0";
+/// What a batch normalisation's momentum may be.
+pub const MOMENTUM: &str = "a number from 0 to 1";
+
+fn check_number(key: &str, found: f64, fits: bool, expected: &str) -> Result<(), String> {
+    match fits && found.is_finite() {
+        true => Ok(()),
+        false => Err(format!("found {key} = {found}, expected {expected}")),
+    }
+}
+
+/// γ and β of a normalisation over `channels`, and its running statistics where it has them, by PyTorch's names.
+fn norm_params(index: usize, channels: usize, running: bool) -> Vec<ParamSpec> {
+    let spec = |(end, starts_at, running): (&str, f32, bool)| ParamSpec {
+        name: format!("{index}.{end}"),
+        file_shape: vec![channels],
+        fan_in: 1,
+        fan_out: 1,
+        is_bias: end == "bias",
+        starts_at: Some(starts_at),
+        running,
+    };
+    let own = [("weight", 1.0, false), ("bias", 0.0, false), ("running_mean", 0.0, true), ("running_var", 1.0, true)];
+    own.into_iter().filter(|(_, _, of_running)| running || !of_running).map(spec).collect()
+}
+
 fn params(index: usize, weight: Vec<usize>) -> Vec<ParamSpec> {
     let [outputs, inputs, ref window @ ..] = weight[..] else { return Vec::new() };
     let taps: usize = window.iter().product();
@@ -239,6 +343,8 @@ fn params(index: usize, weight: Vec<usize>) -> Vec<ParamSpec> {
         file_shape,
         fan_in: inputs * taps,
         fan_out: outputs * taps,
+        starts_at: None,
+        running: false,
     };
     vec![spec("weight", weight.clone()), spec("bias", vec![outputs])]
 }

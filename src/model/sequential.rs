@@ -89,6 +89,42 @@ impl Sequential {
         self.layer(Layer::MaxPool2d { size: size.into().0, stride: stride.into().0 })
     }
 
+    /// Adds an average pool whose windows stand side by side.
+    pub fn avg_pool2d(self, size: impl Into<Pair>) -> Self {
+        let size = size.into();
+        self.avg_pool2d_with(size.0, size.0)
+    }
+
+    /// Adds an average pool.
+    pub fn avg_pool2d_with(self, size: impl Into<Pair>, stride: impl Into<Pair>) -> Self {
+        self.layer(Layer::AvgPool2d { size: size.into().0, stride: stride.into().0 })
+    }
+
+    /// Adds the mean of each channel, as features.
+    pub fn global_avg_pool2d(self) -> Self {
+        self.layer(Layer::GlobalAvgPool2d {})
+    }
+
+    /// Adds the largest value of each channel, as features.
+    pub fn global_max_pool2d(self) -> Self {
+        self.layer(Layer::GlobalMaxPool2d {})
+    }
+
+    /// Adds a batch normalisation with an epsilon of 1e-5 and a momentum of 0.1, as PyTorch has them.
+    pub fn batch_norm(self) -> Self {
+        self.batch_norm_with(1e-5, 0.1)
+    }
+
+    /// Adds a batch normalisation; the momentum is the share of a batch in the running statistics.
+    pub fn batch_norm_with(self, epsilon: f64, momentum: f64) -> Self {
+        self.layer(Layer::BatchNorm { epsilon, momentum })
+    }
+
+    /// Adds a layer normalisation over the last axis, with an epsilon of 1e-5.
+    pub fn layer_norm(self) -> Self {
+        self.layer(Layer::LayerNorm { epsilon: 1e-5 })
+    }
+
     /// Adds a flatten, which puts the features into C, H, W order.
     pub fn flatten(self) -> Self {
         self.layer(Layer::Flatten {})

@@ -144,10 +144,32 @@ impl Builder {
                 ];
                 self.node("Conv", &name, params, attributes);
             }
-            (Layer::MaxPool2d { size, stride }, _) => {
+            (Layer::MaxPool2d { size, stride } | Layer::AvgPool2d { size, stride }, _) => {
                 let attributes =
                     vec![AttributeProto::ints("kernel_shape", size), AttributeProto::ints("strides", stride)];
-                self.node("MaxPool", &name, params, attributes);
+                let op = if matches!(layer, Layer::MaxPool2d { .. }) { "MaxPool" } else { "AveragePool" };
+                self.node(op, &name, params, attributes);
+            }
+            (Layer::GlobalAvgPool2d {} | Layer::GlobalMaxPool2d {}, _) => {
+                let op = if *layer == (Layer::GlobalMaxPool2d {}) { "GlobalMaxPool" } else { "GlobalAveragePool" };
+                self.node(op, &format!("{name}_pooled"), params, Vec::new());
+                self.node("Flatten", &name, Vec::new(), vec![AttributeProto::int("axis", 1)]);
+            }
+            // Its parameters are in ONNX's order: scale, B, mean, variance.
+            (&Layer::BatchNorm { epsilon, .. }, _) => {
+                self.node("BatchNormalization", &name, params, vec![AttributeProto::float("epsilon", epsilon)]);
+            }
+            // Over the channels, which ONNX has in the second axis.
+            (&Layer::LayerNorm { epsilon }, &[_, _, _]) => {
+                let order = |axes: [usize; 4]| vec![AttributeProto::ints("perm", &axes)];
+                self.node("Transpose", &format!("{name}_before"), Vec::new(), order([0, 2, 3, 1]));
+                let attributes = vec![AttributeProto::int("axis", -1), AttributeProto::float("epsilon", epsilon)];
+                self.node("LayerNormalization", &format!("{name}_normal"), params, attributes);
+                self.node("Transpose", &name, Vec::new(), order([0, 3, 1, 2]));
+            }
+            (&Layer::LayerNorm { epsilon }, _) => {
+                let attributes = vec![AttributeProto::int("axis", -1), AttributeProto::float("epsilon", epsilon)];
+                self.node("LayerNormalization", &name, params, attributes);
             }
             (Layer::Relu {}, _) => self.node("Relu", &name, params, Vec::new()),
             // N, C, H, W: the features come out in the order C, H, W, as they do here.

@@ -4,7 +4,7 @@ use super::geometry::{Geometry, Padding};
 use super::max_pool2d_dx::MaxPool2dDx;
 use super::prelude::*;
 
-pub(super) const KERNELS: &[Source] = &[shader!("max_pool2d")];
+pub(super) const KERNELS: &[Source] = &[shader!("max_pool2d"), shader!("max_pool2d_whole")];
 
 /// `y[n, oh, ow, c]` is the largest of x in a window, `argmax` its place i·KW + j there, the first of equals.
 /// x [N, H, W, C]; y and argmax [N, OH, OW, C].
@@ -14,6 +14,12 @@ pub struct MaxPool2d {
     pub size: [usize; 2],
     /// Steps from one window to the next.
     pub stride: [usize; 2],
+}
+
+/// The eights of channels of a pool of one window an image that is too large for one invocation, and so for a
+/// workgroup; none for all others.
+pub(super) fn whole(g: &Geometry) -> Option<usize> {
+    (g.oh * g.ow == 1 && g.kh * g.kw >= 64).then(|| g.c.div_ceil(8))
 }
 
 impl MaxPool2d {
@@ -67,6 +73,11 @@ impl Op for MaxPool2d {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let g = self.geometry(cx.axes(cx.x[0])?).map_err(Error::input)?;
+        if let Some(blocks) = whole(&g) {
+            let count = g.n * blocks;
+            let launch = cx.kernel(KERNELS[1], &[])?.sizes(&g.sizes()).size("blocks", blocks).size("count", count);
+            return cx.groups(launch.bind("x", cx.x[0]).bind("y", cx.y[0]).bind("argmax", cx.y[1]), count);
+        }
         let count = cx.elements(cx.y[0]);
         let launch = cx.kernel(KERNELS[0], &[])?.sizes(&g.sizes()).size("count", count);
         cx.invocations(launch.bind("x", cx.x[0]).bind("y", cx.y[0]).bind("argmax", cx.y[1]), count)
@@ -86,5 +97,7 @@ pub(super) fn cases() -> Vec<Case> {
         case([3, 3], [4, 5], [1, 11, 13, 1]),
         case([1, 1], [1, 1], [1, 1, 1, 1]),
         case([2, 2], [2, 2], [3, 26, 26, 32]),
+        case([8, 8], [1, 1], [3, 8, 8, 11]),
+        case([40, 33], [1, 2], [2, 41, 34, 9]),
     ]
 }

@@ -3,6 +3,7 @@
 use crate::case::Case;
 use crate::kernel::Source;
 
+mod columns;
 mod direct;
 pub mod geometry;
 mod im2col;
@@ -33,6 +34,11 @@ macro_rules! registry {
 registry! {
     adam
     add
+    avg_pool2d
+    avg_pool2d_dx
+    batch_norm
+    batch_norm_dx
+    batch_norm_update
     conv2d
     conv2d_dw
     conv2d_dx
@@ -40,6 +46,8 @@ registry! {
     conv2d_relu_pool_dw
     conv2d_relu_pool_dx
     gather
+    layer_norm
+    layer_norm_dx
     matmul_nn
     matmul_nt
     matmul_tn

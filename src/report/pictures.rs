@@ -61,8 +61,9 @@ pub fn filters(model: &Model, weights: &Weights) -> Result<Option<Filters>> {
     // Both orders are outputs, channels, rows, columns: the features of a dense layer come from a flatten.
     let [channels, height, width] = match (&model.layers[index], &weight.shape[..], into(index)) {
         (Layer::Conv2d { .. }, &[_, channels, height, width], _) => [channels, height, width],
-        (Layer::Dense { .. }, _, [_]) if index > 0 => match *into(index - 1) {
-            [height, width, channels] => [channels, height, width],
+        (Layer::Dense { .. }, _, &[features]) if index > 0 => match *into(index - 1) {
+            // Behind a global pool each feature stands for a whole channel.
+            [height, width, channels] if height * width * channels == features => [channels, height, width],
             _ => return Ok(None),
         },
         _ => return Ok(None),
@@ -157,7 +158,9 @@ pub fn describe(layer: &Layer) -> String {
     let pair = |[a, b]: [usize; 2]| format!("{a} × {b}");
     match layer {
         Layer::Conv2d { kernel, .. } => format!("{name} {}", pair(*kernel)),
-        Layer::MaxPool2d { size, .. } => format!("{name} {}", pair(*size)),
+        Layer::MaxPool2d { size, .. } | Layer::AvgPool2d { size, .. } => format!("{name} {}", pair(*size)),
+        Layer::GlobalAvgPool2d {} | Layer::GlobalMaxPool2d {} | Layer::BatchNorm { .. } => name.into(),
+        Layer::LayerNorm { .. } => name.into(),
         Layer::Relu {} | Layer::Flatten {} | Layer::Dense { .. } | Layer::Custom(_) => name.into(),
     }
 }
@@ -193,6 +196,9 @@ mod tests {
         let found = filters(&model, &weights).expect("no fault").expect("filters");
         assert_eq!((found.total, found.pictures.len(), found.averaged), (70, MOST_PICTURES, true));
         assert_eq!((found.pictures[0].height, found.pictures[0].width), (3, 4));
+        let pooled = Sequential::new([4, 4, 3]).global_avg_pool2d().dense(2).build().expect("a model");
+        let weights = glorot_uniform(&pooled, 3).expect("weights");
+        assert!(filters(&pooled, &weights).expect("no fault").is_none());
         let behind = Sequential::new([4, 4, 1]).max_pool2d(2).flatten().dense(3).build().expect("a model");
         let weights = glorot_uniform(&behind, 3).expect("weights");
         let found = filters(&behind, &weights).expect("no fault").expect("filters");

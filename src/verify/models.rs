@@ -171,7 +171,7 @@ fn judge(
     let pick = |from: &[Values], ts: &[Tensor]| ts.iter().map(|t| from[t.index()].clone()).collect::<Vec<_>>();
     let mut changed = vec![false; graph.tensors.len()];
     graph.nodes.iter().filter(|n| n.phase == Phase::Update).for_each(|node| {
-        node.y.iter().for_each(|y| changed[y.index()] = true);
+        node.y.iter().for_each(|y| changed[graph.root(*y).0.index()] = true);
     });
     // Parameters live in the arena that the optimizer changes.
     let owner_changes = |t: &Tensor| changed[graph.root(*t).0.index()];

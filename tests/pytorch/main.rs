@@ -8,4 +8,5 @@
 mod curves;
 mod forms;
 mod net;
+mod norms;
 mod ops;

@@ -15,7 +15,7 @@ const UNIT: f64 = f32::EPSILON as f64 / 2.0;
 /// The end of a graph whose results have given gradients: the arguments are results and their gradients by
 /// turns, and going back from it hands the gradients over. It computes nothing.
 #[derive(Clone, Copy, Debug)]
-struct Upstream;
+pub struct Upstream;
 
 impl Reference for Upstream {
     fn reference<F: Real>(&self, _: &[In<F>], _: &mut [Out<F>]) {}
@@ -67,7 +67,7 @@ pub struct Net {
 }
 
 /// Images lie as N, H, W, C here and as N, C, H, W there; all else is alike.
-fn layout(shape: &[usize]) -> Layout {
+pub fn layout(shape: &[usize]) -> Layout {
     let perm = if shape.len() == 4 { vec![0, 2, 3, 1] } else { (0..shape.len()).collect() };
     Layout { file_shape: shape.to_vec(), perm }
 }

@@ -13,6 +13,11 @@ fn the_graph_has_the_inferred_shapes() {
     for (layer, input, want) in [
         (SAME, image, vec![4, 2, 4]),
         (pool, image, vec![3, 4, 3]),
+        (Layer::AvgPool2d { size: [3, 2], stride: [2, 1] }, image, vec![3, 4, 3]),
+        (Layer::BatchNorm { epsilon: 1e-5, momentum: 0.1 }, image, vec![7, 5, 3]),
+        (Layer::BatchNorm { epsilon: 1e-5, momentum: 0.1 }, flat, vec![7]),
+        (Layer::GlobalAvgPool2d {}, image, vec![3]),
+        (Layer::GlobalMaxPool2d {}, image, vec![3]),
         (Layer::Relu {}, image, vec![7, 5, 3]),
         (Layer::Flatten {}, image, vec![105]),
         (Layer::Flatten {}, &[7, 5, 1], vec![35]),
@@ -22,7 +27,7 @@ fn the_graph_has_the_inferred_shapes() {
     ] {
         let mut graph = Graph::new();
         let x = graph.tensor(TensorInfo::floats("x", crate::graph::Shape([&[2], input].concat())));
-        let y = layer.build(5, &mut graph, x).unwrap();
+        let y = layer.build(5, &mut graph, x, Build::INFERENCE).unwrap();
         assert_eq!(graph.shape(y)[1..], want, "{layer:?} {input:?}");
         let inferred = layer.infer(5, input).unwrap();
         assert_eq!(inferred.shape, want, "{layer:?} {input:?}");
@@ -37,8 +42,15 @@ fn the_graph_has_the_inferred_shapes() {
 #[test]
 fn a_convolution_names_its_parameters_as_pytorch_does() {
     let params = SAME.infer(3, &[7, 5, 2]).unwrap().params;
-    let weight =
-        ParamSpec { name: "3.weight".into(), file_shape: vec![4, 2, 3, 2], fan_in: 12, fan_out: 24, is_bias: false };
+    let weight = ParamSpec {
+        name: "3.weight".into(),
+        file_shape: vec![4, 2, 3, 2],
+        fan_in: 12,
+        fan_out: 24,
+        is_bias: false,
+        starts_at: None,
+        running: false,
+    };
     let bias = ParamSpec { name: "3.bias".into(), file_shape: vec![4], is_bias: true, ..weight.clone() };
     assert_eq!(params, [weight, bias]);
     assert_eq!(params[0].layout(), Layout { file_shape: vec![4, 2, 3, 2], perm: vec![2, 3, 1, 0] });
@@ -72,6 +84,33 @@ fn what_does_not_fit_is_refused() {
             "layer 4 (max_pool2d): a window of 5 × 5 does",
         ),
         (Layer::MaxPool2d { size: [5, 5], stride: [1, 1] }, vec![9], "expected an image [height, width, channels]"),
+        (Layer::AvgPool2d { size: [5, 5], stride: [1, 1] }, vec![9], "expected an image [height, width, channels]"),
+        (
+            Layer::BatchNorm { epsilon: 0.0, momentum: 0.1 },
+            vec![9],
+            "layer 4 (batch_norm): found epsilon = 0, expected a",
+        ),
+        (
+            Layer::BatchNorm { epsilon: f64::NAN, momentum: 0.1 },
+            vec![9],
+            "found epsilon = NaN, expected a number above 0",
+        ),
+        (
+            Layer::BatchNorm { epsilon: 1e-5, momentum: 1.5 },
+            vec![9],
+            "found momentum = 1.5, expected a number from 0 to",
+        ),
+        (Layer::AvgPool2d { size: [5, 5], stride: [1, 0] }, vec![9, 9, 1], "found stride = 0"),
+        (
+            Layer::GlobalAvgPool2d {},
+            vec![9],
+            "layer 4 (global_avg_pool2d): found an input of shape [9], expected an image",
+        ),
+        (
+            Layer::GlobalMaxPool2d {},
+            vec![9],
+            "layer 4 (global_max_pool2d): found an input of shape [9], expected an image",
+        ),
         (Layer::MaxPool2d { size: [0, 5], stride: [1, 1] }, vec![9, 9, 1], "found size = 0"),
         (
             Layer::Dense { units: 3 },
@@ -92,7 +131,7 @@ fn a_batch_that_is_too_large_is_refused() {
     for (layer, batch) in [(SAME, 0), (SAME, LARGEST), (SAME, usize::MAX), (grows, 1 << 20)] {
         let mut graph = Graph::new();
         let x = graph.tensor(TensorInfo::floats("x", [batch, 7, 5, 2]));
-        let error = layer.build(0, &mut graph, x).unwrap_err().to_string();
+        let error = layer.build(0, &mut graph, x, Build::INFERENCE).unwrap_err().to_string();
         assert!(error.starts_with("layer 0 (conv2d): found a batch"), "{error}");
     }
 }
@@ -103,7 +142,7 @@ fn flatten_yields_channels_first() {
     use crate::values::Values;
     let mut graph = Graph::new();
     let x = graph.tensor(TensorInfo::floats("x", [2, 2, 3, 2]));
-    let y = Layer::Flatten {}.build(0, &mut graph, x).unwrap();
+    let y = Layer::Flatten {}.build(0, &mut graph, x, Build::INFERENCE).unwrap();
     let mut executor = crate::cpu::Executor::<f64>::new(graph, false).unwrap();
     executor.set(x, Values::Float((0..24).map(f64::from).collect())).unwrap();
     executor.step();

@@ -1,0 +1,43 @@
+// y[n, c] = Σ over (i, j) of x[n, i, j, c] / (kh·kw): one window an image, too large for one invocation.
+// x [N, H, W, C], y [N, 1, 1, C]. A workgroup has eight channels of an image, eight invocations for each; invocation
+// (k, l) sums places l, l + 8, … of channel k, then pairs are summed.
+override blocks: u32;
+override count: u32;
+override h: u32;
+override w: u32;
+override c: u32;
+override kh: u32;
+override kw: u32;
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+
+var<workgroup> sums: array<f32, 64>;
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let at = group.x + group.y * groups.x;
+    let channel = at % blocks * 8u + lane % 8u;
+    let n = at / blocks;
+    let inside = at < count && channel < c;
+    var sum = 0.0;
+    if inside {
+        for (var p = lane / 8u; p < kh * kw; p += 8u) {
+            sum += x[((n * h + p / kw) * w + p % kw) * c + channel];
+        }
+    }
+    sums[lane] = sum;
+    workgroupBarrier();
+    for (var half = 32u; half >= 8u; half /= 2u) {
+        if lane < half {
+            sums[lane] += sums[lane + half];
+        }
+        workgroupBarrier();
+    }
+    if lane < 8u && inside {
+        y[n * c + channel] = sums[lane] / f32(kh * kw);
+    }
+}
