@@ -6,7 +6,7 @@ use wgrad::device::Device;
 use wgrad::error::Result;
 use wgrad::gpu::choose::DeviceRequest;
 use wgrad::graph::{Graph, Tensor};
-use wgrad::model::{CustomLayer, Inferred, Layer, Model, Sequential};
+use wgrad::model::{Build, CustomLayer, Inferred, Layer, Model, Sequential};
 use wgrad::ops::matmul_nt::MatmulNt;
 use wgrad::train::options::TrainOptions;
 
@@ -85,6 +85,6 @@ fn what_a_custom_layer_says_is_checked() {
     let wrong = net(|net| net.custom(MyDense { units: 5, says: 6 })).unwrap();
     let mut graph = Graph::new();
     let x = graph.tensor(wgrad::graph::TensorInfo::floats("x", [2, 6, 6, 1]));
-    let error = wrong.build(&mut graph, x).unwrap_err().to_string();
+    let error = wrong.build(&mut graph, x, Build::INFERENCE).unwrap_err().to_string();
     assert!(error.contains("layer 3: found a result of [2, 5], expected [2, 6] as it infers"), "{error}");
 }

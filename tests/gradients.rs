@@ -8,7 +8,7 @@ use wgrad::cpu::Executor;
 use wgrad::fuse::fuse;
 use wgrad::graph::{Graph, Node, Shape, Tensor, TensorInfo};
 use wgrad::model::weights::{to_file, to_memory};
-use wgrad::model::{Layer, Sequential};
+use wgrad::model::{Build, Layer, Sequential};
 use wgrad::ops::add::Add;
 use wgrad::ops::geometry::Padding;
 use wgrad::ops::softmax_ce::SoftmaxCe;
@@ -159,7 +159,7 @@ fn differences(net: &mut Net, upstream: Option<&[f64]>) {
 /// Adds layers one behind the other, the first of them at `index` of the list.
 fn chain(graph: &mut Graph, index: usize, x: Tensor, layers: &[Layer]) -> Tensor {
     let mut layers = layers.iter().enumerate();
-    layers.try_fold(x, |x, (i, layer)| layer.build(index + i, graph, x)).unwrap()
+    layers.try_fold(x, |x, (i, layer)| layer.build(index + i, graph, x, Build::INFERENCE)).unwrap()
 }
 
 fn add(graph: &mut Graph, a: Tensor, b: Tensor) -> Tensor {
@@ -170,7 +170,7 @@ fn add(graph: &mut Graph, a: Tensor, b: Tensor) -> Tensor {
 fn a_small_net() {
     let net = Sequential::new([7, 6, 2]).conv2d_with(3, [3, 2], [2, 1], Padding::Same).relu();
     let model = net.max_pool2d_with(2, 1).flatten().dense(4).build().unwrap();
-    check(model.input, |graph, x| model.build(graph, x).unwrap());
+    check(model.input, |graph, x| model.build(graph, x, Build::INFERENCE).unwrap());
 }
 
 /// The shape of the reference net, whose convolution, ReLU and pool have a common form.
@@ -178,7 +178,7 @@ fn a_small_net() {
 fn a_small_reference_net() {
     let net = Sequential::new([8, 7, 1]).conv2d(3, 3).relu().max_pool2d(2).flatten().dense(3);
     let model = net.build().unwrap();
-    check(model.input, |graph, x| model.build(graph, x).unwrap());
+    check(model.input, |graph, x| model.build(graph, x, Build::INFERENCE).unwrap());
 }
 
 #[test]

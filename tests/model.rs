@@ -3,7 +3,7 @@
 use wgrad::Error;
 use wgrad::graph::{Graph, TensorInfo};
 use wgrad::model::file::LARGEST_FILE_BYTES;
-use wgrad::model::{Layer, Model, Normalisation, Sequential};
+use wgrad::model::{Build, Layer, Model, Normalisation, Sequential};
 use wgrad::ops::geometry::Padding;
 
 /// Every type of layer, every key, and the defaults.
@@ -177,7 +177,7 @@ fn unsound_models_are_refused() {
         assert!(error.contains(want) && error.starts_with("model "), "{error}\n  lacks {want}");
         let mut graph = Graph::new();
         let x = graph.tensor(TensorInfo::floats("x", [2, 6, 5, 2]));
-        assert_eq!(model.build(&mut graph, x).unwrap_err().to_string(), error);
+        assert_eq!(model.build(&mut graph, x, Build::INFERENCE).unwrap_err().to_string(), error);
         assert_eq!(model.to_json().unwrap_err().to_string(), error);
     };
     refused(&|m| m.input[1] = 0, "found input = [6, 0, 2], expected 1 to 2147483647 elements");
@@ -197,7 +197,7 @@ fn unsound_models_are_refused() {
     }
     let mut graph = Graph::new();
     let x = graph.tensor(TensorInfo::floats("x", [2, 5, 6, 2]));
-    let error = small().build(&mut graph, x).unwrap_err().to_string();
+    let error = small().build(&mut graph, x, Build::INFERENCE).unwrap_err().to_string();
     assert!(error.contains("found an input of shape [2, 5, 6, 2], expected a batch of [6, 5, 2]"), "{error}");
 }
 

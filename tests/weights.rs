@@ -5,7 +5,7 @@ use wgrad::Error;
 use wgrad::graph::{Graph, Layout, TensorInfo};
 use wgrad::model::init::glorot_uniform;
 use wgrad::model::weights::{NamedTensor, to_file, to_memory};
-use wgrad::model::{Model, Sequential, Weights};
+use wgrad::model::{Build, Model, Sequential, Weights};
 use wgrad::ops::geometry::Padding;
 
 fn small() -> Model {
@@ -166,7 +166,7 @@ fn weights_pass_through_a_graph_unchanged() {
     for fused in [false, true] {
         let mut graph = Graph::new();
         let x = graph.tensor(TensorInfo::floats("x", [2, 6, 5, 2]));
-        let y = model.build(&mut graph, x).unwrap();
+        let y = model.build(&mut graph, x, Build::INFERENCE).unwrap();
         if fused {
             wgrad::fuse::fuse(&mut graph, &[y]);
         }

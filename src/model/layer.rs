@@ -1,7 +1,7 @@
 //! One layer: its sizes, its parameters and the ops that it is made of.
 
 use super::custom::Custom;
-use super::in_context;
+use super::{Build, in_context};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Layout, Tensor};
 use crate::ops::conv2d::Conv2d;
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub const LARGEST: usize = i32::MAX as usize;
 
 /// One entry of a model's list of layers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Layer {
     /// Convolution with bias: [H, W, C] to [OH, OW, filters].
@@ -176,11 +176,12 @@ impl Layer {
         Ok(Inferred { shape, params: params(index, weight) })
     }
 
-    /// Adds the ops of this layer, and its parameters, behind `x`: [batch, H, W, C] or [batch, features].
+    /// Adds the ops of this layer, and its parameters, behind `x`: [batch, H, W, C] or [batch, features]. `build` says
+    /// whether for training or for inference.
     ///
     /// # Errors
     /// [`Error::Input`] as [`Layer::infer`] says, and where the batch makes the result too large.
-    pub fn build(&self, index: usize, graph: &mut Graph, x: Tensor) -> Result<Tensor> {
+    pub fn build(&self, index: usize, graph: &mut Graph, x: Tensor, _build: Build) -> Result<Tensor> {
         let found = graph.shape(x).to_vec();
         let Some((&batch, input)) = found.split_first() else {
             return Err(self.error(index, "found a single number, expected a batch".into()));

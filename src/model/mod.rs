@@ -5,6 +5,7 @@ pub mod file;
 pub mod import;
 pub mod init;
 pub mod layer;
+pub mod mode;
 pub mod presets;
 pub mod sealed;
 pub mod sequential;
@@ -13,6 +14,7 @@ pub mod weights;
 
 pub use custom::{Custom, CustomLayer};
 pub use layer::{Inferred, Layer, ParamSpec};
+pub use mode::{Build, Mode};
 pub use sequential::Sequential;
 pub use weights::Weights;
 
@@ -137,18 +139,18 @@ impl Model {
     }
 
     /// Adds the whole model to the graph behind x [batch, height, width, channels] and gives its logits
-    /// [batch, classes].
+    /// [batch, classes]; `build` says what for.
     ///
     /// # Errors
     /// [`Error::Input`] where x has another shape, the batch is too large, or [`Model::check`] would fail.
-    pub fn build(&self, graph: &mut Graph, x: Tensor) -> Result<Tensor> {
+    pub fn build(&self, graph: &mut Graph, x: Tensor, build: Build) -> Result<Tensor> {
         self.check()?;
         if graph.shape(x).get(1..) != Some(&self.input[..]) {
             let expected = format!("expected a batch of {:?} (height, width, channels)", self.input);
             return Err(self.says(format!("found an input of shape {}, {expected}", graph.info(x).shape)));
         }
         let mut layers = self.layers.iter().enumerate();
-        layers.try_fold(x, |x, (index, layer)| layer.build(index, graph, x)).map_err(|error| self.error(error))
+        layers.try_fold(x, |x, (index, layer)| layer.build(index, graph, x, build)).map_err(|error| self.error(error))
     }
 
     /// The canonical JSON that describes the model: one text for one model.

@@ -5,7 +5,7 @@ use crate::cpu::Executor;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Tensor, TensorInfo};
 use crate::model::weights::{Weights, to_memory};
-use crate::model::{Model, Normalisation};
+use crate::model::{Build, Model, Normalisation};
 use crate::op::Real;
 use crate::ops::softmax_ce::SoftmaxCe;
 use crate::values::Values;
@@ -39,7 +39,7 @@ impl<F: Real> Inside<F> {
         let mut layers = Vec::with_capacity(model.layers.len());
         let mut logits = input;
         for (index, layer) in model.layers.iter().enumerate() {
-            logits = layer.build(index, &mut graph, logits)?;
+            logits = layer.build(index, &mut graph, logits, Build::INFERENCE)?;
             layers.push(logits);
         }
         let control = graph.tensor(TensorInfo::words("control", [Control::WORDS]));

@@ -5,7 +5,7 @@ use crate::data::Split;
 use crate::error::{Error, Result};
 use crate::fuse::{fuse, join_neighbours};
 use crate::graph::{Graph, Role, Tensor, TensorInfo};
-use crate::model::Model;
+use crate::model::{Build, Mode, Model};
 use crate::ops::adam::Adam;
 use crate::ops::gather::Gather;
 use crate::ops::sgd::Sgd;
@@ -60,7 +60,7 @@ impl Step {
         optimizer: &Optimizer,
         frozen: &[String],
     ) -> Result<Step> {
-        let mut start = Start::new(model, samples, batch, shuffle)?;
+        let mut start = Start::new(model, samples, batch, shuffle, Mode::Training)?;
         fuse(&mut start.graph, &[start.logits]);
         start.graph.freeze(frozen)?;
         let loss = start.loss()?;
@@ -96,7 +96,7 @@ impl Step {
 
     /// An evaluation step of `model` over `samples` samples, in their order.
     pub fn evaluation(model: &Model, samples: usize, batch: usize) -> Result<Step> {
-        let mut start = Start::new(model, samples, batch, false)?;
+        let mut start = Start::new(model, samples, batch, false, Mode::Inference)?;
         fuse(&mut start.graph, &[start.logits]);
         let loss = start.loss()?;
         let [params, _] = start.graph.arenas()?;
@@ -144,7 +144,7 @@ struct Start {
 }
 
 impl Start {
-    fn new(model: &Model, samples: usize, batch: usize, shuffle: bool) -> Result<Start> {
+    fn new(model: &Model, samples: usize, batch: usize, shuffle: bool, mode: Mode) -> Result<Start> {
         if batch == 0 || batch > samples {
             return Err(Error::input(format!("batch size {batch}: between 1 and the {samples} samples is expected")));
         }
@@ -155,7 +155,7 @@ impl Start {
         let images = graph.tensor(TensorInfo::bytes("images", [samples, gather.stride()]));
         let all_labels = graph.tensor(TensorInfo::words("all labels", [samples]).role(Role::Data));
         let drawn = graph.apply(gather, &[control, images, all_labels])?;
-        let logits = model.build(&mut graph, drawn[0])?;
+        let logits = model.build(&mut graph, drawn[0], Build { mode, control: Some(control) })?;
         Ok(Start { graph, images, all_labels, control, labels: drawn[1], logits, batch, samples })
     }
 

@@ -9,7 +9,7 @@ use wgrad::control::Control;
 use wgrad::fuse::fuse;
 use wgrad::graph::{Graph, Tensor};
 use wgrad::model::weights::Weights;
-use wgrad::model::{Layer, Sequential};
+use wgrad::model::{Build, Layer, Sequential};
 use wgrad::ops::geometry::Padding;
 use wgrad::ops::softmax_ce::SoftmaxCe;
 use wgrad::verify::compare::Deviation;
@@ -115,7 +115,7 @@ fn layered(case: &Stored, how: How, ends: &[&str], layers: impl Fn(&mut Graph, T
 /// Adds layers one behind the other, the first of them at `index` of the list.
 fn chain(graph: &mut Graph, index: usize, x: Tensor, layers: &[Layer]) -> Tensor {
     let mut layers = layers.iter().enumerate();
-    layers.try_fold(x, |x, (i, layer)| layer.build(index + i, graph, x)).unwrap()
+    layers.try_fold(x, |x, (i, layer)| layer.build(index + i, graph, x, Build::INFERENCE)).unwrap()
 }
 
 fn ops(net: &Net) -> Vec<&'static str> {
@@ -234,7 +234,7 @@ fn a_model_that_pytorch_wrote() {
     let pixels: Vec<f32> = pixels.map(|byte| byte as f32 / 255.0).collect();
     let mut net = Net::default();
     let x = net.input("x", &(vec![cases.len(), 1, 8, 8], pixels));
-    let logits = model.build(&mut net.graph, x).unwrap();
+    let logits = model.build(&mut net.graph, x, Build::INFERENCE).unwrap();
     fuse(&mut net.graph, &[logits]);
     for param in 0..net.graph.params.len() {
         let stored = weights.get(&net.graph.params[param].name).unwrap().clone();

@@ -22,7 +22,7 @@ fn the_graph_has_the_inferred_shapes() {
     ] {
         let mut graph = Graph::new();
         let x = graph.tensor(TensorInfo::floats("x", crate::graph::Shape([&[2], input].concat())));
-        let y = layer.build(5, &mut graph, x).unwrap();
+        let y = layer.build(5, &mut graph, x, Build::INFERENCE).unwrap();
         assert_eq!(graph.shape(y)[1..], want, "{layer:?} {input:?}");
         let inferred = layer.infer(5, input).unwrap();
         assert_eq!(inferred.shape, want, "{layer:?} {input:?}");
@@ -92,7 +92,7 @@ fn a_batch_that_is_too_large_is_refused() {
     for (layer, batch) in [(SAME, 0), (SAME, LARGEST), (SAME, usize::MAX), (grows, 1 << 20)] {
         let mut graph = Graph::new();
         let x = graph.tensor(TensorInfo::floats("x", [batch, 7, 5, 2]));
-        let error = layer.build(0, &mut graph, x).unwrap_err().to_string();
+        let error = layer.build(0, &mut graph, x, Build::INFERENCE).unwrap_err().to_string();
         assert!(error.starts_with("layer 0 (conv2d): found a batch"), "{error}");
     }
 }
@@ -103,7 +103,7 @@ fn flatten_yields_channels_first() {
     use crate::values::Values;
     let mut graph = Graph::new();
     let x = graph.tensor(TensorInfo::floats("x", [2, 2, 3, 2]));
-    let y = Layer::Flatten {}.build(0, &mut graph, x).unwrap();
+    let y = Layer::Flatten {}.build(0, &mut graph, x, Build::INFERENCE).unwrap();
     let mut executor = crate::cpu::Executor::<f64>::new(graph, false).unwrap();
     executor.set(x, Values::Float((0..24).map(f64::from).collect())).unwrap();
     executor.step();
