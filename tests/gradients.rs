@@ -9,6 +9,7 @@ use wgrad::fuse::fuse;
 use wgrad::graph::{Graph, Node, Shape, Tensor, TensorInfo};
 use wgrad::model::weights::{to_file, to_memory};
 use wgrad::model::{Build, Layer, Sequential};
+use wgrad::ops::activation::Function;
 use wgrad::ops::add::Add;
 use wgrad::ops::geometry::Padding;
 use wgrad::ops::softmax_ce::SoftmaxCe;
@@ -241,4 +242,13 @@ fn dense_weights_used_twice() {
         let dense_again = wgrad::ops::matmul_nt::MatmulNt { relu: false };
         graph.apply(dense_again, &[first, shared[0], shared[1]]).unwrap()[0]
     });
+}
+
+#[test]
+fn every_activation_between_convolution_and_dense() {
+    for &function in Function::ALL {
+        let activation = Layer::Activation { function, slope: function.slope().unwrap_or(0.0) };
+        let layers = [conv(2, [3, 3], [2, 2]), activation.clone(), FLATTEN, activation, dense(3)];
+        check([5, 4, 2], |graph, x| chain(graph, 0, x, &layers));
+    }
 }

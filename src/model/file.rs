@@ -5,6 +5,7 @@ use super::{Layer, Model, Normalisation};
 use crate::error::{Error, Result};
 use crate::model::in_context;
 use crate::near;
+use crate::ops::activation::Function;
 use crate::ops::geometry::Padding;
 use std::fmt::Write;
 use std::io::Read;
@@ -95,7 +96,10 @@ impl Model {
                 }
                 Layer::MaxPool2d { size, stride } => write!(text, "size = {size:?}\nstride = {stride:?}\n"),
                 Layer::Dense { units } => writeln!(text, "units = {units}"),
-                Layer::Relu {} | Layer::Flatten {} | Layer::Custom(_) => Ok(()),
+                Layer::Activation { function, slope } if function.slope().is_some() => {
+                    writeln!(text, "slope = {slope:?}")
+                }
+                Layer::Relu {} | Layer::Flatten {} | Layer::Activation { .. } | Layer::Custom(_) => Ok(()),
             };
         }
         text
@@ -157,16 +161,26 @@ impl<'a> Section<'a> {
     }
 
     fn layer(mut self) -> Result<Layer> {
-        const TYPES: &str = "\"conv2d\", \"relu\", \"max_pool2d\", \"flatten\" or \"dense\"";
         const NAMES: [&str; 5] = ["conv2d", "relu", "max_pool2d", "flatten", "dense"];
+        let names: Vec<&str> = NAMES.into_iter().chain(Function::ALL.iter().map(|function| function.name())).collect();
+        let quoted: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
+        let (last, others) = quoted.split_last().map_or(("", &[][..]), |(last, others)| (&last[..], others));
+        let types = format!("{} or {last}", others.join(", "));
         let kind = self.table.get("type").and_then(|kind| kind.get_ref().as_str());
-        let kind = kind.ok_or_else(|| self.wrong("type", TYPES))?;
+        let kind = kind.ok_or_else(|| self.wrong("type", &types))?;
         let known: &[&str] = match kind {
             "conv2d" => &["type", "filters", "kernel", "stride", "padding"],
             "max_pool2d" => &["type", "size", "stride"],
             "dense" => &["type", "units"],
             "relu" | "flatten" => &["type"],
-            _ => return Err(self.wrong("type", &format!("{TYPES}{}", near::hint(kind, NAMES)))),
+            _ => match Function::named(kind).map(Function::slope) {
+                Some(Some(_)) => &["type", "slope"],
+                Some(None) => &["type"],
+                None => {
+                    let hint = near::hint(kind, names.iter().copied());
+                    return Err(self.wrong("type", &format!("{types}{hint}")));
+                }
+            },
         };
         self.name = format!("{} ({kind})", self.name);
         self.only(known)?;
@@ -186,7 +200,11 @@ impl<'a> Section<'a> {
             }
             "dense" => Ok(Layer::Dense { units: self.size("units")? }),
             "relu" => Ok(Layer::Relu {}),
-            _ => Ok(Layer::Flatten {}),
+            "flatten" => Ok(Layer::Flatten {}),
+            _ => match Function::named(kind) {
+                Some(function) => Ok(Layer::Activation { function, slope: self.number("slope", function.slope())? }),
+                None => Err(self.wrong("type", &types)),
+            },
         }
     }
 
@@ -202,6 +220,16 @@ impl<'a> Section<'a> {
     fn size(&self, key: &str) -> Result<usize> {
         let value = self.table.get(key).and_then(|value| whole(value.get_ref()));
         value.ok_or_else(|| self.wrong(key, &format!("a whole number from 1 to {LARGEST}")))
+    }
+
+    /// A finite number; 0 where there is neither the key nor a default.
+    fn number(&self, key: &str, default: Option<f32>) -> Result<f32> {
+        let Some(value) = self.table.get(key) else { return Ok(default.unwrap_or(0.0)) };
+        let number = match value.get_ref() {
+            DeValue::Float(number) => number.as_str().replace('_', "").parse::<f32>().ok(),
+            other => other.as_integer().and_then(|number| number.as_str().replace('_', "").parse().ok()),
+        };
+        number.filter(|number| number.is_finite()).ok_or_else(|| self.wrong(key, "a finite number"))
     }
 
     /// A list of sizes.

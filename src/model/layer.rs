@@ -4,6 +4,7 @@ use super::custom::Custom;
 use super::{Build, in_context};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Layout, Tensor};
+use crate::ops::activation::{Activation, Function};
 use crate::ops::conv2d::Conv2d;
 use crate::ops::geometry::{Geometry, Padding};
 use crate::ops::matmul_nt::MatmulNt;
@@ -47,6 +48,13 @@ pub enum Layer {
     Dense {
         /// Features of the result.
         units: usize,
+    },
+    /// An activation, of any shape.
+    Activation {
+        /// Its function; model files have its name as the type.
+        function: Function,
+        /// Its slope; 0 where the function has none.
+        slope: f32,
     },
     /// A layer of an application's own. No file can describe it: neither a weight file, nor a model file, nor ONNX.
     #[serde(skip)]
@@ -105,6 +113,7 @@ impl Layer {
             Layer::MaxPool2d { .. } => "max_pool2d",
             Layer::Flatten {} => "flatten",
             Layer::Dense { .. } => "dense",
+            Layer::Activation { function, .. } => function.name(),
             Layer::Custom(custom) => custom.0.type_name(),
         }
     }
@@ -118,7 +127,7 @@ impl Layer {
             }
             Layer::MaxPool2d { size, stride } => [pair("size", size), pair("stride", stride)].concat(),
             Layer::Dense { units } => vec![("units", units)],
-            Layer::Relu {} | Layer::Flatten {} | Layer::Custom(_) => Vec::new(),
+            Layer::Relu {} | Layer::Flatten {} | Layer::Activation { .. } | Layer::Custom(_) => Vec::new(),
         }
     }
 
@@ -170,6 +179,12 @@ impl Layer {
             }
             (Layer::Flatten {}, _) => (vec![input.iter().product()], Vec::new()),
             (Layer::Relu {}, _) => (input.to_vec(), Vec::new()),
+            (&Layer::Activation { function, slope }, _) => {
+                if !slope.is_finite() || function.slope().is_none() && slope != 0.0 {
+                    return Err(format!("found slope = {slope}, expected a finite number, and 0 where there is none"));
+                }
+                (input.to_vec(), Vec::new())
+            }
         };
         check_elements("a result", &shape)?;
         check_elements("weights", &weight)?;
@@ -207,6 +222,7 @@ impl Layer {
             (Layer::Flatten {}, [_]) => Ok(arguments),
             (Layer::Flatten {}, _) => graph.apply(Reshape { shape }, &arguments),
             (Layer::Dense { .. }, _) => graph.apply(MatmulNt { relu: false }, &arguments),
+            (&Layer::Activation { function, slope }, _) => graph.apply(Activation { function, slope }, &arguments),
             (Layer::Custom(custom), _) => custom.0.build(graph, x, &arguments[1..]).and_then(|y| {
                 let found = &graph.info(y).shape;
                 match *found == shape {

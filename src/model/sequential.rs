@@ -2,6 +2,7 @@
 
 use super::{Custom, CustomLayer, Layer, Model, Normalisation};
 use crate::error::Result;
+use crate::ops::activation::Function;
 use crate::ops::geometry::Padding;
 use std::sync::Arc;
 
@@ -71,6 +72,16 @@ impl Sequential {
         padding: Padding,
     ) -> Self {
         self.layer(Layer::Conv2d { filters, kernel: kernel.into().0, stride: stride.into().0, padding })
+    }
+
+    /// Adds an activation with its default slope, such as `Function::Gelu`.
+    pub fn activation(self, function: Function) -> Self {
+        self.layer(Layer::Activation { function, slope: function.slope().unwrap_or(0.0) })
+    }
+
+    /// Adds `x` where `x > 0`, else `slope · x`.
+    pub fn leaky_relu(self, slope: f32) -> Self {
+        self.layer(Layer::Activation { function: Function::LeakyRelu, slope })
     }
 
     /// Adds `max(x, 0)`.

@@ -5,6 +5,7 @@ mod proto;
 use crate::error::{Error, Result};
 use crate::model::weights::{METADATA_KEY, write_whole};
 use crate::model::{Layer, Model, Normalisation};
+use crate::ops::activation::{Function, With};
 use crate::ops::geometry::Geometry;
 use crate::train::predict::TrainedModel;
 use prost::Message;
@@ -127,6 +128,26 @@ impl Builder {
         self.node("Add", "normalised", vec!["shift".into()], Vec::new());
     }
 
+    /// Adds the operators of an activation one behind the other; the last one's result has the layer's name.
+    fn activation(&mut self, name: &str, function: Function, slope: f32) {
+        let argument = self.last.clone();
+        let steps = function.onnx();
+        for (step, &(op, with)) in steps.iter().enumerate() {
+            let own = if step + 1 == steps.len() { name.into() } else { format!("{name}_{step}") };
+            let (more, attributes) = match with {
+                With::Alone => (Vec::new(), Vec::new()),
+                With::Argument => (vec![argument.clone()], Vec::new()),
+                With::SlopeAs(attribute) => (Vec::new(), vec![AttributeProto::float(attribute, slope)]),
+                With::Number(number) => {
+                    let constant = format!("{own}_by");
+                    self.constant(&constant, &[], &[number]);
+                    (vec![constant], Vec::new())
+                }
+            };
+            self.node(op, &own, more, attributes);
+        }
+    }
+
     /// Adds a layer for one sample of the shape `input`: [H, W, C] or `[features]`.
     fn layer(&mut self, index: usize, layer: &Layer, input: &[usize], params: Vec<String>) -> Result<()> {
         let name = format!("{index}_{}", layer.type_name());
@@ -153,6 +174,7 @@ impl Builder {
             // N, C, H, W: the features come out in the order C, H, W, as they do here.
             (Layer::Flatten {}, _) => self.node("Flatten", &name, params, vec![AttributeProto::int("axis", 1)]),
             (Layer::Dense { .. }, _) => self.node("Gemm", &name, params, vec![AttributeProto::int("transB", 1)]),
+            (&Layer::Activation { function, slope }, _) => self.activation(&name, function, slope),
             (Layer::Custom(_), _) => return Err(Error::input(format!("layer {name}: it has no form in ONNX"))),
             (Layer::Conv2d { .. }, _) => return Err(Error::input(format!("layer {name}: found no image"))),
         }

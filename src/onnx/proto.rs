@@ -11,6 +11,9 @@ pub const OPSET: i64 = 17;
 /// `TensorProto.DataType.FLOAT`.
 pub const FLOAT: i32 = 1;
 
+/// `AttributeProto.AttributeType.FLOAT`.
+const FLOAT_ATTRIBUTE: i32 = 1;
+
 /// `AttributeProto.AttributeType.INT`.
 const INT: i32 = 2;
 
@@ -81,6 +84,8 @@ pub struct NodeProto {
 pub struct AttributeProto {
     #[prost(string, tag = "1")]
     pub name: String,
+    #[prost(float, optional, tag = "2")]
+    pub f: Option<f32>,
     #[prost(int64, optional, tag = "3")]
     pub i: Option<i64>,
     #[prost(int64, repeated, tag = "8")]
@@ -90,15 +95,20 @@ pub struct AttributeProto {
 }
 
 impl AttributeProto {
+    /// A number.
+    pub fn float(name: &str, value: f32) -> Self {
+        AttributeProto { name: name.into(), f: Some(value), i: None, ints: Vec::new(), r#type: FLOAT_ATTRIBUTE }
+    }
+
     /// A whole number.
     pub fn int(name: &str, value: i64) -> Self {
-        AttributeProto { name: name.into(), i: Some(value), ints: Vec::new(), r#type: INT }
+        AttributeProto { name: name.into(), f: None, i: Some(value), ints: Vec::new(), r#type: INT }
     }
 
     /// Several whole numbers.
     pub fn ints(name: &str, values: &[usize]) -> Self {
         let ints = values.iter().map(|&value| value as i64).collect();
-        AttributeProto { name: name.into(), i: None, ints, r#type: INTS }
+        AttributeProto { name: name.into(), f: None, i: None, ints, r#type: INTS }
     }
 }
 

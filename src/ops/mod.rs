@@ -31,6 +31,8 @@ macro_rules! registry {
 }
 
 registry! {
+    activation
+    activation_dx
     adam
     add
     conv2d
