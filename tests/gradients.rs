@@ -252,3 +252,19 @@ fn every_activation_between_convolution_and_dense() {
         check([5, 4, 2], |graph, x| chain(graph, 0, x, &layers));
     }
 }
+
+/// The mask of the gradient is that of the value, between convolutions and between dense layers.
+#[test]
+fn dropout_with_one_mask_forward_and_backward() {
+    check([5, 4, 2], |graph, x| {
+        let control = graph.tensor(TensorInfo::words("control", [Control::WORDS]));
+        let dropout = |graph: &mut Graph, index: usize, x: Tensor| {
+            Layer::Dropout { rate: 0.25 }.build(index, graph, x, Build::training(control)).unwrap()
+        };
+        let features = chain(graph, 0, x, &[conv(3, [3, 3], [1, 1]), RELU]);
+        let features = dropout(graph, 2, features);
+        let flat = chain(graph, 3, features, &[FLATTEN, dense(12)]);
+        let flat = dropout(graph, 5, flat);
+        chain(graph, 6, flat, &[dense(3)])
+    });
+}

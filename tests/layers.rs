@@ -2,9 +2,11 @@
 
 use wgrad::cpu::Executor;
 use wgrad::graph::{Graph, TensorInfo};
-use wgrad::model::{Layer, Model, Sequential};
+use wgrad::model::{Build, Layer, Mode, Model, Sequential};
 use wgrad::ops::activation::{Activation, Function};
 use wgrad::ops::activation_dx::ActivationDx;
+use wgrad::train::options::TrainOptions;
+use wgrad::train::step::Step;
 use wgrad::values::Values;
 
 const X: [f64; 17] =
@@ -276,6 +278,10 @@ type = "leaky_relu"
 slope = 0.25
 
 [[layers]]
+type = "dropout"
+rate = 0.3
+
+[[layers]]
 type = "flatten"
 
 [[layers]]
@@ -287,7 +293,7 @@ units = 3
 #[test]
 fn activations_are_named_in_model_files() {
     let net = Sequential::new([4, 4, 2]).name("net").activation(Function::Gelu).activation(Function::LeakyRelu);
-    let built = net.leaky_relu(0.25).flatten().dense(3).build().unwrap();
+    let built = net.leaky_relu(0.25).dropout(0.3).flatten().dense(3).build().unwrap();
     assert_eq!(Model::from_toml(FILE, "net.toml", "net").unwrap(), built);
     assert_eq!(Model::from_toml(&built.to_toml(), "net.toml", "net").unwrap(), built);
     assert_eq!(Model::from_json(&built.to_json().unwrap()).unwrap(), built);
@@ -301,6 +307,9 @@ fn activations_are_named_in_model_files() {
 
 /// A first layer, which begins in line 2, and what is said of it.
 const REFUSED: &[(&str, &str)] = &[
+    ("type = 'dropout'", "line 2: layer 0 (dropout): found no key rate, expected a finite number"),
+    ("type = 'dropout'\nrate = 1", "line 2: layer 0 (dropout): found rate = 1, expected at least 0 and below 1"),
+    ("type = 'dropout'\nrate = -0.1", "line 2: layer 0 (dropout): found rate = -0.1, expected at least 0"),
     ("type = 'gelo'", "line 3: layer 0: found type = \"gelo\", expected \"conv2d\", \"relu\""),
     ("type = 'gelo'", "did you mean 'gelu'?"),
     ("type = 'sigmoid'\nslope = 1", "line 4: layer 0 (sigmoid): found unknown key slope, expected type"),
@@ -324,4 +333,21 @@ fn what_is_wrong_is_named_with_its_line() {
     assert!(
         Model::from_json(&json.replace("silu", "sulu")).unwrap_err().to_string().contains("no activation \"sulu\"")
     );
+}
+
+/// In training it needs the control block; in inference there is no trace of it.
+#[test]
+fn dropout_is_of_training_alone() {
+    let model = Sequential::new([4, 4, 2]).dropout(0.5).flatten().dense(3).build().unwrap();
+    let built = |build: Build| {
+        let mut graph = Graph::new();
+        let x = graph.tensor(TensorInfo::floats("x", [2, 4, 4, 2]));
+        model.build(&mut graph, x, build).map(|_| graph.to_string())
+    };
+    assert!(!built(Build::INFERENCE).unwrap().contains("Dropout"));
+    let none = Build { mode: Mode::Training, control: None };
+    assert!(built(none).unwrap_err().to_string().contains("layer 0 (dropout): found no control block"));
+    let step = Step::training(&model, 8, 4, true, &TrainOptions::default().optimizer()).unwrap();
+    assert!(step.graph.to_string().contains("Dropout { rate: 0.5, salt: 0 }"));
+    assert!(!Step::evaluation(&model, 8, 4).unwrap().graph.to_string().contains("Dropout"));
 }

@@ -96,6 +96,7 @@ impl Model {
                 }
                 Layer::MaxPool2d { size, stride } => write!(text, "size = {size:?}\nstride = {stride:?}\n"),
                 Layer::Dense { units } => writeln!(text, "units = {units}"),
+                Layer::Dropout { rate } => writeln!(text, "rate = {rate:?}"),
                 Layer::Activation { function, slope } if function.slope().is_some() => {
                     writeln!(text, "slope = {slope:?}")
                 }
@@ -161,7 +162,7 @@ impl<'a> Section<'a> {
     }
 
     fn layer(mut self) -> Result<Layer> {
-        const NAMES: [&str; 5] = ["conv2d", "relu", "max_pool2d", "flatten", "dense"];
+        const NAMES: [&str; 6] = ["conv2d", "relu", "max_pool2d", "flatten", "dense", "dropout"];
         let names: Vec<&str> = NAMES.into_iter().chain(Function::ALL.iter().map(|function| function.name())).collect();
         let quoted: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
         let (last, others) = quoted.split_last().map_or(("", &[][..]), |(last, others)| (&last[..], others));
@@ -173,6 +174,7 @@ impl<'a> Section<'a> {
             "max_pool2d" => &["type", "size", "stride"],
             "dense" => &["type", "units"],
             "relu" | "flatten" => &["type"],
+            "dropout" => &["type", "rate"],
             _ => match Function::named(kind).map(Function::slope) {
                 Some(Some(_)) => &["type", "slope"],
                 Some(None) => &["type"],
@@ -199,10 +201,13 @@ impl<'a> Section<'a> {
                 Ok(Layer::MaxPool2d { size, stride: self.pair("stride", Some(size))? })
             }
             "dense" => Ok(Layer::Dense { units: self.size("units")? }),
+            "dropout" => Ok(Layer::Dropout { rate: self.number("rate", None)? }),
             "relu" => Ok(Layer::Relu {}),
             "flatten" => Ok(Layer::Flatten {}),
             _ => match Function::named(kind) {
-                Some(function) => Ok(Layer::Activation { function, slope: self.number("slope", function.slope())? }),
+                Some(function) => {
+                    Ok(Layer::Activation { function, slope: self.number("slope", function.slope().or(Some(0.0)))? })
+                }
                 None => Err(self.wrong("type", &types)),
             },
         }
@@ -222,9 +227,9 @@ impl<'a> Section<'a> {
         value.ok_or_else(|| self.wrong(key, &format!("a whole number from 1 to {LARGEST}")))
     }
 
-    /// A finite number; 0 where there is neither the key nor a default.
+    /// A finite number.
     fn number(&self, key: &str, default: Option<f32>) -> Result<f32> {
-        let Some(value) = self.table.get(key) else { return Ok(default.unwrap_or(0.0)) };
+        let Some(value) = self.table.get(key) else { return default.ok_or_else(|| self.wrong(key, "a finite number")) };
         let number = match value.get_ref() {
             DeValue::Float(number) => number.as_str().replace('_', "").parse::<f32>().ok(),
             other => other.as_integer().and_then(|number| number.as_str().replace('_', "").parse().ok()),

@@ -1,11 +1,12 @@
 //! One layer: its sizes, its parameters and the ops that it is made of.
 
 use super::custom::Custom;
-use super::{Build, in_context};
+use super::{Build, Mode, in_context};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Layout, Tensor};
 use crate::ops::activation::{Activation, Function};
 use crate::ops::conv2d::Conv2d;
+use crate::ops::dropout::Dropout;
 use crate::ops::geometry::{Geometry, Padding};
 use crate::ops::matmul_nt::MatmulNt;
 use crate::ops::max_pool2d::MaxPool2d;
@@ -55,6 +56,11 @@ pub enum Layer {
         function: Function,
         /// Its slope; 0 where the function has none.
         slope: f32,
+    },
+    /// Zeroes a share of the elements in training and scales up the others; does nothing in inference.
+    Dropout {
+        /// The share, at least 0 and below 1.
+        rate: f32,
     },
     /// A layer of an application's own. No file can describe it: neither a weight file, nor a model file, nor ONNX.
     #[serde(skip)]
@@ -114,6 +120,7 @@ impl Layer {
             Layer::Flatten {} => "flatten",
             Layer::Dense { .. } => "dense",
             Layer::Activation { function, .. } => function.name(),
+            Layer::Dropout { .. } => "dropout",
             Layer::Custom(custom) => custom.0.type_name(),
         }
     }
@@ -127,7 +134,11 @@ impl Layer {
             }
             Layer::MaxPool2d { size, stride } => [pair("size", size), pair("stride", stride)].concat(),
             Layer::Dense { units } => vec![("units", units)],
-            Layer::Relu {} | Layer::Flatten {} | Layer::Activation { .. } | Layer::Custom(_) => Vec::new(),
+            Layer::Relu {}
+            | Layer::Flatten {}
+            | Layer::Activation { .. }
+            | Layer::Dropout { .. }
+            | Layer::Custom(_) => Vec::new(),
         }
     }
 
@@ -178,6 +189,12 @@ impl Layer {
                 return Ok(inferred);
             }
             (Layer::Flatten {}, _) => (vec![input.iter().product()], Vec::new()),
+            (&Layer::Dropout { rate }, _) => {
+                if !(0.0..1.0).contains(&rate) {
+                    return Err(format!("found rate = {rate}, expected at least 0 and below 1"));
+                }
+                (input.to_vec(), Vec::new())
+            }
             (Layer::Relu {}, _) => (input.to_vec(), Vec::new()),
             (&Layer::Activation { function, slope }, _) => {
                 if !slope.is_finite() || function.slope().is_none() && slope != 0.0 {
@@ -196,7 +213,7 @@ impl Layer {
     ///
     /// # Errors
     /// [`Error::Input`] as [`Layer::infer`] says, and where the batch makes the result too large.
-    pub fn build(&self, index: usize, graph: &mut Graph, x: Tensor, _build: Build) -> Result<Tensor> {
+    pub fn build(&self, index: usize, graph: &mut Graph, x: Tensor, build: Build) -> Result<Tensor> {
         let found = graph.shape(x).to_vec();
         let Some((&batch, input)) = found.split_first() else {
             return Err(self.error(index, "found a single number, expected a batch".into()));
@@ -223,6 +240,13 @@ impl Layer {
             (Layer::Flatten {}, _) => graph.apply(Reshape { shape }, &arguments),
             (Layer::Dense { .. }, _) => graph.apply(MatmulNt { relu: false }, &arguments),
             (&Layer::Activation { function, slope }, _) => graph.apply(Activation { function, slope }, &arguments),
+            (&Layer::Dropout { rate }, _) => match (build.mode, build.control) {
+                (Mode::Training, Some(control)) => graph.apply(Dropout { rate, salt: index as u32 }, &[control, x]),
+                (Mode::Training, None) => {
+                    return Err(self.error(index, "found no control block, expected one for training".into()));
+                }
+                (Mode::Inference, _) => Ok(arguments),
+            },
             (Layer::Custom(custom), _) => custom.0.build(graph, x, &arguments[1..]).and_then(|y| {
                 let found = &graph.info(y).shape;
                 match *found == shape {

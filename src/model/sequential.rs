@@ -84,6 +84,11 @@ impl Sequential {
         self.layer(Layer::Activation { function: Function::LeakyRelu, slope })
     }
 
+    /// Adds a dropout of that rate, at least 0 and below 1.
+    pub fn dropout(self, rate: f32) -> Self {
+        self.layer(Layer::Dropout { rate })
+    }
+
     /// Adds `max(x, 0)`.
     pub fn relu(self) -> Self {
         self.layer(Layer::Relu {})

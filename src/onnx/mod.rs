@@ -175,6 +175,8 @@ impl Builder {
             (Layer::Flatten {}, _) => self.node("Flatten", &name, params, vec![AttributeProto::int("axis", 1)]),
             (Layer::Dense { .. }, _) => self.node("Gemm", &name, params, vec![AttributeProto::int("transB", 1)]),
             (&Layer::Activation { function, slope }, _) => self.activation(&name, function, slope),
+            // Nothing in inference.
+            (Layer::Dropout { .. }, _) => {}
             (Layer::Custom(_), _) => return Err(Error::input(format!("layer {name}: it has no form in ONNX"))),
             (Layer::Conv2d { .. }, _) => return Err(Error::input(format!("layer {name}: found no image"))),
         }

@@ -41,6 +41,7 @@ registry! {
     conv2d_relu_pool
     conv2d_relu_pool_dw
     conv2d_relu_pool_dx
+    dropout
     gather
     matmul_nn
     matmul_nt

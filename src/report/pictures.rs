@@ -158,9 +158,12 @@ pub fn describe(layer: &Layer) -> String {
     match layer {
         Layer::Conv2d { kernel, .. } => format!("{name} {}", pair(*kernel)),
         Layer::MaxPool2d { size, .. } => format!("{name} {}", pair(*size)),
-        Layer::Relu {} | Layer::Flatten {} | Layer::Dense { .. } | Layer::Activation { .. } | Layer::Custom(_) => {
-            name.into()
-        }
+        Layer::Relu {}
+        | Layer::Flatten {}
+        | Layer::Dense { .. }
+        | Layer::Activation { .. }
+        | Layer::Dropout { .. }
+        | Layer::Custom(_) => name.into(),
     }
 }
 
