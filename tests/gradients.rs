@@ -268,3 +268,13 @@ fn dropout_with_one_mask_forward_and_backward() {
         chain(graph, 6, flat, &[dense(3)])
     });
 }
+
+/// A ReLU and a pool whose results have a second consumer, further down.
+#[test]
+fn named_layers_added_and_concatenated() {
+    let net = Sequential::new([6, 4, 2]).conv2d_with(3, 3, 1, Padding::Same).named("stem").relu().named("relu");
+    let net = net.conv2d_with(3, 3, 1, Padding::Same).add_from("stem").relu().max_pool2d(2).named("pool");
+    let net = net.conv2d_with(2, [2, 1], 1, Padding::Same).concat_from("pool").flatten().dense(5).named("units");
+    let model = net.relu().concat_from("units").dense(3).build().unwrap();
+    check(model.input, |graph, x| model.build(graph, x, Build::INFERENCE).unwrap());
+}

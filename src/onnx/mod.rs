@@ -48,8 +48,12 @@ impl TrainedModel {
         let mut graph = Builder::new(&model.name);
         graph.normalise(&model.normalisation);
         let mut shape = model.input.to_vec();
+        let mut results: Vec<String> = Vec::new();
         for (index, (layer, inferred)) in model.layers.iter().zip(model.infer()?).enumerate() {
-            graph.layer(index, layer, &shape, inferred.params.iter().map(|p| p.name.clone()).collect())?;
+            let params = inferred.params.iter().map(|p| p.name.clone());
+            let more = layer.other(index, &results)?.cloned().into_iter().chain(params).collect();
+            graph.layer(index, layer, &shape, more)?;
+            results.push(graph.last.clone());
             shape = inferred.shape;
         }
         graph.node("Softmax", "probabilities", Vec::new(), vec![AttributeProto::int("axis", 1)]);
@@ -148,7 +152,8 @@ impl Builder {
         }
     }
 
-    /// Adds a layer for one sample of the shape `input`: [H, W, C] or `[features]`.
+    /// Adds a layer for one sample of the shape `input`: [H, W, C] or `[features]`. `params` are what it reads besides the
+    /// last result.
     fn layer(&mut self, index: usize, layer: &Layer, input: &[usize], params: Vec<String>) -> Result<()> {
         let name = format!("{index}_{}", layer.type_name());
         match (layer, input) {
@@ -175,6 +180,9 @@ impl Builder {
             (Layer::Flatten {}, _) => self.node("Flatten", &name, params, vec![AttributeProto::int("axis", 1)]),
             (Layer::Dense { .. }, _) => self.node("Gemm", &name, params, vec![AttributeProto::int("transB", 1)]),
             (&Layer::Activation { function, slope }, _) => self.activation(&name, function, slope),
+            (Layer::Add { .. }, _) => self.node("Add", &name, params, Vec::new()),
+            // N, C, H, W, or N, features.
+            (Layer::Concat { .. }, _) => self.node("Concat", &name, params, vec![AttributeProto::int("axis", 1)]),
             // Nothing in inference.
             (Layer::Dropout { .. }, _) => {}
             (Layer::Custom(_), _) => return Err(Error::input(format!("layer {name}: it has no form in ONNX"))),

@@ -35,6 +35,7 @@ registry! {
     activation_dx
     adam
     add
+    concat
     conv2d
     conv2d_dw
     conv2d_dx
@@ -53,6 +54,7 @@ registry! {
     reshape
     scale_rows
     sgd
+    slice
     softmax_ce
     step_end
     transpose

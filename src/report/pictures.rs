@@ -163,6 +163,8 @@ pub fn describe(layer: &Layer) -> String {
         | Layer::Dense { .. }
         | Layer::Activation { .. }
         | Layer::Dropout { .. }
+        | Layer::Add { .. }
+        | Layer::Concat { .. }
         | Layer::Custom(_) => name.into(),
     }
 }
