@@ -278,3 +278,13 @@ fn named_layers_added_and_concatenated() {
     let model = net.relu().concat_from("units").dense(3).build().unwrap();
     check(model.input, |graph, x| model.build(graph, x, Build::INFERENCE).unwrap());
 }
+
+#[test]
+fn upsampling_between_convolutions() {
+    let layers =
+        [conv(3, [3, 3], [2, 2]), RELU, Layer::Upsample2d { factor: [3, 2] }, conv(2, [2, 3], [1, 1]), FLATTEN];
+    check([4, 3, 2], |graph, x| {
+        let flat = chain(graph, 0, x, &layers);
+        chain(graph, 5, flat, &[dense(3)])
+    });
+}

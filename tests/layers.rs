@@ -441,3 +441,22 @@ fn what_cannot_be_joined_is_named() {
         assert!(error.contains("layer 1 (add): found from = "), "{error}");
     }
 }
+
+/// Shapes, file and description, and what a factor may not be.
+#[test]
+fn upsampling_repeats_pixels() {
+    let net = Sequential::new([4, 4, 2]).name("net").max_pool2d(2).upsample2d([2, 3]).flatten().dense(3);
+    let built = net.build().unwrap();
+    assert_eq!(built.infer().unwrap()[1].shape, [4, 6, 2]);
+    assert_eq!(Model::from_toml(&built.to_toml(), "net.toml", "net").unwrap(), built);
+    assert_eq!(Model::from_json(&built.to_json().unwrap()).unwrap(), built);
+    let layer = |factor: &str| format!("input = [4, 4, 2]\n[[layers]]\ntype = 'upsample2d'\n{factor}");
+    for (factor, want) in [
+        ("", "line 2: layer 0 (upsample2d): found no key factor, expected n or [h, w]"),
+        ("factor = 0", "line 4: layer 0 (upsample2d): found factor = 0, expected n or [h, w]"),
+        ("factor = 2000000000", "line 2: layer 0 (upsample2d): found a result of shape [8000000000, 8000000000, 2]"),
+    ] {
+        let error = Model::from_toml(&layer(factor), "net.toml", "net").unwrap_err().to_string();
+        assert!(error.contains(want), "{factor}: {error}");
+    }
+}

@@ -105,6 +105,7 @@ impl Model {
                     )
                 }
                 Layer::MaxPool2d { size, stride } => write!(text, "size = {size:?}\nstride = {stride:?}\n"),
+                Layer::Upsample2d { factor } => writeln!(text, "factor = {factor:?}"),
                 Layer::Dense { units } => writeln!(text, "units = {units}"),
                 Layer::Add { from } | Layer::Concat { from } => writeln!(text, "from = \"layer {from}\""),
                 Layer::Dropout { rate } => writeln!(text, "rate = {rate:?}"),
@@ -173,7 +174,8 @@ impl<'a> Section<'a> {
     }
 
     fn layer(&mut self, names: &BTreeMap<String, usize>) -> Result<Layer> {
-        const NAMES: [&str; 8] = ["conv2d", "relu", "max_pool2d", "flatten", "dense", "dropout", "add", "concat"];
+        const NAMES: [&str; 9] =
+            ["conv2d", "relu", "max_pool2d", "flatten", "dense", "dropout", "add", "concat", "upsample2d"];
         let known_types: Vec<&str> =
             NAMES.into_iter().chain(Function::ALL.iter().map(|function| function.name())).collect();
         let quoted: Vec<String> = known_types.iter().map(|name| format!("\"{name}\"")).collect();
@@ -188,6 +190,7 @@ impl<'a> Section<'a> {
             "relu" | "flatten" => &["type"],
             "dropout" => &["type", "rate"],
             "add" | "concat" => &["type", "from"],
+            "upsample2d" => &["type", "factor"],
             _ => match Function::named(kind).map(Function::slope) {
                 Some(Some(_)) => &["type", "slope"],
                 Some(None) => &["type"],
@@ -214,6 +217,7 @@ impl<'a> Section<'a> {
                 Ok(Layer::MaxPool2d { size, stride: self.pair("stride", Some(size))? })
             }
             "dense" => Ok(Layer::Dense { units: self.size("units")? }),
+            "upsample2d" => Ok(Layer::Upsample2d { factor: self.pair("factor", None)? }),
             "add" => Ok(Layer::Add { from: self.earlier(names)? }),
             "concat" => Ok(Layer::Concat { from: self.earlier(names)? }),
             "dropout" => Ok(Layer::Dropout { rate: self.number("rate", None)? }),

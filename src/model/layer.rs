@@ -15,6 +15,7 @@ use crate::ops::max_pool2d::MaxPool2d;
 use crate::ops::relu::Relu;
 use crate::ops::reshape::Reshape;
 use crate::ops::transpose::Transpose;
+use crate::ops::upsample2d::Upsample2d;
 use serde::{Deserialize, Serialize};
 
 /// The largest size in a model, and the most elements of one of its tensors: kernels count in 32 bits.
@@ -63,6 +64,11 @@ pub enum Layer {
     Dropout {
         /// The share, at least 0 and below 1.
         rate: f32,
+    },
+    /// Every pixel becomes a block, by the nearest neighbour: [H, W, C] to [H·rows, W·columns, C].
+    Upsample2d {
+        /// Rows and columns of a block.
+        factor: [usize; 2],
     },
     /// The sum of the last result and that of an earlier layer, of one shape: a residual connection.
     Add {
@@ -133,6 +139,7 @@ impl Layer {
             Layer::Dense { .. } => "dense",
             Layer::Activation { function, .. } => function.name(),
             Layer::Dropout { .. } => "dropout",
+            Layer::Upsample2d { .. } => "upsample2d",
             Layer::Add { .. } => "add",
             Layer::Concat { .. } => "concat",
             Layer::Custom(custom) => custom.0.type_name(),
@@ -147,6 +154,7 @@ impl Layer {
                 [&[("filters", filters)], &pair("kernel", kernel)[..], &pair("stride", stride)].concat()
             }
             Layer::MaxPool2d { size, stride } => [pair("size", size), pair("stride", stride)].concat(),
+            Layer::Upsample2d { factor } => pair("factor", factor).to_vec(),
             Layer::Dense { units } => vec![("units", units)],
             Layer::Relu {}
             | Layer::Flatten {}
@@ -205,7 +213,8 @@ impl Layer {
                 let g = Geometry::new([1, h, w, c], size, c, stride, Padding::Valid)?;
                 (vec![g.oh, g.ow, c], Vec::new())
             }
-            (Layer::Conv2d { .. } | Layer::MaxPool2d { .. }, _) => {
+            (&Layer::Upsample2d { factor: [fh, fw] }, &[h, w, c]) => (vec![h * fh, w * fw, c], Vec::new()),
+            (Layer::Conv2d { .. } | Layer::MaxPool2d { .. } | Layer::Upsample2d { .. }, _) => {
                 return Err(format!(
                     "found an input of shape {input:?}, expected an image [height, width, channels]: it must come before the flatten"
                 ));
@@ -308,6 +317,7 @@ impl Layer {
             (Layer::Flatten {}, _) => graph.apply(Reshape { shape }, &arguments),
             (Layer::Dense { .. }, _) => graph.apply(MatmulNt { relu: false }, &arguments),
             (&Layer::Activation { function, slope }, _) => graph.apply(Activation { function, slope }, &arguments),
+            (&Layer::Upsample2d { factor }, _) => graph.apply(Upsample2d { factor }, &arguments),
             (Layer::Add { .. }, _) => graph.apply(Add, &arguments),
             (Layer::Concat { .. }, _) => graph.apply(Concat, &arguments),
             (&Layer::Dropout { rate }, _) => match (build.mode, build.control) {

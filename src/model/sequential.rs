@@ -133,6 +133,11 @@ impl Sequential {
         place.unwrap_or(usize::MAX)
     }
 
+    /// Adds a nearest-neighbour upsampling.
+    pub fn upsample2d(self, factor: impl Into<Pair>) -> Self {
+        self.layer(Layer::Upsample2d { factor: factor.into().0 })
+    }
+
     /// Adds `max(x, 0)`.
     pub fn relu(self) -> Self {
         self.layer(Layer::Relu {})

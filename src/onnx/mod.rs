@@ -180,6 +180,17 @@ impl Builder {
             (Layer::Flatten {}, _) => self.node("Flatten", &name, params, vec![AttributeProto::int("axis", 1)]),
             (Layer::Dense { .. }, _) => self.node("Gemm", &name, params, vec![AttributeProto::int("transB", 1)]),
             (&Layer::Activation { function, slope }, _) => self.activation(&name, function, slope),
+            (&Layer::Upsample2d { factor: [fh, fw] }, _) => {
+                let scales = format!("{name}_scales");
+                self.constant(&scales, &[4], &[1.0, 1.0, fh as f32, fw as f32]);
+                // The second argument, a region, is left out; an output pixel reads the one that it lies in.
+                let attributes = vec![
+                    AttributeProto::text("mode", "nearest"),
+                    AttributeProto::text("coordinate_transformation_mode", "asymmetric"),
+                    AttributeProto::text("nearest_mode", "floor"),
+                ];
+                self.node("Resize", &name, vec![String::new(), scales], attributes);
+            }
             (Layer::Add { .. }, _) => self.node("Add", &name, params, Vec::new()),
             // N, C, H, W, or N, features.
             (Layer::Concat { .. }, _) => self.node("Concat", &name, params, vec![AttributeProto::int("axis", 1)]),

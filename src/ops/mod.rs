@@ -58,4 +58,6 @@ registry! {
     softmax_ce
     step_end
     transpose
+    upsample2d
+    upsample2d_dx
 }

@@ -163,6 +163,7 @@ pub fn describe(layer: &Layer) -> String {
         | Layer::Dense { .. }
         | Layer::Activation { .. }
         | Layer::Dropout { .. }
+        | Layer::Upsample2d { .. }
         | Layer::Add { .. }
         | Layer::Concat { .. }
         | Layer::Custom(_) => name.into(),
