@@ -9,6 +9,7 @@ use wgrad::fuse::fuse;
 use wgrad::graph::{Graph, Node, Shape, Tensor, TensorInfo};
 use wgrad::model::weights::{to_file, to_memory};
 use wgrad::model::{Build, Layer, Sequential};
+use wgrad::ops::activation::Function;
 use wgrad::ops::add::Add;
 use wgrad::ops::geometry::Padding;
 use wgrad::ops::softmax_ce::SoftmaxCe;
@@ -293,4 +294,49 @@ fn layer_normalisation() {
     let norm = Layer::LayerNorm { epsilon: 1e-2 };
     let layers = [conv(3, [2, 2], [1, 1]), norm.clone(), RELU, FLATTEN, RELU, dense(5), norm, RELU, dense(4)];
     check([4, 5, 2], |graph, x| chain(graph, 0, x, &layers));
+}
+
+#[test]
+fn every_activation_between_convolution_and_dense() {
+    for &function in Function::ALL {
+        let activation = Layer::Activation { function, slope: function.slope().unwrap_or(0.0) };
+        let layers = [conv(2, [3, 3], [2, 2]), activation.clone(), FLATTEN, activation, dense(3)];
+        check([5, 4, 2], |graph, x| chain(graph, 0, x, &layers));
+    }
+}
+
+/// The mask of the gradient is that of the value, between convolutions and between dense layers.
+#[test]
+fn dropout_with_one_mask_forward_and_backward() {
+    check([5, 4, 2], |graph, x| {
+        let control = graph.tensor(TensorInfo::words("control", [Control::WORDS]));
+        let dropout = |graph: &mut Graph, index: usize, x: Tensor| {
+            Layer::Dropout { rate: 0.25 }.build(index, graph, x, Build::training(control)).unwrap()
+        };
+        let features = chain(graph, 0, x, &[conv(3, [3, 3], [1, 1]), RELU]);
+        let features = dropout(graph, 2, features);
+        let flat = chain(graph, 3, features, &[FLATTEN, dense(12)]);
+        let flat = dropout(graph, 5, flat);
+        chain(graph, 6, flat, &[dense(3)])
+    });
+}
+
+/// A ReLU and a pool whose results have a second consumer, further down.
+#[test]
+fn named_layers_added_and_concatenated() {
+    let net = Sequential::new([6, 4, 2]).conv2d_with(3, 3, 1, Padding::Same).named("stem").relu().named("relu");
+    let net = net.conv2d_with(3, 3, 1, Padding::Same).add_from("stem").relu().max_pool2d(2).named("pool");
+    let net = net.conv2d_with(2, [2, 1], 1, Padding::Same).concat_from("pool").flatten().dense(5).named("units");
+    let model = net.relu().concat_from("units").dense(3).build().unwrap();
+    check(model.input, |graph, x| model.build(graph, x, Build::INFERENCE).unwrap());
+}
+
+#[test]
+fn upsampling_between_convolutions() {
+    let layers =
+        [conv(3, [3, 3], [2, 2]), RELU, Layer::Upsample2d { factor: [3, 2] }, conv(2, [2, 3], [1, 1]), FLATTEN];
+    check([4, 3, 2], |graph, x| {
+        let flat = chain(graph, 0, x, &layers);
+        chain(graph, 5, flat, &[dense(3)])
+    });
 }

@@ -5,7 +5,9 @@ use super::{Layer, Model, Normalisation};
 use crate::error::{Error, Result};
 use crate::model::in_context;
 use crate::near;
+use crate::ops::activation::Function;
 use crate::ops::geometry::Padding;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::io::Read;
 use std::ops::Range;
@@ -57,15 +59,20 @@ impl Model {
         let listed = root.required("layers")?.get_ref().as_array();
         let listed = listed.ok_or_else(|| root.wrong("layers", "a list, each entry begun by [[layers]]"))?;
         let mut shape = input.to_vec();
-        let mut layers = Vec::new();
+        let (mut layers, mut shapes, mut names) = (Vec::new(), Vec::<Vec<usize>>::new(), BTreeMap::new());
         for (index, entry) in listed.iter().enumerate() {
             let Some(table) = entry.get_ref().as_table() else {
                 return Err(root.wrong("layers", "a list of tables, each begun by [[layers]]"));
             };
-            let section = Section { source, table, at: entry.span(), name: format!("layer {index}") };
-            let layer = section.layer()?;
-            let inferred = layer.infer(index, &shape).map_err(|e| source.error(entry.span(), &e.to_string()))?;
-            shape = inferred.shape;
+            let mut section = Section { source, table, at: entry.span(), name: format!("layer {index}") };
+            let layer = section.layer(&names)?;
+            if let Some(name) = section.given_name(&names)? {
+                names.insert(name, index);
+            }
+            let other = layer.joins().and_then(|from| shapes.get(from)).map(|shape| &shape[..]);
+            let inferred = layer.infer_joined(index, &shape, other);
+            shape = inferred.map_err(|e| source.error(entry.span(), &e.to_string()))?.shape;
+            shapes.push(shape.clone());
             layers.push(layer);
         }
         let normalisation = Normalisation::default();
@@ -78,10 +85,14 @@ impl Model {
     /// cannot be read again.
     pub fn to_toml(&self) -> String {
         let mut text = format!("input = {:?}\n", self.input);
-        for layer in &self.layers {
+        for (index, layer) in self.layers.iter().enumerate() {
             let name = layer.type_name();
             // Writing to a String cannot fail.
             let _ = write!(text, "\n[[layers]]\ntype = \"{name}\"\n");
+            // Names that users gave are not kept, only what they stand for.
+            if self.layers.iter().any(|later| later.joins() == Some(index)) {
+                let _ = writeln!(text, "name = \"layer {index}\"");
+            }
             let _ = match layer {
                 Layer::Conv2d { filters, kernel, stride, padding } => {
                     let padding = match padding {
@@ -96,14 +107,20 @@ impl Model {
                 Layer::MaxPool2d { size, stride } | Layer::AvgPool2d { size, stride } => {
                     write!(text, "size = {size:?}\nstride = {stride:?}\n")
                 }
+                Layer::Upsample2d { factor } => writeln!(text, "factor = {factor:?}"),
                 Layer::Dense { units } => writeln!(text, "units = {units}"),
-                Layer::GlobalAvgPool2d {} | Layer::GlobalMaxPool2d {} => Ok(()),
                 // As Rust's Debug writes it, a number always reads as a float.
                 Layer::LayerNorm { epsilon } => writeln!(text, "epsilon = {epsilon:?}"),
                 Layer::BatchNorm { epsilon, momentum } => {
                     write!(text, "epsilon = {epsilon:?}\nmomentum = {momentum:?}\n")
                 }
-                Layer::Relu {} | Layer::Flatten {} | Layer::Custom(_) => Ok(()),
+                Layer::Add { from } | Layer::Concat { from } => writeln!(text, "from = \"layer {from}\""),
+                Layer::Dropout { rate } => writeln!(text, "rate = {rate:?}"),
+                Layer::Activation { function, slope } if function.slope().is_some() => {
+                    writeln!(text, "slope = {slope:?}")
+                }
+                Layer::GlobalAvgPool2d {} | Layer::GlobalMaxPool2d {} => Ok(()),
+                Layer::Relu {} | Layer::Flatten {} | Layer::Activation { .. } | Layer::Custom(_) => Ok(()),
             };
         }
         text
@@ -164,10 +181,8 @@ impl<'a> Section<'a> {
         self.table.get(key).ok_or_else(|| self.wrong(key, "it to be there"))
     }
 
-    fn layer(mut self) -> Result<Layer> {
-        const TYPES: &str = "\"conv2d\", \"relu\", \"max_pool2d\", \"avg_pool2d\", \"global_avg_pool2d\", \
-            \"global_max_pool2d\", \"batch_norm\", \"layer_norm\", \"flatten\" or \"dense\"";
-        const NAMES: [&str; 10] = [
+    fn layer(&mut self, names: &BTreeMap<String, usize>) -> Result<Layer> {
+        const NAMES: [&str; 14] = [
             "conv2d",
             "relu",
             "max_pool2d",
@@ -178,9 +193,18 @@ impl<'a> Section<'a> {
             "layer_norm",
             "flatten",
             "dense",
+            "dropout",
+            "add",
+            "concat",
+            "upsample2d",
         ];
+        let known_types: Vec<&str> =
+            NAMES.into_iter().chain(Function::ALL.iter().map(|function| function.name())).collect();
+        let quoted: Vec<String> = known_types.iter().map(|name| format!("\"{name}\"")).collect();
+        let (last, others) = quoted.split_last().map_or(("", &[][..]), |(last, others)| (&last[..], others));
+        let types = format!("{} or {last}", others.join(", "));
         let kind = self.table.get("type").and_then(|kind| kind.get_ref().as_str());
-        let kind = kind.ok_or_else(|| self.wrong("type", TYPES))?;
+        let kind = kind.ok_or_else(|| self.wrong("type", &types))?;
         let known: &[&str] = match kind {
             "conv2d" => &["type", "filters", "kernel", "stride", "padding"],
             "max_pool2d" | "avg_pool2d" => &["type", "size", "stride"],
@@ -188,10 +212,20 @@ impl<'a> Section<'a> {
             "batch_norm" => &["type", "epsilon", "momentum"],
             "layer_norm" => &["type", "epsilon"],
             "relu" | "global_avg_pool2d" | "global_max_pool2d" | "flatten" => &["type"],
-            _ => return Err(self.wrong("type", &format!("{TYPES}{}", near::hint(kind, NAMES)))),
+            "dropout" => &["type", "rate"],
+            "add" | "concat" => &["type", "from"],
+            "upsample2d" => &["type", "factor"],
+            _ => match Function::named(kind).map(Function::slope) {
+                Some(Some(_)) => &["type", "slope"],
+                Some(None) => &["type"],
+                None => {
+                    let hint = near::hint(kind, known_types.iter().copied());
+                    return Err(self.wrong("type", &format!("{types}{hint}")));
+                }
+            },
         };
         self.name = format!("{} ({kind})", self.name);
-        self.only(known)?;
+        self.only(&[known, &["name"]].concat())?;
         match kind {
             "conv2d" => {
                 let (filters, kernel) = (self.size("filters")?, self.pair("kernel", None)?);
@@ -219,9 +253,38 @@ impl<'a> Section<'a> {
                 momentum: self.real("momentum", 0.1, |m| (0.0..=1.0).contains(&m), MOMENTUM)?,
             }),
             "dense" => Ok(Layer::Dense { units: self.size("units")? }),
+            "upsample2d" => Ok(Layer::Upsample2d { factor: self.pair("factor", None)? }),
+            "add" => Ok(Layer::Add { from: self.earlier(names)? }),
+            "concat" => Ok(Layer::Concat { from: self.earlier(names)? }),
+            "dropout" => Ok(Layer::Dropout { rate: self.number("rate", None)? }),
             "relu" => Ok(Layer::Relu {}),
-            _ => Ok(Layer::Flatten {}),
+            "flatten" => Ok(Layer::Flatten {}),
+            _ => match Function::named(kind) {
+                Some(function) => {
+                    Ok(Layer::Activation { function, slope: self.number("slope", function.slope().or(Some(0.0)))? })
+                }
+                None => Err(self.wrong("type", &types)),
+            },
         }
+    }
+
+    /// The name that a layer bears, which none before it may have.
+    fn given_name(&self, names: &BTreeMap<String, usize>) -> Result<Option<String>> {
+        let Some(value) = self.table.get("name") else { return Ok(None) };
+        match value.get_ref().as_str() {
+            Some(name) if !name.is_empty() && !names.contains_key(name) => Ok(Some(name.into())),
+            _ => Err(self.wrong("name", "a text that names no layer before")),
+        }
+    }
+
+    /// The place of the earlier layer whose name `from` says.
+    fn earlier(&self, names: &BTreeMap<String, usize>) -> Result<usize> {
+        let found = self.table.get("from").and_then(|value| value.get_ref().as_str());
+        if let Some(place) = found.and_then(|found| names.get(found)) {
+            return Ok(*place);
+        }
+        let hint = found.map_or(String::new(), |found| near::hint(found, names.keys().map(|name| &name[..])));
+        Err(self.wrong("from", &format!("the name of an earlier layer{hint}")))
     }
 
     fn padding(&self) -> Result<Padding> {
@@ -247,6 +310,16 @@ impl<'a> Section<'a> {
     fn size(&self, key: &str) -> Result<usize> {
         let value = self.table.get(key).and_then(|value| whole(value.get_ref()));
         value.ok_or_else(|| self.wrong(key, &format!("a whole number from 1 to {LARGEST}")))
+    }
+
+    /// A finite number.
+    fn number(&self, key: &str, default: Option<f32>) -> Result<f32> {
+        let Some(value) = self.table.get(key) else { return default.ok_or_else(|| self.wrong(key, "a finite number")) };
+        let number = match value.get_ref() {
+            DeValue::Float(number) => number.as_str().replace('_', "").parse::<f32>().ok(),
+            other => other.as_integer().and_then(|number| number.as_str().replace('_', "").parse().ok()),
+        };
+        number.filter(|number| number.is_finite()).ok_or_else(|| self.wrong(key, "a finite number"))
     }
 
     /// A list of sizes.

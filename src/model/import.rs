@@ -177,9 +177,17 @@ enum Fault {
 
 fn places(model: &Model) -> Result<Vec<Place>> {
     let (mut places, mut shape, mut flattened) = (Vec::new(), model.input.to_vec(), None);
+    let mut reordered = false;
     for (index, (layer, inferred)) in model.layers.iter().zip(model.infer()?).enumerate() {
+        // Whose features come in which order is no longer told by the last flatten alone.
+        if layer.joins().is_some() && shape.len() == 1 && reordered {
+            let kind = layer.type_name();
+            let expected = "expected add and concat before the flatten, for weights to be imported";
+            return Err(Error::input(format!("layer {index} ({kind}): found features, {expected}")));
+        }
         if let (Layer::Flatten {}, &[h, w, c]) = (layer, &shape[..]) {
             flattened = (h * w > 1 && c > 1).then_some([h * w, c]);
+            reordered |= flattened.is_some();
         }
         if let [weight, bias] = &inferred.params[..] {
             let name = format!("{index} ({})", layer.type_name());

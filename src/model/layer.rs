@@ -4,9 +4,13 @@ use super::custom::Custom;
 use super::{Build, Mode, in_context};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Layout, Tensor};
+use crate::ops::activation::{Activation, Function};
+use crate::ops::add::Add;
 use crate::ops::avg_pool2d::AvgPool2d;
 use crate::ops::batch_norm::BatchNorm;
+use crate::ops::concat::Concat;
 use crate::ops::conv2d::Conv2d;
+use crate::ops::dropout::Dropout;
 use crate::ops::geometry::{Geometry, Padding};
 use crate::ops::layer_norm::LayerNorm;
 use crate::ops::matmul_nt::MatmulNt;
@@ -14,6 +18,7 @@ use crate::ops::max_pool2d::MaxPool2d;
 use crate::ops::relu::Relu;
 use crate::ops::reshape::Reshape;
 use crate::ops::transpose::Transpose;
+use crate::ops::upsample2d::Upsample2d;
 use serde::{Deserialize, Serialize};
 
 /// The largest size in a model, and the most elements of one of its tensors: kernels count in 32 bits.
@@ -75,6 +80,33 @@ pub enum Layer {
     Dense {
         /// Features of the result.
         units: usize,
+    },
+    /// An activation, of any shape.
+    Activation {
+        /// Its function; model files have its name as the type.
+        function: Function,
+        /// Its slope; 0 where the function has none.
+        slope: f32,
+    },
+    /// Zeroes a share of the elements in training and scales up the others; does nothing in inference.
+    Dropout {
+        /// The share, at least 0 and below 1.
+        rate: f32,
+    },
+    /// Every pixel becomes a block, by the nearest neighbour: [H, W, C] to [H·rows, W·columns, C].
+    Upsample2d {
+        /// Rows and columns of a block.
+        factor: [usize; 2],
+    },
+    /// The sum of the last result and that of an earlier layer, of one shape: a residual connection.
+    Add {
+        /// The place of the earlier layer in the list.
+        from: usize,
+    },
+    /// The channels (or features) of the last result, then those of an earlier layer's; all other sizes are equal.
+    Concat {
+        /// The place of the earlier layer in the list.
+        from: usize,
     },
     /// A layer of an application's own. No file can describe it: neither a weight file, nor a model file, nor ONNX.
     #[serde(skip)]
@@ -142,6 +174,11 @@ impl Layer {
             Layer::LayerNorm { .. } => "layer_norm",
             Layer::Flatten {} => "flatten",
             Layer::Dense { .. } => "dense",
+            Layer::Activation { function, .. } => function.name(),
+            Layer::Dropout { .. } => "dropout",
+            Layer::Upsample2d { .. } => "upsample2d",
+            Layer::Add { .. } => "add",
+            Layer::Concat { .. } => "concat",
             Layer::Custom(custom) => custom.0.type_name(),
         }
     }
@@ -156,11 +193,33 @@ impl Layer {
             Layer::MaxPool2d { size, stride } | Layer::AvgPool2d { size, stride } => {
                 [pair("size", size), pair("stride", stride)].concat()
             }
+            Layer::Upsample2d { factor } => pair("factor", factor).to_vec(),
             Layer::Dense { units } => vec![("units", units)],
             Layer::GlobalAvgPool2d {} | Layer::GlobalMaxPool2d {} | Layer::BatchNorm { .. } => Vec::new(),
             Layer::LayerNorm { .. } => Vec::new(),
-            Layer::Relu {} | Layer::Flatten {} | Layer::Custom(_) => Vec::new(),
+            Layer::Relu {}
+            | Layer::Flatten {}
+            | Layer::Activation { .. }
+            | Layer::Dropout { .. }
+            | Layer::Add { .. }
+            | Layer::Concat { .. }
+            | Layer::Custom(_) => Vec::new(),
         }
+    }
+
+    /// The place of the earlier layer whose result it reads besides the last one.
+    pub fn joins(&self) -> Option<usize> {
+        match *self {
+            Layer::Add { from } | Layer::Concat { from } => Some(from),
+            _ => None,
+        }
+    }
+
+    /// What it reads besides the last result, out of what the layers before it gave.
+    pub(crate) fn other<'a, T>(&self, index: usize, earlier: &'a [T]) -> Result<Option<&'a T>> {
+        let Some(from) = self.joins() else { return Ok(None) };
+        let missing = || self.error(index, format!("found from = {from}, expected the place of an earlier layer"));
+        earlier.get(from).map(Some).ok_or_else(missing)
     }
 
     /// The shape of its result and its parameters, for one sample of the shape `input`: [H, W, C] or
@@ -169,10 +228,15 @@ impl Layer {
     /// # Errors
     /// [`Error::Input`] where the layer does not fit its input or a size is 0 or beyond [`LARGEST`].
     pub fn infer(&self, index: usize, input: &[usize]) -> Result<Inferred> {
-        self.infer_sizes(index, input).map_err(|why| self.error(index, why))
+        self.infer_joined(index, input, None)
     }
 
-    fn infer_sizes(&self, index: usize, input: &[usize]) -> Result<Inferred, String> {
+    /// `infer` of a layer that may read another result besides the last, of the shape `other`.
+    pub(crate) fn infer_joined(&self, index: usize, input: &[usize], other: Option<&[usize]>) -> Result<Inferred> {
+        self.infer_sizes(index, input, other).map_err(|why| self.error(index, why))
+    }
+
+    fn infer_sizes(&self, index: usize, input: &[usize], other: Option<&[usize]>) -> Result<Inferred, String> {
         for (key, size) in self.sizes() {
             if !(1..=LARGEST).contains(&size) {
                 return Err(format!("found {key} = {size}, expected 1 to {LARGEST}"));
@@ -203,8 +267,9 @@ impl Layer {
                 return Err("found a single number, expected channels".into());
             }
             (Layer::GlobalAvgPool2d {} | Layer::GlobalMaxPool2d {}, &[_, _, c]) => (vec![c], Vec::new()),
+            (&Layer::Upsample2d { factor: [fh, fw] }, &[h, w, c]) => (vec![h * fh, w * fw, c], Vec::new()),
             (Layer::Conv2d { .. } | Layer::MaxPool2d { .. } | Layer::AvgPool2d { .. }, _)
-            | (Layer::GlobalAvgPool2d {} | Layer::GlobalMaxPool2d {}, _) => {
+            | (Layer::GlobalAvgPool2d {} | Layer::GlobalMaxPool2d {} | Layer::Upsample2d { .. }, _) => {
                 return Err(format!(
                     "found an input of shape {input:?}, expected an image [height, width, channels]: it must come before the flatten"
                 ));
@@ -224,7 +289,33 @@ impl Layer {
                 return Ok(inferred);
             }
             (Layer::Flatten {}, _) => (vec![input.iter().product()], Vec::new()),
+            (&Layer::Dropout { rate }, _) => {
+                if !(0.0..1.0).contains(&rate) {
+                    return Err(format!("found rate = {rate}, expected at least 0 and below 1"));
+                }
+                (input.to_vec(), Vec::new())
+            }
+            (&Layer::Add { from }, _) | (&Layer::Concat { from }, _) => {
+                let other = other.ok_or_else(|| format!("found no result of layer {from}, expected one"))?;
+                let added = matches!(self, Layer::Add { .. }) && input == other;
+                match (input, other) {
+                    _ if added => (input.to_vec(), Vec::new()),
+                    ([rows @ .., a], [others @ .., b]) if matches!(self, Layer::Concat { .. }) && rows == others => {
+                        ([rows, &[a + b]].concat(), Vec::new())
+                    }
+                    _ => {
+                        let but = if matches!(self, Layer::Add { .. }) { "" } else { ", but for the last size" };
+                        return Err(format!("found {input:?} and {other:?} of layer {from}, expected one shape{but}"));
+                    }
+                }
+            }
             (Layer::Relu {}, _) => (input.to_vec(), Vec::new()),
+            (&Layer::Activation { function, slope }, _) => {
+                if !slope.is_finite() || function.slope().is_none() && slope != 0.0 {
+                    return Err(format!("found slope = {slope}, expected a finite number, and 0 where there is none"));
+                }
+                (input.to_vec(), Vec::new())
+            }
         };
         check_elements("a result", &shape)?;
         check_elements("weights", &weight)?;
@@ -237,20 +328,39 @@ impl Layer {
     /// # Errors
     /// [`Error::Input`] as [`Layer::infer`] says, and where the batch makes the result too large.
     pub fn build(&self, index: usize, graph: &mut Graph, x: Tensor, build: Build) -> Result<Tensor> {
+        self.build_joined(index, graph, x, None, build)
+    }
+
+    /// `build` of a layer that may read another result besides the last.
+    pub(crate) fn build_joined(
+        &self,
+        index: usize,
+        graph: &mut Graph,
+        x: Tensor,
+        other: Option<Tensor>,
+        build: Build,
+    ) -> Result<Tensor> {
         let found = graph.shape(x).to_vec();
         let Some((&batch, input)) = found.split_first() else {
             return Err(self.error(index, "found a single number, expected a batch".into()));
         };
-        let Inferred { shape, params } = self.infer(index, input)?;
+        let beside = other.map(|other| graph.shape(other).to_vec());
+        if beside.as_ref().is_some_and(|beside| beside.first() != Some(&batch)) {
+            return Err(self.error(index, format!("found batches {found:?} and {beside:?}, expected one size")));
+        }
+        let beside = beside.as_ref().and_then(|beside| beside.get(1..));
+        let Inferred { shape, params } = self.infer_joined(index, input, beside)?;
         let shape = [vec![batch], shape].concat();
         if elements(&shape).is_none() || elements(&found).is_none() {
             let why = format!("found a batch that takes {found:?} to {shape:?}, expected 1 to {LARGEST} elements");
             return Err(self.error(index, why));
         }
-        let add = |p: &ParamSpec| graph.param(p.name.clone(), crate::graph::Shape(p.file_shape.clone()), p.layout());
-        let arguments: Vec<Tensor> = std::iter::once(x).chain(params.iter().map(add).collect::<Vec<_>>()).collect();
-        let running = params.iter().zip(&arguments[1..]).filter(|(param, _)| param.running);
+        let mut add =
+            |p: &ParamSpec| graph.param(p.name.clone(), crate::graph::Shape(p.file_shape.clone()), p.layout());
+        let params: Vec<(&ParamSpec, Tensor)> = params.iter().map(|param| (param, add(param))).collect();
+        let running = params.iter().filter(|(param, _)| param.running);
         running.for_each(|(_, tensor)| graph.make_running(*tensor));
+        let arguments: Vec<Tensor> = std::iter::once(x).chain(other).chain(params.iter().map(|(_, t)| *t)).collect();
         let shape = crate::graph::Shape(shape);
         let results = match (self, input) {
             (&Layer::Conv2d { stride, padding, .. }, _) => {
@@ -283,6 +393,17 @@ impl Layer {
             (Layer::Flatten {}, [_]) => Ok(arguments),
             (Layer::Flatten {}, _) => graph.apply(Reshape { shape }, &arguments),
             (Layer::Dense { .. }, _) => graph.apply(MatmulNt { relu: false }, &arguments),
+            (&Layer::Activation { function, slope }, _) => graph.apply(Activation { function, slope }, &arguments),
+            (&Layer::Upsample2d { factor }, _) => graph.apply(Upsample2d { factor }, &arguments),
+            (Layer::Add { .. }, _) => graph.apply(Add, &arguments),
+            (Layer::Concat { .. }, _) => graph.apply(Concat, &arguments),
+            (&Layer::Dropout { rate }, _) => match (build.mode, build.control) {
+                (Mode::Training, Some(control)) => graph.apply(Dropout { rate, salt: index as u32 }, &[control, x]),
+                (Mode::Training, None) => {
+                    return Err(self.error(index, "found no control block, expected one for training".into()));
+                }
+                (Mode::Inference, _) => Ok(arguments),
+            },
             (Layer::Custom(custom), _) => custom.0.build(graph, x, &arguments[1..]).and_then(|y| {
                 let found = &graph.info(y).shape;
                 match *found == shape {

@@ -67,9 +67,11 @@ impl Model {
     pub fn infer(&self) -> Result<Vec<Inferred>> {
         let mut shape = self.input.to_vec();
         let mut total = 0;
-        let mut inferred = Vec::with_capacity(self.layers.len());
+        let mut inferred: Vec<Inferred> = Vec::with_capacity(self.layers.len());
         for (index, layer) in self.layers.iter().enumerate() {
-            let result = layer.infer(index, &shape).map_err(|error| self.error(error))?;
+            let other = layer.other(index, &inferred).map_err(|error| self.error(error))?;
+            let other = other.map(|other| &other.shape[..]);
+            let result = layer.infer_joined(index, &shape, other).map_err(|error| self.error(error))?;
             shape.clone_from(&result.shape);
             total += result.params.iter().map(|p| p.elements() as u64).sum::<u64>();
             if total > LARGEST as u64 {
@@ -149,8 +151,19 @@ impl Model {
             let expected = format!("expected a batch of {:?} (height, width, channels)", self.input);
             return Err(self.says(format!("found an input of shape {}, {expected}", graph.info(x).shape)));
         }
-        let mut layers = self.layers.iter().enumerate();
-        layers.try_fold(x, |x, (index, layer)| layer.build(index, graph, x, build)).map_err(|error| self.error(error))
+        Ok(self.build_each(graph, x, build)?.last().copied().unwrap_or(x))
+    }
+
+    /// Adds every layer behind x, and gives the result of each.
+    pub(crate) fn build_each(&self, graph: &mut Graph, x: Tensor, build: Build) -> Result<Vec<Tensor>> {
+        let mut results: Vec<Tensor> = Vec::with_capacity(self.layers.len());
+        for (index, layer) in self.layers.iter().enumerate() {
+            let x = results.last().copied().unwrap_or(x);
+            let result = layer.other(index, &results).map(|other| other.copied());
+            let result = result.and_then(|other| layer.build_joined(index, graph, x, other, build));
+            results.push(result.map_err(|error| self.error(error))?);
+        }
+        Ok(results)
     }
 
     /// The canonical JSON that describes the model: one text for one model.

@@ -1,8 +1,10 @@
 //! The builder: a model in one expression.
 
 use super::{Custom, CustomLayer, Layer, Model, Normalisation};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::ops::activation::Function;
 use crate::ops::geometry::Padding;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Height and width, given as `[h, w]` or as one number for both.
@@ -30,13 +32,21 @@ impl From<[usize; 2]> for Pair {
 /// # Ok::<(), wgrad::Error>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Sequential(Model);
+pub struct Sequential(Model, Names);
+
+/// Names that layers were given, and the first that was asked for and not there.
+#[derive(Clone, Debug, Default)]
+struct Names {
+    places: BTreeMap<String, usize>,
+    wrong: Option<String>,
+}
 
 impl Sequential {
     /// No layers yet, for images of height, width and channels.
     pub fn new(input: [usize; 3]) -> Self {
         let (name, normalisation) = ("sequential".into(), Normalisation::default());
-        Sequential(Model { name, input, layers: Vec::new(), normalisation, class_names: Vec::new() })
+        let model = Model { name, input, layers: Vec::new(), normalisation, class_names: Vec::new() };
+        Sequential(model, Names::default())
     }
 
     /// Names the model, and with it its run folder.
@@ -71,6 +81,61 @@ impl Sequential {
         padding: Padding,
     ) -> Self {
         self.layer(Layer::Conv2d { filters, kernel: kernel.into().0, stride: stride.into().0, padding })
+    }
+
+    /// Adds an activation with its default slope, such as `Function::Gelu`.
+    pub fn activation(self, function: Function) -> Self {
+        self.layer(Layer::Activation { function, slope: function.slope().unwrap_or(0.0) })
+    }
+
+    /// Adds `x` where `x > 0`, else `slope · x`.
+    pub fn leaky_relu(self, slope: f32) -> Self {
+        self.layer(Layer::Activation { function: Function::LeakyRelu, slope })
+    }
+
+    /// Adds a dropout of that rate, at least 0 and below 1.
+    pub fn dropout(self, rate: f32) -> Self {
+        self.layer(Layer::Dropout { rate })
+    }
+
+    /// Gives the last layer a name, for [`Sequential::add_from`] and [`Sequential::concat_from`].
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        let name = name.into();
+        let wrong = match self.0.layers.len().checked_sub(1) {
+            None => Some(format!("found the name {name:?} before the first layer, expected it behind one")),
+            Some(last) => self.1.places.insert(name.clone(), last).map(|place| {
+                format!("found the name {name:?} for layer {last} and for layer {place}, expected it once")
+            }),
+        };
+        self.1.wrong = self.1.wrong.or(wrong);
+        self
+    }
+
+    /// Adds the result of the layer of that name to the last one: a residual connection.
+    pub fn add_from(mut self, name: &str) -> Self {
+        let from = self.place(name);
+        self.layer(Layer::Add { from })
+    }
+
+    /// Puts the channels (or features) of the layer of that name behind those of the last result.
+    pub fn concat_from(mut self, name: &str) -> Self {
+        let from = self.place(name);
+        self.layer(Layer::Concat { from })
+    }
+
+    /// Where the layer of that name is; what is not there is said by `build`.
+    fn place(&mut self, name: &str) -> usize {
+        let place = self.1.places.get(name).copied();
+        if place.is_none() && self.1.wrong.is_none() {
+            let hint = crate::near::hint(name, self.1.places.keys().map(|name| &name[..]));
+            self.1.wrong = Some(format!("found no earlier layer of the name {name:?}, expected one{hint}"));
+        }
+        place.unwrap_or(usize::MAX)
+    }
+
+    /// Adds a nearest-neighbour upsampling.
+    pub fn upsample2d(self, factor: impl Into<Pair>) -> Self {
+        self.layer(Layer::Upsample2d { factor: factor.into().0 })
     }
 
     /// Adds `max(x, 0)`.
@@ -145,6 +210,9 @@ impl Sequential {
     /// # Errors
     /// [`crate::Error::Input`] as [`Model::check`].
     pub fn build(self) -> Result<Model> {
+        if let Some(wrong) = self.1.wrong {
+            return Err(Error::input(format!("model {}: {wrong}", self.0.name.escape_debug())));
+        }
         self.0.check()?;
         Ok(self.0)
     }

@@ -35,7 +35,10 @@ impl Model {
             if index > 0 {
                 text += &border(['├', '┼', '┤'], '─');
             }
-            let name = format!("{index} ({})", layer.type_name());
+            let name = match layer.joins() {
+                None => format!("{index} ({})", layer.type_name()),
+                Some(from) => format!("{index} ({}, from {from})", layer.type_name()),
+            };
             text += &row('│', [&name, &format!("(None, {})", sizes.join(", ")), &grouped(params)]);
         }
         text += &border(['└', '┴', '┘'], '─');

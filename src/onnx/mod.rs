@@ -5,6 +5,7 @@ mod proto;
 use crate::error::{Error, Result};
 use crate::model::weights::{METADATA_KEY, write_whole};
 use crate::model::{Layer, Model, Normalisation};
+use crate::ops::activation::{Function, With};
 use crate::ops::geometry::Geometry;
 use crate::train::predict::TrainedModel;
 use prost::Message;
@@ -47,8 +48,12 @@ impl TrainedModel {
         let mut graph = Builder::new(&model.name);
         graph.normalise(&model.normalisation);
         let mut shape = model.input.to_vec();
+        let mut results: Vec<String> = Vec::new();
         for (index, (layer, inferred)) in model.layers.iter().zip(model.infer()?).enumerate() {
-            graph.layer(index, layer, &shape, inferred.params.iter().map(|p| p.name.clone()).collect())?;
+            let params = inferred.params.iter().map(|p| p.name.clone());
+            let more = layer.other(index, &results)?.cloned().into_iter().chain(params).collect();
+            graph.layer(index, layer, &shape, more)?;
+            results.push(graph.last.clone());
             shape = inferred.shape;
         }
         graph.node("Softmax", "probabilities", Vec::new(), vec![AttributeProto::int("axis", 1)]);
@@ -127,7 +132,28 @@ impl Builder {
         self.node("Add", "normalised", vec!["shift".into()], Vec::new());
     }
 
-    /// Adds a layer for one sample of the shape `input`: [H, W, C] or `[features]`.
+    /// Adds the operators of an activation one behind the other; the last one's result has the layer's name.
+    fn activation(&mut self, name: &str, function: Function, slope: f32) {
+        let argument = self.last.clone();
+        let steps = function.onnx();
+        for (step, &(op, with)) in steps.iter().enumerate() {
+            let own = if step + 1 == steps.len() { name.into() } else { format!("{name}_{step}") };
+            let (more, attributes) = match with {
+                With::Alone => (Vec::new(), Vec::new()),
+                With::Argument => (vec![argument.clone()], Vec::new()),
+                With::SlopeAs(attribute) => (Vec::new(), vec![AttributeProto::float(attribute, slope)]),
+                With::Number(number) => {
+                    let constant = format!("{own}_by");
+                    self.constant(&constant, &[], &[number]);
+                    (vec![constant], Vec::new())
+                }
+            };
+            self.node(op, &own, more, attributes);
+        }
+    }
+
+    /// Adds a layer for one sample of the shape `input`: [H, W, C] or `[features]`. `params` are what it reads besides the
+    /// last result.
     fn layer(&mut self, index: usize, layer: &Layer, input: &[usize], params: Vec<String>) -> Result<()> {
         let name = format!("{index}_{}", layer.type_name());
         match (layer, input) {
@@ -157,24 +183,43 @@ impl Builder {
             }
             // Its parameters are in ONNX's order: scale, B, mean, variance.
             (&Layer::BatchNorm { epsilon, .. }, _) => {
-                self.node("BatchNormalization", &name, params, vec![AttributeProto::float("epsilon", epsilon)]);
+                self.node("BatchNormalization", &name, params, vec![AttributeProto::float("epsilon", epsilon as f32)]);
             }
             // Over the channels, which ONNX has in the second axis.
             (&Layer::LayerNorm { epsilon }, &[_, _, _]) => {
                 let order = |axes: [usize; 4]| vec![AttributeProto::ints("perm", &axes)];
                 self.node("Transpose", &format!("{name}_before"), Vec::new(), order([0, 2, 3, 1]));
-                let attributes = vec![AttributeProto::int("axis", -1), AttributeProto::float("epsilon", epsilon)];
+                let attributes =
+                    vec![AttributeProto::int("axis", -1), AttributeProto::float("epsilon", epsilon as f32)];
                 self.node("LayerNormalization", &format!("{name}_normal"), params, attributes);
                 self.node("Transpose", &name, Vec::new(), order([0, 3, 1, 2]));
             }
             (&Layer::LayerNorm { epsilon }, _) => {
-                let attributes = vec![AttributeProto::int("axis", -1), AttributeProto::float("epsilon", epsilon)];
+                let attributes =
+                    vec![AttributeProto::int("axis", -1), AttributeProto::float("epsilon", epsilon as f32)];
                 self.node("LayerNormalization", &name, params, attributes);
             }
             (Layer::Relu {}, _) => self.node("Relu", &name, params, Vec::new()),
             // N, C, H, W: the features come out in the order C, H, W, as they do here.
             (Layer::Flatten {}, _) => self.node("Flatten", &name, params, vec![AttributeProto::int("axis", 1)]),
             (Layer::Dense { .. }, _) => self.node("Gemm", &name, params, vec![AttributeProto::int("transB", 1)]),
+            (&Layer::Activation { function, slope }, _) => self.activation(&name, function, slope),
+            (&Layer::Upsample2d { factor: [fh, fw] }, _) => {
+                let scales = format!("{name}_scales");
+                self.constant(&scales, &[4], &[1.0, 1.0, fh as f32, fw as f32]);
+                // The second argument, a region, is left out; an output pixel reads the one that it lies in.
+                let attributes = vec![
+                    AttributeProto::text("mode", "nearest"),
+                    AttributeProto::text("coordinate_transformation_mode", "asymmetric"),
+                    AttributeProto::text("nearest_mode", "floor"),
+                ];
+                self.node("Resize", &name, vec![String::new(), scales], attributes);
+            }
+            (Layer::Add { .. }, _) => self.node("Add", &name, params, Vec::new()),
+            // N, C, H, W, or N, features.
+            (Layer::Concat { .. }, _) => self.node("Concat", &name, params, vec![AttributeProto::int("axis", 1)]),
+            // Nothing in inference.
+            (Layer::Dropout { .. }, _) => {}
             (Layer::Custom(_), _) => return Err(Error::input(format!("layer {name}: it has no form in ONNX"))),
             (Layer::Conv2d { .. }, _) => return Err(Error::input(format!("layer {name}: found no image"))),
         }

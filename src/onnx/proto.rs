@@ -17,6 +17,9 @@ const FLOAT_ATTRIBUTE: i32 = 1;
 /// `AttributeProto.AttributeType.INT`.
 const INT: i32 = 2;
 
+/// `AttributeProto.AttributeType.STRING`.
+const STRING: i32 = 3;
+
 /// `AttributeProto.AttributeType.INTS`.
 const INTS: i32 = 7;
 
@@ -88,6 +91,8 @@ pub struct AttributeProto {
     pub f: Option<f32>,
     #[prost(int64, optional, tag = "3")]
     pub i: Option<i64>,
+    #[prost(bytes = "vec", optional, tag = "4")]
+    pub s: Option<Vec<u8>>,
     #[prost(int64, repeated, tag = "8")]
     pub ints: Vec<i64>,
     #[prost(int32, tag = "20")]
@@ -95,20 +100,33 @@ pub struct AttributeProto {
 }
 
 impl AttributeProto {
-    /// A whole number.
-    pub fn int(name: &str, value: i64) -> Self {
-        AttributeProto { name: name.into(), f: None, i: Some(value), ints: Vec::new(), r#type: INT }
+    /// A number.
+    pub fn float(name: &str, value: f32) -> Self {
+        AttributeProto {
+            name: name.into(),
+            f: Some(value),
+            i: None,
+            s: None,
+            ints: Vec::new(),
+            r#type: FLOAT_ATTRIBUTE,
+        }
     }
 
-    /// A float.
-    pub fn float(name: &str, value: f64) -> Self {
-        AttributeProto { name: name.into(), f: Some(value as f32), i: None, ints: Vec::new(), r#type: FLOAT_ATTRIBUTE }
+    /// A whole number.
+    pub fn int(name: &str, value: i64) -> Self {
+        AttributeProto { name: name.into(), f: None, i: Some(value), s: None, ints: Vec::new(), r#type: INT }
+    }
+
+    /// A text.
+    pub fn text(name: &str, value: &str) -> Self {
+        let s = Some(value.as_bytes().to_vec());
+        AttributeProto { name: name.into(), f: None, i: None, s, ints: Vec::new(), r#type: STRING }
     }
 
     /// Several whole numbers.
     pub fn ints(name: &str, values: &[usize]) -> Self {
         let ints = values.iter().map(|&value| value as i64).collect();
-        AttributeProto { name: name.into(), f: None, i: None, ints, r#type: INTS }
+        AttributeProto { name: name.into(), f: None, i: None, s: None, ints, r#type: INTS }
     }
 }
 

@@ -32,6 +32,8 @@ macro_rules! registry {
 }
 
 registry! {
+    activation
+    activation_dx
     adam
     add
     avg_pool2d
@@ -39,12 +41,14 @@ registry! {
     batch_norm
     batch_norm_dx
     batch_norm_update
+    concat
     conv2d
     conv2d_dw
     conv2d_dx
     conv2d_relu_pool
     conv2d_relu_pool_dw
     conv2d_relu_pool_dx
+    dropout
     gather
     layer_norm
     layer_norm_dx
@@ -58,7 +62,10 @@ registry! {
     reshape
     scale_rows
     sgd
+    slice
     softmax_ce
     step_end
     transpose
+    upsample2d
+    upsample2d_dx
 }

@@ -36,12 +36,8 @@ impl<F: Real> Inside<F> {
         let [height, width, channels] = model.input;
         let mut graph = Graph::new();
         let input = graph.tensor(TensorInfo::floats("input", [1, height, width, channels]));
-        let mut layers = Vec::with_capacity(model.layers.len());
-        let mut logits = input;
-        for (index, layer) in model.layers.iter().enumerate() {
-            logits = layer.build(index, &mut graph, logits, Build::INFERENCE)?;
-            layers.push(logits);
-        }
+        let layers = model.build_each(&mut graph, input, Build::INFERENCE)?;
+        let logits = layers.last().copied().unwrap_or(input);
         let control = graph.tensor(TensorInfo::words("control", [Control::WORDS]));
         let label = graph.tensor(TensorInfo::words("label", [1]));
         let loss = graph.apply(SoftmaxCe, &[control, logits, label])?;

@@ -161,7 +161,15 @@ pub fn describe(layer: &Layer) -> String {
         Layer::MaxPool2d { size, .. } | Layer::AvgPool2d { size, .. } => format!("{name} {}", pair(*size)),
         Layer::GlobalAvgPool2d {} | Layer::GlobalMaxPool2d {} | Layer::BatchNorm { .. } => name.into(),
         Layer::LayerNorm { .. } => name.into(),
-        Layer::Relu {} | Layer::Flatten {} | Layer::Dense { .. } | Layer::Custom(_) => name.into(),
+        Layer::Relu {}
+        | Layer::Flatten {}
+        | Layer::Dense { .. }
+        | Layer::Activation { .. }
+        | Layer::Dropout { .. }
+        | Layer::Upsample2d { .. }
+        | Layer::Add { .. }
+        | Layer::Concat { .. }
+        | Layer::Custom(_) => name.into(),
     }
 }
 
