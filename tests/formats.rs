@@ -287,3 +287,30 @@ fn what_a_folder_holds_is_recognised_in_one_order() {
     put(&place, "file.txt", "");
     refused(open(&place, "file.txt"), &["file.txt is a file", "FILE.csv"]);
 }
+
+/// `wgrad data` counts, says so as text and as JSON, and draws a sheet of the size that its images ask for.
+#[test]
+fn the_command_tells_what_is_there() {
+    let place = Place::new();
+    put(&place, "set/train.csv", "0,9,9,9,9\n1,8,8,8,8\n1,9,9,9,9\n");
+    put(&place, "set/test.csv", "1,8,8,8,8\n");
+    let text = place.works("data set --contact-sheet sheet.png").out;
+    for part in ["set (CSV)", "3 to train on, 1 to test on", "2×2×1", "imbalance  2.00", "train 0 is 0, train 2 is 1"]
+    {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(text.lines().all(|line| line.chars().count() < 80), "{text}");
+    let sheet = wgrad::data::picture::Picture::open(&place.path("sheet.png")).unwrap();
+    assert_eq!((sheet.width(), sheet.height()), (12 * 52 + 4, 2 * 52 + 4));
+    let json: serde_json::Value = serde_json::from_str(&place.works("data set --json").out).unwrap();
+    assert_eq!(
+        (&json["kind"], &json["duplicates"]["across"], &json["shape"]),
+        (&"CSV".into(), &1.into(), &[2, 2, 1].as_slice().into())
+    );
+    let mean = json["mean"][0].as_f64().unwrap();
+    assert!((mean - 26.0 / 3.0 / 255.0).abs() < 1e-12, "{mean}");
+    let gone = place.call("data set --contact-sheet no/such/sheet.png");
+    assert!(gone.status == Some(1) && gone.err.contains("no/such/sheet.png cannot be written"), "{gone:?}");
+    let none = place.call("data nowhere");
+    assert!(none.status == Some(2) && none.err.contains("x_train.npy"), "{none:?}");
+}
