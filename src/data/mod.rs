@@ -157,16 +157,15 @@ impl Dataset {
     /// has no built-in set; [`Error::Failed`] if the built-in set can be unpacked nowhere.
     pub fn open(spec: &str) -> Result<Self> {
         #[cfg(feature = "images")]
-        return Self::open_with(spec, &folder::ImageOptions::default());
+        let found = Self::open_with(spec, &folder::ImageOptions::default());
         #[cfg(not(feature = "images"))]
-        Self::open_known(spec).unwrap_or_else(|path| {
+        let found = Self::open_known(spec).unwrap_or_else(|path| {
             Self::open_kind(path, None, |path| {
                 let path = path.display();
-                Err(Error::input(format!(
-                    "data folder {path} holds images, which this build cannot read (feature images)"
-                )))
+                Err(Error::input(format!("{path} holds images, which this build cannot read (feature images)")))
             })
-        })
+        });
+        found
     }
 
     /// `open`, with a say in how images are read: their size also for CSV; for other sets the options mean nothing.
