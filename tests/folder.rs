@@ -96,6 +96,36 @@ fn sizes_and_kinds_become_one() {
     assert_eq!((data.train.shape(), data.train.count + data.test.count), ([4, 7, 3], 16));
 }
 
+/// Folders of grey pictures have one channel, unless three are asked for; colours become grey on demand.
+#[test]
+fn grey_pictures_have_one_channel() {
+    let place = Place::new();
+    for (class, value) in [("a", 10), ("b", 200)] {
+        (0..5).for_each(|n| {
+            save(
+                &place,
+                &format!("grey/{class}/{n}.png"),
+                DynamicImage::from(picture([6, 5], [value; 3], n)).to_luma8(),
+            )
+        });
+    }
+    classes(&place, "colour", 5);
+    for (name, channels, wants) in
+        [("grey", None, 1), ("grey", Some(3), 3), ("colour", None, 3), ("colour", Some(1), 1)]
+    {
+        let data = open(&place, name, &ImageOptions { channels, ..ImageOptions::default() }).expect("a data set");
+        assert_eq!((data.train.shape(), data.test.shape()), ([6, 5, wants], [6, 5, wants]), "{name}");
+    }
+    let grey = open(&place, "grey", &ImageOptions::default()).expect("a data set");
+    assert_eq!(grey.test.pixels.iter().filter(|&&value| value >= 200).count(), 29, "one of 30 pixels is another");
+    let blue =
+        open(&place, "colour", &ImageOptions { channels: Some(1), ..ImageOptions::default() }).expect("a data set");
+    assert!(blue.train.pixels.contains(&23), "the luma of 0, 0, 200 is 22.8");
+    save(&place, "grey/a/colour.png", picture([6, 5], [1, 2, 3], 0));
+    assert_eq!(open(&place, "grey", &ImageOptions::default()).expect("a data set").train.shape()[2], 3);
+    assert!(open(&place, "grey", &ImageOptions { channels: Some(2), ..ImageOptions::default() }).is_err());
+}
+
 #[test]
 fn what_is_no_image_is_left_out_and_named() {
     let place = Place::new();

@@ -3,8 +3,9 @@
 use sha2::{Digest, Sha256};
 use std::path::{Component, PathBuf};
 use wgrad::control::Control;
-use wgrad::data::idx;
+use wgrad::data::folder::ImageOptions;
 use wgrad::data::picture::Picture;
+use wgrad::data::{Dataset, cifar as cifar10, csv as csv_file, emnist, idx, npy as numpy};
 use wgrad::lower::{Target, lower};
 use wgrad::model::import::{Hints, Order, import as match_weights};
 use wgrad::model::{Model, Sequential, Weights, sealed};
@@ -19,15 +20,20 @@ use wgrad::{Error, Result};
 pub type Parser = fn(&[u8]);
 
 /// Every target by its name, which is also its folder in the corpus.
-pub const TARGETS: [(&str, Parser); 11] = [
+pub const TARGETS: [(&str, Parser); 16] = [
     ("arguments", arguments),
     ("checkpoint", checkpoint),
+    ("cifar", cifar),
     ("config", config),
+    ("csv", csv),
+    ("emnist_mapping", emnist_mapping),
     ("gzip", gzip),
     ("idx", idx),
+    ("image_folder", image_folder),
     ("import", import),
     ("model_json", model_json),
     ("model_toml", model_toml),
+    ("npy", npy),
     ("picture", picture),
     ("plan", plan),
     ("weights", weights),
@@ -88,6 +94,16 @@ pub fn checkpoint(data: &[u8]) {
     accepted(state.control(Control::read(&state.control)));
 }
 
+/// A file of CIFAR-10's binary version: the bytes are what differs from a whole number of records of zeros.
+pub fn cifar(data: &[u8]) {
+    accepted(cifar10::read_batch(&file("data_batch_1.bin", data)));
+    let mut whole = data.to_vec();
+    whole.resize(data.len().max(1).next_multiple_of(3073), 0);
+    if let Some(split) = accepted(cifar10::read_batch(&file("data_batch_1.bin", &whole))) {
+        assert_eq!((split.count * 3073, split.image_bytes()), (whole.len(), 3072));
+    }
+}
+
 /// A run's `config.toml`.
 pub fn config(data: &[u8]) {
     let Some(config) = accepted(RunConfig::read(&file("config.toml", data))) else { return };
@@ -96,6 +112,22 @@ pub fn config(data: &[u8]) {
     let text = config.to_toml().expect("it can be written");
     let again = RunConfig::read(&file("config.toml", text.as_bytes())).expect("what was written can be read");
     assert_eq!(again.to_toml().as_ref(), Ok(&text));
+}
+
+/// CSV, by itself, and with a size for its images.
+pub fn csv(data: &[u8]) {
+    let path = file("x.csv", data);
+    for size in [None, Some([2, 3])] {
+        if let Some(split) = accepted(csv_file::read_split(&path, size)) {
+            assert!(split.count <= data.len() && split.pixels.len() <= data.len());
+        }
+        accepted(csv_file::read(&path, size));
+    }
+}
+
+/// What EMNIST's labels stand for.
+pub fn emnist_mapping(data: &[u8]) {
+    accepted(emnist::mapping(&file("emnist-x-mapping.txt", data)));
 }
 
 /// IDX files in gzip.
@@ -113,6 +145,28 @@ pub fn idx(data: &[u8]) {
     }
     accepted(idx::read_labels(&path));
     accepted(idx::read_split(&path, &path));
+}
+
+/// A folder of images, one of which has these bytes, of a size that is asked for and of its own.
+pub fn image_folder(data: &[u8]) {
+    for (class, name) in [("a", "1"), ("b", "1"), ("b", "2")] {
+        let folder = file("images", b"").with_file_name(format!("folder/{class}"));
+        std::fs::create_dir_all(&folder).expect("a temporary folder");
+        let grey: &[u8] = b"P5 2 1 255\n\x01\x02";
+        std::fs::write(folder.join(name), grey).expect("a temporary file");
+        if class == "a" {
+            std::fs::write(folder.join("2"), data).expect("a temporary file");
+        }
+    }
+    let folder = file("images", b"").with_file_name("folder");
+    let Some(folder) = folder.to_str() else { return };
+    for (strict, channels) in [(false, None), (true, Some(3))] {
+        let options = ImageOptions { size: Some([2, 3]), channels, strict, progress: None };
+        if let Some(set) = accepted(Dataset::open_with(folder, &options)) {
+            assert!((3..=4).contains(&(set.train.count + set.test.count)));
+        }
+    }
+    accepted(Dataset::open(folder));
 }
 
 /// Weights from elsewhere for a model; the first byte says in which order.
@@ -142,6 +196,16 @@ pub fn model_toml(data: &[u8]) {
     has_a_run_folder(&model);
     let again = Model::from_toml(&model.to_toml(), "again", &model.name).expect("what was written can be read");
     assert_eq!(again, model);
+}
+
+/// NumPy arrays, as images and as labels.
+pub fn npy(data: &[u8]) {
+    let path = file("x_train.npy", data);
+    if let Some((count, shape, pixels)) = accepted(numpy::read_images(&path)) {
+        assert_eq!(count * shape.iter().product::<usize>(), pixels.len());
+    }
+    accepted(numpy::read_labels(&path));
+    accepted(numpy::read_split(&path, &path));
 }
 
 /// A picture, as somebody's file.

@@ -18,8 +18,9 @@ use std::path::PathBuf;
 pub struct EvalArgs {
     /// The weights; those that wgrad wrote describe their model
     file: PathBuf,
-    /// mnist, a folder with four IDX files, or one of images with a folder a class
-    #[arg(long, default_value = "mnist", value_name = "mnist|DIR")]
+    /// mnist, a CSV file, or a folder: CIFAR-10 binary, x_train.npy and so on, four IDX files, images with a folder a
+    /// class, or CSV
+    #[arg(long, default_value = "mnist", value_name = "mnist|DIR|FILE.csv")]
     data: String,
     /// A preset or a model file, for weights from elsewhere
     #[arg(long, value_name = "NAME|FILE.toml")]
@@ -35,7 +36,8 @@ pub struct EvalArgs {
 pub fn run(args: EvalArgs) -> Result<()> {
     let (described, weights) = Weights::load(&args.file)?;
     let size = described.as_ref().map(|model| [model.input[0], model.input[1]]);
-    let data = Dataset::open_with(&args.data, &ImageOptions { size, ..ImageOptions::default() })?;
+    let channels = described.as_ref().map(|model| model.input[2]).filter(|channels| [1, 3].contains(channels));
+    let data = Dataset::open_with(&args.data, &ImageOptions { size, channels, ..ImageOptions::default() })?;
     if let Some(notice) = &data.notice {
         eprintln!("note: {notice}");
     }

@@ -2,6 +2,7 @@
 
 mod bench;
 mod completions;
+mod data;
 mod devices;
 mod eval;
 mod export;
@@ -47,6 +48,7 @@ enum Command {
     Report(report::ReportArgs),
     Verify(verify::VerifyArgs),
     Trace(trace::TraceArgs),
+    Data(data::DataArgs),
     Devices(devices::DevicesArgs),
     Summary(summary::SummaryArgs),
     Plan(plan::PlanArgs),
@@ -66,6 +68,7 @@ pub fn main() -> ExitCode {
         Command::Report(args) => report::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Trace(args) => trace::run(args),
+        Command::Data(args) => data::run(args),
         Command::Devices(args) => devices::run(args),
         Command::Summary(args) => summary::run(args),
         Command::Plan(args) => plan::run(args),

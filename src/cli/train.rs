@@ -33,12 +33,16 @@ pub struct TrainArgs {
     /// A preset (mnist-cnn, mnist-deep) or a model file [default: mnist-cnn]
     #[arg(long, value_name = "NAME|FILE.toml")]
     model: Option<String>,
-    /// mnist, a folder with four IDX files, or one of images with a folder a class [default: mnist]
-    #[arg(long, value_name = "mnist|DIR")]
+    /// mnist, a CSV file, or a folder, recognised in this order: CIFAR-10 binary (data_batch_1.bin …), NumPy
+    /// (x_train.npy …), four IDX files, images with a folder a class, CSV (train.csv, test.csv) [default: mnist]
+    #[arg(long, value_name = "mnist|DIR|FILE.csv")]
     pub(super) data: Option<String>,
-    /// Height and width that a folder's images are brought to, such as 64 or 48x64
+    /// Height and width that a folder's images are brought to, or that CSV's have, such as 64 or 48x64
     #[arg(long, value_name = "N|HxW", value_parser = image_size)]
     image_size: Option<[usize; 2]>,
+    /// Channels of a folder's images: 1 grey, 3 RGB [default: 1 where all are grey]
+    #[arg(long, value_name = "1|3", value_parser = image_channels)]
+    image_channels: Option<usize>,
     /// Stop where a folder of images has a file that cannot be used
     #[arg(long)]
     strict_data: bool,
@@ -107,7 +111,7 @@ pub struct TrainArgs {
     /// Go on with the run in this folder, as if it had never stopped; --epochs N prolongs it
     #[arg(long, value_name = "RUN", conflicts_with_all = [
         "model", "batch_size", "lr", "optimizer", "momentum", "weight_decay", "seed", "run_dir", "no_shuffle", "init",
-        "from", "freeze", "image_size", "strict_data", "train_limit", "test_limit", "log_steps", "config",
+        "from", "freeze", "image_size", "image_channels", "strict_data", "train_limit", "test_limit", "log_steps", "config",
     ])]
     resume: Option<PathBuf>,
     /// With --resume: from the checkpoint before the last
@@ -148,6 +152,7 @@ impl TrainArgs {
         set(&mut config.threads, &self.threads);
         config.require_gpu |= self.require_gpu;
         config.image_size = self.image_size.or(config.image_size);
+        config.image_channels = self.image_channels.or(config.image_channels);
         config.strict_data |= self.strict_data;
         config.log_steps |= self.log_steps;
         config.train_limit = self.train_limit.or(config.train_limit);
@@ -356,7 +361,8 @@ pub(super) fn open_data(config: &RunConfig, progress: &mut Progress) -> Result<D
 
 /// `open_data` without a word but to `progress`.
 pub(super) fn load_data(config: &RunConfig, progress: Option<&(dyn Fn(usize, usize) + Sync)>) -> Result<Dataset> {
-    let options = ImageOptions { size: config.image_size, strict: config.strict_data, progress };
+    let (size, channels, strict) = (config.image_size, config.image_channels, config.strict_data);
+    let options = ImageOptions { size, channels, strict, progress };
     let mut data = Dataset::open_with(&config.data, &options)?;
     if let Some(notice) = &data.notice {
         eprintln!("note: {notice}");
@@ -370,8 +376,13 @@ pub(super) fn load_data(config: &RunConfig, progress: Option<&(dyn Fn(usize, usi
     Ok(data)
 }
 
+/// `1` or `3`.
+fn image_channels(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|channels| [1, 3].contains(channels)).ok_or_else(|| "expected 1 (grey) or 3 (RGB)".into())
+}
+
 /// `64`, for 64 × 64, or `48x64`, rows first.
-fn image_size(text: &str) -> Result<[usize; 2], String> {
+pub(super) fn image_size(text: &str) -> Result<[usize; 2], String> {
     let (height, width) = text.split_once('x').unwrap_or((text, text));
     match (height.parse(), width.parse()) {
         (Ok(height), Ok(width)) if height > 0 && width > 0 => Ok([height, width]),

@@ -2,22 +2,20 @@
 
 use super::picture::Picture;
 use super::prepare::resized;
-use super::{Dataset, Split};
+use super::source::{file_name, is_hidden};
+use super::{Dataset, HELD_OUT, Split, held_out};
 use crate::error::{Error, Result};
 use rayon::prelude::*;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Red, green and blue: what images of all kinds become.
+/// Red, green and blue: what images of all kinds become first.
 const CHANNELS: usize = 3;
 
 /// What the two parts of a data set may be called, the likeliest first.
 const TRAIN: &[&str] = &["train", "training"];
 const TEST: &[&str] = &["test", "testing", "val", "valid", "validation"];
-
-/// Of a class's images one in so many is kept for tests, where no folder has them.
-const HELD_OUT: usize = 5;
 
 /// How many files that could not be used are named; the others are counted.
 const NAMED: usize = 3;
@@ -27,6 +25,8 @@ const NAMED: usize = 3;
 pub struct ImageOptions<'a> {
     /// Height and width that all images are brought to; without, they must have one size.
     pub size: Option<[usize; 2]>,
+    /// Channels of the images, 1 grey or 3 RGB; without, 1 where every image is grey, else 3.
+    pub channels: Option<usize>,
     /// Whether a file that cannot be used is an error; without, it is left out, named and counted.
     pub strict: bool,
     /// Is told how many files are read, of how many.
@@ -35,7 +35,11 @@ pub struct ImageOptions<'a> {
 
 impl std::fmt::Debug for ImageOptions<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        f.debug_struct("ImageOptions").field("size", &self.size).field("strict", &self.strict).finish_non_exhaustive()
+        f.debug_struct("ImageOptions")
+            .field("size", &self.size)
+            .field("channels", &self.channels)
+            .field("strict", &self.strict)
+            .finish_non_exhaustive()
     }
 }
 
@@ -45,18 +49,9 @@ struct Item {
     label: u8,
 }
 
-/// Whether this is a folder with folders in it and none of the files that an IDX data set has.
-pub(super) fn is_one(folder: &Path) -> bool {
-    let entries: Vec<_> = fs::read_dir(folder).into_iter().flatten().flatten().collect();
-    let is_idx = |entry: &fs::DirEntry| {
-        let name = entry.file_name().to_string_lossy().to_lowercase();
-        entry.path().is_file() && (name.contains("images") || name.contains("labels"))
-    };
-    entries.iter().any(|entry| entry.path().is_dir() && !is_hidden(&entry.path())) && !entries.iter().any(is_idx)
-}
-
 /// Reads `folder`: `train` and `test` (or `val`) with a folder a class in each, or folders of classes alone, of each of
-/// which a fifth of the images, picked by their names, becomes the test set. Images become RGB of one size.
+/// which a fifth of the images, picked by their names, becomes the test set. Images become RGB of one size, or grey
+/// where all of them are.
 ///
 /// # Errors
 /// [`Error::Input`] for fewer than two or more than 256 classes, images of different sizes where none is asked for, no
@@ -108,9 +103,22 @@ pub(super) fn read(folder: &Path, options: &ImageOptions) -> Result<Dataset> {
     let room = (all as u64).saturating_mul((size[0] as u64).saturating_mul(size[1] as u64)).saturating_mul(3);
     let what = format!("data folder {shown}: {all} images of {}×{} take", size[1], size[0]);
     crate::cpu::check_free(room, &what, "a smaller image size may fit")?;
-    let [train, test] = [("train", train), ("test", test)].map(|(part, items)| {
-        let (pixels, labels) = decode(&items, size, &mut bad, &tell);
-        let shape = [size[0], size[1], CHANNELS];
+    let mut parts = [train, test].map(|items| decode(&items, size, &mut bad, &tell));
+    let is_grey = |pixels: &[u8]| pixels.chunks_exact(CHANNELS).all(|p| p[0] == p[1] && p[1] == p[2]);
+    let channels = match options.channels {
+        Some(channels @ (1 | CHANNELS)) => channels,
+        Some(found) => {
+            return Err(Error::input(format!("found {found} channels for images, expected 1 or {CHANNELS}")));
+        }
+        None if parts.iter().all(|(pixels, _)| is_grey(pixels)) => 1,
+        None => CHANNELS,
+    };
+    if channels == 1 {
+        parts.iter_mut().for_each(|(pixels, _)| grey(pixels));
+    }
+    let [train, test] = parts;
+    let [train, test] = [("train", train), ("test", test)].map(|(part, (pixels, labels))| {
+        let shape = [size[0], size[1], channels];
         Split::new(shape, pixels, labels).map_err(|e| Error::input(format!("data folder {shown}, {part}: {e}")))
     });
     if let Some(why) = bad.first() {
@@ -125,16 +133,6 @@ pub(super) fn read(folder: &Path, options: &ImageOptions) -> Result<Dataset> {
     (data.classes, data.class_names) = (classes.len(), classes);
     data.notice = (!notices.is_empty()).then(|| notices.join("\nnote: "));
     Ok(data)
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
-}
-
-/// What systems leave behind, and people do not see.
-fn is_hidden(path: &Path) -> bool {
-    let name = file_name(path);
-    name.starts_with('.') || ["thumbs.db", "desktop.ini", "__macosx"].contains(&&*name.to_lowercase())
 }
 
 /// What is in a folder, by name.
@@ -176,25 +174,15 @@ fn items(root: &Path, classes: &[String]) -> Result<Vec<Item>> {
     Ok(items)
 }
 
-/// Parts each class's files in two. Which go where hangs on their names alone, so that images that are added or taken
-/// away move few others.
-fn hold_out(items: Vec<Item>) -> (Vec<Item>, Vec<Item>) {
-    let mut classes: Vec<Vec<Item>> = (0..=u8::MAX).map(|_| Vec::new()).collect();
-    items.into_iter().for_each(|item| classes[usize::from(item.label)].push(item));
-    let (mut train, mut test) = (Vec::new(), Vec::new());
-    for mut class in classes {
-        class.sort_by_cached_key(|item| (crc32fast::hash(file_name(&item.path).as_bytes()), item.path.clone()));
-        let kept = match class.len() {
-            0 | 1 => 0,
-            count => (count / HELD_OUT).max(1),
-        };
-        let mut rest = class.split_off(kept);
-        class.sort_by(|a, b| a.path.cmp(&b.path));
-        rest.sort_by(|a, b| a.path.cmp(&b.path));
-        test.extend(class);
-        train.extend(rest);
-    }
-    (train, test)
+/// Parts each class's files in two. Which go where hangs on their names alone.
+fn hold_out(mut items: Vec<Item>) -> (Vec<Item>, Vec<Item>) {
+    items.sort_by(|a, b| (a.label, &a.path).cmp(&(b.label, &b.path)));
+    let labels: Vec<u8> = items.iter().map(|item| item.label).collect();
+    let key = |n: usize| (crc32fast::hash(file_name(&items[n].path).as_bytes()), items[n].path.clone());
+    let kept = held_out(&labels, key);
+    let (test, train): (Vec<_>, Vec<_>) = items.into_iter().zip(kept).partition(|(_, kept)| *kept);
+    let only = |items: Vec<(Item, bool)>| items.into_iter().map(|(item, _)| item).collect();
+    (only(train), only(test))
 }
 
 /// The size that all readable images have.
@@ -245,4 +233,15 @@ fn decode(
     }
     pixels.truncate(kept);
     (pixels, labels)
+}
+
+/// RGB becomes grey in place: its luma (ITU-R BT.601), which of a grey pixel is its value.
+fn grey(pixels: &mut Vec<u8>) {
+    let count = pixels.len() / CHANNELS;
+    for n in 0..count {
+        let [r, g, b] = [0, 1, 2].map(|c| u32::from(pixels[n * CHANNELS + c]));
+        pixels[n] = ((299 * r + 587 * g + 114 * b + 500) / 1000) as u8;
+    }
+    pixels.truncate(count);
+    pixels.shrink_to_fit();
 }

@@ -1,5 +1,11 @@
 //! Data sets as they come from disk: u8 pixels and labels, checked once so that nobody checks them again.
 
+pub mod cifar;
+#[cfg(feature = "images")]
+pub mod contact;
+#[cfg(feature = "csv")]
+pub mod csv;
+pub mod emnist;
 #[cfg(feature = "images")]
 pub mod folder;
 pub mod idx;
@@ -7,12 +13,16 @@ pub mod idx;
 mod ink;
 #[cfg(feature = "mnist-data")]
 pub mod mnist;
+pub mod npy;
 #[cfg(feature = "images")]
 pub mod picture;
 #[cfg(feature = "images")]
 pub mod prepare;
+pub mod source;
+pub mod survey;
 
 use crate::error::{Error, Result};
+use source::Kind;
 use std::path::Path;
 
 /// The name under which the built-in set goes on the command line and in run files.
@@ -138,44 +148,57 @@ impl Dataset {
         Ok(Self { name, classes, class_names, train, test, notice: None })
     }
 
-    /// Opens the built-in set (`mnist`), a folder with four IDX files, or a folder of images with a folder a class
-    /// (feature `images`); a folder that is really named `mnist` is reached as `./mnist`.
+    /// Opens the built-in set (`mnist`) or what a path holds: CIFAR-10's binary files, NumPy arrays, IDX files, images with
+    /// a folder a class (feature `images`) or CSV (feature `csv`), see [`source::Kind`]. A folder that is really named
+    /// `mnist` is reached as `./mnist`.
     ///
     /// # Errors
-    /// [`Error::Input`] if the folder or its files are missing, ambiguous or malformed, and where this build
+    /// [`Error::Input`] if files are missing, ambiguous, malformed or of no known kind, and where this build
     /// has no built-in set; [`Error::Failed`] if the built-in set can be unpacked nowhere.
     pub fn open(spec: &str) -> Result<Self> {
-        Self::open_known(spec).unwrap_or_else(|folder| {
-            #[cfg(feature = "images")]
-            if folder::is_one(folder) {
-                return folder::read(folder, &folder::ImageOptions::default());
-            }
-            Self::open_idx(folder)
-        })
+        #[cfg(feature = "images")]
+        let found = Self::open_with(spec, &folder::ImageOptions::default());
+        #[cfg(not(feature = "images"))]
+        let found = Self::open_known(spec).unwrap_or_else(|path| {
+            Self::open_kind(path, None, |path| {
+                let path = path.display();
+                Err(Error::input(format!("{path} holds images, which this build cannot read (feature images)")))
+            })
+        });
+        found
     }
 
-    /// `open`, with a say in how a folder of images is read; for other sets the options mean nothing.
+    /// `open`, with a say in how images are read: their size also for CSV; for other sets the options mean nothing.
     ///
     /// # Errors
     /// As [`Dataset::open`], and for files that are no images where the options are strict.
     #[cfg(feature = "images")]
     pub fn open_with(spec: &str, options: &folder::ImageOptions) -> Result<Self> {
-        Self::open_known(spec).unwrap_or_else(|folder| match folder::is_one(folder) {
-            true => folder::read(folder, options),
-            false => Self::open_idx(folder),
-        })
+        Self::open_known(spec)
+            .unwrap_or_else(|path| Self::open_kind(path, options.size, |folder| folder::read(folder, options)))
     }
 
-    /// The built-in set, or a name that is probably meant for it; else the folder.
+    /// What a path holds, of whichever kind it is.
+    fn open_kind(path: &Path, size: Option<[usize; 2]>, images: impl FnOnce(&Path) -> Result<Self>) -> Result<Self> {
+        match Kind::of(path)? {
+            Kind::Cifar10 => cifar::read(path),
+            Kind::Npy => npy::read(path),
+            Kind::Idx => Self::open_idx(path),
+            Kind::Images => images(path),
+            Kind::Csv => open_csv(path, size),
+        }
+    }
+
+    /// The built-in set, or a name that is probably meant for it; else the path.
     fn open_known(spec: &str) -> Result<Result<Self>, &Path> {
         if spec == BUILT_IN {
             return Ok(open_built_in());
         }
         let folder = Path::new(spec);
         if let Some(near) = crate::near::nearest(spec, [BUILT_IN]).filter(|_| !folder.exists()) {
-            let expected = format!("expected {BUILT_IN} or a folder with four IDX files");
+            let expected = source::expected();
             return Ok(Err(Error::input(format!(
-                "no data set '{spec}'; did you mean '{near}'? There is no such folder, {expected}"
+                "no data set '{spec}'; did you mean '{near}'? There is no such folder, expected {expected}"
             ))));
         }
         Err(folder)
@@ -183,11 +206,45 @@ impl Dataset {
 
     fn open_idx(folder: &Path) -> Result<Self> {
         let files = idx::find(folder)?;
-        let name = folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy();
         let train = idx::read_split(&files.train_images, &files.train_labels)?;
         let test = idx::read_split(&files.test_images, &files.test_labels)?;
-        Self::new(name, train, test)
+        let mut data = Self::new(source::file_name(folder), train, test)?;
+        emnist::adjust(&files, &mut data)?;
+        Ok(data)
     }
+}
+
+/// Of a class's samples one in so many is kept for tests, where no file or folder has them.
+#[cfg(any(feature = "csv", feature = "images"))]
+const HELD_OUT: usize = 5;
+
+/// Which samples are kept for tests, [labels]: of each class those with the smallest keys, so that samples that are added
+/// or taken away move few others. A class of one sample keeps none.
+#[cfg(any(feature = "csv", feature = "images"))]
+fn held_out<K: Ord>(labels: &[u8], key: impl Fn(usize) -> K) -> Vec<bool> {
+    let mut classes: Vec<Vec<usize>> = (0..=u8::MAX).map(|_| Vec::new()).collect();
+    labels.iter().enumerate().for_each(|(n, &label)| classes[usize::from(label)].push(n));
+    let mut kept = vec![false; labels.len()];
+    for mut class in classes {
+        class.sort_by_cached_key(|&n| key(n));
+        let count = match class.len() {
+            0 | 1 => 0,
+            count => (count / HELD_OUT).max(1),
+        };
+        class.iter().take(count).for_each(|&n| kept[n] = true);
+    }
+    kept
+}
+
+#[cfg(feature = "csv")]
+fn open_csv(path: &Path, size: Option<[usize; 2]>) -> Result<Dataset> {
+    csv::read(path, size)
+}
+
+#[cfg(not(feature = "csv"))]
+fn open_csv(path: &Path, _: Option<[usize; 2]>) -> Result<Dataset> {
+    let path = path.display();
+    Err(Error::input(format!("data {path} is CSV, which this build cannot read (feature csv)")))
 }
 
 #[cfg(feature = "mnist-data")]
@@ -198,7 +255,7 @@ fn open_built_in() -> Result<Dataset> {
 #[cfg(not(feature = "mnist-data"))]
 fn open_built_in() -> Result<Dataset> {
     Err(Error::input(
-        "this build of wgrad has no built-in data set (feature mnist-data): expected a folder with four IDX files",
+        "this build of wgrad has no built-in data set (feature mnist-data): expected a folder of another data set",
     ))
 }
 

@@ -32,11 +32,14 @@ pub const LARGEST_CONFIG_BYTES: u64 = 1 << 20;
 pub struct RunConfig {
     /// A preset or a model file.
     pub model: String,
-    /// `mnist` or a folder.
+    /// `mnist`, a folder, or a CSV file.
     pub data: String,
     /// Height and width that a folder's images are brought to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_size: Option<[usize; 2]>,
+    /// Channels of a folder's images, 1 or 3; without, 1 where all are grey.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_channels: Option<usize>,
     /// Whether a file in a folder of images that cannot be used is an error.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub strict_data: bool,
@@ -74,6 +77,7 @@ impl Default for RunConfig {
             model: "mnist-cnn".into(),
             data: crate::data::BUILT_IN.into(),
             image_size: None,
+            image_channels: None,
             strict_data: false,
             train_limit: None,
             test_limit: None,

@@ -1,0 +1,174 @@
+//! What a data set holds, counted: samples a class, the pixels' mean and deviation, and pictures that are there twice.
+
+use super::{Dataset, Split};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+
+/// A data set in numbers.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Survey {
+    /// The data set's name.
+    pub name: String,
+    /// Height, width and channels of an image.
+    pub shape: [usize; 3],
+    /// Images to train on.
+    pub train: usize,
+    /// Images to test on.
+    pub test: usize,
+    /// The classes, by number.
+    pub classes: Vec<Class>,
+    /// Training images of the largest class for each of the smallest; none where a class has none.
+    pub imbalance: Option<f64>,
+    /// Mean of the training pixels, 0 to 1, a channel each.
+    pub mean: Vec<f64>,
+    /// Their standard deviation (of the population), a channel each.
+    pub deviation: Vec<f64>,
+    /// Pictures that are there more than once.
+    pub duplicates: Duplicates,
+}
+
+/// A class.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Class {
+    /// Its name.
+    pub name: String,
+    /// Its training images.
+    pub train: usize,
+    /// Its test images.
+    pub test: usize,
+}
+
+/// Images whose pixels are the same, told by SHA-256.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Duplicates {
+    /// Training images that another training image before them equals.
+    pub within_train: usize,
+    /// Test images that another test image before them equals.
+    pub within_test: usize,
+    /// Test images that a training image equals.
+    pub across: usize,
+    /// Pictures that have more than one label.
+    pub conflicts: usize,
+    /// The first few of them.
+    pub examples: Vec<Conflict>,
+}
+
+/// A picture with two labels.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Conflict {
+    /// Where it is first, such as `train 17`, and its class.
+    pub first: (String, String),
+    /// Where it has another label first, and its class there.
+    pub then: (String, String),
+}
+
+/// How many pictures with two labels are named.
+const EXAMPLES: usize = 3;
+
+/// Where a picture was first, and whether its labels differed.
+struct Seen {
+    part: usize,
+    at: usize,
+    label: u8,
+    in_part: [bool; 2],
+    conflict: bool,
+}
+
+/// Counts.
+pub fn survey(data: &Dataset) -> Survey {
+    let mut classes: Vec<Class> =
+        data.class_names.iter().map(|name| Class { name: name.clone(), train: 0, test: 0 }).collect();
+    data.train.labels.iter().for_each(|&label| classes[usize::from(label)].train += 1);
+    data.test.labels.iter().for_each(|&label| classes[usize::from(label)].test += 1);
+    let counts = || classes.iter().map(|class| class.train);
+    let (least, most) = (counts().min().unwrap_or(0), counts().max().unwrap_or(0));
+    let (mean, deviation) = moments(&data.train);
+    Survey {
+        name: data.name.clone(),
+        shape: data.train.shape(),
+        train: data.train.count,
+        test: data.test.count,
+        imbalance: (least > 0).then(|| most as f64 / least as f64),
+        mean,
+        deviation,
+        duplicates: duplicates(data),
+        classes,
+    }
+}
+
+/// Mean and standard deviation of each channel, from counts of the 256 values, which are exact.
+fn moments(split: &Split) -> (Vec<f64>, Vec<f64>) {
+    let mut counts = vec![[0u64; 256]; split.channels];
+    for pixel in split.pixels.chunks_exact(split.channels) {
+        pixel.iter().zip(&mut counts).for_each(|(&value, counts)| counts[usize::from(value)] += 1);
+    }
+    let of = |counts: &[u64; 256]| {
+        let total = counts.iter().sum::<u64>() as f64;
+        let sum = |f: &dyn Fn(f64) -> f64| {
+            counts.iter().enumerate().map(|(v, &n)| n as f64 * f(v as f64 / 255.0)).sum::<f64>()
+        };
+        let mean = sum(&|value| value) / total;
+        (mean, (sum(&|value| (value - mean).powi(2)) / total).sqrt())
+    };
+    counts.iter().map(of).unzip()
+}
+
+fn duplicates(data: &Dataset) -> Duplicates {
+    let mut seen: HashMap<[u8; 32], Seen> = HashMap::with_capacity(data.train.count + data.test.count);
+    let mut found = Duplicates::default();
+    let size = data.train.image_bytes();
+    let class = |label: u8| data.class_names.get(usize::from(label)).cloned().unwrap_or_default();
+    for (part, split) in [&data.train, &data.test].into_iter().enumerate() {
+        for (at, (image, &label)) in split.pixels.chunks_exact(size).zip(&split.labels).enumerate() {
+            let new = || Seen { part, at, label, in_part: [false; 2], conflict: false };
+            let one = seen.entry(Sha256::digest(image).into()).or_insert_with(new);
+            match part {
+                0 => found.within_train += usize::from(one.in_part[0]),
+                _ => {
+                    found.within_test += usize::from(one.in_part[1]);
+                    found.across += usize::from(one.in_part[0]);
+                }
+            }
+            one.in_part[part] = true;
+            if one.label != label && !one.conflict {
+                one.conflict = true;
+                found.conflicts += 1;
+                if found.examples.len() < EXAMPLES {
+                    let place = |part: usize, at: usize| format!("{} {at}", ["train", "test"][part]);
+                    let (first, then) = ((place(one.part, one.at), class(one.label)), (place(part, at), class(label)));
+                    found.examples.push(Conflict { first, then });
+                }
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_is_counted() {
+        let split = |pixels: &[u8], labels: &[u8]| Split::new([1, 2, 1], pixels.to_vec(), labels.to_vec()).unwrap();
+        let train = split(&[0, 255, 0, 255, 7, 7, 0, 255, 1, 2], &[0, 0, 1, 1, 1]);
+        let test = split(&[7, 7, 7, 7, 3, 3], &[1, 1, 0]);
+        let found = survey(&Dataset::new("s", train, test).unwrap());
+        assert_eq!((found.train, found.test, found.imbalance), (5, 3, Some(1.5)));
+        let class = |name: &str, train, test| Class { name: name.into(), train, test };
+        assert_eq!(found.classes, [class("0", 2, 1), class("1", 3, 2)]);
+        let d = &found.duplicates;
+        assert_eq!((d.within_train, d.within_test, d.across, d.conflicts), (2, 1, 2, 1));
+        let side = |place: &str, class: &str| (place.to_owned(), class.to_owned());
+        assert_eq!(d.examples, [Conflict { first: side("train 0", "0"), then: side("train 3", "1") }]);
+    }
+
+    #[test]
+    fn mean_and_deviation_are_those_of_a_channel() {
+        let train = Split::new([1, 2, 2], vec![0, 51, 255, 51], vec![0]).unwrap();
+        let (mean, deviation) = moments(&train);
+        assert!((mean[0] - 0.5).abs() < 1e-12 && (deviation[0] - 0.5).abs() < 1e-12);
+        assert!((mean[1] - 0.2).abs() < 1e-12 && deviation[1].abs() < 1e-12);
+    }
+}
