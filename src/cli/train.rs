@@ -77,6 +77,9 @@ pub struct TrainArgs {
     /// End the run after so many steps
     #[arg(long, value_name = "N")]
     pub(super) max_steps: Option<u64>,
+    /// End the run after N epochs in a row without a smaller validation loss
+    #[arg(long, value_name = "N")]
+    patience: Option<usize>,
     /// Take batches in file order
     #[arg(long)]
     no_shuffle: bool,
@@ -103,7 +106,7 @@ pub struct TrainArgs {
     config: Option<PathBuf>,
     /// Go on with the run in this folder, as if it had never stopped; --epochs N prolongs it
     #[arg(long, value_name = "RUN", conflicts_with_all = [
-        "model", "batch_size", "lr", "optimizer", "momentum", "weight_decay", "seed", "run_dir", "no_shuffle", "init",
+        "model", "batch_size", "lr", "optimizer", "momentum", "weight_decay", "seed", "run_dir", "no_shuffle", "init", "patience",
         "from", "freeze", "image_size", "strict_data", "train_limit", "test_limit", "log_steps", "config",
     ])]
     resume: Option<PathBuf>,
@@ -169,6 +172,7 @@ impl TrainArgs {
         train.lr = self.lr.or(train.lr);
         train.weight_decay = self.weight_decay.or(train.weight_decay);
         train.max_steps = self.max_steps.or(train.max_steps);
+        train.patience = self.patience.or(train.patience);
         train.shuffle &= !self.no_shuffle;
         Ok(config)
     }

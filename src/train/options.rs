@@ -75,6 +75,9 @@ pub struct TrainOptions {
     /// Ends the run after so many steps, as if its last epoch did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_steps: Option<u64>,
+    /// Ends the run after so many epochs in a row without a smaller validation loss than the best before them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patience: Option<usize>,
     /// Layers that stay as they are, by their names in the weight file, such as `0`, or single weights, such as
     /// `0.bias`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -93,6 +96,7 @@ impl Default for TrainOptions {
             seed: 0,
             shuffle: true,
             max_steps: None,
+            patience: None,
             freeze: Vec::new(),
         }
     }
@@ -151,6 +155,9 @@ impl TrainOptions {
         if self.max_steps == Some(0) {
             return wrong("max steps", &0, "at least 1");
         }
+        if self.patience == Some(0) {
+            return wrong("patience", &0, "at least 1");
+        }
         Ok(())
     }
 }
@@ -189,6 +196,7 @@ mod tests {
             (TrainOptions { epochs: 0, ..base() }, "epochs 0"),
             (TrainOptions { batch_size: 0, ..base() }, "batch size 0"),
             (TrainOptions { max_steps: Some(0), ..base() }, "max steps 0"),
+            (TrainOptions { patience: Some(0), ..base() }, "patience 0"),
         ];
         for (options, start) in cases {
             let error = options.check().expect_err(start).to_string();
