@@ -99,8 +99,8 @@ pub(super) fn resume(run: &Path, args: &TrainArgs, progress: &mut Progress) -> R
 fn settings(run: &Path, args: &TrainArgs) -> Result<RunConfig> {
     let mut config = RunConfig::read(&run.join("config.toml"))?;
     if let Some(epochs) = args.epochs {
-        // So many epochs are wanted, whatever number of steps had ended the run.
-        (config.train.epochs, config.train.max_steps) = (epochs, None);
+        // So many epochs are wanted, whatever had ended the run.
+        (config.train.epochs, config.train.max_steps, config.train.patience) = (epochs, None, None);
     }
     config.train.max_steps = args.max_steps.or(config.train.max_steps);
     config.device = args.device.clone().unwrap_or(config.device);

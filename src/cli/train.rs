@@ -84,6 +84,9 @@ pub struct TrainArgs {
     /// End the run after so many steps
     #[arg(long, value_name = "N")]
     pub(super) max_steps: Option<u64>,
+    /// End the run after N epochs in a row without a smaller validation loss
+    #[arg(long, value_name = "N")]
+    patience: Option<usize>,
     /// Take batches in file order
     #[arg(long)]
     no_shuffle: bool,
@@ -112,6 +115,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "RUN", conflicts_with_all = [
         "model", "batch_size", "lr", "optimizer", "momentum", "weight_decay", "seed", "run_dir", "no_shuffle", "init",
         "from", "freeze", "image_size", "image_channels", "strict_data", "train_limit", "test_limit", "log_steps", "config",
+        "patience",
     ])]
     resume: Option<PathBuf>,
     /// With --resume: from the checkpoint before the last
@@ -178,6 +182,7 @@ impl TrainArgs {
         train.lr = self.lr.or(train.lr);
         train.weight_decay = self.weight_decay.or(train.weight_decay);
         train.max_steps = self.max_steps.or(train.max_steps);
+        train.patience = self.patience.or(train.patience);
         train.shuffle &= !self.no_shuffle;
         Ok(config)
     }

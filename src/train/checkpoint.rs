@@ -115,7 +115,8 @@ impl State {
     /// # Errors
     /// [`Error::Input`] that says what differs.
     pub fn check(&self, options: &TrainOptions, data: &DataMark) -> Result<()> {
-        let length_apart = |o: &TrainOptions| TrainOptions { epochs: 0, max_steps: None, ..o.clone().resolved() };
+        let length_apart =
+            |o: &TrainOptions| TrainOptions { epochs: 0, max_steps: None, patience: None, ..o.clone().resolved() };
         let (found, expected) = (length_apart(options), length_apart(&self.options));
         if found != expected {
             return Err(Error::input(format!(

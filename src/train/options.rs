@@ -105,6 +105,9 @@ pub struct TrainOptions {
     /// Ends the run after so many steps, as if its last epoch did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_steps: Option<u64>,
+    /// Ends the run after so many epochs in a row without a smaller validation loss than the best before them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patience: Option<usize>,
     /// Layers that stay as they are, by their names in the weight file, such as `0`, or single weights, such as
     /// `0.bias`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -131,6 +134,7 @@ impl Default for TrainOptions {
             seed: 0,
             shuffle: true,
             max_steps: None,
+            patience: None,
             freeze: Vec::new(),
         }
     }
@@ -144,7 +148,7 @@ impl TrainOptions {
 
     /// The rates of a run over so many training samples.
     pub fn rates(&self, samples: usize) -> Rates {
-        let Goal { per_epoch, last } = Goal::new(samples, self);
+        let Goal { per_epoch, last, .. } = Goal::new(samples, self);
         let narrow = |steps: u64| u32::try_from(steps).unwrap_or(u32::MAX);
         let every = narrow(per_epoch.saturating_mul(self.step_every.unwrap_or(1).into()));
         let schedule = match self.schedule {
@@ -217,6 +221,9 @@ impl TrainOptions {
         if self.max_steps == Some(0) {
             return wrong("max steps", &0, "at least 1");
         }
+        if self.patience == Some(0) {
+            return wrong("patience", &0, "at least 1");
+        }
         Ok(())
     }
 }
@@ -261,6 +268,7 @@ mod tests {
             (TrainOptions { epochs: 0, ..base() }, "epochs 0"),
             (TrainOptions { batch_size: 0, ..base() }, "batch size 0"),
             (TrainOptions { max_steps: Some(0), ..base() }, "max steps 0"),
+            (TrainOptions { patience: Some(0), ..base() }, "patience 0"),
         ];
         for (options, start) in cases {
             let error = options.check().expect_err(start).to_string();

@@ -79,6 +79,8 @@ pub struct Goal {
     pub per_epoch: u64,
     /// The last step.
     pub last: u64,
+    /// Epochs in a row without a new best after which the run ends before that.
+    pub patience: Option<usize>,
 }
 
 impl Goal {
@@ -86,7 +88,8 @@ impl Goal {
     pub fn new(samples: usize, options: &TrainOptions) -> Goal {
         let per_epoch = samples.div_ceil(options.batch_size.max(1)) as u64;
         let budget = per_epoch.saturating_mul(options.epochs as u64);
-        Goal { per_epoch, last: options.max_steps.map_or(budget, |most| most.min(budget)) }
+        let last = options.max_steps.map_or(budget, |most| most.min(budget));
+        Goal { per_epoch, last, patience: options.patience }
     }
 }
 
@@ -106,9 +109,17 @@ impl Progress {
         self.epoch_start().saturating_add(goal.per_epoch).min(goal.last)
     }
 
-    /// Whether all steps are done and the last epoch has been validated.
+    /// Whether all steps are done, or patience is at its end, and the last epoch has been validated.
     pub fn finished(&self, goal: Goal) -> bool {
-        self.step >= goal.last && self.metrics.last().is_some_and(|m| m.step == self.step)
+        let over = self.step >= goal.last || self.patience_ended(goal);
+        over && self.metrics.last().is_some_and(|m| m.step == self.step)
+    }
+
+    /// Whether as many epochs have gone by without a new best as patience allows; where there is no best (every loss was
+    /// NaN), all of them count.
+    fn patience_ended(&self, goal: Goal) -> bool {
+        let best = self.best.map_or(0, |best| best.epoch);
+        goal.patience.is_some_and(|patience| self.metrics.len().saturating_sub(best) >= patience)
     }
 
     /// Opens an epoch again that ended before its time because the run was to be shorter.
@@ -167,6 +178,10 @@ mod tests {
     use super::*;
     use crate::train::engine::Record;
 
+    fn whole(per_epoch: u64, last: u64) -> Goal {
+        Goal { per_epoch, last, patience: None }
+    }
+
     fn validation(loss: f32) -> Totals {
         let mut totals = Totals::default();
         totals.add(&Record { loss, correct: 1, samples: 2, fault: 0 });
@@ -175,7 +190,7 @@ mod tests {
 
     #[test]
     fn the_best_epoch_has_the_first_smallest_loss() {
-        let goal = Goal { per_epoch: 2, last: 100 };
+        let goal = whole(2, 100);
         let mut progress = Progress::default();
         for (loss, best) in [(f32::NAN, None), (0.5, Some(2)), (0.75, Some(2)), (0.25, Some(4)), (0.25, Some(4))] {
             progress.step += 2;
@@ -187,7 +202,7 @@ mod tests {
 
     #[test]
     fn an_epoch_that_ended_before_its_time_goes_on_in_a_longer_run() {
-        let short = Goal { per_epoch: 4, last: 6 };
+        let short = whole(4, 6);
         let mut progress = Progress { step: 4, ..Progress::default() };
         progress.close(&validation(0.5), 1e-3, None, short);
         progress.step = 6;
@@ -195,16 +210,30 @@ mod tests {
         progress.close(&validation(0.5), 1e-3, None, short);
         assert!(progress.finished(short) && progress.is_sound(4));
         let mut longer = progress.clone();
-        longer.reopen(Goal { per_epoch: 4, last: 8 });
+        longer.reopen(whole(4, 8));
         assert_eq!((longer.epoch(), longer.epoch_start(), longer.totals), (2, 4, validation(0.25)));
         progress.reopen(short);
         assert!(progress.finished(short), "nothing to go on with");
     }
 
     #[test]
+    fn patience_counts_epochs_since_the_best() {
+        let goal = Goal { patience: Some(2), ..whole(2, 100) };
+        let mut progress = Progress::default();
+        for (loss, ends) in [(0.5, false), (0.75, false), (0.25, false), (0.25, false), (0.5, true)] {
+            progress.step += 2;
+            assert!(!progress.finished(goal), "within an epoch");
+            progress.close(&validation(loss), 1e-3, None, goal);
+            assert_eq!(progress.finished(goal), ends, "epoch {}", progress.metrics.len());
+            assert!(!progress.finished(whole(2, 100)));
+        }
+        assert_eq!(progress.best.map(|best| best.epoch), Some(3));
+    }
+
+    #[test]
     fn what_json_cannot_say_comes_back_as_nan() {
         let mut progress = Progress { step: 1, seconds: 0.1 + 0.2, ..Progress::default() };
-        progress.close(&validation(f32::INFINITY), 1e-3, None, Goal { per_epoch: 9, last: 1 });
+        progress.close(&validation(f32::INFINITY), 1e-3, None, whole(9, 1));
         let text = serde_json::to_string(&progress).unwrap();
         let again: Progress = serde_json::from_str(&text).unwrap();
         assert!(again.metrics[0].val_loss.is_nan() && again.seconds == progress.seconds, "{text}");

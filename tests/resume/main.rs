@@ -103,6 +103,25 @@ fn a_run_with_a_schedule_that_was_cut_ends_as_one_that_was_not() {
     }
 }
 
+/// What patience has ended goes on where more epochs are asked for.
+#[test]
+fn a_run_that_patience_ended_is_prolonged() {
+    let place = Place::new();
+    // So large a rate that the loss over the test set soon gets worse.
+    let done =
+        place.works(&format!("{TRAIN} --epochs 50 --lr 0.3 --patience 2 --device cpu --no-report --run-dir run"));
+    let ended = place.lines("run/metrics.jsonl").len();
+    assert!((3..50).contains(&ended), "{ended} epochs: {}", done.out);
+    let losses: Vec<f64> =
+        place.lines("run/metrics.jsonl").iter().map(|line| line["val_loss"].as_f64().expect("a loss")).collect();
+    let best = losses[..ended - 2].iter().copied().fold(f64::INFINITY, f64::min);
+    assert!(losses[ended - 3] == best && losses[ended - 2..].iter().all(|loss| *loss >= best), "{losses:?}");
+    let done = place.works("train --resume run");
+    assert!(done.err.contains("the run is finished"), "{}", done.err);
+    place.works(&format!("train --resume run --epochs {} --no-report", ended + 1));
+    assert_eq!(place.lines("run/metrics.jsonl").len(), ended + 1);
+}
+
 fn call_in(place: &Place, folder: &str, line: &str) -> Done {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_wgrad"));
     common::call(command.args(line.split_whitespace()), &place.path(folder))
