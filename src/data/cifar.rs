@@ -103,7 +103,7 @@ fn read_into(path: &Path, labels: &mut Vec<u8>, pixels: &mut Vec<u8>) -> Result<
 }
 
 /// The names in a file of them, or the numbers where there is none.
-fn names(path: &PathBuf) -> Result<Vec<String>> {
+fn names(path: &Path) -> Result<Vec<String>> {
     if !path.exists() {
         return Ok((0..CLASSES).map(|class| class.to_string()).collect());
     }

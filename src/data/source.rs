@@ -58,7 +58,8 @@ impl Kind {
         for entry in entries.iter().map(fs::DirEntry::path).filter(|path| !is_hidden(path)) {
             if entry.is_dir() { &mut folders } else { &mut files }.push(file_name(&entry));
         }
-        (files.sort(), folders.sort());
+        files.sort();
+        folders.sort();
         let fits = |kind: Kind| match kind {
             Kind::Cifar10 => {
                 files.iter().any(|name| super::cifar::FILES.contains(&&**name))
