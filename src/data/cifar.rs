@@ -5,7 +5,7 @@
 use super::source::{Source, file_name};
 use super::{Dataset, Split};
 use crate::error::{Error, Result};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Five files to train on and one to test on.
 pub const FILES: [&str; 6] = [
