@@ -10,8 +10,18 @@ use sha2::{Digest, Sha256};
 const DEVICES: [&str; 2] = ["", "--device cpu"];
 
 /// The keys of `metrics.jsonl`, in their order.
-const KEYS: [&str; 9] =
-    ["epoch", "step", "loss", "accuracy", "val_loss", "val_accuracy", "seconds", "images_per_second", "weights_sha256"];
+const KEYS: [&str; 10] = [
+    "epoch",
+    "step",
+    "loss",
+    "accuracy",
+    "val_loss",
+    "val_accuracy",
+    "seconds",
+    "images_per_second",
+    "lr",
+    "weights_sha256",
+];
 
 #[test]
 fn a_run_leaves_its_files_and_runs_again_from_its_configuration() {

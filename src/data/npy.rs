@@ -39,7 +39,7 @@ pub fn read(folder: &Path) -> Result<Dataset> {
     Dataset::new(file_name(folder), train, test)
 }
 
-/// Reads images [count, height, width] or [count, height, width, channels] of unsigned bytes, and their labels [count]
+/// Reads images [count, height, width] or [count, height, width, channels] of unsigned bytes, and their labels `[count]`
 /// or [count, 1] of any integer type.
 ///
 /// # Errors
