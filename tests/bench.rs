@@ -80,7 +80,7 @@ fn the_two_clocks_agree_on_the_heavy_ops() {
     let options = TrainOptions { batch_size: 4, ..TrainOptions::default() };
     let data = Split::new([28, 28, 1], (0..4 * 784).map(|i| (i % 251) as u8).collect(), vec![1, 2, 3, 4]);
     let data = data.expect("a split");
-    let step = Step::training(&model, 4, 4, true, &options.optimizer()).expect("a step");
+    let step = Step::training(&model, 4, &options).expect("a step");
     let [by_device, by_wall] = [Clock::Device, Clock::Wall].map(|clock| {
         let timed = ops(&device, &cpu, &step, &model, &data, &options, Some(clock));
         let (used, rows) = pollster::block_on(timed).expect("rows");

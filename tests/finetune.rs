@@ -9,7 +9,6 @@ use wgrad::device::Device;
 use wgrad::gpu::choose::DeviceRequest;
 use wgrad::model::init::glorot_uniform;
 use wgrad::model::{Model, Sequential, Weights};
-use wgrad::schedule::Rates;
 use wgrad::train::options::{OptimizerName, TrainOptions};
 use wgrad::train::predict::TrainedModel;
 use wgrad::train::step::Step;
@@ -84,13 +83,15 @@ fn one_step_moves_the_others_as_it_would_without() {
 }
 
 /// Not a rate of zero: the gradients of frozen layers are not computed.
+fn frozen(freeze: &[&str]) -> TrainOptions {
+    let freeze = freeze.iter().map(|name| name.to_string()).collect();
+    TrainOptions { batch_size: 8, freeze, ..TrainOptions::default() }
+}
+
 #[test]
 fn frozen_gradients_are_not_asked_for() {
     let ops = |freeze: &[&str]| {
-        let freeze: Vec<String> = freeze.iter().map(|name| name.to_string()).collect();
-        let options = TrainOptions::default();
-        let step =
-            Step::training_with(&model(), 24, 8, true, &options.optimizer(), &freeze, options.rates(24)).unwrap();
+        let step = Step::training(&model(), 24, &frozen(freeze)).unwrap();
         let has = |name: &str| step.graph.nodes.iter().filter(|node| node.op.name() == name).count();
         ["conv2d_dw", "conv2d_relu_pool_dw", "conv2d_relu_pool_dx", "matmul_tn", "matmul_nn", "adam"].map(has)
     };
@@ -111,11 +112,7 @@ fn what_cannot_be_frozen_is_refused() {
         (&[""], "freeze: no layer ''"),
         (&["0", "2", "6", "8"], "freeze 0,2,6,8: nothing is left to train"),
     ] {
-        let freeze: Vec<String> = freeze.iter().map(|name| name.to_string()).collect();
-        let optimizer = TrainOptions::default().optimizer();
-        let error = Step::training_with(&model(), 24, 8, true, &optimizer, &freeze, Rates::constant(1e-3))
-            .unwrap_err()
-            .to_string();
+        let error = Step::training(&model(), 24, &frozen(freeze)).unwrap_err().to_string();
         assert!(error.starts_with(want), "{error}");
     }
 }

@@ -157,7 +157,7 @@ fn any_net_at_all_is_planned_or_refused() {
         let model = Model { name: "any".into(), input, layers, normalisation, class_names: Vec::new() };
         let planned = || {
             let model = Model::from_toml(&model.to_toml(), "net.toml", "any")?;
-            let step = Step::training(&model, 40, batch, true, &TrainOptions::default().optimizer())?;
+            let step = Step::training(&model, 40, &TrainOptions { batch_size: batch, ..TrainOptions::default() })?;
             for class in [Class::Tile, Class::Lanes(8)] {
                 lower(&step.graph, Target { class, limits: Limits::PORTABLE, reuse: true })?;
             }

@@ -170,7 +170,7 @@ fn checked_and_unchecked_shaders_give_the_same_bytes() {
     let init = glorot_uniform(&model, 0).unwrap();
     for optimizer in [OptimizerName::Adam, OptimizerName::Sgd] {
         let options = TrainOptions { batch_size: 16, optimizer, ..TrainOptions::default() };
-        let step = Step::training(&model, data.train.count, 16, true, &options.optimizer()).unwrap();
+        let step = Step::training(&model, data.train.count, &options).unwrap();
         for class in classes(&gpu) {
             let run = |checked: bool| {
                 let plan = lower(&step.graph, Target { class, limits: limits_of(&gpu), reuse: true }).unwrap();

@@ -222,8 +222,8 @@ pub fn plan(data: &[u8]) {
     if model.layers.len() > 8 {
         return;
     }
-    let optimizer = TrainOptions::default().optimizer();
-    let Some(step) = accepted(Step::training(&model, 5, 3, true, &optimizer)) else { return };
+    let options = TrainOptions { batch_size: 3, ..TrainOptions::default() };
+    let Some(step) = accepted(Step::training(&model, 5, &options)) else { return };
     for class in [Class::Tile, Class::Lanes(8)] {
         if let Some(plan) = accepted(lower(&step.graph, Target { class, limits: Limits::PORTABLE, reuse: true })) {
             assert!(plan.buffers.iter().all(|buffer| buffer.bytes <= Limits::PORTABLE.buffer_bytes));

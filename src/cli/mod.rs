@@ -19,6 +19,7 @@ mod schedule;
 mod summary;
 mod trace;
 mod train;
+mod train_args;
 mod verify;
 #[cfg(feature = "watch")]
 mod watch;
@@ -40,7 +41,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Train(Box<train::TrainArgs>),
+    Train(Box<train_args::TrainArgs>),
     Eval(eval::EvalArgs),
     Predict(predict::PredictArgs),
     Export(export::ExportArgs),

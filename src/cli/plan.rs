@@ -33,7 +33,7 @@ pub fn run(args: PlanArgs) -> Result<()> {
     let model = Model::named_or_file(&args.model, PRESET_INPUT, PRESET_CLASSES)?;
     let options = TrainOptions { batch_size: args.batch_size, ..TrainOptions::default() };
     options.check()?;
-    let step = Step::training(&model, args.batch_size, args.batch_size, true, &options.optimizer())?;
+    let step = Step::training(&model, args.batch_size, &options)?;
     let (device, _) = args.device.open()?;
     let Device::Gpu(gpu) = device else {
         return print(&format!("the native CPU runs the graph op by op:\n{}", step.graph));

@@ -2,7 +2,8 @@
 
 use super::progress::Progress;
 use super::report;
-use super::train::{Session, TrainArgs, open_data, with_way_on};
+use super::train::{Session, open_data, with_way_on};
+use super::train_args::TrainArgs;
 use crate::data::BUILT_IN;
 use crate::error::{Error, Result};
 use crate::gpu::listing::device_json;

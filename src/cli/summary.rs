@@ -32,7 +32,7 @@ pub fn run(args: SummaryArgs) -> Result<()> {
     let options = TrainOptions { batch_size: args.batch_size, ..TrainOptions::default() };
     options.check()?;
     // One batch of data: the data set's own size is not the model's matter.
-    let step = Step::training(&model, args.batch_size, args.batch_size, true, &options.optimizer())?;
+    let step = Step::training(&model, args.batch_size, &options)?;
     let limits = Limits { binding_bytes: u64::MAX, buffer_bytes: u64::MAX, ..Limits::PORTABLE };
     let plan = lower(&step.graph, Target { class: Class::Tile, limits, reuse: true })?;
     let memory = format!("Memory of a training step of {}: {}\n", args.batch_size, plan.memory());

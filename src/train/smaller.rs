@@ -21,9 +21,7 @@ pub fn smaller_batch(device: &Device, model: &Model, data: &Dataset, options: &T
 /// Whether the device can hold the steps of training and of validation at this batch.
 fn fits(device: &Device, model: &Model, data: &Dataset, options: &TrainOptions, batch: usize) -> Result<()> {
     let (train, test) = (data.train.count, data.test.count);
-    let optimizer = options.optimizer();
-    let training =
-        Step::training_with(model, train, batch, options.shuffle, &optimizer, &options.freeze, options.rates(train))?;
+    let training = Step::training(model, train, &TrainOptions { batch_size: batch, ..options.clone() })?;
     let evaluation = Step::evaluation(model, test, batch.min(test))?;
     match device {
         Device::Gpu(gpu) => {

@@ -12,7 +12,7 @@ use crate::ops::sgd::Sgd;
 use crate::ops::softmax_ce::SoftmaxCe;
 use crate::ops::step_end::StepEnd;
 use crate::schedule::Rates;
-use crate::train::options::Optimizer;
+use crate::train::options::{Optimizer, TrainOptions};
 use crate::values::Values;
 
 /// Steps that the log holds, and so the most that one submit has.
@@ -44,28 +44,17 @@ pub struct Step {
 }
 
 impl Step {
-    /// A training step of `model` over `samples` samples.
-    pub fn training(model: &Model, samples: usize, batch: usize, shuffle: bool, optimizer: &Optimizer) -> Result<Step> {
-        Self::training_with(model, samples, batch, shuffle, optimizer, &[], Rates::constant(0.0))
-    }
-
-    /// `training` with frozen layers, as [`Graph::freeze`] names them, and rates that a schedule sets; constant ones are left
-    /// as the control block has them.
+    /// A training step of `model` over `samples` samples. A learning rate that is the same throughout is left as the
+    /// control block has it.
     ///
     /// # Errors
-    /// [`Error::Input`] for a layer that there is not, and where nothing is left to train.
-    pub fn training_with(
-        model: &Model,
-        samples: usize,
-        batch: usize,
-        shuffle: bool,
-        optimizer: &Optimizer,
-        frozen: &[String],
-        rates: Rates,
-    ) -> Result<Step> {
-        let mut start = Start::new(model, samples, batch, shuffle, Mode::Training)?;
+    /// [`Error::Input`] for a layer to freeze that there is not, and where nothing is left to train.
+    pub fn training(model: &Model, samples: usize, options: &TrainOptions) -> Result<Step> {
+        let TrainOptions { batch_size, shuffle, ref freeze, .. } = *options;
+        let (optimizer, rates) = (options.optimizer(), options.rates(samples));
+        let mut start = Start::new(model, samples, batch_size, shuffle, Mode::Training)?;
         fuse(&mut start.graph, &[start.logits]);
-        start.graph.freeze(frozen)?;
+        start.graph.freeze(freeze)?;
         start.graph.fix_frozen_norms();
         let loss = start.loss()?;
         start.graph.backward(loss[0])?;
@@ -78,7 +67,7 @@ impl Step {
             graph.tensor(TensorInfo::floats(name, [elements]).role(Role::State))
         };
         let fault = start.fault();
-        match optimizer.clone() {
+        match optimizer {
             Optimizer::Adam { betas, epsilon, l2, decay } => {
                 let (m, v) = (state(&mut start.graph, "m"), state(&mut start.graph, "v"));
                 for run in runs {

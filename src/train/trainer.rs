@@ -86,10 +86,8 @@ impl Trainer {
         options.check()?;
         check_data(model, data)?;
         let optimizer = options.optimizer();
-        let (samples, frozen) = (data.train.count, &options.freeze);
-        let rates = options.rates(samples);
-        let (batch, shuffle) = (options.batch_size, options.shuffle);
-        let step = Step::training_with(model, samples, batch, shuffle, &optimizer, frozen, rates)?;
+        let rates = options.rates(data.train.count);
+        let step = Step::training(model, data.train.count, options)?;
         let mut engine = Engine::new(device, step.graph.clone(), step.log)?;
         engine.write_all(step.data(&data.train))?;
         let control = step.start(options.seed, rates.at(0), optimizer.betas());

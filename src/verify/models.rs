@@ -50,8 +50,8 @@ impl Setup {
     pub(super) fn new(model: &Model) -> Result<Setup> {
         let normalisation = Normalisation { scale: 0.25, shift: 0.0 };
         let model = Model { normalisation, ..model.clone() };
-        let options = TrainOptions::default();
-        let step = Step::training(&model, BATCH, BATCH, true, &options.optimizer())?;
+        let options = TrainOptions { batch_size: BATCH, ..TrainOptions::default() };
+        let step = Step::training(&model, BATCH, &options)?;
         let random = |stream: u32, i: usize| pcg(pcg(stream) ^ i as u32);
         let mut contents = Vec::new();
         let graph = &step.graph;

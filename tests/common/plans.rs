@@ -27,9 +27,9 @@ pub fn preset(name: &str) -> Model {
 
 /// The training and the evaluation step of a preset over 60,000 and 10,000 samples.
 pub fn steps(name: &str, optimizer: OptimizerName) -> [(&'static str, Step); 2] {
-    let options = TrainOptions { optimizer, ..TrainOptions::default() };
+    let options = TrainOptions { batch_size: BATCH, optimizer, ..TrainOptions::default() };
     let model = preset(name);
-    let training = Step::training(&model, 60_000, BATCH, true, &options.optimizer()).expect("a training step");
+    let training = Step::training(&model, 60_000, &options).expect("a training step");
     let evaluation = Step::evaluation(&model, 10_000, BATCH).expect("an evaluation step");
     [("training", training), ("evaluation", evaluation)]
 }

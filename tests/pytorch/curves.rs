@@ -83,7 +83,7 @@ impl Run {
         let split = images();
         let model = Model::preset(name, split.shape(), 10).unwrap();
         let optimizer = options.optimizer();
-        let step = Step::training(&model, split.count, BATCH, options.shuffle, &optimizer).unwrap();
+        let step = Step::training(&model, split.count, &options).unwrap();
         let control = step.start(0, options.rate(), optimizer.betas());
         let mut contents = vec![
             (step.images, Values::Byte(split.pixels.clone())),
