@@ -1,0 +1,188 @@
+//! The flags of `wgrad train`, and the settings that they make with a file's.
+
+use super::progress::Format;
+use super::schedule::ScheduleArgs;
+use crate::error::{Error, Result};
+use crate::train::every::Every;
+use crate::train::options::OptimizerName;
+use crate::train::run::RunConfig;
+use clap::Args;
+use std::path::PathBuf;
+
+/// Train a model
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  wgrad train\n  wgrad train --model mnist-deep --epochs 3 --device cpu\n  \
+wgrad train --resume runs/mnist-cnn/1\n  \
+wgrad train --from runs/mnist-cnn/1/model.safetensors --freeze 0 --data my-digits")]
+pub struct TrainArgs {
+    /// A preset (mnist-cnn, mnist-deep) or a model file [default: mnist-cnn]
+    #[arg(long, value_name = "NAME|FILE.toml")]
+    pub(super) model: Option<String>,
+    /// mnist, a CSV file, or a folder, recognised in this order: CIFAR-10 binary (data_batch_1.bin …), NumPy
+    /// (x_train.npy …), four IDX files, images with a folder a class, CSV (train.csv, test.csv) [default: mnist]
+    #[arg(long, value_name = "mnist|DIR|FILE.csv")]
+    pub(super) data: Option<String>,
+    /// Height and width that a folder's images are brought to, or that CSV's have, such as 64 or 48x64
+    #[arg(long, value_name = "N|HxW", value_parser = image_size)]
+    pub(super) image_size: Option<[usize; 2]>,
+    /// Channels of a folder's images: 1 grey, 3 RGB [default: 1 where all are grey]
+    #[arg(long, value_name = "1|3", value_parser = image_channels)]
+    pub(super) image_channels: Option<usize>,
+    /// Stop where a folder of images has a file that cannot be used
+    #[arg(long)]
+    pub(super) strict_data: bool,
+    /// Passes over the training data [default: 10]
+    #[arg(long, value_name = "N")]
+    pub(super) epochs: Option<usize>,
+    /// Samples of a step [default: 128]
+    #[arg(long, value_name = "N")]
+    pub(super) batch_size: Option<usize>,
+    /// Learning rate [default: 0.001; sgd: 0.01]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    pub(super) lr: Option<f64>,
+    #[command(flatten)]
+    pub(super) schedule: ScheduleArgs,
+    /// Optimizer [default: adam]
+    #[arg(long, value_enum)]
+    pub(super) optimizer: Option<OptimizerName>,
+    /// Momentum of sgd [default: 0]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    pub(super) momentum: Option<f64>,
+    /// Weight decay [default: 0; adamw: 0.01]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    pub(super) weight_decay: Option<f64>,
+    /// Seed of the first weights and of every epoch's order [default: 0]
+    #[arg(long, value_name = "N")]
+    pub(super) seed: Option<u64>,
+    /// auto, gpu, software, cpu, an index of `wgrad devices`, or part of a name [default: auto]
+    #[arg(long, value_name = "D")]
+    pub(super) device: Option<String>,
+    /// Refuse anything less than a GPU
+    #[arg(long)]
+    pub(super) require_gpu: bool,
+    /// Threads of the native CPU; 0 takes all cores [default: 0]
+    #[arg(long, value_name = "N")]
+    pub(super) threads: Option<usize>,
+    /// The run's folder [default: the next runs/<model>/<n>]
+    #[arg(long, value_name = "DIR")]
+    pub(super) run_dir: Option<PathBuf>,
+    /// End the run after so many steps
+    #[arg(long, value_name = "N")]
+    pub(super) max_steps: Option<u64>,
+    /// End the run after N epochs in a row without a smaller validation loss
+    #[arg(long, value_name = "N")]
+    pub(super) patience: Option<usize>,
+    /// Take batches in file order
+    #[arg(long)]
+    pub(super) no_shuffle: bool,
+    /// First weights, from a safetensors file (PyTorch's included)
+    #[arg(long, value_name = "FILE")]
+    pub(super) init: Option<PathBuf>,
+    /// Go on from a trained model; the last dense layer is made anew where the data has other classes
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["model", "init"])]
+    pub(super) from: Option<PathBuf>,
+    /// Layers that stay as they are, by their names in the weight file, such as 0,2
+    #[arg(long, value_name = "LAYERS", value_delimiter = ',')]
+    pub(super) freeze: Option<Vec<String>>,
+    /// Take only the first N training samples
+    #[arg(long, value_name = "N")]
+    pub(super) train_limit: Option<usize>,
+    /// Take only the first N test samples
+    #[arg(long, value_name = "N")]
+    pub(super) test_limit: Option<usize>,
+    /// Write every step's loss to steps.jsonl
+    #[arg(long)]
+    pub(super) log_steps: bool,
+    /// Begin with the settings of a file, such as a run folder's config.toml; flags go before it
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Go on with the run in this folder, as if it had never stopped; --epochs N prolongs it
+    #[arg(long, value_name = "RUN", conflicts_with_all = [
+        "model", "batch_size", "lr", "optimizer", "momentum", "weight_decay", "seed", "run_dir", "no_shuffle", "init",
+        "from", "freeze", "image_size", "image_channels", "strict_data", "train_limit", "test_limit", "log_steps", "config",
+        "patience",
+    ])]
+    pub(super) resume: Option<PathBuf>,
+    /// With --resume: from the checkpoint before the last
+    #[arg(long)]
+    pub(super) from_previous: bool,
+    /// Write checkpoints every N steps or 30s, 5m, 2h, besides at the end of every epoch
+    #[arg(long, value_name = "N|TIME", allow_negative_numbers = true)]
+    pub(super) checkpoint_every: Option<Every>,
+    /// text, or json: one JSON object a line on stdout
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(super) format: Format,
+    /// Print neither epochs nor progress
+    #[arg(long)]
+    pub(super) quiet: bool,
+    /// Leave no report.html
+    #[arg(long)]
+    pub(super) no_report: bool,
+    #[cfg(feature = "watch")]
+    #[command(flatten)]
+    pub(super) watch: super::watch::WatchArgs,
+}
+
+impl TrainArgs {
+    /// The file's settings, or the defaults, with the flags over them.
+    pub(super) fn resolve(&self) -> Result<RunConfig> {
+        let mut config = match &self.config {
+            Some(path) => RunConfig::read(path)?,
+            None => RunConfig::default(),
+        };
+        fn set<T: Clone>(place: &mut T, flag: &Option<T>) {
+            if let Some(value) = flag {
+                *place = value.clone();
+            }
+        }
+        set(&mut config.model, &self.model);
+        set(&mut config.data, &self.data);
+        set(&mut config.device, &self.device);
+        set(&mut config.threads, &self.threads);
+        config.require_gpu |= self.require_gpu;
+        config.image_size = self.image_size.or(config.image_size);
+        config.image_channels = self.image_channels.or(config.image_channels);
+        config.strict_data |= self.strict_data;
+        config.log_steps |= self.log_steps;
+        config.train_limit = self.train_limit.or(config.train_limit);
+        config.test_limit = self.test_limit.or(config.test_limit);
+        config.init = self.init.clone().or(config.init);
+        config.checkpoint_every = self.checkpoint_every.or(config.checkpoint_every);
+        config.from = self.from.clone().or(config.from);
+        if self.model.is_some() && config.from.is_some() {
+            return Err(Error::input("--model: the model comes from the file that `from` names"));
+        }
+        let train = &mut config.train;
+        if self.optimizer.is_some_and(|optimizer| optimizer != train.optimizer) {
+            // What the file resolved belongs to its own optimizer.
+            (train.lr, train.weight_decay, train.momentum) = (None, None, 0.0);
+        }
+        set(&mut train.optimizer, &self.optimizer);
+        set(&mut train.epochs, &self.epochs);
+        set(&mut train.batch_size, &self.batch_size);
+        set(&mut train.momentum, &self.momentum);
+        set(&mut train.seed, &self.seed);
+        set(&mut train.freeze, &self.freeze);
+        self.schedule.set(train);
+        train.lr = self.lr.or(train.lr);
+        train.weight_decay = self.weight_decay.or(train.weight_decay);
+        train.max_steps = self.max_steps.or(train.max_steps);
+        train.patience = self.patience.or(train.patience);
+        train.shuffle &= !self.no_shuffle;
+        Ok(config)
+    }
+}
+
+/// `1` or `3`.
+fn image_channels(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|channels| [1, 3].contains(channels)).ok_or_else(|| "expected 1 (grey) or 3 (RGB)".into())
+}
+
+/// `64`, for 64 × 64, or `48x64`, rows first.
+pub(super) fn image_size(text: &str) -> Result<[usize; 2], String> {
+    let (height, width) = text.split_once('x').unwrap_or((text, text));
+    match (height.parse(), width.parse()) {
+        (Ok(height), Ok(width)) if height > 0 && width > 0 => Ok([height, width]),
+        _ => Err("expected a number of pixels, such as 64, or height and width, such as 48x64".into()),
+    }
+}
