@@ -18,12 +18,18 @@ const NAME: usize = 20;
 /// Tell what a data set holds: counts, classes, mean and deviation, duplicates
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  wgrad data mnist\n  wgrad data my-photos --image-size 64 --contact-sheet sheet.png"
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    after_help = "Examples:\n  wgrad data mnist\n  wgrad data my-photos --image-size 64 --contact-sheet sheet.png\n  \
+wgrad data make segmentation --out scenes"
 )]
 pub struct DataArgs {
+    #[cfg(feature = "mnist-data")]
+    #[command(subcommand)]
+    command: Option<DataCommand>,
     /// mnist, a CSV file, or a folder, as `wgrad train --data` takes them
-    #[arg(value_name = "mnist|DIR|FILE.csv")]
-    data: String,
+    #[arg(required = true, value_name = "mnist|DIR|FILE.csv")]
+    data: Option<String>,
     /// Height and width that a folder's images are brought to, or that CSV's have, such as 64 or 48x64
     #[arg(long, value_name = "N|HxW", value_parser = super::train_args::image_size)]
     image_size: Option<[usize; 2]>,
@@ -35,10 +41,22 @@ pub struct DataArgs {
     json: bool,
 }
 
+/// What `wgrad data` does besides telling.
+#[cfg(feature = "mnist-data")]
+#[derive(Debug, clap::Subcommand)]
+enum DataCommand {
+    Make(super::make::MakeArgs),
+}
+
 /// Reads, counts and prints.
 pub fn run(args: DataArgs) -> Result<()> {
-    let data = Dataset::open_with(&args.data, &ImageOptions { size: args.image_size, ..ImageOptions::default() })?;
-    let kind = if args.data == BUILT_IN { "built in" } else { Kind::of(Path::new(&args.data))?.name() };
+    #[cfg(feature = "mnist-data")]
+    if let Some(DataCommand::Make(make)) = args.command {
+        return super::make::run(&make);
+    }
+    let spec = args.data.ok_or_else(|| Error::input("a data set is expected"))?;
+    let data = Dataset::open_with(&spec, &ImageOptions { size: args.image_size, ..ImageOptions::default() })?;
+    let kind = if spec == BUILT_IN { "built in" } else { Kind::of(Path::new(&spec))?.name() };
     if let Some(notice) = &data.notice {
         super::say(&format!("note: {notice}"));
     }

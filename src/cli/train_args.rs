@@ -1,5 +1,6 @@
 //! The flags of `wgrad train`, and the settings that they make with a file's.
 
+use super::loss::LossArgs;
 use super::progress::Format;
 use super::schedule::ScheduleArgs;
 use crate::error::{Error, Result};
@@ -15,7 +16,7 @@ use std::path::PathBuf;
 wgrad train --resume runs/mnist-cnn/1\n  \
 wgrad train --from runs/mnist-cnn/1/model.safetensors --freeze 0 --data my-digits")]
 pub struct TrainArgs {
-    /// A preset (mnist-cnn, mnist-deep) or a model file [default: mnist-cnn]
+    /// A preset (mnist-cnn, mnist-deep, unet-small) or a model file [default: mnist-cnn]
     #[arg(long, value_name = "NAME|FILE.toml")]
     pub(super) model: Option<String>,
     /// mnist, a CSV file, or a folder, recognised in this order: CIFAR-10 binary (data_batch_1.bin …), NumPy
@@ -42,6 +43,8 @@ pub struct TrainArgs {
     pub(super) lr: Option<f64>,
     #[command(flatten)]
     pub(super) schedule: ScheduleArgs,
+    #[command(flatten)]
+    pub(super) loss: LossArgs,
     /// Optimizer [default: adam]
     #[arg(long, value_enum)]
     pub(super) optimizer: Option<OptimizerName>,
@@ -164,6 +167,7 @@ impl TrainArgs {
         set(&mut train.seed, &self.seed);
         set(&mut train.freeze, &self.freeze);
         self.schedule.set(train);
+        self.loss.set(train);
         train.lr = self.lr.or(train.lr);
         train.weight_decay = self.weight_decay.or(train.weight_decay);
         train.max_steps = self.max_steps.or(train.max_steps);

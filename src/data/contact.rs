@@ -31,7 +31,11 @@ pub fn sheet(data: &Dataset) -> Result<Vec<u8>> {
     let bytes = room.ok_or_else(|| Error::failed("the contact sheet is larger than memory"))?;
     let mut pixels = vec![PAPER; bytes];
     let mut of_class: Vec<Vec<usize>> = vec![Vec::new(); data.classes];
-    data.train.labels.iter().enumerate().for_each(|(n, &label)| of_class[usize::from(label)].push(n));
+    for (n, labels) in data.train.labels.chunks(data.train.labels_per_sample.max(1)).enumerate() {
+        // An image is shown once a class, however many of its pixels are of it.
+        let classes: std::collections::BTreeSet<usize> = labels.iter().map(|&label| label.into()).collect();
+        classes.into_iter().for_each(|class| of_class[class].push(n));
+    }
     for (class, members) in of_class.iter().enumerate() {
         let shown = members.len().min(COLUMNS);
         for place in 0..shown {

@@ -36,11 +36,13 @@ registry! {
     activation_dx
     adam
     add
+    argmax
     avg_pool2d
     avg_pool2d_dx
     batch_norm
     batch_norm_dx
     batch_norm_update
+    class_scale
     concat
     conv2d
     conv2d_dw
@@ -50,6 +52,7 @@ registry! {
     conv2d_relu_pool_dx
     dropout
     gather
+    gather_labels
     layer_norm
     layer_norm_dx
     matmul_nn
@@ -57,9 +60,11 @@ registry! {
     matmul_tn
     max_pool2d
     max_pool2d_dx
+    one_hot_loss
     relu
     relu_dx
     reshape
+    sample_sum
     scale_rows
     sgd
     slice

@@ -1,5 +1,6 @@
 //! What a training run can be told, checked before anything is built.
 
+use super::loss::{Criterion, LossName};
 use super::progress::Goal;
 use crate::error::{Error, Result};
 use crate::schedule::{Rates, Schedule};
@@ -108,6 +109,15 @@ pub struct TrainOptions {
     /// Ends the run after so many epochs in a row without a smaller validation loss than the best before them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<usize>,
+    /// The loss.
+    #[serde(skip_serializing_if = "is_default")]
+    pub loss: LossName,
+    /// The part of the softmax loss's target that is spread over all classes.
+    #[serde(skip_serializing_if = "is_default")]
+    pub label_smoothing: f64,
+    /// What each class weighs in the softmax loss; empty where all weigh the same.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub class_weights: Vec<f64>,
     /// Layers that stay as they are, by their names in the weight file, such as `0`, or single weights, such as
     /// `0.bias`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -135,6 +145,9 @@ impl Default for TrainOptions {
             shuffle: true,
             max_steps: None,
             patience: None,
+            loss: LossName::Softmax,
+            label_smoothing: 0.0,
+            class_weights: Vec::new(),
             freeze: Vec::new(),
         }
     }
@@ -158,6 +171,12 @@ impl TrainOptions {
             ScheduleName::OneCycle => Schedule::OneCycle,
         };
         Rates { base: self.rate(), schedule, warmup: self.warmup_steps, total: narrow(last) }
+    }
+
+    /// The loss with all that it is told.
+    pub fn criterion(&self) -> Criterion {
+        let (smoothing, weights) = (self.label_smoothing, self.class_weights.clone());
+        Criterion { loss: self.loss, smoothing, weights }
     }
 
     /// The weight decay in force.
@@ -185,6 +204,7 @@ impl TrainOptions {
         let wrong = |what: &str, found: &dyn std::fmt::Display, expected: &str| {
             Err(Error::input(format!("{what} {found}: {expected} is expected")))
         };
+        self.criterion().check()?;
         let rate = self.rate();
         if !(rate.is_finite() && rate > 0.0 && rate as f32 > 0.0 && (rate as f32).is_finite()) {
             return wrong("learning rate", &rate, "a finite number above 0");

@@ -7,11 +7,14 @@ use crate::fuse::{fuse, join_neighbours};
 use crate::graph::{Graph, Role, Tensor, TensorInfo};
 use crate::model::{Build, Mode, Model};
 use crate::ops::adam::Adam;
+use crate::ops::argmax::Argmax;
 use crate::ops::gather::Gather;
+use crate::ops::gather_labels::GatherLabels;
+use crate::ops::sample_sum::SampleSum;
 use crate::ops::sgd::Sgd;
-use crate::ops::softmax_ce::SoftmaxCe;
 use crate::ops::step_end::StepEnd;
 use crate::schedule::Rates;
+use crate::train::loss::{Applied, Criterion};
 use crate::train::options::{Optimizer, TrainOptions};
 use crate::values::Values;
 
@@ -25,7 +28,7 @@ pub struct Step {
     pub graph: Graph,
     /// The data set's images, [samples, stride] bytes.
     pub images: Tensor,
-    /// The data set's labels, `[samples]`.
+    /// The data set's labels: words, `[samples]`, or where each pixel has its own bytes, [samples, stride].
     pub labels: Tensor,
     /// The control block.
     pub control: Tensor,
@@ -33,8 +36,14 @@ pub struct Step {
     pub log: Tensor,
     /// Where a NaN or an infinity was met since it was last set to 0, `[1]`, as [`crate::fault`] has it.
     pub fault: Tensor,
-    /// The model's result, [batch, classes].
+    /// The model's result, [batch, classes] or [batch, height, width, classes].
     pub logits: Tensor,
+    /// The class of the largest logit of each pixel, [batch, height, width]; in evaluation, where a model tells them.
+    pub mask: Option<Tensor>,
+    /// Labels of a sample: 1, or height × width.
+    pub places: usize,
+    /// What else has to be there before the first step, and stays.
+    given: Vec<(Tensor, Values)>,
     /// The arena of all parameters.
     pub params: Tensor,
     /// Rows of a batch.
@@ -56,7 +65,7 @@ impl Step {
         fuse(&mut start.graph, &[start.logits]);
         start.graph.freeze(freeze)?;
         start.graph.fix_frozen_norms();
-        let loss = start.loss()?;
+        let loss = start.loss(&options.criterion())?;
         start.graph.backward(loss[0])?;
         join_neighbours(&mut start.graph, &[start.logits]);
         start.graph.update_norms()?;
@@ -66,6 +75,7 @@ impl Step {
             let elements = graph.info(grads).elements();
             graph.tensor(TensorInfo::floats(name, [elements]).role(Role::State))
         };
+        let loss = start.by_sample(loss)?;
         let fault = start.fault();
         match optimizer {
             Optimizer::Adam { betas, epsilon, l2, decay } => {
@@ -90,9 +100,16 @@ impl Step {
 
     /// An evaluation step of `model` over `samples` samples, in their order.
     pub fn evaluation(model: &Model, samples: usize, batch: usize) -> Result<Step> {
+        Step::evaluation_by(&Criterion::default(), model, samples, batch)
+    }
+
+    /// `evaluation` by another loss than the plain one.
+    pub fn evaluation_by(criterion: &Criterion, model: &Model, samples: usize, batch: usize) -> Result<Step> {
         let mut start = Start::new(model, samples, batch, false, Mode::Inference)?;
         fuse(&mut start.graph, &[start.logits]);
-        let loss = start.loss()?;
+        start.mask()?;
+        let loss = start.loss(criterion)?;
+        let loss = start.by_sample(loss)?;
         let [params, _] = start.graph.arenas()?;
         let fault = start.fault();
         start.finish(loss, fault, params, [0.0; 2], Rates::constant(0.0))
@@ -112,11 +129,17 @@ impl Step {
         }
     }
 
-    /// A split for the data tensors: images padded to whole words, labels as words.
-    pub fn data(&self, split: &Split) -> [(Tensor, Values); 2] {
-        let labels = split.labels.iter().map(|&label| label.into()).collect();
+    /// A split for the data tensors, and what the loss is told: images padded to whole words, labels as words, or those
+    /// of pixels padded as images are.
+    pub fn data(&self, split: &Split) -> Vec<(Tensor, Values)> {
+        let labels = match self.graph.shape(self.labels)[..] {
+            [_, stride] => Values::Byte(split.padded_labels(stride)),
+            _ => Values::Word(split.labels.iter().map(|&label| label.into()).collect()),
+        };
         let images = split.padded(self.graph.shape(self.images)[1]);
-        [(self.images, Values::Byte(images)), (self.labels, Values::Word(labels))]
+        let mut data = vec![(self.images, Values::Byte(images)), (self.labels, labels)];
+        data.extend(self.given.iter().cloned());
+        data
     }
 
     /// Steps of one pass over the data.
@@ -133,6 +156,9 @@ struct Start {
     control: Tensor,
     labels: Tensor,
     logits: Tensor,
+    mask: Option<Tensor>,
+    given: Vec<(Tensor, Values)>,
+    places: usize,
     batch: usize,
     samples: usize,
 }
@@ -147,14 +173,40 @@ impl Start {
         let mut graph = Graph::new();
         let control = graph.tensor(TensorInfo::words("control", [Control::WORDS]).role(Role::Control));
         let images = graph.tensor(TensorInfo::bytes("images", [samples, gather.stride()]));
-        let all_labels = graph.tensor(TensorInfo::words("all labels", [samples]).role(Role::Data));
+        let mut all_labels = graph.tensor(TensorInfo::words("all labels", [samples]).role(Role::Data));
         let drawn = graph.apply(gather, &[control, images, all_labels])?;
+        let mut labels = drawn[1];
+        let places = model.places()?;
+        if model.is_segmentation()? {
+            // Labels of pixels stay bytes, and those of the images stay zero.
+            let gather = GatherLabels { batch, size: [model.input[0], model.input[1]], shuffle };
+            all_labels = graph.tensor(TensorInfo::bytes("labels of pixels", [samples, gather.stride()]));
+            labels = graph.apply(gather, &[control, all_labels])?[0];
+        }
         let logits = model.build(&mut graph, drawn[0], Build { mode, control: Some(control) })?;
-        Ok(Start { graph, images, all_labels, control, labels: drawn[1], logits, batch, samples })
+        let (mask, given) = (None, Vec::new());
+        Ok(Start { graph, images, all_labels, control, labels, logits, mask, given, places, batch, samples })
     }
 
-    fn loss(&mut self) -> Result<Vec<Tensor>> {
-        self.graph.apply(SoftmaxCe::default(), &[self.control, self.logits, self.labels])
+    fn loss(&mut self, criterion: &Criterion) -> Result<Vec<Tensor>> {
+        let Applied { results, given } = criterion.apply(&mut self.graph, [self.control, self.logits, self.labels])?;
+        self.given = given;
+        Ok(results)
+    }
+
+    /// Loss and correct counts, one of each a sample.
+    fn by_sample(&mut self, loss: Vec<Tensor>) -> Result<Vec<Tensor>> {
+        if self.graph.shape(loss[0]).len() == 1 { Ok(loss) } else { self.graph.apply(SampleSum, &loss[..2]) }
+    }
+
+    /// Adds the class of each pixel, where the model tells them, in memory of its own: it is read after the step.
+    fn mask(&mut self) -> Result<()> {
+        if self.graph.shape(self.logits).len() > 2 {
+            let mask = self.graph.apply(Argmax, &[self.logits])?[0];
+            self.graph.tensors[mask.index()].role = Role::Control;
+            self.mask = Some(mask);
+        }
+        Ok(())
     }
 
     fn fault(&mut self) -> Tensor {
@@ -180,6 +232,9 @@ impl Start {
             log,
             fault,
             logits: self.logits,
+            mask: self.mask,
+            places: self.places,
+            given: self.given,
             params,
             batch: self.batch,
             samples: self.samples,
