@@ -49,9 +49,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     if b >= batch {
         return;
     }
-    let from = sample(b) * (stride / 4u);
+    let first = sample(b) * (stride / 4u);
     for (var word = lane; word < stride / 4u; word += 64u) {
-        let four = select(0u, all_labels[from + word], b < control.valid);
+        let four = select(0u, all_labels[first + word], b < control.valid);
         for (var e = 0u; e < 4u; e += 1u) {
             let p = word * 4u + e;
             if p < places {

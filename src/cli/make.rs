@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 /// Make a data set
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  wgrad data make segmentation --out scenes")]
 pub struct MakeArgs {
     #[command(subcommand)]
     what: What,
