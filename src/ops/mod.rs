@@ -50,6 +50,7 @@ registry! {
     conv2d_relu_pool_dx
     dropout
     gather
+    gather_augmented
     layer_norm
     layer_norm_dx
     matmul_nn
