@@ -1,6 +1,7 @@
 //! The graphs of a step: gather, model, loss, gradients and update; or gather, model and loss alone.
 
-use crate::control::Control;
+use crate::augment::Augment;
+use crate::control::{Control, pcg};
 use crate::data::Split;
 use crate::error::{Error, Result};
 use crate::fuse::{fuse, join_neighbours};
@@ -8,12 +9,18 @@ use crate::graph::{Graph, Role, Tensor, TensorInfo};
 use crate::model::{Build, Mode, Model};
 use crate::ops::adam::Adam;
 use crate::ops::gather::Gather;
+use crate::ops::gather_augmented::GatherAugmented;
 use crate::ops::sgd::Sgd;
 use crate::ops::softmax_ce::SoftmaxCe;
 use crate::ops::step_end::StepEnd;
 use crate::schedule::Rates;
 use crate::train::options::{Optimizer, TrainOptions};
 use crate::values::Values;
+
+/// The key of all random numbers of a run.
+pub(super) fn key_of(seed: u64) -> u32 {
+    pcg(seed as u32) ^ pcg((seed >> 32) as u32).rotate_left(16)
+}
 
 /// Steps that the log holds, and so the most that one submit has.
 pub const LOG_CAPACITY: usize = 64;
@@ -50,9 +57,9 @@ impl Step {
     /// # Errors
     /// [`Error::Input`] for a layer to freeze that there is not, and where nothing is left to train.
     pub fn training(model: &Model, samples: usize, options: &TrainOptions) -> Result<Step> {
-        let TrainOptions { batch_size, shuffle, ref freeze, .. } = *options;
+        let TrainOptions { batch_size, shuffle, ref freeze, augment, .. } = *options;
         let (optimizer, rates) = (options.optimizer(), options.rates(samples));
-        let mut start = Start::new(model, samples, batch_size, shuffle, Mode::Training)?;
+        let mut start = Start::new(model, samples, batch_size, shuffle, augment, Mode::Training)?;
         fuse(&mut start.graph, &[start.logits]);
         start.graph.freeze(freeze)?;
         start.graph.fix_frozen_norms();
@@ -90,7 +97,7 @@ impl Step {
 
     /// An evaluation step of `model` over `samples` samples, in their order.
     pub fn evaluation(model: &Model, samples: usize, batch: usize) -> Result<Step> {
-        let mut start = Start::new(model, samples, batch, false, Mode::Inference)?;
+        let mut start = Start::new(model, samples, batch, false, Augment::default(), Mode::Inference)?;
         fuse(&mut start.graph, &[start.logits]);
         let loss = start.loss()?;
         let [params, _] = start.graph.arenas()?;
@@ -100,9 +107,8 @@ impl Step {
 
     /// The control block at the start of a run (or of a pass over the data).
     pub fn start(&self, seed: u64, rate: f64, betas: [f64; 2]) -> Control {
-        use crate::control::pcg;
         Control {
-            key: pcg(seed as u32) ^ pcg((seed >> 32) as u32).rotate_left(16),
+            key: key_of(seed),
             valid: self.batch.min(self.samples) as u32,
             samples: self.samples as u32,
             rate: rate as f32,
@@ -138,7 +144,7 @@ struct Start {
 }
 
 impl Start {
-    fn new(model: &Model, samples: usize, batch: usize, shuffle: bool, mode: Mode) -> Result<Start> {
+    fn new(model: &Model, samples: usize, batch: usize, shuffle: bool, augment: Augment, mode: Mode) -> Result<Start> {
         if batch == 0 || batch > samples {
             return Err(Error::input(format!("batch size {batch}: between 1 and the {samples} samples is expected")));
         }
@@ -148,7 +154,12 @@ impl Start {
         let control = graph.tensor(TensorInfo::words("control", [Control::WORDS]).role(Role::Control));
         let images = graph.tensor(TensorInfo::bytes("images", [samples, gather.stride()]));
         let all_labels = graph.tensor(TensorInfo::words("all labels", [samples]).role(Role::Data));
-        let drawn = graph.apply(gather, &[control, images, all_labels])?;
+        augment.check_for(model.input)?;
+        let from = [control, images, all_labels];
+        let drawn = match augment.is_off() {
+            true => graph.apply(gather, &from)?,
+            false => graph.apply(GatherAugmented { gather, augment }, &from)?,
+        };
         let logits = model.build(&mut graph, drawn[0], Build { mode, control: Some(control) })?;
         Ok(Start { graph, images, all_labels, control, labels: drawn[1], logits, batch, samples })
     }
