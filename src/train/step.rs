@@ -165,7 +165,7 @@ impl Start {
     }
 
     fn loss(&mut self) -> Result<Vec<Tensor>> {
-        self.graph.apply(SoftmaxCe, &[self.control, self.logits, self.labels])
+        self.graph.apply(SoftmaxCe::default(), &[self.control, self.logits, self.labels])
     }
 
     fn fault(&mut self) -> Tensor {
