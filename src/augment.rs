@@ -35,6 +35,10 @@ pub struct Augment {
     /// A square of so many pixels, centred anywhere in the image, set to 0 (DeVries and Taylor 2017).
     #[serde(skip_serializing_if = "is_default")]
     pub cutout: u32,
+    /// Every image blended with another one, by shares drawn from Beta(a, a) with this a, and the loss with it (Zhang et
+    /// al. 2018).
+    #[serde(skip_serializing_if = "is_default")]
+    pub mixup: f64,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -42,7 +46,7 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 /// What can be asked for, with the unit; flips have none.
-const NAMES: [(&str, &str); 8] = [
+const NAMES: [(&str, &str); 9] = [
     ("shift", "PIXELS"),
     ("rotate", "DEGREES"),
     ("scale", "SHARE"),
@@ -51,12 +55,18 @@ const NAMES: [(&str, &str); 8] = [
     ("vflip", ""),
     ("crop", "PIXELS"),
     ("cutout", "PIXELS"),
+    ("mixup", "A"),
 ];
 
 impl Augment {
     /// Whether nothing is changed.
     pub fn is_off(&self) -> bool {
         *self == Augment::default()
+    }
+
+    /// Whether images are left as they are, but for mixup.
+    pub fn keeps_images(&self) -> bool {
+        Augment { mixup: 0.0, ..*self }.is_off()
     }
 
     /// Whether pixels come to lie between pixels.
@@ -74,6 +84,7 @@ impl Augment {
             ("rotate", self.rotate, 180.0, "degrees"),
             ("scale", self.scale, 0.9, "a share"),
             ("shear", self.shear, 60.0, "degrees"),
+            ("mixup", self.mixup, 10.0, "a number"),
         ] {
             if !(found.is_finite() && (0.0..=most).contains(&found)) {
                 let range = if most.is_finite() { format!("from 0 to {most}") } else { "of 0 or more".into() };
@@ -117,6 +128,7 @@ impl Augment {
             "shear" => self.shear = number(name, amount, unit)?,
             "crop" => self.crop = number(name, amount, unit)?,
             "cutout" => self.cutout = number(name, amount, unit)?,
+            "mixup" => self.mixup = number(name, amount, unit)?,
             "hflip" => self.hflip = true,
             "vflip" => self.vflip = true,
             _ => return Err(near::unknown("augmentation", name, &NAMES.map(|(name, _)| name), "")),
@@ -158,6 +170,7 @@ impl Display for Augment {
             ("shear", self.shear),
             ("crop", self.crop.into()),
             ("cutout", self.cutout.into()),
+            ("mixup", self.mixup),
         ];
         let amounts =
             amounts.iter().filter(|(_, amount)| *amount != 0.0).map(|(name, amount)| format!("{name}={amount}"));
@@ -168,16 +181,71 @@ impl Display for Augment {
     }
 }
 
+/// Cells of the table of quantiles.
+pub const CELLS: usize = 256;
+
+/// The quantiles k / 512 of Beta(a, a), for k from 0 to 256: the lower half, of which the upper one is the mirror image.
+///
+/// With λ = t^(1/a) the density ∝ λ^(a-1)·(1 - λ)^(a-1) becomes ∝ (1 - λ)^(a-1) in t, which has no pole in the lower half
+/// and is summed there by midpoints.
+pub fn quantiles(a: f64) -> Vec<f32> {
+    const STEPS: usize = 1 << 15;
+    let width = 0.5f64.powf(a) / STEPS as f64;
+    let density = |step: usize| (1.0 - ((step as f64 + 0.5) * width).powf(1.0 / a)).powf(a - 1.0);
+    let total: f64 = (0..STEPS).map(density).sum();
+    let (mut step, mut below) = (0, 0.0);
+    let inner = (0..CELLS).map(|k| {
+        let wanted = total * k as f64 / CELLS as f64;
+        while step + 1 < STEPS && below + density(step) <= wanted {
+            below += density(step);
+            step += 1;
+        }
+        (((step as f64 + (wanted - below) / density(step)) * width).powf(1.0 / a)) as f32
+    });
+    inner.chain([0.5]).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// Distributions whose quantiles are known: even for 1, 3x² - 2x³ for 2, and the arcsine's for 1/2.
+    #[test]
+    fn quantiles_are_those_of_known_distributions() {
+        let known: [(f64, fn(f64) -> f64); 3] = [
+            (1.0, |x| x),
+            (2.0, |x| 3.0 * x * x - 2.0 * x * x * x),
+            (0.5, |x| 2.0 / std::f64::consts::PI * x.sqrt().asin()),
+        ];
+        for (a, below) in known {
+            let table = quantiles(a);
+            assert_eq!((table.len(), table[0], table[CELLS]), (CELLS + 1, 0.0, 0.5), "{a}");
+            for (k, x) in table.iter().enumerate() {
+                let (found, expected) = (below((*x).into()), k as f64 / 512.0);
+                assert!((found - expected).abs() < 1e-6, "{a} {k}: {found}, expected {expected}");
+            }
+        }
+        for a in [1e-3, 0.1, 0.2, 10.0] {
+            let table = quantiles(a);
+            assert!(table.is_sorted() && table.iter().all(|x| (0.0..=0.5).contains(x)), "{a}: {table:?}");
+        }
+    }
+
     #[test]
     fn a_list_is_read_and_written() {
-        let list = "shift=2,rotate=10,scale=0.08,shear=5,crop=4,cutout=8,hflip,vflip";
+        let list = "shift=2,rotate=10,scale=0.08,shear=5,crop=4,cutout=8,mixup=0.2,hflip,vflip";
         let read: Augment = list.parse().unwrap();
-        let expected =
-            Augment { shift: 2.0, rotate: 10.0, scale: 0.08, shear: 5.0, hflip: true, vflip: true, crop: 4, cutout: 8 };
+        let expected = Augment {
+            shift: 2.0,
+            rotate: 10.0,
+            scale: 0.08,
+            shear: 5.0,
+            hflip: true,
+            vflip: true,
+            crop: 4,
+            cutout: 8,
+            mixup: 0.2,
+        };
         assert_eq!(read, expected);
         assert_eq!(read.to_string(), list);
         assert!("off".parse::<Augment>().unwrap().is_off() && "shift=0,crop=0".parse::<Augment>().unwrap().is_off());
@@ -205,6 +273,8 @@ mod tests {
             ("rotate=181", "augment rotate 181"),
             ("scale=1", "augment scale 1: a share from 0 to 0.9 expected"),
             ("shear=61", "augment shear 61"),
+            ("mixup=11", "augment mixup 11: a number from 0 to 10 expected"),
+            ("mixup", "mixup: an amount is expected, mixup=A"),
             ("shift=2 ", "shift '2 '"),
             ("off,shift=2", "no augmentation 'off'"),
         ] {

@@ -87,7 +87,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "LAYERS", value_delimiter = ',')]
     pub(super) freeze: Option<Vec<String>>,
     /// Change training images at random, anew in each step: shift=PIXELS, rotate=DEGREES, scale=SHARE, shear=DEGREES,
-    /// hflip, vflip, crop=PIXELS, cutout=PIXELS, or off
+    /// hflip, vflip, crop=PIXELS, cutout=PIXELS, mixup=A, or off
     #[arg(long, value_name = "LIST", conflicts_with = "resume")]
     pub(super) augment: Option<Augment>,
     /// Take only the first N training samples

@@ -58,6 +58,7 @@ registry! {
     matmul_tn
     max_pool2d
     max_pool2d_dx
+    mixup
     relu
     relu_dx
     reshape

@@ -1,7 +1,7 @@
 //! What the net sees of augmented images, as a contact sheet: by the op that trains, on the native CPU.
 
 use super::step::key_of;
-use crate::augment::Augment;
+use crate::augment::{Augment, CELLS, quantiles};
 use crate::control::Control;
 use crate::cpu::Executor;
 use crate::data::contact::{COLUMNS, grid};
@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::graph::{Graph, Role, TensorInfo};
 use crate::ops::gather::Gather;
 use crate::ops::gather_augmented::GatherAugmented;
+use crate::ops::mixup::Mixup;
 use crate::values::Values;
 
 /// A PNG of a row a class: an image as it is, then as it is drawn in one step after another of a run with this seed.
@@ -43,9 +44,16 @@ fn draw(split: &Split, augment: &Augment, seed: u64) -> Result<Vec<Vec<u8>>> {
     let images = graph.tensor(TensorInfo::bytes("images", [batch, stride]));
     let labels = graph.tensor(TensorInfo::words("labels", [batch]).role(Role::Data));
     let op = GatherAugmented { gather, augment: *augment };
-    let drawn = graph.apply(op, &[control, images, labels])?[0];
+    let mut drawn = graph.apply(op, &[control, images, labels])?[0];
+    let table = graph.tensor(TensorInfo::floats("quantiles", [CELLS + 1]).role(Role::Data));
+    if augment.mixup > 0.0 {
+        drawn = graph.apply(Mixup, &[control, drawn, labels, table])?[0];
+    }
     let mut executor = Executor::<f32>::new(graph, true)?;
     executor.set(images, Values::Byte(split.padded(stride)))?;
+    if augment.mixup > 0.0 {
+        executor.set(table, Values::Float(quantiles(augment.mixup)))?;
+    }
     let mut steps = Vec::new();
     for step in 0..COLUMNS as u32 - 1 {
         let (valid, samples) = (batch as u32, batch as u32);

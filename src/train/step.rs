@@ -1,6 +1,6 @@
 //! The graphs of a step: gather, model, loss, gradients and update; or gather, model and loss alone.
 
-use crate::augment::Augment;
+use crate::augment::{Augment, CELLS, quantiles};
 use crate::control::{Control, pcg};
 use crate::data::Split;
 use crate::error::{Error, Result};
@@ -10,6 +10,7 @@ use crate::model::{Build, Mode, Model};
 use crate::ops::adam::Adam;
 use crate::ops::gather::Gather;
 use crate::ops::gather_augmented::GatherAugmented;
+use crate::ops::mixup::Mixup;
 use crate::ops::sgd::Sgd;
 use crate::ops::softmax_ce::SoftmaxCe;
 use crate::ops::step_end::StepEnd;
@@ -48,6 +49,8 @@ pub struct Step {
     pub batch: usize,
     /// Samples of the data set.
     pub samples: usize,
+    /// What mixup draws from: its tensor, and Beta's parameter.
+    quantiles: Option<(Tensor, f64)>,
 }
 
 impl Step {
@@ -118,11 +121,13 @@ impl Step {
         }
     }
 
-    /// A split for the data tensors: images padded to whole words, labels as words.
-    pub fn data(&self, split: &Split) -> [(Tensor, Values); 2] {
+    /// A split for the data tensors: images padded to whole words, labels as words; and the tables that go with them.
+    pub fn data(&self, split: &Split) -> Vec<(Tensor, Values)> {
         let labels = split.labels.iter().map(|&label| label.into()).collect();
         let images = split.padded(self.graph.shape(self.images)[1]);
-        [(self.images, Values::Byte(images)), (self.labels, Values::Word(labels))]
+        let table = self.quantiles.map(|(table, a)| (table, Values::Float(quantiles(a))));
+        let data = [(self.images, Values::Byte(images)), (self.labels, Values::Word(labels))];
+        data.into_iter().chain(table).collect()
     }
 
     /// Steps of one pass over the data.
@@ -141,6 +146,9 @@ struct Start {
     logits: Tensor,
     batch: usize,
     samples: usize,
+    // Of mixup: its table and Beta's parameter; the other labels and the shares of the rows' own.
+    quantiles: Option<(Tensor, f64)>,
+    mixed: Option<[Tensor; 2]>,
 }
 
 impl Start {
@@ -156,16 +164,26 @@ impl Start {
         let all_labels = graph.tensor(TensorInfo::words("all labels", [samples]).role(Role::Data));
         augment.check_for(model.input)?;
         let from = [control, images, all_labels];
-        let drawn = match augment.is_off() {
+        let mut drawn = match augment.keeps_images() {
             true => graph.apply(gather, &from)?,
             false => graph.apply(GatherAugmented { gather, augment }, &from)?,
         };
+        let (mut quantiles, mut mixed) = (None, None);
+        if augment.mixup > 0.0 {
+            let table = graph.tensor(TensorInfo::floats("quantiles", [CELLS + 1]).role(Role::Data));
+            let blended = graph.apply(Mixup, &[control, drawn[0], drawn[1], table])?;
+            drawn[0] = blended[0];
+            (quantiles, mixed) = (Some((table, augment.mixup)), Some([blended[1], blended[2]]));
+        }
         let logits = model.build(&mut graph, drawn[0], Build { mode, control: Some(control) })?;
-        Ok(Start { graph, images, all_labels, control, labels: drawn[1], logits, batch, samples })
+        let labels = drawn[1];
+        Ok(Start { graph, images, all_labels, control, labels, logits, batch, samples, quantiles, mixed })
     }
 
     fn loss(&mut self) -> Result<Vec<Tensor>> {
-        self.graph.apply(SoftmaxCe::default(), &[self.control, self.logits, self.labels])
+        let mut from = vec![self.control, self.logits, self.labels];
+        from.extend(self.mixed.into_iter().flatten());
+        self.graph.apply(SoftmaxCe { mixed: self.mixed.is_some(), ..SoftmaxCe::default() }, &from)
     }
 
     fn fault(&mut self) -> Tensor {
@@ -194,6 +212,7 @@ impl Start {
             params,
             batch: self.batch,
             samples: self.samples,
+            quantiles: self.quantiles,
         })
     }
 }
