@@ -224,6 +224,12 @@ fn read(path: &Path) -> Result<(Option<Model>, Weights)> {
     let mut tensors = Vec::new();
     for name in header.offset_keys() {
         let Some(info) = header.info(&name) else { continue };
+        if name.ends_with("num_batches_tracked") {
+            // PyTorch counts batches beside running statistics; nothing here depends on how many there were.
+            let length = (info.data_offsets.1 - info.data_offsets.0) as i64;
+            file.seek_relative(length).map_err(unreadable)?;
+            continue;
+        }
         if info.dtype != Dtype::F32 {
             return Err(Error::input(format!(
                 "found tensor {} of type {}, expected F32",
