@@ -2,6 +2,7 @@
 
 use super::progress::Format;
 use super::schedule::ScheduleArgs;
+use crate::augment::Augment;
 use crate::error::{Error, Result};
 use crate::train::every::Every;
 use crate::train::options::OptimizerName;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  wgrad train\n  wgrad train --model mnist-deep --epochs 3 --device cpu\n  \
 wgrad train --resume runs/mnist-cnn/1\n  \
+wgrad train --augment shift=2,rotate=10,scale=0.08\n  \
 wgrad train --from runs/mnist-cnn/1/model.safetensors --freeze 0 --data my-digits")]
 pub struct TrainArgs {
     /// A preset (mnist-cnn, mnist-deep) or a model file [default: mnist-cnn]
@@ -84,6 +86,10 @@ pub struct TrainArgs {
     /// Layers that stay as they are, by their names in the weight file, such as 0,2
     #[arg(long, value_name = "LAYERS", value_delimiter = ',')]
     pub(super) freeze: Option<Vec<String>>,
+    /// Change training images at random, anew in each step: shift=PIXELS, rotate=DEGREES, scale=SHARE, shear=DEGREES,
+    /// hflip, vflip, crop=PIXELS, cutout=PIXELS, mixup=A, or off
+    #[arg(long, value_name = "LIST", conflicts_with = "resume")]
+    pub(super) augment: Option<Augment>,
     /// Take only the first N training samples
     #[arg(long, value_name = "N")]
     pub(super) train_limit: Option<usize>,
@@ -163,6 +169,7 @@ impl TrainArgs {
         set(&mut train.momentum, &self.momentum);
         set(&mut train.seed, &self.seed);
         set(&mut train.freeze, &self.freeze);
+        set(&mut train.augment, &self.augment);
         self.schedule.set(train);
         train.lr = self.lr.or(train.lr);
         train.weight_decay = self.weight_decay.or(train.weight_decay);

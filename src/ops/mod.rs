@@ -50,6 +50,7 @@ registry! {
     conv2d_relu_pool_dx
     dropout
     gather
+    gather_augmented
     layer_norm
     layer_norm_dx
     matmul_nn
@@ -57,6 +58,7 @@ registry! {
     matmul_tn
     max_pool2d
     max_pool2d_dx
+    mixup
     relu
     relu_dx
     reshape

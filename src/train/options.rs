@@ -1,6 +1,7 @@
 //! What a training run can be told, checked before anything is built.
 
 use super::progress::Goal;
+use crate::augment::Augment;
 use crate::error::{Error, Result};
 use crate::schedule::{Rates, Schedule};
 use serde::{Deserialize, Serialize};
@@ -112,6 +113,9 @@ pub struct TrainOptions {
     /// `0.bias`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub freeze: Vec<String>,
+    /// How training images are changed at random.
+    #[serde(skip_serializing_if = "Augment::is_off")]
+    pub augment: Augment,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -136,6 +140,7 @@ impl Default for TrainOptions {
             max_steps: None,
             patience: None,
             freeze: Vec::new(),
+            augment: Augment::default(),
         }
     }
 }
@@ -224,7 +229,7 @@ impl TrainOptions {
         if self.patience == Some(0) {
             return wrong("patience", &0, "at least 1");
         }
-        Ok(())
+        self.augment.check()
     }
 }
 
@@ -269,6 +274,7 @@ mod tests {
             (TrainOptions { batch_size: 0, ..base() }, "batch size 0"),
             (TrainOptions { max_steps: Some(0), ..base() }, "max steps 0"),
             (TrainOptions { patience: Some(0), ..base() }, "patience 0"),
+            (TrainOptions { augment: Augment { rotate: 181.0, ..Augment::default() }, ..base() }, "augment rotate 181"),
         ];
         for (options, start) in cases {
             let error = options.check().expect_err(start).to_string();
