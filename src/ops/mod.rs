@@ -49,6 +49,7 @@ registry! {
     conv2d_relu_pool_dw
     conv2d_relu_pool_dx
     dropout
+    ema
     gather
     layer_norm
     layer_norm_dx
