@@ -1,5 +1,6 @@
 //! The flags of `wgrad train`, and the settings that they make with a file's.
 
+use super::optimizer::OptimizerArgs;
 use super::progress::Format;
 use super::schedule::ScheduleArgs;
 use crate::augment::Augment;
@@ -53,6 +54,8 @@ pub struct TrainArgs {
     /// Weight decay [default: 0; adamw: 0.01]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub(super) weight_decay: Option<f64>,
+    #[command(flatten)]
+    pub(super) update: OptimizerArgs,
     /// Seed of the first weights and of every epoch's order [default: 0]
     #[arg(long, value_name = "N")]
     pub(super) seed: Option<u64>,
@@ -171,6 +174,7 @@ impl TrainArgs {
         set(&mut train.freeze, &self.freeze);
         set(&mut train.augment, &self.augment);
         self.schedule.set(train);
+        self.update.set(train);
         train.lr = self.lr.or(train.lr);
         train.weight_decay = self.weight_decay.or(train.weight_decay);
         train.max_steps = self.max_steps.or(train.max_steps);

@@ -49,6 +49,7 @@ registry! {
     conv2d_relu_pool_dw
     conv2d_relu_pool_dx
     dropout
+    ema
     gather
     gather_augmented
     layer_norm

@@ -101,6 +101,10 @@ pub struct TrainOptions {
     pub weight_decay: Option<f64>,
     /// The seed of the first weights and of every epoch's order.
     pub seed: u64,
+    /// Keeps an average of the weights, of whose last value so much stays with each update; it is what is validated and
+    /// stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ema: Option<f64>,
     /// Whether every epoch has an order of its own; otherwise batches are taken in file order.
     pub shuffle: bool,
     /// Ends the run after so many steps, as if its last epoch did.
@@ -136,6 +140,7 @@ impl Default for TrainOptions {
             momentum: 0.0,
             weight_decay: None,
             seed: 0,
+            ema: None,
             shuffle: true,
             max_steps: None,
             patience: None,
@@ -203,6 +208,9 @@ impl TrainOptions {
         if !(self.decay().is_finite() && self.decay() >= 0.0) {
             return wrong("weight decay", &self.decay(), "a finite number, 0 or above");
         }
+        if let Some(ema) = self.ema.filter(|ema| !(0.0..1.0).contains(ema)) {
+            return wrong("ema", &ema, "a number from 0 up to, but not including, 1");
+        }
         let is_step = self.schedule == ScheduleName::Step;
         if let Some(gamma) = self.gamma.filter(|gamma| !(is_step && *gamma > 0.0 && *gamma <= 1.0)) {
             return wrong("gamma", &gamma, "a number above 0, up to 1, with --schedule step");
@@ -264,6 +272,8 @@ mod tests {
             (TrainOptions { momentum: 0.9, ..base() }, "momentum 0.9"),
             (TrainOptions { weight_decay: Some(-1.0), ..base() }, "weight decay -1"),
             (TrainOptions { weight_decay: Some(f64::NAN), ..base() }, "weight decay NaN"),
+            (TrainOptions { ema: Some(1.0), ..base() }, "ema 1"),
+            (TrainOptions { ema: Some(f64::NAN), ..base() }, "ema NaN"),
             (TrainOptions { gamma: Some(0.5), ..base() }, "gamma 0.5"),
             (TrainOptions { schedule: ScheduleName::Step, gamma: Some(f64::NAN), ..base() }, "gamma NaN"),
             (TrainOptions { schedule: ScheduleName::Step, gamma: Some(1.5), ..base() }, "gamma 1.5"),

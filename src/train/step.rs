@@ -6,8 +6,10 @@ use crate::data::Split;
 use crate::error::{Error, Result};
 use crate::fuse::{fuse, join_neighbours};
 use crate::graph::{Graph, Role, Tensor, TensorInfo};
+use crate::model::weights::EMA;
 use crate::model::{Build, Mode, Model};
 use crate::ops::adam::Adam;
+use crate::ops::ema::Ema;
 use crate::ops::gather::Gather;
 use crate::ops::gather_augmented::GatherAugmented;
 use crate::ops::mixup::Mixup;
@@ -45,6 +47,8 @@ pub struct Step {
     pub logits: Tensor,
     /// The arena of all parameters.
     pub params: Tensor,
+    /// The arena of their average, laid out as they are, where one is kept.
+    pub ema: Option<Tensor>,
     /// Rows of a batch.
     pub batch: usize,
     /// Samples of the data set.
@@ -95,7 +99,16 @@ impl Step {
                 }
             }
         }
-        start.finish(loss, fault, params, optimizer.betas(), rates)
+        let ema = match options.ema {
+            None => None,
+            Some(decay) => {
+                let elements = start.graph.info(params).elements();
+                let ema = start.graph.tensor(TensorInfo::floats(EMA, [elements]).role(Role::State));
+                start.graph.update(Ema { decay }, &[start.control, params], &[ema])?;
+                Some(ema)
+            }
+        };
+        Ok(Step { ema, ..start.finish(loss, fault, params, optimizer.betas(), rates)? })
     }
 
     /// An evaluation step of `model` over `samples` samples, in their order.
@@ -106,6 +119,11 @@ impl Step {
         let [params, _] = start.graph.arenas()?;
         let fault = start.fault();
         start.finish(loss, fault, params, [0.0; 2], Rates::constant(0.0))
+    }
+
+    /// The arena of the weights that the run is to leave: the average, where one is kept.
+    pub fn answers(&self) -> Tensor {
+        self.ema.unwrap_or(self.params)
     }
 
     /// The control block at the start of a run (or of a pass over the data).
@@ -210,6 +228,7 @@ impl Start {
             fault,
             logits: self.logits,
             params,
+            ema: None,
             batch: self.batch,
             samples: self.samples,
             quantiles: self.quantiles,
