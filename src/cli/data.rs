@@ -1,11 +1,13 @@
 //! `wgrad data`: what a data set holds, before anything is trained on it.
 
 use super::print;
+use crate::augment::Augment;
 use crate::data::folder::ImageOptions;
 use crate::data::source::Kind;
 use crate::data::survey::{Class, Survey, survey};
 use crate::data::{BUILT_IN, Dataset, contact};
 use crate::error::{Error, Result};
+use crate::train::augmented;
 use clap::Args;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -21,6 +23,7 @@ const NAME: usize = 20;
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     after_help = "Examples:\n  wgrad data mnist\n  wgrad data my-photos --image-size 64 --contact-sheet sheet.png\n  \
+wgrad data mnist --contact-sheet sheet.png --augment shift=2,rotate=10,cutout=8\n  \
 wgrad data make segmentation --out scenes"
 )]
 pub struct DataArgs {
@@ -36,6 +39,9 @@ pub struct DataArgs {
     /// Write a picture of images of every class, a row a class
     #[arg(long, value_name = "FILE.png")]
     contact_sheet: Option<PathBuf>,
+    /// With --contact-sheet: of every class an image as it is, and then as `wgrad train --augment LIST` would change it
+    #[arg(long, value_name = "LIST")]
+    augment: Option<Augment>,
     /// Print JSON alone
     #[arg(long)]
     json: bool,
@@ -54,6 +60,10 @@ pub fn run(args: DataArgs) -> Result<()> {
     if let Some(DataCommand::Make(make)) = args.command {
         return super::make::run(&make);
     }
+    // clap does not ask for the one where the other is there.
+    if args.augment.is_some() && args.contact_sheet.is_none() {
+        return Err(Error::input("--augment: --contact-sheet FILE.png is expected with it"));
+    }
     let spec = args.data.ok_or_else(|| Error::input("a data set is expected"))?;
     let data = Dataset::open_with(&spec, &ImageOptions { size: args.image_size, ..ImageOptions::default() })?;
     let kind = if spec == BUILT_IN { "built in" } else { Kind::of(Path::new(&spec))?.name() };
@@ -62,7 +72,11 @@ pub fn run(args: DataArgs) -> Result<()> {
     }
     let found = survey(&data);
     if let Some(path) = &args.contact_sheet {
-        write(path, &contact::sheet(&data)?)?;
+        let sheet = match &args.augment {
+            None => contact::sheet(&data)?,
+            Some(augment) => augmented::sheet(&data, augment, 0)?,
+        };
+        write(path, &sheet)?;
     }
     if args.json {
         let mut json = serde_json::to_value(&found).map_err(|e| Error::failed(format!("JSON: {e}")))?;

@@ -13,6 +13,7 @@ mod loss;
 #[cfg(feature = "mnist-data")]
 mod make;
 mod man;
+mod optimizer;
 mod plan;
 mod predict;
 mod progress;

@@ -51,8 +51,10 @@ registry! {
     conv2d_relu_pool_dw
     conv2d_relu_pool_dx
     dropout
+    ema
     gather
     gather_labels
+    gather_augmented
     layer_norm
     layer_norm_dx
     matmul_nn
@@ -61,6 +63,7 @@ registry! {
     max_pool2d
     max_pool2d_dx
     one_hot_loss
+    mixup
     relu
     relu_dx
     reshape

@@ -97,9 +97,9 @@ impl Evaluator {
         self.engine.write_all(weights.into_iter().map(|(tensor, values)| (tensor, Values::Float(values))))
     }
 
-    /// Takes weights from a training step on the same device.
+    /// Takes weights from a training step on the same device: their average, where one is kept.
     pub fn copy_weights(&mut self, step: &Step, engine: &Engine) -> Result<()> {
-        self.engine.copy_from(self.step.params, engine, step.params)
+        self.engine.copy_from(self.step.params, engine, step.answers())
     }
 
     /// What the last pass took the pixels for, of a model that tells their classes.

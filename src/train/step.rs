@@ -1,15 +1,20 @@
 //! The graphs of a step: gather, model, loss, gradients and update; or gather, model and loss alone.
 
-use crate::control::Control;
+use crate::augment::{Augment, CELLS, quantiles};
+use crate::control::{Control, pcg};
 use crate::data::Split;
 use crate::error::{Error, Result};
 use crate::fuse::{fuse, join_neighbours};
 use crate::graph::{Graph, Role, Tensor, TensorInfo};
+use crate::model::weights::EMA;
 use crate::model::{Build, Mode, Model};
 use crate::ops::adam::Adam;
 use crate::ops::argmax::Argmax;
+use crate::ops::ema::Ema;
 use crate::ops::gather::Gather;
+use crate::ops::gather_augmented::GatherAugmented;
 use crate::ops::gather_labels::GatherLabels;
+use crate::ops::mixup::Mixup;
 use crate::ops::sample_sum::SampleSum;
 use crate::ops::sgd::Sgd;
 use crate::ops::step_end::StepEnd;
@@ -17,6 +22,11 @@ use crate::schedule::Rates;
 use crate::train::loss::{Applied, Criterion};
 use crate::train::options::{Optimizer, TrainOptions};
 use crate::values::Values;
+
+/// The key of all random numbers of a run.
+pub(super) fn key_of(seed: u64) -> u32 {
+    pcg(seed as u32) ^ pcg((seed >> 32) as u32).rotate_left(16)
+}
 
 /// Steps that the log holds, and so the most that one submit has.
 pub const LOG_CAPACITY: usize = 64;
@@ -46,10 +56,14 @@ pub struct Step {
     given: Vec<(Tensor, Values)>,
     /// The arena of all parameters.
     pub params: Tensor,
+    /// The arena of their average, laid out as they are, where one is kept.
+    pub ema: Option<Tensor>,
     /// Rows of a batch.
     pub batch: usize,
     /// Samples of the data set.
     pub samples: usize,
+    /// What mixup draws from: its tensor, and Beta's parameter.
+    quantiles: Option<(Tensor, f64)>,
 }
 
 impl Step {
@@ -59,9 +73,9 @@ impl Step {
     /// # Errors
     /// [`Error::Input`] for a layer to freeze that there is not, and where nothing is left to train.
     pub fn training(model: &Model, samples: usize, options: &TrainOptions) -> Result<Step> {
-        let TrainOptions { batch_size, shuffle, ref freeze, .. } = *options;
+        let TrainOptions { batch_size, shuffle, ref freeze, augment, .. } = *options;
         let (optimizer, rates) = (options.optimizer(), options.rates(samples));
-        let mut start = Start::new(model, samples, batch_size, shuffle, Mode::Training)?;
+        let mut start = Start::new(model, samples, batch_size, shuffle, augment, Mode::Training)?;
         fuse(&mut start.graph, &[start.logits]);
         start.graph.freeze(freeze)?;
         start.graph.fix_frozen_norms();
@@ -95,7 +109,16 @@ impl Step {
                 }
             }
         }
-        start.finish(loss, fault, params, optimizer.betas(), rates)
+        let ema = match options.ema {
+            None => None,
+            Some(decay) => {
+                let elements = start.graph.info(params).elements();
+                let ema = start.graph.tensor(TensorInfo::floats(EMA, [elements]).role(Role::State));
+                start.graph.update(Ema { decay }, &[start.control, params], &[ema])?;
+                Some(ema)
+            }
+        };
+        Ok(Step { ema, ..start.finish(loss, fault, params, optimizer.betas(), rates)? })
     }
 
     /// An evaluation step of `model` over `samples` samples, in their order.
@@ -105,7 +128,7 @@ impl Step {
 
     /// `evaluation` by another loss than the plain one.
     pub fn evaluation_by(criterion: &Criterion, model: &Model, samples: usize, batch: usize) -> Result<Step> {
-        let mut start = Start::new(model, samples, batch, false, Mode::Inference)?;
+        let mut start = Start::new(model, samples, batch, false, Augment::default(), Mode::Inference)?;
         fuse(&mut start.graph, &[start.logits]);
         start.mask()?;
         let loss = start.loss(criterion)?;
@@ -115,11 +138,15 @@ impl Step {
         start.finish(loss, fault, params, [0.0; 2], Rates::constant(0.0))
     }
 
+    /// The arena of the weights that the run is to leave: the average, where one is kept.
+    pub fn answers(&self) -> Tensor {
+        self.ema.unwrap_or(self.params)
+    }
+
     /// The control block at the start of a run (or of a pass over the data).
     pub fn start(&self, seed: u64, rate: f64, betas: [f64; 2]) -> Control {
-        use crate::control::pcg;
         Control {
-            key: pcg(seed as u32) ^ pcg((seed >> 32) as u32).rotate_left(16),
+            key: key_of(seed),
             valid: self.batch.min(self.samples) as u32,
             samples: self.samples as u32,
             rate: rate as f32,
@@ -129,7 +156,7 @@ impl Step {
         }
     }
 
-    /// A split for the data tensors, and what the loss is told: images padded to whole words, labels as words, or those
+    /// A split for the data tensors, what the loss is told and the tables that go with them: images padded to whole words, labels as words, or those
     /// of pixels padded as images are.
     pub fn data(&self, split: &Split) -> Vec<(Tensor, Values)> {
         let labels = match self.graph.shape(self.labels)[..] {
@@ -139,6 +166,7 @@ impl Step {
         let images = split.padded(self.graph.shape(self.images)[1]);
         let mut data = vec![(self.images, Values::Byte(images)), (self.labels, labels)];
         data.extend(self.given.iter().cloned());
+        data.extend(self.quantiles.map(|(table, a)| (table, Values::Float(quantiles(a)))));
         data
     }
 
@@ -161,10 +189,13 @@ struct Start {
     places: usize,
     batch: usize,
     samples: usize,
+    // Of mixup: its table and Beta's parameter; the other labels and the shares of the rows' own.
+    quantiles: Option<(Tensor, f64)>,
+    mixed: Option<[Tensor; 2]>,
 }
 
 impl Start {
-    fn new(model: &Model, samples: usize, batch: usize, shuffle: bool, mode: Mode) -> Result<Start> {
+    fn new(model: &Model, samples: usize, batch: usize, shuffle: bool, augment: Augment, mode: Mode) -> Result<Start> {
         if batch == 0 || batch > samples {
             return Err(Error::input(format!("batch size {batch}: between 1 and the {samples} samples is expected")));
         }
@@ -174,10 +205,27 @@ impl Start {
         let control = graph.tensor(TensorInfo::words("control", [Control::WORDS]).role(Role::Control));
         let images = graph.tensor(TensorInfo::bytes("images", [samples, gather.stride()]));
         let mut all_labels = graph.tensor(TensorInfo::words("all labels", [samples]).role(Role::Data));
-        let drawn = graph.apply(gather, &[control, images, all_labels])?;
+        augment.check_for(model.input)?;
+        let from = [control, images, all_labels];
+        let mut drawn = match augment.keeps_images() {
+            true => graph.apply(gather, &from)?,
+            false => graph.apply(GatherAugmented { gather, augment }, &from)?,
+        };
+        let (mut quantiles, mut mixed) = (None, None);
+        if augment.mixup > 0.0 {
+            let table = graph.tensor(TensorInfo::floats("quantiles", [CELLS + 1]).role(Role::Data));
+            let blended = graph.apply(Mixup, &[control, drawn[0], drawn[1], table])?;
+            drawn[0] = blended[0];
+            (quantiles, mixed) = (Some((table, augment.mixup)), Some([blended[1], blended[2]]));
+        }
         let mut labels = drawn[1];
         let places = model.places()?;
         if model.is_segmentation()? {
+            if augment != Augment::default() {
+                return Err(Error::input(
+                    "augment: none is expected where each pixel has a label, which would not move along",
+                ));
+            }
             // Labels of pixels stay bytes, and those of the images stay zero.
             let gather = GatherLabels { batch, size: [model.input[0], model.input[1]], shuffle };
             all_labels = graph.tensor(TensorInfo::bytes("labels of pixels", [samples, gather.stride()]));
@@ -185,11 +233,26 @@ impl Start {
         }
         let logits = model.build(&mut graph, drawn[0], Build { mode, control: Some(control) })?;
         let (mask, given) = (None, Vec::new());
-        Ok(Start { graph, images, all_labels, control, labels, logits, mask, given, places, batch, samples })
+        Ok(Start {
+            graph,
+            images,
+            all_labels,
+            control,
+            labels,
+            logits,
+            mask,
+            given,
+            places,
+            batch,
+            samples,
+            quantiles,
+            mixed,
+        })
     }
 
     fn loss(&mut self, criterion: &Criterion) -> Result<Vec<Tensor>> {
-        let Applied { results, given } = criterion.apply(&mut self.graph, [self.control, self.logits, self.labels])?;
+        let from = [self.control, self.logits, self.labels];
+        let Applied { results, given } = criterion.apply(&mut self.graph, from, self.mixed)?;
         self.given = given;
         Ok(results)
     }
@@ -236,8 +299,10 @@ impl Start {
             places: self.places,
             given: self.given,
             params,
+            ema: None,
             batch: self.batch,
             samples: self.samples,
+            quantiles: self.quantiles,
         })
     }
 }

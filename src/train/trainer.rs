@@ -9,6 +9,7 @@ use super::every::Every;
 use super::options::TrainOptions;
 pub use super::progress::Metrics;
 use super::progress::{Goal, Progress};
+use super::restore::arena;
 use super::snapshot::Snapshot;
 use super::step::Step;
 use super::timing::{KernelTime, kernel_times};
@@ -98,6 +99,9 @@ impl Trainer {
             // Drawn only now: that the device can hold a model of this size has been checked.
             None => glorot_uniform(model, options.seed)?.to_graph(&step.graph)?,
         };
+        if let Some(ema) = step.ema {
+            engine.write(ema, arena(&step.graph, step.params, &first))?;
+        }
         engine.write_all(first.into_iter().map(|(tensor, values)| (tensor, Values::Float(values))))?;
         let evaluator = Evaluator::by(&options.criterion(), device, model, &data.test, options.batch_size)?;
         let progress = Progress { totals: Totals::of(step.places), ..Progress::default() };
@@ -176,12 +180,18 @@ impl Trainer {
                 self.evaluator.copy_weights(&self.step, &self.engine)?;
                 let validation = self.evaluator.run().await?;
                 // A checkpoint follows, which needs them anyway; without one they are not worth reading.
+                let mut digest = None;
                 if self.checkpoints.is_some() {
-                    weights = Some(self.weights().await?);
+                    let trained = self.raw_weights().await?;
+                    digest = Some(match self.step.ema {
+                        None => Digest::of(&trained),
+                        Some(_) => Digest::of(&self.weights().await?),
+                    });
+                    weights = Some(trained);
                 }
                 let rates = self.options.rates(self.data.samples[0]);
                 let lr = rates.at(self.progress.step.saturating_sub(1).try_into().unwrap_or(u32::MAX));
-                let mut metrics = self.progress.close(&validation, lr, weights.as_ref().map(Digest::of), self.goal);
+                let mut metrics = self.progress.close(&validation, lr, digest, self.goal);
                 if let Some(confusion) = self.evaluator.confusion() {
                     metrics = self.progress.scored(confusion.mean_iou()).unwrap_or(metrics);
                 }
@@ -260,7 +270,7 @@ impl Trainer {
         Ok(flow)
     }
 
-    /// Hands a checkpoint to the observer, where they are asked for; `weights` are those of now, where they were read.
+    /// Hands a checkpoint to the observer, where they are asked for; `weights` are the trained ones of now, where they were read.
     async fn save(
         &mut self,
         weights: Option<Weights>,
@@ -271,7 +281,7 @@ impl Trainer {
         }
         let weights = match weights {
             Some(weights) => weights,
-            None => self.weights().await?,
+            None => self.raw_weights().await?,
         };
         let checkpoint = self.checkpoint_with(weights).await?;
         let flow = observe(Event::Checkpoint(&checkpoint));

@@ -20,9 +20,9 @@ pub fn target(class: Class) -> Target {
     Target { class, limits: Limits::PORTABLE, reuse: true }
 }
 
-/// A preset for MNIST.
+/// A preset for the images that it was made for.
 pub fn preset(name: &str) -> Model {
-    Model::preset(name, [28, 28, 1], 10).expect("a preset for MNIST")
+    Model::without_data(name).expect("a preset")
 }
 
 /// The training and the evaluation step of a preset over 60,000 and 10,000 samples.
@@ -37,7 +37,7 @@ pub fn steps(name: &str, optimizer: OptimizerName) -> [(&'static str, Step); 2] 
 /// The plans of both presets in a class, each with what it is for.
 pub fn preset_plans(class: Class) -> Vec<(String, Plan)> {
     let mut plans = Vec::new();
-    for name in presets::exact() {
+    for name in presets::names() {
         for optimizer in [OptimizerName::Adam, OptimizerName::Adamw, OptimizerName::Sgd] {
             for (kind, step) in steps(name, optimizer) {
                 let plan = lower(&step.graph, target(class)).unwrap_or_else(|e| panic!("{name} {kind} {class}: {e}"));
