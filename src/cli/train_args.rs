@@ -7,6 +7,7 @@ use crate::augment::Augment;
 use crate::error::{Error, Result};
 use crate::train::every::Every;
 use crate::train::options::OptimizerName;
+use crate::train::recipe::Recipe;
 use crate::train::run::RunConfig;
 use clap::Args;
 use std::path::PathBuf;
@@ -18,9 +19,12 @@ wgrad train --resume runs/mnist-cnn/1\n  \
 wgrad train --augment shift=2,rotate=10,scale=0.08\n  \
 wgrad train --from runs/mnist-cnn/1/model.safetensors --freeze 0 --data my-digits")]
 pub struct TrainArgs {
-    /// A preset (mnist-cnn, mnist-deep) or a model file [default: mnist-cnn]
+    /// A preset (mnist-cnn, mnist-deep, mnist-bn, resnet-small) or a model file [default: mnist-cnn; recipe best: mnist-bn]
     #[arg(long, value_name = "NAME|FILE.toml")]
     pub(super) model: Option<String>,
+    /// Settings that go well together; other flags go before them [default: plain]
+    #[arg(long, value_enum, value_name = "R", conflicts_with_all = ["config", "resume"])]
+    pub(super) recipe: Option<Recipe>,
     /// mnist, a CSV file, or a folder, recognised in this order: CIFAR-10 binary (data_batch_1.bin …), NumPy
     /// (x_train.npy …), four IDX files, images with a folder a class, CSV (train.csv, test.csv) [default: mnist]
     #[arg(long, value_name = "mnist|DIR|FILE.csv")]
@@ -137,7 +141,7 @@ impl TrainArgs {
     pub(super) fn resolve(&self) -> Result<RunConfig> {
         let mut config = match &self.config {
             Some(path) => RunConfig::read(path)?,
-            None => RunConfig::default(),
+            None => self.recipe.unwrap_or_default().config(),
         };
         fn set<T: Clone>(place: &mut T, flag: &Option<T>) {
             if let Some(value) = flag {

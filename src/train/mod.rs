@@ -12,6 +12,7 @@ pub mod finetune;
 pub mod options;
 pub mod predict;
 pub mod progress;
+pub mod recipe;
 mod restore;
 pub mod run;
 pub mod smaller;
