@@ -91,6 +91,10 @@ struct Place {
     name: String,
     weight: ParamSpec,
     bias: ParamSpec,
+    /// Filters for each channel of a depthwise convolution, which Keras has in an axis of their own.
+    multiplier: Option<usize>,
+    /// Whether its weight has the inputs before the outputs.
+    is_transposed: bool,
     /// H · W and C of the image that was flattened into its features.
     flattened: Option<[usize; 2]>,
 }
@@ -99,6 +103,10 @@ impl Place {
     /// The shape of its weight in a file of this order.
     fn shape(&self, order: Order) -> Vec<usize> {
         match (order, &self.weight.file_shape[..]) {
+            (Order::Keras, &[o, 1, kh, kw]) if self.multiplier.is_some() => {
+                let multiplier = self.multiplier.unwrap_or(1);
+                vec![kh, kw, o / multiplier, multiplier]
+            }
             (Order::Keras, &[o, i, kh, kw]) => vec![kh, kw, i, o],
             (Order::Keras, &[units, features]) => vec![features, units],
             (_, shape) => shape.to_vec(),
@@ -110,6 +118,8 @@ impl Place {
         let file_shape = self.weight.file_shape.clone();
         match (order, self.flattened, file_shape.len()) {
             (Order::Pytorch, ..) => (Layout { perm: (0..file_shape.len()).collect(), file_shape }, "as they are"),
+            (_, _, 4) if self.multiplier.is_some() => (self.weight.layout(), "H W C M to C·M 1 H W"),
+            (_, _, 4) if self.is_transposed => (self.weight.layout(), "H W O I to I O H W"),
             (_, _, 4) => (self.weight.layout(), "H W I O to O I H W"),
             (_, Some([places, channels]), _) => {
                 let file_shape = vec![file_shape[0], channels, places];
@@ -191,7 +201,13 @@ fn places(model: &Model) -> Result<Vec<Place>> {
         }
         if let [weight, bias] = &inferred.params[..] {
             let name = format!("{index} ({})", layer.type_name());
-            places.push(Place { index, name, weight: weight.clone(), bias: bias.clone(), flattened });
+            let multiplier = match *layer {
+                Layer::DepthwiseConv2d { multiplier, .. } => Some(multiplier),
+                _ => None,
+            };
+            let (weight, bias) = (weight.clone(), bias.clone());
+            let is_transposed = matches!(layer, Layer::ConvTranspose2d { .. });
+            places.push(Place { index, name, weight, bias, multiplier, is_transposed, flattened });
             flattened = None;
         } else if !inferred.params.is_empty() {
             let kind = layer.type_name();
@@ -303,9 +319,12 @@ fn pair(
             continue;
         }
         let shape = places[at].shape(order);
-        let alike: Vec<usize> =
-            (at..places.len()).filter(|&p| pairs[p].is_none() && places[p].shape(order) == shape).collect();
         let fitting: Vec<usize> = free.iter().copied().filter(|&m| fits(&places[at], &modules[m])).collect();
+        // Where all of them have one, the bias tells a convolution from a transposed one of the same weights.
+        let told = fitting.iter().all(|&m| modules[m].bias.is_some());
+        let bias = |p: usize| !told || places[p].bias.file_shape == places[at].bias.file_shape;
+        let alike = (at..places.len()).filter(|&p| pairs[p].is_none() && places[p].shape(order) == shape && bias(p));
+        let alike: Vec<usize> = alike.collect();
         if fitting.len() != alike.len() {
             return Err(Fault::Misfit);
         }
