@@ -36,6 +36,8 @@ registry! {
     activation_dx
     adam
     add
+    add_bias
+    add_bias_db
     avg_pool2d
     avg_pool2d_dx
     batch_norm
@@ -45,6 +47,9 @@ registry! {
     conv2d
     conv2d_dw
     conv2d_dx
+    conv2d_grouped
+    conv2d_grouped_dw
+    conv2d_grouped_dx
     conv2d_relu_pool
     conv2d_relu_pool_dw
     conv2d_relu_pool_dx
@@ -71,4 +76,5 @@ registry! {
     transpose
     upsample2d
     upsample2d_dx
+    zeros
 }
