@@ -32,6 +32,7 @@ macro_rules! registry {
 }
 
 registry! {
+    accumulate
     activation
     activation_dx
     adam
@@ -41,6 +42,8 @@ registry! {
     batch_norm
     batch_norm_dx
     batch_norm_update
+    clip_norm
+    clip_value
     concat
     conv2d
     conv2d_dw
@@ -53,6 +56,7 @@ registry! {
     gather
     layer_norm
     layer_norm_dx
+    lion
     matmul_nn
     matmul_nt
     matmul_tn
@@ -61,6 +65,7 @@ registry! {
     relu
     relu_dx
     reshape
+    rmsprop
     scale_rows
     sgd
     slice

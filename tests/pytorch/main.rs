@@ -10,3 +10,4 @@ mod forms;
 mod net;
 mod norms;
 mod ops;
+mod optim;
