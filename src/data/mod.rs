@@ -20,6 +20,7 @@ pub mod picture;
 pub mod prepare;
 pub mod source;
 pub mod survey;
+mod validation;
 
 use crate::error::{Error, Result};
 use source::Kind;

@@ -32,6 +32,7 @@ macro_rules! registry {
 }
 
 registry! {
+    accumulate
     activation
     activation_dx
     adam
@@ -43,6 +44,8 @@ registry! {
     batch_norm
     batch_norm_dx
     batch_norm_update
+    clip_norm
+    clip_value
     concat
     conv2d
     conv2d_dw
@@ -59,6 +62,7 @@ registry! {
     gather_augmented
     layer_norm
     layer_norm_dx
+    lion
     matmul_nn
     matmul_nt
     matmul_tn
@@ -68,6 +72,7 @@ registry! {
     relu
     relu_dx
     reshape
+    rmsprop
     scale_rows
     sgd
     slice

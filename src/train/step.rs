@@ -8,11 +8,16 @@ use crate::fuse::{fuse, join_neighbours};
 use crate::graph::{Graph, Role, Tensor, TensorInfo};
 use crate::model::weights::EMA;
 use crate::model::{Build, Mode, Model};
+use crate::ops::accumulate::Accumulate;
 use crate::ops::adam::Adam;
+use crate::ops::clip_norm::ClipNorm;
+use crate::ops::clip_value::ClipValue;
 use crate::ops::ema::Ema;
 use crate::ops::gather::Gather;
 use crate::ops::gather_augmented::GatherAugmented;
 use crate::ops::mixup::Mixup;
+use crate::ops::lion::Lion;
+use crate::ops::rmsprop::Rmsprop;
 use crate::ops::sgd::Sgd;
 use crate::ops::softmax_ce::SoftmaxCe;
 use crate::ops::step_end::StepEnd;
@@ -76,39 +81,62 @@ impl Step {
         start.graph.update_norms()?;
         let [params, grads] = start.graph.arenas()?;
         let runs = start.graph.trained([params, grads]);
-        let state = |graph: &mut Graph, name: &str| {
-            let elements = graph.info(grads).elements();
-            graph.tensor(TensorInfo::floats(name, [elements]).role(Role::State))
-        };
         let fault = start.fault();
+        // The control block that updates go by: where gradients are accumulated, not every batch makes one.
+        let of_update = start.update_of(grads, fault, options)?;
+        let graph = &mut start.graph;
+        let elements = graph.info(grads).elements();
+        let state =
+            |graph: &mut Graph, name: &str| graph.tensor(TensorInfo::floats(name, [elements]).role(Role::State));
+        if let Some(limit) = options.clip_norm {
+            graph.update(ClipNorm { limit, elements }, &[], &[grads])?;
+        }
+        if let Some(limit) = options.clip_value {
+            graph.update(ClipValue { limit, elements }, &[], &[grads])?;
+        }
         match optimizer {
             Optimizer::Adam { betas, epsilon, l2, decay } => {
-                let (m, v) = (state(&mut start.graph, "m"), state(&mut start.graph, "v"));
+                let (m, v) = (state(graph, "m"), state(graph, "v"));
                 for run in runs {
-                    let [m, v] = [m, v].map(|state| start.graph.part(state, run.offset, run.elements));
+                    let [m, v] = [m, v].map(|state| graph.part(state, run.offset, run.elements));
                     let op = Adam { betas, epsilon, l2, decay };
-                    start.graph.update(op, &[start.control, run.grads], &[run.params, m, v, fault])?;
+                    graph.update(op, &[of_update, run.grads], &[run.params, m, v, fault])?;
                 }
             }
-            Optimizer::Sgd { momentum, l2 } => {
-                let velocity = state(&mut start.graph, "velocity");
+            Optimizer::Sgd { momentum, l2, nesterov } => {
+                let velocity = state(graph, "velocity");
                 for run in runs {
-                    let velocity = start.graph.part(velocity, run.offset, run.elements);
-                    let op = Sgd { momentum, l2 };
-                    start.graph.update(op, &[start.control, run.grads], &[run.params, velocity, fault])?;
+                    let velocity = graph.part(velocity, run.offset, run.elements);
+                    let op = Sgd { momentum, l2, nesterov };
+                    graph.update(op, &[of_update, run.grads], &[run.params, velocity, fault])?;
+                }
+            }
+            Optimizer::Rmsprop { alpha, epsilon, momentum, l2 } => {
+                let (squares, velocity) = (state(graph, "square_avg"), state(graph, "velocity"));
+                for run in runs {
+                    let [s, b] = [squares, velocity].map(|state| graph.part(state, run.offset, run.elements));
+                    let op = Rmsprop { alpha, epsilon, momentum, l2 };
+                    graph.update(op, &[of_update, run.grads], &[run.params, s, b, fault])?;
+                }
+            }
+            Optimizer::Lion { betas, decay } => {
+                let m = state(graph, "m");
+                for run in runs {
+                    let m = graph.part(m, run.offset, run.elements);
+                    graph.update(Lion { betas, decay }, &[of_update, run.grads], &[run.params, m, fault])?;
                 }
             }
         }
         let ema = match options.ema {
             None => None,
             Some(decay) => {
-                let elements = start.graph.info(params).elements();
-                let ema = start.graph.tensor(TensorInfo::floats(EMA, [elements]).role(Role::State));
-                start.graph.update(Ema { decay }, &[start.control, params], &[ema])?;
+                let elements = graph.info(params).elements();
+                let ema = graph.tensor(TensorInfo::floats(EMA, [elements]).role(Role::State));
+                graph.update(Ema { decay }, &[of_update, params], &[ema])?;
                 Some(ema)
             }
         };
-        Ok(Step { ema, ..start.finish(loss, fault, params, optimizer.betas(), rates)? })
+        Ok(Step { ema, ..start.finish(loss, fault, params, optimizer.betas(), rates, options.accumulate)? })
     }
 
     /// An evaluation step of `model` over `samples` samples, in their order.
@@ -118,7 +146,7 @@ impl Step {
         let loss = start.loss()?;
         let [params, _] = start.graph.arenas()?;
         let fault = start.fault();
-        start.finish(loss, fault, params, [0.0; 2], Rates::constant(0.0))
+        start.finish(loss, fault, params, [0.0; 2], Rates::constant(0.0), 1)
     }
 
     /// The arena of the weights that the run is to leave: the average, where one is kept.
@@ -208,6 +236,22 @@ impl Start {
         self.graph.tensor(TensorInfo::words("fault", [1]).role(Role::Control))
     }
 
+    /// The control block that updates go by. Where gradients are accumulated it is one of its own, and `grads` become
+    /// those of the update.
+    fn update_of(&mut self, grads: Tensor, fault: Tensor, options: &TrainOptions) -> Result<Tensor> {
+        if options.accumulate == 1 {
+            return Ok(self.control);
+        }
+        let graph = &mut self.graph;
+        let elements = graph.info(grads).elements();
+        let sum = graph.tensor(TensorInfo::floats("accumulated", [elements]).role(Role::State));
+        let of_update = TensorInfo::words("control of the update", [Control::WORDS]).role(Role::Control);
+        let of_update = graph.tensor(of_update);
+        let op = Accumulate { elements, batch: self.batch, every: options.accumulate as usize };
+        graph.update(op, &[self.control], &[sum, grads, of_update, fault])?;
+        Ok(of_update)
+    }
+
     fn finish(
         mut self,
         loss: Vec<Tensor>,
@@ -215,9 +259,10 @@ impl Start {
         params: Tensor,
         betas: [f64; 2],
         rates: Rates,
+        accumulate: u32,
     ) -> Result<Step> {
         let log = self.graph.tensor(TensorInfo::floats("log", [LOG_CAPACITY, 4]).role(Role::Control));
-        let end = StepEnd { batch: self.batch, capacity: LOG_CAPACITY, betas, rates };
+        let end = StepEnd { batch: self.batch, capacity: LOG_CAPACITY, betas, rates, accumulate };
         self.graph.update(end, &[loss[0], loss[1], fault], &[self.control, log])?;
         Ok(Step {
             graph: self.graph,

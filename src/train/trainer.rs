@@ -13,11 +13,11 @@ use super::snapshot::Snapshot;
 use super::step::Step;
 use super::timing::{KernelTime, kernel_times};
 use super::watchdog::Watchdog;
-use crate::data::Dataset;
+use crate::data::{Dataset, Split};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::model::Model;
-use crate::model::init::glorot_uniform;
+use crate::model::init;
 use crate::model::weights::Weights;
 use crate::values::Values;
 use std::ops::ControlFlow;
@@ -61,6 +61,8 @@ pub struct Trainer {
     pub(super) engine: Engine,
     pub(super) progress: Progress,
     evaluator: Evaluator,
+    // The test set and the device, where validation is of something else.
+    test: Option<(Device, Split)>,
     goal: Goal,
     checkpoints: Option<Checkpoints>,
     snapshot: Option<Arc<Snapshot>>,
@@ -75,17 +77,26 @@ struct Checkpoints {
 }
 
 impl Trainer {
-    /// Builds the steps on the device and uploads data and first weights: `init`, or a Glorot-uniform start from the
-    /// options' seed.
+    /// Builds the steps on the device and uploads data and first weights: `given`, or those that the options' method
+    /// draws from their seed.
     pub fn new(
         device: &Device,
         model: &Model,
         data: &Dataset,
         options: &TrainOptions,
-        init: Option<&Weights>,
+        given: Option<&Weights>,
     ) -> Result<Self> {
         options.check()?;
         check_data(model, data)?;
+        let (split, test) = match options.validation_split {
+            None => (None, None),
+            Some(share) => {
+                let (split, test) = data.with_validation(share, options.seed)?;
+                (Some(split), Some((device.clone(), test)))
+            }
+        };
+        // What is trained and validated on.
+        let data = split.as_ref().unwrap_or(data);
         let optimizer = options.optimizer();
         let rates = options.rates(data.train.count);
         let step = Step::training(model, data.train.count, options)?;
@@ -93,10 +104,10 @@ impl Trainer {
         engine.write_all(step.data(&data.train))?;
         let control = step.start(options.seed, rates.at(0), optimizer.betas());
         engine.write(step.control, Values::Word(control.words()))?;
-        let first = match init {
+        let first = match given {
             Some(weights) => weights.to_graph(&step.graph)?,
             // Drawn only now: that the device can hold a model of this size has been checked.
-            None => glorot_uniform(model, options.seed)?.to_graph(&step.graph)?,
+            None => init::first(model, options.init_method, options.seed)?.to_graph(&step.graph)?,
         };
         if let Some(ema) = step.ema {
             engine.write(ema, arena(&step.graph, step.params, &first))?;
@@ -112,6 +123,7 @@ impl Trainer {
             engine,
             progress: Progress::default(),
             evaluator,
+            test,
             goal: Goal::new(data.train.count, options),
             checkpoints: None,
             snapshot: None,
@@ -187,8 +199,7 @@ impl Trainer {
                     });
                     weights = Some(trained);
                 }
-                let rates = self.options.rates(self.data.samples[0]);
-                let lr = rates.at(self.progress.step.saturating_sub(1).try_into().unwrap_or(u32::MAX));
+                let lr = self.options.rate_at(self.data.samples[0], self.progress.step.saturating_sub(1));
                 let metrics = self.progress.close(&validation, lr, digest, self.goal);
                 self.lay_out(true).await?;
                 flow = observe(Event::Epoch(&metrics));
@@ -297,8 +308,25 @@ impl Trainer {
 
     /// The logits of the test set with the weights as they are now, in its order, [samples, classes].
     pub async fn test_logits(&mut self) -> Result<Vec<f32>> {
-        self.evaluator.copy_weights(&self.step, &self.engine)?;
-        self.evaluator.logits().await
+        let mut own = self.tester()?;
+        let evaluator = own.as_mut().unwrap_or(&mut self.evaluator);
+        evaluator.copy_weights(&self.step, &self.engine)?;
+        evaluator.logits().await
+    }
+
+    /// Loss and accuracy over the test set with the weights as they are now; `None` where it is what every epoch was
+    /// validated on.
+    pub async fn test(&self) -> Result<Option<Totals>> {
+        let Some(mut evaluator) = self.tester()? else { return Ok(None) };
+        evaluator.copy_weights(&self.step, &self.engine)?;
+        evaluator.run().await.map(Some)
+    }
+
+    /// An evaluator of the test set, where validation is of something else: built when it is wanted.
+    fn tester(&self) -> Result<Option<Evaluator>> {
+        let new =
+            |(device, split): &(Device, Split)| Evaluator::new(device, &self.model, split, self.options.batch_size);
+        self.test.as_ref().map(new).transpose()
     }
 
     /// What a step spends in which kernel; `None` where the device has no timestamps. These are real steps, which change
