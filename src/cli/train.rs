@@ -8,10 +8,12 @@ use super::train_args::TrainArgs;
 use super::watch::Watching;
 use crate::data::Dataset;
 use crate::data::folder::ImageOptions;
+use crate::data::mask;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::gpu::listing::device_json;
 use crate::model::Model;
+use crate::model::weights::write_whole;
 use crate::train::augmented;
 use crate::train::finetune::First;
 use crate::train::run::{RunConfig, RunFolder};
@@ -155,6 +157,12 @@ fn drive(
                 folder.test(&totals)?;
                 progress.say(&format!("test_loss: {loss:.4} - test_accuracy: {accuracy:.4}"));
                 (end["test_loss"], end["test_accuracy"]) = (json!(loss), json!(accuracy));
+            }
+            if model.is_segmentation()? {
+                let (masks, _, _) = pollster::block_on(trainer.test_masks())?;
+                let path = run.join("segmentation.png");
+                write_whole(&path, &mask::sheet(&data.test, &masks)?)?;
+                progress.say(&format!("saved {}: image, truth and prediction, a row each", path.display()));
             }
             if watching.is_some() || !no_report {
                 // It times the kernels with real steps: whatever is to be kept is saved by now.

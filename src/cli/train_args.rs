@@ -1,5 +1,6 @@
 //! The flags of `wgrad train`, and the settings that they make with a file's.
 
+use super::loss::LossArgs;
 use super::optimizer::OptimizerArgs;
 use super::progress::Format;
 use super::schedule::ScheduleArgs;
@@ -19,7 +20,7 @@ wgrad train --resume runs/mnist-cnn/1\n  \
 wgrad train --augment shift=2,rotate=10,scale=0.08\n  \
 wgrad train --from runs/mnist-cnn/1/model.safetensors --freeze 0 --data my-digits")]
 pub struct TrainArgs {
-    /// A preset (mnist-cnn, mnist-deep, mnist-bn, resnet-small) or a model file [default: mnist-cnn; recipe best: mnist-bn]
+    /// A preset (mnist-cnn, mnist-deep, mnist-bn, resnet-small, unet-small) or a model file [default: mnist-cnn; recipe best: mnist-bn]
     #[arg(long, value_name = "NAME|FILE.toml")]
     pub(super) model: Option<String>,
     /// Settings that go well together; other flags go before them [default: plain]
@@ -51,6 +52,8 @@ pub struct TrainArgs {
     pub(super) schedule: ScheduleArgs,
     #[command(flatten)]
     pub(super) update: OptimizerArgs,
+    #[command(flatten)]
+    pub(super) loss: LossArgs,
     /// Seed of the first weights and of every epoch's order [default: 0]
     #[arg(long, value_name = "N")]
     pub(super) seed: Option<u64>,
@@ -173,6 +176,7 @@ impl TrainArgs {
         set(&mut train.freeze, &self.freeze);
         set(&mut train.augment, &self.augment);
         self.schedule.set(train);
+        self.loss.set(train);
         train.lr = self.lr.or(train.lr);
         train.max_steps = self.max_steps.or(train.max_steps);
         train.patience = self.patience.or(train.patience);

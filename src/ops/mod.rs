@@ -39,11 +39,13 @@ registry! {
     add
     add_bias
     add_bias_db
+    argmax
     avg_pool2d
     avg_pool2d_dx
     batch_norm
     batch_norm_dx
     batch_norm_update
+    class_scale
     clip_norm
     clip_value
     concat
@@ -60,6 +62,7 @@ registry! {
     ema
     gather
     gather_augmented
+    gather_labels
     layer_norm
     layer_norm_dx
     lion
@@ -69,10 +72,12 @@ registry! {
     max_pool2d
     max_pool2d_dx
     mixup
+    one_hot_loss
     relu
     relu_dx
     reshape
     rmsprop
+    sample_sum
     scale_rows
     sgd
     slice

@@ -1,5 +1,6 @@
 //! What a training run can be told, checked before anything is built.
 
+use super::loss::{Criterion, LossName};
 pub use super::optimizer::{Optimizer, OptimizerName};
 use super::progress::Goal;
 use crate::augment::Augment;
@@ -93,6 +94,15 @@ pub struct TrainOptions {
     /// at the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation_split: Option<f64>,
+    /// The loss.
+    #[serde(skip_serializing_if = "is_default")]
+    pub loss: LossName,
+    /// The part of the softmax loss's target that is spread over all classes.
+    #[serde(skip_serializing_if = "is_default")]
+    pub label_smoothing: f64,
+    /// What each class weighs in the softmax loss; empty where all weigh the same.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub class_weights: Vec<f64>,
     /// Layers that stay as they are, by their names in the weight file, such as `0`, or single weights, such as
     /// `0.bias`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -136,6 +146,9 @@ impl Default for TrainOptions {
             max_steps: None,
             patience: None,
             validation_split: None,
+            loss: LossName::Softmax,
+            label_smoothing: 0.0,
+            class_weights: Vec::new(),
             freeze: Vec::new(),
             augment: Augment::default(),
         }
@@ -179,6 +192,12 @@ impl TrainOptions {
         self.rates(samples).at(self.updates(samples, steps).try_into().unwrap_or(u32::MAX))
     }
 
+    /// The loss with all that it is told.
+    pub fn criterion(&self) -> Criterion {
+        let (smoothing, weights) = (self.label_smoothing, self.class_weights.clone());
+        Criterion { loss: self.loss, smoothing, weights }
+    }
+
     /// The weight decay in force.
     pub fn decay(&self) -> f64 {
         self.weight_decay.unwrap_or(if self.optimizer == OptimizerName::Adamw { 0.01 } else { 0.0 })
@@ -191,6 +210,11 @@ impl TrainOptions {
 
     /// Refuses what cannot be meant; the batch is held to the data when the step is built.
     pub fn check(&self) -> Result<()> {
+        self.criterion().check()?;
+        let plain = self.loss == LossName::Softmax && self.class_weights.is_empty();
+        if self.augment.mixup > 0.0 && !plain {
+            return wrong("mixup", &self.augment.mixup, "none but with --loss softmax and without class weights");
+        }
         let rate = self.rate();
         if !(rate.is_finite() && rate > 0.0 && rate as f32 > 0.0 && (rate as f32).is_finite()) {
             return wrong("learning rate", &rate, "a finite number above 0");

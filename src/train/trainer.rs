@@ -1,6 +1,7 @@
 //! The training loop: submits of many steps, records as they come back, validation after every epoch.
 
 use super::checkpoint::{Checkpoint, DataMark};
+use super::confusion::Confusion;
 use super::digest::Digest;
 use super::engine::{Engine, Pace, Record};
 use super::evaluator::{Evaluator, Totals};
@@ -113,7 +114,8 @@ impl Trainer {
             engine.write(ema, arena(&step.graph, step.params, &first))?;
         }
         engine.write_all(first.into_iter().map(|(tensor, values)| (tensor, Values::Float(values))))?;
-        let evaluator = Evaluator::new(device, model, &data.test, options.batch_size)?;
+        let evaluator = Evaluator::by(&options.criterion(), device, model, &data.test, options.batch_size)?;
+        let progress = Progress { totals: Totals::of(step.places), ..Progress::default() };
         Ok(Trainer {
             model: model.clone(),
             options: options.clone(),
@@ -121,7 +123,7 @@ impl Trainer {
             device: device.identity(),
             step,
             engine,
-            progress: Progress::default(),
+            progress,
             evaluator,
             test,
             goal: Goal::new(data.train.count, options),
@@ -200,7 +202,10 @@ impl Trainer {
                     weights = Some(trained);
                 }
                 let lr = self.options.rate_at(self.data.samples[0], self.progress.step.saturating_sub(1));
-                let metrics = self.progress.close(&validation, lr, digest, self.goal);
+                let mut metrics = self.progress.close(&validation, lr, digest, self.goal);
+                if let Some(confusion) = self.evaluator.confusion() {
+                    metrics = self.progress.scored(confusion.mean_iou()).unwrap_or(metrics);
+                }
                 self.lay_out(true).await?;
                 flow = observe(Event::Epoch(&metrics));
             }
@@ -324,9 +329,28 @@ impl Trainer {
 
     /// An evaluator of the test set, where validation is of something else: built when it is wanted.
     fn tester(&self) -> Result<Option<Evaluator>> {
-        let new =
-            |(device, split): &(Device, Split)| Evaluator::new(device, &self.model, split, self.options.batch_size);
+        let (criterion, batch) = (self.options.criterion(), self.options.batch_size);
+        let new = |(device, split): &(Device, Split)| Evaluator::by(&criterion, device, &self.model, split, batch);
         self.test.as_ref().map(new).transpose()
+    }
+
+    /// The class of each pixel of the test set with the weights as they are now, [samples, height, width], the mean loss
+    /// of it, and what was taken for what.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a model that tells no classes of pixels, and those of the device.
+    pub async fn test_masks(&mut self) -> Result<(Vec<u8>, f64, Confusion)> {
+        let mut own = self.tester()?;
+        let evaluator = own.as_mut().unwrap_or(&mut self.evaluator);
+        evaluator.copy_weights(&self.step, &self.engine)?;
+        let mut masks = Vec::new();
+        let totals = evaluator.run_masks(|mask| {
+            masks.extend(mask.iter().map(|class| *class as u8));
+            Ok(())
+        });
+        let loss = totals.await?.loss();
+        let confusion = evaluator.confusion().cloned();
+        Ok((masks, loss, confusion.ok_or_else(|| Error::failed("nothing was counted"))?))
     }
 
     /// What a step spends in which kernel; `None` where the device has no timestamps. These are real steps, which change
@@ -347,6 +371,23 @@ pub fn check_data(model: &Model, data: &Dataset) -> Result<()> {
         )));
     }
     let classes = model.classes()?;
+    if let Some(place) = [&data.train, &data.test].into_iter().find(|split| {
+        // An image of one pixel has as many labels either way.
+        model.places().is_ok_and(|places| places != split.labels_per_sample)
+    }) {
+        let [has, wants] = [place.labels_per_sample > 1, model.is_segmentation()?]
+            .map(|pixels| if pixels { "a label a pixel" } else { "a label an image" });
+        return Err(Error::input(format!(
+            "data set {}: it has {has}, the model {} expects {wants}{}",
+            data.name,
+            model.name,
+            if model.is_segmentation()? {
+                ", since it ends in an image"
+            } else {
+                "; one for masks ends in an image, as unet-small does"
+            }
+        )));
+    }
     if data.classes > classes {
         return Err(Error::input(format!(
             "data set {}: labels up to {}, the model {} has {classes} classes",
