@@ -1,11 +1,13 @@
 //! `wgrad data`: what a data set holds, before anything is trained on it.
 
 use super::print;
+use crate::augment::Augment;
 use crate::data::folder::ImageOptions;
 use crate::data::source::Kind;
 use crate::data::survey::{Class, Survey, survey};
 use crate::data::{BUILT_IN, Dataset, contact};
 use crate::error::{Error, Result};
+use crate::train::augmented;
 use clap::Args;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -18,7 +20,8 @@ const NAME: usize = 20;
 /// Tell what a data set holds: counts, classes, mean and deviation, duplicates
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  wgrad data mnist\n  wgrad data my-photos --image-size 64 --contact-sheet sheet.png"
+    after_help = "Examples:\n  wgrad data mnist\n  wgrad data my-photos --image-size 64 --contact-sheet sheet.png\n  \
+wgrad data mnist --contact-sheet sheet.png --augment shift=2,rotate=10,cutout=8"
 )]
 pub struct DataArgs {
     /// mnist, a CSV file, or a folder, as `wgrad train --data` takes them
@@ -30,6 +33,9 @@ pub struct DataArgs {
     /// Write a picture of images of every class, a row a class
     #[arg(long, value_name = "FILE.png")]
     contact_sheet: Option<PathBuf>,
+    /// With --contact-sheet: of every class an image as it is, and then as `wgrad train --augment LIST` would change it
+    #[arg(long, value_name = "LIST")]
+    augment: Option<Augment>,
     /// Print JSON alone
     #[arg(long)]
     json: bool,
@@ -37,6 +43,10 @@ pub struct DataArgs {
 
 /// Reads, counts and prints.
 pub fn run(args: DataArgs) -> Result<()> {
+    // clap does not ask for the one where the other is there.
+    if args.augment.is_some() && args.contact_sheet.is_none() {
+        return Err(Error::input("--augment: --contact-sheet FILE.png is expected with it"));
+    }
     let data = Dataset::open_with(&args.data, &ImageOptions { size: args.image_size, ..ImageOptions::default() })?;
     let kind = if args.data == BUILT_IN { "built in" } else { Kind::of(Path::new(&args.data))?.name() };
     if let Some(notice) = &data.notice {
@@ -44,7 +54,11 @@ pub fn run(args: DataArgs) -> Result<()> {
     }
     let found = survey(&data);
     if let Some(path) = &args.contact_sheet {
-        write(path, &contact::sheet(&data)?)?;
+        let sheet = match &args.augment {
+            None => contact::sheet(&data)?,
+            Some(augment) => augmented::sheet(&data, augment, 0)?,
+        };
+        write(path, &sheet)?;
     }
     if args.json {
         let mut json = serde_json::to_value(&found).map_err(|e| Error::failed(format!("JSON: {e}")))?;

@@ -10,6 +10,7 @@ mod import;
 mod interrupt;
 mod lines;
 mod man;
+mod optimizer;
 mod plan;
 mod predict;
 mod progress;

@@ -1,10 +1,13 @@
 //! The flags of `wgrad train`, and the settings that they make with a file's.
 
+use super::optimizer::OptimizerArgs;
 use super::progress::Format;
 use super::schedule::ScheduleArgs;
+use crate::augment::Augment;
 use crate::error::{Error, Result};
 use crate::train::every::Every;
 use crate::train::options::OptimizerName;
+use crate::train::recipe::Recipe;
 use crate::train::run::RunConfig;
 use clap::Args;
 use std::path::PathBuf;
@@ -13,11 +16,15 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  wgrad train\n  wgrad train --model mnist-deep --epochs 3 --device cpu\n  \
 wgrad train --resume runs/mnist-cnn/1\n  \
+wgrad train --augment shift=2,rotate=10,scale=0.08\n  \
 wgrad train --from runs/mnist-cnn/1/model.safetensors --freeze 0 --data my-digits")]
 pub struct TrainArgs {
-    /// A preset (mnist-cnn, mnist-deep) or a model file [default: mnist-cnn]
+    /// A preset (mnist-cnn, mnist-deep, mnist-bn, resnet-small) or a model file [default: mnist-cnn; recipe best: mnist-bn]
     #[arg(long, value_name = "NAME|FILE.toml")]
     pub(super) model: Option<String>,
+    /// Settings that go well together; other flags go before them [default: plain]
+    #[arg(long, value_enum, value_name = "R", conflicts_with_all = ["config", "resume"])]
+    pub(super) recipe: Option<Recipe>,
     /// mnist, a CSV file, or a folder, recognised in this order: CIFAR-10 binary (data_batch_1.bin …), NumPy
     /// (x_train.npy …), four IDX files, images with a folder a class, CSV (train.csv, test.csv) [default: mnist]
     #[arg(long, value_name = "mnist|DIR|FILE.csv")]
@@ -51,6 +58,8 @@ pub struct TrainArgs {
     /// Weight decay [default: 0; adamw: 0.01]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub(super) weight_decay: Option<f64>,
+    #[command(flatten)]
+    pub(super) update: OptimizerArgs,
     /// Seed of the first weights and of every epoch's order [default: 0]
     #[arg(long, value_name = "N")]
     pub(super) seed: Option<u64>,
@@ -84,6 +93,10 @@ pub struct TrainArgs {
     /// Layers that stay as they are, by their names in the weight file, such as 0,2
     #[arg(long, value_name = "LAYERS", value_delimiter = ',')]
     pub(super) freeze: Option<Vec<String>>,
+    /// Change training images at random, anew in each step: shift=PIXELS, rotate=DEGREES, scale=SHARE, shear=DEGREES,
+    /// hflip, vflip, crop=PIXELS, cutout=PIXELS, mixup=A, or off
+    #[arg(long, value_name = "LIST", conflicts_with = "resume")]
+    pub(super) augment: Option<Augment>,
     /// Take only the first N training samples
     #[arg(long, value_name = "N")]
     pub(super) train_limit: Option<usize>,
@@ -128,7 +141,7 @@ impl TrainArgs {
     pub(super) fn resolve(&self) -> Result<RunConfig> {
         let mut config = match &self.config {
             Some(path) => RunConfig::read(path)?,
-            None => RunConfig::default(),
+            None => self.recipe.unwrap_or_default().config(),
         };
         fn set<T: Clone>(place: &mut T, flag: &Option<T>) {
             if let Some(value) = flag {
@@ -163,7 +176,9 @@ impl TrainArgs {
         set(&mut train.momentum, &self.momentum);
         set(&mut train.seed, &self.seed);
         set(&mut train.freeze, &self.freeze);
+        set(&mut train.augment, &self.augment);
         self.schedule.set(train);
+        self.update.set(train);
         train.lr = self.lr.or(train.lr);
         train.weight_decay = self.weight_decay.or(train.weight_decay);
         train.max_steps = self.max_steps.or(train.max_steps);

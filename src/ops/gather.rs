@@ -25,12 +25,12 @@ pub struct Gather {
 }
 
 impl Gather {
-    fn pixels(&self) -> usize {
+    pub(super) fn pixels(&self) -> usize {
         self.image.iter().product()
     }
 
     /// The sample of row `b`; `None` beyond the valid ones.
-    fn sample(&self, control: &Control, b: u32) -> Option<usize> {
+    pub(super) fn sample(&self, control: &Control, b: u32) -> Option<usize> {
         let place = control.first + b;
         let shuffled = || shuffled(place, control.samples, control.key, control.epoch);
         (b < control.valid).then(|| if self.shuffle { shuffled() } else { place } as usize)

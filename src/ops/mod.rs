@@ -54,7 +54,9 @@ registry! {
     conv2d_relu_pool_dw
     conv2d_relu_pool_dx
     dropout
+    ema
     gather
+    gather_augmented
     layer_norm
     layer_norm_dx
     matmul_nn
@@ -62,6 +64,7 @@ registry! {
     matmul_tn
     max_pool2d
     max_pool2d_dx
+    mixup
     relu
     relu_dx
     reshape

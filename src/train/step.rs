@@ -1,19 +1,29 @@
 //! The graphs of a step: gather, model, loss, gradients and update; or gather, model and loss alone.
 
-use crate::control::Control;
+use crate::augment::{Augment, CELLS, quantiles};
+use crate::control::{Control, pcg};
 use crate::data::Split;
 use crate::error::{Error, Result};
 use crate::fuse::{fuse, join_neighbours};
 use crate::graph::{Graph, Role, Tensor, TensorInfo};
+use crate::model::weights::EMA;
 use crate::model::{Build, Mode, Model};
 use crate::ops::adam::Adam;
+use crate::ops::ema::Ema;
 use crate::ops::gather::Gather;
+use crate::ops::gather_augmented::GatherAugmented;
+use crate::ops::mixup::Mixup;
 use crate::ops::sgd::Sgd;
 use crate::ops::softmax_ce::SoftmaxCe;
 use crate::ops::step_end::StepEnd;
 use crate::schedule::Rates;
 use crate::train::options::{Optimizer, TrainOptions};
 use crate::values::Values;
+
+/// The key of all random numbers of a run.
+pub(super) fn key_of(seed: u64) -> u32 {
+    pcg(seed as u32) ^ pcg((seed >> 32) as u32).rotate_left(16)
+}
 
 /// Steps that the log holds, and so the most that one submit has.
 pub const LOG_CAPACITY: usize = 64;
@@ -37,10 +47,14 @@ pub struct Step {
     pub logits: Tensor,
     /// The arena of all parameters.
     pub params: Tensor,
+    /// The arena of their average, laid out as they are, where one is kept.
+    pub ema: Option<Tensor>,
     /// Rows of a batch.
     pub batch: usize,
     /// Samples of the data set.
     pub samples: usize,
+    /// What mixup draws from: its tensor, and Beta's parameter.
+    quantiles: Option<(Tensor, f64)>,
 }
 
 impl Step {
@@ -50,9 +64,9 @@ impl Step {
     /// # Errors
     /// [`Error::Input`] for a layer to freeze that there is not, and where nothing is left to train.
     pub fn training(model: &Model, samples: usize, options: &TrainOptions) -> Result<Step> {
-        let TrainOptions { batch_size, shuffle, ref freeze, .. } = *options;
+        let TrainOptions { batch_size, shuffle, ref freeze, augment, .. } = *options;
         let (optimizer, rates) = (options.optimizer(), options.rates(samples));
-        let mut start = Start::new(model, samples, batch_size, shuffle, Mode::Training)?;
+        let mut start = Start::new(model, samples, batch_size, shuffle, augment, Mode::Training)?;
         fuse(&mut start.graph, &[start.logits]);
         start.graph.freeze(freeze)?;
         start.graph.fix_frozen_norms();
@@ -85,12 +99,21 @@ impl Step {
                 }
             }
         }
-        start.finish(loss, fault, params, optimizer.betas(), rates)
+        let ema = match options.ema {
+            None => None,
+            Some(decay) => {
+                let elements = start.graph.info(params).elements();
+                let ema = start.graph.tensor(TensorInfo::floats(EMA, [elements]).role(Role::State));
+                start.graph.update(Ema { decay }, &[start.control, params], &[ema])?;
+                Some(ema)
+            }
+        };
+        Ok(Step { ema, ..start.finish(loss, fault, params, optimizer.betas(), rates)? })
     }
 
     /// An evaluation step of `model` over `samples` samples, in their order.
     pub fn evaluation(model: &Model, samples: usize, batch: usize) -> Result<Step> {
-        let mut start = Start::new(model, samples, batch, false, Mode::Inference)?;
+        let mut start = Start::new(model, samples, batch, false, Augment::default(), Mode::Inference)?;
         fuse(&mut start.graph, &[start.logits]);
         let loss = start.loss()?;
         let [params, _] = start.graph.arenas()?;
@@ -98,11 +121,15 @@ impl Step {
         start.finish(loss, fault, params, [0.0; 2], Rates::constant(0.0))
     }
 
+    /// The arena of the weights that the run is to leave: the average, where one is kept.
+    pub fn answers(&self) -> Tensor {
+        self.ema.unwrap_or(self.params)
+    }
+
     /// The control block at the start of a run (or of a pass over the data).
     pub fn start(&self, seed: u64, rate: f64, betas: [f64; 2]) -> Control {
-        use crate::control::pcg;
         Control {
-            key: pcg(seed as u32) ^ pcg((seed >> 32) as u32).rotate_left(16),
+            key: key_of(seed),
             valid: self.batch.min(self.samples) as u32,
             samples: self.samples as u32,
             rate: rate as f32,
@@ -112,11 +139,13 @@ impl Step {
         }
     }
 
-    /// A split for the data tensors: images padded to whole words, labels as words.
-    pub fn data(&self, split: &Split) -> [(Tensor, Values); 2] {
+    /// A split for the data tensors: images padded to whole words, labels as words; and the tables that go with them.
+    pub fn data(&self, split: &Split) -> Vec<(Tensor, Values)> {
         let labels = split.labels.iter().map(|&label| label.into()).collect();
         let images = split.padded(self.graph.shape(self.images)[1]);
-        [(self.images, Values::Byte(images)), (self.labels, Values::Word(labels))]
+        let table = self.quantiles.map(|(table, a)| (table, Values::Float(quantiles(a))));
+        let data = [(self.images, Values::Byte(images)), (self.labels, Values::Word(labels))];
+        data.into_iter().chain(table).collect()
     }
 
     /// Steps of one pass over the data.
@@ -135,10 +164,13 @@ struct Start {
     logits: Tensor,
     batch: usize,
     samples: usize,
+    // Of mixup: its table and Beta's parameter; the other labels and the shares of the rows' own.
+    quantiles: Option<(Tensor, f64)>,
+    mixed: Option<[Tensor; 2]>,
 }
 
 impl Start {
-    fn new(model: &Model, samples: usize, batch: usize, shuffle: bool, mode: Mode) -> Result<Start> {
+    fn new(model: &Model, samples: usize, batch: usize, shuffle: bool, augment: Augment, mode: Mode) -> Result<Start> {
         if batch == 0 || batch > samples {
             return Err(Error::input(format!("batch size {batch}: between 1 and the {samples} samples is expected")));
         }
@@ -148,13 +180,28 @@ impl Start {
         let control = graph.tensor(TensorInfo::words("control", [Control::WORDS]).role(Role::Control));
         let images = graph.tensor(TensorInfo::bytes("images", [samples, gather.stride()]));
         let all_labels = graph.tensor(TensorInfo::words("all labels", [samples]).role(Role::Data));
-        let drawn = graph.apply(gather, &[control, images, all_labels])?;
+        augment.check_for(model.input)?;
+        let from = [control, images, all_labels];
+        let mut drawn = match augment.keeps_images() {
+            true => graph.apply(gather, &from)?,
+            false => graph.apply(GatherAugmented { gather, augment }, &from)?,
+        };
+        let (mut quantiles, mut mixed) = (None, None);
+        if augment.mixup > 0.0 {
+            let table = graph.tensor(TensorInfo::floats("quantiles", [CELLS + 1]).role(Role::Data));
+            let blended = graph.apply(Mixup, &[control, drawn[0], drawn[1], table])?;
+            drawn[0] = blended[0];
+            (quantiles, mixed) = (Some((table, augment.mixup)), Some([blended[1], blended[2]]));
+        }
         let logits = model.build(&mut graph, drawn[0], Build { mode, control: Some(control) })?;
-        Ok(Start { graph, images, all_labels, control, labels: drawn[1], logits, batch, samples })
+        let labels = drawn[1];
+        Ok(Start { graph, images, all_labels, control, labels, logits, batch, samples, quantiles, mixed })
     }
 
     fn loss(&mut self) -> Result<Vec<Tensor>> {
-        self.graph.apply(SoftmaxCe, &[self.control, self.logits, self.labels])
+        let mut from = vec![self.control, self.logits, self.labels];
+        from.extend(self.mixed.into_iter().flatten());
+        self.graph.apply(SoftmaxCe { mixed: self.mixed.is_some(), ..SoftmaxCe::default() }, &from)
     }
 
     fn fault(&mut self) -> Tensor {
@@ -181,8 +228,10 @@ impl Start {
             fault,
             logits: self.logits,
             params,
+            ema: None,
             batch: self.batch,
             samples: self.samples,
+            quantiles: self.quantiles,
         })
     }
 }
