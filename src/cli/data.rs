@@ -20,13 +20,19 @@ const NAME: usize = 20;
 /// Tell what a data set holds: counts, classes, mean and deviation, duplicates
 #[derive(Debug, Args)]
 #[command(
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
     after_help = "Examples:\n  wgrad data mnist\n  wgrad data my-photos --image-size 64 --contact-sheet sheet.png\n  \
-wgrad data mnist --contact-sheet sheet.png --augment shift=2,rotate=10,cutout=8"
+wgrad data mnist --contact-sheet sheet.png --augment shift=2,rotate=10,cutout=8\n  \
+wgrad data make segmentation --out scenes"
 )]
 pub struct DataArgs {
+    #[cfg(feature = "mnist-data")]
+    #[command(subcommand)]
+    command: Option<DataCommand>,
     /// mnist, a CSV file, or a folder, as `wgrad train --data` takes them
-    #[arg(value_name = "mnist|DIR|FILE.csv")]
-    data: String,
+    #[arg(required = true, value_name = "mnist|DIR|FILE.csv")]
+    data: Option<String>,
     /// Height and width that a folder's images are brought to, or that CSV's have, such as 64 or 48x64
     #[arg(long, value_name = "N|HxW", value_parser = super::train_args::image_size)]
     image_size: Option<[usize; 2]>,
@@ -41,14 +47,26 @@ pub struct DataArgs {
     json: bool,
 }
 
+/// What `wgrad data` does besides telling.
+#[cfg(feature = "mnist-data")]
+#[derive(Debug, clap::Subcommand)]
+enum DataCommand {
+    Make(super::make::MakeArgs),
+}
+
 /// Reads, counts and prints.
 pub fn run(args: DataArgs) -> Result<()> {
+    #[cfg(feature = "mnist-data")]
+    if let Some(DataCommand::Make(make)) = args.command {
+        return super::make::run(&make);
+    }
     // clap does not ask for the one where the other is there.
     if args.augment.is_some() && args.contact_sheet.is_none() {
         return Err(Error::input("--augment: --contact-sheet FILE.png is expected with it"));
     }
-    let data = Dataset::open_with(&args.data, &ImageOptions { size: args.image_size, ..ImageOptions::default() })?;
-    let kind = if args.data == BUILT_IN { "built in" } else { Kind::of(Path::new(&args.data))?.name() };
+    let spec = args.data.ok_or_else(|| Error::input("a data set is expected"))?;
+    let data = Dataset::open_with(&spec, &ImageOptions { size: args.image_size, ..ImageOptions::default() })?;
+    let kind = if spec == BUILT_IN { "built in" } else { Kind::of(Path::new(&spec))?.name() };
     if let Some(notice) = &data.notice {
         super::say(&format!("note: {notice}"));
     }

@@ -11,6 +11,8 @@ pub mod folder;
 pub mod idx;
 #[cfg(feature = "images")]
 mod ink;
+#[cfg(feature = "images")]
+pub mod mask;
 #[cfg(feature = "mnist-data")]
 pub mod mnist;
 pub mod npy;
@@ -18,8 +20,11 @@ pub mod npy;
 pub mod picture;
 #[cfg(feature = "images")]
 pub mod prepare;
+#[cfg(feature = "mnist-data")]
+pub mod scenes;
 pub mod source;
 pub mod survey;
+mod validation;
 
 use crate::error::{Error, Result};
 use source::Kind;
@@ -28,12 +33,13 @@ use std::path::Path;
 /// The name under which the built-in set goes on the command line and in run files.
 pub const BUILT_IN: &str = "mnist";
 
-/// One part of a data set: `count` images of one size, each with one label.
+/// One part of a data set: `count` images of one size, each with one label, or with one a pixel.
 ///
-/// [`Split::new`] is where the lengths are checked; whoever changes the public fields keeps them in step.
+/// [`Split::new`] and [`Split::masked`] are where the lengths are checked; whoever changes the public fields keeps them in
+/// step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Split {
-    /// Number of images and of labels; at least 1.
+    /// Number of images; at least 1.
     pub count: usize,
     /// Rows of an image; at least 1.
     pub height: usize,
@@ -43,7 +49,9 @@ pub struct Split {
     pub channels: usize,
     /// Pixels 0–255 in the order `[count, height, width, channels]`.
     pub pixels: Vec<u8>,
-    /// Class of each image, `[count]`.
+    /// Labels of an image: 1, or height × width where each pixel has its own.
+    pub labels_per_sample: usize,
+    /// Class of each image, `[count]`, or of each pixel, `[count, height, width]`.
     pub labels: Vec<u8>,
 }
 
@@ -69,7 +77,30 @@ impl Split {
                 pixels.len()
             )));
         }
-        Ok(Self { count, height, width, channels, pixels, labels })
+        Ok(Self { count, height, width, channels, pixels, labels_per_sample: 1, labels })
+    }
+
+    /// A split of images with `shape` = `[height, width, channels]` and a label for each pixel.
+    ///
+    /// # Errors
+    /// [`Error::Input`] as [`Split::new`], and if `labels` are not one for each pixel of every image.
+    pub fn masked(shape: [usize; 3], pixels: Vec<u8>, labels: Vec<u8>) -> Result<Self> {
+        let [height, width, _] = shape;
+        let places = height.checked_mul(width).filter(|places| *places > 0 && labels.len().is_multiple_of(*places));
+        let Some(places) = places else {
+            return Err(Error::input(format!(
+                "a split has {} labels, expected one for each of {height}×{width} pixels of every image",
+                labels.len()
+            )));
+        };
+        let split = Split::new(shape, pixels, vec![0; labels.len() / places])?;
+        Ok(Split { labels_per_sample: places, labels, ..split })
+    }
+
+    /// The labels of an image: one, or one for each pixel.
+    pub fn labels_of(&self, sample: usize) -> &[u8] {
+        let each = self.labels_per_sample;
+        self.labels.get(sample * each..(sample + 1) * each).unwrap_or_default()
     }
 
     /// `[height, width, channels]`.
@@ -84,15 +115,12 @@ impl Split {
 
     /// The images with `stride` bytes from one to the next, the rest of each row zero.
     pub fn padded(&self, stride: usize) -> Vec<u8> {
-        let size = self.image_bytes();
-        if stride <= size {
-            return self.pixels.clone();
-        }
-        let mut padded = vec![0; self.count * stride];
-        for (row, image) in padded.chunks_mut(stride).zip(self.pixels.chunks(size)) {
-            row[..size].copy_from_slice(image);
-        }
-        padded
+        padded(&self.pixels, self.image_bytes(), stride)
+    }
+
+    /// The labels with `stride` bytes from one image's to the next's, the rest of each row zero.
+    pub fn padded_labels(&self, stride: usize) -> Vec<u8> {
+        padded(&self.labels, self.labels_per_sample, stride)
     }
 
     /// Keeps the first `limit` samples in file order, or all of them where there are fewer.
@@ -105,11 +133,23 @@ impl Split {
         }
         if limit < self.count {
             self.pixels.truncate(limit * self.image_bytes());
-            self.labels.truncate(limit);
+            self.labels.truncate(limit * self.labels_per_sample);
             self.count = limit;
         }
         Ok(())
     }
+}
+
+/// Rows of `size` bytes with `stride` bytes from one to the next.
+fn padded(rows: &[u8], size: usize, stride: usize) -> Vec<u8> {
+    if stride <= size {
+        return rows.to_vec();
+    }
+    let mut padded = vec![0; rows.len() / size.max(1) * stride];
+    for (to, row) in padded.chunks_mut(stride).zip(rows.chunks(size.max(1))) {
+        to[..row.len()].copy_from_slice(row);
+    }
+    padded
 }
 
 /// Training and test images of the same size, and what their labels are called.
@@ -140,6 +180,12 @@ impl Dataset {
             return Err(Error::input(format!(
                 "data set {name}: the test images are {}×{}×{} (height×width×channels), but the training images are {}×{}×{}",
                 test.height, test.width, test.channels, train.height, train.width, train.channels
+            )));
+        }
+        if train.labels_per_sample != test.labels_per_sample {
+            return Err(Error::input(format!(
+                "data set {name}: a test image has {} labels, but a training image has {}",
+                test.labels_per_sample, train.labels_per_sample
             )));
         }
         let largest = train.labels.iter().chain(&test.labels).max().copied().unwrap_or(0);

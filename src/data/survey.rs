@@ -114,13 +114,20 @@ fn moments(split: &Split) -> (Vec<f64>, Vec<f64>) {
     counts.iter().map(of).unzip()
 }
 
+/// A label an image; where each pixel has its own, images are not told apart by them.
+fn labels_of_images(split: &Split) -> impl Iterator<Item = &u8> {
+    let masked = split.labels_per_sample > 1;
+    let plain = split.labels.iter().take(if masked { 0 } else { usize::MAX });
+    plain.chain(std::iter::repeat_n(&0, if masked { split.count } else { 0 }))
+}
+
 fn duplicates(data: &Dataset) -> Duplicates {
     let mut seen: HashMap<[u8; 32], Seen> = HashMap::with_capacity(data.train.count + data.test.count);
     let mut found = Duplicates::default();
     let size = data.train.image_bytes();
     let class = |label: u8| data.class_names.get(usize::from(label)).cloned().unwrap_or_default();
     for (part, split) in [&data.train, &data.test].into_iter().enumerate() {
-        for (at, (image, &label)) in split.pixels.chunks_exact(size).zip(&split.labels).enumerate() {
+        for (at, (image, &label)) in split.pixels.chunks_exact(size).zip(labels_of_images(split)).enumerate() {
             let new = || Seen { part, at, label, in_part: [false; 2], conflict: false };
             let one = seen.entry(Sha256::digest(image).into()).or_insert_with(new);
             match part {

@@ -361,10 +361,12 @@ fn pair(
         let shape = places[at].shape(order);
         let fitting: Vec<usize> = free.iter().copied().filter(|&m| places[at].fits(&modules[m], order)).collect();
         // Where all of them have one, the bias tells a convolution from a transposed one of the same weights.
-        let told = fitting.iter().all(|&m| modules[m].members.get(1).is_some_and(Option::is_some));
-        let bias = |p: usize| places[p].params.get(1).map(|bias| &bias.file_shape);
-        let is_like =
-            |&p: &usize| pairs[p].is_none() && places[at].is_like(&places[p], order) && (!told || bias(p) == bias(at));
+        let told = fitting.iter().all(|&m| modules[m].members[1].is_some());
+        let bias = |place: &Place| place.params.get(1).map(|bias| bias.file_shape.clone());
+        let is_like = |&p: &usize| {
+            let place = &places[p];
+            pairs[p].is_none() && places[at].is_like(place, order) && (!told || bias(place) == bias(&places[at]))
+        };
         let alike: Vec<usize> = (at..places.len()).filter(is_like).collect();
         if fitting.len() != alike.len() {
             return Err(Fault::Misfit);

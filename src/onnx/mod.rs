@@ -45,6 +45,7 @@ impl TrainedModel {
         self.weights.check_against(model)?;
         let [height, width, channels] = model.input;
         let classes = model.classes()?;
+        let output = if model.is_segmentation()? { vec![classes, height, width] } else { vec![classes] };
         let mut graph = Builder::new(&model.name);
         graph.normalise(&model.normalisation);
         let mut shape = model.input.to_vec();
@@ -62,7 +63,7 @@ impl TrainedModel {
         }
         let mut graph = graph.graph;
         graph.input = vec![value("input", &[channels, height, width])];
-        graph.output = vec![value("probabilities", &[classes])];
+        graph.output = vec![value("probabilities", &output)];
         Ok(ModelProto {
             ir_version: IR_VERSION,
             producer_name: env!("CARGO_PKG_NAME").into(),

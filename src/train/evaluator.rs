@@ -1,6 +1,8 @@
 //! Mean loss and accuracy of a model over a data set, and its answers for single images.
 
+use super::confusion::Confusion;
 use super::engine::{Engine, Pace, Record};
+use super::loss::Criterion;
 use super::step::Step;
 use crate::control::Control;
 use crate::data::Split;
@@ -19,9 +21,26 @@ pub struct Totals {
     loss: f64,
     correct: u64,
     samples: u64,
+    /// Labels of a sample beyond the first.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    further: u64,
+}
+
+fn is_zero(value: &u64) -> bool {
+    *value == 0
 }
 
 impl Totals {
+    /// No step yet, of samples of so many labels.
+    pub fn of(places: usize) -> Self {
+        Totals { further: (places as u64).saturating_sub(1), ..Totals::default() }
+    }
+
+    /// No step yet, of such samples as these.
+    pub fn cleared(&self) -> Self {
+        Totals { further: self.further, ..Totals::default() }
+    }
+
     /// Adds a step: its mean loss counts by its samples.
     pub fn add(&mut self, record: &Record) {
         self.loss += f64::from(record.loss) * f64::from(record.samples);
@@ -34,9 +53,9 @@ impl Totals {
         self.loss / self.samples as f64
     }
 
-    /// The share of samples whose largest logit was their label's.
+    /// The share of samples, or of their pixels, whose largest logit was their label's.
     pub fn accuracy(&self) -> f64 {
-        self.correct as f64 / self.samples as f64
+        self.correct as f64 / self.samples as f64 / (self.further as f64 + 1.0)
     }
 
     /// The number of samples.
@@ -51,16 +70,25 @@ pub struct Evaluator {
     step: Step,
     engine: Engine,
     start: Control,
+    // The classes and labels of a model of masks, and what the last pass found of them.
+    truth: Option<(usize, Vec<u8>)>,
+    confusion: Option<Confusion>,
 }
 
 impl Evaluator {
     /// Builds the pass and uploads the data; `batch` is cut to the data's size.
     pub fn new(device: &Device, model: &Model, split: &Split, batch: usize) -> Result<Self> {
-        let step = Step::evaluation(model, split.count, batch.min(split.count))?;
+        Evaluator::by(&Criterion::default(), device, model, split, batch)
+    }
+
+    /// `new` by another loss than the plain one.
+    pub fn by(criterion: &Criterion, device: &Device, model: &Model, split: &Split, batch: usize) -> Result<Self> {
+        let step = Step::evaluation_by(criterion, model, split.count, batch.min(split.count))?;
+        let truth = step.mask.map(|_| Ok((model.classes()?, split.labels.clone()))).transpose()?;
         let mut engine = Engine::new(device, step.graph.clone(), step.log)?;
         engine.write_all(step.data(split))?;
         let start = step.start(0, 1.0, [0.0; 2]);
-        Ok(Evaluator { step, engine, start })
+        Ok(Evaluator { step, engine, start, truth, confusion: None })
     }
 
     /// Takes weights from a file's order.
@@ -74,8 +102,16 @@ impl Evaluator {
         self.engine.copy_from(self.step.params, engine, step.answers())
     }
 
+    /// What the last pass took the pixels for, of a model that tells their classes.
+    pub fn confusion(&self) -> Option<&Confusion> {
+        self.confusion.as_ref()
+    }
+
     /// One pass over the data.
     pub async fn run(&mut self) -> Result<Totals> {
+        if self.step.mask.is_some() {
+            return self.run_masks(|_| Ok(())).await;
+        }
         self.engine.write(self.step.control, Values::Word(self.start.words()))?;
         self.engine.restart();
         let mut totals = Totals::default();
@@ -95,6 +131,39 @@ impl Evaluator {
             }
             records.iter().for_each(|record| totals.add(record));
         }
+        Ok(totals)
+    }
+
+    /// One pass over the data, batch by batch, that hands over the class of each pixel of each sample, in the data's
+    /// order, and counts them.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a model that tells no classes of pixels.
+    pub async fn run_masks(&mut self, mut each: impl FnMut(&[u32]) -> Result<()>) -> Result<Totals> {
+        let (Some(mask), Some((classes, labels))) = (self.step.mask, &self.truth) else {
+            return Err(Error::input("the model tells no classes of pixels"));
+        };
+        self.engine.write(self.step.control, Values::Word(self.start.words()))?;
+        self.engine.restart();
+        let mut confusion = Confusion::new(*classes)?;
+        let mut totals = Totals::of(self.step.places);
+        let mut truth = labels.chunks(self.step.places);
+        for _ in 0..self.step.steps_per_epoch() {
+            self.engine.submit(1)?;
+            let records = self.engine.collect().await?;
+            records.iter().for_each(|record| totals.add(record));
+            let valid = records.iter().map(|record| record.samples as usize).sum();
+            let Values::Word(found) = self.engine.read(mask).await? else {
+                return Err(Error::failed("classes of pixels are not words"));
+            };
+            for (found, truth) in found.chunks(self.step.places).take(valid).zip(&mut truth) {
+                for (found, truth) in found.iter().zip(truth) {
+                    confusion.add((*truth).into(), *found as usize)?;
+                }
+                each(found)?;
+            }
+        }
+        self.confusion = Some(confusion);
         Ok(totals)
     }
 

@@ -9,6 +9,8 @@ pub mod engine;
 pub mod evaluator;
 pub mod every;
 pub mod finetune;
+pub mod loss;
+mod optimizer;
 pub mod options;
 pub mod predict;
 pub mod progress;

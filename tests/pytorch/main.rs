@@ -11,3 +11,4 @@ mod forms;
 mod net;
 mod norms;
 mod ops;
+mod optim;
