@@ -78,6 +78,8 @@ impl Step {
     pub fn training(model: &Model, samples: usize, options: &TrainOptions) -> Result<Step> {
         let TrainOptions { batch_size, shuffle, ref freeze, augment, .. } = *options;
         let (optimizer, rates) = (options.optimizer(), options.rates(samples));
+        // One graph for all constant rates.
+        let rates = if rates.is_constant() { Rates::constant(0.0) } else { rates };
         let mut start = Start::new(model, samples, batch_size, shuffle, augment, Mode::Training)?;
         fuse(&mut start.graph, &[start.logits]);
         start.graph.freeze(freeze)?;
