@@ -15,7 +15,7 @@ const LIMIT_BYTES: usize = 200_000;
 
 #[test]
 fn graphs() {
-    for name in presets::names() {
+    for name in presets::exact() {
         for (kind, step) in steps(name, OptimizerName::Adam) {
             insta::assert_snapshot!(format!("graph-{name}-{kind}"), step.graph.to_string());
         }
@@ -24,7 +24,7 @@ fn graphs() {
 
 #[test]
 fn plans() {
-    for name in presets::names() {
+    for name in presets::exact() {
         for (kind, step) in steps(name, OptimizerName::Adam) {
             for class in [Class::Tile, Class::Lanes(8)] {
                 let plan = lower(&step.graph, target(class)).expect("a preset has a plan");

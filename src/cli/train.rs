@@ -151,6 +151,13 @@ fn drive(
         Some(file) => {
             let step = reached.step;
             progress.say(&format!("saved {}", file.display()));
+            let mut end = json!({ "event": "end", "step": step, "model": file });
+            if let Some(totals) = pollster::block_on(trainer.test())? {
+                let (loss, accuracy) = (totals.loss(), totals.accuracy());
+                folder.test(&totals)?;
+                progress.say(&format!("test_loss: {loss:.4} - test_accuracy: {accuracy:.4}"));
+                (end["test_loss"], end["test_accuracy"]) = (json!(loss), json!(accuracy));
+            }
             if model.is_segmentation()? {
                 let (masks, _, _) = pollster::block_on(trainer.test_masks())?;
                 let path = run.join("segmentation.png");
@@ -164,11 +171,11 @@ fn drive(
                 if !no_report {
                     progress.say(&format!("saved {}", super::report::write(&run, findings.clone())?.display()));
                 }
-                progress.json(&json!({ "event": "end", "step": step, "model": file }))?;
+                progress.json(&end)?;
                 watching.into_iter().for_each(|watching| watching.end(findings.clone(), interrupt));
                 return Ok(ExitCode::SUCCESS);
             }
-            progress.json(&json!({ "event": "end", "step": step, "model": file }))?;
+            progress.json(&end)?;
             Ok(ExitCode::SUCCESS)
         }
         None => {

@@ -3,6 +3,7 @@
 use super::Dataset;
 use super::prepare::Prepared;
 use crate::error::{Error, Result};
+use std::collections::BTreeSet;
 
 /// Images of a row.
 pub const COLUMNS: usize = 12;
@@ -22,10 +23,10 @@ const PAPER: u8 = 232;
 pub fn sheet(data: &Dataset) -> Result<Vec<u8>> {
     let size = data.train.image_bytes();
     let mut of_class: Vec<Vec<usize>> = vec![Vec::new(); data.classes];
-    for n in 0..data.train.count {
+    for (n, labels) in data.train.labels.chunks(data.train.labels_per_sample.max(1)).enumerate() {
         // An image is shown once a class, however many of its pixels are of it.
-        let classes: std::collections::BTreeSet<u8> = data.train.labels_of(n).iter().copied().collect();
-        classes.into_iter().for_each(|class| of_class[usize::from(class)].push(n));
+        let classes: BTreeSet<usize> = labels.iter().map(|&label| label.into()).collect();
+        classes.into_iter().for_each(|class| of_class[class].push(n));
     }
     // Spread over the set: neighbours, such as pictures of one camera, look alike.
     let row = |members: &Vec<usize>| {

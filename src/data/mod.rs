@@ -24,6 +24,7 @@ pub mod prepare;
 pub mod scenes;
 pub mod source;
 pub mod survey;
+mod validation;
 
 use crate::error::{Error, Result};
 use source::Kind;

@@ -71,20 +71,16 @@ impl Criterion {
         Ok(())
     }
 
-    /// Adds the loss of `logits` to the graph; where the batch is mixed, `mixed` are the other labels and the shares.
+    /// Adds the loss of `logits` to the graph; `mixed` are the labels and shares of mixup.
     ///
     /// # Errors
-    /// [`Error::Input`] where there are not as many weights as classes, and for a mixed batch with weights or another loss
-    /// than the softmax.
+    /// [`Error::Input`] where there are not as many weights as classes.
     pub(super) fn apply(
         &self,
         graph: &mut Graph,
         [control, logits, labels]: [Tensor; 3],
         mixed: Option<[Tensor; 2]>,
     ) -> Result<Applied> {
-        if mixed.is_some() && (self.loss != LossName::Softmax || !self.weights.is_empty()) {
-            return Err(Error::input("augment mixup: --loss softmax without --class-weights is expected with it"));
-        }
         let each = match self.loss {
             LossName::Softmax => None,
             LossName::Bce => Some(Each::Bce),
@@ -95,8 +91,7 @@ impl Criterion {
             let results = graph.apply(OneHotLoss(each), &[control, logits, labels])?;
             return Ok(Applied { results, given: Vec::new() });
         }
-        let (smoothing, mixed_up) = (self.smoothing as f32, mixed.is_some());
-        let plain = SoftmaxCe { smoothing, mixed: mixed_up, ..SoftmaxCe::default() };
+        let plain = SoftmaxCe { smoothing: self.smoothing as f32, mixed: mixed.is_some(), ..SoftmaxCe::default() };
         if self.weights.is_empty() {
             let from: Vec<Tensor> = [control, logits, labels].into_iter().chain(mixed.into_iter().flatten()).collect();
             return Ok(Applied { results: graph.apply(plain, &from)?, given: Vec::new() });

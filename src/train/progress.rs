@@ -19,10 +19,10 @@ pub struct Metrics {
     /// Share of the epoch's samples that were right, likewise.
     #[serde(deserialize_with = "or_nan")]
     pub accuracy: f64,
-    /// Mean loss over the test set.
+    /// Mean loss over the test set, or the validation split.
     #[serde(deserialize_with = "or_nan")]
     pub val_loss: f64,
-    /// Share of the test set that was right.
+    /// Share of it that was right.
     #[serde(deserialize_with = "or_nan")]
     pub val_accuracy: f64,
     /// Mean intersection over union of the classes of the test set's pixels; only of a model that tells those.
@@ -55,7 +55,7 @@ pub struct Best {
     pub epoch: usize,
     /// Steps since the start of the run.
     pub step: u64,
-    /// Its loss over the test set.
+    /// Its loss over what was validated on.
     pub val_loss: f64,
 }
 

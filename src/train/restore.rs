@@ -79,7 +79,7 @@ impl Trainer {
         // A run that is made longer takes the rates of its new length from here on.
         let rates = self.options.rates(samples);
         if rates != begun {
-            control.rate = rates.at(control.step) as f32;
+            control.rate = self.options.rate_at(samples, control.step.into()) as f32;
         }
         let graph = self.step.graph.clone();
         // A file has them by name.
@@ -90,8 +90,8 @@ impl Trainer {
         if found != names {
             return Err(Error::input(format!("the checkpoint has the optimizer's {found:?}, expected {names:?}")));
         }
-        let weights = weights.to_graph(&graph)?;
-        self.engine.write_all(weights.into_iter().map(|(tensor, values)| (tensor, Values::Float(values))))?;
+        // With the gaps between them, which a step that went wrong may have written to.
+        self.engine.write(self.step.params, arena(&graph, self.step.params, &weights.to_graph(&graph)?))?;
         for tensor in states(&graph) {
             let name = &graph.info(tensor).name;
             let Some((_, weights)) = optimizer.iter().find(|(found, _)| found == name) else { continue };

@@ -8,13 +8,18 @@ use crate::fuse::{fuse, join_neighbours};
 use crate::graph::{Graph, Role, Tensor, TensorInfo};
 use crate::model::weights::EMA;
 use crate::model::{Build, Mode, Model};
+use crate::ops::accumulate::Accumulate;
 use crate::ops::adam::Adam;
 use crate::ops::argmax::Argmax;
+use crate::ops::clip_norm::ClipNorm;
+use crate::ops::clip_value::ClipValue;
 use crate::ops::ema::Ema;
 use crate::ops::gather::Gather;
 use crate::ops::gather_augmented::GatherAugmented;
 use crate::ops::gather_labels::GatherLabels;
+use crate::ops::lion::Lion;
 use crate::ops::mixup::Mixup;
+use crate::ops::rmsprop::Rmsprop;
 use crate::ops::sample_sum::SampleSum;
 use crate::ops::sgd::Sgd;
 use crate::ops::step_end::StepEnd;
@@ -62,8 +67,6 @@ pub struct Step {
     pub batch: usize,
     /// Samples of the data set.
     pub samples: usize,
-    /// What mixup draws from: its tensor, and Beta's parameter.
-    quantiles: Option<(Tensor, f64)>,
 }
 
 impl Step {
@@ -75,6 +78,8 @@ impl Step {
     pub fn training(model: &Model, samples: usize, options: &TrainOptions) -> Result<Step> {
         let TrainOptions { batch_size, shuffle, ref freeze, augment, .. } = *options;
         let (optimizer, rates) = (options.optimizer(), options.rates(samples));
+        // One graph for all constant rates.
+        let rates = if rates.is_constant() { Rates::constant(0.0) } else { rates };
         let mut start = Start::new(model, samples, batch_size, shuffle, augment, Mode::Training)?;
         fuse(&mut start.graph, &[start.logits]);
         start.graph.freeze(freeze)?;
@@ -85,40 +90,63 @@ impl Step {
         start.graph.update_norms()?;
         let [params, grads] = start.graph.arenas()?;
         let runs = start.graph.trained([params, grads]);
-        let state = |graph: &mut Graph, name: &str| {
-            let elements = graph.info(grads).elements();
-            graph.tensor(TensorInfo::floats(name, [elements]).role(Role::State))
-        };
         let loss = start.by_sample(loss)?;
         let fault = start.fault();
+        // The control block that updates go by: where gradients are accumulated, not every batch makes one.
+        let of_update = start.update_of(grads, fault, options)?;
+        let graph = &mut start.graph;
+        let elements = graph.info(grads).elements();
+        let state =
+            |graph: &mut Graph, name: &str| graph.tensor(TensorInfo::floats(name, [elements]).role(Role::State));
+        if let Some(limit) = options.clip_norm {
+            graph.update(ClipNorm { limit, elements }, &[], &[grads])?;
+        }
+        if let Some(limit) = options.clip_value {
+            graph.update(ClipValue { limit, elements }, &[], &[grads])?;
+        }
         match optimizer {
             Optimizer::Adam { betas, epsilon, l2, decay } => {
-                let (m, v) = (state(&mut start.graph, "m"), state(&mut start.graph, "v"));
+                let (m, v) = (state(graph, "m"), state(graph, "v"));
                 for run in runs {
-                    let [m, v] = [m, v].map(|state| start.graph.part(state, run.offset, run.elements));
+                    let [m, v] = [m, v].map(|state| graph.part(state, run.offset, run.elements));
                     let op = Adam { betas, epsilon, l2, decay };
-                    start.graph.update(op, &[start.control, run.grads], &[run.params, m, v, fault])?;
+                    graph.update(op, &[of_update, run.grads], &[run.params, m, v, fault])?;
                 }
             }
-            Optimizer::Sgd { momentum, l2 } => {
-                let velocity = state(&mut start.graph, "velocity");
+            Optimizer::Sgd { momentum, l2, nesterov } => {
+                let velocity = state(graph, "velocity");
                 for run in runs {
-                    let velocity = start.graph.part(velocity, run.offset, run.elements);
-                    let op = Sgd { momentum, l2 };
-                    start.graph.update(op, &[start.control, run.grads], &[run.params, velocity, fault])?;
+                    let velocity = graph.part(velocity, run.offset, run.elements);
+                    let op = Sgd { momentum, l2, nesterov };
+                    graph.update(op, &[of_update, run.grads], &[run.params, velocity, fault])?;
+                }
+            }
+            Optimizer::Rmsprop { alpha, epsilon, momentum, l2 } => {
+                let (squares, velocity) = (state(graph, "square_avg"), state(graph, "velocity"));
+                for run in runs {
+                    let [s, b] = [squares, velocity].map(|state| graph.part(state, run.offset, run.elements));
+                    let op = Rmsprop { alpha, epsilon, momentum, l2 };
+                    graph.update(op, &[of_update, run.grads], &[run.params, s, b, fault])?;
+                }
+            }
+            Optimizer::Lion { betas, decay } => {
+                let m = state(graph, "m");
+                for run in runs {
+                    let m = graph.part(m, run.offset, run.elements);
+                    graph.update(Lion { betas, decay }, &[of_update, run.grads], &[run.params, m, fault])?;
                 }
             }
         }
         let ema = match options.ema {
             None => None,
             Some(decay) => {
-                let elements = start.graph.info(params).elements();
-                let ema = start.graph.tensor(TensorInfo::floats(EMA, [elements]).role(Role::State));
-                start.graph.update(Ema { decay }, &[start.control, params], &[ema])?;
+                let elements = graph.info(params).elements();
+                let ema = graph.tensor(TensorInfo::floats(EMA, [elements]).role(Role::State));
+                graph.update(Ema { decay }, &[of_update, params], &[ema])?;
                 Some(ema)
             }
         };
-        Ok(Step { ema, ..start.finish(loss, fault, params, optimizer.betas(), rates)? })
+        Ok(Step { ema, ..start.finish(loss, fault, params, optimizer.betas(), rates, options.accumulate)? })
     }
 
     /// An evaluation step of `model` over `samples` samples, in their order.
@@ -135,7 +163,7 @@ impl Step {
         let loss = start.by_sample(loss)?;
         let [params, _] = start.graph.arenas()?;
         let fault = start.fault();
-        start.finish(loss, fault, params, [0.0; 2], Rates::constant(0.0))
+        start.finish(loss, fault, params, [0.0; 2], Rates::constant(0.0), 1)
     }
 
     /// The arena of the weights that the run is to leave: the average, where one is kept.
@@ -156,7 +184,7 @@ impl Step {
         }
     }
 
-    /// A split for the data tensors, what the loss is told and the tables that go with them: images padded to whole words, labels as words, or those
+    /// A split for the data tensors, and what else has to be there: images padded to whole words, labels as words, or those
     /// of pixels padded as images are.
     pub fn data(&self, split: &Split) -> Vec<(Tensor, Values)> {
         let labels = match self.graph.shape(self.labels)[..] {
@@ -166,7 +194,6 @@ impl Step {
         let images = split.padded(self.graph.shape(self.images)[1]);
         let mut data = vec![(self.images, Values::Byte(images)), (self.labels, labels)];
         data.extend(self.given.iter().cloned());
-        data.extend(self.quantiles.map(|(table, a)| (table, Values::Float(quantiles(a)))));
         data
     }
 
@@ -189,8 +216,7 @@ struct Start {
     places: usize,
     batch: usize,
     samples: usize,
-    // Of mixup: its table and Beta's parameter; the other labels and the shares of the rows' own.
-    quantiles: Option<(Tensor, f64)>,
+    // Of mixup: the other labels and the shares of the rows' own.
     mixed: Option<[Tensor; 2]>,
 }
 
@@ -211,49 +237,35 @@ impl Start {
             true => graph.apply(gather, &from)?,
             false => graph.apply(GatherAugmented { gather, augment }, &from)?,
         };
-        let (mut quantiles, mut mixed) = (None, None);
-        if augment.mixup > 0.0 {
-            let table = graph.tensor(TensorInfo::floats("quantiles", [CELLS + 1]).role(Role::Data));
-            let blended = graph.apply(Mixup, &[control, drawn[0], drawn[1], table])?;
-            drawn[0] = blended[0];
-            (quantiles, mixed) = (Some((table, augment.mixup)), Some([blended[1], blended[2]]));
-        }
         let mut labels = drawn[1];
         let places = model.places()?;
         if model.is_segmentation()? {
-            if augment != Augment::default() {
-                return Err(Error::input(
-                    "augment: none is expected where each pixel has a label, which would not move along",
-                ));
+            if !augment.is_off() {
+                let expected = "augment off is expected where a model tells the class of each pixel";
+                return Err(Error::input(format!("augment {augment}: {expected}, since labels are not moved along")));
             }
             // Labels of pixels stay bytes, and those of the images stay zero.
             let gather = GatherLabels { batch, size: [model.input[0], model.input[1]], shuffle };
             all_labels = graph.tensor(TensorInfo::bytes("labels of pixels", [samples, gather.stride()]));
             labels = graph.apply(gather, &[control, all_labels])?[0];
         }
+        let (mut given, mut mixed) = (Vec::new(), None);
+        if augment.mixup > 0.0 {
+            let table = graph.tensor(TensorInfo::floats("quantiles", [CELLS + 1]).role(Role::Data));
+            let blended = graph.apply(Mixup, &[control, drawn[0], labels, table])?;
+            drawn[0] = blended[0];
+            given.push((table, Values::Float(quantiles(augment.mixup))));
+            mixed = Some([blended[1], blended[2]]);
+        }
         let logits = model.build(&mut graph, drawn[0], Build { mode, control: Some(control) })?;
-        let (mask, given) = (None, Vec::new());
-        Ok(Start {
-            graph,
-            images,
-            all_labels,
-            control,
-            labels,
-            logits,
-            mask,
-            given,
-            places,
-            batch,
-            samples,
-            quantiles,
-            mixed,
-        })
+        let mask = None;
+        Ok(Start { graph, images, all_labels, control, labels, logits, mask, given, places, batch, samples, mixed })
     }
 
     fn loss(&mut self, criterion: &Criterion) -> Result<Vec<Tensor>> {
         let from = [self.control, self.logits, self.labels];
         let Applied { results, given } = criterion.apply(&mut self.graph, from, self.mixed)?;
-        self.given = given;
+        self.given.extend(given);
         Ok(results)
     }
 
@@ -276,6 +288,22 @@ impl Start {
         self.graph.tensor(TensorInfo::words("fault", [1]).role(Role::Control))
     }
 
+    /// The control block that updates go by. Where gradients are accumulated it is one of its own, and `grads` become
+    /// those of the update.
+    fn update_of(&mut self, grads: Tensor, fault: Tensor, options: &TrainOptions) -> Result<Tensor> {
+        if options.accumulate == 1 {
+            return Ok(self.control);
+        }
+        let graph = &mut self.graph;
+        let elements = graph.info(grads).elements();
+        let sum = graph.tensor(TensorInfo::floats("accumulated", [elements]).role(Role::State));
+        let of_update = TensorInfo::words("control of the update", [Control::WORDS]).role(Role::Control);
+        let of_update = graph.tensor(of_update);
+        let op = Accumulate { elements, batch: self.batch, every: options.accumulate as usize };
+        graph.update(op, &[self.control], &[sum, grads, of_update, fault])?;
+        Ok(of_update)
+    }
+
     fn finish(
         mut self,
         loss: Vec<Tensor>,
@@ -283,9 +311,10 @@ impl Start {
         params: Tensor,
         betas: [f64; 2],
         rates: Rates,
+        accumulate: u32,
     ) -> Result<Step> {
         let log = self.graph.tensor(TensorInfo::floats("log", [LOG_CAPACITY, 4]).role(Role::Control));
-        let end = StepEnd { batch: self.batch, capacity: LOG_CAPACITY, betas, rates };
+        let end = StepEnd { batch: self.batch, capacity: LOG_CAPACITY, betas, rates, accumulate };
         self.graph.update(end, &[loss[0], loss[1], fault], &[self.control, log])?;
         Ok(Step {
             graph: self.graph,
@@ -302,7 +331,6 @@ impl Start {
             ema: None,
             batch: self.batch,
             samples: self.samples,
-            quantiles: self.quantiles,
         })
     }
 }

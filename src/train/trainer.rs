@@ -14,11 +14,11 @@ use super::snapshot::Snapshot;
 use super::step::Step;
 use super::timing::{KernelTime, kernel_times};
 use super::watchdog::Watchdog;
-use crate::data::Dataset;
+use crate::data::{Dataset, Split};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::model::Model;
-use crate::model::init::glorot_uniform;
+use crate::model::init;
 use crate::model::weights::Weights;
 use crate::values::Values;
 use std::ops::ControlFlow;
@@ -62,6 +62,8 @@ pub struct Trainer {
     pub(super) engine: Engine,
     pub(super) progress: Progress,
     evaluator: Evaluator,
+    // The test set and the device, where validation is of something else.
+    test: Option<(Device, Split)>,
     goal: Goal,
     checkpoints: Option<Checkpoints>,
     snapshot: Option<Arc<Snapshot>>,
@@ -76,17 +78,26 @@ struct Checkpoints {
 }
 
 impl Trainer {
-    /// Builds the steps on the device and uploads data and first weights: `init`, or a Glorot-uniform start from the
-    /// options' seed.
+    /// Builds the steps on the device and uploads data and first weights: `given`, or those that the options' method
+    /// draws from their seed.
     pub fn new(
         device: &Device,
         model: &Model,
         data: &Dataset,
         options: &TrainOptions,
-        init: Option<&Weights>,
+        given: Option<&Weights>,
     ) -> Result<Self> {
         options.check()?;
         check_data(model, data)?;
+        let (split, test) = match options.validation_split {
+            None => (None, None),
+            Some(share) => {
+                let (split, test) = data.with_validation(share, options.seed)?;
+                (Some(split), Some((device.clone(), test)))
+            }
+        };
+        // What is trained and validated on.
+        let data = split.as_ref().unwrap_or(data);
         let optimizer = options.optimizer();
         let rates = options.rates(data.train.count);
         let step = Step::training(model, data.train.count, options)?;
@@ -94,10 +105,10 @@ impl Trainer {
         engine.write_all(step.data(&data.train))?;
         let control = step.start(options.seed, rates.at(0), optimizer.betas());
         engine.write(step.control, Values::Word(control.words()))?;
-        let first = match init {
+        let first = match given {
             Some(weights) => weights.to_graph(&step.graph)?,
             // Drawn only now: that the device can hold a model of this size has been checked.
-            None => glorot_uniform(model, options.seed)?.to_graph(&step.graph)?,
+            None => init::first(model, options.init_method, options.seed)?.to_graph(&step.graph)?,
         };
         if let Some(ema) = step.ema {
             engine.write(ema, arena(&step.graph, step.params, &first))?;
@@ -114,6 +125,7 @@ impl Trainer {
             engine,
             progress,
             evaluator,
+            test,
             goal: Goal::new(data.train.count, options),
             checkpoints: None,
             snapshot: None,
@@ -189,8 +201,7 @@ impl Trainer {
                     });
                     weights = Some(trained);
                 }
-                let rates = self.options.rates(self.data.samples[0]);
-                let lr = rates.at(self.progress.step.saturating_sub(1).try_into().unwrap_or(u32::MAX));
+                let lr = self.options.rate_at(self.data.samples[0], self.progress.step.saturating_sub(1));
                 let mut metrics = self.progress.close(&validation, lr, digest, self.goal);
                 if let Some(confusion) = self.evaluator.confusion() {
                     metrics = self.progress.scored(confusion.mean_iou()).unwrap_or(metrics);
@@ -302,8 +313,25 @@ impl Trainer {
 
     /// The logits of the test set with the weights as they are now, in its order, [samples, classes].
     pub async fn test_logits(&mut self) -> Result<Vec<f32>> {
-        self.evaluator.copy_weights(&self.step, &self.engine)?;
-        self.evaluator.logits().await
+        let mut own = self.tester()?;
+        let evaluator = own.as_mut().unwrap_or(&mut self.evaluator);
+        evaluator.copy_weights(&self.step, &self.engine)?;
+        evaluator.logits().await
+    }
+
+    /// Loss and accuracy over the test set with the weights as they are now; `None` where it is what every epoch was
+    /// validated on.
+    pub async fn test(&self) -> Result<Option<Totals>> {
+        let Some(mut evaluator) = self.tester()? else { return Ok(None) };
+        evaluator.copy_weights(&self.step, &self.engine)?;
+        evaluator.run().await.map(Some)
+    }
+
+    /// An evaluator of the test set, where validation is of something else: built when it is wanted.
+    fn tester(&self) -> Result<Option<Evaluator>> {
+        let (criterion, batch) = (self.options.criterion(), self.options.batch_size);
+        let new = |(device, split): &(Device, Split)| Evaluator::by(&criterion, device, &self.model, split, batch);
+        self.test.as_ref().map(new).transpose()
     }
 
     /// The class of each pixel of the test set with the weights as they are now, [samples, height, width], the mean loss
@@ -312,14 +340,16 @@ impl Trainer {
     /// # Errors
     /// [`Error::Input`] for a model that tells no classes of pixels, and those of the device.
     pub async fn test_masks(&mut self) -> Result<(Vec<u8>, f64, Confusion)> {
-        self.evaluator.copy_weights(&self.step, &self.engine)?;
+        let mut own = self.tester()?;
+        let evaluator = own.as_mut().unwrap_or(&mut self.evaluator);
+        evaluator.copy_weights(&self.step, &self.engine)?;
         let mut masks = Vec::new();
-        let totals = self.evaluator.run_masks(|mask| {
+        let totals = evaluator.run_masks(|mask| {
             masks.extend(mask.iter().map(|class| *class as u8));
             Ok(())
         });
         let loss = totals.await?.loss();
-        let confusion = self.evaluator.confusion().cloned();
+        let confusion = evaluator.confusion().cloned();
         Ok((masks, loss, confusion.ok_or_else(|| Error::failed("nothing was counted"))?))
     }
 

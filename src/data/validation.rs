@@ -1,0 +1,91 @@
+//! A share of the training samples kept aside to validate on, so that the test set is asked once, at the end.
+
+use super::{Dataset, Split};
+use crate::control::{pcg, shuffled};
+use crate::error::{Error, Result};
+
+impl Dataset {
+    /// The data of a run that validates on a share of its training samples: they are its `test`, the others its `train`,
+    /// both in file order. The test set comes beside it.
+    ///
+    /// The share is taken of every class alike (rounded to whole samples), at random: which samples these are follows
+    /// from the seed alone.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where one of the two would be left without samples.
+    pub fn with_validation(&self, share: f64, seed: u64) -> Result<(Dataset, Split)> {
+        let mut classes: Vec<Vec<usize>> = vec![Vec::new(); 256];
+        self.train.labels.iter().enumerate().for_each(|(at, &label)| classes[usize::from(label)].push(at));
+        let key = pcg(seed as u32 ^ 0x7A11_DA7E) ^ pcg((seed >> 32) as u32).rotate_left(16);
+        let mut kept_aside = vec![false; self.train.count];
+        for (class, members) in classes.iter().enumerate() {
+            let take = (members.len() as f64 * share).round() as u32;
+            for place in 0..take.min(members.len() as u32) {
+                let drawn = shuffled(place, members.len() as u32, key, class as u32);
+                kept_aside[members[drawn as usize]] = true;
+            }
+        }
+        let part = |aside: bool| {
+            let size = self.train.pixels.len() / self.train.count;
+            let own = |at: &usize| kept_aside[*at] == aside;
+            let members: Vec<usize> = (0..self.train.count).filter(own).collect();
+            if members.is_empty() {
+                let (count, what) = (self.train.count, if aside { "validate on" } else { "train on" });
+                return Err(Error::input(format!(
+                    "validation split {share}: of the {count} training samples of {} it leaves none to {what}",
+                    self.name
+                )));
+            }
+            let mut pixels = Vec::with_capacity(members.len() * size);
+            members.iter().for_each(|&at| pixels.extend_from_slice(&self.train.pixels[at * size..][..size]));
+            Split::new(self.train.shape(), pixels, members.iter().map(|&at| self.train.labels[at]).collect())
+        };
+        let (train, validation) = (part(false)?, part(true)?);
+        let (name, class_names, notice) = (self.name.clone(), self.class_names.clone(), self.notice.clone());
+        Ok((Dataset { name, classes: self.classes, class_names, train, test: validation, notice }, self.test.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 100 samples of class 0, 50 of class 1, 7 of class 2, each with its number as pixels.
+    fn data() -> Dataset {
+        let labels: Vec<u8> =
+            (0..157).map(|at| if at % 3 == 0 && at < 150 { 1 } else { u8::from(at >= 150) * 2 }).collect();
+        let split =
+            |labels: Vec<u8>| Split::new([1, 2, 1], (0..labels.len() * 2).map(|p| (p / 2) as u8).collect(), labels);
+        Dataset::new("test", split(labels).unwrap(), split(vec![0, 1, 2]).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_share_is_taken_of_every_class_and_nothing_is_lost() {
+        let data = data();
+        let (run, test) = data.with_validation(0.2, 3).unwrap();
+        let count = |split: &Split, class: u8| split.labels.iter().filter(|&&label| label == class).count();
+        assert_eq!([0, 1, 2].map(|class| count(&run.test, class)), [20, 10, 1]);
+        assert_eq!([0, 1, 2].map(|class| count(&run.train, class)), [80, 40, 6]);
+        let both = |split: &Split| -> Vec<(u8, u8)> {
+            split.pixels.chunks(2).zip(&split.labels).map(|(image, &label)| (image[0], label)).collect()
+        };
+        let ascends = |split: &Split| split.pixels.is_sorted();
+        assert!(ascends(&run.train) && ascends(&run.test), "in file order");
+        let mut all = [both(&run.train), both(&run.test)].concat();
+        all.sort_unstable();
+        assert_eq!(all, both(&data.train));
+        assert_eq!((test.labels, run.classes), (data.test.labels.clone(), data.classes));
+        let again = data.with_validation(0.2, 3).unwrap().0;
+        assert_eq!(again.test.pixels, run.test.pixels, "one seed, one split");
+        assert_ne!(data.with_validation(0.2, 4).unwrap().0.test.pixels, run.test.pixels);
+        assert_ne!(data.with_validation(0.2, 3 << 32).unwrap().0.test.pixels, run.test.pixels);
+    }
+
+    #[test]
+    fn neither_side_may_be_empty() {
+        for (share, words) in [(0.001, "none to validate on"), (0.999, "none to train on")] {
+            let error = data().with_validation(share, 0).unwrap_err().to_string();
+            assert!(error.contains(words) && error.contains("157"), "{error}");
+        }
+    }
+}
