@@ -1,12 +1,14 @@
 //! `wgrad data`: what a data set holds, before anything is trained on it.
 
+use super::make::MakeArgs;
 use super::print;
 use crate::data::folder::ImageOptions;
 use crate::data::source::Kind;
-use crate::data::survey::{Class, Survey, survey};
+use crate::data::survey::{Class, Duplicates, Survey, survey};
 use crate::data::{BUILT_IN, Dataset, contact};
 use crate::error::{Error, Result};
-use clap::Args;
+use crate::plan::human_bytes;
+use clap::{Args, Subcommand};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -14,16 +16,21 @@ use std::path::{Path, PathBuf};
 const BAR: usize = 24;
 /// The widest name of a class that is printed whole.
 const NAME: usize = 20;
+/// The most bytes of a split's pixels that are held in memory.
+const HOLD_BYTES: u64 = 1 << 30;
 
 /// Tell what a data set holds: counts, classes, mean and deviation, duplicates
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  wgrad data mnist\n  wgrad data my-photos --image-size 64 --contact-sheet sheet.png"
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    after_help = "Examples:\n  wgrad data mnist\n  wgrad data my-photos --image-size 64 --contact-sheet sheet.png\n  \
+wgrad data make repeated --times 10 --out mnist10"
 )]
 pub struct DataArgs {
     /// mnist, a CSV file, or a folder, as `wgrad train --data` takes them
-    #[arg(value_name = "mnist|DIR|FILE.csv")]
-    data: String,
+    #[arg(value_name = "mnist|DIR|FILE.csv", required = true)]
+    data: Option<String>,
     /// Height and width that a folder's images are brought to, or that CSV's have, such as 64 or 48x64
     #[arg(long, value_name = "N|HxW", value_parser = super::train_args::image_size)]
     image_size: Option<[usize; 2]>,
@@ -33,16 +40,29 @@ pub struct DataArgs {
     /// Print JSON alone
     #[arg(long)]
     json: bool,
+    #[command(subcommand)]
+    make: Option<DataCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+enum DataCommand {
+    Make(MakeArgs),
 }
 
 /// Reads, counts and prints.
 pub fn run(args: DataArgs) -> Result<()> {
-    let data = Dataset::open_with(&args.data, &ImageOptions { size: args.image_size, ..ImageOptions::default() })?;
-    let kind = if args.data == BUILT_IN { "built in" } else { Kind::of(Path::new(&args.data))?.name() };
+    if let Some(DataCommand::Make(args)) = &args.make {
+        return super::make::run(args);
+    }
+    // clap has asked for it.
+    let place = args.data.as_deref().unwrap_or(BUILT_IN);
+    let options = ImageOptions { size: args.image_size, hold_bytes: Some(HOLD_BYTES), ..ImageOptions::default() };
+    let data = Dataset::open_with(place, &options)?;
+    let kind = if place == BUILT_IN { "built in" } else { Kind::of(Path::new(place))?.name() };
     if let Some(notice) = &data.notice {
         super::say(&format!("note: {notice}"));
     }
-    let found = survey(&data);
+    let found = survey(&data)?;
     if let Some(path) = &args.contact_sheet {
         write(path, &contact::sheet(&data)?)?;
     }
@@ -94,14 +114,22 @@ fn text(found: &Survey, kind: &str) -> String {
         None => "  imbalance  a class has no images to train on".into(),
     });
     lines.push(String::new());
-    let d = &found.duplicates;
-    lines.push("  duplicates, told by their pixels".into());
+    let none = Duplicates::default();
+    let d = found.duplicates.as_ref().unwrap_or(&none);
+    let (counts, title) = match &found.duplicates {
+        Some(_) => (4, "  duplicates, told by their pixels".into()),
+        None => (0, format!("  duplicates were not looked for in more than {}", human_bytes(HOLD_BYTES))),
+    };
+    lines.push(title);
     for (count, what) in [
         (d.across, "test images are among the training images"),
         (d.within_train, "training images repeat another"),
         (d.within_test, "test images repeat another"),
         (d.conflicts, "pictures have more than one label"),
-    ] {
+    ]
+    .into_iter()
+    .take(counts)
+    {
         lines.push(format!("  {count:>9}  {what}"));
     }
     for conflict in &d.examples {
@@ -133,7 +161,7 @@ mod tests {
         let split = Split::new([1, 1, 3], vec![1; 6], vec![0, 1]).unwrap();
         let mut data = Dataset::new("n".repeat(90), split.clone(), split).unwrap();
         data.class_names = vec!["a\u{1b}[31m".repeat(9), "b".repeat(99)];
-        let text = text(&survey(&data), "folders of images");
+        let text = text(&survey(&data).unwrap(), "folders of images");
         assert!(text.lines().all(|line| line.chars().count() < 80 && !line.contains('\u{1b}')), "{text}");
         assert!(text.contains("        2  test images are among") && text.contains("train 0 is a[31m"), "{text}");
     }

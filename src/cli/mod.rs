@@ -9,6 +9,7 @@ mod export;
 mod import;
 mod interrupt;
 mod lines;
+mod make;
 mod man;
 mod plan;
 mod predict;

@@ -18,7 +18,7 @@ const PAPER: u8 = 232;
 /// The sheet as a PNG: classes from top to bottom, of each the first images that are spread over the training set.
 ///
 /// # Errors
-/// [`Error::Failed`] where the PNG cannot be made.
+/// [`Error::Failed`] where the PNG cannot be made, [`Error::Input`] where an image cannot be read any more.
 pub fn sheet(data: &Dataset) -> Result<Vec<u8>> {
     let [height, width, channels] = data.train.shape();
     let longest = height.max(width);
@@ -37,7 +37,7 @@ pub fn sheet(data: &Dataset) -> Result<Vec<u8>> {
         for place in 0..shown {
             // Spread over the set: neighbours, such as pictures of one camera, look alike.
             let n = members[place * members.len() / shown];
-            let image = &data.train.pixels[n * data.train.image_bytes()..][..data.train.image_bytes()];
+            let image = data.train.image(n)?;
             let (top, left) = (GAP + class * (rows + GAP), GAP + place * (columns + GAP));
             for y in 0..rows {
                 for x in 0..columns {

@@ -18,15 +18,23 @@ pub mod npy;
 pub mod picture;
 #[cfg(feature = "images")]
 pub mod prepare;
+pub mod region;
+pub mod repeated;
 pub mod source;
 pub mod survey;
 
 use crate::error::{Error, Result};
+use region::Region;
 use source::Kind;
+use std::borrow::Cow;
+use std::ops::Range;
 use std::path::Path;
 
 /// The name under which the built-in set goes on the command line and in run files.
 pub const BUILT_IN: &str = "mnist";
+
+/// Bytes of pixels that are handed over at once where all of a split's are gone through.
+const PART_BYTES: usize = 1 << 20;
 
 /// One part of a data set: `count` images of one size, each with one label.
 ///
@@ -41,10 +49,13 @@ pub struct Split {
     pub width: usize,
     /// Values of a pixel; 1 for everything that IDX files hold.
     pub channels: usize,
-    /// Pixels 0–255 in the order `[count, height, width, channels]`.
+    /// Pixels 0–255 in the order `[count, height, width, channels]`; none where they stay in `file`.
     pub pixels: Vec<u8>,
     /// Class of each image, `[count]`.
     pub labels: Vec<u8>,
+    /// The file that the pixels are read from when they are asked for ([`Split::rows`]), where it was asked to hold no
+    /// more than so many bytes of them ([`folder::ImageOptions::hold_bytes`]).
+    pub file: Option<Region>,
 }
 
 impl Split {
@@ -56,11 +67,7 @@ impl Split {
     pub fn new(shape: [usize; 3], pixels: Vec<u8>, labels: Vec<u8>) -> Result<Self> {
         let [height, width, channels] = shape;
         let count = labels.len();
-        if count == 0 || shape.contains(&0) {
-            return Err(Error::input(format!(
-                "a split of {count} images of {height}×{width}×{channels} is empty: expected at least one image and one pixel"
-            )));
-        }
+        check_any(count, shape)?;
         // u128 holds any product of four usize that a machine can have in memory, and saturates beyond.
         let expected = shape.iter().fold(count as u128, |product, &size| product.saturating_mul(size as u128));
         if pixels.len() as u128 != expected {
@@ -69,7 +76,49 @@ impl Split {
                 pixels.len()
             )));
         }
-        Ok(Self { count, height, width, channels, pixels, labels })
+        Ok(Self { count, height, width, channels, pixels, labels, file: None })
+    }
+
+    /// A split whose pixels stay in a file that is known to hold them.
+    fn in_file(shape: [usize; 3], file: Region, labels: Vec<u8>) -> Result<Self> {
+        let ([height, width, channels], count) = (shape, labels.len());
+        check_any(count, shape)?;
+        Ok(Self { count, height, width, channels, pixels: Vec::new(), labels, file: Some(file) })
+    }
+
+    /// The pixels of the images `range`, `[images, height, width, channels]`.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where they are in a file that cannot be read any more; [`Error::Failed`] for images that there
+    /// are not.
+    pub fn rows(&self, range: Range<usize>) -> Result<Cow<'_, [u8]>> {
+        let size = self.image_bytes();
+        let missing = || Error::failed(format!("images {range:?} of a split of {}", self.count));
+        if range.start > range.end || range.end > self.count {
+            return Err(missing());
+        }
+        let Some(file) = &self.file else {
+            let pixels = self.pixels.get(range.start * size..range.end * size);
+            return pixels.map(Cow::Borrowed).ok_or_else(missing);
+        };
+        let mut pixels = vec![0; range.len() * size];
+        file.read(range.start as u64 * size as u64, &mut pixels)?;
+        Ok(Cow::Owned(pixels))
+    }
+
+    /// The pixels of one image.
+    ///
+    /// # Errors
+    /// As [`Split::rows`].
+    pub fn image(&self, n: usize) -> Result<Cow<'_, [u8]>> {
+        self.rows(n..n.saturating_add(1))
+    }
+
+    /// All pixels in their order, some images at a time, with the number of the first.
+    pub fn parts(&self) -> impl Iterator<Item = Result<(usize, Cow<'_, [u8]>)>> {
+        let step = (PART_BYTES / self.image_bytes()).max(1);
+        let starts = (0..self.count).step_by(step);
+        starts.map(move |start| Ok((start, self.rows(start..self.count.min(start + step))?)))
     }
 
     /// `[height, width, channels]`.
@@ -82,17 +131,13 @@ impl Split {
         self.height * self.width * self.channels
     }
 
-    /// The images with `stride` bytes from one to the next, the rest of each row zero.
+    /// The images, of a split in memory, with `stride` bytes from one to the next, the rest of each row zero.
     pub fn padded(&self, stride: usize) -> Vec<u8> {
         let size = self.image_bytes();
         if stride <= size {
             return self.pixels.clone();
         }
-        let mut padded = vec![0; self.count * stride];
-        for (row, image) in padded.chunks_mut(stride).zip(self.pixels.chunks(size)) {
-            row[..size].copy_from_slice(image);
-        }
-        padded
+        padded(&self.pixels, size, stride)
     }
 
     /// Keeps the first `limit` samples in file order, or all of them where there are fewer.
@@ -110,6 +155,26 @@ impl Split {
         }
         Ok(())
     }
+}
+
+/// Refuses a split of nothing.
+fn check_any(count: usize, shape: [usize; 3]) -> Result<()> {
+    let [height, width, channels] = shape;
+    match count == 0 || shape.contains(&0) {
+        false => Ok(()),
+        true => Err(Error::input(format!(
+            "a split of {count} images of {height}×{width}×{channels} is empty: expected at least one image and one pixel"
+        ))),
+    }
+}
+
+/// Images of `size` bytes with `stride` bytes from one to the next, the rest of each row zero.
+pub(crate) fn padded(images: &[u8], size: usize, stride: usize) -> Vec<u8> {
+    let mut padded = vec![0; images.len() / size * stride];
+    for (row, image) in padded.chunks_mut(stride).zip(images.chunks(size)) {
+        row[..size].copy_from_slice(image);
+    }
+    padded
 }
 
 /// Training and test images of the same size, and what their labels are called.
@@ -160,7 +225,7 @@ impl Dataset {
         let found = Self::open_with(spec, &folder::ImageOptions::default());
         #[cfg(not(feature = "images"))]
         let found = Self::open_known(spec).unwrap_or_else(|path| {
-            Self::open_kind(path, None, |path| {
+            Self::open_kind(path, None, None, |path| {
                 let path = path.display();
                 Err(Error::input(format!("{path} holds images, which this build cannot read (feature images)")))
             })
@@ -174,16 +239,24 @@ impl Dataset {
     /// As [`Dataset::open`], and for files that are no images where the options are strict.
     #[cfg(feature = "images")]
     pub fn open_with(spec: &str, options: &folder::ImageOptions) -> Result<Self> {
-        Self::open_known(spec)
-            .unwrap_or_else(|path| Self::open_kind(path, options.size, |folder| folder::read(folder, options)))
+        Self::open_known(spec).unwrap_or_else(|path| {
+            let folder::ImageOptions { size, hold_bytes, .. } = *options;
+            Self::open_kind(path, size, hold_bytes, |folder| folder::read(folder, options))
+        })
     }
 
     /// What a path holds, of whichever kind it is.
-    fn open_kind(path: &Path, size: Option<[usize; 2]>, images: impl FnOnce(&Path) -> Result<Self>) -> Result<Self> {
+    fn open_kind(
+        path: &Path,
+        size: Option<[usize; 2]>,
+        hold_bytes: Option<u64>,
+        images: impl FnOnce(&Path) -> Result<Self>,
+    ) -> Result<Self> {
+        let hold_bytes = hold_bytes.unwrap_or(u64::MAX);
         match Kind::of(path)? {
             Kind::Cifar10 => cifar::read(path),
-            Kind::Npy => npy::read(path),
-            Kind::Idx => Self::open_idx(path),
+            Kind::Npy => npy::read_holding(path, hold_bytes),
+            Kind::Idx => Self::open_idx(path, hold_bytes),
             Kind::Images => images(path),
             Kind::Csv => open_csv(path, size),
         }
@@ -204,10 +277,10 @@ impl Dataset {
         Err(folder)
     }
 
-    fn open_idx(folder: &Path) -> Result<Self> {
+    fn open_idx(folder: &Path, hold_bytes: u64) -> Result<Self> {
         let files = idx::find(folder)?;
-        let train = idx::read_split(&files.train_images, &files.train_labels)?;
-        let test = idx::read_split(&files.test_images, &files.test_labels)?;
+        let train = idx::read_split_holding(&files.train_images, &files.train_labels, hold_bytes)?;
+        let test = idx::read_split_holding(&files.test_images, &files.test_labels, hold_bytes)?;
         let mut data = Self::new(source::file_name(folder), train, test)?;
         emnist::adjust(&files, &mut data)?;
         Ok(data)

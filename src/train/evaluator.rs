@@ -1,7 +1,9 @@
 //! Mean loss and accuracy of a model over a data set, and its answers for single images.
 
 use super::engine::{Engine, Pace, Record};
+use super::feed::{self, Feed};
 use super::step::Step;
+use super::window::limit_on;
 use crate::control::Control;
 use crate::data::Split;
 use crate::device::Device;
@@ -50,17 +52,24 @@ impl Totals {
 pub struct Evaluator {
     step: Step,
     engine: Engine,
+    feed: Option<Feed>,
     start: Control,
 }
 
 impl Evaluator {
     /// Builds the pass and uploads the data; `batch` is cut to the data's size.
     pub fn new(device: &Device, model: &Model, split: &Split, batch: usize) -> Result<Self> {
-        let step = Step::evaluation(model, split.count, batch.min(split.count))?;
+        Self::within(device, model, split, batch, None)
+    }
+
+    /// `new` with at most so many bytes of images on the device; the results are the same. Without, its limits decide.
+    pub fn within(device: &Device, model: &Model, split: &Split, batch: usize, limit: Option<u64>) -> Result<Self> {
+        let limit = limit_on(device, split, limit);
+        let step = Step::evaluation_within(model, split.count, batch.min(split.count), limit)?;
         let mut engine = Engine::new(device, step.graph.clone(), step.log)?;
-        engine.write_all(step.data(split))?;
+        let feed = Feed::begin(&mut engine, &step, split, None)?;
         let start = step.start(0, 1.0, [0.0; 2]);
-        Ok(Evaluator { step, engine, start })
+        Ok(Evaluator { step, engine, feed, start })
     }
 
     /// Takes weights from a file's order.
@@ -76,16 +85,13 @@ impl Evaluator {
 
     /// One pass over the data.
     pub async fn run(&mut self) -> Result<Totals> {
-        self.engine.write(self.step.control, Values::Word(self.start.words()))?;
-        self.engine.restart();
+        self.restart()?;
         let mut totals = Totals::default();
         let mut pace = Pace::default();
-        let mut left = self.step.steps_per_epoch();
-        while left > 0 || self.engine.in_flight() > 0 {
-            while left > 0 && self.engine.in_flight() < 2 {
-                let steps = pace.of(left);
-                self.engine.submit(steps as u32)?;
-                left -= steps;
+        let (mut at, of) = (0, self.step.steps_per_epoch() as u64);
+        while at < of || self.engine.in_flight() > 0 {
+            while at < of && self.engine.in_flight() < 2 {
+                at += self.submit(at, pace.of((of - at) as usize))?;
             }
             let begun = Instant::now();
             let records = self.engine.collect().await?;
@@ -101,12 +107,11 @@ impl Evaluator {
     /// One pass over the data, batch by batch, that hands over the logits of each sample, `[classes]`, in the data's
     /// order.
     pub async fn run_each(&mut self, mut each: impl FnMut(&[f32]) -> Result<()>) -> Result<Totals> {
-        self.engine.write(self.step.control, Values::Word(self.start.words()))?;
-        self.engine.restart();
+        self.restart()?;
         let classes = self.step.graph.shape(self.step.logits)[1];
         let mut totals = Totals::default();
-        for _ in 0..self.step.steps_per_epoch() {
-            self.engine.submit(1)?;
+        for at in 0..self.step.steps_per_epoch() as u64 {
+            self.submit(at, 1)?;
             let records = self.engine.collect().await?;
             records.iter().for_each(|record| totals.add(record));
             let valid = records.iter().map(|record| record.samples as usize).sum();
@@ -116,6 +121,21 @@ impl Evaluator {
             logits.chunks(classes).take(valid).try_for_each(&mut each)?;
         }
         Ok(totals)
+    }
+
+    /// Goes back to the first sample.
+    fn restart(&mut self) -> Result<()> {
+        self.engine.write(self.step.control, Values::Word(self.start.words()))?;
+        self.engine.restart();
+        self.feed.iter_mut().for_each(|feed| feed.restart_at(0));
+        Ok(())
+    }
+
+    /// Submits the steps of a pass behind the first `at`, at most so many, as far as the data for them is on the device;
+    /// says how many it were.
+    fn submit(&mut self, at: u64, steps: usize) -> Result<u64> {
+        let last = self.step.steps_per_epoch() as u64;
+        feed::submit(&mut self.feed, &mut self.engine, &self.step, at, steps, last)
     }
 
     /// The logits of every sample in the data's order, [samples, classes].

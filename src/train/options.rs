@@ -112,6 +112,10 @@ pub struct TrainOptions {
     /// `0.bias`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub freeze: Vec<String>,
+    /// The most bytes of a split's images that the device holds: larger ones come through a window of two chunks, which
+    /// decides the order of an epoch's samples. Where not given, the device's limits decide, and the run notes it here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_data_limit: Option<u64>,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -136,6 +140,7 @@ impl Default for TrainOptions {
             max_steps: None,
             patience: None,
             freeze: Vec::new(),
+            device_data_limit: None,
         }
     }
 }
@@ -224,6 +229,9 @@ impl TrainOptions {
         if self.patience == Some(0) {
             return wrong("patience", &0, "at least 1");
         }
+        if self.device_data_limit == Some(0) {
+            return wrong("device data limit", &0, "at least 1 byte");
+        }
         Ok(())
     }
 }
@@ -269,6 +277,7 @@ mod tests {
             (TrainOptions { batch_size: 0, ..base() }, "batch size 0"),
             (TrainOptions { max_steps: Some(0), ..base() }, "max steps 0"),
             (TrainOptions { patience: Some(0), ..base() }, "patience 0"),
+            (TrainOptions { device_data_limit: Some(0), ..base() }, "device data limit 0"),
         ];
         for (options, start) in cases {
             let error = options.check().expect_err(start).to_string();

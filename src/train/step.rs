@@ -13,6 +13,7 @@ use crate::ops::softmax_ce::SoftmaxCe;
 use crate::ops::step_end::StepEnd;
 use crate::schedule::Rates;
 use crate::train::options::{Optimizer, TrainOptions};
+use crate::train::window::Window;
 use crate::values::Values;
 
 /// Steps that the log holds, and so the most that one submit has.
@@ -23,9 +24,9 @@ pub const LOG_CAPACITY: usize = 64;
 pub struct Step {
     /// The graph.
     pub graph: Graph,
-    /// The data set's images, [samples, stride] bytes.
+    /// The data set's images, [samples, stride] bytes; with a window, those of two chunks.
     pub images: Tensor,
-    /// The data set's labels, `[samples]`.
+    /// The data set's labels, `[samples]`, likewise.
     pub labels: Tensor,
     /// The control block.
     pub control: Tensor,
@@ -41,6 +42,8 @@ pub struct Step {
     pub batch: usize,
     /// Samples of the data set.
     pub samples: usize,
+    /// The window that the data comes through, where the device is not to hold all of it.
+    pub window: Option<Window>,
 }
 
 impl Step {
@@ -52,7 +55,8 @@ impl Step {
     pub fn training(model: &Model, samples: usize, options: &TrainOptions) -> Result<Step> {
         let TrainOptions { batch_size, shuffle, ref freeze, .. } = *options;
         let (optimizer, rates) = (options.optimizer(), options.rates(samples));
-        let mut start = Start::new(model, samples, batch_size, shuffle, Mode::Training)?;
+        let limit = options.device_data_limit;
+        let mut start = Start::new(model, samples, batch_size, shuffle, Mode::Training, limit)?;
         fuse(&mut start.graph, &[start.logits]);
         start.graph.freeze(freeze)?;
         start.graph.fix_frozen_norms();
@@ -90,7 +94,12 @@ impl Step {
 
     /// An evaluation step of `model` over `samples` samples, in their order.
     pub fn evaluation(model: &Model, samples: usize, batch: usize) -> Result<Step> {
-        let mut start = Start::new(model, samples, batch, false, Mode::Inference)?;
+        Step::evaluation_within(model, samples, batch, None)
+    }
+
+    /// `evaluation` with at most so many bytes of images on the device.
+    pub fn evaluation_within(model: &Model, samples: usize, batch: usize, limit: Option<u64>) -> Result<Step> {
+        let mut start = Start::new(model, samples, batch, false, Mode::Inference, limit)?;
         fuse(&mut start.graph, &[start.logits]);
         let loss = start.loss()?;
         let [params, _] = start.graph.arenas()?;
@@ -112,7 +121,7 @@ impl Step {
         }
     }
 
-    /// A split for the data tensors: images padded to whole words, labels as words.
+    /// A split in memory for the data tensors: images padded to whole words, labels as words.
     pub fn data(&self, split: &Split) -> [(Tensor, Values); 2] {
         let labels = split.labels.iter().map(|&label| label.into()).collect();
         let images = split.padded(self.graph.shape(self.images)[1]);
@@ -135,22 +144,33 @@ struct Start {
     logits: Tensor,
     batch: usize,
     samples: usize,
+    window: Option<Window>,
 }
 
 impl Start {
-    fn new(model: &Model, samples: usize, batch: usize, shuffle: bool, mode: Mode) -> Result<Start> {
+    fn new(
+        model: &Model,
+        samples: usize,
+        batch: usize,
+        shuffle: bool,
+        mode: Mode,
+        limit: Option<u64>,
+    ) -> Result<Start> {
         if batch == 0 || batch > samples {
             return Err(Error::input(format!("batch size {batch}: between 1 and the {samples} samples is expected")));
         }
         let normal = &model.normalisation;
-        let gather = Gather { batch, image: model.input, shuffle, scale: normal.scale, shift: normal.shift };
+        let gather = Gather { batch, image: model.input, shuffle, scale: normal.scale, shift: normal.shift, window: 0 };
+        let window = Window::of(samples, gather.stride(), batch, limit)?;
+        let gather = Gather { window: window.map_or(0, |window| window.rows), ..gather };
+        let held = window.map_or(samples, |window| window.held());
         let mut graph = Graph::new();
         let control = graph.tensor(TensorInfo::words("control", [Control::WORDS]).role(Role::Control));
-        let images = graph.tensor(TensorInfo::bytes("images", [samples, gather.stride()]));
-        let all_labels = graph.tensor(TensorInfo::words("all labels", [samples]).role(Role::Data));
+        let images = graph.tensor(TensorInfo::bytes("images", [held, gather.stride()]));
+        let all_labels = graph.tensor(TensorInfo::words("all labels", [held]).role(Role::Data));
         let drawn = graph.apply(gather, &[control, images, all_labels])?;
         let logits = model.build(&mut graph, drawn[0], Build { mode, control: Some(control) })?;
-        Ok(Start { graph, images, all_labels, control, labels: drawn[1], logits, batch, samples })
+        Ok(Start { graph, images, all_labels, control, labels: drawn[1], logits, batch, samples, window })
     }
 
     fn loss(&mut self) -> Result<Vec<Tensor>> {
@@ -183,6 +203,7 @@ impl Start {
             params,
             batch: self.batch,
             samples: self.samples,
+            window: self.window,
         })
     }
 }
