@@ -21,6 +21,8 @@ const BLOCKS: usize = 8;
 const PIECE_BYTES: usize = 1 << 20;
 /// Bytes that are written before the device is made to take them.
 const FLUSH_BYTES: usize = 16 << 20;
+/// Bytes that are written behind a submit, at most: they lie in memory until the device takes them.
+const AHEAD_BYTES: usize = 64 << 20;
 /// Rows that are written for each that steps take, until the next chunk is whole.
 const LEAD: usize = 2;
 /// Sets the blocks' order apart from the samples'.
@@ -111,7 +113,7 @@ impl Feed {
         }
         let most = (self.window.chunk_of(at) + 1).min(self.window.chunk_of(last - 1));
         let stride = engine.graph().shape(step.images)[1];
-        let mut bytes = LEAD * self.window.batch * stride * steps as usize;
+        let mut bytes = (LEAD * self.window.batch * stride * steps as usize).min(AHEAD_BYTES);
         while bytes > 0 && self.chunk <= most {
             bytes = bytes.saturating_sub(self.piece(engine, step, bytes)?);
         }

@@ -14,6 +14,9 @@ use crate::plan::human_bytes;
 /// What the device holds of the images where it does not take them whole and nobody says how much it is to be.
 pub const WINDOW_BYTES: u64 = 128 << 20;
 
+/// What the native CPU holds of images that are in a file, where nobody says how much it is to be.
+const CPU_BYTES: u64 = 1 << 30;
+
 /// Two chunks of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
@@ -89,7 +92,7 @@ pub fn limit_on(device: &Device, split: &Split, asked: Option<u64>) -> Option<u6
     }
     let most = match device {
         Device::Gpu(gpu) => limits_of(gpu).binding_bytes.min(limits_of(gpu).buffer_bytes),
-        Device::Cpu(_) if split.file.is_some() => WINDOW_BYTES,
+        Device::Cpu(_) if split.file.is_some() => CPU_BYTES,
         Device::Cpu(_) => u64::MAX,
     };
     let whole = (split.count as u64).saturating_mul(split.image_bytes().next_multiple_of(4) as u64);
