@@ -1,9 +1,12 @@
-// With p = softmax(logits[b]) and k = labels[b], for b < valid (zero beyond):
-//   loss[b] = -ln p[k] / valid, a row's share of the batch's mean loss;
-//   correct[b] = 1 where the first largest logit is k;  delta[b, c] = (p[c] - [c = k]) / valid.
+// With p = softmax(logits[b]), k = labels[b] and t[c] = (1 - smoothing)·[c = k] + smoothing / classes, for the rows b of
+// the first `valid` samples, of `places` rows each (zero beyond):
+//   loss[b] = -Σ t[c]·ln p[c] / (valid·places), a row's share of the batch's mean loss;
+//   correct[b] = 1 where the first largest logit is k;  delta[b, c] = (p[c] - t[c]) / (valid·places).
 // logits, delta [batch, classes]; labels, loss, correct [batch]. An invocation owns a row.
 override batch: u32;
 override classes: u32;
+override places: u32 = 1;
+override smoothing: f32 = 0.0;
 
 struct Control {
     key: u32, step: u32, epoch: u32, first: u32, valid: u32, samples: u32,
@@ -31,16 +34,25 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
         most = max(most, x);
     }
     var sum = 0.0;
+    var all = 0.0;
     for (var c = 0u; c < classes; c += 1u) {
-        sum += exp(logits[row + c] - most);
+        let x = logits[row + c] - most;
+        sum += exp(x);
+        all += x;
     }
     let k = labels[b];
-    let valid = b < control.valid;
-    let share = select(0.0, 1.0 / f32(control.valid), valid);
-    loss[b] = (log(sum) - (logits[row + k] - most)) * share;
+    let rows = control.valid * places;
+    let valid = b < rows;
+    let share = select(0.0, 1.0 / f32(rows), valid);
+    var near = logits[row + k] - most;
+    if smoothing > 0.0 {
+        near = (1.0 - smoothing) * near + smoothing * (all / f32(classes));
+    }
+    loss[b] = (log(sum) - near) * share;
     correct[b] = u32(valid && best == k);
     for (var c = 0u; c < classes; c += 1u) {
         let p = exp(logits[row + c] - most) / sum;
-        delta[row + c] = (p - f32(c == k)) * share;
+        let t = (1.0 - smoothing) * f32(c == k) + smoothing / f32(classes);
+        delta[row + c] = (p - t) * share;
     }
 }

@@ -62,6 +62,7 @@
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod augment;
 pub mod bench;
 pub mod case;
 #[cfg(feature = "cli")]

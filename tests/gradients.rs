@@ -48,7 +48,9 @@ impl Net {
         let control = graph.tensor(TensorInfo::words("control", [Control::WORDS]));
         let labels = graph.tensor(TensorInfo::words("labels", [BATCH]));
         let logits = layers(&mut graph, x, Build::training(control));
-        let [loss, _, delta] = graph.apply(SoftmaxCe, &[control, logits, labels]).unwrap()[..] else { panic!() };
+        let [loss, _, delta] = graph.apply(SoftmaxCe::default(), &[control, logits, labels]).unwrap()[..] else {
+            panic!()
+        };
         if fused {
             let before = graph.nodes.clone();
             fuse(&mut graph, &[]);

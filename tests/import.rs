@@ -115,7 +115,7 @@ fn what_cannot_be_told_is_asked() {
         error.starts_with("the weights do not fit model two:\n  layer 0 (conv2d) needs [2, 2, 3, 3] in PyTorch's"),
         "{error}"
     );
-    assert!(error.contains("\n  the file has stem.weight [2, 2, 3, 3], bias [3]"), "{error}");
+    assert!(error.contains("\n  the file has stem.weight [2, 2, 3, 3], stem.bias [3]"), "{error}");
 }
 
 #[test]
@@ -150,15 +150,89 @@ fn what_does_not_fit_is_shown() {
             "needs [4, 9] in PyTorch's order (nothing fits) or [9, 4] in Keras's order (nothing",
         ),
         (vec![], "layer 1 (dense) needs [4, 9]"),
-        (vec![("fc.bias", &[4][..])], "found fc.bias of shape [4] beside what a layer has"),
-        (vec![("fc.weight", &[4, 9][..]), ("fc.a", &[4][..]), ("fc.b", &[4][..])], "found fc.b of shape [4] beside"),
-        (vec![("fc.weight", &[4, 9][..]), ("bn.mean", &[4][..])], "found bn.mean of shape [4] beside"),
-        (vec![("fc.weight", &[4, 9][..]), ("fc.more", &[4, 9][..])], "found fc.weight and fc.more in one module"),
+        (vec![("fc.bias", &[4][..])], "found fc.bias of shape [4] without a weight beside it"),
+        (
+            vec![("fc.weight", &[4, 9][..]), ("fc.a", &[4][..]), ("fc.b", &[4][..])],
+            "found fc.a and fc.b of shape [4] in one module",
+        ),
+        (
+            vec![("fc.weight", &[4, 9][..]), ("bn.mean", &[4][..])],
+            "found bn.mean of shape [4] without a weight beside it",
+        ),
+        (
+            vec![("fc.weight", &[4, 9][..]), ("fc.more", &[4, 9][..])],
+            "found fc.weight and fc.more of shape [4, 9] in one module",
+        ),
         (vec![("fc.weight", &[4, 9][..]), ("gc.weight", &[4, 9][..])], "(fc, gc fits)"),
         (vec![("fc.weight", &[4, 9][..]), ("gc\n.weight", &[2, 2][..])], "the file has gc\\n.weight [2, 2], no bias"),
     ] {
         let error = matched(&model, &tensors, &no).unwrap_err();
         assert!(error.contains(want), "{error}\n  lacks {want}");
+    }
+}
+
+/// What PyTorch, Keras and Flax call the members of normalisations; two of one size are told apart by what they have.
+#[test]
+fn normalisations_take_all_that_they_have_learnt_and_counted() {
+    let net = Sequential::new([2, 3, 2]).name("norms").conv2d_with(2, 1, 1, Padding::Same).batch_norm().layer_norm();
+    let model = net.flatten().batch_norm().dense(4).build().unwrap();
+    let file = |[weight, bias, mean, var]: [&str; 4], kernel: &str, [conv, dense]: [&[usize]; 2]| {
+        let mut tensors = vec![tensor(&format!("c{kernel}"), conv), tensor(&format!("d{kernel}"), dense)];
+        for (module, size) in [("bn_1", 2), ("bn_2", 12)] {
+            tensors.extend([weight, bias, mean, var].map(|end| tensor(&format!("{module}{end}"), &[size])));
+        }
+        tensors.extend([weight, bias].map(|end| tensor(&format!("ln{end}"), &[2])));
+        Weights::new(tensors)
+    };
+    let pytorch = [".weight", ".bias", ".running_mean", ".running_var"];
+    let keras = ["/gamma", "/beta", "/moving_mean", "/moving_variance"];
+    let flax = ["/scale", "/bias", "/mean", "/var"];
+    for (file, names) in [
+        (file(pytorch, ".weight", [&[2, 2, 1, 1], &[4, 12]]), pytorch),
+        (file(keras, "/kernel", [&[1, 1, 2, 2], &[12, 4]]), keras),
+        (file(flax, "/kernel", [&[1, 1, 2, 2], &[12, 4]]), flax),
+    ] {
+        let found = import(&file, &model, &Hints::default()).unwrap();
+        found.weights.check_against(&model).expect("the model's own weights");
+        let values = |name: &str| found.weights.get(name).unwrap().values.clone();
+        for (own, end) in ["weight", "bias", "running_mean", "running_var"].iter().zip(names) {
+            let given = |module: &str| file.get(&format!("{module}{end}")).unwrap().values.clone();
+            assert_eq!(values(&format!("1.{own}")), given("bn_1"));
+            if found.order == Order::Pytorch {
+                assert_eq!(values(&format!("4.{own}")), given("bn_2"));
+            } else {
+                // C, H, W of what came as H, W, C: six places of two channels.
+                let order: Vec<f32> = (0..12).map(|i| given("bn_2")[i % 6 * 2 + i / 6]).collect();
+                assert_eq!(values(&format!("4.{own}")), order);
+            }
+        }
+        assert_eq!(values("2.bias"), file.get(&format!("ln{}", names[1])).unwrap().values);
+        // A statistic that is missing is no zero.
+        let lacks =
+            Weights::new(file.tensors.iter().filter(|t| t.name != format!("bn_1{}", names[3])).cloned().collect());
+        let error = import(&lacks, &model, &Hints::default()).unwrap_err().to_string();
+        assert!(error.contains("layer 1 (batch_norm) needs [2]") && error.contains("running_var [2]"), "{error}");
+    }
+}
+
+/// PyTorch counts batches in 64-bit integers beside the statistics.
+#[test]
+fn pytorchs_counters_of_batches_are_passed_over() {
+    use safetensors::{Dtype, tensor::TensorView};
+    let place = Place::new();
+    let bytes: Vec<u8> = [1.5f32, -2.0].iter().flat_map(|x| x.to_le_bytes()).collect();
+    let float = TensorView::new(Dtype::F32, vec![2], &bytes).unwrap();
+    let counter = TensorView::new(Dtype::I64, vec![], &bytes).unwrap();
+    for (name, fits) in [("1.num_batches_tracked", true), ("1.counter", false)] {
+        let file = safetensors::serialize(
+            [("1.bias", float.clone()), (name, counter.clone()), ("2.bias", float.clone())],
+            None,
+        );
+        std::fs::write(place.path("file"), file.unwrap()).unwrap();
+        match Weights::load(&place.path("file")) {
+            Ok((_, found)) => assert!(fits && found.tensors.iter().all(|t| t.values == [1.5, -2.0]), "{found:?}"),
+            Err(error) => assert!(!fits && error.to_string().contains("1.counter of type I64"), "{error}"),
+        }
     }
 }
 

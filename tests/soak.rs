@@ -69,15 +69,19 @@ fn figures() -> [f64; 3] {
     [kib * 1024.0, handles, nanoseconds.sum::<f64>() * 1e-9]
 }
 
-/// By how much `of` grows over the samples, where it does beyond four standard errors of the slope; else 0.
-fn growth(samples: &[Sample], of: impl Fn(&Sample) -> f64) -> f64 {
-    // The middle one of each block: a single odd sample is no trend.
+/// The middle one of each block: a single odd sample is no trend.
+fn medians(samples: &[Sample], of: impl Fn(&Sample) -> f64) -> Vec<f64> {
     let blocks = samples.chunks(samples.len().div_ceil(BLOCKS)).map(|block| {
         let mut block: Vec<f64> = block.iter().map(&of).collect();
         block.sort_by(f64::total_cmp);
         block[block.len() / 2]
     });
-    let y: Vec<f64> = blocks.collect();
+    blocks.collect()
+}
+
+/// By how much `of` grows over the samples, where it does beyond four standard errors of the slope; else 0.
+fn growth(samples: &[Sample], of: impl Fn(&Sample) -> f64) -> f64 {
+    let y = medians(samples, of);
     let n = y.len() as f64;
     let (middle, mean) = ((n - 1.0) / 2.0, y.iter().sum::<f64>() / n);
     let x = |i: usize| i as f64 - middle;
@@ -172,15 +176,17 @@ fn nothing_grows_however_long_it_trains() {
     }
     // What is built on first use, and what an allocator keeps, has come by now.
     let steady = &samples[samples.len() / 4..];
-    let ends = |of: fn(&Sample) -> f64| [of(&steady[0]), of(&steady[steady.len() - 1])];
+    let ends = |of: fn(&Sample) -> f64, scale: f64| {
+        let medians = medians(steady, of);
+        format!("{:.2} … {:.2}", medians[0] * scale, medians[medians.len() - 1] * scale)
+    };
     eprintln!(
-        "{counts:?}, {} cycles; resident {:.1} to {:.1} MB, handles {:?}, step {:.2} to {:.2} ms of all threads",
+        "{counts:?}, {} cycles; medians of the first and the last of {BLOCKS} blocks: resident {} MB, handles {}, step {} ms of all \
+         threads",
         samples.len(),
-        ends(|s| s.resident_bytes)[0] / 1e6,
-        ends(|s| s.resident_bytes)[1] / 1e6,
-        ends(|s| s.handles),
-        ends(|s| s.step_seconds)[0] * 1e3,
-        ends(|s| s.step_seconds)[1] * 1e3,
+        ends(|s| s.resident_bytes, 1e-6),
+        ends(|s| s.handles, 1.0),
+        ends(|s| s.step_seconds, 1e3),
     );
     let grown = growth(steady, |s| s.resident_bytes);
     assert!(grown <= SLACK_BYTES, "memory grew by {grown:.0} bytes over {} cycles", steady.len());

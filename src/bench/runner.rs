@@ -51,7 +51,7 @@ pub fn random_data(model: &Model, batch: usize, steps: usize) -> Result<Dataset>
 /// What a step's tensors hold at the start: data, control block, first weights.
 pub fn contents(step: &Step, model: &Model, data: &Split, options: &TrainOptions) -> Result<Vec<(Tensor, Values)>> {
     let control = step.start(0, options.rate(), options.optimizer().betas());
-    let mut contents = Vec::from(step.data(data));
+    let mut contents = step.data(data);
     contents.push((step.control, Values::Word(control.words())));
     let weights = crate::model::init::glorot_uniform(model, 0)?.to_graph(&step.graph)?;
     contents.extend(weights.into_iter().map(|(tensor, values)| (tensor, Values::Float(values))));

@@ -2,12 +2,14 @@
 
 use super::make::MakeArgs;
 use super::print;
+use crate::augment::Augment;
 use crate::data::folder::ImageOptions;
 use crate::data::source::Kind;
 use crate::data::survey::{Class, Duplicates, Survey, survey};
 use crate::data::{BUILT_IN, Dataset, contact};
 use crate::error::{Error, Result};
 use crate::plan::human_bytes;
+use crate::train::augmented;
 use clap::{Args, Subcommand};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -25,6 +27,7 @@ const HOLD_BYTES: u64 = 1 << 30;
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     after_help = "Examples:\n  wgrad data mnist\n  wgrad data my-photos --image-size 64 --contact-sheet sheet.png\n  \
+wgrad data mnist --contact-sheet sheet.png --augment shift=2,rotate=10,cutout=8\n  \
 wgrad data make repeated --times 10 --out mnist10"
 )]
 pub struct DataArgs {
@@ -37,6 +40,9 @@ pub struct DataArgs {
     /// Write a picture of images of every class, a row a class
     #[arg(long, value_name = "FILE.png")]
     contact_sheet: Option<PathBuf>,
+    /// With --contact-sheet: of every class an image as it is, and then as `wgrad train --augment LIST` would change it
+    #[arg(long, value_name = "LIST")]
+    augment: Option<Augment>,
     /// Print JSON alone
     #[arg(long)]
     json: bool,
@@ -54,6 +60,10 @@ pub fn run(args: DataArgs) -> Result<()> {
     if let Some(DataCommand::Make(args)) = &args.make {
         return super::make::run(args);
     }
+    // clap does not ask for the one where the other is there.
+    if args.augment.is_some() && args.contact_sheet.is_none() {
+        return Err(Error::input("--augment: --contact-sheet FILE.png is expected with it"));
+    }
     // clap has asked for it.
     let place = args.data.as_deref().unwrap_or(BUILT_IN);
     let options = ImageOptions { size: args.image_size, hold_bytes: Some(HOLD_BYTES), ..ImageOptions::default() };
@@ -64,7 +74,11 @@ pub fn run(args: DataArgs) -> Result<()> {
     }
     let found = survey(&data)?;
     if let Some(path) = &args.contact_sheet {
-        write(path, &contact::sheet(&data)?)?;
+        let sheet = match &args.augment {
+            None => contact::sheet(&data)?,
+            Some(augment) => augmented::sheet(&data, augment, 0)?,
+        };
+        write(path, &sheet)?;
     }
     if args.json {
         let mut json = serde_json::to_value(&found).map_err(|e| Error::failed(format!("JSON: {e}")))?;

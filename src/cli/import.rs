@@ -1,7 +1,6 @@
 //! `wgrad import`: weights from PyTorch or Keras for a model of wgrad's.
 
 use super::print;
-use super::summary::{PRESET_CLASSES, PRESET_INPUT};
 use crate::error::{Error, Result};
 use crate::model::import::{Hints, Order, import};
 use crate::model::{Model, Weights, in_context};
@@ -41,7 +40,7 @@ fn mapped(text: &str) -> Result<(usize, String), String> {
 
 /// Matches, shows the match, and writes.
 pub fn run(args: ImportArgs) -> Result<()> {
-    let model = Model::named_or_file(&args.model, PRESET_INPUT, PRESET_CLASSES)?;
+    let model = Model::without_data(&args.model)?;
     let out = match args.out {
         Some(out) => out,
         None => {

@@ -11,6 +11,7 @@ mod interrupt;
 mod lines;
 mod make;
 mod man;
+mod optimizer;
 mod plan;
 mod predict;
 mod progress;

@@ -1,6 +1,5 @@
 //! `wgrad plan`: the dispatches and buffers of a training step on a device.
 
-use super::summary::{PRESET_CLASSES, PRESET_INPUT};
 use super::{DeviceArgs, print};
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -30,7 +29,7 @@ pub struct PlanArgs {
 
 /// Prints the plan; for the native CPU, the graph that it runs.
 pub fn run(args: PlanArgs) -> Result<()> {
-    let model = Model::named_or_file(&args.model, PRESET_INPUT, PRESET_CLASSES)?;
+    let model = Model::without_data(&args.model)?;
     let options = TrainOptions { batch_size: args.batch_size, ..TrainOptions::default() };
     options.check()?;
     let step = Step::training(&model, args.batch_size, &options)?;

@@ -55,7 +55,7 @@ pub(super) fn resume(run: &Path, args: &TrainArgs, progress: &mut Progress) -> R
     let named = |e| with_way_on(e, run, Some((&last, Some(state.progress.step))));
     if finished {
         let folder = open(run, lock, &from).map_err(named)?;
-        folder.model(&checkpoint.weights, &checkpoint.model).map_err(named)?;
+        folder.model(checkpoint.answers(), &checkpoint.model).map_err(named)?;
         if !args.no_report && !report::exists(run) {
             report::again(run, None, None)?;
         }

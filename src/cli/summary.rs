@@ -20,15 +20,9 @@ pub struct SummaryArgs {
     batch_size: usize,
 }
 
-/// The shape that presets take where no data set says otherwise: MNIST's.
-pub const PRESET_INPUT: [usize; 3] = [28, 28, 1];
-
-/// The classes that presets have then.
-pub const PRESET_CLASSES: usize = 10;
-
 /// Prints the summary.
 pub fn run(args: SummaryArgs) -> Result<()> {
-    let model = Model::named_or_file(&args.model, PRESET_INPUT, PRESET_CLASSES)?;
+    let model = Model::without_data(&args.model)?;
     let options = TrainOptions { batch_size: args.batch_size, ..TrainOptions::default() };
     options.check()?;
     // One batch of data: the data set's own size is not the model's matter.

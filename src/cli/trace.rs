@@ -1,6 +1,5 @@
 //! `wgrad trace`: a training step on two executors, op by op, and the first op where they differ.
 
-use super::summary::{PRESET_CLASSES, PRESET_INPUT};
 use super::{DeviceArgs, open, print};
 use crate::error::{Error, Result};
 use crate::model::Model;
@@ -26,7 +25,7 @@ pub struct TraceArgs {
 
 /// Traces and prints; a difference beyond rounding is status 1.
 pub fn run(args: TraceArgs) -> Result<()> {
-    let model = Model::named_or_file(&args.model, PRESET_INPUT, PRESET_CLASSES)?;
+    let model = Model::without_data(&args.model)?;
     let (device, _) = args.device.open()?;
     let other = match args.against.as_str() {
         "oracle" => None,

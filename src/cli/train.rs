@@ -12,6 +12,7 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::gpu::listing::device_json;
 use crate::model::Model;
+use crate::train::augmented;
 use crate::train::finetune::First;
 use crate::train::run::{RunConfig, RunFolder};
 use crate::train::smaller::smaller_batch;
@@ -94,6 +95,9 @@ fn begin(args: &TrainArgs, progress: &mut Progress) -> Result<Session> {
         None => RunFolder::claim(&model.name)?,
     };
     let folder = RunFolder::create(&path, &config, &device_json)?;
+    if !config.train.augment.is_off() {
+        folder.picture("augmented.png", &augmented::sheet(&data, &config.train.augment, config.train.seed)?)?;
+    }
     Ok(Session { config, model, data, device, device_json, trainer, folder })
 }
 

@@ -1,7 +1,9 @@
 //! The flags of `wgrad train`, and the settings that they make with a file's.
 
+use super::optimizer::OptimizerArgs;
 use super::progress::Format;
 use super::schedule::ScheduleArgs;
+use crate::augment::Augment;
 use crate::error::{Error, Result};
 use crate::train::every::Every;
 use crate::train::options::OptimizerName;
@@ -13,6 +15,7 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  wgrad train\n  wgrad train --model mnist-deep --epochs 3 --device cpu\n  \
 wgrad train --resume runs/mnist-cnn/1\n  \
+wgrad train --augment shift=2,rotate=10,scale=0.08\n  \
 wgrad train --from runs/mnist-cnn/1/model.safetensors --freeze 0 --data my-digits")]
 pub struct TrainArgs {
     /// A preset (mnist-cnn, mnist-deep) or a model file [default: mnist-cnn]
@@ -51,6 +54,8 @@ pub struct TrainArgs {
     /// Weight decay [default: 0; adamw: 0.01]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub(super) weight_decay: Option<f64>,
+    #[command(flatten)]
+    pub(super) update: OptimizerArgs,
     /// Seed of the first weights and of every epoch's order [default: 0]
     #[arg(long, value_name = "N")]
     pub(super) seed: Option<u64>,
@@ -84,6 +89,10 @@ pub struct TrainArgs {
     /// Layers that stay as they are, by their names in the weight file, such as 0,2
     #[arg(long, value_name = "LAYERS", value_delimiter = ',')]
     pub(super) freeze: Option<Vec<String>>,
+    /// Change training images at random, anew in each step: shift=PIXELS, rotate=DEGREES, scale=SHARE, shear=DEGREES,
+    /// hflip, vflip, crop=PIXELS, cutout=PIXELS, mixup=A, or off
+    #[arg(long, value_name = "LIST", conflicts_with = "resume")]
+    pub(super) augment: Option<Augment>,
     /// Take only the first N training samples
     #[arg(long, value_name = "N")]
     pub(super) train_limit: Option<usize>,
@@ -167,7 +176,9 @@ impl TrainArgs {
         set(&mut train.momentum, &self.momentum);
         set(&mut train.seed, &self.seed);
         set(&mut train.freeze, &self.freeze);
+        set(&mut train.augment, &self.augment);
         self.schedule.set(train);
+        self.update.set(train);
         train.lr = self.lr.or(train.lr);
         train.weight_decay = self.weight_decay.or(train.weight_decay);
         train.max_steps = self.max_steps.or(train.max_steps);

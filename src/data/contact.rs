@@ -5,7 +5,7 @@ use super::prepare::Prepared;
 use crate::error::{Error, Result};
 
 /// Images of a row.
-const COLUMNS: usize = 12;
+pub const COLUMNS: usize = 12;
 /// Pixels between images, and round all of them.
 const GAP: usize = 4;
 /// Small images are made so many times larger that their longer side has at least so many pixels.
@@ -20,25 +20,36 @@ const PAPER: u8 = 232;
 /// # Errors
 /// [`Error::Failed`] where the PNG cannot be made, [`Error::Input`] where an image cannot be read any more.
 pub fn sheet(data: &Dataset) -> Result<Vec<u8>> {
-    let [height, width, channels] = data.train.shape();
+    let mut of_class: Vec<Vec<usize>> = vec![Vec::new(); data.classes];
+    data.train.labels.iter().enumerate().for_each(|(n, &label)| of_class[usize::from(label)].push(n));
+    // Spread over the set: neighbours, such as pictures of one camera, look alike.
+    let row = |members: &Vec<usize>| {
+        let shown = members.len().min(COLUMNS);
+        let places = (0..shown).map(|place| members[place * members.len() / shown]);
+        places.map(|n| data.train.image(n)).collect()
+    };
+    let rows = of_class.iter().map(row).collect::<Result<Vec<Vec<_>>>>()?;
+    let rows: Vec<Vec<&[u8]>> = rows.iter().map(|row| row.iter().map(|image| &**image).collect()).collect();
+    grid(data.train.shape(), &rows)
+}
+
+/// Images of [height, width, channels], row by row and at most [`COLUMNS`] in each, as a PNG.
+///
+/// # Errors
+/// [`Error::Failed`] where the PNG cannot be made.
+pub fn grid([height, width, channels]: [usize; 3], images: &[Vec<&[u8]>]) -> Result<Vec<u8>> {
     let longest = height.max(width);
     let (times, step) = (SIDE.div_ceil(longest).max(1), longest.div_ceil(MOST));
     let [rows, columns] = [height, width].map(|side| side.div_ceil(step) * times);
     let planes = if channels == 3 || channels == 4 { 3 } else { 1 };
     let sheet_width = COLUMNS * (columns + GAP) + GAP;
-    let sheet_height = data.classes * (rows + GAP) + GAP;
+    let sheet_height = images.len() * (rows + GAP) + GAP;
     let room = sheet_width.checked_mul(sheet_height).and_then(|plane| plane.checked_mul(planes));
     let bytes = room.ok_or_else(|| Error::failed("the contact sheet is larger than memory"))?;
     let mut pixels = vec![PAPER; bytes];
-    let mut of_class: Vec<Vec<usize>> = vec![Vec::new(); data.classes];
-    data.train.labels.iter().enumerate().for_each(|(n, &label)| of_class[usize::from(label)].push(n));
-    for (class, members) in of_class.iter().enumerate() {
-        let shown = members.len().min(COLUMNS);
-        for place in 0..shown {
-            // Spread over the set: neighbours, such as pictures of one camera, look alike.
-            let n = members[place * members.len() / shown];
-            let image = data.train.image(n)?;
-            let (top, left) = (GAP + class * (rows + GAP), GAP + place * (columns + GAP));
+    for (line, images) in images.iter().enumerate() {
+        for (place, image) in images.iter().enumerate() {
+            let (top, left) = (GAP + line * (rows + GAP), GAP + place * (columns + GAP));
             for y in 0..rows {
                 for x in 0..columns {
                     let from = (y / times * step * width + x / times * step) * channels;

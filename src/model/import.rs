@@ -6,6 +6,7 @@ use super::{Layer, Model, ParamSpec, Weights};
 use crate::error::{Error, Result};
 use crate::graph::Layout;
 use crate::near;
+use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
 /// How a file orders the elements of its weights.
@@ -89,28 +90,61 @@ impl fmt::Display for Imported {
 struct Place {
     index: usize,
     name: String,
-    weight: ParamSpec,
-    bias: ParamSpec,
+    /// Weight and bias; running mean and variance where it has them.
+    params: Vec<ParamSpec>,
     /// H · W and C of the image that was flattened into its features.
     flattened: Option<[usize; 2]>,
 }
 
+/// What members of a module are called by PyTorch, Keras and Flax, in the order of a layer's parameters.
+const ROLES: [&[&str]; 4] = [
+    &["weight", "kernel", "gamma", "scale"],
+    &["bias", "beta"],
+    &["running_mean", "moving_mean", "mean"],
+    &["running_var", "moving_variance", "var"],
+];
+
 impl Place {
     /// The shape of its weight in a file of this order.
     fn shape(&self, order: Order) -> Vec<usize> {
-        match (order, &self.weight.file_shape[..]) {
+        match (order, &self.params[0].file_shape[..]) {
             (Order::Keras, &[o, i, kh, kw]) => vec![kh, kw, i, o],
             (Order::Keras, &[units, features]) => vec![features, units],
             (_, shape) => shape.to_vec(),
         }
     }
 
-    /// How a file of this order has its weight, and what is to be done to it.
-    fn layout(&self, order: Order) -> (Layout, &'static str) {
-        let file_shape = self.weight.file_shape.clone();
+    /// Whether it is a normalisation: all its parameters are one a channel.
+    fn is_norm(&self) -> bool {
+        self.params[0].file_shape.len() == 1
+    }
+
+    /// Whether a module with the members of one would do for the other.
+    fn is_like(&self, other: &Place, order: Order) -> bool {
+        self.shape(order) == other.shape(order) && self.params.len() == other.params.len()
+    }
+
+    fn fits(&self, module: &Module, order: Order) -> bool {
+        let own = self.params.iter().zip(&module.members).skip(1);
+        // A bias may be missing; what a normalisation has learnt or counted may not.
+        let others = own.clone().enumerate().all(|(at, (param, member))| match member {
+            Some(member) => member.shape == param.file_shape,
+            None => at == 0 && !self.is_norm(),
+        });
+        let more = module.members.iter().skip(self.params.len()).flatten().next();
+        others && more.is_none() && module.weight().is_some_and(|weight| weight.shape == self.shape(order))
+    }
+
+    /// How a file of this order has a parameter, and what is to be done to it.
+    fn layout(&self, order: Order, param: &ParamSpec) -> (Layout, &'static str) {
+        let file_shape = param.file_shape.clone();
         match (order, self.flattened, file_shape.len()) {
             (Order::Pytorch, ..) => (Layout { perm: (0..file_shape.len()).collect(), file_shape }, "as they are"),
-            (_, _, 4) => (self.weight.layout(), "H W I O to O I H W"),
+            (_, _, 4) => (param.layout(), "H W I O to O I H W"),
+            (_, Some([places, channels]), 1) if self.is_norm() => {
+                (Layout { file_shape: vec![channels, places], perm: vec![1, 0] }, "features H W C to C H W")
+            }
+            (_, _, 1) => (Layout { perm: vec![0], file_shape }, "as they are"),
             (_, Some([places, channels]), _) => {
                 let file_shape = vec![file_shape[0], channels, places];
                 (Layout { file_shape, perm: vec![2, 1, 0] }, "transposed, features H W C to C H W")
@@ -120,16 +154,22 @@ impl Place {
     }
 }
 
-/// Tensors of the file that belong together.
+/// Tensors of the file that belong together, by their [`ROLES`].
 struct Module<'a> {
     name: &'a str,
-    weight: &'a NamedTensor,
-    bias: Option<&'a NamedTensor>,
+    members: [Option<&'a NamedTensor>; 4],
+}
+
+impl Module<'_> {
+    fn weight(&self) -> Option<&NamedTensor> {
+        self.members[0]
+    }
 }
 
 /// Matches the tensors of a file to a model's layers.
 ///
-/// A module is what shares a name up to the last `.` or `/`: one weight, and a bias or none. Each layer takes the module
+/// A module is what shares a name up to the last `.` or `/`: one weight, and a bias or none; of a normalisation also the
+/// running mean and variance. Each layer takes the module
 /// whose shapes fit. Where several fit, their names must be alike but for a number, which then gives their order.
 ///
 /// # Errors
@@ -150,7 +190,8 @@ pub fn import(file: &Weights, model: &Model, hints: &Hints) -> Result<Imported> 
     }
     // Square weights fit both orders; PyTorch calls them weight, Keras and Flax kernel.
     if found.len() > 1 {
-        let named = |word: &str| modules.iter().all(|module| last(&module.weight.name).starts_with(word));
+        let weights = || modules.iter().filter_map(Module::weight).filter(|weight| weight.shape.len() > 1);
+        let named = |word: &str| weights().all(|weight| last(&weight.name).starts_with(word));
         found.retain(|(order, _)| match order {
             Order::Pytorch => !named("kernel"),
             Order::Keras => !named("weight"),
@@ -189,13 +230,15 @@ fn places(model: &Model) -> Result<Vec<Place>> {
             flattened = (h * w > 1 && c > 1).then_some([h * w, c]);
             reordered |= flattened.is_some();
         }
-        if let [weight, bias] = &inferred.params[..] {
+        if matches!(inferred.params.len(), 1..=4) {
             let name = format!("{index} ({})", layer.type_name());
-            places.push(Place { index, name, weight: weight.clone(), bias: bias.clone(), flattened });
-            flattened = None;
+            let place = Place { index, name, params: inferred.params, flattened };
+            // A normalisation leaves the features in their order.
+            flattened = flattened.filter(|_| place.is_norm());
+            places.push(place);
         } else if !inferred.params.is_empty() {
-            let kind = layer.type_name();
-            return Err(Error::input(format!("layer {index} ({kind}): found other weights than a weight and a bias")));
+            let (kind, count) = (layer.type_name(), inferred.params.len());
+            return Err(Error::input(format!("layer {index} ({kind}): found {count} weights, expected at most 4")));
         }
         shape = inferred.shape;
     }
@@ -213,29 +256,31 @@ fn prefix(name: &str) -> &str {
 }
 
 fn modules(file: &Weights) -> Result<Vec<Module<'_>>> {
-    let mut modules: Vec<Module> = Vec::new();
-    for weight in file.tensors.iter().filter(|tensor| tensor.shape.len() > 1) {
-        let name = prefix(&weight.name);
-        if let Some(other) = modules.iter().find(|module| module.name == name) {
-            let (other, weight) = (&other.weight.name, &weight.name);
+    let mut modules: BTreeMap<&str, Module> = BTreeMap::new();
+    for tensor in &file.tensors {
+        let (name, own) = (prefix(&tensor.name), last(&tensor.name));
+        let module = modules.entry(name).or_insert(Module { name, members: [None; 4] });
+        let called = ROLES.iter().position(|names| names.contains(&own));
+        // Of more than one axis is the weight, whatever it is called; beside it, its bias.
+        let role = match (tensor.shape.len(), called) {
+            (2.., _) => 0,
+            (_, Some(role)) => role,
+            (_, None) => 1,
+        };
+        if let Some(other) = module.members[role].replace(tensor) {
+            let (other, found, shape) = (&other.name, tensor.name.escape_debug(), &tensor.shape);
             return Err(Error::input(format!(
-                "found {other} and {weight} in one module, expected one weight and one bias"
+                "found {} and {found} of shape {shape:?} in one module, expected one weight and at most one bias",
+                other.escape_debug()
             )));
         }
-        modules.push(Module { name, weight, bias: None });
     }
-    for bias in file.tensors.iter().filter(|tensor| tensor.shape.len() <= 1) {
-        match modules.iter_mut().find(|module| module.name == prefix(&bias.name)) {
-            Some(module) if module.bias.is_none() => module.bias = Some(bias),
-            _ => {
-                let (name, shape) = (bias.name.escape_debug(), &bias.shape);
-                let expected = "expected a weight and at most one bias in each module";
-                return Err(Error::input(format!(
-                    "found {name} of shape {shape:?} beside what a layer has, {expected}"
-                )));
-            }
-        }
+    if let Some(bias) = modules.values().find(|m| m.weight().is_none()).and_then(|m| m.members.iter().flatten().next())
+    {
+        let (name, shape) = (bias.name.escape_debug(), &bias.shape);
+        return Err(Error::input(format!("found {name} of shape {shape:?} without a weight beside it, expected one")));
     }
+    let mut modules: Vec<Module> = modules.into_values().collect();
     modules.sort_by_cached_key(|module| natural(module.name));
     Ok(modules)
 }
@@ -282,10 +327,6 @@ fn pair(
 ) -> std::result::Result<Vec<usize>, Fault> {
     let mut pairs: Vec<Option<usize>> = vec![None; places.len()];
     let mut free: Vec<usize> = (0..modules.len()).collect();
-    let fits = |place: &Place, module: &Module| {
-        let bias = module.bias.is_none_or(|bias| bias.shape == place.bias.file_shape);
-        bias && module.weight.shape == place.shape(order)
-    };
     for (layer, name) in map {
         let unclear = |why: String| Fault::Unclear(format!("layer {layer} = {}: {why}", name.escape_debug()));
         let place = (0..places.len()).find(|&place| places[place].index == *layer && pairs[place].is_none());
@@ -293,7 +334,7 @@ fn pair(
         let at = free.iter().position(|&module| modules[module].name == name);
         let known = || near::unknown("module", name, &modules.iter().map(|m| m.name).collect::<Vec<_>>(), "");
         let module = free.remove(at.ok_or_else(|| unclear(known()))?);
-        if !fits(&places[place], &modules[module]) {
+        if !places[place].fits(&modules[module], order) {
             return Err(Fault::Misfit);
         }
         pairs[place] = Some(module);
@@ -303,9 +344,9 @@ fn pair(
             continue;
         }
         let shape = places[at].shape(order);
-        let alike: Vec<usize> =
-            (at..places.len()).filter(|&p| pairs[p].is_none() && places[p].shape(order) == shape).collect();
-        let fitting: Vec<usize> = free.iter().copied().filter(|&m| fits(&places[at], &modules[m])).collect();
+        let is_like = |&p: &usize| pairs[p].is_none() && places[at].is_like(&places[p], order);
+        let alike: Vec<usize> = (at..places.len()).filter(is_like).collect();
+        let fitting: Vec<usize> = free.iter().copied().filter(|&m| places[at].fits(&modules[m], order)).collect();
         if fitting.len() != alike.len() {
             return Err(Fault::Misfit);
         }
@@ -337,19 +378,22 @@ fn sizes(places: &[Place], modules: &[Module], orders: &[Order]) -> String {
     for place in places {
         let needs = orders.iter().map(|&order| {
             let shape = place.shape(order);
-            let fitting = modules.iter().filter(|m| m.weight.shape == shape).map(|m| m.name.escape_debug().to_string());
-            let fitting: Vec<String> = fitting.collect();
+            let fitting = modules.iter().filter(|module| place.fits(module, order));
+            let fitting: Vec<String> = fitting.map(|m| m.name.escape_debug().to_string()).collect();
             let fitting = if fitting.is_empty() { "nothing".into() } else { fitting.join(", ") };
             format!("{shape:?} in {order}'s order ({fitting} fits)")
         });
         let needs: Vec<String> = needs.collect();
+        let others: Vec<&str> = place.params[1..].iter().map(|param| last(&param.name)).collect();
+        let (needs, size) = (needs.join(" or "), &place.params.last().map_or(&[][..], |param| &param.file_shape));
         // Writing to a String cannot fail.
-        let _ = write!(text, "\n  layer {} needs {}, bias {:?}", place.name, needs.join(" or "), place.bias.file_shape);
+        let _ = write!(text, "\n  layer {} needs {needs}, {} {size:?}", place.name, others.join(", "));
     }
     for module in modules {
-        let bias = module.bias.map_or("no bias".into(), |bias| format!("bias {:?}", bias.shape));
-        let _ =
-            write!(text, "\n  the file has {} {:?}, {bias}", module.weight.name.escape_debug(), module.weight.shape);
+        let members: Vec<String> =
+            module.members.iter().flatten().map(|m| format!("{} {:?}", m.name.escape_debug(), m.shape)).collect();
+        let none = if module.members[1].is_none() { ", no bias" } else { "" };
+        let _ = write!(text, "\n  the file has {}{none}", members.join(", "));
     }
     text
 }
@@ -357,14 +401,18 @@ fn sizes(places: &[Place], modules: &[Module], orders: &[Order]) -> String {
 fn taken(places: &[Place], modules: &[Module], order: Order, pairs: &[usize]) -> Result<Imported> {
     let (mut tensors, mut matches) = (Vec::new(), Vec::new());
     for (place, &module) in places.iter().zip(pairs) {
-        let Module { weight, bias, .. } = modules[module];
-        let (layout, done) = place.layout(order);
-        let shape = place.weight.file_shape.clone();
-        tensors.push(NamedTensor { name: place.weight.name.clone(), shape, values: to_file(&layout, &weight.values)? });
-        let values = bias.map_or_else(|| vec![0.0; place.bias.elements()], |bias| bias.values.clone());
-        tensors.push(NamedTensor { name: place.bias.name.clone(), shape: place.bias.file_shape.clone(), values });
+        let module = &modules[module];
+        for (param, member) in place.params.iter().zip(module.members) {
+            let values = match member {
+                Some(member) => to_file(&place.layout(order, param).0, &member.values)?,
+                None => vec![0.0; param.elements()],
+            };
+            tensors.push(NamedTensor { name: param.name.clone(), shape: param.file_shape.clone(), values });
+        }
         let name = |tensor: &NamedTensor| tensor.name.escape_debug().to_string();
-        let (layer, bias) = (place.name.clone(), bias.map(name));
+        let Some(weight) = module.weight() else { continue };
+        let (layer, bias) = (place.name.clone(), module.members[1].map(name));
+        let done = place.layout(order, &place.params[0]).1;
         matches.push(Match { layer, weight: (name(weight), weight.shape.clone()), bias, done });
     }
     Ok(Imported { weights: Weights::new(tensors), order, matches })

@@ -3,22 +3,92 @@
 use super::{Model, Sequential};
 use crate::error::{Error, Result};
 use crate::near;
+use crate::ops::geometry::Padding;
 use std::path::Path;
 
-/// One line a preset: its name, and its layers for an input and a number of classes.
-type Preset = (&'static str, fn(Sequential, usize) -> Sequential);
+/// A model by name.
+pub struct Preset {
+    /// Its name.
+    pub name: &'static str,
+    /// Height, width and channels of the images that it was made for; it takes others too.
+    pub input: [usize; 3],
+    /// The classes that go with them.
+    pub classes: usize,
+    layers: fn(Sequential, usize) -> Sequential,
+}
 
-const PRESETS: &[Preset] = &[
-    ("mnist-cnn", |net, classes| net.conv2d(32, 3).relu().max_pool2d(2).flatten().dense(classes)),
-    ("mnist-deep", |net, classes| {
-        let features = net.conv2d(32, 3).relu().conv2d(64, 3).relu().max_pool2d(2).flatten();
-        features.dense(128).relu().dense(classes)
-    }),
+/// Every preset.
+pub const PRESETS: &[Preset] = &[
+    Preset {
+        name: "mnist-cnn",
+        input: [28, 28, 1],
+        classes: 10,
+        layers: |net, classes| net.conv2d(32, 3).relu().max_pool2d(2).flatten().dense(classes),
+    },
+    Preset {
+        name: "mnist-deep",
+        input: [28, 28, 1],
+        classes: 10,
+        layers: |net, classes| {
+            let features = net.conv2d(32, 3).relu().conv2d(64, 3).relu().max_pool2d(2).flatten();
+            features.dense(128).relu().dense(classes)
+        },
+    },
+    // What `--recipe best` trains where no model is named.
+    Preset {
+        name: "mnist-bn",
+        input: [28, 28, 1],
+        classes: 10,
+        layers: |net, classes| {
+            let net = net.conv2d(32, 3).relu().max_pool2d(2).batch_norm();
+            let net = net.conv2d(48, 3).batch_norm().relu();
+            let net = net.conv2d(64, 3).relu().max_pool2d(2).batch_norm();
+            net.conv2d(96, 3).batch_norm().relu().flatten().dense(classes)
+        },
+    },
+    // After D. Page's ResNet-9 (DAWNBench 2018), a quarter as wide.
+    Preset {
+        name: "resnet-small",
+        input: [32, 32, 3],
+        classes: 10,
+        layers: |net, classes| {
+            let net = norm_conv(norm_conv(net, 16), 32).max_pool2d(2).named("first");
+            let net = norm_conv(norm_conv(net, 32), 32).add_from("first");
+            let net = norm_conv(net, 64).max_pool2d(2);
+            let net = norm_conv(net, 128).max_pool2d(2).named("second");
+            let net = norm_conv(norm_conv(net, 128), 128).add_from("second");
+            net.global_max_pool2d().dense(classes)
+        },
+    },
 ];
+
+/// A 3 × 3 convolution that leaves height and width, batch normalisation, ReLU.
+fn norm_conv(net: Sequential, filters: usize) -> Sequential {
+    net.conv2d_with(filters, 3, 1, Padding::Same).batch_norm().relu()
+}
 
 /// The names of all presets.
 pub fn names() -> Vec<&'static str> {
-    PRESETS.iter().map(|(name, _)| *name).collect()
+    PRESETS.iter().map(|preset| preset.name).collect()
+}
+
+impl Preset {
+    /// The preset of that name.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a name that no preset has, with those that there are.
+    pub fn named(name: &str) -> Result<&'static Preset> {
+        let unknown = || Error::input(near::unknown("model", name, &names(), " or a file that ends in .toml"));
+        PRESETS.iter().find(|preset| preset.name == name).ok_or_else(unknown)
+    }
+
+    /// The model for images and classes of the data.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where the images are too small for it.
+    pub fn model(&self, input: [usize; 3], classes: usize) -> Result<Model> {
+        (self.layers)(Sequential::new(input).name(self.name), classes).build()
+    }
 }
 
 impl Model {
@@ -28,10 +98,7 @@ impl Model {
     /// [`Error::Input`] for a name that no preset has, with those that there are, and where the input is
     /// too small for the preset.
     pub fn preset(name: &str, input: [usize; 3], classes: usize) -> Result<Self> {
-        match PRESETS.iter().find(|(preset, _)| *preset == name) {
-            Some((name, layers)) => layers(Sequential::new(input).name(*name), classes).build(),
-            None => Err(unknown(name)),
-        }
+        Preset::named(name)?.model(input, classes)
     }
 
     /// The preset of the name `spec`, with input and classes as the data has them, or the model file at the
@@ -45,10 +112,18 @@ impl Model {
             false => Model::preset(spec, input, classes),
         }
     }
-}
 
-fn unknown(name: &str) -> Error {
-    Error::input(near::unknown("model", name, &names(), " or a file that ends in .toml"))
+    /// The preset of the name `spec` for the images that it was made for, or the model file at the path `spec` if that
+    /// ends in `.toml`: where there is no data.
+    ///
+    /// # Errors
+    /// [`Error::Input`] as [`Model::preset`] and [`Model::from_toml_file`].
+    pub fn without_data(spec: &str) -> Result<Self> {
+        match spec.ends_with(".toml") {
+            true => Model::from_toml_file(Path::new(spec)),
+            false => Preset::named(spec).and_then(|preset| preset.model(preset.input, preset.classes)),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -84,6 +159,17 @@ mod tests {
     }
 
     #[test]
+    fn each_preset_has_the_shapes_that_it_was_made_for() {
+        for preset in PRESETS {
+            let model = Model::without_data(preset.name).unwrap();
+            assert_eq!((model.input, model.classes().unwrap()), (preset.input, preset.classes), "{}", preset.name);
+        }
+        let places = shapes(&Model::without_data("resnet-small").unwrap());
+        assert!(places.contains(&vec![4, 4, 128]), "three pools: {places:?}");
+        assert_eq!(shapes(&Model::without_data("mnist-bn").unwrap())[10], vec![2, 2, 96]);
+    }
+
+    #[test]
     fn a_preset_takes_input_and_classes_from_the_data() {
         let model = Model::named_or_file("mnist-cnn", [32, 20, 3], 256).unwrap();
         assert_eq!((model.input, model.classes().unwrap()), ([32, 20, 3], 256));
@@ -94,7 +180,7 @@ mod tests {
     #[test]
     fn an_unknown_name_lists_the_presets_and_the_near_one() {
         let error = |spec| Model::named_or_file(spec, [28, 28, 1], 10).unwrap_err().to_string();
-        let want = "no model 'mnist-cn'; did you mean 'mnist-cnn'? Expected mnist-cnn, mnist-deep or a file that ends in .toml";
+        let want = "no model 'mnist-cn'; did you mean 'mnist-cnn'? Expected mnist-cnn, mnist-deep, mnist-bn, resnet-small or a file that ends in .toml";
         assert_eq!(error("mnist-cn"), want);
         assert!(error("mnist-dep").contains("did you mean 'mnist-deep'?"));
         assert!(error("resnet-50").ends_with(".toml"));

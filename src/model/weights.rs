@@ -17,6 +17,9 @@ pub const METADATA_KEY: &str = "wgrad";
 /// What names of the optimizer's tensors in a checkpoint begin with.
 pub const OPTIMIZER_PREFIX: &str = "optimizer.";
 
+/// The state of the optimizer that is the average of the weights, with a tensor for every one of them.
+pub const EMA: &str = "ema";
+
 /// The longest header that the format allows, in bytes.
 const LARGEST_HEADER_BYTES: u64 = 100_000_000;
 
@@ -150,7 +153,8 @@ impl Weights {
     }
 
     /// Reads a safetensors file of 32-bit floats, and the model that describes itself in it; a file from
-    /// elsewhere has none. Of a checkpoint, whose digest is checked, it takes the weights alone.
+    /// elsewhere has none. Of a checkpoint, whose digest is checked, it takes the weights alone: their average, where
+    /// one was kept.
     ///
     /// # Errors
     /// [`Error::Input`] for a file that cannot be read, is not whole, holds other types of elements, or
@@ -197,6 +201,11 @@ fn read(path: &Path) -> Result<(Option<Model>, Weights)> {
     if sealed::is_sealed(&start) {
         file.read_to_end(&mut start).map_err(unreadable)?;
         let sealed::Opened { metadata, mut tensors } = sealed::open(&start)?;
+        let average = format!("{OPTIMIZER_PREFIX}{EMA}.");
+        if tensors.iter().any(|tensor| tensor.name.starts_with(&average)) {
+            tensors.retain(|tensor| tensor.name.starts_with(&average));
+            tensors.iter_mut().for_each(|tensor| drop(tensor.name.drain(..average.len())));
+        }
         tensors.retain(|tensor| !tensor.name.starts_with(OPTIMIZER_PREFIX));
         let model = metadata.get(METADATA_KEY).map(|text| Model::from_json(text)).transpose()?;
         return Ok((model, Weights::new(tensors)));
@@ -224,6 +233,12 @@ fn read(path: &Path) -> Result<(Option<Model>, Weights)> {
     let mut tensors = Vec::new();
     for name in header.offset_keys() {
         let Some(info) = header.info(&name) else { continue };
+        if name.ends_with("num_batches_tracked") {
+            // PyTorch counts batches beside running statistics; nothing here depends on how many there were.
+            let length = (info.data_offsets.1 - info.data_offsets.0) as i64;
+            file.seek_relative(length).map_err(unreadable)?;
+            continue;
+        }
         if info.dtype != Dtype::F32 {
             return Err(Error::input(format!(
                 "found tensor {} of type {}, expected F32",

@@ -44,12 +44,12 @@ impl std::fmt::Debug for Gather {
 }
 
 impl Gather {
-    fn pixels(&self) -> usize {
+    pub(super) fn pixels(&self) -> usize {
         self.image.iter().product()
     }
 
     /// The sample of row `b`, in a window its row there; `None` beyond the valid ones.
-    fn sample(&self, control: &Control, b: u32) -> Option<usize> {
+    pub(super) fn sample(&self, control: &Control, b: u32) -> Option<usize> {
         let Control { key, first, samples, epoch, valid, .. } = *control;
         let (mut place, mut count, mut order, mut base) = (first + b, samples, epoch, 0);
         if self.window > 0 {

@@ -49,7 +49,9 @@ registry! {
     conv2d_relu_pool_dw
     conv2d_relu_pool_dx
     dropout
+    ema
     gather
+    gather_augmented
     layer_norm
     layer_norm_dx
     matmul_nn
@@ -57,6 +59,7 @@ registry! {
     matmul_tn
     max_pool2d
     max_pool2d_dx
+    mixup
     relu
     relu_dx
     reshape

@@ -4,7 +4,7 @@ use super::prelude::*;
 
 pub(super) const KERNELS: &[Source] = &[shader!("scale_rows")];
 
-/// `y[r, c] = s[r] · x[r, c]`; x [rows, columns], s `[rows]`.
+/// `y[r, c] = s[r] · x[r, c]`; x [rows, columns], s `[rows]`, where rows may be several axes.
 #[derive(Clone, Copy, Debug)]
 pub struct ScaleRows;
 
@@ -25,9 +25,9 @@ impl Op for ScaleRows {
 
     fn outputs(&self, x: &[&TensorInfo]) -> Result<Vec<TensorInfo>, String> {
         let [x, s] = arguments(x)?;
-        let ([rows, _], [scales]) = (axes(x)?, axes(s)?);
-        if rows != scales {
-            return Err(format!("{rows} rows but {scales} factors"));
+        let columns = x.shape.0.last().copied().unwrap_or(0);
+        if columns == 0 || x.elements() != columns * s.elements() || x.elements() == 0 {
+            return Err(format!("{} rows of {columns} but {} factors", x.elements() / columns.max(1), s.elements()));
         }
         Ok(vec![TensorInfo::floats("scale_rows", x.shape.clone())])
     }
@@ -37,7 +37,8 @@ impl Op for ScaleRows {
     }
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
-        let (count, columns) = (cx.elements(cx.y[0]), cx.shape(cx.y[0])[1]);
+        let count = cx.elements(cx.y[0]);
+        let columns = count / cx.elements(cx.x[1]);
         let launch = cx.kernel(KERNELS[0], &[])?.size("count", count).size("columns", columns);
         cx.invocations(launch.bind("x", cx.x[0]).bind("s", cx.x[1]).bind("y", cx.y[0]), count)
     }
@@ -48,5 +49,6 @@ impl Op for ScaleRows {
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    [[1, 1], [7, 3], [130, 11]].map(|s| Case::new(ScaleRows).random(s).random([s[0]])).into()
+    let images = Case::new(ScaleRows).random([2, 3, 5, 7]).random([2, 3, 5]);
+    [[1, 1], [7, 3], [130, 11]].map(|s| Case::new(ScaleRows).random(s).random([s[0]])).into_iter().chain([images]).collect()
 }

@@ -40,7 +40,7 @@ impl<F: Real> Inside<F> {
         let logits = layers.last().copied().unwrap_or(input);
         let control = graph.tensor(TensorInfo::words("control", [Control::WORDS]));
         let label = graph.tensor(TensorInfo::words("label", [1]));
-        let loss = graph.apply(SoftmaxCe, &[control, logits, label])?;
+        let loss = graph.apply(SoftmaxCe::default(), &[control, logits, label])?;
         let forward = graph.nodes.len();
         let gradient = graph.gradients(loss[0], &[input])?[0];
         let mut executor = Executor::new(graph, true)?;

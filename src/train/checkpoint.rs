@@ -1,7 +1,7 @@
 //! A checkpoint: everything that a run needs to go on as if it had never stopped, and its form as a file.
 //!
 //! The file is a sealed safetensors file: the weights under the names of `model.safetensors`, the optimizer's state as
-//! `optimizer.<state>.<parameter>` in the same shapes, and in the metadata the model (`wgrad`) and all else as JSON
+//! `optimizer.<state>.<parameter>` in the same shapes (`ema` is the average of all weights, where one is kept), and in the metadata the model (`wgrad`) and all else as JSON
 //! (`wgrad_checkpoint`).
 
 use super::options::TrainOptions;
@@ -9,7 +9,7 @@ use super::progress::{Goal, Progress};
 use crate::control::Control;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::model::weights::{METADATA_KEY, NamedTensor, OPTIMIZER_PREFIX, Weights};
+use crate::model::weights::{EMA, METADATA_KEY, NamedTensor, OPTIMIZER_PREFIX, Weights};
 use crate::model::{Model, in_context, sealed};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -27,7 +27,8 @@ pub struct Checkpoint {
     pub model: Model,
     /// Its weights.
     pub weights: Weights,
-    /// The optimizer's state by name (`m` and `v`, or `velocity`), each with a tensor for every weight that is trained.
+    /// The optimizer's state by name (`m` and `v`, or `velocity`), each with a tensor for every weight that is trained,
+    /// and `ema`, the average of all weights, where one is kept.
     pub optimizer: Vec<(String, Weights)>,
     /// All else.
     pub state: State,
@@ -170,6 +171,11 @@ impl State {
 }
 
 impl Checkpoint {
+    /// The weights that the run would leave here: the average, where one is kept.
+    pub fn answers(&self) -> &Weights {
+        self.optimizer.iter().find(|(name, _)| name == EMA).map_or(&self.weights, |(_, average)| average)
+    }
+
     /// The bytes of the file: the same for the same state.
     ///
     /// # Errors

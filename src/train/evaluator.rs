@@ -78,9 +78,9 @@ impl Evaluator {
         self.engine.write_all(weights.into_iter().map(|(tensor, values)| (tensor, Values::Float(values))))
     }
 
-    /// Takes weights from a training step on the same device.
+    /// Takes weights from a training step on the same device: their average, where one is kept.
     pub fn copy_weights(&mut self, step: &Step, engine: &Engine) -> Result<()> {
-        self.engine.copy_from(self.step.params, engine, step.params)
+        self.engine.copy_from(self.step.params, engine, step.answers())
     }
 
     /// One pass over the data.

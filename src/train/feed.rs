@@ -80,6 +80,7 @@ impl Feed {
     /// Writes a split to the device, where the step takes it whole; else what hands it over from step to step, in an order
     /// of its own in every epoch, by `key`, or as it is.
     pub(super) fn begin(engine: &mut Engine, step: &Step, split: &Split, key: Option<u32>) -> Result<Option<Feed>> {
+        engine.write_all(step.table())?;
         let Some(window) = step.window else { return write_whole(engine, step, split).map(|()| None) };
         let block = (BLOCK_BYTES / split.image_bytes()).min(window.rows / BLOCKS).max(1);
         let order = Order::new(window.samples, block, key);

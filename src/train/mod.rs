@@ -1,5 +1,7 @@
 //! Training: the step's graphs, the engine that runs them, the loop, and the run folder.
 
+#[cfg(feature = "images")]
+pub mod augmented;
 pub mod checkpoint;
 pub mod confusion;
 pub mod digest;

@@ -1,6 +1,7 @@
 //! What a training run can be told, checked before anything is built.
 
 use super::progress::Goal;
+use crate::augment::Augment;
 use crate::error::{Error, Result};
 use crate::schedule::{Rates, Schedule};
 use serde::{Deserialize, Serialize};
@@ -100,6 +101,10 @@ pub struct TrainOptions {
     pub weight_decay: Option<f64>,
     /// The seed of the first weights and of every epoch's order.
     pub seed: u64,
+    /// Keeps an average of the weights, of whose last value so much stays with each update; it is what is validated and
+    /// stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ema: Option<f64>,
     /// Whether every epoch has an order of its own; otherwise batches are taken in file order.
     pub shuffle: bool,
     /// Ends the run after so many steps, as if its last epoch did.
@@ -116,6 +121,9 @@ pub struct TrainOptions {
     /// decides the order of an epoch's samples. Where not given, the device's limits decide, and the run notes it here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device_data_limit: Option<u64>,
+    /// How training images are changed at random.
+    #[serde(skip_serializing_if = "Augment::is_off")]
+    pub augment: Augment,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -136,11 +144,13 @@ impl Default for TrainOptions {
             momentum: 0.0,
             weight_decay: None,
             seed: 0,
+            ema: None,
             shuffle: true,
             max_steps: None,
             patience: None,
             freeze: Vec::new(),
             device_data_limit: None,
+            augment: Augment::default(),
         }
     }
 }
@@ -203,6 +213,9 @@ impl TrainOptions {
         if !(self.decay().is_finite() && self.decay() >= 0.0) {
             return wrong("weight decay", &self.decay(), "a finite number, 0 or above");
         }
+        if let Some(ema) = self.ema.filter(|ema| !(0.0..1.0).contains(ema)) {
+            return wrong("ema", &ema, "a number from 0 up to, but not including, 1");
+        }
         let is_step = self.schedule == ScheduleName::Step;
         if let Some(gamma) = self.gamma.filter(|gamma| !(is_step && *gamma > 0.0 && *gamma <= 1.0)) {
             return wrong("gamma", &gamma, "a number above 0, up to 1, with --schedule step");
@@ -232,7 +245,7 @@ impl TrainOptions {
         if self.device_data_limit == Some(0) {
             return wrong("device data limit", &0, "at least 1 byte");
         }
-        Ok(())
+        self.augment.check()
     }
 }
 
@@ -267,6 +280,8 @@ mod tests {
             (TrainOptions { momentum: 0.9, ..base() }, "momentum 0.9"),
             (TrainOptions { weight_decay: Some(-1.0), ..base() }, "weight decay -1"),
             (TrainOptions { weight_decay: Some(f64::NAN), ..base() }, "weight decay NaN"),
+            (TrainOptions { ema: Some(1.0), ..base() }, "ema 1"),
+            (TrainOptions { ema: Some(f64::NAN), ..base() }, "ema NaN"),
             (TrainOptions { gamma: Some(0.5), ..base() }, "gamma 0.5"),
             (TrainOptions { schedule: ScheduleName::Step, gamma: Some(f64::NAN), ..base() }, "gamma NaN"),
             (TrainOptions { schedule: ScheduleName::Step, gamma: Some(1.5), ..base() }, "gamma 1.5"),
@@ -278,6 +293,7 @@ mod tests {
             (TrainOptions { max_steps: Some(0), ..base() }, "max steps 0"),
             (TrainOptions { patience: Some(0), ..base() }, "patience 0"),
             (TrainOptions { device_data_limit: Some(0), ..base() }, "device data limit 0"),
+            (TrainOptions { augment: Augment { rotate: 181.0, ..Augment::default() }, ..base() }, "augment rotate 181"),
         ];
         for (options, start) in cases {
             let error = options.check().expect_err(start).to_string();

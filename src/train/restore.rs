@@ -5,13 +5,23 @@ use super::trainer::Trainer;
 use crate::control::Control;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Role, Tensor, TensorInfo};
-use crate::model::weights::Weights;
+use crate::model::weights::{EMA, Weights};
 use crate::values::Values;
 
 impl Trainer {
-    /// The weights as they are now, in the weight file's order.
+    /// The weights that the run would leave now, in the weight file's order: their average, where one is kept.
     pub async fn weights(&self) -> Result<Weights> {
-        let arena = self.floats(self.step.params).await?;
+        self.weights_in(self.step.answers()).await
+    }
+
+    /// The weights that are trained, as they are now.
+    pub(super) async fn raw_weights(&self) -> Result<Weights> {
+        self.weights_in(self.step.params).await
+    }
+
+    /// The weights in an arena that is laid out as the parameters are.
+    async fn weights_in(&self, arena: Tensor) -> Result<Weights> {
+        let arena = self.floats(arena).await?;
         let graph = &self.step.graph;
         Weights::from_params(graph.params.iter().map(|param| {
             let (_, offset) = graph.root(param.tensor);
@@ -24,10 +34,10 @@ impl Trainer {
     /// # Errors
     /// [`Error::Failed`] where the device fails.
     pub async fn checkpoint(&self) -> Result<Checkpoint> {
-        self.checkpoint_with(self.weights().await?).await
+        self.checkpoint_with(self.raw_weights().await?).await
     }
 
-    /// `checkpoint`, with the weights of now.
+    /// `checkpoint`, with the trained weights of now.
     pub(super) async fn checkpoint_with(&self, weights: Weights) -> Result<Checkpoint> {
         let Values::Word(control) = self.engine.read(self.step.control).await? else {
             return Err(Error::failed("the control block is not words"));
@@ -35,6 +45,10 @@ impl Trainer {
         let graph = &self.step.graph;
         let mut optimizer = Vec::new();
         for tensor in states(graph) {
+            if Some(tensor) == self.step.ema {
+                optimizer.push((EMA.into(), self.weights_in(tensor).await?));
+                continue;
+            }
             let state = self.floats(tensor).await?;
             let members = graph.trained_params();
             let members = members.map(|(param, at)| (param, &state[at..][..graph.info(param.tensor).elements()]));
@@ -68,14 +82,23 @@ impl Trainer {
             control.rate = rates.at(control.step) as f32;
         }
         let graph = self.step.graph.clone();
-        let names: Vec<&str> = states(&graph).map(|t| graph.info(t).name.as_str()).collect();
-        let found: Vec<&str> = optimizer.iter().map(|(name, _)| name.as_str()).collect();
+        // A file has them by name.
+        let mut names: Vec<&str> = states(&graph).map(|t| graph.info(t).name.as_str()).collect();
+        let mut found: Vec<&str> = optimizer.iter().map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        found.sort_unstable();
         if found != names {
             return Err(Error::input(format!("the checkpoint has the optimizer's {found:?}, expected {names:?}")));
         }
         let weights = weights.to_graph(&graph)?;
         self.engine.write_all(weights.into_iter().map(|(tensor, values)| (tensor, Values::Float(values))))?;
-        for (tensor, (_, weights)) in states(&graph).zip(optimizer) {
+        for tensor in states(&graph) {
+            let name = &graph.info(tensor).name;
+            let Some((_, weights)) = optimizer.iter().find(|(found, _)| found == name) else { continue };
+            if Some(tensor) == self.step.ema {
+                self.engine.write(tensor, arena(&graph, self.step.params, &weights.to_graph(&graph)?))?;
+                continue;
+            }
             let mut state = vec![0.0; graph.info(tensor).elements()];
             for (param, at) in graph.trained_params() {
                 let values = weights.to_param(param)?;
@@ -97,6 +120,15 @@ impl Trainer {
             _ => Err(Error::failed(format!("{} are not floats", self.step.graph.info(tensor).name))),
         }
     }
+}
+
+/// Parameters in the arena that `params` is, each at its place.
+pub(super) fn arena(graph: &Graph, params: Tensor, weights: &[(Tensor, Vec<f32>)]) -> Values {
+    let mut arena = vec![0.0; graph.info(params).elements()];
+    for (tensor, values) in weights {
+        arena[graph.root(*tensor).1..][..values.len()].copy_from_slice(values);
+    }
+    Values::Float(arena)
 }
 
 /// The arenas that the optimizer keeps from step to step.

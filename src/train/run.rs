@@ -272,6 +272,11 @@ impl RunFolder {
         sync_folder(&self.path).map(|()| path)
     }
 
+    /// Writes a picture.
+    pub fn picture(&self, name: &str, png: &[u8]) -> Result<()> {
+        write_whole(&self.path.join(name), png)
+    }
+
     /// The last checkpoint that was written whole, and its step.
     pub fn last_good(&self) -> Option<(PathBuf, u64)> {
         Some((self.checkpoints.path("last"), self.saved?))

@@ -9,6 +9,7 @@ use super::feed::{self, Feed};
 use super::options::TrainOptions;
 pub use super::progress::Metrics;
 use super::progress::{Goal, Progress};
+use super::restore::arena;
 use super::snapshot::Snapshot;
 use super::step::Step;
 use super::timing::{KernelTime, kernel_times};
@@ -102,6 +103,9 @@ impl Trainer {
             // Drawn only now: that the device can hold a model of this size has been checked.
             None => glorot_uniform(model, options.seed)?.to_graph(&step.graph)?,
         };
+        if let Some(ema) = step.ema {
+            engine.write(ema, arena(&step.graph, step.params, &first))?;
+        }
         engine.write_all(first.into_iter().map(|(tensor, values)| (tensor, Values::Float(values))))?;
         let evaluator = Evaluator::within(device, model, &data.test, options.batch_size, limit)?;
         Ok(Trainer {
@@ -185,12 +189,18 @@ impl Trainer {
                 self.evaluator.copy_weights(&self.step, &self.engine)?;
                 let validation = self.evaluator.run().await?;
                 // A checkpoint follows, which needs them anyway; without one they are not worth reading.
+                let mut digest = None;
                 if self.checkpoints.is_some() {
-                    weights = Some(self.weights().await?);
+                    let trained = self.raw_weights().await?;
+                    digest = Some(match self.step.ema {
+                        None => Digest::of(&trained),
+                        Some(_) => Digest::of(&self.weights().await?),
+                    });
+                    weights = Some(trained);
                 }
                 let rates = self.options.rates(self.data.samples[0]);
                 let lr = rates.at(self.progress.step.saturating_sub(1).try_into().unwrap_or(u32::MAX));
-                let metrics = self.progress.close(&validation, lr, weights.as_ref().map(Digest::of), self.goal);
+                let metrics = self.progress.close(&validation, lr, digest, self.goal);
                 self.lay_out(true).await?;
                 flow = observe(Event::Epoch(&metrics));
             }
@@ -277,7 +287,7 @@ impl Trainer {
         feed.as_mut().map_or(Ok(()), |feed| feed.ready(engine, step, at).map(drop))
     }
 
-    /// Hands a checkpoint to the observer, where they are asked for; `weights` are those of now, where they were read.
+    /// Hands a checkpoint to the observer, where they are asked for; `weights` are the trained ones of now, where they were read.
     async fn save(
         &mut self,
         weights: Option<Weights>,
@@ -288,7 +298,7 @@ impl Trainer {
         }
         let weights = match weights {
             Some(weights) => weights,
-            None => self.weights().await?,
+            None => self.raw_weights().await?,
         };
         let checkpoint = self.checkpoint_with(weights).await?;
         let flow = observe(Event::Checkpoint(&checkpoint));

@@ -6,6 +6,7 @@ use super::trainer::Trainer;
 use crate::error::{Error, Result};
 use crate::fault;
 use crate::graph::{Graph, Role, Tensor};
+use crate::model::weights::EMA;
 use crate::values::Values;
 use std::time::{Duration, Instant};
 
@@ -68,8 +69,10 @@ impl Wild {
             _ => format!("NaN in {nan}, infinity in {infinite}"),
         };
         let members: Vec<_> = match role {
-            Role::Param => graph.params.iter().map(|p| (p, graph.root(p.tensor).1)).collect(),
-            Role::State | Role::Grad => graph.trained_params().collect(),
+            // The average of the weights is laid out as they are.
+            Role::State if name != EMA => graph.trained_params().collect(),
+            Role::Param | Role::State => graph.params.iter().map(|p| (p, graph.root(p.tensor).1)).collect(),
+            Role::Grad => graph.trained_params().collect(),
             _ => Vec::new(),
         };
         let inside = members.iter().find(|(p, at)| (*at..at + graph.info(p.tensor).elements()).contains(&first));

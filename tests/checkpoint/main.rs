@@ -1,6 +1,7 @@
 //! Checkpoints through the library: a run cut at any step ends in the same bytes, and nothing wrong is ever restored.
 
 mod damage;
+mod update;
 
 use std::ops::ControlFlow;
 use std::time::Duration;

@@ -20,9 +20,9 @@ pub fn target(class: Class) -> Target {
     Target { class, limits: Limits::PORTABLE, reuse: true }
 }
 
-/// A preset for MNIST.
+/// A preset for the images that it was made for.
 pub fn preset(name: &str) -> Model {
-    Model::preset(name, [28, 28, 1], 10).expect("a preset for MNIST")
+    Model::without_data(name).expect("a preset")
 }
 
 /// The training and the evaluation step of a preset over 60,000 and 10,000 samples.

@@ -177,7 +177,7 @@ fn cross_entropy() {
         let logits = net.input("logits", &get("logits"));
         let labels = net.words("labels", get("labels").1.iter().map(|&label| label as u32).collect());
         let upstream = net.input("upstream", &get("upstream"));
-        let loss = net.graph.apply(SoftmaxCe, &[control, logits, labels]).unwrap()[0];
+        let loss = net.graph.apply(SoftmaxCe::default(), &[control, logits, labels]).unwrap()[0];
         let grads = net.backward(&[(loss, upstream)], &[logits]);
         assert!(ops(&net).contains(&"scale_rows"));
         net.want("loss", loss, &get("loss"), 1.0 / n as f64);

@@ -3,7 +3,6 @@
 mod start;
 mod table;
 
-use super::summary::{PRESET_CLASSES, PRESET_INPUT};
 use super::{DeviceArgs, note, print};
 use crate::bench::first_step::{first_step, peak_resident_bytes};
 use crate::bench::{self, Report, matmul, scale};
@@ -124,7 +123,7 @@ pub fn run(args: BenchArgs) -> Result<()> {
 
 impl ModelArgs {
     fn open(&self) -> Result<Model> {
-        Model::named_or_file(&self.model, PRESET_INPUT, PRESET_CLASSES)
+        Model::without_data(&self.model)
     }
 }
 

@@ -1,0 +1,65 @@
+// With p = softmax(logits[b]), k = labels[b], o = other[b], λ = share[b] and
+// t[c] = (1 - smoothing)·(λ·[c = k] + (1 - λ)·[c = o]) + smoothing / classes, for the rows b of the first `valid`
+// samples, of `places` rows each (zero beyond):
+//   loss[b] = -Σ t[c]·ln p[c] / (valid·places), a row's share of the batch's mean loss;
+//   correct[b] = 1 where the first largest logit is the label of the larger share, k where they are equal;
+//   delta[b, c] = (p[c] - t[c]) / (valid·places).
+// logits, delta [batch, classes]; labels, other, share, loss, correct [batch]. An invocation owns a row.
+override batch: u32;
+override classes: u32;
+override places: u32 = 1;
+override smoothing: f32 = 0.0;
+
+struct Control {
+    key: u32, step: u32, epoch: u32, first: u32, valid: u32, samples: u32,
+    rate: f32, correction1: f32, correction2: f32, reserved: array<u32, 3>,
+}
+@group(0) @binding(0) var<storage, read> control: Control;
+@group(0) @binding(1) var<storage, read> logits: array<f32>;
+@group(0) @binding(2) var<storage, read> labels: array<u32>;
+@group(0) @binding(3) var<storage, read> other: array<u32>;
+@group(0) @binding(4) var<storage, read> share: array<f32>;
+@group(0) @binding(5) var<storage, read_write> loss: array<f32>;
+@group(0) @binding(6) var<storage, read_write> correct: array<u32>;
+@group(0) @binding(7) var<storage, read_write> delta: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+    let b = id.x + id.y * groups.x * 64u;
+    if b >= batch {
+        return;
+    }
+    let row = b * classes;
+    var most = logits[row];
+    var best = 0u;
+    for (var c = 1u; c < classes; c += 1u) {
+        let x = logits[row + c];
+        best = select(best, c, x > most);
+        most = max(most, x);
+    }
+    var sum = 0.0;
+    var all = 0.0;
+    for (var c = 0u; c < classes; c += 1u) {
+        let x = logits[row + c] - most;
+        sum += exp(x);
+        all += x;
+    }
+    let k = labels[b];
+    let o = other[b];
+    let part = share[b];
+    let rest = 1.0 - part;
+    let rows = control.valid * places;
+    let valid = b < rows;
+    let each = select(0.0, 1.0 / f32(rows), valid);
+    var near = part * (logits[row + k] - most) + rest * (logits[row + o] - most);
+    if smoothing > 0.0 {
+        near = (1.0 - smoothing) * near + smoothing * (all / f32(classes));
+    }
+    loss[b] = (log(sum) - near) * each;
+    correct[b] = u32(valid && best == select(o, k, part >= 0.5));
+    for (var c = 0u; c < classes; c += 1u) {
+        let p = exp(logits[row + c] - most) / sum;
+        let t = (1.0 - smoothing) * (part * f32(c == k) + rest * f32(c == o)) + smoothing / f32(classes);
+        delta[row + c] = (p - t) * each;
+    }
+}

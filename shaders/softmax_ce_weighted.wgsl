@@ -1,0 +1,57 @@
+// With p = softmax(logits[b]), k = labels[b] and t[c] = scale[c]·((1 - smoothing)·[c = k] + smoothing / classes), where
+// scale is a class's weight over the batch's sum of its labels' weights, for the rows b of the first `valid` samples,
+// of `places` rows each (zero beyond):
+//   loss[b] = -Σ t[c]·ln p[c], a row's share of the batch's mean loss;
+//   correct[b] = 1 where the first largest logit is k;  delta[b, c] = p[c]·Σ t - t[c].
+// logits, delta [batch, classes]; scale [classes]; labels, loss, correct [batch]. An invocation owns a row.
+override batch: u32;
+override classes: u32;
+override places: u32 = 1;
+override smoothing: f32 = 0.0;
+
+struct Control {
+    key: u32, step: u32, epoch: u32, first: u32, valid: u32, samples: u32,
+    rate: f32, correction1: f32, correction2: f32, reserved: array<u32, 3>,
+}
+@group(0) @binding(0) var<storage, read> control: Control;
+@group(0) @binding(1) var<storage, read> logits: array<f32>;
+@group(0) @binding(2) var<storage, read> labels: array<u32>;
+@group(0) @binding(3) var<storage, read> scale: array<f32>;
+@group(0) @binding(4) var<storage, read_write> loss: array<f32>;
+@group(0) @binding(5) var<storage, read_write> correct: array<u32>;
+@group(0) @binding(6) var<storage, read_write> delta: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+    let b = id.x + id.y * groups.x * 64u;
+    if b >= batch {
+        return;
+    }
+    let row = b * classes;
+    var most = logits[row];
+    var best = 0u;
+    for (var c = 1u; c < classes; c += 1u) {
+        let x = logits[row + c];
+        best = select(best, c, x > most);
+        most = max(most, x);
+    }
+    let k = labels[b];
+    var sum = 0.0;
+    var all = 0.0;
+    var near = 0.0;
+    for (var c = 0u; c < classes; c += 1u) {
+        let x = logits[row + c] - most;
+        let t = scale[c] * ((1.0 - smoothing) * f32(c == k) + smoothing / f32(classes));
+        sum += exp(x);
+        all += t;
+        near += t * x;
+    }
+    let valid = b < control.valid * places;
+    loss[b] = select(0.0, all * log(sum) - near, valid);
+    correct[b] = u32(valid && best == k);
+    for (var c = 0u; c < classes; c += 1u) {
+        let p = exp(logits[row + c] - most) / sum;
+        let t = scale[c] * ((1.0 - smoothing) * f32(c == k) + smoothing / f32(classes));
+        delta[row + c] = select(0.0, p * all - t, valid);
+    }
+}

@@ -1,0 +1,68 @@
+//! What the net sees of augmented images, as a contact sheet: by the op that trains, on the native CPU.
+
+use super::step::key_of;
+use crate::augment::{Augment, CELLS, quantiles};
+use crate::control::Control;
+use crate::cpu::Executor;
+use crate::data::contact::{COLUMNS, grid};
+use crate::data::{Dataset, Split};
+use crate::error::Result;
+use crate::graph::{Graph, Role, TensorInfo};
+use crate::ops::gather::Gather;
+use crate::ops::gather_augmented::GatherAugmented;
+use crate::ops::mixup::Mixup;
+use crate::values::Values;
+
+/// A PNG of a row a class: an image as it is, then as it is drawn in one step after another of a run with this seed.
+///
+/// # Errors
+/// [`Error::Input`](crate::Error) for amounts that the images are too small for, [`Error::Failed`](crate::Error) where the
+/// PNG cannot be made.
+pub fn sheet(data: &Dataset, augment: &Augment, seed: u64) -> Result<Vec<u8>> {
+    augment.check_for(data.train.shape())?;
+    let first = |class| data.train.labels.iter().position(|&label| usize::from(label) == class);
+    let shown: Vec<usize> = (0..data.classes).filter_map(first).collect();
+    let size = data.train.image_bytes();
+    let originals = shown.iter().map(|&n| data.train.image(n)).collect::<Result<Vec<_>>>()?;
+    let split = Split::new(data.train.shape(), originals.concat(), vec![0; shown.len()])?;
+    let drawn = draw(&split, augment, seed)?;
+    let row = |n: usize| {
+        let draws = drawn.iter().map(|step| &step[n * size..][..size]);
+        [&*originals[n]].into_iter().chain(draws).collect()
+    };
+    grid(data.train.shape(), &(0..shown.len()).map(row).collect::<Vec<Vec<&[u8]>>>())
+}
+
+/// The images of a split in each of the first steps, as bytes.
+fn draw(split: &Split, augment: &Augment, seed: u64) -> Result<Vec<Vec<u8>>> {
+    let batch = split.count;
+    // Bytes stay bytes.
+    let gather = Gather { batch, image: split.shape(), shuffle: false, scale: 1.0, shift: 0.0, window: 0 };
+    let stride = gather.stride();
+    let mut graph = Graph::new();
+    let control = graph.tensor(TensorInfo::words("control", [Control::WORDS]).role(Role::Control));
+    let images = graph.tensor(TensorInfo::bytes("images", [batch, stride]));
+    let labels = graph.tensor(TensorInfo::words("labels", [batch]).role(Role::Data));
+    let op = GatherAugmented { gather, augment: *augment };
+    let mut drawn = graph.apply(op, &[control, images, labels])?[0];
+    let table = graph.tensor(TensorInfo::floats("quantiles", [CELLS + 1]).role(Role::Data));
+    if augment.mixup > 0.0 {
+        drawn = graph.apply(Mixup, &[control, drawn, labels, table])?[0];
+    }
+    let mut executor = Executor::<f32>::new(graph, true)?;
+    executor.set(images, Values::Byte(split.padded(stride)))?;
+    if augment.mixup > 0.0 {
+        executor.set(table, Values::Float(quantiles(augment.mixup)))?;
+    }
+    let mut steps = Vec::new();
+    for step in 0..COLUMNS as u32 - 1 {
+        let (valid, samples) = (batch as u32, batch as u32);
+        let block = Control { key: key_of(seed), step, valid, samples, ..Control::default() };
+        executor.set(control, Values::Word(block.words()))?;
+        executor.step();
+        if let Values::Float(floats) = executor.get(drawn) {
+            steps.push(floats.iter().map(|x| x.round() as u8).collect());
+        }
+    }
+    Ok(steps)
+}

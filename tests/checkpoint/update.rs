@@ -1,0 +1,87 @@
+//! What lies between the gradients and the weights is cut as the rest of a run is, and does what it says.
+
+use crate::{all_checkpoints, cpu, data, devices, finish, options, resumed, trainer};
+use wgrad::model::{Sequential, Weights};
+use wgrad::train::checkpoint::Checkpoint;
+use wgrad::train::every::Every;
+use wgrad::train::options::{OptimizerName, TrainOptions};
+use wgrad::train::trainer::{Event, Trainer};
+
+/// The options that are cut, each with a name.
+fn runs() -> Vec<(&'static str, TrainOptions)> {
+    let adam = || options(OptimizerName::Adam);
+    vec![
+        ("ema", TrainOptions { ema: Some(0.7), ..adam() }),
+        ("ema, frozen", TrainOptions { ema: Some(0.7), freeze: vec!["4.weight".into()], ..adam() }),
+    ]
+}
+
+#[test]
+fn a_run_that_is_cut_ends_in_the_same_bytes() {
+    for device in devices() {
+        for (name, options) in runs() {
+            let uncut = finish(&mut trainer(&device, &options));
+            let plain = finish(&mut trainer(&device, &crate::options(options.optimizer)));
+            assert!(uncut.1 != plain.1, "{}, {name}: it changes nothing", device.name());
+            let files = all_checkpoints(&device, &options, Every::Steps(1));
+            for cut in [0, 1, 6, 8, 11, 12] {
+                let found = finish(&mut resumed(&device, &options, &files[cut]));
+                assert!(found == uncut, "{}, {name}, cut at step {cut}", device.name());
+            }
+        }
+    }
+}
+
+/// The average of all weights, running statistics included, computed again from the weights behind each step.
+#[test]
+fn the_average_is_that_of_the_weights_behind_each_step() {
+    let net = Sequential::new([8, 8, 1]).conv2d(3, 3).batch_norm().relu().flatten().dense(4).build().expect("a model");
+    let options = TrainOptions { ema: Some(0.5), ..options(OptimizerName::Sgd) };
+    for device in devices() {
+        let mut trainer = Trainer::new(&device, &net, &data(0), &options, None).expect("a trainer");
+        trainer.checkpoints(Some(Every::Steps(1)));
+        let mut expected: Option<Weights> = None;
+        let mut steps = 0;
+        let fitted = pollster::block_on(trainer.fit(|event| {
+            if let Event::Checkpoint(Checkpoint { weights, state, .. }) = event {
+                let t = state.progress.step as f64 - 1.0;
+                let share = (1.0 - 0.5f64).max(9.0 / (10.0 + t));
+                let average = expected.get_or_insert_with(|| weights.clone());
+                for (e, w) in average.tensors.iter_mut().zip(&weights.tensors) {
+                    for (e, w) in e.values.iter_mut().zip(&w.values) {
+                        *e = (f64::from(*e) + share * f64::from(*w - *e)) as f32;
+                    }
+                }
+                let Event::Checkpoint(checkpoint) = event else { unreachable!() };
+                let found = checkpoint.answers();
+                assert!(steps == 0 || *found != checkpoint.weights, "the average lags behind");
+                for (e, f) in average.tensors.iter().zip(&found.tensors) {
+                    assert_eq!(e.name, f.name);
+                    let off = e.values.iter().zip(&f.values).map(|(e, f)| (e - f).abs()).fold(0.0, f32::max);
+                    assert!(off <= 1e-5, "{}, step {steps}, {}: {off}", device.name(), e.name);
+                }
+                steps += 1;
+            }
+            std::ops::ControlFlow::Continue(())
+        }));
+        fitted.expect("a run");
+        assert_eq!(steps, 13);
+    }
+}
+
+/// Whoever reads the file of a checkpoint gets the average; whoever goes on with the run gets both.
+#[test]
+fn the_weights_of_a_checkpoint_are_the_average() {
+    let options = TrainOptions { ema: Some(0.9), ..options(OptimizerName::Adam) };
+    let file = all_checkpoints(&cpu(), &options, Every::Steps(3)).pop().expect("a checkpoint");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("last.safetensors");
+    std::fs::write(&path, &file).expect("a file");
+    let read = Weights::load(&path).expect("weights").1;
+    let checkpoint = Checkpoint::from_bytes(&file).expect("a checkpoint");
+    assert_eq!(&read, checkpoint.answers());
+    assert_ne!(read, checkpoint.weights);
+    let trainer = resumed(&cpu(), &options, &file);
+    let left = pollster::block_on(trainer.weights()).expect("weights");
+    assert_eq!(left, read);
+}
