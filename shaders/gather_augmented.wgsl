@@ -1,5 +1,6 @@
 // x[b, y, x, c] = image(M·(x, y) + t, c) · scale + shift, labels[b] = all_labels[s(b)], for b < valid; zero beyond.
-// s(b) is the sample at place first + b of the epoch's order, with a window its row there as in gather; image is its picture, bilinear between pixels and 0 outside.
+// s(b) is the sample at place first + b of the epoch's order, with a window its row there as in gather; image is its
+// picture, bilinear between pixels and 0 outside.
 // M and t belong to a sample and a step: shifted by up to `reach` pixels, turned by up to `turn` and slanted by up to `slant`
 // radians, 1 ± `zoom` times as large, flipped, and shifted by whole pixels up to `crop`, all about the middle. A square of
 // `cutout` pixels is 0. Without reach, turn, slant and zoom (`warp` 0) pixels fall on pixels.
