@@ -1,7 +1,8 @@
 // Adam and AdamW (Kingma and Ba 2015; Loshchilov and Hutter 2019), in PyTorch's form:
 //   g ← g + l2·θ;  m ← β₁m + (1-β₁)g;  v ← β₂v + (1-β₂)g²;
 //   θ ← θ - rate·decay·θ - rate · (m / (1-β₁ᵗ)) / (√(v / (1-β₂ᵗ)) + ε).
-// One arena each, [count] vectors of four; an invocation owns one. rest1 = 1-β₁, rest2 = 1-β₂.
+// One arena each, [count] vectors of four; an invocation owns one. rest1 = 1-β₁, rest2 = 1-β₂. Where no sample is valid
+// nothing changes.
 // fault [1] gets bit 1 for NaN or infinity in g, bit 2 in θ, bit 4 in v.
 override count: u32;
 override beta1: f32;
@@ -31,7 +32,7 @@ fn wild(x: vec4f) -> bool {
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
     let i = id.x + id.y * groups.x * 64u;
-    if i >= count {
+    if i >= count || control.valid == 0u {
         return;
     }
     let p = params[i];

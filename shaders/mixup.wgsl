@@ -50,7 +50,9 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     if pixels % 4u == 0u {
         let b = v * 4u / pixels;
         let r = rest(b);
-        value = (1.0 - r) * value + r * x[partner(b) * (pixels / 4u) + v % (pixels / 4u)];
+        // Not 0 where a row has fewer than four: the compiler divides by it before it knows that this is not reached.
+        let fours = max(pixels / 4u, 1u);
+        value = (1.0 - r) * value + r * x[partner(b) * fours + v % fours];
     } else {
         for (var e = 0u; e < 4u; e += 1u) {
             let i = v * 4u + e;

@@ -3,6 +3,7 @@
 // Where `schedule` is not 0 the rate of the next step t follows, counted from the end of the warm-up of w steps, T of the run:
 //   base·(t + 1) / w within it, then 1: base·gamma^⌊t / every⌋; 2: base·wave(t / T); 3: up from base·start and down to
 //   base·end by waves that meet at up·T - 1; wave(x) = (1 + cos πx) / 2.
+// Where `accumulate` is above 1 rates and corrections go by updates: one every so many batches and at an epoch's end.
 // loss, correct [batch]; fault [1], and 8 where the loss is NaN or infinite. One workgroup; invocation i sums rows i, i + 64, …, then pairs are summed.
 override batch: u32;
 override capacity: u32;
@@ -17,6 +18,7 @@ override gamma: f32;
 override up: f32;
 override start: f32;
 override end: f32;
+override accumulate: u32 = 1u;
 
 struct Control {
     key: u32, step: u32, epoch: u32, first: u32, valid: u32, samples: u32,
@@ -36,6 +38,15 @@ fn wave(x: f32) -> f32 {
     let s = z * z;
     let tail = 1.0 / 120.0 + s * (-1.0 / 5040.0 + s * (1.0 / 362880.0 - s / 39916800.0));
     return 0.5 + 0.5 * z * (1.0 + s * (-1.0 / 6.0 + s * tail));
+}
+
+// Updates before this batch; each batch makes one unless they are accumulated.
+fn updates() -> u32 {
+    if accumulate == 1u {
+        return control.step;
+    }
+    let batches = (control.samples + batch - 1u) / batch;
+    return control.epoch * ((batches + accumulate - 1u) / accumulate) + control.first / batch / accumulate;
 }
 
 fn rate(step: u32) -> f32 {
@@ -82,6 +93,8 @@ fn main(@builtin(local_invocation_index) lane: u32) {
         let wild = (bitcast<u32>(sums[0].x) & 0x7f800000u) == 0x7f800000u;
         let found = fault[0] | select(0u, 8u, wild);
         step_log[control.step % capacity] = vec4f(sums[0], f32(control.valid), f32(found));
+        let ends = control.first + control.valid >= control.samples;
+        let is_update = ends || (control.first / batch + 1u) % accumulate == 0u;
         control.step += 1u;
         control.first += control.valid;
         if control.first >= control.samples {
@@ -89,10 +102,12 @@ fn main(@builtin(local_invocation_index) lane: u32) {
             control.epoch += 1u;
         }
         control.valid = min(batch, control.samples - control.first);
-        control.correction1 += rest1 * (1.0 - control.correction1);
-        control.correction2 += rest2 * (1.0 - control.correction2);
+        if is_update {
+            control.correction1 += rest1 * (1.0 - control.correction1);
+            control.correction2 += rest2 * (1.0 - control.correction2);
+        }
         if schedule != 0u {
-            control.rate = rate(control.step);
+            control.rate = rate(updates());
         }
     }
 }

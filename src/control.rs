@@ -39,6 +39,20 @@ impl Control {
         control
     }
 
+    /// Updates before this batch, where each is made of `every` batches of `batch` samples, the last of an epoch of what
+    /// is left.
+    pub fn updates(&self, batch: u32, every: u32) -> u32 {
+        match every {
+            1 => self.step,
+            _ => self.epoch * self.samples.div_ceil(batch).div_ceil(every) + self.first / batch / every,
+        }
+    }
+
+    /// Whether this batch is the last of an update's.
+    pub fn ends_update(&self, batch: u32, every: u32) -> bool {
+        (self.first / batch + 1).is_multiple_of(every) || self.first + self.valid >= self.samples
+    }
+
     /// The block as words.
     pub fn words(&self) -> Vec<u32> {
         bytemuck::cast_slice(bytemuck::bytes_of(self)).to_vec()

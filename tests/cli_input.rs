@@ -45,6 +45,13 @@ fn flags_that_cannot_be_meant() {
         ("--momentum 0.5", &["momentum 0.5", "sgd"]),
         ("--weight-decay -1", &["weight decay -1", "expected"]),
         ("--weight-decay NaN", &["weight decay NaN", "expected"]),
+        ("--ema 1", &["ema 1", "expected"]),
+        ("--nesterov", &["nesterov", "momentum above 0"]),
+        ("--betas 0.9,1", &["betas 0.9,1", "expected"]),
+        ("--clip-norm -1", &["clip norm -1", "expected"]),
+        ("--accumulate 0", &["accumulate 0", "expected"]),
+        ("--validation-split 1", &["validation split 1", "expected"]),
+        ("--validation-split 0.001", &["validation split 0.001", "none to validate on"]),
         ("--epochs 0", &["epochs 0", "expected"]),
         ("--max-steps 0", &["max steps 0", "expected"]),
         ("--train-limit 0", &["0 samples", "expected"]),
@@ -61,7 +68,8 @@ fn flags_that_cannot_be_meant() {
             refused(&place, &line, &[wants, "expected"]);
         }
     }
-    for line in ["train --epochs x", "train --seed -1", "train --nonsense", "train --optimizer lion", "fly", "eval", ""]
+    for line in
+        ["train --epochs x", "train --seed -1", "train --nonsense", "train --optimizer tiger", "fly", "eval", ""]
     {
         let done = place.call(line);
         assert!(done.status == Some(2) && !done.err.contains("panicked") && done.out.is_empty(), "{line}: {done:#?}");

@@ -20,7 +20,7 @@ const RELU: Layer = Layer::Relu {};
 const FLATTEN: Layer = Layer::Flatten {};
 
 fn conv(filters: usize, kernel: [usize; 2], stride: [usize; 2]) -> Layer {
-    Layer::Conv2d { filters, kernel, stride, padding: Padding::Same }
+    Layer::Conv2d { filters, kernel, stride, padding: Padding::Same, dilation: [1, 1], groups: 1 }
 }
 
 fn dense(units: usize) -> Layer {
@@ -330,6 +330,26 @@ fn named_layers_added_and_concatenated() {
     let net = net.conv2d_with(3, 3, 1, Padding::Same).add_from("stem").relu().max_pool2d(2).named("pool");
     let net = net.conv2d_with(2, [2, 1], 1, Padding::Same).concat_from("pool").flatten().dense(5).named("units");
     let model = net.relu().concat_from("units").dense(3).build().unwrap();
+    check(model.input, |graph, x| model.build(graph, x, Build::INFERENCE).unwrap());
+}
+
+#[test]
+fn convolutions_in_groups_and_with_dilation() {
+    let (kernel, stride, padding) = ([3, 2], [1, 2], Padding::Same);
+    let grouped = Layer::Conv2d { filters: 4, kernel, stride, padding, dilation: [2, 1], groups: 2 };
+    let apart = Layer::DepthwiseConv2d { kernel, stride: [1, 1], padding, dilation: [1, 2], multiplier: 2 };
+    let layers = [grouped, RELU, apart, RELU, FLATTEN, dense(3)];
+    check([5, 6, 2], |graph, x| chain(graph, 0, x, &layers));
+}
+
+/// Each of them reads what another layer reads, too.
+#[test]
+fn transposed_convolutions_in_an_encoder_and_decoder() {
+    let net = Sequential::new([4, 4, 2]).conv2d_with(3, 2, 1, Padding::Same).relu().named("high");
+    let net = net.conv2d_with(2, 3, 2, Padding::Same).named("low").conv_transpose2d_with(2, [2, 3], 1, Padding::Same);
+    let net = net.add_from("low").named("sum").conv_transpose2d_with(3, [3, 2], 2, Padding::Same).relu();
+    let net = net.concat_from("high").conv_transpose2d(2, [2, 1]).flatten().relu().dense(3);
+    let model = net.build().unwrap();
     check(model.input, |graph, x| model.build(graph, x, Build::INFERENCE).unwrap());
 }
 

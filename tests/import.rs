@@ -118,6 +118,44 @@ fn what_cannot_be_told_is_asked() {
     assert!(error.contains("\n  the file has stem.weight [2, 2, 3, 3], stem.bias [3]"), "{error}");
 }
 
+/// The bias tells a convolution from a transposed one; without biases their numbers do.
+#[test]
+fn convolutions_of_every_kind_are_matched() {
+    let net = Sequential::new([8, 8, 2]).name("net").conv2d_with(4, 3, 1, Padding::Same);
+    let net = net.conv_transpose2d_with(2, 3, 1, Padding::Same).depthwise_conv2d(3).multiplied(3);
+    let model = net.conv2d(4, 2).grouped(2).flatten().dense(5).build().unwrap();
+    let head = [("e.weight", &[5, 100][..]), ("e.bias", &[5])];
+    let own = [("c.weight", &[6, 1, 3, 3][..]), ("c.bias", &[6]), ("d.weight", &[4, 3, 2, 2]), ("d.bias", &[4])];
+    let both = [("b.weight", &[4, 2, 3, 3][..]), ("b.bias", &[4]), ("a.weight", &[4, 2, 3, 3]), ("a.bias", &[2])];
+    let no = Hints::default();
+    let want = |first: &str| Ok(format!("{first} c.weight d.weight e.weight"));
+    assert_eq!(matched(&model, &[&both[..], &own, &head].concat(), &no), want("b.weight a.weight"));
+    let both = [("b.1.weight", &[4, 2, 3, 3][..]), ("b.0.weight", &[4, 2, 3, 3])];
+    assert_eq!(matched(&model, &[&both[..], &own, &head].concat(), &no), want("b.0.weight b.1.weight"));
+}
+
+/// Keras has a depthwise kernel as H, W, C, M and a transposed one as H, W, O, I.
+#[test]
+fn convolutions_in_the_order_of_keras() {
+    let net = Sequential::new([6, 6, 2]).name("net").depthwise_conv2d([2, 1]).multiplied(3);
+    let model = net.conv_transpose2d(5, [1, 2]).flatten().dense(4).build().unwrap();
+    let file = [
+        tensor("a/depthwise_kernel", &[2, 1, 2, 3]),
+        tensor("b/kernel", &[1, 2, 5, 6]),
+        tensor("c/kernel", &[5 * 5 * 7, 4]),
+    ];
+    let keras = Hints { order: Some(Order::Keras), map: Vec::new() };
+    let found = import(&Weights::new(file.to_vec()), &model, &keras).unwrap().weights;
+    let (depthwise, transposed) = (found.get("0.weight").unwrap(), found.get("1.weight").unwrap());
+    assert_eq!((&depthwise.shape[..], &transposed.shape[..]), (&[6, 1, 2, 1][..], &[6, 5, 1, 2][..]));
+    for (c, m, i) in [(0, 0, 0), (1, 0, 0), (0, 2, 1), (1, 2, 1)] {
+        assert_eq!(depthwise.values[(c * 3 + m) * 2 + i], file[0].values[(i * 2 + c) * 3 + m], "{c} {m} {i}");
+    }
+    for (i, o, j) in [(0, 1, 0), (5, 4, 1), (2, 0, 1)] {
+        assert_eq!(transposed.values[(i * 5 + o) * 2 + j], file[1].values[(j * 5 + o) * 6 + i], "{i} {o} {j}");
+    }
+}
+
 #[test]
 fn square_weights_go_by_what_they_are_called() {
     let model = Sequential::new([2, 2, 1]).name("square").flatten().dense(4).build().unwrap();

@@ -35,7 +35,9 @@ fn image_layer() -> impl Strategy<Value = Layer> {
     let padding = select(vec![Padding::Valid, Padding::Same]);
     prop_oneof![
         3 => (1usize..=9, pair(4), pair(3), padding)
-            .prop_map(|(filters, kernel, stride, padding)| Layer::Conv2d { filters, kernel, stride, padding }),
+            .prop_map(|(filters, kernel, stride, padding)| {
+                Layer::Conv2d { filters, kernel, stride, padding, dilation: [1, 1], groups: 1 }
+            }),
         1 => Just(Layer::Relu {}),
         2 => (pair(3), pair(3)).prop_map(|(size, stride)| Layer::MaxPool2d { size, stride }),
     ]
@@ -142,9 +144,22 @@ fn size() -> impl Strategy<Value = usize> {
 #[test]
 fn any_net_at_all_is_planned_or_refused() {
     let pairs = || [size(), size()];
+    let padding = || select(vec![Padding::Valid, Padding::Same]);
     let layer = prop_oneof![
-        (size(), pairs(), pairs(), select(vec![Padding::Valid, Padding::Same]))
-            .prop_map(|(filters, kernel, stride, padding)| Layer::Conv2d { filters, kernel, stride, padding }),
+        (size(), pairs(), pairs(), padding(), pairs(), size()).prop_map(
+            |(filters, kernel, stride, padding, dilation, groups)| {
+                Layer::Conv2d { filters, kernel, stride, padding, dilation, groups }
+            }
+        ),
+        (pairs(), pairs(), padding(), pairs(), size()).prop_map(|(kernel, stride, padding, dilation, multiplier)| {
+            Layer::DepthwiseConv2d { kernel, stride, padding, dilation, multiplier }
+        }),
+        (size(), pairs(), pairs(), padding()).prop_map(|(filters, kernel, stride, padding)| {
+            Layer::ConvTranspose2d { filters, kernel, stride, padding }
+        }),
+        (size(), pairs(), pairs(), padding()).prop_map(|(filters, kernel, stride, padding)| {
+            Layer::Conv2d { filters, kernel, stride, padding, dilation: [1, 1], groups: 1 }
+        }),
         Just(Layer::Relu {}),
         (pairs(), pairs()).prop_map(|(size, stride)| Layer::MaxPool2d { size, stride }),
         Just(Layer::Flatten {}),

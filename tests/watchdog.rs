@@ -74,9 +74,9 @@ fn faults(case: &Case) -> Vec<u32> {
 #[test]
 fn the_optimizers_flag_what_is_no_finite_number_and_nothing_else() {
     const N: usize = 1027;
-    let control = Control { rate: 0.5, correction1: 0.1, correction2: 0.001, ..Control::default() };
+    let control = Control { rate: 0.5, valid: 1, correction1: 0.1, correction2: 0.001, ..Control::default() };
     let adam = Adam { betas: [0.9, 0.999], epsilon: 1e-7, l2: 0.0, decay: 0.0 };
-    let sgd = Sgd { momentum: 0.9, l2: 0.0 };
+    let sgd = Sgd { momentum: 0.9, l2: 0.0, nesterov: false };
     let (nan, inf, most) = (f32::NAN, f32::INFINITY, f32::MAX);
     // What is in which argument (0 the gradients, then what is updated), and the bits that each optimizer leaves.
     let table: [(usize, f32, u32, u32); 12] = [
@@ -128,7 +128,8 @@ fn a_steps_record_flags_a_loss_that_is_no_finite_number() {
         for place in [0, 64, 66] {
             let mut loss = vec![0.25; 67];
             loss[place] = value;
-            let op = StepEnd { batch: 67, capacity: 1, betas: [0.9, 0.999], rates: Rates::constant(1e-3) };
+            let op =
+                StepEnd { batch: 67, capacity: 1, betas: [0.9, 0.999], rates: Rates::constant(1e-3), accumulate: 1 };
             let control = Control { valid: 67, samples: 67, ..Control::default() };
             let case = Case::new(op).floats([67], loss).words([67], vec![1; 67]).words([1], vec![STATE]);
             let case = case.words([Control::WORDS], control.words()).in_place().floats([1, 4], vec![0.0; 4]).in_place();
@@ -259,6 +260,30 @@ fn a_gradient_that_explodes_behind_a_finite_loss_stops_the_run() {
             assert!(wants.iter().all(|want| error.contains(want)), "{}: {error}", device.name());
             let named = error.contains("(kernel explode)");
             assert_eq!(named, matches!(device, Device::Gpu(_)), "{error}");
+            assert_eq!((healthy, trainer.progress().step), (0, 0));
+            assert!(all_finite(&trainer), "the trainer is back at its last good state");
+        }
+    }
+}
+
+/// Clipping does not make a number of what is none, a sign does not either, and what is only added up is found at once.
+#[test]
+fn nothing_between_gradients_and_weights_hides_what_is_no_number() {
+    let base = || TrainOptions { epochs: 1, batch_size: 8, ..TrainOptions::default() };
+    let all = [
+        TrainOptions { optimizer: OptimizerName::Rmsprop, ..base() },
+        TrainOptions { optimizer: OptimizerName::Lion, ..base() },
+        TrainOptions { optimizer: OptimizerName::Lion, clip_norm: Some(1.0), ..base() },
+        TrainOptions { clip_norm: Some(1e-3), ..base() },
+        TrainOptions { clip_value: Some(1e-3), ..base() },
+        TrainOptions { accumulate: 3, ..base() },
+        TrainOptions { accumulate: 3, clip_value: Some(1.0), ema: Some(0.9), ..base() },
+    ];
+    for device in devices() {
+        for options in &all {
+            let (error, healthy, trainer) = run(&device, &net(true), options, None);
+            let wants = ["step 1: the gradients", "it began in op explode"];
+            assert!(wants.iter().all(|want| error.contains(want)), "{}, {options:?}: {error}", device.name());
             assert_eq!((healthy, trainer.progress().step), (0, 0));
             assert!(all_finite(&trainer), "the trainer is back at its last good state");
         }

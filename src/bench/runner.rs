@@ -40,10 +40,15 @@ pub fn random_data(model: &Model, batch: usize, steps: usize) -> Result<Dataset>
     }
     let count = (batch.saturating_mul(steps)).min(DATA_BYTES / pixels).max(batch);
     let classes = model.classes()?.min(256) as u32;
+    let (places, masked) = (model.places()?, model.is_segmentation()?);
     let random = |i: usize| pcg(i as u32);
     let split = |count: usize| {
-        let labels = (0..count).map(|i| (random(i) % classes) as u8).collect();
-        Split::new(model.input, (0..count * pixels).map(|i| random(i) as u8).collect(), labels)
+        let labels = (0..count * places).map(|i| (random(i) % classes) as u8).collect();
+        let images = (0..count * pixels).map(|i| random(i) as u8).collect();
+        match masked {
+            true => Split::masked(model.input, images, labels),
+            false => Split::new(model.input, images, labels),
+        }
     };
     Dataset::new("random", split(count)?, split(batch)?)
 }

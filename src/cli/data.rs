@@ -1,6 +1,5 @@
 //! `wgrad data`: what a data set holds, before anything is trained on it.
 
-use super::make::MakeArgs;
 use super::print;
 use crate::augment::Augment;
 use crate::data::folder::ImageOptions;
@@ -10,7 +9,7 @@ use crate::data::{BUILT_IN, Dataset, contact};
 use crate::error::{Error, Result};
 use crate::plan::human_bytes;
 use crate::train::augmented;
-use clap::{Args, Subcommand};
+use clap::Args;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -28,11 +27,14 @@ const HOLD_BYTES: u64 = 1 << 30;
     subcommand_negates_reqs = true,
     after_help = "Examples:\n  wgrad data mnist\n  wgrad data my-photos --image-size 64 --contact-sheet sheet.png\n  \
 wgrad data mnist --contact-sheet sheet.png --augment shift=2,rotate=10,cutout=8\n  \
-wgrad data make repeated --times 10 --out mnist10"
+wgrad data make segmentation --out scenes\n  wgrad data make repeated --times 10 --out mnist10"
 )]
 pub struct DataArgs {
+    #[cfg(feature = "mnist-data")]
+    #[command(subcommand)]
+    command: Option<DataCommand>,
     /// mnist, a CSV file, or a folder, as `wgrad train --data` takes them
-    #[arg(value_name = "mnist|DIR|FILE.csv", required = true)]
+    #[arg(required = true, value_name = "mnist|DIR|FILE.csv")]
     data: Option<String>,
     /// Height and width that a folder's images are brought to, or that CSV's have, such as 64 or 48x64
     #[arg(long, value_name = "N|HxW", value_parser = super::train_args::image_size)]
@@ -46,29 +48,29 @@ pub struct DataArgs {
     /// Print JSON alone
     #[arg(long)]
     json: bool,
-    #[command(subcommand)]
-    make: Option<DataCommand>,
 }
 
-#[derive(Debug, Subcommand)]
+/// What `wgrad data` does besides telling.
+#[cfg(feature = "mnist-data")]
+#[derive(Debug, clap::Subcommand)]
 enum DataCommand {
-    Make(MakeArgs),
+    Make(super::make::MakeArgs),
 }
 
 /// Reads, counts and prints.
 pub fn run(args: DataArgs) -> Result<()> {
-    if let Some(DataCommand::Make(args)) = &args.make {
-        return super::make::run(args);
+    #[cfg(feature = "mnist-data")]
+    if let Some(DataCommand::Make(make)) = args.command {
+        return super::make::run(&make);
     }
     // clap does not ask for the one where the other is there.
     if args.augment.is_some() && args.contact_sheet.is_none() {
         return Err(Error::input("--augment: --contact-sheet FILE.png is expected with it"));
     }
-    // clap has asked for it.
-    let place = args.data.as_deref().unwrap_or(BUILT_IN);
+    let spec = args.data.ok_or_else(|| Error::input("a data set is expected"))?;
     let options = ImageOptions { size: args.image_size, hold_bytes: Some(HOLD_BYTES), ..ImageOptions::default() };
-    let data = Dataset::open_with(place, &options)?;
-    let kind = if place == BUILT_IN { "built in" } else { Kind::of(Path::new(place))?.name() };
+    let data = Dataset::open_with(&spec, &options)?;
+    let kind = if spec == BUILT_IN { "built in" } else { Kind::of(Path::new(&spec))?.name() };
     if let Some(notice) = &data.notice {
         super::say(&format!("note: {notice}"));
     }

@@ -58,6 +58,9 @@ pub fn run(args: EvalArgs) -> Result<()> {
     super::note(&device);
     evaluator.set_weights(&weights)?;
     let classes = model.classes()?;
+    if model.is_segmentation()? {
+        return by_pixel(&mut evaluator, &model, args.json);
+    }
     let mut predicted = Vec::with_capacity(data.test.count);
     let totals = pollster::block_on(evaluator.run_each(|logits| {
         predicted.push(argmax(logits));
@@ -77,4 +80,30 @@ pub fn run(args: EvalArgs) -> Result<()> {
         found["classes"] = serde_json::json!(names);
     }
     print(&if args.json { format!("{found}\n") } else { text })
+}
+
+/// What a model that tells the class of each pixel makes of the test set.
+fn by_pixel(evaluator: &mut Evaluator, model: &Model, json: bool) -> Result<()> {
+    let totals = pollster::block_on(evaluator.run())?;
+    let confusion = evaluator.confusion().ok_or_else(|| Error::failed("nothing was counted"))?;
+    let (loss, accuracy, samples) = (totals.loss(), totals.accuracy(), totals.samples());
+    let (mean, ious) = (confusion.mean_iou(), confusion.ious());
+    let names: Vec<String> = (0..confusion.classes()).map(|class| model.class_name(class)).collect();
+    if json {
+        let found = serde_json::json!({
+            "loss": loss, "accuracy": accuracy, "mean_iou": mean, "samples": samples, "iou": ious, "classes": names,
+            "confusion": confusion.rows(), "per_class": confusion.scores(),
+        });
+        return print(&format!("{found}\n"));
+    }
+    let mut text =
+        format!("loss: {loss:.4} - accuracy of pixels: {accuracy:.4} - mean IoU: {mean:.4} - {samples} samples\n\n");
+    let widest = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(5);
+    text += &format!("{:>widest$}     IoU  precision  recall     pixels\n", "class");
+    let share = |share: Option<f64>| share.map_or("–".into(), |share| format!("{share:.4}"));
+    for ((name, iou), score) in names.iter().zip(ious).zip(confusion.scores()) {
+        let (iou, precision, recall) = (share(iou), share(score.precision), share(score.recall));
+        text += &format!("{name:>widest$}  {iou:>6}  {precision:>9}  {recall:>6}  {:>9}\n", score.samples);
+    }
+    print(&text)
 }

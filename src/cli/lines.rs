@@ -60,8 +60,11 @@ pub(super) fn ended(m: &Metrics, steps: u64, width: usize, colour: bool) -> Stri
     let used = counts.concat().chars().count() + if bar.is_empty() { 0 } else { 1 + columns };
     let mut text = format!("{}{bar}{}", counts[0], counts[1]);
     let mut column = used;
+    let iou = m.val_mean_iou.map(|iou| ("val_mean_iou", iou));
     for (name, value) in
         [("accuracy", m.accuracy), ("loss", m.loss), ("val_accuracy", m.val_accuracy), ("val_loss", m.val_loss)]
+            .into_iter()
+            .chain(iou)
     {
         let part = format!("{name}: {value:.4}");
         if column + 3 + part.len() <= width {
@@ -78,8 +81,9 @@ pub(super) fn ended(m: &Metrics, steps: u64, width: usize, colour: bool) -> Stri
 
 /// An epoch in one plain line.
 pub(super) fn plain(m: &Metrics, epochs: usize) -> String {
+    let iou = m.val_mean_iou.map_or(String::new(), |iou| format!(" - val_mean_iou: {iou:.4}"));
     format!(
-        "epoch {}/{epochs} - {:.1}s - {:.0} images/s - loss: {:.4} - accuracy: {:.4} - val_loss: {:.4} - val_accuracy: {:.4}\n",
+        "epoch {}/{epochs} - {:.1}s - {:.0} images/s - loss: {:.4} - accuracy: {:.4} - val_loss: {:.4} - val_accuracy: {:.4}{iou}\n",
         m.epoch, m.seconds, m.images_per_second, m.loss, m.accuracy, m.val_loss, m.val_accuracy
     )
 }
@@ -140,6 +144,7 @@ mod tests {
         accuracy: 0.9812,
         val_loss: 0.0534,
         val_accuracy: 0.982,
+        val_mean_iou: None,
         seconds: 2.9,
         images_per_second: 20_690.0,
         lr: None,

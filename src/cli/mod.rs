@@ -9,6 +9,8 @@ mod export;
 mod import;
 mod interrupt;
 mod lines;
+mod loss;
+#[cfg(feature = "mnist-data")]
 mod make;
 mod man;
 mod optimizer;

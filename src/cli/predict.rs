@@ -1,11 +1,13 @@
 //! `wgrad predict`: what a stored model makes of pictures.
 
 use super::{DeviceArgs, print};
+use crate::data::mask;
 use crate::data::picture::Picture;
-use crate::data::prepare::{Prepared, prepare};
+use crate::data::prepare::{Prepared, prepare, whole};
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::model::weights::write_whole;
+use crate::train::predict::{Predictor, TrainedModel};
 use clap::Args;
 use serde::Serialize;
 use std::collections::HashSet;
@@ -19,7 +21,8 @@ prepared as MNIST's digits are: grey, dark on light turned round, cropped, scale
 
 Examples:
   wgrad predict runs/mnist-cnn/1/model.safetensors photo.jpg
-  wgrad predict runs/mnist-cnn/1/model.safetensors *.png --json --top 2")]
+  wgrad predict runs/mnist-cnn/1/model.safetensors *.png --json --top 2
+  wgrad predict runs/unet-small/1/model.safetensors scene.png --masks masks")]
 pub struct PredictArgs {
     /// The weights, as wgrad wrote them
     file: PathBuf,
@@ -32,6 +35,9 @@ pub struct PredictArgs {
     /// Write each picture as the net is given it into this folder, as PNG
     #[arg(long, value_name = "DIR")]
     save_prepared: Option<PathBuf>,
+    /// Of a model that tells the class of each pixel: the folder that its masks are written into, as PNG [default: .]
+    #[arg(long, value_name = "DIR")]
+    masks: Option<PathBuf>,
     #[command(flatten)]
     device: DeviceArgs,
     /// Print JSON alone
@@ -57,9 +63,13 @@ struct Answer {
 /// Predicts and prints; pictures that cannot be read are named, the others answered, and the status is 2.
 pub fn run(args: PredictArgs) -> Result<()> {
     let trained = Model::load(&args.file)?;
+    let by_pixel = trained.model.is_segmentation()?;
+    if args.masks.is_some() && !by_pixel {
+        return Err(Error::input("--masks: a model that tells the class of each pixel is expected"));
+    }
     let (mut good, mut bad) = (Vec::new(), Vec::new());
     for path in &args.images {
-        match read(path, trained.model.input) {
+        match read(path, trained.model.input, by_pixel) {
             Ok(prepared) => good.push((path, prepared)),
             Err(Error::Input(why)) => bad.push(why),
             Err(error) => return Err(error),
@@ -69,6 +79,10 @@ pub fn run(args: PredictArgs) -> Result<()> {
         save(folder, &good)?;
     }
     let mut answers = Vec::new();
+    if by_pixel && !good.is_empty() {
+        masks(&args, &trained, &good)?;
+        good.clear();
+    }
     if !good.is_empty() {
         let (device, _) = args.device.open()?;
         let pixels: Vec<u8> = good.iter().flat_map(|(_, prepared)| &prepared.pixels).copied().collect();
@@ -85,6 +99,7 @@ pub fn run(args: PredictArgs) -> Result<()> {
         }
     }
     print(&match args.json {
+        _ if by_pixel => String::new(),
         true => serde_json::to_string(&answers).map_err(|e| Error::failed(format!("predict: {e}")))? + "\n",
         false => answers.iter().map(text).collect(),
     })?;
@@ -95,8 +110,38 @@ pub fn run(args: PredictArgs) -> Result<()> {
     }
 }
 
-fn read(path: &Path, input: [usize; 3]) -> Result<Prepared> {
+/// Writes the class of each pixel, and says how much of a picture is of which.
+fn masks(args: &PredictArgs, trained: &TrainedModel, inputs: &[(&PathBuf, Prepared)]) -> Result<()> {
+    let (device, _) = args.device.open()?;
+    let model = &trained.model;
+    let pixels: Vec<u8> = inputs.iter().flat_map(|(_, prepared)| &prepared.pixels).copied().collect();
+    let found = pollster::block_on(Predictor::new(&device, trained, inputs.len().min(32))?.masks(&pixels))?;
+    let folder = args.masks.clone().unwrap_or_else(|| ".".into());
+    std::fs::create_dir_all(&folder)
+        .map_err(|e| Error::input(format!("{}: cannot be created: {e}", folder.display())))?;
+    let (mut lines, mut answers) = (String::new(), Vec::new());
+    for (((path, _), name), classes) in inputs.iter().zip(names(inputs)).zip(found) {
+        let file = folder.join(name + "-mask.png");
+        write_whole(&file, &mask::png(&classes, [model.input[0], model.input[1]])?)?;
+        let mut counts = [0usize; 256];
+        classes.iter().for_each(|class| counts[usize::from(*class)] += 1);
+        let share = |class: usize| counts[class] as f64 / classes.len() as f64;
+        let present: Vec<usize> = (0..256).filter(|class| counts[*class] > 0).collect();
+        let shares =
+            present.iter().map(|&class| format!("{} ({:.2} %)", model.class_name(class), 100.0 * share(class)));
+        lines += &format!("{}: {}\n", file.display(), shares.collect::<Vec<_>>().join(", "));
+        let shares: Vec<_> = present
+            .iter()
+            .map(|&class| serde_json::json!({ "label": model.class_name(class), "share": share(class) }))
+            .collect();
+        answers.push(serde_json::json!({ "image": path, "mask": file, "classes": shares }));
+    }
+    print(&if args.json { format!("{}\n", serde_json::Value::from(answers)) } else { lines })
+}
+
+fn read(path: &Path, input: [usize; 3], by_pixel: bool) -> Result<Prepared> {
     let picture = Picture::open(path)?;
+    let prepare = if by_pixel { whole } else { prepare };
     prepare(&picture, input).map_err(|e| crate::model::in_context(&path.display().to_string(), e))
 }
 
@@ -104,14 +149,21 @@ fn read(path: &Path, input: [usize; 3]) -> Result<Prepared> {
 fn save(folder: &Path, inputs: &[(&PathBuf, Prepared)]) -> Result<()> {
     let place = folder.display();
     std::fs::create_dir_all(folder).map_err(|e| Error::input(format!("{place}: cannot be created: {e}")))?;
-    let mut taken = HashSet::new();
-    for (path, prepared) in inputs {
-        let stem = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-        let mut names = std::iter::once(stem.clone()).chain((2..).map(|n| format!("{stem}-{n}")));
-        let Some(name) = names.find(|name| taken.insert(name.clone())) else { continue };
+    for ((_, prepared), name) in inputs.iter().zip(names(inputs)) {
         write_whole(&folder.join(name + ".png"), &prepared.to_png()?)?;
     }
     Ok(())
+}
+
+/// A name for each picture, of its own.
+fn names(inputs: &[(&PathBuf, Prepared)]) -> Vec<String> {
+    let mut taken = HashSet::new();
+    let name = |(path, _): &(&PathBuf, Prepared)| {
+        let stem = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+        let mut names = std::iter::once(stem.clone()).chain((2..).map(|n| format!("{stem}-{n}")));
+        names.find(|name| taken.insert(name.clone())).unwrap_or(stem)
+    };
+    inputs.iter().map(name).collect()
 }
 
 /// The likeliest classes, the likeliest first.

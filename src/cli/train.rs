@@ -8,10 +8,12 @@ use super::train_args::TrainArgs;
 use super::watch::Watching;
 use crate::data::Dataset;
 use crate::data::folder::ImageOptions;
+use crate::data::mask;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::gpu::listing::device_json;
 use crate::model::Model;
+use crate::model::weights::write_whole;
 use crate::train::augmented;
 use crate::train::finetune::First;
 use crate::train::run::{RunConfig, RunFolder};
@@ -152,6 +154,19 @@ fn drive(
         Some(file) => {
             let step = reached.step;
             progress.say(&format!("saved {}", file.display()));
+            let mut end = json!({ "event": "end", "step": step, "model": file });
+            if let Some(totals) = pollster::block_on(trainer.test())? {
+                let (loss, accuracy) = (totals.loss(), totals.accuracy());
+                folder.test(&totals)?;
+                progress.say(&format!("test_loss: {loss:.4} - test_accuracy: {accuracy:.4}"));
+                (end["test_loss"], end["test_accuracy"]) = (json!(loss), json!(accuracy));
+            }
+            if model.is_segmentation()? {
+                let (masks, _, _) = pollster::block_on(trainer.test_masks())?;
+                let path = run.join("segmentation.png");
+                write_whole(&path, &mask::sheet(&data.test, &masks)?)?;
+                progress.say(&format!("saved {}: image, truth and prediction, a row each", path.display()));
+            }
             if watching.is_some() || !no_report {
                 // It times the kernels with real steps: whatever is to be kept is saved by now.
                 let weights = pollster::block_on(trainer.weights())?;
@@ -159,11 +174,11 @@ fn drive(
                 if !no_report {
                     progress.say(&format!("saved {}", super::report::write(&run, findings.clone())?.display()));
                 }
-                progress.json(&json!({ "event": "end", "step": step, "model": file }))?;
+                progress.json(&end)?;
                 watching.into_iter().for_each(|watching| watching.end(findings.clone(), interrupt));
                 return Ok(ExitCode::SUCCESS);
             }
-            progress.json(&json!({ "event": "end", "step": step, "model": file }))?;
+            progress.json(&end)?;
             Ok(ExitCode::SUCCESS)
         }
         None => {

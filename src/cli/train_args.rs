@@ -1,12 +1,14 @@
 //! The flags of `wgrad train`, and the settings that they make with a file's.
 
+use super::loss::LossArgs;
 use super::optimizer::OptimizerArgs;
 use super::progress::Format;
 use super::schedule::ScheduleArgs;
 use crate::augment::Augment;
 use crate::error::{Error, Result};
+use crate::model::init::InitMethod;
 use crate::train::every::Every;
-use crate::train::options::OptimizerName;
+use crate::train::recipe::Recipe;
 use crate::train::run::RunConfig;
 use clap::Args;
 use std::path::PathBuf;
@@ -18,9 +20,12 @@ wgrad train --resume runs/mnist-cnn/1\n  \
 wgrad train --augment shift=2,rotate=10,scale=0.08\n  \
 wgrad train --from runs/mnist-cnn/1/model.safetensors --freeze 0 --data my-digits")]
 pub struct TrainArgs {
-    /// A preset (mnist-cnn, mnist-deep) or a model file [default: mnist-cnn]
+    /// A preset (mnist-cnn, mnist-deep, mnist-bn, resnet-small, unet-small) or a model file [default: mnist-cnn; recipe best: mnist-bn]
     #[arg(long, value_name = "NAME|FILE.toml")]
     pub(super) model: Option<String>,
+    /// Settings that go well together; other flags go before them [default: plain]
+    #[arg(long, value_enum, value_name = "R", conflicts_with_all = ["config", "resume"])]
+    pub(super) recipe: Option<Recipe>,
     /// mnist, a CSV file, or a folder, recognised in this order: CIFAR-10 binary (data_batch_1.bin …), NumPy
     /// (x_train.npy …), four IDX files, images with a folder a class, CSV (train.csv, test.csv) [default: mnist]
     #[arg(long, value_name = "mnist|DIR|FILE.csv")]
@@ -45,17 +50,10 @@ pub struct TrainArgs {
     pub(super) lr: Option<f64>,
     #[command(flatten)]
     pub(super) schedule: ScheduleArgs,
-    /// Optimizer [default: adam]
-    #[arg(long, value_enum)]
-    pub(super) optimizer: Option<OptimizerName>,
-    /// Momentum of sgd [default: 0]
-    #[arg(long, value_name = "X", allow_negative_numbers = true)]
-    pub(super) momentum: Option<f64>,
-    /// Weight decay [default: 0; adamw: 0.01]
-    #[arg(long, value_name = "X", allow_negative_numbers = true)]
-    pub(super) weight_decay: Option<f64>,
     #[command(flatten)]
     pub(super) update: OptimizerArgs,
+    #[command(flatten)]
+    pub(super) loss: LossArgs,
     /// Seed of the first weights and of every epoch's order [default: 0]
     #[arg(long, value_name = "N")]
     pub(super) seed: Option<u64>,
@@ -77,9 +75,16 @@ pub struct TrainArgs {
     /// End the run after N epochs in a row without a smaller validation loss
     #[arg(long, value_name = "N")]
     pub(super) patience: Option<usize>,
+    /// Validate on so large a share of the training samples, such as 0.1 of every class; the test set is asked once, at
+    /// the end
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
+    pub(super) validation_split: Option<f64>,
     /// Take batches in file order
     #[arg(long)]
     pub(super) no_shuffle: bool,
+    /// How the first weights are drawn [default: glorot-uniform]
+    #[arg(long, value_enum, value_name = "M", conflicts_with_all = ["init", "from"])]
+    pub(super) init_method: Option<InitMethod>,
     /// First weights, from a safetensors file (PyTorch's included)
     #[arg(long, value_name = "FILE")]
     pub(super) init: Option<PathBuf>,
@@ -99,8 +104,8 @@ pub struct TrainArgs {
     /// Take only the first N test samples
     #[arg(long, value_name = "N")]
     pub(super) test_limit: Option<usize>,
-    /// The most bytes of a split's images on the device, such as 64MiB: larger ones come in chunks, from their file where
-    /// that is IDX or NumPy [default: what the device takes]
+    /// The most bytes of a split's images, and of labels of pixels, on the device, such as 64MiB: more come in chunks, the
+    /// images from their file where that is IDX or NumPy [default: what the device takes]
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub(super) device_data_limit: Option<u64>,
     /// Write every step's loss to steps.jsonl
@@ -111,9 +116,9 @@ pub struct TrainArgs {
     pub(super) config: Option<PathBuf>,
     /// Go on with the run in this folder, as if it had never stopped; --epochs N prolongs it
     #[arg(long, value_name = "RUN", conflicts_with_all = [
-        "model", "batch_size", "lr", "optimizer", "momentum", "weight_decay", "seed", "run_dir", "no_shuffle", "init",
+        "model", "batch_size", "lr", "seed", "init_method", "run_dir", "no_shuffle", "init",
         "from", "freeze", "image_size", "image_channels", "strict_data", "train_limit", "test_limit", "log_steps", "config",
-        "patience", "device_data_limit",
+        "patience", "device_data_limit", "validation_split",
     ])]
     pub(super) resume: Option<PathBuf>,
     /// With --resume: from the checkpoint before the last
@@ -141,7 +146,7 @@ impl TrainArgs {
     pub(super) fn resolve(&self) -> Result<RunConfig> {
         let mut config = match &self.config {
             Some(path) => RunConfig::read(path)?,
-            None => RunConfig::default(),
+            None => self.recipe.unwrap_or_default().config(),
         };
         fn set<T: Clone>(place: &mut T, flag: &Option<T>) {
             if let Some(value) = flag {
@@ -166,24 +171,21 @@ impl TrainArgs {
             return Err(Error::input("--model: the model comes from the file that `from` names"));
         }
         let train = &mut config.train;
-        if self.optimizer.is_some_and(|optimizer| optimizer != train.optimizer) {
-            // What the file resolved belongs to its own optimizer.
-            (train.lr, train.weight_decay, train.momentum) = (None, None, 0.0);
-        }
-        set(&mut train.optimizer, &self.optimizer);
+        // First, since another optimizer has another rate.
+        self.update.set(train);
+        set(&mut train.init_method, &self.init_method);
         set(&mut train.epochs, &self.epochs);
         set(&mut train.batch_size, &self.batch_size);
-        set(&mut train.momentum, &self.momentum);
         set(&mut train.seed, &self.seed);
         set(&mut train.freeze, &self.freeze);
         set(&mut train.augment, &self.augment);
         self.schedule.set(train);
-        self.update.set(train);
+        self.loss.set(train);
         train.lr = self.lr.or(train.lr);
-        train.weight_decay = self.weight_decay.or(train.weight_decay);
         train.max_steps = self.max_steps.or(train.max_steps);
         train.patience = self.patience.or(train.patience);
         train.device_data_limit = self.device_data_limit.or(train.device_data_limit);
+        train.validation_split = self.validation_split.or(train.validation_split);
         train.shuffle &= !self.no_shuffle;
         Ok(config)
     }

@@ -3,6 +3,7 @@
 use super::Dataset;
 use super::prepare::Prepared;
 use crate::error::{Error, Result};
+use std::collections::BTreeSet;
 
 /// Images of a row.
 pub const COLUMNS: usize = 12;
@@ -21,7 +22,11 @@ const PAPER: u8 = 232;
 /// [`Error::Failed`] where the PNG cannot be made, [`Error::Input`] where an image cannot be read any more.
 pub fn sheet(data: &Dataset) -> Result<Vec<u8>> {
     let mut of_class: Vec<Vec<usize>> = vec![Vec::new(); data.classes];
-    data.train.labels.iter().enumerate().for_each(|(n, &label)| of_class[usize::from(label)].push(n));
+    for (n, labels) in data.train.labels.chunks(data.train.labels_per_sample.max(1)).enumerate() {
+        // An image is shown once a class, however many of its pixels are of it.
+        let classes: BTreeSet<usize> = labels.iter().map(|&label| label.into()).collect();
+        classes.into_iter().for_each(|class| of_class[class].push(n));
+    }
     // Spread over the set: neighbours, such as pictures of one camera, look alike.
     let row = |members: &Vec<usize>| {
         let shown = members.len().min(COLUMNS);

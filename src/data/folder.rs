@@ -240,7 +240,7 @@ fn decode(
 }
 
 /// RGB becomes grey in place: its luma (ITU-R BT.601), which of a grey pixel is its value.
-fn grey(pixels: &mut Vec<u8>) {
+pub(super) fn grey(pixels: &mut Vec<u8>) {
     let count = pixels.len() / CHANNELS;
     for n in 0..count {
         let [r, g, b] = [0, 1, 2].map(|c| u32::from(pixels[n * CHANNELS + c]));

@@ -11,6 +11,8 @@ pub mod folder;
 pub mod idx;
 #[cfg(feature = "images")]
 mod ink;
+#[cfg(feature = "images")]
+pub mod mask;
 #[cfg(feature = "mnist-data")]
 pub mod mnist;
 pub mod npy;
@@ -20,8 +22,11 @@ pub mod picture;
 pub mod prepare;
 pub mod region;
 pub mod repeated;
+#[cfg(feature = "mnist-data")]
+pub mod scenes;
 pub mod source;
 pub mod survey;
+mod validation;
 
 use crate::error::{Error, Result};
 use region::Region;
@@ -36,12 +41,13 @@ pub const BUILT_IN: &str = "mnist";
 /// Bytes of pixels that are handed over at once where all of a split's are gone through.
 const PART_BYTES: usize = 1 << 20;
 
-/// One part of a data set: `count` images of one size, each with one label.
+/// One part of a data set: `count` images of one size, each with one label, or with one a pixel.
 ///
-/// [`Split::new`] is where the lengths are checked; whoever changes the public fields keeps them in step.
+/// [`Split::new`] and [`Split::masked`] are where the lengths are checked; whoever changes the public fields keeps them in
+/// step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Split {
-    /// Number of images and of labels; at least 1.
+    /// Number of images; at least 1.
     pub count: usize,
     /// Rows of an image; at least 1.
     pub height: usize,
@@ -51,7 +57,9 @@ pub struct Split {
     pub channels: usize,
     /// Pixels 0–255 in the order `[count, height, width, channels]`; none where they stay in `file`.
     pub pixels: Vec<u8>,
-    /// Class of each image, `[count]`.
+    /// Labels of an image: 1, or height × width where each pixel has its own.
+    pub labels_per_sample: usize,
+    /// Class of each image, `[count]`, or of each pixel, `[count, height, width]`.
     pub labels: Vec<u8>,
     /// The file that the pixels are read from when they are asked for ([`Split::rows`]), where it was asked to hold no
     /// more than so many bytes of them ([`folder::ImageOptions::hold_bytes`]).
@@ -76,14 +84,32 @@ impl Split {
                 pixels.len()
             )));
         }
-        Ok(Self { count, height, width, channels, pixels, labels, file: None })
+        Ok(Self { count, height, width, channels, pixels, labels_per_sample: 1, labels, file: None })
+    }
+
+    /// A split of images with `shape` = `[height, width, channels]` and a label for each pixel.
+    ///
+    /// # Errors
+    /// [`Error::Input`] as [`Split::new`], and if `labels` are not one for each pixel of every image.
+    pub fn masked(shape: [usize; 3], pixels: Vec<u8>, labels: Vec<u8>) -> Result<Self> {
+        let places = places_of(shape, &labels)?;
+        let split = Split::new(shape, pixels, vec![0; labels.len() / places])?;
+        Ok(Split { labels_per_sample: places, labels, ..split })
     }
 
     /// A split whose pixels stay in a file that is known to hold them.
     fn in_file(shape: [usize; 3], file: Region, labels: Vec<u8>) -> Result<Self> {
         let ([height, width, channels], count) = (shape, labels.len());
         check_any(count, shape)?;
-        Ok(Self { count, height, width, channels, pixels: Vec::new(), labels, file: Some(file) })
+        let pixels = Vec::new();
+        Ok(Self { count, height, width, channels, pixels, labels_per_sample: 1, labels, file: Some(file) })
+    }
+
+    /// `in_file` with a label for each pixel; these are held.
+    fn masked_in_file(shape: [usize; 3], file: Region, labels: Vec<u8>) -> Result<Self> {
+        let places = places_of(shape, &labels)?;
+        let split = Split::in_file(shape, file, vec![0; labels.len() / places])?;
+        Ok(Split { labels_per_sample: places, labels, ..split })
     }
 
     /// The pixels of the images `range`, `[images, height, width, channels]`.
@@ -121,6 +147,12 @@ impl Split {
         starts.map(move |start| Ok((start, self.rows(start..self.count.min(start + step))?)))
     }
 
+    /// The labels of an image: one, or one for each pixel.
+    pub fn labels_of(&self, sample: usize) -> &[u8] {
+        let each = self.labels_per_sample;
+        self.labels.get(sample * each..(sample + 1) * each).unwrap_or_default()
+    }
+
     /// `[height, width, channels]`.
     pub fn shape(&self) -> [usize; 3] {
         [self.height, self.width, self.channels]
@@ -133,11 +165,19 @@ impl Split {
 
     /// The images, of a split in memory, with `stride` bytes from one to the next, the rest of each row zero.
     pub fn padded(&self, stride: usize) -> Vec<u8> {
-        let size = self.image_bytes();
-        if stride <= size {
-            return self.pixels.clone();
+        padded(&self.pixels, self.image_bytes(), stride)
+    }
+
+    /// Some of the samples, by their numbers in ascending order; where pixels stay in a file they still do.
+    fn chosen(&self, members: &[usize]) -> Result<Self> {
+        let mut pixels = Vec::new();
+        if self.file.is_none() {
+            pixels.reserve_exact(members.len() * self.image_bytes());
+            members.iter().try_for_each(|&at| self.image(at).map(|image| pixels.extend_from_slice(&image)))?;
         }
-        padded(&self.pixels, size, stride)
+        let file = self.file.as_ref().map(|file| file.chosen(members, self.image_bytes()));
+        let labels = members.iter().flat_map(|&at| self.labels_of(at)).copied().collect();
+        Ok(Split { count: members.len(), pixels, labels, file, ..*self })
     }
 
     /// Keeps the first `limit` samples in file order, or all of them where there are fewer.
@@ -150,11 +190,21 @@ impl Split {
         }
         if limit < self.count {
             self.pixels.truncate(limit * self.image_bytes());
-            self.labels.truncate(limit);
+            self.labels.truncate(limit * self.labels_per_sample);
             self.count = limit;
         }
         Ok(())
     }
+}
+
+/// Pixels of an image, of which each has one of `labels`.
+fn places_of([height, width, _]: [usize; 3], labels: &[u8]) -> Result<usize> {
+    let places = height.checked_mul(width).filter(|places| *places > 0 && labels.len().is_multiple_of(*places));
+    places.ok_or_else(|| {
+        let count = labels.len();
+        let wanted = format!("expected one for each of {height}×{width} pixels of every image");
+        Error::input(format!("a split has {count} labels, {wanted}"))
+    })
 }
 
 /// Refuses a split of nothing.
@@ -168,11 +218,14 @@ fn check_any(count: usize, shape: [usize; 3]) -> Result<()> {
     }
 }
 
-/// Images of `size` bytes with `stride` bytes from one to the next, the rest of each row zero.
-pub(crate) fn padded(images: &[u8], size: usize, stride: usize) -> Vec<u8> {
-    let mut padded = vec![0; images.len() / size * stride];
-    for (row, image) in padded.chunks_mut(stride).zip(images.chunks(size)) {
-        row[..size].copy_from_slice(image);
+/// Rows of `size` bytes with `stride` bytes from one to the next, the rest of each zero.
+pub(crate) fn padded(rows: &[u8], size: usize, stride: usize) -> Vec<u8> {
+    if stride <= size {
+        return rows.to_vec();
+    }
+    let mut padded = vec![0; rows.len() / size.max(1) * stride];
+    for (to, row) in padded.chunks_mut(stride).zip(rows.chunks(size.max(1))) {
+        to[..row.len()].copy_from_slice(row);
     }
     padded
 }
@@ -205,6 +258,12 @@ impl Dataset {
             return Err(Error::input(format!(
                 "data set {name}: the test images are {}×{}×{} (height×width×channels), but the training images are {}×{}×{}",
                 test.height, test.width, test.channels, train.height, train.width, train.channels
+            )));
+        }
+        if train.labels_per_sample != test.labels_per_sample {
+            return Err(Error::input(format!(
+                "data set {name}: a test image has {} labels, but a training image has {}",
+                test.labels_per_sample, train.labels_per_sample
             )));
         }
         let largest = train.labels.iter().chain(&test.labels).max().copied().unwrap_or(0);

@@ -11,6 +11,11 @@ use std::path::Path;
 /// Images and labels to train on, then those to test on.
 pub const FILES: [&str; 4] = ["x_train.npy", "y_train.npy", "x_test.npy", "y_test.npy"];
 
+/// Where the names of the classes may stand, one a line.
+pub const CLASSES: &str = "classes.txt";
+
+const LARGEST_NAMES_BYTES: u64 = 1 << 16;
+
 const MAGIC: &[u8] = b"\x93NUMPY";
 /// The longest header that is read; NumPy's own take less than 200 bytes.
 const HEADER_BYTES: u32 = 1 << 16;
@@ -44,11 +49,39 @@ pub fn read_holding(folder: &Path, hold_bytes: u64) -> Result<Dataset> {
     let [train_images, train_labels, test_images, test_labels] = FILES.map(|name| folder.join(name));
     let train = read_split_holding(&train_images, &train_labels, hold_bytes)?;
     let test = read_split_holding(&test_images, &test_labels, hold_bytes)?;
-    Dataset::new(file_name(folder), train, test)
+    let mut data = Dataset::new(file_name(folder), train, test)?;
+    if let Some(names) = class_names(&folder.join(CLASSES), data.classes)? {
+        (data.classes, data.class_names) = (names.len(), names);
+    }
+    Ok(data)
+}
+
+/// The names of the classes, one a line, where there is such a file.
+fn class_names(path: &Path, classes: usize) -> Result<Option<Vec<String>>> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let shown = path.display();
+    let mut source = Source::open(path)?;
+    let text = source.take(LARGEST_NAMES_BYTES + 1)?;
+    if text.len() as u64 > LARGEST_NAMES_BYTES {
+        return Err(Error::input(format!(
+            "{shown}: found more than {LARGEST_NAMES_BYTES} bytes, expected names of classes"
+        )));
+    }
+    let text = std::str::from_utf8(&text).map_err(|e| Error::input(format!("{shown}: {e}")))?;
+    let names: Vec<String> = text.lines().map(|line| line.trim().to_owned()).collect();
+    if let Some(line) = names.iter().position(|name| name.is_empty() || name.contains(char::is_control)) {
+        return Err(Error::input(format!("{shown}, line {}: found no name, expected one a line", line + 1)));
+    }
+    match names.len() {
+        found if (classes..=256).contains(&found) => Ok(Some(names)),
+        found => Err(Error::input(format!("{shown}: found {found} names, expected {classes} to 256, one a class"))),
+    }
 }
 
 /// Reads images [count, height, width] or [count, height, width, channels] of unsigned bytes, and their labels `[count]`
-/// or [count, 1] of any integer type.
+/// or [count, 1] of any integer type, or [count, height, width] where each pixel has its own.
 ///
 /// # Errors
 /// As [`read`].
@@ -57,8 +90,24 @@ pub fn read_split(images: &Path, labels: &Path) -> Result<Split> {
 }
 
 fn read_split_holding(images: &Path, labels: &Path, hold_bytes: u64) -> Result<Split> {
-    let classes = read_labels(labels)?;
+    let (sizes, classes) = read_any_labels(labels)?;
     let (count, shape, mut source, left) = open_images(images)?;
+    if let [found, rows, columns] = sizes[..] {
+        let [height, width, _] = shape;
+        if [found, rows, columns] != [count, height, width] {
+            return Err(Error::input(format!(
+                "{} holds labels of shape {sizes:?}, but {} holds images of {:?}: expected {:?}, one label a pixel",
+                labels.display(),
+                images.display(),
+                [count, height, width],
+                [count, height, width]
+            )));
+        }
+        return match left > hold_bytes {
+            true => Split::masked_in_file(shape, source.region()?, classes),
+            false => Split::masked(shape, source.rest(left)?, classes),
+        };
+    }
     if count != classes.len() {
         return Err(Error::input(format!(
             "{} holds {} labels, but {} holds {count} images: expected as many labels as images",
@@ -121,6 +170,16 @@ fn open_images(path: &Path) -> Result<(usize, [usize; 3], Source, u64)> {
 /// # Errors
 /// As [`read`].
 pub fn read_labels(path: &Path) -> Result<Vec<u8>> {
+    match read_any_labels(path)? {
+        (sizes, labels) if sizes.len() < 3 => Ok(labels),
+        (sizes, _) => {
+            Err(Error::input(format!("{}: found labels of shape {sizes:?}, expected one an image", path.display())))
+        }
+    }
+}
+
+/// Labels and their shape: `[count]`, [count, 1] or [count, height, width].
+fn read_any_labels(path: &Path) -> Result<(Vec<usize>, Vec<u8>)> {
     let shown = path.display();
     let (header, mut source, left) = open(path)?;
     let unknown = || {
@@ -137,9 +196,9 @@ pub fn read_labels(path: &Path) -> Result<Vec<u8>> {
     if width > 1 && !matches!(order, b'<' | b'>') {
         return Err(unknown());
     }
-    if !matches!(header.shape[..], [_] | [_, 1]) {
+    if !matches!(header.shape[..], [_] | [_, 1] | [_, _, _]) {
         return Err(Error::input(format!(
-            "{shown}: found labels of shape {:?}, expected [count] or [count, 1]",
+            "{shown}: found labels of shape {:?}, expected [count] or [count, 1], or [count, height, width] for one a pixel",
             header.shape
         )));
     }
@@ -158,7 +217,29 @@ pub fn read_labels(path: &Path) -> Result<Vec<u8>> {
             }
         }
     };
-    source.rest(left)?.chunks_exact(width).enumerate().map(label).collect()
+    let labels: Result<Vec<u8>> = source.rest(left)?.chunks_exact(width).enumerate().map(label).collect();
+    Ok((header.shape.clone(), labels?))
+}
+
+/// An array of unsigned bytes as a file.
+///
+/// # Errors
+/// [`Error::Failed`] where the shape has other elements than `values`.
+pub fn bytes(shape: &[usize], values: &[u8]) -> Result<Vec<u8>> {
+    if shape.iter().fold(1u128, |all, &size| all.saturating_mul(size as u128)) != values.len() as u128 {
+        return Err(Error::failed(format!("an array of {shape:?} from {} values", values.len())));
+    }
+    let sizes: Vec<String> = shape.iter().map(|size| size.to_string()).collect();
+    let comma = if shape.len() == 1 { "," } else { "" };
+    let text = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': ({}{comma}), }}", sizes.join(", "));
+    // The values begin at a multiple of 64 bytes, behind a newline.
+    let length = (10 + text.len() + 1).next_multiple_of(64) - 10;
+    let mut file = MAGIC.to_vec();
+    file.extend([1, 0]);
+    file.extend((length as u16).to_le_bytes());
+    file.extend(format!("{text:<width$}\n", width = length - 1).into_bytes());
+    file.extend(values);
+    Ok(file)
 }
 
 /// The header of a file, and the bytes that come after it.

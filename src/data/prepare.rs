@@ -61,6 +61,21 @@ pub fn prepare(picture: &Picture, input: [usize; 3]) -> Result<Prepared> {
     }
 }
 
+/// The whole picture, resized, for a model that tells the class of each pixel; grey for one channel.
+///
+/// # Errors
+/// [`Error::Input`] for another number of channels than 1, 3 and 4.
+pub fn whole(picture: &Picture, input: [usize; 3]) -> Result<Prepared> {
+    let [height, width, channels] = input;
+    if channels != 1 {
+        return prepare(picture, input);
+    }
+    let mut prepared = resized(picture, [height, width, 3])?;
+    super::folder::grey(&mut prepared.pixels);
+    (prepared.shape, prepared.how) = (input, prepared.how + ", grey");
+    Ok(prepared)
+}
+
 /// The whole picture, resized; opacity is laid on white where the model has no channel for it.
 pub(super) fn resized(picture: &Picture, [height, width, channels]: [usize; 3]) -> Result<Prepared> {
     let (w, h) = (picture.width(), picture.height());

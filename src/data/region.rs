@@ -14,12 +14,14 @@ pub struct Region {
     start: u64,
     /// Height and width of images that lie on their sides in the file.
     turned: Option<[usize; 2]>,
+    /// The images that there are, by their numbers in the file, and the bytes of one; all where there is none.
+    chosen: Option<(Arc<[usize]>, usize)>,
 }
 
 impl PartialEq for Region {
     /// The same place of the same file.
     fn eq(&self, other: &Region) -> bool {
-        (&self.path, self.start, self.turned) == (&other.path, other.start, other.turned)
+        (&self.path, self.start, self.turned, &self.chosen) == (&other.path, other.start, other.turned, &other.chosen)
     }
 }
 
@@ -28,7 +30,7 @@ impl Eq for Region {}
 impl Region {
     /// The bytes of an open file from `start` on, whose length somebody has checked.
     pub(super) fn new(file: File, path: &Path, start: u64) -> Region {
-        Region { file: Arc::new(file), path: path.to_owned(), start, turned: None }
+        Region { file: Arc::new(file), path: path.to_owned(), start, turned: None, chosen: None }
     }
 
     /// Says that rows and columns of each image, [height, width] in the file, are to change places.
@@ -36,12 +38,31 @@ impl Region {
         self.turned = Some(shape);
     }
 
+    /// Some of the images of `size` bytes, by their numbers in ascending order.
+    pub(super) fn chosen(&self, members: &[usize], size: usize) -> Region {
+        let of_file = |&at: &usize| self.chosen.as_ref().map_or(at, |(before, _)| before[at]);
+        Region { chosen: Some((members.iter().map(of_file).collect(), size)), ..self.clone() }
+    }
+
     /// Fills `images`, whole images, from byte `at` of the region on, which is the start of an image.
     ///
     /// # Errors
     /// [`Error::Input`] where the file can no longer be read, or has become shorter.
     pub(super) fn read(&self, at: u64, images: &mut [u8]) -> Result<()> {
-        read_at(&self.file, self.start + at, images).map_err(|e| {
+        let filled = match &self.chosen {
+            None => read_at(&self.file, self.start + at, images),
+            Some((members, size)) => {
+                let members = &members[(at / *size as u64) as usize..][..images.len() / size];
+                // Neighbours are read together.
+                let mut left = &mut images[..];
+                members.chunk_by(|a, b| a + 1 == *b).try_for_each(|run| {
+                    let (here, rest) = std::mem::take(&mut left).split_at_mut(run.len() * size);
+                    left = rest;
+                    read_at(&self.file, self.start + run[0] as u64 * *size as u64, here)
+                })
+            }
+        };
+        filled.map_err(|e| {
             let shown = self.path.display();
             match e.kind() {
                 io::ErrorKind::UnexpectedEof => {

@@ -131,7 +131,8 @@ fn duplicates(data: &Dataset) -> Result<Duplicates> {
         for images in split.parts() {
             let (start, images) = images?;
             for (at, image) in (start..).zip(images.chunks_exact(size)) {
-                let label = split.labels[at];
+                // Where each pixel has a label, images are not told apart by them.
+                let label = if split.labels_per_sample > 1 { 0 } else { split.labels[at] };
                 let new = || Seen { part, at, label, in_part: [false; 2], conflict: false };
                 let one = seen.entry(Sha256::digest(image).into()).or_insert_with(new);
                 match part {

@@ -94,15 +94,22 @@ impl Model {
                 let _ = writeln!(text, "name = \"layer {index}\"");
             }
             let _ = match layer {
-                Layer::Conv2d { filters, kernel, stride, padding } => {
-                    let padding = match padding {
-                        Padding::Valid => "valid",
-                        Padding::Same => "same",
-                    };
-                    write!(
-                        text,
-                        "filters = {filters}\nkernel = {kernel:?}\nstride = {stride:?}\npadding = \"{padding}\"\n"
-                    )
+                Layer::Conv2d { filters, kernel, stride, padding, dilation, groups } => {
+                    let _ = write!(text, "filters = {filters}\n{}", window(kernel, stride, *padding));
+                    if *dilation != [1, 1] {
+                        let _ = writeln!(text, "dilation = {dilation:?}");
+                    }
+                    if *groups != 1 {
+                        let _ = writeln!(text, "groups = {groups}");
+                    }
+                    Ok(())
+                }
+                Layer::DepthwiseConv2d { kernel, stride, padding, dilation, multiplier } => {
+                    let window = window(kernel, stride, *padding);
+                    write!(text, "{window}dilation = {dilation:?}\nmultiplier = {multiplier}\n")
+                }
+                Layer::ConvTranspose2d { filters, kernel, stride, padding } => {
+                    write!(text, "filters = {filters}\n{}", window(kernel, stride, *padding))
                 }
                 Layer::MaxPool2d { size, stride } | Layer::AvgPool2d { size, stride } => {
                     write!(text, "size = {size:?}\nstride = {stride:?}\n")
@@ -125,6 +132,15 @@ impl Model {
         }
         text
     }
+}
+
+/// The lines of a convolution's window.
+fn window(kernel: &[usize; 2], stride: &[usize; 2], padding: Padding) -> String {
+    let padding = match padding {
+        Padding::Valid => "valid",
+        Padding::Same => "same",
+    };
+    format!("kernel = {kernel:?}\nstride = {stride:?}\npadding = \"{padding}\"\n")
 }
 
 #[derive(Clone, Copy)]
@@ -182,7 +198,7 @@ impl<'a> Section<'a> {
     }
 
     fn layer(&mut self, names: &BTreeMap<String, usize>) -> Result<Layer> {
-        const NAMES: [&str; 14] = [
+        const NAMES: [&str; 16] = [
             "conv2d",
             "relu",
             "max_pool2d",
@@ -197,6 +213,8 @@ impl<'a> Section<'a> {
             "add",
             "concat",
             "upsample2d",
+            "conv_transpose2d",
+            "depthwise_conv2d",
         ];
         let known_types: Vec<&str> =
             NAMES.into_iter().chain(Function::ALL.iter().map(|function| function.name())).collect();
@@ -206,7 +224,9 @@ impl<'a> Section<'a> {
         let kind = self.table.get("type").and_then(|kind| kind.get_ref().as_str());
         let kind = kind.ok_or_else(|| self.wrong("type", &types))?;
         let known: &[&str] = match kind {
-            "conv2d" => &["type", "filters", "kernel", "stride", "padding"],
+            "conv2d" => &["type", "filters", "kernel", "stride", "padding", "dilation", "groups"],
+            "depthwise_conv2d" => &["type", "kernel", "stride", "padding", "dilation", "multiplier"],
+            "conv_transpose2d" => &["type", "filters", "kernel", "stride", "padding"],
             "max_pool2d" | "avg_pool2d" => &["type", "size", "stride"],
             "dense" => &["type", "units"],
             "batch_norm" => &["type", "epsilon", "momentum"],
@@ -234,8 +254,23 @@ impl<'a> Section<'a> {
                     kernel,
                     stride: self.pair("stride", Some([1, 1]))?,
                     padding: self.padding()?,
+                    dilation: self.pair("dilation", Some([1, 1]))?,
+                    groups: self.size_or("groups", 1)?,
                 })
             }
+            "depthwise_conv2d" => Ok(Layer::DepthwiseConv2d {
+                kernel: self.pair("kernel", None)?,
+                stride: self.pair("stride", Some([1, 1]))?,
+                padding: self.padding()?,
+                dilation: self.pair("dilation", Some([1, 1]))?,
+                multiplier: self.size_or("multiplier", 1)?,
+            }),
+            "conv_transpose2d" => Ok(Layer::ConvTranspose2d {
+                filters: self.size("filters")?,
+                kernel: self.pair("kernel", None)?,
+                stride: self.pair("stride", Some([1, 1]))?,
+                padding: self.padding()?,
+            }),
             "max_pool2d" | "avg_pool2d" => {
                 let size = self.pair("size", None)?;
                 let stride = self.pair("stride", Some(size))?;
@@ -305,6 +340,11 @@ impl<'a> Section<'a> {
             _ => None,
         };
         number.filter(|&x| x.is_finite() && fits(x)).ok_or_else(|| self.wrong(key, expected))
+    }
+
+    /// A size, where it is given.
+    fn size_or(&self, key: &str, default: usize) -> Result<usize> {
+        if self.table.contains_key(key) { self.size(key) } else { Ok(default) }
     }
 
     fn size(&self, key: &str) -> Result<usize> {

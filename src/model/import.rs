@@ -92,6 +92,10 @@ struct Place {
     name: String,
     /// Weight and bias; running mean and variance where it has them.
     params: Vec<ParamSpec>,
+    /// Filters for each channel of a depthwise convolution, which Keras has in an axis of their own.
+    multiplier: Option<usize>,
+    /// Whether its weight has the inputs before the outputs.
+    is_transposed: bool,
     /// H · W and C of the image that was flattened into its features.
     flattened: Option<[usize; 2]>,
 }
@@ -108,6 +112,10 @@ impl Place {
     /// The shape of its weight in a file of this order.
     fn shape(&self, order: Order) -> Vec<usize> {
         match (order, &self.params[0].file_shape[..]) {
+            (Order::Keras, &[o, 1, kh, kw]) if self.multiplier.is_some() => {
+                let multiplier = self.multiplier.unwrap_or(1);
+                vec![kh, kw, o / multiplier, multiplier]
+            }
             (Order::Keras, &[o, i, kh, kw]) => vec![kh, kw, i, o],
             (Order::Keras, &[units, features]) => vec![features, units],
             (_, shape) => shape.to_vec(),
@@ -140,6 +148,8 @@ impl Place {
         let file_shape = param.file_shape.clone();
         match (order, self.flattened, file_shape.len()) {
             (Order::Pytorch, ..) => (Layout { perm: (0..file_shape.len()).collect(), file_shape }, "as they are"),
+            (_, _, 4) if self.multiplier.is_some() => (param.layout(), "H W C M to C·M 1 H W"),
+            (_, _, 4) if self.is_transposed => (param.layout(), "H W O I to I O H W"),
             (_, _, 4) => (param.layout(), "H W I O to O I H W"),
             (_, Some([places, channels]), 1) if self.is_norm() => {
                 (Layout { file_shape: vec![channels, places], perm: vec![1, 0] }, "features H W C to C H W")
@@ -232,7 +242,12 @@ fn places(model: &Model) -> Result<Vec<Place>> {
         }
         if matches!(inferred.params.len(), 1..=4) {
             let name = format!("{index} ({})", layer.type_name());
-            let place = Place { index, name, params: inferred.params, flattened };
+            let multiplier = match *layer {
+                Layer::DepthwiseConv2d { multiplier, .. } => Some(multiplier),
+                _ => None,
+            };
+            let is_transposed = matches!(layer, Layer::ConvTranspose2d { .. });
+            let place = Place { index, name, params: inferred.params, multiplier, is_transposed, flattened };
             // A normalisation leaves the features in their order.
             flattened = flattened.filter(|_| place.is_norm());
             places.push(place);
@@ -344,9 +359,15 @@ fn pair(
             continue;
         }
         let shape = places[at].shape(order);
-        let is_like = |&p: &usize| pairs[p].is_none() && places[at].is_like(&places[p], order);
-        let alike: Vec<usize> = (at..places.len()).filter(is_like).collect();
         let fitting: Vec<usize> = free.iter().copied().filter(|&m| places[at].fits(&modules[m], order)).collect();
+        // Where all of them have one, the bias tells a convolution from a transposed one of the same weights.
+        let told = fitting.iter().all(|&m| modules[m].members[1].is_some());
+        let bias = |place: &Place| place.params.get(1).map(|bias| bias.file_shape.clone());
+        let is_like = |&p: &usize| {
+            let place = &places[p];
+            pairs[p].is_none() && places[at].is_like(place, order) && (!told || bias(place) == bias(&places[at]))
+        };
+        let alike: Vec<usize> = (at..places.len()).filter(is_like).collect();
         if fitting.len() != alike.len() {
             return Err(Fault::Misfit);
         }

@@ -1,10 +1,27 @@
-//! Where training starts: Glorot-uniform weights, zero biases, the same on every machine.
+//! Where training starts: weights drawn by one of four methods, zero biases, the same on every machine.
 
 use super::weights::{NamedTensor, Weights};
 use super::{Model, ParamSpec};
 use crate::error::Result;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
+use serde::{Deserialize, Serialize};
+
+/// How weights are drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+pub enum InitMethod {
+    /// Evenly over ±√(6 / (fan_in + fan_out)); Glorot and Bengio 2010.
+    #[default]
+    GlorotUniform,
+    /// Normally, with variance 2 / (fan_in + fan_out).
+    GlorotNormal,
+    /// Evenly over ±√(6 / fan_in); He et al. 2015, for ReLU.
+    HeUniform,
+    /// Normally, with variance 2 / fan_in.
+    HeNormal,
+}
 
 /// Weights evenly spread over ±√(6 / (fan_in + fan_out)), biases zero, a normalisation's parameters as it has them.
 ///
@@ -14,27 +31,69 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 /// # Errors
 /// [`crate::Error::Input`] where the model's shapes do not fit.
 pub fn glorot_uniform(model: &Model, seed: u64) -> Result<Weights> {
+    first(model, InitMethod::GlorotUniform, seed)
+}
+
+/// Weights as `method` draws them, otherwise as [`glorot_uniform`]. Normal ones are not truncated, as PyTorch's are not.
+///
+/// # Errors
+/// [`crate::Error::Input`] where the model's shapes do not fit.
+pub fn first(model: &Model, method: InitMethod, seed: u64) -> Result<Weights> {
     let params = model.params()?;
     let tensors = params.into_iter().enumerate().map(|(index, param)| {
         let values = match param.starts_at.or(param.is_bias.then_some(0.0)) {
             Some(value) => vec![value; param.elements()],
-            None => draw(&param, seed, index as u64),
+            None => draw(&param, method, seed, index as u64),
         };
         NamedTensor { name: param.name, shape: param.file_shape, values }
     });
     Ok(Weights::new(tensors.collect()))
 }
 
-fn draw(param: &ParamSpec, seed: u64, index: u64) -> Vec<f32> {
+fn draw(param: &ParamSpec, method: InitMethod, seed: u64, index: u64) -> Vec<f32> {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
     key[8..16].copy_from_slice(&index.to_le_bytes());
     let mut rng = ChaCha8Rng::from_seed(key);
     // Square root and division are exact to the last bit everywhere, as IEEE 754 asks for; in double
     // precision the middles of 2²⁴ equal parts of (-1, 1) are exact too.
-    let limit = (6.0 / (param.fan_in as f64 + param.fan_out as f64)).sqrt();
+    let (fan_in, both) = (param.fan_in as f64, param.fan_in as f64 + param.fan_out as f64);
     let mut unit = || (f64::from(rng.next_u32() >> 8) + 0.5) / f64::from(1 << 23) - 1.0;
-    (0..param.elements()).map(|_| (unit() * limit) as f32).collect()
+    let (is_normal, scale) = match method {
+        InitMethod::GlorotUniform => (false, (6.0 / both).sqrt()),
+        InitMethod::GlorotNormal => (true, (2.0 / both).sqrt()),
+        InitMethod::HeUniform => (false, (6.0 / fan_in).sqrt()),
+        InitMethod::HeNormal => (true, (2.0 / fan_in).sqrt()),
+    };
+    let mut draw = || if is_normal { polar(&mut unit) } else { unit() };
+    (0..param.elements()).map(|_| (draw() * scale) as f32).collect()
+}
+
+/// A number of the standard normal distribution by Marsaglia's polar method: of a pair of numbers evenly spread over
+/// (-1, 1) that lie within the unit circle. Of the two that it gives the first is taken.
+fn polar(unit: &mut impl FnMut() -> f64) -> f64 {
+    loop {
+        let (u, v) = (unit(), unit());
+        let s = u * u + v * v;
+        // Never 0: no number of the stream is.
+        if s < 1.0 {
+            return u * (-2.0 * ln(s) / s).sqrt();
+        }
+    }
+}
+
+/// The natural logarithm of a normal positive number by nothing but what IEEE 754 rounds exactly: libraries differ in
+/// the last place of theirs. ln(m·2ᵉ) = e·ln 2 + 2·artanh((m - 1) / (m + 1)), m in [√½, √2), by the artanh's series.
+fn ln(x: f64) -> f64 {
+    let bits = x.to_bits();
+    let (mut exponent, mut m) = ((bits >> 52) as i64 - 1023, f64::from_bits((bits & ((1 << 52) - 1)) | (1023 << 52)));
+    if m > std::f64::consts::SQRT_2 {
+        (exponent, m) = (exponent + 1, m / 2.0);
+    }
+    let t = (m - 1.0) / (m + 1.0);
+    // |t| ≤ 0.172: the first term that is left out is below 1e-17 of the sum.
+    let series = (0..11).rev().fold(0.0, |sum, k| sum * (t * t) + 1.0 / f64::from(2 * k + 1));
+    exponent as f64 * std::f64::consts::LN_2 + 2.0 * t * series
 }
 
 #[cfg(test)]
@@ -62,6 +121,54 @@ mod tests {
         for tensor in deep(3).tensors.iter().filter(|t| t.name.ends_with("bias")) {
             assert!(tensor.values.iter().all(|v| v.to_bits() == 0), "{}", tensor.name);
         }
+    }
+
+    #[test]
+    fn the_logarithm_is_right_to_the_last_places() {
+        for x in [1e-12, 0.1, 0.5, 0.7, std::f64::consts::FRAC_1_SQRT_2, 0.999_999, 1.0, 1.5, 3.0, 1e9] {
+            assert!((ln(x) - x.ln()).abs() <= 4.0 * f64::EPSILON * x.ln().abs().max(1.0), "{x}: {}", ln(x));
+        }
+    }
+
+    /// Mean, variance and the share within one and two deviations, each within five deviations of its estimate.
+    #[test]
+    fn normal_weights_have_the_variance_of_their_method() {
+        let model = Model::preset("mnist-deep", [28, 28, 1], 10).unwrap();
+        for (method, fans) in
+            [(InitMethod::HeNormal, [9, 288, 9216, 128]), (InitMethod::GlorotNormal, [297, 864, 9344, 138])]
+        {
+            let weights = first(&model, method, 3).unwrap();
+            let mut all = Vec::new();
+            for (tensor, fan) in weights.tensors.iter().filter(|t| t.name.ends_with("weight")).zip(fans) {
+                let deviation = (2.0 / f64::from(fan)).sqrt();
+                let values: Vec<f64> = tensor.values.iter().map(|v| f64::from(*v) / deviation).collect();
+                let n = values.len() as f64;
+                let square = values.iter().map(|v| v * v).sum::<f64>() / n;
+                assert!((square - 1.0).abs() < 5.0 * (2.0 / n).sqrt(), "{method:?} {}: {square}", tensor.name);
+                all.extend(values);
+            }
+            let n = all.len() as f64;
+            let mean = all.iter().sum::<f64>() / n;
+            assert!(mean.abs() < 5.0 / n.sqrt(), "{method:?}: mean {mean}");
+            for (limit, share) in [(1.0, 0.682_689_5), (2.0, 0.954_499_7), (3.0, 0.997_300_2f64)] {
+                let found = all.iter().filter(|v| v.abs() < limit).count() as f64 / n;
+                let deviation = (share * (1.0 - share) / n).sqrt();
+                assert!((found - share).abs() < 5.0 * deviation, "{method:?}: {found} within {limit}");
+            }
+        }
+    }
+
+    /// He's limit is √6 / √fan_in; one stream gives the same numbers to both uniform methods.
+    #[test]
+    fn he_uniform_is_glorot_uniform_at_another_scale() {
+        let model = Model::preset("mnist-cnn", [28, 28, 1], 10).unwrap();
+        let [glorot, he] = [InitMethod::GlorotUniform, InitMethod::HeUniform].map(|m| first(&model, m, 5).unwrap());
+        // The first layer: fan_in 9, fan_out 32 · 9.
+        let ratio = ((9.0f64 + 288.0) / 9.0).sqrt();
+        for (g, h) in glorot.tensors[0].values.iter().zip(&he.tensors[0].values) {
+            assert!((f64::from(*g) * ratio - f64::from(*h)).abs() < 1e-6, "{g} {h}");
+        }
+        assert!(he.tensors[1].values.iter().all(|v| v.to_bits() == 0), "biases are zero");
     }
 
     #[test]

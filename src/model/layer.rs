@@ -6,10 +6,13 @@ use crate::error::{Error, Result};
 use crate::graph::{Graph, Layout, Tensor};
 use crate::ops::activation::{Activation, Function};
 use crate::ops::add::Add;
+use crate::ops::add_bias::AddBias;
 use crate::ops::avg_pool2d::AvgPool2d;
 use crate::ops::batch_norm::BatchNorm;
 use crate::ops::concat::Concat;
 use crate::ops::conv2d::Conv2d;
+use crate::ops::conv2d_dx::Conv2dDx;
+use crate::ops::conv2d_grouped::Conv2dGrouped;
 use crate::ops::dropout::Dropout;
 use crate::ops::geometry::{Geometry, Padding};
 use crate::ops::layer_norm::LayerNorm;
@@ -37,6 +40,37 @@ pub enum Layer {
         /// Rows and columns from one place to the next.
         stride: [usize; 2],
         /// What is added around the image.
+        padding: Padding,
+        /// Rows and columns from one tap of the window to the next.
+        #[serde(default = "near", skip_serializing_if = "is_near")]
+        dilation: [usize; 2],
+        /// Groups of channels: those of the input and the filters fall into so many, each filter reads its own alone.
+        #[serde(default = "one", skip_serializing_if = "is_one")]
+        groups: usize,
+    },
+    /// Convolution with bias of each channel alone: [H, W, C] to [OH, OW, C · multiplier].
+    DepthwiseConv2d {
+        /// Rows and columns of the window.
+        kernel: [usize; 2],
+        /// Rows and columns from one place to the next.
+        stride: [usize; 2],
+        /// What is added around the image.
+        padding: Padding,
+        /// Rows and columns from one tap of the window to the next.
+        dilation: [usize; 2],
+        /// Filters for each channel, one behind the other.
+        multiplier: usize,
+    },
+    /// Transposed convolution with bias, a convolution's gradient with respect to its input: [H, W, C] to [OH, OW, filters],
+    /// OH = (H - 1) · stride + kernel where padding is valid and H · stride where it is same.
+    ConvTranspose2d {
+        /// Channels of the result.
+        filters: usize,
+        /// Rows and columns of the window.
+        kernel: [usize; 2],
+        /// Rows and columns of the result from one place of the input to the next.
+        stride: [usize; 2],
+        /// What the convolution adds around its image, and this crops.
         padding: Padding,
     },
     // The braces make serde refuse unknown keys here too.
@@ -113,12 +147,29 @@ pub enum Layer {
     Custom(Custom),
 }
 
+fn near() -> [usize; 2] {
+    [1, 1]
+}
+
+fn is_near(dilation: &[usize; 2]) -> bool {
+    *dilation == near()
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(groups: &usize) -> bool {
+    *groups == 1
+}
+
 /// A parameter as the weight file has it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ParamSpec {
     /// Its name: the index of its layer, then `.weight` or `.bias`.
     pub name: String,
-    /// Its sizes: [O, I, KH, KW] or [units, features] for weights, one size for a bias.
+    /// Its sizes: [O, I, KH, KW] ([I, O, KH, KW] of a transposed convolution) or [units, features] for weights, one size
+    /// for a bias.
     pub file_shape: Vec<usize>,
     /// Values that flow into one output of the layer.
     pub fan_in: usize,
@@ -133,7 +184,8 @@ pub struct ParamSpec {
 }
 
 impl ParamSpec {
-    /// How it lies in memory: the weights of a convolution as [KH, KW, I, O], all else as in the file.
+    /// How it lies in memory: the weights of a convolution with their first two axes last, as [KH, KW, I, O], all else as
+    /// in the file.
     pub fn layout(&self) -> Layout {
         let perm = if self.file_shape.len() == 4 { vec![2, 3, 1, 0] } else { (0..self.file_shape.len()).collect() };
         Layout { file_shape: self.file_shape.clone(), perm }
@@ -165,6 +217,8 @@ impl Layer {
     pub fn type_name(&self) -> &'static str {
         match self {
             Layer::Conv2d { .. } => "conv2d",
+            Layer::DepthwiseConv2d { .. } => "depthwise_conv2d",
+            Layer::ConvTranspose2d { .. } => "conv_transpose2d",
             Layer::Relu {} => "relu",
             Layer::MaxPool2d { .. } => "max_pool2d",
             Layer::AvgPool2d { .. } => "avg_pool2d",
@@ -187,7 +241,15 @@ impl Layer {
     fn sizes(&self) -> Vec<(&'static str, usize)> {
         let pair = |key, [h, w]: [usize; 2]| [(key, h), (key, w)];
         match *self {
-            Layer::Conv2d { filters, kernel, stride, .. } => {
+            Layer::Conv2d { filters, kernel, stride, dilation, groups, .. } => {
+                let own = [&[("filters", filters)], &pair("kernel", kernel)[..], &pair("stride", stride)].concat();
+                [&own[..], &pair("dilation", dilation), &[("groups", groups)]].concat()
+            }
+            Layer::DepthwiseConv2d { kernel, stride, dilation, multiplier, .. } => {
+                let own = [pair("kernel", kernel), pair("stride", stride), pair("dilation", dilation)].concat();
+                [&own[..], &[("multiplier", multiplier)]].concat()
+            }
+            Layer::ConvTranspose2d { filters, kernel, stride, .. } => {
                 [&[("filters", filters)], &pair("kernel", kernel)[..], &pair("stride", stride)].concat()
             }
             Layer::MaxPool2d { size, stride } | Layer::AvgPool2d { size, stride } => {
@@ -246,9 +308,22 @@ impl Layer {
             return Err(format!("found an input of {input:?}, expected 1 to {LARGEST} elements"));
         }
         let (shape, weight) = match (self, input) {
-            (&Layer::Conv2d { filters, kernel: [kh, kw], stride, padding }, &[h, w, c]) => {
-                let g = Geometry::new([1, h, w, c], [kh, kw], filters, stride, padding)?;
-                (vec![g.oh, g.ow, filters], vec![filters, c, kh, kw])
+            (Layer::Conv2d { .. } | Layer::DepthwiseConv2d { .. }, &[h, w, c]) => {
+                let Some((conv, [kh, kw], filters)) = self.grouped(c) else { return Err("no convolution".into()) };
+                let s = conv.sizes([1, h, w, c], [kh, kw], filters)?;
+                let (shape, weight) = (vec![s.g.oh, s.g.ow, filters], vec![filters, s.inner, kh, kw]);
+                check_elements("a result", &shape)?;
+                check_elements("weights", &weight)?;
+                let fans = [s.inner, s.outer].map(|channels| channels * kh * kw);
+                return Ok(Inferred { shape, params: weight_and_bias(index, weight, filters, fans) });
+            }
+            (&Layer::ConvTranspose2d { filters, kernel: [kh, kw], stride: [sh, sw], padding }, &[h, w, c]) => {
+                let shape = vec![padding.transposed(h, kh, sh), padding.transposed(w, kw, sw), filters];
+                let weight = vec![c, filters, kh, kw];
+                check_elements("a result", &shape)?;
+                check_elements("weights", &weight)?;
+                let fans = [c, filters].map(|channels| channels * kh * kw);
+                return Ok(Inferred { shape, params: weight_and_bias(index, weight, filters, fans) });
             }
             (&Layer::MaxPool2d { size, stride } | &Layer::AvgPool2d { size, stride }, &[h, w, c]) => {
                 let g = Geometry::new([1, h, w, c], size, c, stride, Padding::Valid)?;
@@ -268,7 +343,8 @@ impl Layer {
             }
             (Layer::GlobalAvgPool2d {} | Layer::GlobalMaxPool2d {}, &[_, _, c]) => (vec![c], Vec::new()),
             (&Layer::Upsample2d { factor: [fh, fw] }, &[h, w, c]) => (vec![h * fh, w * fw, c], Vec::new()),
-            (Layer::Conv2d { .. } | Layer::MaxPool2d { .. } | Layer::AvgPool2d { .. }, _)
+            (Layer::Conv2d { .. } | Layer::DepthwiseConv2d { .. } | Layer::ConvTranspose2d { .. }, _)
+            | (Layer::MaxPool2d { .. } | Layer::AvgPool2d { .. }, _)
             | (Layer::GlobalAvgPool2d {} | Layer::GlobalMaxPool2d {} | Layer::Upsample2d { .. }, _) => {
                 return Err(format!(
                     "found an input of shape {input:?}, expected an image [height, width, channels]: it must come before the flatten"
@@ -363,9 +439,19 @@ impl Layer {
         let arguments: Vec<Tensor> = std::iter::once(x).chain(other).chain(params.iter().map(|(_, t)| *t)).collect();
         let shape = crate::graph::Shape(shape);
         let results = match (self, input) {
-            (&Layer::Conv2d { stride, padding, .. }, _) => {
+            (&Layer::Conv2d { stride, padding, dilation: [1, 1], groups: 1, .. }, _) => {
                 graph.apply(Conv2d { stride, padding, relu: false }, &arguments)
             }
+            (Layer::Conv2d { .. } | Layer::DepthwiseConv2d { .. }, &[.., c]) => match self.grouped(c) {
+                Some((conv, ..)) => graph.apply(conv, &arguments),
+                None => Ok(Vec::new()),
+            },
+            (&Layer::ConvTranspose2d { stride, padding, .. }, _) => {
+                let (conv, input) = (Conv2d { stride, padding, relu: false }, [shape.0[1], shape.0[2]]);
+                let spread = graph.apply(Conv2dDx { conv, input, masked: false }, &arguments[..2]);
+                spread.and_then(|spread| graph.apply(AddBias { relu: false }, &[spread[0], arguments[2]]))
+            }
+            (Layer::Conv2d { .. } | Layer::DepthwiseConv2d { .. }, _) => Ok(Vec::new()),
             (Layer::Relu {}, _) => graph.apply(Relu, &arguments),
             (&Layer::MaxPool2d { size, stride }, _) => graph.apply(MaxPool2d { size, stride }, &arguments),
             (&Layer::AvgPool2d { size, stride }, _) => graph.apply(AvgPool2d { size, stride }, &arguments),
@@ -416,6 +502,21 @@ impl Layer {
         results.first().copied().ok_or_else(|| self.error(index, "found no result, expected one".into()))
     }
 
+    /// A convolution of so many channels, its window and its filters, whatever its groups and its dilation.
+    pub(crate) fn grouped(&self, channels: usize) -> Option<(Conv2dGrouped, [usize; 2], usize)> {
+        let conv = |stride, padding, dilation, groups| Conv2dGrouped { stride, padding, dilation, groups, relu: false };
+        match *self {
+            Layer::Conv2d { filters, kernel, stride, padding, dilation, groups } => {
+                Some((conv(stride, padding, dilation, groups), kernel, filters))
+            }
+            Layer::DepthwiseConv2d { kernel, stride, padding, dilation, multiplier } => {
+                let filters = channels.saturating_mul(multiplier);
+                Some((conv(stride, padding, dilation, channels), kernel, filters))
+            }
+            _ => None,
+        }
+    }
+
     fn error(&self, index: usize, why: String) -> Error {
         Error::input(format!("layer {index} ({}): {why}", self.type_name()))
     }
@@ -456,14 +557,18 @@ fn norm_params(index: usize, channels: usize, running: bool) -> Vec<ParamSpec> {
 }
 
 fn params(index: usize, weight: Vec<usize>) -> Vec<ParamSpec> {
-    let [outputs, inputs, ref window @ ..] = weight[..] else { return Vec::new() };
-    let taps: usize = window.iter().product();
+    let [outputs, inputs] = weight[..] else { return Vec::new() };
+    weight_and_bias(index, weight, outputs, [inputs, outputs])
+}
+
+/// A weight, and a bias of so many outputs.
+fn weight_and_bias(index: usize, weight: Vec<usize>, outputs: usize, fans: [usize; 2]) -> Vec<ParamSpec> {
     let spec = |end: &str, file_shape: Vec<usize>| ParamSpec {
         name: format!("{index}.{end}"),
         is_bias: file_shape.len() == 1,
         file_shape,
-        fan_in: inputs * taps,
-        fan_out: outputs * taps,
+        fan_in: fans[0],
+        fan_out: fans[1],
         starts_at: None,
         running: false,
     };

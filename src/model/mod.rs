@@ -40,7 +40,8 @@ impl Default for Normalisation {
     }
 }
 
-/// A classifier of images: layers one behind the other, from [height, width, channels] to one logit a class.
+/// A classifier of images, or of their pixels: layers one behind the other, from [height, width, channels] to one logit a
+/// class, or to one a class for each pixel.
 ///
 /// The order of the fields is that of the canonical JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -92,15 +93,42 @@ impl Model {
         Ok(self.infer()?.into_iter().flat_map(|layer| layer.params).collect())
     }
 
-    /// The number of classes: the features of the last layer.
+    /// The number of classes: the features of the last layer, or the channels where it ends in an image as large as the
+    /// input, which then is a score a pixel.
     ///
     /// # Errors
-    /// [`Error::Input`] as [`Model::infer`], and where the last layer ends in an image.
+    /// [`Error::Input`] as [`Model::infer`], and where the last layer ends in another image.
     pub fn classes(&self) -> Result<usize> {
+        Ok(self.end()?.1)
+    }
+
+    /// Labels that a sample has: 1, or height × width of a model that tells the class of each pixel.
+    ///
+    /// # Errors
+    /// [`Error::Input`] as [`Model::classes`].
+    pub fn places(&self) -> Result<usize> {
+        Ok(self.end()?.0.unwrap_or(1))
+    }
+
+    /// Whether the model tells the class of each pixel.
+    ///
+    /// # Errors
+    /// [`Error::Input`] as [`Model::classes`].
+    pub fn is_segmentation(&self) -> Result<bool> {
+        Ok(self.end()?.0.is_some())
+    }
+
+    /// Pixels that are told the class of, where it is not the image's; and the classes.
+    fn end(&self) -> Result<(Option<usize>, usize)> {
         match self.infer()?.last().map(|last| &last.shape[..]) {
-            Some(&[classes]) => Ok(classes),
+            Some(&[classes]) => Ok((None, classes)),
+            Some(&[height, width, classes]) if self.input[..2] == [height, width] && classes > 1 => {
+                Ok((Some(height * width), classes))
+            }
             Some(shape) => Err(self.says(format!(
-                "found {shape:?} behind the last layer, expected [classes], as a flatten and a dense layer give"
+                "found {shape:?} behind the last layer, expected [classes], as a flatten and a dense layer give, or \
+                 [{}, {}, classes] for a class a pixel",
+                self.input[0], self.input[1]
             ))),
             None => Err(self.says("found no layers, expected at least one".into())),
         }
@@ -141,7 +169,7 @@ impl Model {
     }
 
     /// Adds the whole model to the graph behind x [batch, height, width, channels] and gives its logits
-    /// [batch, classes]; `build` says what for.
+    /// [batch, classes], or [batch, height, width, classes]; `build` says what for.
     ///
     /// # Errors
     /// [`Error::Input`] where x has another shape, the batch is too large, or [`Model::check`] would fail.

@@ -34,11 +34,18 @@ impl From<[usize; 2]> for Pair {
 #[derive(Clone, Debug)]
 pub struct Sequential(Model, Names);
 
-/// Names that layers were given, and the first that was asked for and not there.
+/// Names that layers were given, and the first thing that was asked for and cannot be.
 #[derive(Clone, Debug, Default)]
 struct Names {
     places: BTreeMap<String, usize>,
     wrong: Option<String>,
+}
+
+impl Names {
+    /// Notes that an option stands behind a layer that has none of its kind.
+    fn misplaced(&mut self, what: &str, expected: &str) {
+        self.wrong.get_or_insert_with(|| format!("found {what} behind another layer, expected it behind a {expected}"));
+    }
 }
 
 impl Sequential {
@@ -80,7 +87,62 @@ impl Sequential {
         stride: impl Into<Pair>,
         padding: Padding,
     ) -> Self {
-        self.layer(Layer::Conv2d { filters, kernel: kernel.into().0, stride: stride.into().0, padding })
+        let (kernel, stride) = (kernel.into().0, stride.into().0);
+        self.layer(Layer::Conv2d { filters, kernel, stride, padding, dilation: [1, 1], groups: 1 })
+    }
+
+    /// Adds a convolution of each channel alone, of stride 1 without padding.
+    pub fn depthwise_conv2d(self, kernel: impl Into<Pair>) -> Self {
+        self.depthwise_conv2d_with(kernel, 1, Padding::Valid)
+    }
+
+    /// Adds a convolution of each channel alone.
+    pub fn depthwise_conv2d_with(self, kernel: impl Into<Pair>, stride: impl Into<Pair>, padding: Padding) -> Self {
+        let (kernel, stride) = (kernel.into().0, stride.into().0);
+        self.layer(Layer::DepthwiseConv2d { kernel, stride, padding, dilation: [1, 1], multiplier: 1 })
+    }
+
+    /// Adds a transposed convolution of stride 1 without padding.
+    pub fn conv_transpose2d(self, filters: usize, kernel: impl Into<Pair>) -> Self {
+        self.conv_transpose2d_with(filters, kernel, 1, Padding::Valid)
+    }
+
+    /// Adds a transposed convolution.
+    pub fn conv_transpose2d_with(
+        self,
+        filters: usize,
+        kernel: impl Into<Pair>,
+        stride: impl Into<Pair>,
+        padding: Padding,
+    ) -> Self {
+        self.layer(Layer::ConvTranspose2d { filters, kernel: kernel.into().0, stride: stride.into().0, padding })
+    }
+
+    /// Gives the last layer, a convolution or a depthwise one, rows and columns from one tap to the next.
+    pub fn dilated(mut self, by: impl Into<Pair>) -> Self {
+        match self.0.layers.last_mut() {
+            Some(Layer::Conv2d { dilation, .. } | Layer::DepthwiseConv2d { dilation, .. }) => *dilation = by.into().0,
+            _ => self.1.misplaced("a dilation", "conv2d or depthwise_conv2d"),
+        }
+        self
+    }
+
+    /// Divides the channels and filters of the last layer, a convolution, into groups.
+    pub fn grouped(mut self, into: usize) -> Self {
+        match self.0.layers.last_mut() {
+            Some(Layer::Conv2d { groups, .. }) => *groups = into,
+            _ => self.1.misplaced("groups", "conv2d"),
+        }
+        self
+    }
+
+    /// Gives the last layer, a depthwise convolution, so many filters for each channel.
+    pub fn multiplied(mut self, by: usize) -> Self {
+        match self.0.layers.last_mut() {
+            Some(Layer::DepthwiseConv2d { multiplier, .. }) => *multiplier = by,
+            _ => self.1.misplaced("a multiplier", "depthwise_conv2d"),
+        }
+        self
     }
 
     /// Adds an activation with its default slope, such as `Function::Gelu`.

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::model::weights::{METADATA_KEY, write_whole};
 use crate::model::{Layer, Model, Normalisation};
 use crate::ops::activation::{Function, With};
-use crate::ops::geometry::Geometry;
+use crate::ops::geometry::Padding;
 use crate::train::predict::TrainedModel;
 use prost::Message;
 use proto::*;
@@ -45,6 +45,7 @@ impl TrainedModel {
         self.weights.check_against(model)?;
         let [height, width, channels] = model.input;
         let classes = model.classes()?;
+        let output = if model.is_segmentation()? { vec![classes, height, width] } else { vec![classes] };
         let mut graph = Builder::new(&model.name);
         graph.normalise(&model.normalisation);
         let mut shape = model.input.to_vec();
@@ -62,7 +63,7 @@ impl TrainedModel {
         }
         let mut graph = graph.graph;
         graph.input = vec![value("input", &[channels, height, width])];
-        graph.output = vec![value("probabilities", &[classes])];
+        graph.output = vec![value("probabilities", &output)];
         Ok(ModelProto {
             ir_version: IR_VERSION,
             producer_name: env!("CARGO_PKG_NAME").into(),
@@ -157,18 +158,45 @@ impl Builder {
     fn layer(&mut self, index: usize, layer: &Layer, input: &[usize], params: Vec<String>) -> Result<()> {
         let name = format!("{index}_{}", layer.type_name());
         match (layer, input) {
-            (&Layer::Conv2d { filters, kernel, stride, padding }, &[h, w, c]) => {
-                let g = Geometry::new([1, h, w, c], kernel, filters, stride, padding).map_err(Error::input)?;
+            (Layer::Conv2d { .. } | Layer::DepthwiseConv2d { .. }, &[h, w, c]) => {
+                let Some((conv, kernel, filters)) = layer.grouped(c) else { return Ok(()) };
+                let s = conv.sizes([1, h, w, c], kernel, filters).map_err(Error::input)?;
+                let (g, [dh, dw]) = (s.g, s.dilation);
                 let after = |places: usize, stride: usize, window: usize, size: usize, before: usize| {
                     ((places - 1) * stride + window).saturating_sub(size + before)
                 };
-                let (bottom, right) = (after(g.oh, g.sh, g.kh, h, g.pt), after(g.ow, g.sw, g.kw, w, g.pl));
+                let (tall, wide) = ((g.kh - 1) * dh + 1, (g.kw - 1) * dw + 1);
+                let (bottom, right) = (after(g.oh, g.sh, tall, h, g.pt), after(g.ow, g.sw, wide, w, g.pl));
+                let mut attributes = vec![
+                    AttributeProto::ints("kernel_shape", &kernel),
+                    AttributeProto::ints("strides", &conv.stride),
+                    AttributeProto::ints("pads", &[g.pt, g.pl, bottom, right]),
+                ];
+                if conv.dilation != [1, 1] {
+                    attributes.push(AttributeProto::ints("dilations", &conv.dilation));
+                }
+                if conv.groups != 1 {
+                    attributes.push(AttributeProto::int("group", conv.groups as i64));
+                }
+                self.node("Conv", &name, params, attributes);
+            }
+            (&Layer::ConvTranspose2d { kernel, stride, padding, .. }, _) => {
+                // What the result is cropped by, at the start and at the end, and what is added there instead.
+                let crop = |axis: usize| match padding {
+                    Padding::Valid => [0; 3],
+                    Padding::Same => {
+                        let cropped = kernel[axis].saturating_sub(stride[axis]);
+                        [cropped / 2, cropped - cropped / 2, stride[axis].saturating_sub(kernel[axis])]
+                    }
+                };
+                let [[top, bottom, below], [left, right, beside]] = [0, 1].map(crop);
                 let attributes = vec![
                     AttributeProto::ints("kernel_shape", &kernel),
                     AttributeProto::ints("strides", &stride),
-                    AttributeProto::ints("pads", &[g.pt, g.pl, bottom, right]),
+                    AttributeProto::ints("pads", &[top, left, bottom, right]),
+                    AttributeProto::ints("output_padding", &[below, beside]),
                 ];
-                self.node("Conv", &name, params, attributes);
+                self.node("ConvTranspose", &name, params, attributes);
             }
             (Layer::MaxPool2d { size, stride } | Layer::AvgPool2d { size, stride }, _) => {
                 let attributes =
@@ -221,7 +249,9 @@ impl Builder {
             // Nothing in inference.
             (Layer::Dropout { .. }, _) => {}
             (Layer::Custom(_), _) => return Err(Error::input(format!("layer {name}: it has no form in ONNX"))),
-            (Layer::Conv2d { .. }, _) => return Err(Error::input(format!("layer {name}: found no image"))),
+            (Layer::Conv2d { .. } | Layer::DepthwiseConv2d { .. }, _) => {
+                return Err(Error::input(format!("layer {name}: found no image")));
+            }
         }
         Ok(())
     }

@@ -8,7 +8,8 @@ use crate::values::Values;
 pub(super) const KERNELS: &[Source] = &[shader!("adam")];
 
 /// The arguments are the control block and the gradients; updated in place are the parameters and both moments,
-/// all `[n]`, and the fault `[1]`, which gains the bits of [`crate::fault`]. Kingma and Ba (2015), Loshchilov and Hutter (2019).
+/// all `[n]`, and the fault `[1]`, which gains the bits of [`crate::fault`]. A step without a valid
+/// sample changes nothing. Kingma and Ba (2015), Loshchilov and Hutter (2019).
 #[derive(Clone, Copy, Debug)]
 pub struct Adam {
     /// β₁ and β₂.
@@ -39,6 +40,9 @@ impl Reference for Adam {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
         let (control, grads) = (Control::read(x[0].words()), x[1].floats());
         let [p, m, v, found] = y else { return };
+        if control.valid == 0 {
+            return;
+        }
         let (p, m, v) = (p.floats(), m.floats(), v.floats());
         for (i, g) in grads.iter().enumerate() {
             let decayed = *g + F::of(self.l2) * p[i];
@@ -96,6 +100,9 @@ impl Op for Adam {
     fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
         let (control, grads) = (Control::read(x[0].words()), x[1].floats());
         let [p, m, v, found] = y else { return };
+        if control.valid == 0 {
+            return;
+        }
         let state = p.floats().par_chunks_mut(4096).zip(m.floats().par_chunks_mut(4096));
         let state = state.zip(v.floats().par_chunks_mut(4096)).zip(grads.par_chunks(4096));
         let faults = state.map(|(((p, m), v), g)| {
@@ -112,8 +119,8 @@ impl Op for Adam {
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    let case = |n: usize, l2, decay| {
-        let c = Control { rate: 1e-3, correction1: 0.271, correction2: 0.002_997, ..Control::default() };
+    let case = |n: usize, l2, decay, valid| {
+        let c = Control { rate: 1e-3, valid, correction1: 0.271, correction2: 0.002_997, ..Control::default() };
         let op = Adam { betas: [0.9, 0.999], epsilon: 1e-7, l2, decay };
         let mut case = Case::new(op).words([Control::WORDS], c.words()).random([n]);
         case = case.random([n]).in_place().seed(2).random([n]).in_place().seed(3).random([n]).in_place();
@@ -124,5 +131,6 @@ pub(super) fn cases() -> Vec<Case> {
         }
         case
     };
-    vec![case(1, 0.0, 0.0), case(1027, 0.0, 0.0), case(513, 0.01, 0.0), case(64, 0.0, 0.01)]
+    let cases = [(1, 0.0, 0.0, 1), (1027, 0.0, 0.0, 9), (513, 0.01, 0.0, 1), (64, 0.0, 0.01, 1), (6, 0.01, 0.01, 0)];
+    cases.into_iter().map(|(n, l2, decay, valid)| case(n, l2, decay, valid)).collect()
 }

@@ -1,9 +1,11 @@
 //! The gradient of a convolution with respect to its input.
 
 use super::conv2d::{Conv2d, awkward};
+use super::conv2d_dw::Conv2dDw;
 use super::geometry::{Geometry, LanesForm};
 use super::prelude::*;
-use super::relu_dx::{apply_mask, check_mask, is_mask, split_mask};
+use super::relu_dx::{ReluDx, apply_mask, check_mask, is_mask, split_mask};
+use super::zeros::Zeros;
 use super::{im2col, reshape};
 
 pub(super) const KERNELS: &[Source] = &[shader!(template "conv2d_dx_tile"), shader!(template "conv2d_dx_lanes")];
@@ -59,8 +61,24 @@ impl Op for Conv2dDx {
         check_mask(mask, TensorInfo::floats("conv2d_dx", g.x()))
     }
 
-    fn backward(&self, _: &mut Graph, _: &Backward) -> crate::Result<Vec<Option<Tensor>>> {
-        no_second_order(self)
+    /// As the forward pass of a transposed convolution: the gradient of dy is the convolution, that of w the
+    /// convolution's own with the gradient of dx in the place of its input.
+    fn backward(&self, graph: &mut Graph, at: &Backward) -> crate::Result<Vec<Option<Tensor>>> {
+        let (dy, w) = (at.x[0], at.x[1]);
+        let Some(mut up) = at.dy[0] else { return Ok(vec![None; at.x.len()]) };
+        if let (_, Some(&mask)) = split_mask(at.x, self.masked) {
+            up = graph.apply(ReluDx, &[up, mask])?[0];
+        }
+        let [kh, kw, _, elements] = axes::<4>(graph.info(w)).map_err(Error::input)?;
+        let mut grads = vec![None; at.x.len()];
+        if at.wants[0] {
+            let bias = graph.apply(Zeros { elements }, &[])?[0];
+            grads[0] = Some(graph.apply(Conv2d { relu: false, ..self.conv }, &[up, w, bias])?[0]);
+        }
+        if at.wants[1] {
+            grads[1] = Some(graph.apply(Conv2dDw { conv: self.conv, kernel: [kh, kw] }, &[up, dy])?[0]);
+        }
+        Ok(grads)
     }
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {

@@ -50,24 +50,29 @@ impl Gather {
 
     /// The sample of row `b`, in a window its row there; `None` beyond the valid ones.
     pub(super) fn sample(&self, control: &Control, b: u32) -> Option<usize> {
-        let Control { key, first, samples, epoch, valid, .. } = *control;
-        let (mut place, mut count, mut order, mut base) = (first + b, samples, epoch, 0);
-        if self.window > 0 {
-            // A batch lies within one chunk, whose number orders it as an epoch's does all samples.
-            let window = self.window as u32;
-            let chunk = first / window;
-            order = epoch.wrapping_mul(samples.div_ceil(window)).wrapping_add(chunk);
-            (place, count) = (place - chunk * window, window.min(samples - chunk * window));
-            base = order % 2 * window;
-        }
-        let shuffled = || shuffled(place, count, key, order);
-        (b < valid).then(|| (base + if self.shuffle { shuffled() } else { place }) as usize)
+        sample(control, b, self.shuffle, self.window)
     }
 
     /// Bytes from one image to the next.
     pub fn stride(&self) -> usize {
         self.pixels().next_multiple_of(4)
     }
+}
+
+/// [`Gather::sample`] for all that draw.
+pub(super) fn sample(control: &Control, b: u32, shuffle: bool, window: usize) -> Option<usize> {
+    let Control { key, first, samples, epoch, valid, .. } = *control;
+    let (mut place, mut count, mut order, mut base) = (first + b, samples, epoch, 0);
+    if window > 0 {
+        // A batch lies within one chunk, whose number orders it as an epoch's does all samples.
+        let window = window as u32;
+        let chunk = first / window;
+        order = epoch.wrapping_mul(samples.div_ceil(window)).wrapping_add(chunk);
+        (place, count) = (place - chunk * window, window.min(samples - chunk * window));
+        base = order % 2 * window;
+    }
+    let shuffled = || shuffled(place, count, key, order);
+    (b < valid).then(|| (base + if shuffle { shuffled() } else { place }) as usize)
 }
 
 impl Reference for Gather {
@@ -147,7 +152,10 @@ pub(super) fn cases() -> Vec<Case> {
         let valid = (samples - first).min(batch as u32);
         let control = Control { key: 7, epoch: 3, first, valid, samples, ..Control::default() };
         let stride = op.stride();
-        Case::new(op).words([Control::WORDS], control.words()).bytes([samples as usize, stride]).below([samples as usize], 10)
+        Case::new(op)
+            .words([Control::WORDS], control.words())
+            .bytes([samples as usize, stride])
+            .below([samples as usize], 10)
     };
     // Chunks of 8 of 29 samples: the last has 5.
     let windowed = |batch, image, epoch, first: u32, shuffle| {

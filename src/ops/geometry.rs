@@ -14,6 +14,18 @@ pub enum Padding {
     Same,
 }
 
+impl Padding {
+    /// Rows of the result of a transposed convolution of so many: those that the convolution takes back to them. `Valid`
+    /// keeps every row that a window reaches; `Same` keeps size · stride, as many cropped at the start as the convolution
+    /// has of zeros there, and the rest at the end, where rows that no window reaches are added if the stride is larger.
+    pub fn transposed(self, size: usize, k: usize, stride: usize) -> usize {
+        match self {
+            Padding::Valid => size.saturating_sub(1).saturating_mul(stride).saturating_add(k),
+            Padding::Same => size.saturating_mul(stride),
+        }
+    }
+}
+
 /// Sizes of a convolution or pool: N images H × W × C, windows KH × KW at strides SH, SW, OH × OW places,
 /// O output channels, PT rows and PL columns of zeros before the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -32,19 +32,29 @@ macro_rules! registry {
 }
 
 registry! {
+    accumulate
     activation
     activation_dx
     adam
     add
+    add_bias
+    add_bias_db
+    argmax
     avg_pool2d
     avg_pool2d_dx
     batch_norm
     batch_norm_dx
     batch_norm_update
+    class_scale
+    clip_norm
+    clip_value
     concat
     conv2d
     conv2d_dw
     conv2d_dx
+    conv2d_grouped
+    conv2d_grouped_dw
+    conv2d_grouped_dx
     conv2d_relu_pool
     conv2d_relu_pool_dw
     conv2d_relu_pool_dx
@@ -52,17 +62,22 @@ registry! {
     ema
     gather
     gather_augmented
+    gather_labels
     layer_norm
     layer_norm_dx
+    lion
     matmul_nn
     matmul_nt
     matmul_tn
     max_pool2d
     max_pool2d_dx
     mixup
+    one_hot_loss
     relu
     relu_dx
     reshape
+    rmsprop
+    sample_sum
     scale_rows
     sgd
     slice
@@ -71,4 +86,5 @@ registry! {
     transpose
     upsample2d
     upsample2d_dx
+    zeros
 }

@@ -1,4 +1,4 @@
-//! Stochastic gradient descent with momentum over one arena of all parameters, in PyTorch's form.
+//! Stochastic gradient descent with momentum, Nesterov's too, over one arena of all parameters, in PyTorch's form.
 
 use super::prelude::*;
 use crate::control::Control;
@@ -7,23 +7,30 @@ use crate::fault;
 pub(super) const KERNELS: &[Source] = &[shader!("sgd")];
 
 /// The arguments are the control block and the gradients; updated in place are the parameters and the velocity,
-/// and the fault `[1]`, which gains the bits of [`crate::fault`].
+/// and the fault `[1]`, which gains the bits of [`crate::fault`]. A step without a valid sample changes nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct Sgd {
     /// How much of the last velocity stays.
     pub momentum: f64,
     /// Decay: added to the gradient as l2·θ.
     pub l2: f64,
+    /// Whether a step goes along the velocity that the next one would have (Nesterov).
+    pub nesterov: bool,
 }
 
 impl Reference for Sgd {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
-        let rate = F::of(Control::read(x[0].words()).rate.into());
+        let control = Control::read(x[0].words());
         let [p, v, found] = y else { return };
+        if control.valid == 0 {
+            return;
+        }
+        let rate = F::of(control.rate.into());
         let (p, v) = (p.floats(), v.floats());
         for (i, g) in x[1].floats().iter().enumerate() {
-            v[i] = F::of(self.momentum) * v[i] + *g + F::of(self.l2) * p[i];
-            p[i] -= rate * v[i];
+            let decay = F::of(self.l2) * p[i];
+            v[i] = F::of(self.momentum) * v[i] + *g + decay;
+            p[i] -= rate * if self.nesterov { *g + decay + F::of(self.momentum) * v[i] } else { v[i] };
             let places = [(*g, fault::GRADIENT), (p[i], fault::PARAMETER), (v[i], fault::STATE)];
             places.iter().filter(|(x, _)| !x.is_finite()).for_each(|(_, bit)| found.words()[0] |= bit);
         }
@@ -50,6 +57,7 @@ impl Op for Sgd {
         let launch = cx.kernel(KERNELS[0], &[])?.size("count", count);
         let launch = launch.set("momentum", self.momentum).set("l2", self.l2).bind("control", cx.x[0]);
         let launch = launch.bind("grads", cx.x[1]).bind("params", cx.y[0]).bind("velocity", cx.y[1]);
+        let launch = if self.nesterov { launch.set("nesterov", 1) } else { launch };
         cx.invocations(launch.bind("fault", cx.y[2]), count)
     }
 
@@ -63,17 +71,21 @@ impl Op for Sgd {
         let (p, v) = (p.floats(), v.floats());
         for (i, g) in x[1].floats().iter().enumerate() {
             v[i] = self.momentum * v[i].abs() + g.abs() + self.l2 * p[i].abs();
-            p[i] = p[i].abs() + rate * v[i];
+            let ahead = if self.nesterov { g.abs() + self.l2 * p[i].abs() } else { 0.0 };
+            p[i] = p[i].abs() + rate * (v[i] + ahead);
         }
     }
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    let case = |n: usize, momentum, l2| {
-        let control = Control { rate: 0.01, ..Control::default() };
-        let case = Case::new(Sgd { momentum, l2 }).words([Control::WORDS], control.words()).random([n]);
+    let case = |n: usize, momentum, l2, nesterov, valid| {
+        let control = Control { rate: 0.01, valid, ..Control::default() };
+        let case = Case::new(Sgd { momentum, l2, nesterov }).words([Control::WORDS], control.words()).random([n]);
         let case = case.random([n]).in_place().seed(2).random([n]).in_place();
         case.words([1], vec![n as u32 % 2 * fault::STATE]).in_place()
     };
-    vec![case(1, 0.0, 0.0), case(1027, 0.9, 0.0), case(513, 0.9, 0.01)]
+    let plain = |n, momentum, l2| case(n, momentum, l2, false, 1);
+    let mut cases = vec![plain(1, 0.0, 0.0), plain(1027, 0.9, 0.0), plain(513, 0.9, 0.01)];
+    cases.extend([case(1, 0.5, 0.0, true, 1), case(1027, 0.9, 0.01, true, 7), case(6, 0.9, 0.01, true, 0)]);
+    cases
 }

@@ -9,7 +9,7 @@ pub(super) const KERNELS: &[Source] = &[shader!("step_end")];
 
 /// The arguments are loss `[batch]`, correct `[batch]` and the optimizer's fault `[1]`; updated in place are the control
 /// block and the log [capacity, 4], whose record of step s, at s mod capacity, is (mean loss, correct, samples, fault).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct StepEnd {
     /// Rows of a batch.
     pub batch: usize,
@@ -19,6 +19,21 @@ pub struct StepEnd {
     pub betas: [f64; 2],
     /// The learning rates of the steps.
     pub rates: Rates,
+    /// Batches of an update, by which rates and corrections go.
+    pub accumulate: u32,
+}
+
+/// As it would be derived, but that only what is accumulated is said to be.
+impl std::fmt::Debug for StepEnd {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        let StepEnd { batch, capacity, betas, rates, accumulate } = self;
+        let mut text = f.debug_struct("StepEnd");
+        text.field("batch", batch).field("capacity", capacity).field("betas", betas).field("rates", rates);
+        if *accumulate != 1 {
+            text.field("accumulate", accumulate);
+        }
+        text.finish()
+    }
 }
 
 impl Reference for StepEnd {
@@ -32,16 +47,19 @@ impl Reference for StepEnd {
         let right: u32 = correct.iter().sum();
         let found = found | if sum.is_finite() { 0 } else { fault::LOSS };
         record.copy_from_slice(&[sum, F::of(right.into()), F::of(c.valid.into()), F::of(found.into())]);
+        let is_update = c.ends_update(self.batch as u32, self.accumulate);
         c.step += 1;
         c.first += c.valid;
         if c.first >= c.samples {
             (c.first, c.epoch) = (0, c.epoch + 1);
         }
         c.valid = (c.samples - c.first).min(self.batch as u32);
-        c.correction1 += (1.0 - self.betas[0]) as f32 * (1.0 - c.correction1);
-        c.correction2 += (1.0 - self.betas[1]) as f32 * (1.0 - c.correction2);
+        if is_update {
+            c.correction1 += (1.0 - self.betas[0]) as f32 * (1.0 - c.correction1);
+            c.correction2 += (1.0 - self.betas[1]) as f32 * (1.0 - c.correction2);
+        }
         if !self.rates.is_constant() {
-            c.rate = self.rates.at(c.step) as f32;
+            c.rate = self.rates.at(c.updates(self.batch as u32, self.accumulate)) as f32;
         }
         control.words()[..Control::WORDS].copy_from_slice(&c.words());
     }
@@ -79,6 +97,7 @@ impl Op for StepEnd {
         let launch = launch.set("schedule", kind).set("base", base).set("warmup", warmup).set("total", total);
         let launch = launch.set("every", every).set("gamma", gamma).set("up", UP);
         let launch = launch.set("start", 1.0 / START).set("end", 1.0 / START / END);
+        let launch = if self.accumulate == 1 { launch } else { launch.set("accumulate", self.accumulate) };
         let launch = launch.bind("loss", cx.x[0]).bind("correct", cx.x[1]).bind("fault", cx.x[2]);
         cx.groups(launch.bind("control", cx.y[0]).bind("step_log", cx.y[1]), 1)
     }
@@ -110,10 +129,11 @@ impl Op for StepEnd {
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    let scheduled = |batch: usize, first, samples, step, rates| {
+    let accumulated = |batch: usize, first, samples, step, rates, accumulate| {
         let valid = (batch as u32).min(samples - first);
-        let control = Control { step, first, valid, samples, correction1: 0.1, correction2: 0.001, ..Control::default() };
-        Case::new(StepEnd { batch, capacity: 5, betas: [0.9, 0.999], rates })
+        let epoch = if accumulate == 1 { 0 } else { step / 9 };
+        let control = Control { step, epoch, first, valid, samples, correction1: 0.1, correction2: 0.001, ..Control::default() };
+        Case::new(StepEnd { batch, capacity: 5, betas: [0.9, 0.999], rates, accumulate })
             .random([batch])
             .below([batch], 2)
             .words([1], vec![step % 8])
@@ -122,6 +142,7 @@ pub(super) fn cases() -> Vec<Case> {
             .random([5, 4])
             .in_place()
     };
+    let scheduled = |batch, first, samples, step, rates| accumulated(batch, first, samples, step, rates, 1);
     let case = |batch, first, samples, step| scheduled(batch, first, samples, step, Rates::constant(1e-3));
     let mut cases = vec![case(1, 0, 1, 0), case(7, 14, 20, 13), case(129, 0, 1000, 4)];
     let step = Schedule::Step { every: 3, gamma: 0.7 };
@@ -130,6 +151,11 @@ pub(super) fn cases() -> Vec<Case> {
             let rates = Rates { base: 0.3, schedule, warmup, total };
             cases.push(scheduled(3, 0, 100, step, rates));
         }
+    }
+    // Nine batches of 3 an epoch, the last of 1: within an update, at its end, and at the epoch's.
+    for (first, step) in [(0, 0), (3, 1), (21, 25), (24, 8)] {
+        let rates = Rates { base: 0.3, schedule: Schedule::Cosine, warmup: 3, total: 20 };
+        cases.push(accumulated(3, first, 25, step, rates, 2));
     }
     cases
 }

@@ -38,6 +38,17 @@ pub fn answer(logits: &[f32]) -> Answer {
 }
 
 impl TestResults {
+    /// What was counted already, with its mean loss.
+    pub fn of(confusion: &Confusion, loss: f64) -> TestResults {
+        TestResults {
+            counts: confusion.rows().into_iter().map(<[u64]>::to_vec).collect(),
+            accuracy: confusion.accuracy(),
+            loss,
+            samples: confusion.samples() as usize,
+            rates: confusion.scores(),
+        }
+    }
+
     /// Counts the answers `logits` [samples, classes] to samples with these `labels`.
     ///
     /// # Errors
@@ -49,13 +60,7 @@ impl TestResults {
         let rows: Vec<&[f32]> = logits.chunks(classes).collect();
         let confusion = Confusion::from_scores(classes, labels, &rows)?;
         let loss: f64 = rows.iter().zip(labels).map(|(row, &label)| -log_probability(row, label.into())).sum();
-        Ok(TestResults {
-            counts: confusion.rows().into_iter().map(<[u64]>::to_vec).collect(),
-            accuracy: confusion.accuracy(),
-            loss: loss / labels.len() as f64,
-            samples: labels.len(),
-            rates: confusion.scores(),
-        })
+        Ok(TestResults::of(&confusion, loss / labels.len() as f64))
     }
 }
 

@@ -178,8 +178,13 @@ pub async fn gather(
     weights: &Weights,
     data: &Dataset,
 ) -> Result<Findings> {
-    let logits = trainer.test_logits().await?;
-    let mut findings = seen(model, weights, data, &logits)?;
+    let mut findings = match model.is_segmentation()? {
+        true => {
+            let (_, loss, confusion) = trainer.test_masks().await?;
+            seen_by_pixel(model, weights, data, TestResults::of(&confusion, loss))?
+        }
+        false => seen(model, weights, data, &trainer.test_logits().await?)?,
+    };
     match trainer.kernel_times().await {
         Ok(Some(kernels)) => findings.timings = Some(Timings { device: device.into(), batch_size, kernels }),
         Ok(None) => findings.lacks("timings", format!("{device} has no timestamps, so its kernels were not timed.")),
@@ -229,6 +234,29 @@ pub fn seen(model: &Model, weights: &Weights, data: &Dataset, logits: &[f32]) ->
             picture: Picture::image(pixels, model.input),
             saliency: pictures::saliency(model, &mut inside, answer.class)?,
         });
+    }
+    Ok(findings)
+}
+
+/// `seen` of a model that tells the class of each pixel, which `confusion` has counted.
+fn seen_by_pixel(model: &Model, weights: &Weights, data: &Dataset, confusion: TestResults) -> Result<Findings> {
+    let mut findings = Findings {
+        model: Some(model_table(model)?),
+        confusion: Some(confusion),
+        filters: pictures::filters(model, weights)?,
+        classes: class_names(model)?,
+        ..Findings::default()
+    };
+    findings.lacks("mistakes", "The net tells the class of each pixel; segmentation.png shows some of them.".into());
+    if findings.filters.is_none() {
+        findings.lacks("filters", "The first layer with weights does not look at pixels.".into());
+    }
+    match Inside::new(model) {
+        Ok(mut inside) => {
+            inside.set_weights(weights)?;
+            findings.maps = Some(pictures::maps(model, &mut inside, &data.test.image(0)?, None)?);
+        }
+        Err(error) => findings.lacks("maps", error.to_string()),
     }
     Ok(findings)
 }

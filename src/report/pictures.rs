@@ -60,7 +60,9 @@ pub fn filters(model: &Model, weights: &Weights) -> Result<Option<Filters>> {
     let into = |layer: usize| if layer == 0 { &model.input[..] } else { &inferred[layer - 1].shape[..] };
     // Both orders are outputs, channels, rows, columns: the features of a dense layer come from a flatten.
     let [channels, height, width] = match (&model.layers[index], &weight.shape[..], into(index)) {
-        (Layer::Conv2d { .. }, &[_, channels, height, width], _) => [channels, height, width],
+        (Layer::Conv2d { .. } | Layer::DepthwiseConv2d { .. }, &[_, channels, height, width], _) => {
+            [channels, height, width]
+        }
         (Layer::Dense { .. }, _, &[features]) if index > 0 => match *into(index - 1) {
             // Behind a global pool each feature stands for a whole channel.
             [height, width, channels] if height * width * channels == features => [channels, height, width],
@@ -157,7 +159,9 @@ pub fn describe(layer: &Layer) -> String {
     let name = layer.type_name();
     let pair = |[a, b]: [usize; 2]| format!("{a} × {b}");
     match layer {
-        Layer::Conv2d { kernel, .. } => format!("{name} {}", pair(*kernel)),
+        Layer::Conv2d { kernel, .. }
+        | Layer::DepthwiseConv2d { kernel, .. }
+        | Layer::ConvTranspose2d { kernel, .. } => format!("{name} {}", pair(*kernel)),
         Layer::MaxPool2d { size, .. } | Layer::AvgPool2d { size, .. } => format!("{name} {}", pair(*size)),
         Layer::GlobalAvgPool2d {} | Layer::GlobalMaxPool2d {} | Layer::BatchNorm { .. } => name.into(),
         Layer::LayerNorm { .. } => name.into(),

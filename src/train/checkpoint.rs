@@ -145,8 +145,9 @@ impl State {
     /// [`Error::Input`] for a state that no run comes to.
     pub fn control(&self, start: Control) -> Result<Control> {
         let found = Control::read(&self.control);
-        let rates = self.options.rates(self.data.samples[0]);
-        let expected_rate = rates.at(self.progress.step.try_into().unwrap_or(u32::MAX));
+        let samples = self.data.samples[0];
+        let rates = self.options.rates(samples);
+        let expected_rate = self.options.rate_at(samples, self.progress.step);
         let is_rate = (f64::from(found.rate) - expected_rate).abs() <= 1e-3 * rates.base;
         let Goal { per_epoch, .. } = self.goal(&self.options);
         let (step, batch) = (self.progress.step, self.options.batch_size as u64);

@@ -134,6 +134,24 @@ impl Confusion {
         (0..self.classes).map(score).collect()
     }
 
+    /// What each class has in common with what was taken for it, TP / (TP + FP + FN); none where there are none of either.
+    pub fn ious(&self) -> Vec<Option<f64>> {
+        let iou = |class: usize| {
+            let right = self.count(class, class);
+            let (of, taken) = (0..self.classes)
+                .fold((0, 0), |(of, taken), other| (of + self.count(class, other), taken + self.count(other, class)));
+            let all = of + taken - right;
+            (all > 0).then(|| right as f64 / all as f64)
+        };
+        (0..self.classes).map(iou).collect()
+    }
+
+    /// The mean over the classes that there are, in truth or in answers; not a number where there are none.
+    pub fn mean_iou(&self) -> f64 {
+        let found: Vec<f64> = self.ious().into_iter().flatten().collect();
+        found.iter().sum::<f64>() / found.len() as f64
+    }
+
     /// The matrix and the scores as text; `name` tells what a class is called. Beyond 20 classes the matrix itself is
     /// left out, and the text says so.
     pub fn table(&self, name: impl Fn(usize) -> String) -> String {
@@ -188,6 +206,15 @@ mod tests {
         assert_eq!((lopsided[0].precision, lopsided[0].recall), (Some(1.0), Some(1.0 / 3.0)));
         assert_eq!(lopsided[0].f1, Some(0.5));
         assert_eq!((lopsided[1].precision, lopsided[1].recall), (Some(1.0 / 3.0), Some(1.0)));
+    }
+
+    #[test]
+    fn intersection_over_union_by_hand() {
+        let found = Confusion::from_predictions(4, &[0, 0, 0, 1, 1, 2], &[0, 0, 1, 1, 0, 0]).unwrap();
+        // 0: two right, one missed, two too many. 1: one right, one missed, one too many. 2: missed. 3: not there.
+        assert_eq!(found.ious(), [Some(2.0 / 5.0), Some(1.0 / 3.0), Some(0.0), None]);
+        assert!((found.mean_iou() - (0.4 + 1.0 / 3.0) / 3.0).abs() < 1e-15);
+        assert!(Confusion::new(3).unwrap().mean_iou().is_nan());
     }
 
     #[test]

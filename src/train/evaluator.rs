@@ -1,7 +1,9 @@
 //! Mean loss and accuracy of a model over a data set, and its answers for single images.
 
+use super::confusion::Confusion;
 use super::engine::{Engine, Pace, Record};
 use super::feed::{self, Feed};
+use super::loss::Criterion;
 use super::step::Step;
 use super::window::limit_on;
 use crate::control::Control;
@@ -21,9 +23,26 @@ pub struct Totals {
     loss: f64,
     correct: u64,
     samples: u64,
+    /// Labels of a sample beyond the first.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    further: u64,
+}
+
+fn is_zero(value: &u64) -> bool {
+    *value == 0
 }
 
 impl Totals {
+    /// No step yet, of samples of so many labels.
+    pub fn of(places: usize) -> Self {
+        Totals { further: (places as u64).saturating_sub(1), ..Totals::default() }
+    }
+
+    /// No step yet, of such samples as these.
+    pub fn cleared(&self) -> Self {
+        Totals { further: self.further, ..Totals::default() }
+    }
+
     /// Adds a step: its mean loss counts by its samples.
     pub fn add(&mut self, record: &Record) {
         self.loss += f64::from(record.loss) * f64::from(record.samples);
@@ -36,9 +55,9 @@ impl Totals {
         self.loss / self.samples as f64
     }
 
-    /// The share of samples whose largest logit was their label's.
+    /// The share of samples, or of their pixels, whose largest logit was their label's.
     pub fn accuracy(&self) -> f64 {
-        self.correct as f64 / self.samples as f64
+        self.correct as f64 / self.samples as f64 / (self.further as f64 + 1.0)
     }
 
     /// The number of samples.
@@ -54,22 +73,34 @@ pub struct Evaluator {
     engine: Engine,
     feed: Option<Feed>,
     start: Control,
+    // The classes and labels of a model of masks, and what the last pass found of them.
+    truth: Option<(usize, Vec<u8>)>,
+    confusion: Option<Confusion>,
 }
 
 impl Evaluator {
     /// Builds the pass and uploads the data; `batch` is cut to the data's size.
     pub fn new(device: &Device, model: &Model, split: &Split, batch: usize) -> Result<Self> {
-        Self::within(device, model, split, batch, None)
+        Evaluator::by(&Criterion::default(), device, model, split, batch, None)
     }
 
-    /// `new` with at most so many bytes of images on the device; the results are the same. Without, its limits decide.
-    pub fn within(device: &Device, model: &Model, split: &Split, batch: usize, limit: Option<u64>) -> Result<Self> {
+    /// `new` by another loss than the plain one, and with at most so many bytes of the data on the device, where a limit
+    /// is given: the results are the same.
+    pub fn by(
+        criterion: &Criterion,
+        device: &Device,
+        model: &Model,
+        split: &Split,
+        batch: usize,
+        limit: Option<u64>,
+    ) -> Result<Self> {
         let limit = limit_on(device, split, limit);
-        let step = Step::evaluation_within(model, split.count, batch.min(split.count), limit)?;
+        let step = Step::evaluation_by(criterion, model, split.count, batch.min(split.count), limit)?;
+        let truth = step.mask.map(|_| Ok((model.classes()?, split.labels.clone()))).transpose()?;
         let mut engine = Engine::new(device, step.graph.clone(), step.log)?;
         let feed = Feed::begin(&mut engine, &step, split, None)?;
         let start = step.start(0, 1.0, [0.0; 2]);
-        Ok(Evaluator { step, engine, feed, start })
+        Ok(Evaluator { step, engine, feed, start, truth, confusion: None })
     }
 
     /// Takes weights from a file's order.
@@ -83,8 +114,16 @@ impl Evaluator {
         self.engine.copy_from(self.step.params, engine, step.answers())
     }
 
+    /// What the last pass took the pixels for, of a model that tells their classes.
+    pub fn confusion(&self) -> Option<&Confusion> {
+        self.confusion.as_ref()
+    }
+
     /// One pass over the data.
     pub async fn run(&mut self) -> Result<Totals> {
+        if self.step.mask.is_some() {
+            return self.run_masks(|_| Ok(())).await;
+        }
         self.restart()?;
         let mut totals = Totals::default();
         let mut pace = Pace::default();
@@ -101,6 +140,40 @@ impl Evaluator {
             }
             records.iter().for_each(|record| totals.add(record));
         }
+        Ok(totals)
+    }
+
+    /// One pass over the data, batch by batch, that hands over the class of each pixel of each sample, in the data's
+    /// order, and counts them.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a model that tells no classes of pixels.
+    pub async fn run_masks(&mut self, mut each: impl FnMut(&[u32]) -> Result<()>) -> Result<Totals> {
+        self.restart()?;
+        let Evaluator { step, engine, feed, .. } = self;
+        let (Some(mask), Some((classes, labels))) = (step.mask, &self.truth) else {
+            return Err(Error::input("the model tells no classes of pixels"));
+        };
+        let mut confusion = Confusion::new(*classes)?;
+        let mut totals = Totals::of(step.places);
+        let mut truth = labels.chunks(step.places);
+        let steps = step.steps_per_epoch() as u64;
+        for at in 0..steps {
+            feed::submit(feed, engine, step, at, 1, steps)?;
+            let records = engine.collect().await?;
+            records.iter().for_each(|record| totals.add(record));
+            let valid = records.iter().map(|record| record.samples as usize).sum();
+            let Values::Word(found) = engine.read(mask).await? else {
+                return Err(Error::failed("classes of pixels are not words"));
+            };
+            for (found, truth) in found.chunks(step.places).take(valid).zip(&mut truth) {
+                for (found, truth) in found.iter().zip(truth) {
+                    confusion.add((*truth).into(), *found as usize)?;
+                }
+                each(found)?;
+            }
+        }
+        self.confusion = Some(confusion);
         Ok(totals)
     }
 

@@ -43,7 +43,7 @@ pub(super) fn write_whole(engine: &mut Engine, step: &Step, split: &Split) -> Re
             written = 0;
         }
     }
-    engine.write(step.labels, Values::Word(split.labels.iter().map(|&label| label.into()).collect()))
+    engine.write(step.labels, step.labels_of(&split.labels))
 }
 
 /// Submits the steps behind the first `at`, at most `steps` of them, as far as the data for them is on the device, the last
@@ -80,7 +80,7 @@ impl Feed {
     /// Writes a split to the device, where the step takes it whole; else what hands it over from step to step, in an order
     /// of its own in every epoch, by `key`, or as it is.
     pub(super) fn begin(engine: &mut Engine, step: &Step, split: &Split, key: Option<u32>) -> Result<Option<Feed>> {
-        engine.write_all(step.table())?;
+        engine.write_all(step.given.iter().cloned())?;
         let Some(window) = step.window else { return write_whole(engine, step, split).map(|()| None) };
         let block = (BLOCK_BYTES / split.image_bytes()).min(window.rows / BLOCKS).max(1);
         let order = Order::new(window.samples, block, key);
@@ -129,16 +129,16 @@ impl Feed {
         let rows = (bytes.min(PIECE_BYTES) / stride).max(1).next_multiple_of(4).min(places.len() - self.row);
         let first = places.start + self.row;
         let epoch = (self.chunk / self.window.chunks()) as u32;
-        let (mut pixels, mut classes) = (Vec::with_capacity(rows * stride), Vec::with_capacity(rows));
+        let (mut pixels, mut classes) = (Vec::with_capacity(rows * stride), Vec::with_capacity(rows * step.places));
         for run in self.order.runs(epoch, first..first + rows) {
-            classes.extend(self.split.labels[run.clone()].iter().map(|&label| u32::from(label)));
+            run.clone().for_each(|sample| classes.extend_from_slice(self.split.labels_of(sample)));
             pixels.extend_from_slice(&self.split.rows(run)?);
         }
         let size = self.split.image_bytes();
         let pixels = if stride > size { padded(&pixels, size, stride) } else { pixels };
         let row = (self.chunk % 2) as usize * self.window.rows + self.row;
         engine.write_rows(step.images, row, &Values::Byte(pixels))?;
-        engine.write_rows(step.labels, row, &Values::Word(classes))?;
+        engine.write_rows(step.labels, row, &step.labels_of(&classes))?;
         self.row += rows;
         if self.row == places.len() {
             (self.chunk, self.row) = (self.chunk + 1, 0);

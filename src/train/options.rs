@@ -1,57 +1,13 @@
 //! What a training run can be told, checked before anything is built.
 
+use super::loss::{Criterion, LossName};
+pub use super::optimizer::{Optimizer, OptimizerName};
 use super::progress::Goal;
 use crate::augment::Augment;
 use crate::error::{Error, Result};
+use crate::model::init::InitMethod;
 use crate::schedule::{Rates, Schedule};
 use serde::{Deserialize, Serialize};
-
-/// The optimizer and its constants.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Optimizer {
-    /// Adam with decay added to the gradient (`l2`), or AdamW with decay of its own (`decay`).
-    Adam {
-        /// β₁ and β₂.
-        betas: [f64; 2],
-        /// ε, added to √v̂.
-        epsilon: f64,
-        /// Decay added to the gradient.
-        l2: f64,
-        /// Decay apart from the gradient.
-        decay: f64,
-    },
-    /// Stochastic gradient descent.
-    Sgd {
-        /// How much of the last velocity stays.
-        momentum: f64,
-        /// Decay added to the gradient.
-        l2: f64,
-    },
-}
-
-impl Optimizer {
-    /// β₁ and β₂, for the bias corrections; 0 where there are none.
-    pub fn betas(&self) -> [f64; 2] {
-        match self {
-            Optimizer::Adam { betas, .. } => *betas,
-            Optimizer::Sgd { .. } => [0.0; 2],
-        }
-    }
-}
-
-/// The optimizers by name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
-pub enum OptimizerName {
-    /// Adam; weight decay is added to the gradient.
-    #[default]
-    Adam,
-    /// AdamW; weight decay apart from the gradient, 0.01 where not given.
-    Adamw,
-    /// Stochastic gradient descent; lr 0.01 where not given.
-    Sgd,
-}
 
 /// The schedules by name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,7 +35,7 @@ pub struct TrainOptions {
     pub batch_size: usize,
     /// The optimizer.
     pub optimizer: OptimizerName,
-    /// The learning rate; where not given 1e-3, for SGD 1e-2.
+    /// The learning rate; where not given 1e-3, for SGD 1e-2, for Lion 1e-4.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lr: Option<f64>,
     /// How the learning rate moves over the run.
@@ -94,13 +50,34 @@ pub struct TrainOptions {
     /// What the schedule `step` multiplies the rate by; where not given 0.1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gamma: Option<f64>,
-    /// SGD's momentum.
+    /// SGD's or RMSprop's momentum.
     pub momentum: f64,
+    /// Whether SGD's momentum is Nesterov's.
+    #[serde(skip_serializing_if = "is_default")]
+    pub nesterov: bool,
+    /// Adam's or Lion's β₁ and β₂; where not given 0.9 and 0.999, for Lion 0.9 and 0.99.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub betas: Option<[f64; 2]>,
+    /// Adam's or RMSprop's ε; where not given 1e-7, for RMSprop 1e-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epsilon: Option<f64>,
+    /// The largest norm over all gradients that stays: larger ones are scaled down to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip_norm: Option<f64>,
+    /// The largest absolute value of a gradient that stays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip_value: Option<f64>,
+    /// Batches that one update is made of; where an epoch ends before, fewer.
+    #[serde(skip_serializing_if = "is_one")]
+    pub accumulate: u32,
     /// Weight decay; where not given 0, for AdamW 0.01.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<f64>,
     /// The seed of the first weights and of every epoch's order.
     pub seed: u64,
+    /// How the first weights are drawn.
+    #[serde(skip_serializing_if = "is_default")]
+    pub init_method: InitMethod,
     /// Keeps an average of the weights, of whose last value so much stays with each update; it is what is validated and
     /// stored.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -113,17 +90,34 @@ pub struct TrainOptions {
     /// Ends the run after so many epochs in a row without a smaller validation loss than the best before them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<usize>,
+    /// Validates on so large a share of the training samples, which are not trained on then; the test set is asked once,
+    /// at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation_split: Option<f64>,
+    /// The loss.
+    #[serde(skip_serializing_if = "is_default")]
+    pub loss: LossName,
+    /// The part of the softmax loss's target that is spread over all classes.
+    #[serde(skip_serializing_if = "is_default")]
+    pub label_smoothing: f64,
+    /// What each class weighs in the softmax loss; empty where all weigh the same.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub class_weights: Vec<f64>,
     /// Layers that stay as they are, by their names in the weight file, such as `0`, or single weights, such as
     /// `0.bias`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub freeze: Vec<String>,
-    /// The most bytes of a split's images that the device holds: larger ones come through a window of two chunks, which
+    /// The most bytes of a split's images, and of labels of pixels, that the device holds: more come through a window of two chunks, which
     /// decides the order of an epoch's samples. Where not given, the device's limits decide, and the run notes it here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device_data_limit: Option<u64>,
     /// How training images are changed at random.
     #[serde(skip_serializing_if = "Augment::is_off")]
     pub augment: Augment,
+}
+
+fn is_one(value: &u32) -> bool {
+    *value == 1
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -142,12 +136,23 @@ impl Default for TrainOptions {
             step_every: None,
             gamma: None,
             momentum: 0.0,
+            nesterov: false,
+            betas: None,
+            epsilon: None,
+            clip_norm: None,
+            clip_value: None,
+            accumulate: 1,
             weight_decay: None,
             seed: 0,
+            init_method: InitMethod::GlorotUniform,
             ema: None,
             shuffle: true,
             max_steps: None,
             patience: None,
+            validation_split: None,
+            loss: LossName::Softmax,
+            label_smoothing: 0.0,
+            class_weights: Vec::new(),
             freeze: Vec::new(),
             device_data_limit: None,
             augment: Augment::default(),
@@ -158,13 +163,18 @@ impl Default for TrainOptions {
 impl TrainOptions {
     /// The learning rate in force.
     pub fn rate(&self) -> f64 {
-        self.lr.unwrap_or(if self.optimizer == OptimizerName::Sgd { 1e-2 } else { 1e-3 })
+        self.lr.unwrap_or(match self.optimizer {
+            OptimizerName::Adam | OptimizerName::Adamw | OptimizerName::Rmsprop => 1e-3,
+            OptimizerName::Sgd => 1e-2,
+            OptimizerName::Lion => 1e-4,
+        })
     }
 
     /// The rates of a run over so many training samples.
     pub fn rates(&self, samples: usize) -> Rates {
         let Goal { per_epoch, last, .. } = Goal::new(samples, self);
         let narrow = |steps: u64| u32::try_from(steps).unwrap_or(u32::MAX);
+        let per_epoch = per_epoch.div_ceil(self.accumulate.max(1).into());
         let every = narrow(per_epoch.saturating_mul(self.step_every.unwrap_or(1).into()));
         let schedule = match self.schedule {
             ScheduleName::Constant => Schedule::Constant,
@@ -172,7 +182,25 @@ impl TrainOptions {
             ScheduleName::Cosine => Schedule::Cosine,
             ScheduleName::OneCycle => Schedule::OneCycle,
         };
-        Rates { base: self.rate(), schedule, warmup: self.warmup_steps, total: narrow(last) }
+        Rates { base: self.rate(), schedule, warmup: self.warmup_steps, total: narrow(self.updates(samples, last)) }
+    }
+
+    /// Updates that so many steps over so many training samples make: one a step, or one for so many as are accumulated,
+    /// and one at the end of every epoch.
+    pub fn updates(&self, samples: usize, steps: u64) -> u64 {
+        let (per_epoch, every) = (Goal::new(samples, self).per_epoch.max(1), u64::from(self.accumulate.max(1)));
+        (steps / per_epoch).saturating_mul(per_epoch.div_ceil(every)) + steps % per_epoch / every
+    }
+
+    /// The rate of the update that follows so many steps, or that they are a part of.
+    pub fn rate_at(&self, samples: usize, steps: u64) -> f64 {
+        self.rates(samples).at(self.updates(samples, steps).try_into().unwrap_or(u32::MAX))
+    }
+
+    /// The loss with all that it is told.
+    pub fn criterion(&self) -> Criterion {
+        let (smoothing, weights) = (self.label_smoothing, self.class_weights.clone());
+        Criterion { loss: self.loss, smoothing, weights }
     }
 
     /// The weight decay in force.
@@ -185,36 +213,20 @@ impl TrainOptions {
         TrainOptions { lr: Some(self.rate()), weight_decay: Some(self.decay()), ..self }
     }
 
-    /// The optimizer with its constants.
-    pub fn optimizer(&self) -> Optimizer {
-        let (betas, epsilon, decay) = ([0.9, 0.999], 1e-7, self.decay());
-        match self.optimizer {
-            OptimizerName::Adam => Optimizer::Adam { betas, epsilon, l2: decay, decay: 0.0 },
-            OptimizerName::Adamw => Optimizer::Adam { betas, epsilon, l2: 0.0, decay },
-            OptimizerName::Sgd => Optimizer::Sgd { momentum: self.momentum, l2: decay },
-        }
-    }
-
     /// Refuses what cannot be meant; the batch is held to the data when the step is built.
     pub fn check(&self) -> Result<()> {
-        let wrong = |what: &str, found: &dyn std::fmt::Display, expected: &str| {
-            Err(Error::input(format!("{what} {found}: {expected} is expected")))
-        };
+        self.criterion().check()?;
+        let plain = self.loss == LossName::Softmax && self.class_weights.is_empty();
+        if self.augment.mixup > 0.0 && !plain {
+            return wrong("mixup", &self.augment.mixup, "none but with --loss softmax and without class weights");
+        }
         let rate = self.rate();
         if !(rate.is_finite() && rate > 0.0 && rate as f32 > 0.0 && (rate as f32).is_finite()) {
             return wrong("learning rate", &rate, "a finite number above 0");
         }
-        if !(0.0..1.0).contains(&self.momentum) {
-            return wrong("momentum", &self.momentum, "a number from 0 up to, but not including, 1");
-        }
-        if self.momentum != 0.0 && self.optimizer != OptimizerName::Sgd {
-            return wrong("momentum", &self.momentum, "no momentum but with --optimizer sgd");
-        }
-        if !(self.decay().is_finite() && self.decay() >= 0.0) {
-            return wrong("weight decay", &self.decay(), "a finite number, 0 or above");
-        }
-        if let Some(ema) = self.ema.filter(|ema| !(0.0..1.0).contains(ema)) {
-            return wrong("ema", &ema, "a number from 0 up to, but not including, 1");
+        self.check_update()?;
+        if let Some(share) = self.validation_split.filter(|share| !(*share > 0.0 && *share < 1.0)) {
+            return wrong("validation split", &share, "a number above 0 and below 1");
         }
         let is_step = self.schedule == ScheduleName::Step;
         if let Some(gamma) = self.gamma.filter(|gamma| !(is_step && *gamma > 0.0 && *gamma <= 1.0)) {
@@ -249,15 +261,37 @@ impl TrainOptions {
     }
 }
 
+/// The error of a setting that cannot be meant.
+pub(super) fn wrong(what: &str, found: &dyn std::fmt::Display, expected: &str) -> Result<()> {
+    Err(Error::input(format!("{what} {found}: {expected} is expected")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const OPTIMIZERS: [(OptimizerName, f64, f64); 5] = [
+        (OptimizerName::Adam, 1e-3, 0.0),
+        (OptimizerName::Adamw, 1e-3, 0.01),
+        (OptimizerName::Sgd, 1e-2, 0.0),
+        (OptimizerName::Rmsprop, 1e-3, 0.0),
+        (OptimizerName::Lion, 1e-4, 0.0),
+    ];
+
+    /// Seven batches an epoch, of which three make an update: three updates, the last of one batch.
+    #[test]
+    fn schedules_count_updates() {
+        let options = TrainOptions { batch_size: 16, epochs: 2, accumulate: 3, ..TrainOptions::default() };
+        let found: Vec<u64> = (0..=14).map(|steps| options.updates(100, steps)).collect();
+        assert_eq!(found, [0, 0, 0, 1, 1, 1, 2, 3, 3, 3, 4, 4, 4, 5, 6]);
+        assert_eq!(options.rates(100).total, 6);
+        let plain = TrainOptions { accumulate: 1, ..options };
+        assert!((0..=14).all(|steps| plain.updates(100, steps) == steps));
+    }
+
     #[test]
     fn defaults_depend_on_the_optimizer() {
-        for (optimizer, rate, decay) in
-            [(OptimizerName::Adam, 1e-3, 0.0), (OptimizerName::Adamw, 1e-3, 0.01), (OptimizerName::Sgd, 1e-2, 0.0)]
-        {
+        for (optimizer, rate, decay) in OPTIMIZERS {
             let options = TrainOptions { optimizer, ..TrainOptions::default() };
             assert_eq!((options.rate(), options.decay()), (rate, decay), "{optimizer:?}");
             assert_eq!(options.check(), Ok(()));
@@ -281,6 +315,21 @@ mod tests {
             (TrainOptions { weight_decay: Some(-1.0), ..base() }, "weight decay -1"),
             (TrainOptions { weight_decay: Some(f64::NAN), ..base() }, "weight decay NaN"),
             (TrainOptions { ema: Some(1.0), ..base() }, "ema 1"),
+            (TrainOptions { nesterov: true, ..base() }, "nesterov true"),
+            (TrainOptions { nesterov: true, ..sgd() }, "nesterov true"),
+            (TrainOptions { betas: Some([0.9, 1.0]), ..base() }, "betas 0.9,1"),
+            (TrainOptions { betas: Some([f64::NAN, 0.9]), ..base() }, "betas NaN,0.9"),
+            (TrainOptions { betas: Some([0.9, 0.9]), ..sgd() }, "betas 0.9,0.9"),
+            (TrainOptions { epsilon: Some(0.0), ..base() }, "epsilon 0"),
+            (TrainOptions { epsilon: Some(1e-60), ..base() }, "epsilon 0.0"),
+            (TrainOptions { epsilon: Some(1e-8), ..sgd() }, "epsilon 0.0"),
+            (TrainOptions { clip_norm: Some(0.0), ..base() }, "clip norm 0"),
+            (TrainOptions { clip_norm: Some(f64::NAN), ..base() }, "clip norm NaN"),
+            (TrainOptions { clip_value: Some(-1.0), ..base() }, "clip value -1"),
+            (TrainOptions { clip_norm: Some(1.0), clip_value: Some(2.0), ..base() }, "clip value 2"),
+            (TrainOptions { validation_split: Some(1.0), ..base() }, "validation split 1"),
+            (TrainOptions { validation_split: Some(f64::NAN), ..base() }, "validation split NaN"),
+            (TrainOptions { accumulate: 0, ..base() }, "accumulate 0"),
             (TrainOptions { ema: Some(f64::NAN), ..base() }, "ema NaN"),
             (TrainOptions { gamma: Some(0.5), ..base() }, "gamma 0.5"),
             (TrainOptions { schedule: ScheduleName::Step, gamma: Some(f64::NAN), ..base() }, "gamma NaN"),

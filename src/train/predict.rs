@@ -8,6 +8,7 @@ use crate::control::Control;
 use crate::data::{Dataset, Split};
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::graph::Tensor;
 use crate::model::Model;
 use crate::model::weights::Weights;
 use crate::values::Values;
@@ -93,6 +94,7 @@ pub struct Predictor {
     engine: Engine,
     input: [usize; 3],
     classes: usize,
+    model: String,
 }
 
 impl Predictor {
@@ -104,7 +106,8 @@ impl Predictor {
         let TrainedModel { model, weights } = trained;
         let step = Step::evaluation(model, batch, batch)?;
         let engine = Engine::new(device, step.graph.clone(), step.log)?;
-        let mut new = Predictor { step, engine, input: model.input, classes: model.classes()? };
+        let (classes, name) = (model.classes()?, model.name.clone());
+        let mut new = Predictor { step, engine, input: model.input, classes, model: name };
         new.set_weights(weights)?;
         Ok(new)
     }
@@ -121,30 +124,65 @@ impl Predictor {
     /// Probabilities, one for each class, of each image; pixels 0–255 in the order [images, height, width, channels].
     ///
     /// # Errors
-    /// [`Error::Input`] where the pixels are no whole number of images.
+    /// [`Error::Input`] where the pixels are no whole number of images, and for a model that tells the class of each pixel.
     pub async fn predict(&mut self, pixels: &[u8]) -> Result<Vec<Vec<f32>>> {
+        if self.step.mask.is_some() {
+            let model = &self.model;
+            return Err(Error::input(format!("model {model}: it tells the class of each pixel, not of an image")));
+        }
+        let Values::Float(logits) = self.run(pixels, self.step.logits).await? else {
+            return Err(Error::failed("logits are not floats"));
+        };
+        Ok(logits.chunks(self.classes).map(softmax).collect())
+    }
+
+    /// The class of each pixel, [height, width], of each image; pixels 0–255 in the order [images, height, width,
+    /// channels].
+    ///
+    /// # Errors
+    /// [`Error::Input`] where the pixels are no whole number of images, and for a model that tells the class of images.
+    pub async fn masks(&mut self, pixels: &[u8]) -> Result<Vec<Vec<u8>>> {
+        let Some(mask) = self.step.mask else {
+            let model = &self.model;
+            return Err(Error::input(format!("model {model}: it tells the class of an image, not of each pixel")));
+        };
+        let Values::Word(masks) = self.run(pixels, mask).await? else {
+            return Err(Error::failed("classes of pixels are not words"));
+        };
+        let mask = |classes: &[u32]| classes.iter().map(|class| *class as u8).collect();
+        Ok(masks.chunks(self.step.places).map(mask).collect())
+    }
+
+    /// What the step leaves in `result` for images, one behind the other.
+    async fn run(&mut self, pixels: &[u8], result: Tensor) -> Result<Values> {
         let size: usize = self.input.iter().product();
         if pixels.is_empty() || !pixels.len().is_multiple_of(size) {
             return Err(Error::input(format!("{} pixels: a multiple of {size} is expected", pixels.len())));
         }
         let batch = self.step.batch;
-        let mut all = Vec::with_capacity(pixels.len() / size);
+        let (mut floats, mut words) = (Vec::new(), Vec::new());
         for images in pixels.chunks(batch * size) {
             let count = images.len() / size;
             let mut padded = images.to_vec();
             padded.resize(batch * size, 0);
-            self.engine.write_all(self.step.data(&Split::new(self.input, padded, vec![0; batch])?))?;
+            let labels = vec![0; batch * self.step.places];
+            let split = match self.step.mask {
+                Some(_) => Split::masked(self.input, padded, labels)?,
+                None => Split::new(self.input, padded, labels)?,
+            };
+            self.engine.write_all(self.step.data(&split))?;
             let control = Control { valid: count as u32, ..self.step.start(0, 1.0, [0.0; 2]) };
             self.engine.write(self.step.control, Values::Word(control.words()))?;
             self.engine.restart();
             self.engine.submit(1)?;
             self.engine.collect().await?;
-            let Values::Float(logits) = self.engine.read(self.step.logits).await? else {
-                return Err(Error::failed("logits are not floats"));
-            };
-            all.extend(logits.chunks(self.classes).take(count).map(softmax));
+            match self.engine.read(result).await? {
+                Values::Float(values) => floats.extend(values.chunks(values.len() / batch).take(count).flatten()),
+                Values::Word(values) => words.extend(values.chunks(values.len() / batch).take(count).flatten()),
+                Values::Byte(_) => return Err(Error::failed("a result of bytes")),
+            }
         }
-        Ok(all)
+        Ok(if words.is_empty() { Values::Float(floats) } else { Values::Word(words) })
     }
 }
 

@@ -19,12 +19,15 @@ pub struct Metrics {
     /// Share of the epoch's samples that were right, likewise.
     #[serde(deserialize_with = "or_nan")]
     pub accuracy: f64,
-    /// Mean loss over the test set.
+    /// Mean loss over the test set, or the validation split.
     #[serde(deserialize_with = "or_nan")]
     pub val_loss: f64,
-    /// Share of the test set that was right.
+    /// Share of it that was right.
     #[serde(deserialize_with = "or_nan")]
     pub val_accuracy: f64,
+    /// Mean intersection over union of the classes of the test set's pixels; only of a model that tells those.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub val_mean_iou: Option<f64>,
     /// Seconds of training, validation and checkpoints apart.
     #[serde(deserialize_with = "or_nan")]
     pub seconds: f64,
@@ -52,7 +55,7 @@ pub struct Best {
     pub epoch: usize,
     /// Steps since the start of the run.
     pub step: u64,
-    /// Its loss over the test set.
+    /// Its loss over what was validated on.
     pub val_loss: f64,
 }
 
@@ -139,6 +142,7 @@ impl Progress {
             accuracy: self.totals.accuracy(),
             val_loss: validation.loss(),
             val_accuracy: validation.accuracy(),
+            val_mean_iou: None,
             seconds: self.seconds,
             images_per_second: self.totals.samples() as f64 / self.seconds,
             lr: Some(lr),
@@ -151,9 +155,16 @@ impl Progress {
         self.metrics.push(metrics);
         // The sums of an epoch that ended before its time stay, should it be opened again.
         if self.step.is_multiple_of(goal.per_epoch.max(1)) {
-            (self.totals, self.seconds) = (Totals::default(), 0.0);
+            (self.totals, self.seconds) = (self.totals.cleared(), 0.0);
         }
         metrics
+    }
+
+    /// Adds to the epoch that has just ended what validation found of the pixels' classes.
+    pub fn scored(&mut self, mean_iou: f64) -> Option<Metrics> {
+        let metrics = self.metrics.last_mut()?;
+        metrics.val_mean_iou = Some(mean_iou);
+        Some(*metrics)
     }
 
     /// Whether the metrics are those of epochs of `per_epoch` steps, one behind the other, up to `step`.

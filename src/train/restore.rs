@@ -79,7 +79,7 @@ impl Trainer {
         // A run that is made longer takes the rates of its new length from here on.
         let rates = self.options.rates(samples);
         if rates != begun {
-            control.rate = rates.at(control.step) as f32;
+            control.rate = self.options.rate_at(samples, control.step.into()) as f32;
         }
         let graph = self.step.graph.clone();
         // A file has them by name.

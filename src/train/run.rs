@@ -11,6 +11,7 @@ use self::files::{LOCK, bring_to, lock, sync_folder, write_whole};
 use self::logs::Logs;
 use super::checkpoint::Checkpoint;
 use super::engine::Record;
+use super::evaluator::Totals;
 use super::every::Every;
 use super::options::TrainOptions;
 use super::progress::Progress;
@@ -275,6 +276,14 @@ impl RunFolder {
     /// Writes a picture.
     pub fn picture(&self, name: &str, png: &[u8]) -> Result<()> {
         write_whole(&self.path.join(name), png)
+    }
+
+    /// Writes `test.json`: what was found on the test set at the end.
+    pub fn test(&self, totals: &Totals) -> Result<()> {
+        let (loss, accuracy, samples) = (totals.loss(), totals.accuracy(), totals.samples());
+        let found = serde_json::json!({ "loss": loss, "accuracy": accuracy, "samples": samples });
+        bring_to(&self.path.join("test.json"), format!("{found}\n").as_bytes())?;
+        sync_folder(&self.path)
     }
 
     /// The last checkpoint that was written whole, and its step.

@@ -1,6 +1,7 @@
 //! The training loop: submits of many steps, records as they come back, validation after every epoch.
 
 use super::checkpoint::{Checkpoint, DataMark};
+use super::confusion::Confusion;
 use super::digest::Digest;
 use super::engine::{Engine, Pace, Record};
 use super::evaluator::{Evaluator, Totals};
@@ -15,11 +16,11 @@ use super::step::Step;
 use super::timing::{KernelTime, kernel_times};
 use super::watchdog::Watchdog;
 use super::window::limit_on;
-use crate::data::Dataset;
+use crate::data::{Dataset, Split};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::model::Model;
-use crate::model::init::glorot_uniform;
+use crate::model::init;
 use crate::model::weights::Weights;
 use crate::values::Values;
 use std::ops::ControlFlow;
@@ -64,6 +65,8 @@ pub struct Trainer {
     pub(super) feed: Option<Feed>,
     pub(super) progress: Progress,
     evaluator: Evaluator,
+    // The test set and the device, where validation is of something else.
+    test: Option<(Device, Split)>,
     goal: Goal,
     checkpoints: Option<Checkpoints>,
     snapshot: Option<Arc<Snapshot>>,
@@ -78,17 +81,26 @@ struct Checkpoints {
 }
 
 impl Trainer {
-    /// Builds the steps on the device and uploads data and first weights: `init`, or a Glorot-uniform start from the
-    /// options' seed.
+    /// Builds the steps on the device and uploads data and first weights: `given`, or those that the options' method
+    /// draws from their seed.
     pub fn new(
         device: &Device,
         model: &Model,
         data: &Dataset,
         options: &TrainOptions,
-        init: Option<&Weights>,
+        given: Option<&Weights>,
     ) -> Result<Self> {
         options.check()?;
         check_data(model, data)?;
+        let (split, test) = match options.validation_split {
+            None => (None, None),
+            Some(share) => {
+                let (split, test) = data.with_validation(share, options.seed)?;
+                (Some(split), Some((device.clone(), test)))
+            }
+        };
+        // What is trained and validated on.
+        let data = split.as_ref().unwrap_or(data);
         let limit = limit_on(device, &data.train, options.device_data_limit);
         let options = &TrainOptions { device_data_limit: limit, ..options.clone() };
         let optimizer = options.optimizer();
@@ -98,16 +110,18 @@ impl Trainer {
         let control = step.start(options.seed, rates.at(0), optimizer.betas());
         let feed = Feed::begin(&mut engine, &step, &data.train, options.shuffle.then_some(control.key))?;
         engine.write(step.control, Values::Word(control.words()))?;
-        let first = match init {
+        let first = match given {
             Some(weights) => weights.to_graph(&step.graph)?,
             // Drawn only now: that the device can hold a model of this size has been checked.
-            None => glorot_uniform(model, options.seed)?.to_graph(&step.graph)?,
+            None => init::first(model, options.init_method, options.seed)?.to_graph(&step.graph)?,
         };
         if let Some(ema) = step.ema {
             engine.write(ema, arena(&step.graph, step.params, &first))?;
         }
         engine.write_all(first.into_iter().map(|(tensor, values)| (tensor, Values::Float(values))))?;
-        let evaluator = Evaluator::within(device, model, &data.test, options.batch_size, limit)?;
+        let criterion = options.criterion();
+        let evaluator = Evaluator::by(&criterion, device, model, &data.test, options.batch_size, limit)?;
+        let progress = Progress { totals: Totals::of(step.places), ..Progress::default() };
         Ok(Trainer {
             model: model.clone(),
             options: options.clone(),
@@ -116,8 +130,9 @@ impl Trainer {
             step,
             engine,
             feed,
-            progress: Progress::default(),
+            progress,
             evaluator,
+            test,
             goal: Goal::new(data.train.count, options),
             checkpoints: None,
             snapshot: None,
@@ -198,9 +213,11 @@ impl Trainer {
                     });
                     weights = Some(trained);
                 }
-                let rates = self.options.rates(self.data.samples[0]);
-                let lr = rates.at(self.progress.step.saturating_sub(1).try_into().unwrap_or(u32::MAX));
-                let metrics = self.progress.close(&validation, lr, digest, self.goal);
+                let lr = self.options.rate_at(self.data.samples[0], self.progress.step.saturating_sub(1));
+                let mut metrics = self.progress.close(&validation, lr, digest, self.goal);
+                if let Some(confusion) = self.evaluator.confusion() {
+                    metrics = self.progress.scored(confusion.mean_iou()).unwrap_or(metrics);
+                }
                 self.lay_out(true).await?;
                 flow = observe(Event::Epoch(&metrics));
             }
@@ -319,8 +336,46 @@ impl Trainer {
 
     /// The logits of the test set with the weights as they are now, in its order, [samples, classes].
     pub async fn test_logits(&mut self) -> Result<Vec<f32>> {
-        self.evaluator.copy_weights(&self.step, &self.engine)?;
-        self.evaluator.logits().await
+        let mut own = self.tester()?;
+        let evaluator = own.as_mut().unwrap_or(&mut self.evaluator);
+        evaluator.copy_weights(&self.step, &self.engine)?;
+        evaluator.logits().await
+    }
+
+    /// Loss and accuracy over the test set with the weights as they are now; `None` where it is what every epoch was
+    /// validated on.
+    pub async fn test(&self) -> Result<Option<Totals>> {
+        let Some(mut evaluator) = self.tester()? else { return Ok(None) };
+        evaluator.copy_weights(&self.step, &self.engine)?;
+        evaluator.run().await.map(Some)
+    }
+
+    /// An evaluator of the test set, where validation is of something else: built when it is wanted.
+    fn tester(&self) -> Result<Option<Evaluator>> {
+        let (criterion, batch, limit) =
+            (self.options.criterion(), self.options.batch_size, self.options.device_data_limit);
+        let new =
+            |(device, split): &(Device, Split)| Evaluator::by(&criterion, device, &self.model, split, batch, limit);
+        self.test.as_ref().map(new).transpose()
+    }
+
+    /// The class of each pixel of the test set with the weights as they are now, [samples, height, width], the mean loss
+    /// of it, and what was taken for what.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a model that tells no classes of pixels, and those of the device.
+    pub async fn test_masks(&mut self) -> Result<(Vec<u8>, f64, Confusion)> {
+        let mut own = self.tester()?;
+        let evaluator = own.as_mut().unwrap_or(&mut self.evaluator);
+        evaluator.copy_weights(&self.step, &self.engine)?;
+        let mut masks = Vec::new();
+        let totals = evaluator.run_masks(|mask| {
+            masks.extend(mask.iter().map(|class| *class as u8));
+            Ok(())
+        });
+        let loss = totals.await?.loss();
+        let confusion = evaluator.confusion().cloned();
+        Ok((masks, loss, confusion.ok_or_else(|| Error::failed("nothing was counted"))?))
     }
 
     /// What a step spends in which kernel; `None` where the device has no timestamps. These are real steps, which change
@@ -341,6 +396,23 @@ pub fn check_data(model: &Model, data: &Dataset) -> Result<()> {
         )));
     }
     let classes = model.classes()?;
+    if let Some(place) = [&data.train, &data.test].into_iter().find(|split| {
+        // An image of one pixel has as many labels either way.
+        model.places().is_ok_and(|places| places != split.labels_per_sample)
+    }) {
+        let [has, wants] = [place.labels_per_sample > 1, model.is_segmentation()?]
+            .map(|pixels| if pixels { "a label a pixel" } else { "a label an image" });
+        return Err(Error::input(format!(
+            "data set {}: it has {has}, the model {} expects {wants}{}",
+            data.name,
+            model.name,
+            if model.is_segmentation()? {
+                ", since it ends in an image"
+            } else {
+                "; one for masks ends in an image, as unet-small does"
+            }
+        )));
+    }
     if data.classes > classes {
         return Err(Error::input(format!(
             "data set {}: labels up to {}, the model {} has {classes} classes",

@@ -30,7 +30,7 @@ pub struct Window {
 }
 
 impl Window {
-    /// The window for images of `stride` bytes of which at most `limit` may be on the device; none where all may.
+    /// The window for samples of `stride` bytes, labels of pixels among them, of which at most `limit` may be on the device; none where all may.
     ///
     /// # Errors
     /// [`Error::Input`] where two chunks of a batch are more than the limit.

@@ -7,7 +7,7 @@ use crate::device::Device;
 use crate::error::Result;
 use crate::gpu::executor::Executor;
 use crate::gpu::{class_of, limits_of};
-use crate::graph::{Graph, Phase, Tensor};
+use crate::graph::{DType, Graph, Phase, Tensor};
 use crate::lower::{Target, lower};
 use crate::model::{Model, Normalisation};
 use crate::op::{Real, Rounding};
@@ -61,7 +61,12 @@ impl Setup {
         let classes = model.classes()? as u32;
         let images = graph.info(step.images).elements();
         contents.push((step.images, Values::Byte((0..images).map(|i| (random(1, i) % 4) as u8).collect())));
-        contents.push((step.labels, Values::Word((0..BATCH).map(|i| random(2, i) % classes).collect())));
+        let labels = graph.info(step.labels);
+        let label = |i: usize| random(2, i) % classes;
+        contents.push(match labels.dtype {
+            DType::U8 => (step.labels, Values::Byte((0..labels.elements()).map(|i| label(i) as u8).collect())),
+            _ => (step.labels, Values::Word((0..BATCH).map(label).collect())),
+        });
         contents.push((step.control, Values::Word(step.start(1, options.rate(), options.optimizer().betas()).words())));
         for (p, param) in graph.params.iter().enumerate() {
             // Multiples of 1/8 up to 3/8; few of them in wide layers, so that sums stay small.

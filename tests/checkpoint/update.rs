@@ -4,7 +4,7 @@ use crate::{all_checkpoints, cpu, data, devices, finish, options, resumed, train
 use wgrad::model::{Sequential, Weights};
 use wgrad::train::checkpoint::Checkpoint;
 use wgrad::train::every::Every;
-use wgrad::train::options::{OptimizerName, TrainOptions};
+use wgrad::train::options::{OptimizerName, ScheduleName, TrainOptions};
 use wgrad::train::trainer::{Event, Trainer};
 
 /// The options that are cut, each with a name.
@@ -13,6 +13,22 @@ fn runs() -> Vec<(&'static str, TrainOptions)> {
     vec![
         ("ema", TrainOptions { ema: Some(0.7), ..adam() }),
         ("ema, frozen", TrainOptions { ema: Some(0.7), freeze: vec!["4.weight".into()], ..adam() }),
+        ("nesterov", TrainOptions { nesterov: true, ..options(OptimizerName::Sgd) }),
+        ("rmsprop", TrainOptions { momentum: 0.9, lr: Some(2e-3), ..options(OptimizerName::Rmsprop) }),
+        ("lion", TrainOptions { lr: Some(2e-3), ..options(OptimizerName::Lion) }),
+        ("clip norm", TrainOptions { clip_norm: Some(0.01), ..options(OptimizerName::Sgd) }),
+        ("clip value", TrainOptions { clip_value: Some(1e-3), ..options(OptimizerName::Sgd) }),
+        // Four batches an epoch: groups of three and one, so that cuts fall within them.
+        (
+            "accumulate, cosine, ema, frozen",
+            TrainOptions {
+                accumulate: 3,
+                schedule: ScheduleName::Cosine,
+                ema: Some(0.7),
+                freeze: vec!["4.weight".into()],
+                ..adam()
+            },
+        ),
     ]
 }
 
@@ -24,11 +40,24 @@ fn a_run_that_is_cut_ends_in_the_same_bytes() {
             let plain = finish(&mut trainer(&device, &crate::options(options.optimizer)));
             assert!(uncut.1 != plain.1, "{}, {name}: it changes nothing", device.name());
             let files = all_checkpoints(&device, &options, Every::Steps(1));
-            for cut in [0, 1, 6, 8, 11, 12] {
+            for cut in [0, 2, 6, 8, 11, 12] {
                 let found = finish(&mut resumed(&device, &options, &files[cut]));
                 assert!(found == uncut, "{}, {name}, cut at step {cut}", device.name());
             }
         }
+    }
+}
+
+/// Between two updates the weights stay to the bit; there are as many as groups of batches.
+#[test]
+fn accumulated_gradients_update_once_a_group() {
+    for device in devices() {
+        let options = TrainOptions { accumulate: 3, ..options(OptimizerName::Adam) };
+        let files = all_checkpoints(&device, &options, Every::Steps(1));
+        let weights: Vec<Weights> =
+            files.iter().map(|file| Checkpoint::from_bytes(file).expect("a file").weights).collect();
+        let changed: Vec<bool> = weights.windows(2).map(|pair| pair[0] != pair[1]).collect();
+        assert_eq!(changed, [false, false, true, true].repeat(3), "{}", device.name());
     }
 }
 

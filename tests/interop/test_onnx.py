@@ -88,6 +88,14 @@ class EveryLayer(unittest.TestCase):
     LAYERS = [
         {"type": "conv2d", "filters": 5, "kernel": [3, 2], "stride": [2, 1], "padding": "same"},
         {"type": "relu"},
+        {"type": "depthwise_conv2d", "kernel": [3, 3], "stride": [1, 1], "padding": "same", "dilation": [2, 1],
+         "multiplier": 2},
+        {"type": "conv2d", "filters": 6, "kernel": [2, 2], "stride": [1, 1], "padding": "same", "dilation": [1, 2],
+         "groups": 2},
+        {"type": "conv_transpose2d", "filters": 5, "kernel": [3, 5], "stride": [2, 2], "padding": "same"},
+        # A kernel smaller than the stride: rows that no window reaches.
+        {"type": "conv_transpose2d", "filters": 5, "kernel": [1, 2], "stride": [2, 1], "padding": "same"},
+        {"type": "conv_transpose2d", "filters": 3, "kernel": [2, 3], "stride": [1, 2], "padding": "valid"},
         {"type": "conv2d", "filters": 4, "kernel": [2, 4], "stride": [1, 2], "padding": "same"},
         {"type": "conv2d", "filters": 6, "kernel": [2, 3], "stride": [1, 1], "padding": "valid"},
         {"type": "max_pool2d", "size": [3, 2], "stride": [2, 1]},
@@ -102,11 +110,19 @@ class EveryLayer(unittest.TestCase):
         """Random weights for every layer, by following the sizes through the net."""
         tensors = {}
         for index, layer in enumerate(self.LAYERS):
-            if layer["type"] == "conv2d":
-                shape = [layer["filters"], sizes[2], *layer["kernel"]]
-                same = layer["padding"] == "same"
+            same, outputs = layer.get("padding") == "same", layer.get("filters", layer.get("units"))
+            if layer["type"] in ("conv2d", "depthwise_conv2d"):
+                alone = layer["type"] == "depthwise_conv2d"
+                outputs = sizes[2] * layer["multiplier"] if alone else outputs
+                groups = sizes[2] if alone else layer.get("groups", 1)
+                shape = [outputs, sizes[2] // groups, *layer["kernel"]]
+                spans = [(k - 1) * d + 1 for k, d in zip(layer["kernel"], layer.get("dilation", [1, 1]))]
+                steps = zip(sizes[:2], spans, layer["stride"])
+                sizes = [*(places(*step, same) for step in steps), outputs]
+            elif layer["type"] == "conv_transpose2d":
+                shape = [sizes[2], outputs, *layer["kernel"]]
                 steps = zip(sizes[:2], layer["kernel"], layer["stride"])
-                sizes = [*(places(*step, same) for step in steps), layer["filters"]]
+                sizes = [*(n * s if same else (n - 1) * s + k for n, k, s in steps), outputs]
             elif layer["type"] == "dense":
                 shape, sizes = [layer["units"], sizes[0]], [layer["units"]]
             else:
@@ -117,8 +133,8 @@ class EveryLayer(unittest.TestCase):
                     sizes = [int(np.prod(sizes))]
                 continue
             fan = int(np.prod(shape[1:]))
-            tensors[f"{index}.weight"] = rng.normal(0, 3 / fan ** 0.5, shape).astype(np.float32)
-            tensors[f"{index}.bias"] = rng.normal(0, 0.3, shape[:1]).astype(np.float32)
+            tensors[f"{index}.weight"] = rng.normal(0, 1.4 / fan ** 0.5, shape).astype(np.float32)
+            tensors[f"{index}.bias"] = rng.normal(0, 0.3, [outputs]).astype(np.float32)
         return tensors
 
     def test_predict_and_onnxruntime_agree(self):
@@ -156,6 +172,8 @@ class EveryLayer(unittest.TestCase):
                     worst = np.abs(found - wanted).max()
                     print(f"every layer, {normalisation}: largest difference {worst:.1e}")
                     self.assertLess(worst, TOLERANCE)
+                # Probabilities of 0 and 1 would agree whatever the layers do.
+                self.assertGreater(((wanted > 0.01) & (wanted < 0.99)).sum(), 6, "the answers are unsure")
                 self.assertGreater(np.ptp(wanted, axis=0).max(), 0.1, "the images are told apart")
 
 

@@ -31,7 +31,7 @@ fn images() -> &'static Split {
 }
 
 /// The first values of parameter `p`, as the script that made the curves draws them.
-fn initial(p: usize, spec: &ParamSpec) -> Vec<f32> {
+pub fn initial(p: usize, spec: &ParamSpec) -> Vec<f32> {
     if spec.is_bias {
         return vec![0.0; spec.elements()];
     }

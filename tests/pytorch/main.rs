@@ -5,8 +5,10 @@
 //! that the adapter can run. `tests/fixtures/make_fixtures.py` made the stored values and says what each is.
 //! All of it takes about half a minute on two cores without a GPU, most of that the oracle's.
 
+mod convs;
 mod curves;
 mod forms;
 mod net;
 mod norms;
 mod ops;
+mod optim;

@@ -22,23 +22,23 @@ pub fn json(name: &str) -> Value {
     serde_json::from_slice(&std::fs::read(fixture(name)).unwrap()).unwrap()
 }
 
-/// One case of `ops.json` with its tensors.
-struct Stored<'a> {
-    label: String,
+/// One case of a table, such as `ops.json`, with its tensors.
+pub struct Stored<'a> {
+    pub label: String,
     sizes: &'a Value,
     tensors: &'a SafeTensors<'a>,
 }
 
 impl Stored<'_> {
-    fn size(&self, key: &str) -> usize {
+    pub fn size(&self, key: &str) -> usize {
         self.sizes[key].as_u64().unwrap() as usize
     }
 
-    fn pair(&self, key: &str) -> [usize; 2] {
+    pub fn pair(&self, key: &str) -> [usize; 2] {
         [0, 1].map(|i| self.sizes[key][i].as_u64().unwrap() as usize)
     }
 
-    fn padding(&self) -> Padding {
+    pub fn padding(&self) -> Padding {
         serde_json::from_value(self.sizes["padding"].clone()).unwrap()
     }
 
@@ -57,9 +57,14 @@ impl Stored<'_> {
 
 /// Runs `check` on every case of a kind and prints the worst error of every form.
 fn every(kind: &str, check: impl Fn(&Stored) -> Vec<Deviation>) {
-    let bytes = std::fs::read(fixture("ops.safetensors")).unwrap();
+    every_of("ops", kind, check);
+}
+
+/// `every` of the table of that name.
+pub fn every_of(table: &str, kind: &str, check: impl Fn(&Stored) -> Vec<Deviation>) {
+    let bytes = std::fs::read(fixture(&format!("{table}.safetensors"))).unwrap();
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
-    let table = json("ops.json");
+    let table = json(&format!("{table}.json"));
     let cases = table["cases"][kind].as_array().unwrap();
     assert!(!cases.is_empty(), "{kind}");
     let mut worst = vec![Deviation::NONE; all().len()];
@@ -74,17 +79,17 @@ fn every(kind: &str, check: impl Fn(&Stored) -> Vec<Deviation>) {
 
 /// Whether layers are joined where they can be, and whether the input's gradient is wanted.
 #[derive(Clone, Copy, Debug)]
-struct How {
+pub struct How {
     fused: bool,
     input_gradient: bool,
 }
 
-const PLAIN: How = How { fused: false, input_gradient: true };
-const FUSED: How = How { fused: true, input_gradient: true };
+pub const PLAIN: How = How { fused: false, input_gradient: true };
+pub const FUSED: How = How { fused: true, input_gradient: true };
 
 /// Builds layers on the case's x, fills their parameters and says what PyTorch found: y, dx and the gradients of
 /// the parameters, in one set for each of `ends` ("" where there is but one result).
-fn layered(case: &Stored, how: How, ends: &[&str], layers: impl Fn(&mut Graph, Tensor) -> Vec<Tensor>) -> Net {
+pub fn layered(case: &Stored, how: How, ends: &[&str], layers: impl Fn(&mut Graph, Tensor) -> Vec<Tensor>) -> Net {
     let mut net = Net::default();
     let name = |stem: &str, end: &str| format!("{stem}{end}");
     let stored = |stem: &str, end: &str| case.get(&name(stem, end));
@@ -113,18 +118,18 @@ fn layered(case: &Stored, how: How, ends: &[&str], layers: impl Fn(&mut Graph, T
 }
 
 /// Adds layers one behind the other, the first of them at `index` of the list.
-fn chain(graph: &mut Graph, index: usize, x: Tensor, layers: &[Layer]) -> Tensor {
+pub fn chain(graph: &mut Graph, index: usize, x: Tensor, layers: &[Layer]) -> Tensor {
     let mut layers = layers.iter().enumerate();
     layers.try_fold(x, |x, (i, layer)| layer.build(index + i, graph, x, Build::INFERENCE)).unwrap()
 }
 
-fn ops(net: &Net) -> Vec<&'static str> {
+pub fn ops(net: &Net) -> Vec<&'static str> {
     net.graph.nodes.iter().map(|node| node.op.name()).collect()
 }
 
 fn conv(case: &Stored) -> Layer {
     let (kernel, stride) = (case.pair("kernel"), case.pair("stride"));
-    Layer::Conv2d { filters: case.size("o"), kernel, stride, padding: case.padding() }
+    Layer::Conv2d { filters: case.size("o"), kernel, stride, padding: case.padding(), dilation: [1, 1], groups: 1 }
 }
 
 #[test]

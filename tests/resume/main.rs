@@ -103,6 +103,51 @@ fn a_run_with_a_schedule_that_was_cut_ends_as_one_that_was_not() {
     }
 }
 
+/// What lies between gradients and weights, through flags.
+#[test]
+fn a_run_with_an_average_and_accumulation_that_was_cut_ends_as_one_that_was_not() {
+    for device in DEVICES {
+        let place = Place::new();
+        let options = format!(
+            "--ema 0.9 --accumulate 3 --clip-norm 0.5 --optimizer rmsprop --momentum 0.5 --init-method he-normal \
+             --schedule cosine --log-steps --checkpoint-every 2 {device} --no-report"
+        );
+        place.works(&format!("{TRAIN} --epochs 3 {options} --run-dir uncut"));
+        place.works(&format!("{TRAIN} --epochs 3 {options} --run-dir cut"));
+        place.works("train --resume cut --from-previous --no-report");
+        is_same(&place, "cut", "uncut");
+        // The model is the average, and so is what a checkpoint is evaluated as.
+        let eval = |file: &str| place.works(&format!("eval cut/{file} --data data --json --device cpu")).out;
+        assert_eq!(eval("model.safetensors"), eval("checkpoints/last.safetensors"));
+        let found: Value = serde_json::from_str(&eval("model.safetensors")).unwrap();
+        let last = place.lines("cut/metrics.jsonl").pop().unwrap();
+        let [found, validated] = [&found["loss"], &last["val_loss"]].map(|loss| loss.as_f64().expect("a loss"));
+        assert!((found - validated).abs() < 1e-5, "{found} {validated}");
+    }
+}
+
+/// A share of the training samples is validated on, and the test set is asked at the end.
+#[test]
+fn a_validation_split_leaves_the_test_set_to_the_end() {
+    for device in DEVICES {
+        let place = Place::new();
+        let options = format!("--validation-split 0.25 --checkpoint-every 2 {device} --format json");
+        let done = place.works(&format!("{TRAIN} --epochs 3 {options} --run-dir uncut"));
+        place.works(&format!("{TRAIN} --epochs 3 {options} --run-dir cut"));
+        place.works("train --resume cut --from-previous --format json");
+        is_same(&place, "cut", "uncut");
+        assert_eq!(place.read("cut/test.json"), place.read("uncut/test.json"));
+        let found: Value = serde_json::from_slice(&place.read("cut/test.json")).unwrap();
+        let eval = place.works("eval cut/model.safetensors --data data --json --device cpu").out;
+        let eval: Value = serde_json::from_str(&eval).unwrap();
+        assert_eq!((&found["accuracy"], &found["samples"]), (&eval["accuracy"], &eval["samples"]));
+        let end: Value = serde_json::from_str(done.out.lines().last().expect("a line")).unwrap();
+        assert_eq!((&end["event"], &end["test_loss"]), (&Value::from("end"), &found["loss"]), "{end}");
+        let last = place.lines("cut/metrics.jsonl").pop().unwrap();
+        assert_ne!(last["val_loss"], found["loss"], "not what the epochs were validated on");
+    }
+}
+
 /// What patience has ended goes on where more epochs are asked for.
 #[test]
 fn a_run_that_patience_ended_is_prolonged() {

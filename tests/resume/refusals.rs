@@ -67,6 +67,11 @@ fn what_cannot_be_resumed_is_refused() {
     let done = place.call("train --resume run --epochs 3 --device nonesuch");
     assert!(done.status == Some(2) && done.err.contains("nonesuch"), "{done:#?}");
     assert!(!place.path("run/checkpoints/last.safetensors.tmp").exists());
+    for flag in ["--ema 0.9", "--accumulate 2", "--optimizer lion", "--validation-split 0.1", "--init-method he-normal"]
+    {
+        let done = place.call(&format!("train --resume run {flag}"));
+        assert!(done.status == Some(2) && done.err.contains("cannot be used with"), "{flag}: {done:#?}");
+    }
     for flag in ["--lr 1", "--model mnist-cnn", "--seed 1", "--run-dir x", "--no-shuffle", "--config c", "--log-steps"]
     {
         let done = place.call(&format!("train --resume run {flag}"));

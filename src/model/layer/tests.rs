@@ -3,7 +3,17 @@
 use super::*;
 use crate::graph::TensorInfo;
 
-const SAME: Layer = Layer::Conv2d { filters: 4, kernel: [3, 2], stride: [2, 3], padding: Padding::Same };
+const SAME: Layer =
+    Layer::Conv2d { filters: 4, kernel: [3, 2], stride: [2, 3], padding: Padding::Same, dilation: [1, 1], groups: 1 };
+
+const DEPTHWISE: Layer =
+    Layer::DepthwiseConv2d { kernel: [3, 2], stride: [2, 1], padding: Padding::Same, dilation: [1, 2], multiplier: 2 };
+const TRANSPOSED: Layer =
+    Layer::ConvTranspose2d { filters: 4, kernel: [3, 4], stride: [2, 3], padding: Padding::Valid };
+
+fn dilated(dilation: [usize; 2], groups: usize) -> Layer {
+    Layer::Conv2d { filters: 6, kernel: [3, 2], stride: [1, 2], padding: Padding::Valid, dilation, groups }
+}
 
 #[test]
 fn the_graph_has_the_inferred_shapes() {
@@ -13,6 +23,14 @@ fn the_graph_has_the_inferred_shapes() {
     for (layer, input, want) in [
         (SAME, image, vec![4, 2, 4]),
         (pool, image, vec![3, 4, 3]),
+        (dilated([2, 1], 3), image, vec![3, 2, 6]),
+        (DEPTHWISE, image, vec![4, 5, 6]),
+        (TRANSPOSED, image, vec![15, 16, 4]),
+        (
+            Layer::ConvTranspose2d { filters: 2, kernel: [1, 4], stride: [2, 3], padding: Padding::Same },
+            image,
+            vec![14, 15, 2],
+        ),
         (Layer::AvgPool2d { size: [3, 2], stride: [2, 1] }, image, vec![3, 4, 3]),
         (Layer::BatchNorm { epsilon: 1e-5, momentum: 0.1 }, image, vec![7, 5, 3]),
         (Layer::BatchNorm { epsilon: 1e-5, momentum: 0.1 }, flat, vec![7]),
@@ -57,10 +75,34 @@ fn a_convolution_names_its_parameters_as_pytorch_does() {
     assert_eq!(params[1].layout(), Layout { file_shape: vec![4], perm: vec![0] });
 }
 
+/// File shape, sizes in memory and both fans of a weight, and the length of the bias.
+#[test]
+fn every_convolution_has_the_weights_of_pytorch() {
+    for (layer, file, memory, fans, bias) in [
+        (dilated([2, 1], 1), [6, 3, 3, 2], [3, 2, 3, 6], [18, 36], 6),
+        (dilated([1, 1], 3), [6, 1, 3, 2], [3, 2, 1, 6], [6, 12], 6),
+        (DEPTHWISE, [6, 1, 3, 2], [3, 2, 1, 6], [6, 12], 6),
+        (TRANSPOSED, [3, 4, 3, 4], [3, 4, 4, 3], [36, 48], 4),
+    ] {
+        let params = layer.infer(0, &[7, 5, 3]).unwrap().params;
+        assert_eq!((&params[0].file_shape[..], params[0].fan_in, params[0].fan_out), (&file[..], fans[0], fans[1]));
+        assert_eq!(params[1].file_shape, [bias], "{layer:?}");
+        let Layout { file_shape, perm } = params[0].layout();
+        assert_eq!(perm.iter().map(|&axis| file_shape[axis]).collect::<Vec<_>>(), memory, "{layer:?}");
+    }
+}
+
 /// Each is one sentence that names the layer, what was found and what was expected.
 #[test]
 fn what_does_not_fit_is_refused() {
-    let conv = |filters, kernel, stride, padding| Layer::Conv2d { filters, kernel, stride, padding };
+    let conv = |filters, kernel, stride, padding| Layer::Conv2d {
+        filters,
+        kernel,
+        stride,
+        padding,
+        dilation: [1, 1],
+        groups: 1,
+    };
     let most = usize::MAX;
     use Padding::{Same, Valid};
     for (layer, input, want) in [
@@ -102,6 +144,19 @@ fn what_does_not_fit_is_refused() {
         ),
         (Layer::AvgPool2d { size: [5, 5], stride: [1, 0] }, vec![9, 9, 1], "found stride = 0"),
         (
+            dilated([1, 1], 3),
+            vec![9, 9, 4],
+            "layer 4 (conv2d): found 4 channels and groups = 3, expected channels in multiples of it",
+        ),
+        (dilated([1, 1], 4), vec![9, 9, 4], "found 6 filters and groups = 4, expected filters in multiples of it"),
+        (dilated([1, 1], 0), vec![9, 9, 4], "found groups = 0"),
+        (dilated([1, 0], 1), vec![9, 9, 4], "found dilation = 0"),
+        (dilated([5, 1], 1), vec![9, 9, 4], "a window of 11 × 2 does not fit an input of 9 × 9"),
+        (dilated([LARGEST, 1], 1), vec![9, 9, 4], "a window of 3 × 2 spans 4294967295 × 2 with its dilation"),
+        (DEPTHWISE, vec![9], "layer 4 (depthwise_conv2d): found an input of shape [9], expected an image"),
+        (TRANSPOSED, vec![9], "layer 4 (conv_transpose2d): found an input of shape [9], expected an image"),
+        (TRANSPOSED, vec![40_000, 40_000, 1], "found a result of shape [80001, 120001, 4]"),
+        (
             Layer::GlobalAvgPool2d {},
             vec![9],
             "layer 4 (global_avg_pool2d): found an input of shape [9], expected an image",
@@ -127,7 +182,14 @@ fn what_does_not_fit_is_refused() {
 
 #[test]
 fn a_batch_that_is_too_large_is_refused() {
-    let grows = Layer::Conv2d { filters: 1000, kernel: [1, 1], stride: [1, 1], padding: Padding::Valid };
+    let grows = Layer::Conv2d {
+        filters: 1000,
+        kernel: [1, 1],
+        stride: [1, 1],
+        padding: Padding::Valid,
+        dilation: [1, 1],
+        groups: 1,
+    };
     for (layer, batch) in [(SAME, 0), (SAME, LARGEST), (SAME, usize::MAX), (grows, 1 << 20)] {
         let mut graph = Graph::new();
         let x = graph.tensor(TensorInfo::floats("x", [batch, 7, 5, 2]));

@@ -1,0 +1,38 @@
+// scale[c] = weights[c] / Σ weights[labels[b]] over the rows b of the first `valid` samples, of `places` rows each; zero
+// where that sum is zero.
+// labels [batch], weights, scale [classes]. One workgroup; invocation i sums rows i, i + 256, …, then pairs are summed.
+override batch: u32;
+override classes: u32;
+override places: u32;
+
+struct Control {
+    key: u32, step: u32, epoch: u32, first: u32, valid: u32, samples: u32,
+    rate: f32, correction1: f32, correction2: f32, reserved: array<u32, 3>,
+}
+@group(0) @binding(0) var<storage, read> control: Control;
+@group(0) @binding(1) var<storage, read> labels: array<u32>;
+@group(0) @binding(2) var<storage, read> weights: array<f32>;
+@group(0) @binding(3) var<storage, read_write> scale: array<f32>;
+
+var<workgroup> sums: array<f32, 256>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(local_invocation_index) lane: u32) {
+    let rows = min(batch, control.valid * places);
+    var sum = 0.0;
+    for (var b = lane; b < rows; b += 256u) {
+        sum += weights[labels[b]];
+    }
+    sums[lane] = sum;
+    workgroupBarrier();
+    for (var half = 128u; half > 0u; half /= 2u) {
+        if lane < half {
+            sums[lane] += sums[lane + half];
+        }
+        workgroupBarrier();
+    }
+    let all = sums[0];
+    for (var c = lane; c < classes; c += 256u) {
+        scale[c] = select(0.0, weights[c] / all, all > 0.0);
+    }
+}

@@ -1,0 +1,15 @@
+// The gradients brought to a norm of at most the limit: g ← scale·g.
+// grads [count] vectors of four, in place; scale [1]. An invocation owns a vector.
+override count: u32;
+
+@group(0) @binding(0) var<storage, read> scale: array<f32>;
+@group(0) @binding(1) var<storage, read_write> grads: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+    let i = id.x + id.y * groups.x * 64u;
+    if i >= count {
+        return;
+    }
+    grads[i] *= scale[0];
+}

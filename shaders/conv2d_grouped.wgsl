@@ -1,0 +1,54 @@
+// y[n, oh, ow, o] = bias[o] + Σ_{i,j,k} x[n, oh·sh + i·dilation_h - pt, ow·sw + j·dilation_w - pl, o / outer · inner + k]
+// · weights[i, j, k, o], and max(·, 0) of it where relu = 1; x is zero outside the image.
+// x [n, h, w, c], weights [kh, kw, inner, o], bias [o], y [n, oh, ow, o]: a group has `inner` channels of x and `outer`
+// of y. An invocation owns one of `count` outputs.
+override count: u32;
+override h: u32;
+override w: u32;
+override c: u32;
+override kh: u32;
+override kw: u32;
+override o: u32;
+override oh: u32;
+override ow: u32;
+override sh: u32;
+override sw: u32;
+override pt: u32;
+override pl: u32;
+override dilation_h: u32;
+override dilation_w: u32;
+override inner: u32;
+override outer: u32;
+override relu: u32;
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> weights: array<f32>;
+@group(0) @binding(2) var<storage, read> bias: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+    let e = id.x + id.y * groups.x * 64u;
+    if e >= count {
+        return;
+    }
+    let channel = e % o;
+    let place = e / o;
+    let image = place / (oh * ow);
+    let first = channel / outer * inner;
+    var sum = bias[channel];
+    for (var i = 0u; i < kh; i += 1u) {
+        // Rows and columns before the image wrap round and are beyond it too.
+        let row = place / ow % oh * sh + i * dilation_h - pt;
+        for (var j = 0u; j < kw; j += 1u) {
+            let column = place % ow * sw + j * dilation_w - pl;
+            if row < h && column < w {
+                let pixel = ((image * h + row) * w + column) * c + first;
+                let tap = (i * kw + j) * inner * o + channel;
+                for (var k = 0u; k < inner; k += 1u) {
+                    sum += x[pixel + k] * weights[tap + k * o];
+                }
+            }
+        }
+    }
+    y[e] = select(sum, max(sum, 0.0), relu == 1u);
+}

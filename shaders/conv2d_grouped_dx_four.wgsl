@@ -1,0 +1,60 @@
+// dx[n, r, s, c] = Σ dy[n, a, b, q] · weights[i, j, c mod inner, q] over the places (a, b) and taps (i, j) with
+// a·sh + i·dilation_h - pt = r and b·sw + j·dilation_w - pl = s, and the outputs q of c's group.
+// dy [n, oh, ow, o], weights [kh, kw, inner, o], dx [n, h, w, c]: a group has `inner` channels of x and `outer`, a
+// multiple of four, of y, which are taken as vectors.
+// An invocation owns one of `count` elements of dx and gathers.
+override count: u32;
+override h: u32;
+override w: u32;
+override c: u32;
+override kh: u32;
+override kw: u32;
+override o: u32;
+override oh: u32;
+override ow: u32;
+override sh: u32;
+override sw: u32;
+override pt: u32;
+override pl: u32;
+override dilation_h: u32;
+override dilation_w: u32;
+override inner: u32;
+override outer: u32;
+@group(0) @binding(0) var<storage, read> dy: array<vec4f>;
+@group(0) @binding(1) var<storage, read> weights: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> dx: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+    let e = id.x + id.y * groups.x * 64u;
+    if e >= count {
+        return;
+    }
+    let channel = e % c;
+    let column = e / c % w + pl;
+    let row = e / (c * w) % h + pt;
+    let image = e / (c * w * h);
+    let vectors = o / 4u;
+    let first = channel / inner * (outer / 4u);
+    var sum = 0.0;
+    for (var i = 0u; i < kh; i += 1u) {
+        let below = i * dilation_h;
+        let a = (row - below) / sh;
+        if below > row || a * sh + below != row || a >= oh {
+            continue;
+        }
+        for (var j = 0u; j < kw; j += 1u) {
+            let across = j * dilation_w;
+            let b = (column - across) / sw;
+            if across > column || b * sw + across != column || b >= ow {
+                continue;
+            }
+            let place = ((image * oh + a) * ow + b) * vectors + first;
+            let tap = ((i * kw + j) * inner + channel % inner) * vectors + first;
+            for (var q = 0u; q < outer / 4u; q += 1u) {
+                sum += dot(dy[place + q], weights[tap + q]);
+            }
+        }
+    }
+    dx[e] = sum;
+}

@@ -1,0 +1,118 @@
+//! Fifty steps of a tiny net with every optimizer and schedule, clipping, accumulation and the average of the weights,
+//! held to PyTorch's. An epoch has seven batches, the last of them smaller.
+
+use crate::curves::initial;
+use crate::forms::{Form, all};
+use crate::ops::json;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use wgrad::control::pcg;
+use wgrad::data::Split;
+use wgrad::graph::Tensor;
+use wgrad::model::weights::to_memory;
+use wgrad::model::{Model, Sequential};
+use wgrad::train::options::TrainOptions;
+use wgrad::train::step::Step;
+use wgrad::values::Values;
+
+const STEPS: usize = 50;
+const BATCH: usize = 16;
+const SAMPLES: usize = 100;
+
+/// How far losses may be off, relative to each, and weights, relative to the largest.
+const TOLERANCE: f64 = 1e-4;
+
+/// The images as the script draws them.
+fn images() -> Split {
+    let label = |k: usize| (pcg(k as u32 ^ 0x5EED) % 3) as u8;
+    let pixel = |k: usize, p: usize| {
+        let bright = if p % 3 == usize::from(label(k)) { 128 } else { 0 };
+        (pcg((36 * k + p) as u32) & 127) as u8 + bright
+    };
+    let pixels = (0..SAMPLES).flat_map(|k| (0..36).map(move |p| pixel(k, p))).collect();
+    Split::new([6, 6, 1], pixels, (0..SAMPLES).map(label).collect()).unwrap()
+}
+
+fn model() -> Model {
+    let net = Sequential::new([6, 6, 1]).name("tiny").conv2d(5, 3).relu().flatten();
+    net.dense(7).relu().dense(3).build().unwrap()
+}
+
+/// The settings of a run: those of the file, and what all have.
+fn options(run: &Value) -> TrainOptions {
+    let mut all = json!({ "batch_size": BATCH, "shuffle": false, "epochs": 8, "max_steps": STEPS });
+    let own = run["options"].as_object().unwrap().clone();
+    all.as_object_mut().unwrap().extend(own);
+    let options: TrainOptions = serde_json::from_value(all).unwrap();
+    options.check().unwrap();
+    options
+}
+
+fn check(run: &Value, form: &Form) {
+    let (name, options, model, split) = (run["name"].as_str().unwrap(), options(run), model(), images());
+    let step = Step::training(&model, SAMPLES, &options).unwrap();
+    let control = step.start(0, options.rates(SAMPLES).at(0), options.optimizer().betas());
+    let mut contents: Vec<(Tensor, Values)> = step.data(&split).into_iter().collect();
+    contents.push((step.control, Values::Word(control.words())));
+    let mut arena = vec![0.0; step.graph.info(step.params).elements()];
+    for (p, (spec, param)) in model.params().unwrap().iter().zip(&step.graph.params).enumerate() {
+        let values = to_memory(&param.layout, &initial(p, spec)).unwrap();
+        arena[step.graph.root(param.tensor).1..][..values.len()].copy_from_slice(&values);
+    }
+    contents.push((step.params, Values::Float(arena.clone())));
+    contents.extend(step.ema.map(|ema| (ema, Values::Float(arena))));
+    let wanted: Vec<Tensor> = [step.log].into_iter().chain(step.ema).collect();
+    let found = form.run(&step.graph, &contents, &wanted, STEPS, true);
+    let Values::Float(log) = &found[0] else { panic!("the log holds no floats") };
+    let want: Vec<f64> = run["losses"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
+    assert_eq!(want.len(), STEPS);
+    let strays = log.chunks(4).zip(&want).map(|(row, want)| (row[0] - want).abs() / want);
+    let strays: Vec<f64> = strays.collect();
+    let worst = strays.iter().copied().fold(0.0, f64::max);
+    println!("{name} ({form}): at most {worst:.1e} off");
+    // Written so that NaN is off.
+    let off: Vec<usize> =
+        (0..STEPS).filter(|&k| !strays.get(k).is_some_and(|stray| *stray <= TOLERANCE)).map(|k| k + 1).collect();
+    assert!(off.is_empty(), "{name} ({form}): at most {worst:.1e} off, in steps {off:?}");
+    let Some(average) = run["average"].as_object() else { return };
+    let Values::Float(found) = &found[1] else { panic!("the average holds no floats") };
+    for param in &step.graph.params {
+        let want: Vec<f64> = average[&param.name].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
+        let want = to_memory(&param.layout, &want).unwrap();
+        let found = &found[step.graph.root(param.tensor).1..][..want.len()];
+        let most = want.iter().fold(0.0f64, |most, w| most.max(w.abs()));
+        let off = want.iter().zip(found).map(|(w, f)| (w - f).abs()).fold(0.0, f64::max);
+        assert!(off <= TOLERANCE * most, "{name} ({form}): the average of {} is {off:.1e} of {most} off", param.name);
+    }
+}
+
+fn runs() -> Vec<Value> {
+    let table = json("optim.json");
+    for (key, expected) in [("steps", STEPS), ("batch_size", BATCH), ("samples", SAMPLES)] {
+        assert_eq!(table[key], expected, "{key}");
+    }
+    table["runs"].as_array().unwrap().clone()
+}
+
+/// What is stored has something to say: clipping clips, and no two runs are the same.
+#[test]
+fn the_stored_runs_differ_and_clip() {
+    let runs = runs();
+    let mut ends = BTreeSet::new();
+    for run in &runs {
+        let clips = ["clip_norm", "clip_value"].iter().any(|key| run["options"][key].is_number());
+        assert_eq!(clips, run["clipped"].as_u64().unwrap() > 5, "{}", run["name"]);
+        // The average does not act on the losses.
+        if run["average"].is_null() {
+            assert!(ends.insert(run["losses"][STEPS - 1].to_string()), "{}", run["name"]);
+        }
+    }
+    assert!(runs.len() > 20);
+}
+
+#[test]
+fn every_run_follows_pytorch() {
+    for run in runs() {
+        all().iter().for_each(|form| check(&run, form));
+    }
+}
