@@ -1,4 +1,5 @@
-// The gradients brought to a norm of at most the limit: g ← scale·g.
+// The gradients brought to a norm of at most the limit: g ← scale·g. What is 0 stays 0 even where scale is NaN, so that
+// nothing gets into the gaps between an arena's members.
 // grads [count] vectors of four, in place; scale [1]. An invocation owns a vector.
 override count: u32;
 
@@ -11,5 +12,6 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     if i >= count {
         return;
     }
-    grads[i] *= scale[0];
+    let g = grads[i];
+    grads[i] = select(scale[0] * g, g, g == vec4f(0.0));
 }

@@ -127,7 +127,8 @@ fn losses_are_those_of_pytorch() {
 #[test]
 fn gradients_are_slopes() {
     const STEP: f64 = 1e-5;
-    let random = |n: usize, of: usize| (0..n).map(|i| ((i * 7919 + of * 104_729 + 13) % 1009) as f64 / 251.3 - 2.0);
+    let random =
+        |n: usize, of: usize| (0..n).map(move |i| ((i * 7919 + of * 104_729 + 13) % 1009) as f64 / 251.3 - 2.0);
     let softmax =
         |smoothing, weights: &[f64]| Told { name: "softmax".into(), smoothing, weights: weights.into(), mixed: None };
     let mixed = Some(((0..18).map(|b| b * 5 % 4).collect(), (0..18).map(|b| f64::from(b % 5) / 4.0).collect()));

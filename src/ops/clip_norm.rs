@@ -11,7 +11,7 @@ const PARTS: usize = 256;
 const ROUND: usize = 256;
 
 /// There are no arguments; updated in place are the gradients `[n]`: `g ← g · min(1, limit / (‖g‖ + 1e-6))`. Where the
-/// norm is no number, or beyond single precision, all of them become NaN, so that the watchdog finds it.
+/// norm is no number, or beyond single precision, all but zeros become NaN, so that the watchdog finds it.
 #[derive(Clone, Copy, Debug)]
 pub struct ClipNorm {
     /// The largest norm that stays.
@@ -38,7 +38,7 @@ impl Reference for ClipNorm {
         let mut squares = F::of(0.0);
         grads.iter().for_each(|g| squares += *g * *g);
         let scale = self.scale(squares);
-        grads.iter_mut().for_each(|g| *g = scale * *g);
+        grads.iter_mut().filter(|g| **g != F::of(0.0)).for_each(|g| *g = scale * *g);
     }
 }
 
@@ -85,7 +85,7 @@ impl Op for ClipNorm {
         // In pieces of one size, added in their order, however many threads there are.
         let pieces: Vec<f64> = grads.par_chunks(4096).map(|piece| piece.iter().map(square).sum()).collect();
         let scale = self.scale(pieces.iter().sum::<f64>() as f32);
-        grads.par_iter_mut().for_each(|g| *g *= scale);
+        grads.par_iter_mut().filter(|g| **g != 0.0).for_each(|g| *g *= scale);
     }
 }
 

@@ -21,7 +21,9 @@ use crate::values::Values;
 pub fn sheet(data: &Dataset, augment: &Augment, seed: u64) -> Result<Vec<u8>> {
     augment.check_for(data.train.shape())?;
     let first = |class| data.train.labels.iter().position(|&label| usize::from(label) == class);
-    let shown: Vec<usize> = (0..data.classes).filter_map(first).collect();
+    // Of an image whose pixels have labels, the image.
+    let shown: Vec<usize> =
+        (0..data.classes).filter_map(first).map(|n| n / data.train.labels_per_sample.max(1)).collect();
     let size = data.train.image_bytes();
     let originals = shown.iter().map(|&n| data.train.image(n)).collect::<Result<Vec<_>>>()?;
     let split = Split::new(data.train.shape(), originals.concat(), vec![0; shown.len()])?;

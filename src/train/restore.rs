@@ -90,8 +90,8 @@ impl Trainer {
         if found != names {
             return Err(Error::input(format!("the checkpoint has the optimizer's {found:?}, expected {names:?}")));
         }
-        let weights = weights.to_graph(&graph)?;
-        self.engine.write_all(weights.into_iter().map(|(tensor, values)| (tensor, Values::Float(values))))?;
+        // With the gaps between them, which a step that went wrong may have written to.
+        self.engine.write(self.step.params, arena(&graph, self.step.params, &weights.to_graph(&graph)?))?;
         for tensor in states(&graph) {
             let name = &graph.info(tensor).name;
             let Some((_, weights)) = optimizer.iter().find(|(found, _)| found == name) else { continue };

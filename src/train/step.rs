@@ -82,6 +82,8 @@ impl Step {
         let TrainOptions { batch_size, shuffle, ref freeze, augment, .. } = *options;
         let (optimizer, rates) = (options.optimizer(), options.rates(samples));
         let limit = options.device_data_limit;
+        // One graph for all constant rates.
+        let rates = if rates.is_constant() { Rates::constant(0.0) } else { rates };
         let mut start = Start::new(model, samples, batch_size, shuffle, augment, Mode::Training, limit)?;
         fuse(&mut start.graph, &[start.logits]);
         start.graph.freeze(freeze)?;

@@ -188,8 +188,11 @@ impl Live {
     /// What the net makes of a drawing now: `ink` is grey 0–255, [side, side].
     ///
     /// # Errors
-    /// [`Error::Input`] where nothing is drawn or there are no weights yet.
+    /// [`Error::Input`] where nothing is drawn or there are no weights yet, and of a net that tells the class of each pixel.
     pub fn read(&self, ink: &[u8], side: usize) -> Result<String> {
+        if self.model.is_segmentation()? {
+            return Err(Error::input("the net tells the class of each pixel, not of a drawing"));
+        }
         let [height, width, channels] = self.model.input;
         let drawing = Photograph::grey(side, side, ink)?;
         let image = prepare(&drawing, [height, width, 1]).map_err(|_| Error::input("nothing is drawn"))?;

@@ -38,10 +38,10 @@ pub fn steps(name: &str, optimizer: OptimizerName) -> [(&'static str, Step); 2] 
     [("training", training), ("evaluation", evaluation)]
 }
 
-/// The plans of both presets in a class, each with what it is for.
+/// The plans of all presets in a class, each with what it is for.
 pub fn preset_plans(class: Class) -> Vec<(String, Plan)> {
     let mut plans = Vec::new();
-    for name in presets::exact() {
+    for name in presets::names() {
         for optimizer in [OptimizerName::Adam, OptimizerName::Adamw, OptimizerName::Sgd] {
             for (kind, step) in steps(name, optimizer) {
                 let plan = lower(&step.graph, target(class)).unwrap_or_else(|e| panic!("{name} {kind} {class}: {e}"));
