@@ -40,10 +40,9 @@ pub const PRESETS: &[Preset] = &[
         input: [28, 28, 1],
         classes: 10,
         layers: |net, classes| {
-            let net = net.conv2d(32, 3).relu().max_pool2d(2).batch_norm();
-            let net = net.conv2d(48, 3).batch_norm().relu();
-            let net = net.conv2d(64, 3).relu().max_pool2d(2).batch_norm();
-            net.conv2d(96, 3).batch_norm().relu().flatten().dense(classes)
+            let net = net.conv2d(32, 3).relu().max_pool2d(2).batch_norm().conv2d(32, 3).relu().batch_norm();
+            let net = net.conv2d(64, 3).relu().max_pool2d(2).batch_norm().conv2d(128, 3).relu().batch_norm();
+            net.flatten().dense(classes)
         },
     },
     // After D. Page's ResNet-9 (DAWNBench 2018), a quarter as wide.
@@ -177,7 +176,7 @@ mod tests {
         }
         let places = shapes(&Model::without_data("resnet-small").unwrap());
         assert!(places.contains(&vec![4, 4, 128]), "three pools: {places:?}");
-        assert_eq!(shapes(&Model::without_data("mnist-bn").unwrap())[11], vec![2, 2, 96]);
+        assert_eq!(shapes(&Model::without_data("mnist-bn").unwrap())[11], vec![2, 2, 128]);
     }
 
     #[test]

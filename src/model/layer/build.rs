@@ -15,7 +15,6 @@ use crate::ops::conv2d::Conv2d;
 use crate::ops::conv2d_dx::Conv2dDx;
 use crate::ops::conv2d_grouped::Conv2dGrouped;
 use crate::ops::dropout::Dropout;
-use crate::ops::geometry::{Geometry, Padding};
 use crate::ops::layer_norm::LayerNorm;
 use crate::ops::matmul_nt::MatmulNt;
 use crate::ops::max_pool2d::MaxPool2d;
