@@ -1,7 +1,8 @@
 //! Layers alone: shapes, parameters, and what is refused.
 
 use super::*;
-use crate::graph::TensorInfo;
+use crate::graph::{Graph, Layout, TensorInfo};
+use crate::model::Build;
 
 const SAME: Layer =
     Layer::Conv2d { filters: 4, kernel: [3, 2], stride: [2, 3], padding: Padding::Same, dilation: [1, 1], groups: 1 };
