@@ -1,5 +1,7 @@
 // x[b, p] = images[s(b), p] · scale + shift, labels[b] = all_labels[s(b)], for b < valid; zero beyond.
-// s(b) is the sample at place first + b of the epoch's order: shuffled by (key, epoch), or as it comes.
+// s(b) is the sample at place first + b of the epoch's order: shuffled by (key, epoch), or as it comes. With a window the
+// epoch's places fall into chunks of so many, and a batch into one of them: its even chunks, counted from the start of the
+// run, are rows 0 to window - 1, its odd ones window to 2·window - 1, each shuffled by (key, its number).
 // images [samples, stride] bytes, x [batch, pixels]. A workgroup owns the vectors of four elements of x
 // that begin in row b; where pixels is no multiple of four the last one reaches into row b + 1, and further where an
 // image has but one pixel.
@@ -9,6 +11,7 @@ override stride: u32;
 override shuffle: u32;
 override scale: f32;
 override shift: f32;
+override window: u32 = 0u;
 
 struct Control {
     key: u32, step: u32, epoch: u32, first: u32, valid: u32, samples: u32,
@@ -27,24 +30,36 @@ fn pcg(v: u32) -> u32 {
 }
 
 fn sample(b: u32) -> u32 {
-    let place = control.first + b;
-    if shuffle == 0u || b >= control.valid {
-        return min(place, control.samples - 1u);
+    var place = control.first + b;
+    var count = control.samples;
+    var order = control.epoch;
+    var base = 0u;
+    if window != 0u {
+        // What is never reached must not divide by zero either.
+        let rows = max(window, 1u);
+        let chunk = control.first / rows;
+        order = order * ((count - 1u) / rows + 1u) + chunk;
+        place -= chunk * rows;
+        count = min(rows, count - chunk * rows);
+        base = order % 2u * rows;
     }
-    let bits = 32u - countLeadingZeros(max(control.samples, 2u) - 1u);
+    if shuffle == 0u || b >= control.valid {
+        return base + min(place, count - 1u);
+    }
+    let bits = 32u - countLeadingZeros(max(count, 2u) - 1u);
     let mask = 0xffffffffu >> (32u - bits);
-    let salt = pcg(control.key ^ pcg(control.epoch));
+    let salt = pcg(control.key ^ pcg(order));
     var i = place;
     loop {
         for (var round = 0u; round < 4u; round += 1u) {
             i = (i * (pcg(salt + 2u * round) | 1u) + pcg(salt + 2u * round + 1u)) & mask;
             i = i ^ (i >> ((bits + 1u) / 2u));
         }
-        if i < control.samples {
+        if i < count {
             break;
         }
     }
-    return i;
+    return base + i;
 }
 
 fn pixel(s: u32, p: u32) -> f32 {

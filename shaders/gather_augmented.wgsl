@@ -1,5 +1,6 @@
 // x[b, y, x, c] = image(M·(x, y) + t, c) · scale + shift, labels[b] = all_labels[s(b)], for b < valid; zero beyond.
-// s(b) is the sample at place first + b of the epoch's order; image is its picture, bilinear between pixels and 0 outside.
+// s(b) is the sample at place first + b of the epoch's order, with a window its row there as in gather; image is its
+// picture, bilinear between pixels and 0 outside.
 // M and t belong to a sample and a step: shifted by up to `reach` pixels, turned by up to `turn` and slanted by up to `slant`
 // radians, 1 ± `zoom` times as large, flipped, and shifted by whole pixels up to `crop`, all about the middle. A square of
 // `cutout` pixels is 0. Without reach, turn, slant and zoom (`warp` 0) pixels fall on pixels.
@@ -23,6 +24,7 @@ override vflip: u32;
 override crop: u32;
 override cutout: u32;
 override salt: u32;
+override window: u32 = 0u;
 
 struct Control {
     key: u32, step: u32, epoch: u32, first: u32, valid: u32, samples: u32,
@@ -50,24 +52,36 @@ fn pcg(v: u32) -> u32 {
 }
 
 fn sample(b: u32) -> u32 {
-    let place = control.first + b;
-    if shuffle == 0u || b >= control.valid {
-        return min(place, control.samples - 1u);
+    var place = control.first + b;
+    var count = control.samples;
+    var order = control.epoch;
+    var base = 0u;
+    if window != 0u {
+        // What is never reached must not divide by zero either.
+        let rows = max(window, 1u);
+        let chunk = control.first / rows;
+        order = order * ((count - 1u) / rows + 1u) + chunk;
+        place -= chunk * rows;
+        count = min(rows, count - chunk * rows);
+        base = order % 2u * rows;
     }
-    let bits = 32u - countLeadingZeros(max(control.samples, 2u) - 1u);
+    if shuffle == 0u || b >= control.valid {
+        return base + min(place, count - 1u);
+    }
+    let bits = 32u - countLeadingZeros(max(count, 2u) - 1u);
     let mask = 0xffffffffu >> (32u - bits);
-    let key = pcg(control.key ^ pcg(control.epoch));
+    let order_key = pcg(control.key ^ pcg(order));
     var i = place;
     loop {
         for (var round = 0u; round < 4u; round += 1u) {
-            i = (i * (pcg(key + 2u * round) | 1u) + pcg(key + 2u * round + 1u)) & mask;
+            i = (i * (pcg(order_key + 2u * round) | 1u) + pcg(order_key + 2u * round + 1u)) & mask;
             i = i ^ (i >> ((bits + 1u) / 2u));
         }
-        if i < control.samples {
+        if i < count {
             break;
         }
     }
-    return i;
+    return base + i;
 }
 
 // Evenly spread over (-1, 1), 23 bits, exact.

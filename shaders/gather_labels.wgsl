@@ -1,11 +1,12 @@
 // labels[b, p] = all_labels[s(b), p] for b < valid; zero beyond. s(b) is the sample at place first + b of the epoch's
-// order: shuffled by (key, epoch), or as it comes; the same as that of `gather`.
+// order: shuffled by (key, epoch), or as it comes; the same as that of `gather`, with a window or without.
 // all_labels [samples, stride] bytes, labels [batch, places]. A workgroup owns a row, an invocation every 64th of its
 // words of four bytes.
 override batch: u32;
 override places: u32;
 override stride: u32;
 override shuffle: u32;
+override window: u32 = 0u;
 
 struct Control {
     key: u32, step: u32, epoch: u32, first: u32, valid: u32, samples: u32,
@@ -22,24 +23,36 @@ fn pcg(v: u32) -> u32 {
 }
 
 fn sample(b: u32) -> u32 {
-    let place = control.first + b;
-    if shuffle == 0u || b >= control.valid {
-        return min(place, control.samples - 1u);
+    var place = control.first + b;
+    var count = control.samples;
+    var order = control.epoch;
+    var base = 0u;
+    if window != 0u {
+        // What is never reached must not divide by zero either.
+        let rows = max(window, 1u);
+        let chunk = control.first / rows;
+        order = order * ((count - 1u) / rows + 1u) + chunk;
+        place -= chunk * rows;
+        count = min(rows, count - chunk * rows);
+        base = order % 2u * rows;
     }
-    let bits = 32u - countLeadingZeros(max(control.samples, 2u) - 1u);
+    if shuffle == 0u || b >= control.valid {
+        return base + min(place, count - 1u);
+    }
+    let bits = 32u - countLeadingZeros(max(count, 2u) - 1u);
     let mask = 0xffffffffu >> (32u - bits);
-    let salt = pcg(control.key ^ pcg(control.epoch));
+    let salt = pcg(control.key ^ pcg(order));
     var i = place;
     loop {
         for (var round = 0u; round < 4u; round += 1u) {
             i = (i * (pcg(salt + 2u * round) | 1u) + pcg(salt + 2u * round + 1u)) & mask;
             i = i ^ (i >> ((bits + 1u) / 2u));
         }
-        if i < control.samples {
+        if i < count {
             break;
         }
     }
-    return i;
+    return base + i;
 }
 
 @compute @workgroup_size(64)

@@ -24,6 +24,20 @@ impl<F: Real> Values<F> {
         }
     }
 
+    /// The number of elements.
+    pub fn len(&self) -> usize {
+        match self {
+            Values::Float(x) => x.len(),
+            Values::Word(x) => x.len(),
+            Values::Byte(x) => x.len(),
+        }
+    }
+
+    /// Whether there is no element.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// The elements from `offset` on as an argument of the sizes `shape`.
     pub fn arg<'a>(&'a self, offset: usize, shape: &'a [usize]) -> In<'a, F> {
         let range = offset..offset + shape.iter().product::<usize>();

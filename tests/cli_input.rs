@@ -123,7 +123,7 @@ fn models_that_do_not_fit() {
         (layers("conv2d filters = 0, kernel = 3"), &["filters", "1 to"]),
         (layers("conv2d filters = 2, kernel = 9"), &["layer 0", "8"]),
         (layers("conv2d filters = 2, kernel = 3, padding = \"reflect\""), &["padding", "valid"]),
-        (layers("conv2d filters = 2, kernel = 3, dilation = 2"), &["dilation", "line"]),
+        (layers("conv2d filters = 2, kernel = 3, dilatation = 2"), &["dilatation", "did you mean", "line"]),
         (layers("attention heads = 2"), &["attention", "line 3"]),
         (layers("flatten"), &["no parameters"]),
         (layers("conv2d filters = 2, kernel = 3"), &["behind the last layer", "classes"]),

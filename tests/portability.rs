@@ -177,7 +177,7 @@ fn the_presets_train_a_step_within_webgpus_default_limits() {
         let storage = gpu.limits.max_storage_buffers_per_shader_stage;
         assert_eq!((storage, gpu.limits.max_buffer_size), (8, floor.max_buffer_size), "{}", candidate.label());
         let device = Device::Gpu(Arc::new(gpu));
-        for name in wgrad::model::presets::exact() {
+        for name in wgrad::model::presets::names() {
             let found = wgrad::verify::models::check(&device, &plans::preset(name), false).expect("a step");
             assert_eq!(found.verdict, "pass", "{}: {found:?}", candidate.label());
             // Normalisations round, all else of these models does not.

@@ -105,6 +105,29 @@ fn a_net_of_masks_learns_and_leaves_its_pictures() {
     place.works("data halves --contact-sheet sheet.png");
 }
 
+/// 60 images of 64 bytes and as many of labels, of which the device holds two chunks of 8; the test set's 20 as well.
+#[test]
+fn masks_come_through_a_window_with_their_images() {
+    let place = place();
+    for device in ["", "--device cpu"] {
+        let run = if device.is_empty() { "one" } else { "two" };
+        let line = TRAIN.replace("--batch-size 16", "--batch-size 8 --device-data-limit 2KiB");
+        place.works(&format!("{line} --epochs 8 --run-dir {run} {device}"));
+        let metrics = place.lines(&format!("{run}/metrics.jsonl"));
+        let last = metrics.last().unwrap();
+        assert_eq!(number(last, "step"), 64.0, "as many steps as of data that is there whole");
+        assert!(number(last, "accuracy") > 0.9 && number(last, "val_mean_iou") > 0.9, "{last}");
+        let eval = place.works(&format!("eval {run}/model.safetensors --data halves --json {device}"));
+        let found: serde_json::Value = serde_json::from_str(&eval.out).unwrap();
+        assert_eq!(number(&found, "mean_iou"), number(last, "val_mean_iou"), "of a test set that is there whole");
+        // Of images that stay in their file some can be kept aside.
+        let split = format!("{line} --validation-split 0.25 --epochs 1 --run-dir {run}-split {device} --no-report");
+        let json = place.works(&format!("{split} --format json")).out;
+        assert!(json.contains("test_accuracy"), "{json}");
+        assert_eq!(number(&place.lines(&format!("{run}-split/metrics.jsonl"))[0], "step"), 6.0, "45 images");
+    }
+}
+
 #[test]
 fn a_run_of_masks_goes_on_in_the_same_bytes() {
     let place = place();

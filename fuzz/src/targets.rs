@@ -161,7 +161,7 @@ pub fn image_folder(data: &[u8]) {
     let folder = file("images", b"").with_file_name("folder");
     let Some(folder) = folder.to_str() else { return };
     for (strict, channels) in [(false, None), (true, Some(3))] {
-        let options = ImageOptions { size: Some([2, 3]), channels, strict, progress: None };
+        let options = ImageOptions { size: Some([2, 3]), channels, strict, hold_bytes: None, progress: None };
         if let Some(set) = accepted(Dataset::open_with(folder, &options)) {
             assert!((3..=4).contains(&(set.train.count + set.test.count)));
         }

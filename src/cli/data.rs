@@ -4,9 +4,10 @@ use super::print;
 use crate::augment::Augment;
 use crate::data::folder::ImageOptions;
 use crate::data::source::Kind;
-use crate::data::survey::{Class, Survey, survey};
+use crate::data::survey::{Class, Duplicates, Survey, survey};
 use crate::data::{BUILT_IN, Dataset, contact};
 use crate::error::{Error, Result};
+use crate::plan::human_bytes;
 use crate::train::augmented;
 use clap::Args;
 use std::fmt::Write;
@@ -16,6 +17,8 @@ use std::path::{Path, PathBuf};
 const BAR: usize = 24;
 /// The widest name of a class that is printed whole.
 const NAME: usize = 20;
+/// The most bytes of a split's pixels that are held in memory.
+const HOLD_BYTES: u64 = 1 << 30;
 
 /// Tell what a data set holds: counts, classes, mean and deviation, duplicates
 #[derive(Debug, Args)]
@@ -24,7 +27,7 @@ const NAME: usize = 20;
     subcommand_negates_reqs = true,
     after_help = "Examples:\n  wgrad data mnist\n  wgrad data my-photos --image-size 64 --contact-sheet sheet.png\n  \
 wgrad data mnist --contact-sheet sheet.png --augment shift=2,rotate=10,cutout=8\n  \
-wgrad data make segmentation --out scenes"
+wgrad data make segmentation --out scenes\n  wgrad data make repeated --times 10 --out mnist10"
 )]
 pub struct DataArgs {
     #[cfg(feature = "mnist-data")]
@@ -65,12 +68,13 @@ pub fn run(args: DataArgs) -> Result<()> {
         return Err(Error::input("--augment: --contact-sheet FILE.png is expected with it"));
     }
     let spec = args.data.ok_or_else(|| Error::input("a data set is expected"))?;
-    let data = Dataset::open_with(&spec, &ImageOptions { size: args.image_size, ..ImageOptions::default() })?;
+    let options = ImageOptions { size: args.image_size, hold_bytes: Some(HOLD_BYTES), ..ImageOptions::default() };
+    let data = Dataset::open_with(&spec, &options)?;
     let kind = if spec == BUILT_IN { "built in" } else { Kind::of(Path::new(&spec))?.name() };
     if let Some(notice) = &data.notice {
         super::say(&format!("note: {notice}"));
     }
-    let found = survey(&data);
+    let found = survey(&data)?;
     if let Some(path) = &args.contact_sheet {
         let sheet = match &args.augment {
             None => contact::sheet(&data)?,
@@ -126,14 +130,22 @@ fn text(found: &Survey, kind: &str) -> String {
         None => "  imbalance  a class has no images to train on".into(),
     });
     lines.push(String::new());
-    let d = &found.duplicates;
-    lines.push("  duplicates, told by their pixels".into());
+    let none = Duplicates::default();
+    let d = found.duplicates.as_ref().unwrap_or(&none);
+    let (counts, title) = match &found.duplicates {
+        Some(_) => (4, "  duplicates, told by their pixels".into()),
+        None => (0, format!("  duplicates were not looked for in more than {}", human_bytes(HOLD_BYTES))),
+    };
+    lines.push(title);
     for (count, what) in [
         (d.across, "test images are among the training images"),
         (d.within_train, "training images repeat another"),
         (d.within_test, "test images repeat another"),
         (d.conflicts, "pictures have more than one label"),
-    ] {
+    ]
+    .into_iter()
+    .take(counts)
+    {
         lines.push(format!("  {count:>9}  {what}"));
     }
     for conflict in &d.examples {
@@ -165,7 +177,7 @@ mod tests {
         let split = Split::new([1, 1, 3], vec![1; 6], vec![0, 1]).unwrap();
         let mut data = Dataset::new("n".repeat(90), split.clone(), split).unwrap();
         data.class_names = vec!["a\u{1b}[31m".repeat(9), "b".repeat(99)];
-        let text = text(&survey(&data), "folders of images");
+        let text = text(&survey(&data).unwrap(), "folders of images");
         assert!(text.lines().all(|line| line.chars().count() < 80 && !line.contains('\u{1b}')), "{text}");
         assert!(text.contains("        2  test images are among") && text.contains("train 0 is a[31m"), "{text}");
     }

@@ -9,6 +9,7 @@ use crate::model::weights::Weights;
 use crate::train::confusion::{Confusion, MOST_CLASSES, argmax};
 use crate::train::evaluator::Evaluator;
 use crate::train::trainer::check_data;
+use crate::train::window::WINDOW_BYTES;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -37,7 +38,8 @@ pub fn run(args: EvalArgs) -> Result<()> {
     let (described, weights) = Weights::load(&args.file)?;
     let size = described.as_ref().map(|model| [model.input[0], model.input[1]]);
     let channels = described.as_ref().map(|model| model.input[2]).filter(|channels| [1, 3].contains(channels));
-    let data = Dataset::open_with(&args.data, &ImageOptions { size, channels, ..ImageOptions::default() })?;
+    let options = ImageOptions { size, channels, hold_bytes: Some(WINDOW_BYTES), ..ImageOptions::default() };
+    let data = Dataset::open_with(&args.data, &options)?;
     if let Some(notice) = &data.notice {
         eprintln!("note: {notice}");
     }

@@ -1,6 +1,7 @@
-//! `wgrad data make`: data sets that are made, the same bytes from the same seed.
+//! `wgrad data make`: data sets that are made, the same bytes from the same words.
 
 use crate::data::scenes::Scenes;
+use crate::data::{BUILT_IN, Dataset, repeated};
 use crate::error::{Error, Result};
 use crate::model::weights::write_whole;
 use clap::{Args, Subcommand};
@@ -17,6 +18,7 @@ pub struct MakeArgs {
 #[derive(Debug, Subcommand)]
 enum What {
     Segmentation(SegmentationArgs),
+    Repeated(RepeatedArgs),
 }
 
 /// Digits of MNIST at random places of a canvas, and the class of each pixel, as NumPy arrays
@@ -45,9 +47,31 @@ struct SegmentationArgs {
     digits: [usize; 2],
 }
 
+/// MNIST's training images many times over, each copy moved a little, as IDX files; its test images once
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  wgrad data make repeated --times 10 --out mnist10")]
+struct RepeatedArgs {
+    /// Copies
+    #[arg(long, value_name = "N")]
+    times: u32,
+    /// The folder that the files are written to
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
 /// Makes and writes.
 pub fn run(args: &MakeArgs) -> Result<()> {
-    let What::Segmentation(args) = &args.what;
+    match &args.what {
+        What::Segmentation(args) => segmentation(args),
+        What::Repeated(RepeatedArgs { times, out }) => {
+            repeated::write(&Dataset::open(BUILT_IN)?, *times, out)?;
+            eprintln!("saved {}: the training images {times} times, and the test images", out.display());
+            Ok(())
+        }
+    }
+}
+
+fn segmentation(args: &SegmentationArgs) -> Result<()> {
     let out = &args.out;
     let fault = |e: std::io::Error| Error::input(format!("{}: {e}", out.display()));
     match std::fs::read_dir(out).map(|mut entries| entries.next().is_some()) {

@@ -19,6 +19,7 @@ use crate::train::finetune::First;
 use crate::train::run::{RunConfig, RunFolder};
 use crate::train::smaller::smaller_batch;
 use crate::train::trainer::{Event, Trainer};
+use crate::train::window::WINDOW_BYTES;
 use serde_json::json;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -87,6 +88,8 @@ fn begin(args: &TrainArgs, progress: &mut Progress) -> Result<Session> {
             None => error,
         }
     })?;
+    // What the device decided belongs to the run: elsewhere it goes on in the same order.
+    config.train.device_data_limit = trainer.options().device_data_limit;
     super::note(&device);
     let device_json = device_json(&choice).map_err(|e| Error::failed(format!("device.json: {e}")))?;
     let path = match &args.run_dir {
@@ -219,7 +222,8 @@ pub(super) fn open_data(config: &RunConfig, progress: &mut Progress) -> Result<D
 /// `open_data` without a word but to `progress`.
 pub(super) fn load_data(config: &RunConfig, progress: Option<&(dyn Fn(usize, usize) + Sync)>) -> Result<Dataset> {
     let (size, channels, strict) = (config.image_size, config.image_channels, config.strict_data);
-    let options = ImageOptions { size, channels, strict, progress };
+    let hold_bytes = Some(config.train.device_data_limit.unwrap_or(WINDOW_BYTES));
+    let options = ImageOptions { size, channels, strict, hold_bytes, progress };
     let mut data = Dataset::open_with(&config.data, &options)?;
     if let Some(notice) = &data.notice {
         eprintln!("note: {notice}");

@@ -104,6 +104,10 @@ pub struct TrainArgs {
     /// Take only the first N test samples
     #[arg(long, value_name = "N")]
     pub(super) test_limit: Option<usize>,
+    /// The most bytes of a split's images, and of labels of pixels, on the device, such as 64MiB: more come in chunks, the
+    /// images from their file where that is IDX or NumPy [default: what the device takes]
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    pub(super) device_data_limit: Option<u64>,
     /// Write every step's loss to steps.jsonl
     #[arg(long)]
     pub(super) log_steps: bool,
@@ -114,7 +118,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "RUN", conflicts_with_all = [
         "model", "batch_size", "lr", "seed", "init_method", "run_dir", "no_shuffle", "init",
         "from", "freeze", "image_size", "image_channels", "strict_data", "train_limit", "test_limit", "log_steps", "config",
-        "patience", "validation_split",
+        "patience", "device_data_limit", "validation_split",
     ])]
     pub(super) resume: Option<PathBuf>,
     /// With --resume: from the checkpoint before the last
@@ -180,6 +184,7 @@ impl TrainArgs {
         train.lr = self.lr.or(train.lr);
         train.max_steps = self.max_steps.or(train.max_steps);
         train.patience = self.patience.or(train.patience);
+        train.device_data_limit = self.device_data_limit.or(train.device_data_limit);
         train.validation_split = self.validation_split.or(train.validation_split);
         train.shuffle &= !self.no_shuffle;
         Ok(config)
@@ -189,6 +194,18 @@ impl TrainArgs {
 /// `1` or `3`.
 fn image_channels(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|channels| [1, 3].contains(channels)).ok_or_else(|| "expected 1 (grey) or 3 (RGB)".into())
+}
+
+/// `65536`, `64KiB`, `64MiB` or `1GiB`.
+fn bytes(text: &str) -> Result<u64, String> {
+    let units = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
+    let unit = units.into_iter().find_map(|(name, bits)| Some((text.strip_suffix(name)?, bits)));
+    let (number, bits) = unit.unwrap_or((text, 0));
+    let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << bits));
+    // A configuration's numbers have a sign.
+    bytes
+        .filter(|bytes| (1..=i64::MAX as u64).contains(bytes))
+        .ok_or_else(|| "expected a number of bytes from 1 on, such as 65536, 64KiB, 64MiB or 1GiB".into())
 }
 
 /// `64`, for 64 × 64, or `48x64`, rows first.

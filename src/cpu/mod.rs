@@ -35,27 +35,27 @@ impl<F: Real> Executor<F> {
 
     /// Replaces the elements of a tensor.
     pub fn set(&mut self, t: Tensor, values: Values<F>) -> Result<()> {
-        let elements = self.graph.info(t).elements();
+        let whole = values.len() == self.graph.info(t).elements();
+        if whole { self.set_at(t, 0, &values) } else { Err(self.other(t)) }
+    }
+
+    /// Replaces some elements of a tensor, from the element `at` on.
+    pub fn set_at(&mut self, t: Tensor, at: usize, values: &Values<F>) -> Result<()> {
+        let (elements, count) = (self.graph.info(t).elements(), values.len());
         let (owner, offset) = self.graph.root(t);
-        let fits = match (&mut self.values[owner.index()], values) {
-            (Some(Values::Float(y)), Values::Float(x)) if x.len() == elements => {
-                y[offset..][..elements].clone_from_slice(&x);
-                true
-            }
-            (Some(Values::Word(y)), Values::Word(x)) if x.len() == elements => {
-                y[offset..][..elements].copy_from_slice(&x);
-                true
-            }
-            (Some(Values::Byte(y)), Values::Byte(x)) if x.len() == elements => {
-                y[offset..][..elements].copy_from_slice(&x);
-                true
-            }
-            _ => false,
-        };
-        match fits {
-            true => Ok(()),
-            false => Err(Error::failed(format!("{} {}: other elements", self.graph.info(t).name, t))),
+        let fits = at.checked_add(count).is_some_and(|end| end <= elements);
+        let place = offset + at;
+        match (&mut self.values[owner.index()], values) {
+            (Some(Values::Float(y)), Values::Float(x)) if fits => y[place..][..count].copy_from_slice(x),
+            (Some(Values::Word(y)), Values::Word(x)) if fits => y[place..][..count].copy_from_slice(x),
+            (Some(Values::Byte(y)), Values::Byte(x)) if fits => y[place..][..count].copy_from_slice(x),
+            _ => return Err(self.other(t)),
         }
+        Ok(())
+    }
+
+    fn other(&self, t: Tensor) -> Error {
+        Error::failed(format!("{} {}: other elements", self.graph.info(t).name, t))
     }
 
     /// The elements of a tensor.

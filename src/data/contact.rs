@@ -19,9 +19,8 @@ const PAPER: u8 = 232;
 /// The sheet as a PNG: classes from top to bottom, of each the first images that are spread over the training set.
 ///
 /// # Errors
-/// [`Error::Failed`] where the PNG cannot be made.
+/// [`Error::Failed`] where the PNG cannot be made, [`Error::Input`] where an image cannot be read any more.
 pub fn sheet(data: &Dataset) -> Result<Vec<u8>> {
-    let size = data.train.image_bytes();
     let mut of_class: Vec<Vec<usize>> = vec![Vec::new(); data.classes];
     for (n, labels) in data.train.labels.chunks(data.train.labels_per_sample.max(1)).enumerate() {
         // An image is shown once a class, however many of its pixels are of it.
@@ -32,9 +31,11 @@ pub fn sheet(data: &Dataset) -> Result<Vec<u8>> {
     let row = |members: &Vec<usize>| {
         let shown = members.len().min(COLUMNS);
         let places = (0..shown).map(|place| members[place * members.len() / shown]);
-        places.map(|n| &data.train.pixels[n * size..][..size]).collect()
+        places.map(|n| data.train.image(n)).collect()
     };
-    grid(data.train.shape(), &of_class.iter().map(row).collect::<Vec<Vec<&[u8]>>>())
+    let rows = of_class.iter().map(row).collect::<Result<Vec<Vec<_>>>>()?;
+    let rows: Vec<Vec<&[u8]>> = rows.iter().map(|row| row.iter().map(|image| &**image).collect()).collect();
+    grid(data.train.shape(), &rows)
 }
 
 /// Images of [height, width, channels], row by row and at most [`COLUMNS`] in each, as a PNG.

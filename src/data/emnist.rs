@@ -4,7 +4,7 @@
 
 use super::idx::Files;
 use super::source::{Source, file_name};
-use super::{Dataset, Split};
+use super::{Dataset, Split, region};
 use crate::error::{Error, Result};
 use std::path::Path;
 
@@ -62,15 +62,12 @@ pub(super) fn adjust(files: &Files, data: &mut Dataset) -> Result<()> {
 
 /// Rows become columns.
 fn turn(split: &mut Split) {
-    let (height, width) = (split.height, split.width);
-    let mut turned = vec![0; height * width];
-    for image in split.pixels.chunks_exact_mut(height * width) {
-        for (at, value) in turned.iter_mut().enumerate() {
-            *value = image[(at % height) * width + at / height];
-        }
-        image.copy_from_slice(&turned);
+    let shape = [split.height, split.width];
+    match &mut split.file {
+        Some(file) => file.turn(shape),
+        None => region::turn(shape, &mut split.pixels),
     }
-    (split.height, split.width) = (width, height);
+    [split.width, split.height] = shape;
 }
 
 /// Lines of a label and the codes of the characters that it stands for, of which the first is its name.

@@ -29,6 +29,9 @@ pub struct ImageOptions<'a> {
     pub channels: Option<usize>,
     /// Whether a file that cannot be used is an error; without, it is left out, named and counted.
     pub strict: bool,
+    /// The most bytes of a split's pixels that are held in memory, where they can stay in their file instead (IDX that is
+    /// not packed, NumPy); without, all are.
+    pub hold_bytes: Option<u64>,
     /// Is told how many files are read, of how many.
     pub progress: Option<&'a (dyn Fn(usize, usize) + Sync)>,
 }
@@ -39,6 +42,7 @@ impl std::fmt::Debug for ImageOptions<'_> {
             .field("size", &self.size)
             .field("channels", &self.channels)
             .field("strict", &self.strict)
+            .field("hold_bytes", &self.hold_bytes)
             .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,7 @@
 //! A strict reader of IDX files (u8 images and labels, plain or gzip) that believes no header before its bytes are there.
 
 use super::Split;
+use super::region::Region;
 use crate::error::{Error, Result};
 use flate2::read::MultiGzDecoder;
 use std::fs::{self, File};
@@ -113,9 +114,17 @@ fn stem(path: &Path) -> PathBuf {
 /// # Errors
 /// [`Error::Input`] as for [`read_images`] and [`read_labels`], and if the two files hold different counts.
 pub fn read_split(images: &Path, labels: &Path) -> Result<Split> {
+    read_split_holding(images, labels, u64::MAX)
+}
+
+/// `read_split`, but that more than `hold_bytes` of pixels stay in their file, unless it is packed.
+///
+/// # Errors
+/// As for [`read_split`].
+pub fn read_split_holding(images: &Path, labels: &Path, hold_bytes: u64) -> Result<Split> {
     // Labels first: they are small, so most mistakes show before the pixels are read.
     let classes = read_labels(labels)?;
-    let (count, [height, width], pixels) = read_images(images)?;
+    let ([count, height, width], body) = read(images, IMAGES_MAGIC, "images", hold_bytes)?;
     if count != classes.len() {
         return Err(Error::input(format!(
             "{} holds {} labels, but {} holds {count} images: expected as many labels as images",
@@ -124,7 +133,10 @@ pub fn read_split(images: &Path, labels: &Path) -> Result<Split> {
             images.display()
         )));
     }
-    Split::new([height, width, 1], pixels, classes)
+    match body {
+        Body::Held(pixels) => Split::new([height, width, 1], pixels, classes),
+        Body::InFile(region) => Split::in_file([height, width, 1], region, classes),
+    }
 }
 
 /// Reads a file of images: their count, `[height, width]`, and pixels `[count, height, width]`.
@@ -133,8 +145,8 @@ pub fn read_split(images: &Path, labels: &Path) -> Result<Split> {
 /// [`Error::Input`] if the file cannot be read, has another magic number, a size of zero, or fewer or more
 /// bytes than its header says.
 pub fn read_images(path: &Path) -> Result<(usize, [usize; 2], Vec<u8>)> {
-    let ([count, height, width], pixels) = read(path, IMAGES_MAGIC, "images")?;
-    Ok((count, [height, width], pixels))
+    let ([count, height, width], body) = read(path, IMAGES_MAGIC, "images", u64::MAX)?;
+    Ok((count, [height, width], body.held()))
 }
 
 /// Reads a file of labels `[count]`.
@@ -142,11 +154,27 @@ pub fn read_images(path: &Path) -> Result<(usize, [usize; 2], Vec<u8>)> {
 /// # Errors
 /// [`Error::Input`] as for [`read_images`].
 pub fn read_labels(path: &Path) -> Result<Vec<u8>> {
-    read::<1>(path, LABELS_MAGIC, "labels").map(|(_, labels)| labels)
+    read::<1>(path, LABELS_MAGIC, "labels", u64::MAX).map(|(_, labels)| labels.held())
 }
 
-/// Header and body of an IDX file with `D` dimensions.
-fn read<const D: usize>(path: &Path, magic: u32, what: &str) -> Result<([usize; D], Vec<u8>)> {
+/// What comes after a header.
+enum Body {
+    Held(Vec<u8>),
+    InFile(Region),
+}
+
+impl Body {
+    /// The bytes, of what was asked to be held whatever its size.
+    fn held(self) -> Vec<u8> {
+        match self {
+            Body::Held(bytes) => bytes,
+            Body::InFile(_) => Vec::new(),
+        }
+    }
+}
+
+/// Header and body of an IDX file with `D` dimensions; a body of more than `hold_bytes` stays in a file that is not packed.
+fn read<const D: usize>(path: &Path, magic: u32, what: &str, hold_bytes: u64) -> Result<([usize; D], Body)> {
     let shown = path.display();
     let unreadable = |e: io::Error| Error::input(format!("{shown} cannot be read: {e}"));
     let file = File::open(path).map_err(unreadable)?;
@@ -208,6 +236,14 @@ fn read<const D: usize>(path: &Path, magic: u32, what: &str) -> Result<([usize; 
     let too_big =
         || Error::input(format!("{shown} holds {body_bytes} bytes of {what}, more than this machine's memory"));
     let limit = u64::try_from(body_bytes).map_err(|_| too_big())?;
+    let mut shape = [0; D];
+    for (size, &word) in shape.iter_mut().zip(sizes) {
+        *size = usize::try_from(word).map_err(|_| too_big())?;
+    }
+    if !gz && limit > hold_bytes {
+        let file = File::open(path).map_err(unreadable)?;
+        return Ok((shape, Body::InFile(Region::new(file, path, header_bytes as u64))));
+    }
     let mut body = Vec::new();
     if !gz {
         body.try_reserve_exact(usize::try_from(limit).map_err(|_| too_big())?).map_err(|_| too_big())?;
@@ -224,10 +260,5 @@ fn read<const D: usize>(path: &Path, magic: u32, what: &str) -> Result<([usize; 
         return Err(mismatch("is oversized: it holds more bytes".into()));
     }
     body.shrink_to_fit();
-
-    let mut shape = [0; D];
-    for (size, &word) in shape.iter_mut().zip(sizes) {
-        *size = usize::try_from(word).map_err(|_| too_big())?;
-    }
-    Ok((shape, body))
+    Ok((shape, Body::Held(body)))
 }

@@ -75,7 +75,7 @@ pub fn sheet(split: &Split, predicted: &[u8]) -> Result<Vec<u8>> {
         }
     };
     for sample in 0..samples {
-        let image = &split.pixels[sample * split.image_bytes()..][..split.image_bytes()];
+        let image = split.image(sample)?;
         let shown = |p: usize| {
             let pixel = &image[p * channels..][..channels];
             if channels >= 3 { [pixel[0], pixel[1], pixel[2]] } else { [pixel[0]; 3] }

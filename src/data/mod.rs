@@ -20,6 +20,8 @@ pub mod npy;
 pub mod picture;
 #[cfg(feature = "images")]
 pub mod prepare;
+pub mod region;
+pub mod repeated;
 #[cfg(feature = "mnist-data")]
 pub mod scenes;
 pub mod source;
@@ -27,11 +29,17 @@ pub mod survey;
 mod validation;
 
 use crate::error::{Error, Result};
+use region::Region;
 use source::Kind;
+use std::borrow::Cow;
+use std::ops::Range;
 use std::path::Path;
 
 /// The name under which the built-in set goes on the command line and in run files.
 pub const BUILT_IN: &str = "mnist";
+
+/// Bytes of pixels that are handed over at once where all of a split's are gone through.
+const PART_BYTES: usize = 1 << 20;
 
 /// One part of a data set: `count` images of one size, each with one label, or with one a pixel.
 ///
@@ -47,12 +55,15 @@ pub struct Split {
     pub width: usize,
     /// Values of a pixel; 1 for everything that IDX files hold.
     pub channels: usize,
-    /// Pixels 0–255 in the order `[count, height, width, channels]`.
+    /// Pixels 0–255 in the order `[count, height, width, channels]`; none where they stay in `file`.
     pub pixels: Vec<u8>,
     /// Labels of an image: 1, or height × width where each pixel has its own.
     pub labels_per_sample: usize,
     /// Class of each image, `[count]`, or of each pixel, `[count, height, width]`.
     pub labels: Vec<u8>,
+    /// The file that the pixels are read from when they are asked for ([`Split::rows`]), where it was asked to hold no
+    /// more than so many bytes of them ([`folder::ImageOptions::hold_bytes`]).
+    pub file: Option<Region>,
 }
 
 impl Split {
@@ -64,11 +75,7 @@ impl Split {
     pub fn new(shape: [usize; 3], pixels: Vec<u8>, labels: Vec<u8>) -> Result<Self> {
         let [height, width, channels] = shape;
         let count = labels.len();
-        if count == 0 || shape.contains(&0) {
-            return Err(Error::input(format!(
-                "a split of {count} images of {height}×{width}×{channels} is empty: expected at least one image and one pixel"
-            )));
-        }
+        check_any(count, shape)?;
         // u128 holds any product of four usize that a machine can have in memory, and saturates beyond.
         let expected = shape.iter().fold(count as u128, |product, &size| product.saturating_mul(size as u128));
         if pixels.len() as u128 != expected {
@@ -77,7 +84,7 @@ impl Split {
                 pixels.len()
             )));
         }
-        Ok(Self { count, height, width, channels, pixels, labels_per_sample: 1, labels })
+        Ok(Self { count, height, width, channels, pixels, labels_per_sample: 1, labels, file: None })
     }
 
     /// A split of images with `shape` = `[height, width, channels]` and a label for each pixel.
@@ -85,16 +92,59 @@ impl Split {
     /// # Errors
     /// [`Error::Input`] as [`Split::new`], and if `labels` are not one for each pixel of every image.
     pub fn masked(shape: [usize; 3], pixels: Vec<u8>, labels: Vec<u8>) -> Result<Self> {
-        let [height, width, _] = shape;
-        let places = height.checked_mul(width).filter(|places| *places > 0 && labels.len().is_multiple_of(*places));
-        let Some(places) = places else {
-            return Err(Error::input(format!(
-                "a split has {} labels, expected one for each of {height}×{width} pixels of every image",
-                labels.len()
-            )));
-        };
+        let places = places_of(shape, &labels)?;
         let split = Split::new(shape, pixels, vec![0; labels.len() / places])?;
         Ok(Split { labels_per_sample: places, labels, ..split })
+    }
+
+    /// A split whose pixels stay in a file that is known to hold them.
+    fn in_file(shape: [usize; 3], file: Region, labels: Vec<u8>) -> Result<Self> {
+        let ([height, width, channels], count) = (shape, labels.len());
+        check_any(count, shape)?;
+        let pixels = Vec::new();
+        Ok(Self { count, height, width, channels, pixels, labels_per_sample: 1, labels, file: Some(file) })
+    }
+
+    /// `in_file` with a label for each pixel; these are held.
+    fn masked_in_file(shape: [usize; 3], file: Region, labels: Vec<u8>) -> Result<Self> {
+        let places = places_of(shape, &labels)?;
+        let split = Split::in_file(shape, file, vec![0; labels.len() / places])?;
+        Ok(Split { labels_per_sample: places, labels, ..split })
+    }
+
+    /// The pixels of the images `range`, `[images, height, width, channels]`.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where they are in a file that cannot be read any more; [`Error::Failed`] for images that there
+    /// are not.
+    pub fn rows(&self, range: Range<usize>) -> Result<Cow<'_, [u8]>> {
+        let size = self.image_bytes();
+        let missing = || Error::failed(format!("images {range:?} of a split of {}", self.count));
+        if range.start > range.end || range.end > self.count {
+            return Err(missing());
+        }
+        let Some(file) = &self.file else {
+            let pixels = self.pixels.get(range.start * size..range.end * size);
+            return pixels.map(Cow::Borrowed).ok_or_else(missing);
+        };
+        let mut pixels = vec![0; range.len() * size];
+        file.read(range.start as u64 * size as u64, &mut pixels)?;
+        Ok(Cow::Owned(pixels))
+    }
+
+    /// The pixels of one image.
+    ///
+    /// # Errors
+    /// As [`Split::rows`].
+    pub fn image(&self, n: usize) -> Result<Cow<'_, [u8]>> {
+        self.rows(n..n.saturating_add(1))
+    }
+
+    /// All pixels in their order, some images at a time, with the number of the first.
+    pub fn parts(&self) -> impl Iterator<Item = Result<(usize, Cow<'_, [u8]>)>> {
+        let step = (PART_BYTES / self.image_bytes()).max(1);
+        let starts = (0..self.count).step_by(step);
+        starts.map(move |start| Ok((start, self.rows(start..self.count.min(start + step))?)))
     }
 
     /// The labels of an image: one, or one for each pixel.
@@ -113,14 +163,21 @@ impl Split {
         self.height * self.width * self.channels
     }
 
-    /// The images with `stride` bytes from one to the next, the rest of each row zero.
+    /// The images, of a split in memory, with `stride` bytes from one to the next, the rest of each row zero.
     pub fn padded(&self, stride: usize) -> Vec<u8> {
         padded(&self.pixels, self.image_bytes(), stride)
     }
 
-    /// The labels with `stride` bytes from one image's to the next's, the rest of each row zero.
-    pub fn padded_labels(&self, stride: usize) -> Vec<u8> {
-        padded(&self.labels, self.labels_per_sample, stride)
+    /// Some of the samples, by their numbers in ascending order; where pixels stay in a file they still do.
+    fn chosen(&self, members: &[usize]) -> Result<Self> {
+        let mut pixels = Vec::new();
+        if self.file.is_none() {
+            pixels.reserve_exact(members.len() * self.image_bytes());
+            members.iter().try_for_each(|&at| self.image(at).map(|image| pixels.extend_from_slice(&image)))?;
+        }
+        let file = self.file.as_ref().map(|file| file.chosen(members, self.image_bytes()));
+        let labels = members.iter().flat_map(|&at| self.labels_of(at)).copied().collect();
+        Ok(Split { count: members.len(), pixels, labels, file, ..*self })
     }
 
     /// Keeps the first `limit` samples in file order, or all of them where there are fewer.
@@ -140,8 +197,29 @@ impl Split {
     }
 }
 
-/// Rows of `size` bytes with `stride` bytes from one to the next.
-fn padded(rows: &[u8], size: usize, stride: usize) -> Vec<u8> {
+/// Pixels of an image, of which each has one of `labels`.
+fn places_of([height, width, _]: [usize; 3], labels: &[u8]) -> Result<usize> {
+    let places = height.checked_mul(width).filter(|places| *places > 0 && labels.len().is_multiple_of(*places));
+    places.ok_or_else(|| {
+        let count = labels.len();
+        let wanted = format!("expected one for each of {height}×{width} pixels of every image");
+        Error::input(format!("a split has {count} labels, {wanted}"))
+    })
+}
+
+/// Refuses a split of nothing.
+fn check_any(count: usize, shape: [usize; 3]) -> Result<()> {
+    let [height, width, channels] = shape;
+    match count == 0 || shape.contains(&0) {
+        false => Ok(()),
+        true => Err(Error::input(format!(
+            "a split of {count} images of {height}×{width}×{channels} is empty: expected at least one image and one pixel"
+        ))),
+    }
+}
+
+/// Rows of `size` bytes with `stride` bytes from one to the next, the rest of each zero.
+pub(crate) fn padded(rows: &[u8], size: usize, stride: usize) -> Vec<u8> {
     if stride <= size {
         return rows.to_vec();
     }
@@ -206,7 +284,7 @@ impl Dataset {
         let found = Self::open_with(spec, &folder::ImageOptions::default());
         #[cfg(not(feature = "images"))]
         let found = Self::open_known(spec).unwrap_or_else(|path| {
-            Self::open_kind(path, None, |path| {
+            Self::open_kind(path, None, None, |path| {
                 let path = path.display();
                 Err(Error::input(format!("{path} holds images, which this build cannot read (feature images)")))
             })
@@ -220,16 +298,24 @@ impl Dataset {
     /// As [`Dataset::open`], and for files that are no images where the options are strict.
     #[cfg(feature = "images")]
     pub fn open_with(spec: &str, options: &folder::ImageOptions) -> Result<Self> {
-        Self::open_known(spec)
-            .unwrap_or_else(|path| Self::open_kind(path, options.size, |folder| folder::read(folder, options)))
+        Self::open_known(spec).unwrap_or_else(|path| {
+            let folder::ImageOptions { size, hold_bytes, .. } = *options;
+            Self::open_kind(path, size, hold_bytes, |folder| folder::read(folder, options))
+        })
     }
 
     /// What a path holds, of whichever kind it is.
-    fn open_kind(path: &Path, size: Option<[usize; 2]>, images: impl FnOnce(&Path) -> Result<Self>) -> Result<Self> {
+    fn open_kind(
+        path: &Path,
+        size: Option<[usize; 2]>,
+        hold_bytes: Option<u64>,
+        images: impl FnOnce(&Path) -> Result<Self>,
+    ) -> Result<Self> {
+        let hold_bytes = hold_bytes.unwrap_or(u64::MAX);
         match Kind::of(path)? {
             Kind::Cifar10 => cifar::read(path),
-            Kind::Npy => npy::read(path),
-            Kind::Idx => Self::open_idx(path),
+            Kind::Npy => npy::read_holding(path, hold_bytes),
+            Kind::Idx => Self::open_idx(path, hold_bytes),
             Kind::Images => images(path),
             Kind::Csv => open_csv(path, size),
         }
@@ -250,10 +336,10 @@ impl Dataset {
         Err(folder)
     }
 
-    fn open_idx(folder: &Path) -> Result<Self> {
+    fn open_idx(folder: &Path, hold_bytes: u64) -> Result<Self> {
         let files = idx::find(folder)?;
-        let train = idx::read_split(&files.train_images, &files.train_labels)?;
-        let test = idx::read_split(&files.test_images, &files.test_labels)?;
+        let train = idx::read_split_holding(&files.train_images, &files.train_labels, hold_bytes)?;
+        let test = idx::read_split_holding(&files.test_images, &files.test_labels, hold_bytes)?;
         let mut data = Self::new(source::file_name(folder), train, test)?;
         emnist::adjust(&files, &mut data)?;
         Ok(data)

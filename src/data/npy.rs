@@ -38,9 +38,17 @@ pub struct Header {
 /// # Errors
 /// [`Error::Input`] that names the file, where one is missing, malformed, or holds what is no image or no label.
 pub fn read(folder: &Path) -> Result<Dataset> {
+    read_holding(folder, u64::MAX)
+}
+
+/// `read`, but that more than `hold_bytes` of a split's pixels stay in their file.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_holding(folder: &Path, hold_bytes: u64) -> Result<Dataset> {
     let [train_images, train_labels, test_images, test_labels] = FILES.map(|name| folder.join(name));
-    let train = read_split(&train_images, &train_labels)?;
-    let test = read_split(&test_images, &test_labels)?;
+    let train = read_split_holding(&train_images, &train_labels, hold_bytes)?;
+    let test = read_split_holding(&test_images, &test_labels, hold_bytes)?;
     let mut data = Dataset::new(file_name(folder), train, test)?;
     if let Some(names) = class_names(&folder.join(CLASSES), data.classes)? {
         (data.classes, data.class_names) = (names.len(), names);
@@ -78,8 +86,12 @@ fn class_names(path: &Path, classes: usize) -> Result<Option<Vec<String>>> {
 /// # Errors
 /// As [`read`].
 pub fn read_split(images: &Path, labels: &Path) -> Result<Split> {
+    read_split_holding(images, labels, u64::MAX)
+}
+
+fn read_split_holding(images: &Path, labels: &Path, hold_bytes: u64) -> Result<Split> {
     let (sizes, classes) = read_any_labels(labels)?;
-    let (count, shape, pixels) = read_images(images)?;
+    let (count, shape, mut source, left) = open_images(images)?;
     if let [found, rows, columns] = sizes[..] {
         let [height, width, _] = shape;
         if [found, rows, columns] != [count, height, width] {
@@ -91,7 +103,10 @@ pub fn read_split(images: &Path, labels: &Path) -> Result<Split> {
                 [count, height, width]
             )));
         }
-        return Split::masked(shape, pixels, classes);
+        return match left > hold_bytes {
+            true => Split::masked_in_file(shape, source.region()?, classes),
+            false => Split::masked(shape, source.rest(left)?, classes),
+        };
     }
     if count != classes.len() {
         return Err(Error::input(format!(
@@ -101,7 +116,10 @@ pub fn read_split(images: &Path, labels: &Path) -> Result<Split> {
             images.display()
         )));
     }
-    Split::new(shape, pixels, classes)
+    match left > hold_bytes {
+        true => Split::in_file(shape, source.region()?, classes),
+        false => Split::new(shape, source.rest(left)?, classes),
+    }
 }
 
 /// Reads images: their count, [height, width, channels], and the pixels.
@@ -109,8 +127,14 @@ pub fn read_split(images: &Path, labels: &Path) -> Result<Split> {
 /// # Errors
 /// As [`read`].
 pub fn read_images(path: &Path) -> Result<(usize, [usize; 3], Vec<u8>)> {
+    let (count, shape, mut source, left) = open_images(path)?;
+    Ok((count, shape, source.rest(left)?))
+}
+
+/// Images up to their pixels, of which so many bytes come next.
+fn open_images(path: &Path) -> Result<(usize, [usize; 3], Source, u64)> {
     let shown = path.display();
-    let (header, mut source, left) = open(path)?;
+    let (header, source, left) = open(path)?;
     let wanted = "expected unsigned bytes (|u1)";
     match header.descr.as_bytes() {
         [b'|' | b'<' | b'>' | b'=', b'u', b'1'] => {}
@@ -138,7 +162,7 @@ pub fn read_images(path: &Path) -> Result<(usize, [usize; 3], Vec<u8>)> {
         }
     };
     check_length(path, &header, 1, left)?;
-    Ok((count, shape, source.rest(left)?))
+    Ok((count, shape, source, left))
 }
 
 /// Reads labels.

@@ -1,8 +1,9 @@
 //! What a path given as `--data` holds: recognised by the names of files, before any of them is read.
 
+use super::region::Region;
 use crate::error::{Error, Result};
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 
 /// The forms that a data set may have on disk.
@@ -141,6 +142,13 @@ impl Source {
         let fault = |e: std::io::Error| Error::input(format!("{} cannot be read: {e}", self.path.display()));
         (&mut self.file).take(most).read_to_end(&mut bytes).map_err(fault)?;
         Ok(bytes)
+    }
+
+    /// What comes next, to be read later.
+    pub(super) fn region(mut self) -> Result<Region> {
+        let start = self.file.stream_position();
+        let start = start.map_err(|e| Error::input(format!("{} cannot be read: {e}", self.path.display())))?;
+        Ok(Region::new(self.file, &self.path, start))
     }
 
     /// The next `count` bytes, which are the file's last: its length was checked, so another one has changed since.

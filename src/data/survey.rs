@@ -1,6 +1,7 @@
 //! What a data set holds, counted: samples a class, the pixels' mean and deviation, and pictures that are there twice.
 
 use super::{Dataset, Split};
+use crate::error::Result;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -24,8 +25,9 @@ pub struct Survey {
     pub mean: Vec<f64>,
     /// Their standard deviation (of the population), a channel each.
     pub deviation: Vec<f64>,
-    /// Pictures that are there more than once.
-    pub duplicates: Duplicates,
+    /// Pictures that are there more than once; they are not looked for where the images stay in their file, since all
+    /// digests would be held in memory.
+    pub duplicates: Option<Duplicates>,
 }
 
 /// A class.
@@ -76,15 +78,19 @@ struct Seen {
 }
 
 /// Counts.
-pub fn survey(data: &Dataset) -> Survey {
+///
+/// # Errors
+/// [`crate::Error::Input`] where the images are in a file that cannot be read any more.
+pub fn survey(data: &Dataset) -> Result<Survey> {
     let mut classes: Vec<Class> =
         data.class_names.iter().map(|name| Class { name: name.clone(), train: 0, test: 0 }).collect();
     data.train.labels.iter().for_each(|&label| classes[usize::from(label)].train += 1);
     data.test.labels.iter().for_each(|&label| classes[usize::from(label)].test += 1);
     let counts = || classes.iter().map(|class| class.train);
     let (least, most) = (counts().min().unwrap_or(0), counts().max().unwrap_or(0));
-    let (mean, deviation) = moments(&data.train);
-    Survey {
+    let (mean, deviation) = moments(&data.train)?;
+    let held = data.train.file.is_none() && data.test.file.is_none();
+    Ok(Survey {
         name: data.name.clone(),
         shape: data.train.shape(),
         train: data.train.count,
@@ -92,16 +98,18 @@ pub fn survey(data: &Dataset) -> Survey {
         imbalance: (least > 0).then(|| most as f64 / least as f64),
         mean,
         deviation,
-        duplicates: duplicates(data),
+        duplicates: if held { Some(duplicates(data)?) } else { None },
         classes,
-    }
+    })
 }
 
 /// Mean and standard deviation of each channel, from counts of the 256 values, which are exact.
-fn moments(split: &Split) -> (Vec<f64>, Vec<f64>) {
+fn moments(split: &Split) -> Result<(Vec<f64>, Vec<f64>)> {
     let mut counts = vec![[0u64; 256]; split.channels];
-    for pixel in split.pixels.chunks_exact(split.channels) {
-        pixel.iter().zip(&mut counts).for_each(|(&value, counts)| counts[usize::from(value)] += 1);
+    for part in split.parts() {
+        for pixel in part?.1.chunks_exact(split.channels) {
+            pixel.iter().zip(&mut counts).for_each(|(&value, counts)| counts[usize::from(value)] += 1);
+        }
     }
     let of = |counts: &[u64; 256]| {
         let total = counts.iter().sum::<u64>() as f64;
@@ -111,34 +119,33 @@ fn moments(split: &Split) -> (Vec<f64>, Vec<f64>) {
         let mean = sum(&|value| value) / total;
         (mean, (sum(&|value| (value - mean).powi(2)) / total).sqrt())
     };
-    counts.iter().map(of).unzip()
+    Ok(counts.iter().map(of).unzip())
 }
 
-/// A label an image; where each pixel has its own, images are not told apart by them.
-fn labels_of_images(split: &Split) -> impl Iterator<Item = &u8> {
-    let masked = split.labels_per_sample > 1;
-    let plain = split.labels.iter().take(if masked { 0 } else { usize::MAX });
-    plain.chain(std::iter::repeat_n(&0, if masked { split.count } else { 0 }))
-}
-
-fn duplicates(data: &Dataset) -> Duplicates {
+fn duplicates(data: &Dataset) -> Result<Duplicates> {
     let mut seen: HashMap<[u8; 32], Seen> = HashMap::with_capacity(data.train.count + data.test.count);
     let mut found = Duplicates::default();
     let size = data.train.image_bytes();
     let class = |label: u8| data.class_names.get(usize::from(label)).cloned().unwrap_or_default();
     for (part, split) in [&data.train, &data.test].into_iter().enumerate() {
-        for (at, (image, &label)) in split.pixels.chunks_exact(size).zip(labels_of_images(split)).enumerate() {
-            let new = || Seen { part, at, label, in_part: [false; 2], conflict: false };
-            let one = seen.entry(Sha256::digest(image).into()).or_insert_with(new);
-            match part {
-                0 => found.within_train += usize::from(one.in_part[0]),
-                _ => {
-                    found.within_test += usize::from(one.in_part[1]);
-                    found.across += usize::from(one.in_part[0]);
+        for images in split.parts() {
+            let (start, images) = images?;
+            for (at, image) in (start..).zip(images.chunks_exact(size)) {
+                // Where each pixel has a label, images are not told apart by them.
+                let label = if split.labels_per_sample > 1 { 0 } else { split.labels[at] };
+                let new = || Seen { part, at, label, in_part: [false; 2], conflict: false };
+                let one = seen.entry(Sha256::digest(image).into()).or_insert_with(new);
+                match part {
+                    0 => found.within_train += usize::from(one.in_part[0]),
+                    _ => {
+                        found.within_test += usize::from(one.in_part[1]);
+                        found.across += usize::from(one.in_part[0]);
+                    }
                 }
-            }
-            one.in_part[part] = true;
-            if one.label != label && !one.conflict {
+                one.in_part[part] = true;
+                if one.label == label || one.conflict {
+                    continue;
+                }
                 one.conflict = true;
                 found.conflicts += 1;
                 if found.examples.len() < EXAMPLES {
@@ -149,7 +156,7 @@ fn duplicates(data: &Dataset) -> Duplicates {
             }
         }
     }
-    found
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -161,11 +168,11 @@ mod tests {
         let split = |pixels: &[u8], labels: &[u8]| Split::new([1, 2, 1], pixels.to_vec(), labels.to_vec()).unwrap();
         let train = split(&[0, 255, 0, 255, 7, 7, 0, 255, 1, 2], &[0, 0, 1, 1, 1]);
         let test = split(&[7, 7, 7, 7, 3, 3], &[1, 1, 0]);
-        let found = survey(&Dataset::new("s", train, test).unwrap());
+        let found = survey(&Dataset::new("s", train, test).unwrap()).unwrap();
         assert_eq!((found.train, found.test, found.imbalance), (5, 3, Some(1.5)));
         let class = |name: &str, train, test| Class { name: name.into(), train, test };
         assert_eq!(found.classes, [class("0", 2, 1), class("1", 3, 2)]);
-        let d = &found.duplicates;
+        let d = &found.duplicates.expect("the images are held");
         assert_eq!((d.within_train, d.within_test, d.across, d.conflicts), (2, 1, 2, 1));
         let side = |place: &str, class: &str| (place.to_owned(), class.to_owned());
         assert_eq!(d.examples, [Conflict { first: side("train 0", "0"), then: side("train 3", "1") }]);
@@ -174,7 +181,7 @@ mod tests {
     #[test]
     fn mean_and_deviation_are_those_of_a_channel() {
         let train = Split::new([1, 2, 2], vec![0, 51, 255, 51], vec![0]).unwrap();
-        let (mean, deviation) = moments(&train);
+        let (mean, deviation) = moments(&train).unwrap();
         assert!((mean[0] - 0.5).abs() < 1e-12 && (deviation[0] - 0.5).abs() < 1e-12);
         assert!((mean[1] - 0.2).abs() < 1e-12 && deviation[1].abs() < 1e-12);
     }

@@ -8,14 +8,19 @@ impl Dataset {
     /// The data of a run that validates on a share of its training samples: they are its `test`, the others its `train`,
     /// both in file order. The test set comes beside it.
     ///
-    /// The share is taken of every class alike (rounded to whole samples), at random: which samples these are follows
+    /// The share is taken of every class alike (rounded to whole samples), or where each pixel has a label of all images,
+    /// at random: which samples these are follows
     /// from the seed alone.
     ///
     /// # Errors
     /// [`Error::Input`] where one of the two would be left without samples.
     pub fn with_validation(&self, share: f64, seed: u64) -> Result<(Dataset, Split)> {
         let mut classes: Vec<Vec<usize>> = vec![Vec::new(); 256];
-        self.train.labels.iter().enumerate().for_each(|(at, &label)| classes[usize::from(label)].push(at));
+        for at in 0..self.train.count {
+            // An image whose pixels have labels is of no class.
+            let class = if let [label] = self.train.labels_of(at) { usize::from(*label) } else { 0 };
+            classes[class].push(at);
+        }
         let key = pcg(seed as u32 ^ 0x7A11_DA7E) ^ pcg((seed >> 32) as u32).rotate_left(16);
         let mut kept_aside = vec![false; self.train.count];
         for (class, members) in classes.iter().enumerate() {
@@ -26,7 +31,6 @@ impl Dataset {
             }
         }
         let part = |aside: bool| {
-            let size = self.train.pixels.len() / self.train.count;
             let own = |at: &usize| kept_aside[*at] == aside;
             let members: Vec<usize> = (0..self.train.count).filter(own).collect();
             if members.is_empty() {
@@ -36,9 +40,7 @@ impl Dataset {
                     self.name
                 )));
             }
-            let mut pixels = Vec::with_capacity(members.len() * size);
-            members.iter().for_each(|&at| pixels.extend_from_slice(&self.train.pixels[at * size..][..size]));
-            Split::new(self.train.shape(), pixels, members.iter().map(|&at| self.train.labels[at]).collect())
+            self.train.chosen(&members)
         };
         let (train, validation) = (part(false)?, part(true)?);
         let (name, class_names, notice) = (self.name.clone(), self.class_names.clone(), self.notice.clone());
@@ -49,6 +51,7 @@ impl Dataset {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::npy;
 
     /// 100 samples of class 0, 50 of class 1, 7 of class 2, each with its number as pixels.
     fn data() -> Dataset {
@@ -79,6 +82,44 @@ mod tests {
         assert_eq!(again.test.pixels, run.test.pixels, "one seed, one split");
         assert_ne!(data.with_validation(0.2, 4).unwrap().0.test.pixels, run.test.pixels);
         assert_ne!(data.with_validation(0.2, 3 << 32).unwrap().0.test.pixels, run.test.pixels);
+    }
+
+    /// Images that stay in their file are the same ones, and where pixels have labels so are these.
+    #[test]
+    fn a_file_is_split_as_memory_is() {
+        let place = tempfile::tempdir().unwrap();
+        let pixels: Vec<u8> = (0..157 * 6).map(|at| (at * 7 % 251) as u8).collect();
+        let of_images: Vec<u8> = (0..157).map(|at| (at * at % 3) as u8).collect();
+        let of_pixels: Vec<u8> = pixels.iter().map(|pixel| pixel % 5).collect();
+        for (shape, labels) in [(&[157][..], of_images), (&[157, 2, 3], of_pixels)] {
+            for files in npy::FILES.chunks(2) {
+                std::fs::write(place.path().join(files[0]), npy::bytes(&[157, 2, 3], &pixels).unwrap()).unwrap();
+                std::fs::write(place.path().join(files[1]), npy::bytes(shape, &labels).unwrap()).unwrap();
+            }
+            let [held, filed] = [u64::MAX, 0].map(|bytes| npy::read_holding(place.path(), bytes).unwrap());
+            let (held, filed) = (held.with_validation(0.3, 5).unwrap().0, filed.with_validation(0.3, 5).unwrap().0);
+            for (held, filed) in [(&held.train, &filed.train), (&held.test, &filed.test)] {
+                assert!(held.file.is_none() && filed.file.is_some() && filed.pixels.is_empty());
+                let numbers = |split: &Split| (split.count, split.labels_per_sample, split.labels.clone());
+                assert_eq!(numbers(held), numbers(filed));
+                assert_eq!(held.rows(0..held.count), filed.rows(0..held.count));
+                assert_eq!(held.rows(3..7), filed.rows(3..7));
+            }
+            // Each image once, with its labels.
+            let mut all: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+            for split in [&filed.train, &filed.test] {
+                all.extend((0..split.count).map(|n| (split.image(n).unwrap().to_vec(), split.labels_of(n).to_vec())));
+            }
+            let each = labels.len() / 157;
+            let mut whole: Vec<(Vec<u8>, Vec<u8>)> = pixels
+                .chunks(6)
+                .zip(labels.chunks(each))
+                .map(|(image, label)| (image.to_vec(), label.to_vec()))
+                .collect();
+            all.sort_unstable();
+            whole.sort_unstable();
+            assert_eq!(all, whole);
+        }
     }
 
     #[test]

@@ -163,11 +163,17 @@ impl Executor {
 
     /// Writes the start of a tensor's memory.
     pub fn write(&self, t: Tensor, bytes: &[u8]) -> Result<()> {
+        self.write_at(t, 0, bytes)
+    }
+
+    /// Writes a part of a tensor's memory, from byte `at` on, the start of a word.
+    pub fn write_at(&self, t: Tensor, at: u64, bytes: &[u8]) -> Result<()> {
         let place = self.plan.place(t)?;
-        if bytes.len() as u64 > place.bytes {
-            let name = &self.plan.tensors[t.index()].name;
-            return Err(Error::failed(format!("{name} {t}: {} bytes for a place of {}", bytes.len(), place.bytes)));
+        if at.saturating_add(bytes.len() as u64) > place.bytes || !at.is_multiple_of(4) {
+            let (name, count) = (&self.plan.tensors[t.index()].name, bytes.len());
+            return Err(Error::failed(format!("{name} {t}: {count} bytes at {at} of a place of {}", place.bytes)));
         }
+        let place = Place { offset: place.offset + at, ..place };
         let (buffer, whole) = (self.buffer(place)?, bytes.len() / 4 * 4);
         self.gpu.queue.write_buffer(buffer, place.offset, &bytes[..whole]);
         if whole < bytes.len() {
@@ -177,6 +183,12 @@ impl Executor {
             self.gpu.queue.write_buffer(buffer, place.offset + whole as u64, &last);
         }
         self.gpu.check()
+    }
+
+    /// Hands over what was written, and waits until the device has it: what is written lies in memory until then.
+    pub fn flush(&self) -> Result<()> {
+        let submission = self.gpu.queue.submit([]);
+        self.wait(submission, || self.in_submit(0))
     }
 
     /// Copies a tensor's memory from another executor on the same device.

@@ -10,7 +10,10 @@ pub(super) const KERNELS: &[Source] = &[shader!("gather")];
 ///
 /// The arguments are the control block, the images [samples, stride] as bytes (stride a multiple of
 /// four) and all labels `[samples]`; the results x [batch, H, W, C] and labels `[batch]`.
-#[derive(Clone, Debug)]
+///
+/// With a window, images and labels are two chunks of so many samples: of the chunks that an epoch's places fall into,
+/// counted from the start of the run, the even ones come in the first half and the odd ones in the second.
+#[derive(Clone)]
 pub struct Gather {
     /// Rows of a batch.
     pub batch: usize,
@@ -22,6 +25,22 @@ pub struct Gather {
     pub scale: f32,
     /// What is added then.
     pub shift: f32,
+    /// Samples of a chunk, where the data comes through a window of two, a multiple of the batch; 0 where all of it is there.
+    pub window: usize,
+}
+
+impl std::fmt::Debug for Gather {
+    /// Without a window nothing is said of one.
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        let Gather { batch, image, shuffle, scale, shift, window } = self;
+        let mut text = f.debug_struct("Gather");
+        text.field("batch", batch).field("image", image).field("shuffle", shuffle);
+        text.field("scale", scale).field("shift", shift);
+        if *window > 0 {
+            text.field("window", window);
+        }
+        text.finish()
+    }
 }
 
 impl Gather {
@@ -29,17 +48,31 @@ impl Gather {
         self.image.iter().product()
     }
 
-    /// The sample of row `b`; `None` beyond the valid ones.
+    /// The sample of row `b`, in a window its row there; `None` beyond the valid ones.
     pub(super) fn sample(&self, control: &Control, b: u32) -> Option<usize> {
-        let place = control.first + b;
-        let shuffled = || shuffled(place, control.samples, control.key, control.epoch);
-        (b < control.valid).then(|| if self.shuffle { shuffled() } else { place } as usize)
+        sample(control, b, self.shuffle, self.window)
     }
 
     /// Bytes from one image to the next.
     pub fn stride(&self) -> usize {
         self.pixels().next_multiple_of(4)
     }
+}
+
+/// [`Gather::sample`] for all that draw.
+pub(super) fn sample(control: &Control, b: u32, shuffle: bool, window: usize) -> Option<usize> {
+    let Control { key, first, samples, epoch, valid, .. } = *control;
+    let (mut place, mut count, mut order, mut base) = (first + b, samples, epoch, 0);
+    if window > 0 {
+        // A batch lies within one chunk, whose number orders it as an epoch's does all samples.
+        let window = window as u32;
+        let chunk = first / window;
+        order = epoch.wrapping_mul(samples.div_ceil(window)).wrapping_add(chunk);
+        (place, count) = (place - chunk * window, window.min(samples - chunk * window));
+        base = order % 2 * window;
+    }
+    let shuffled = || shuffled(place, count, key, order);
+    (b < valid).then(|| (base + if shuffle { shuffled() } else { place }) as usize)
 }
 
 impl Reference for Gather {
@@ -82,6 +115,7 @@ impl Op for Gather {
         let launch = cx.kernel(KERNELS[0], &[])?;
         let launch = launch.size("batch", self.batch).size("pixels", self.pixels()).size("stride", self.stride());
         let launch = launch.set("shuffle", self.shuffle).set("scale", self.scale).set("shift", self.shift);
+        let launch = if self.window > 0 { launch.size("window", self.window) } else { launch };
         let launch = launch.bind("control", cx.x[0]).bind("images", cx.x[1]).bind("all_labels", cx.x[2]);
         cx.groups(launch.bind("x", cx.y[0]).bind("labels", cx.y[1]), self.batch)
     }
@@ -114,13 +148,30 @@ impl Op for Gather {
 
 pub(super) fn cases() -> Vec<Case> {
     let case = |batch, image, samples: u32, first: u32, shuffle| {
-        let op = Gather { batch, image, shuffle, scale: 1.0 / 255.0, shift: -0.125 };
+        let op = Gather { batch, image, shuffle, scale: 1.0 / 255.0, shift: -0.125, window: 0 };
         let valid = (samples - first).min(batch as u32);
         let control = Control { key: 7, epoch: 3, first, valid, samples, ..Control::default() };
         let stride = op.stride();
-        Case::new(op).words([Control::WORDS], control.words()).bytes([samples as usize, stride]).below([samples as usize], 10)
+        Case::new(op)
+            .words([Control::WORDS], control.words())
+            .bytes([samples as usize, stride])
+            .below([samples as usize], 10)
+    };
+    // Chunks of 8 of 29 samples: the last has 5.
+    let windowed = |batch, image, epoch, first: u32, shuffle| {
+        let (samples, window) = (29, 8);
+        let op = Gather { batch, image, shuffle, scale: 1.0 / 255.0, shift: -0.125, window };
+        let valid = (samples - first).min(batch as u32);
+        let control = Control { key: 7, epoch, first, valid, samples, ..Control::default() };
+        let stride = op.stride();
+        Case::new(op).words([Control::WORDS], control.words()).bytes([2 * window, stride]).below([2 * window], 10)
     };
     let mut cases = vec![
+        windowed(4, [28, 28, 1], 0, 12, true),
+        windowed(4, [28, 28, 1], 3, 28, true),
+        windowed(8, [5, 7, 3], 1, 24, true),
+        windowed(8, [1, 1, 1], 2, 24, true),
+        windowed(2, [1, 2, 1], 1, 6, false),
         case(5, [28, 28, 1], 23, 0, true),
         case(8, [28, 28, 1], 23, 20, true),
         case(4, [3, 3, 1], 9, 6, true),

@@ -156,6 +156,7 @@ impl Op for GatherAugmented {
         let launch = launch.set("zoom", zoom).set("slant", slant).set("hflip", augment.hflip);
         let launch = launch.set("vflip", augment.vflip).set("crop", augment.crop).set("cutout", augment.cutout);
         let launch = launch.set("salt", SALT);
+        let launch = if gather.window > 0 { launch.size("window", gather.window) } else { launch };
         let launch = launch.bind("control", cx.x[0]).bind("images", cx.x[1]).bind("all_labels", cx.x[2]);
         cx.groups(launch.bind("x", cx.y[0]).bind("labels", cx.y[1]), gather.batch)
     }
@@ -246,7 +247,7 @@ impl GatherAugmented {
 
 pub(super) fn cases() -> Vec<Case> {
     let case = |list: &str, batch, image, samples: u32, first: u32, shuffle| {
-        let gather = Gather { batch, image, shuffle, scale: 1.0 / 255.0, shift: -0.125 };
+        let gather = Gather { batch, image, shuffle, scale: 1.0 / 255.0, shift: -0.125, window: 0 };
         let stride = gather.stride();
         let augment = list.parse().unwrap_or_default();
         let valid = (samples - first).min(batch as u32);
@@ -275,6 +276,15 @@ pub(super) fn cases() -> Vec<Case> {
         case("cutout=1", 2, [1, 1, 1], 1, 0, true),
         case(ALL, 70, [32, 32, 3], 97, 40, true),
     ];
+    // Through a window of two chunks of 8, of 29 samples.
+    for (list, epoch, first, shuffle) in [("hflip,crop=3", 0, 12, true), (ALL, 1, 24, true), ("cutout=3", 1, 4, false)] {
+        let (samples, window) = (29, 8);
+        let gather = Gather { batch: 4, image: [5, 7, 3], shuffle, scale: 1.0 / 255.0, shift: -0.125, window };
+        let (stride, augment) = (gather.stride(), list.parse().unwrap_or_default());
+        let control = Control { key: 7, step: 11, epoch, first, valid: 4, samples, ..Control::default() };
+        let case = Case::new(GatherAugmented { gather, augment }).words([Control::WORDS], control.words());
+        cases.push(case.bytes([2 * window, stride]).below([2 * window], 10));
+    }
     for case in &mut cases {
         case.x[2].0.role = Role::Data;
     }
@@ -290,7 +300,7 @@ mod tests {
     const IMAGE: [usize; 3] = [9, 12, 1];
 
     fn op(list: &str) -> GatherAugmented {
-        let gather = Gather { batch: 3, image: IMAGE, shuffle: false, scale: 0.5, shift: -1.0 };
+        let gather = Gather { batch: 3, image: IMAGE, shuffle: false, scale: 0.5, shift: -1.0, window: 0 };
         GatherAugmented { gather, augment: list.parse().unwrap() }
     }
 

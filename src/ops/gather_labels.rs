@@ -1,11 +1,12 @@
 //! Draws the labels of a batch where every pixel has one: the same samples as `gather` draws, in the same order.
 
+use super::gather;
 use super::prelude::*;
-use crate::control::{Control, shuffled};
+use crate::control::Control;
 
 pub(super) const KERNELS: &[Source] = &[shader!("gather_labels")];
 
-/// `labels[b, p] = all_labels[s(b), p]`; rows beyond the valid ones are zero.
+/// `labels[b, p] = all_labels[s(b), p]`; rows beyond the valid ones are zero. With a window as `gather` has it.
 ///
 /// The arguments are the control block and all labels [samples, stride] as bytes (stride a multiple of four); the result
 /// is labels [batch, H, W] as words.
@@ -17,6 +18,8 @@ pub struct GatherLabels {
     pub size: [usize; 2],
     /// Whether each epoch has an order of its own.
     pub shuffle: bool,
+    /// Samples of a chunk, as [`Gather`](super::gather::Gather) has them; 0 where all labels are there.
+    pub window: usize,
 }
 
 impl GatherLabels {
@@ -34,16 +37,10 @@ impl Reference for GatherLabels {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
         let (control, all_labels) = (Control::read(x[0].words()), x[1].bytes());
         for (b, labels) in y[0].words().chunks_mut(self.places()).enumerate() {
-            let place = control.first + b as u32;
-            let drawn = match b < control.valid as usize {
-                false => None,
-                true if self.shuffle => Some(shuffled(place, control.samples, control.key, control.epoch)),
-                true => Some(place),
-            };
-            match drawn {
+            match gather::sample(&control, b as u32, self.shuffle, self.window) {
                 None => labels.fill(0),
                 Some(s) => {
-                    let from = &all_labels[s as usize * self.stride()..];
+                    let from = &all_labels[s * self.stride()..];
                     labels.iter_mut().zip(from).for_each(|(label, byte)| *label = u32::from(*byte));
                 }
             }
@@ -73,6 +70,7 @@ impl Op for GatherLabels {
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let launch = cx.kernel(KERNELS[0], &[])?.size("batch", self.batch).size("places", self.places());
         let launch = launch.size("stride", self.stride()).set("shuffle", self.shuffle);
+        let launch = if self.window > 0 { launch.size("window", self.window) } else { launch };
         let launch = launch.bind("control", cx.x[0]).bind("all_labels", cx.x[1]).bind("labels", cx.y[0]);
         cx.groups(launch, self.batch)
     }
@@ -84,12 +82,24 @@ impl Op for GatherLabels {
 
 pub(super) fn cases() -> Vec<Case> {
     let case = |batch, size, samples: u32, first: u32, shuffle| {
-        let op = GatherLabels { batch, size, shuffle };
+        let op = GatherLabels { batch, size, shuffle, window: 0 };
         let valid = (samples - first).min(batch as u32);
         let control = Control { key: 7, epoch: 3, first, valid, samples, ..Control::default() };
         Case::new(op).words([Control::WORDS], control.words()).bytes([samples as usize, op.stride()])
     };
+    // Chunks of 8 of 29 samples: the last has 5.
+    let windowed = |batch, size, epoch, first: u32, shuffle| {
+        let (samples, window) = (29, 8);
+        let op = GatherLabels { batch, size, shuffle, window };
+        let valid = (samples - first).min(batch as u32);
+        let control = Control { key: 7, epoch, first, valid, samples, ..Control::default() };
+        Case::new(op).words([Control::WORDS], control.words()).bytes([2 * window, op.stride()])
+    };
     vec![
+        windowed(4, [8, 8], 0, 12, true),
+        windowed(4, [3, 3], 3, 28, true),
+        windowed(8, [5, 7], 1, 24, true),
+        windowed(2, [1, 1], 1, 6, false),
         case(5, [16, 17], 23, 0, true),
         case(8, [8, 8], 23, 20, true),
         case(3, [5, 7], 64, 17, false),

@@ -200,7 +200,6 @@ pub async fn gather(
 pub fn seen(model: &Model, weights: &Weights, data: &Dataset, logits: &[f32]) -> Result<Findings> {
     let classes = class_names(model)?;
     let test = &data.test;
-    let size = test.image_bytes();
     let mut findings = Findings {
         model: Some(model_table(model)?),
         confusion: Some(TestResults::new(logits, &test.labels, classes.len())?),
@@ -222,10 +221,10 @@ pub fn seen(model: &Model, weights: &Weights, data: &Dataset, logits: &[f32]) ->
     inside.set_weights(weights)?;
     let name = |class: usize| findings.classes.get(class).cloned().unwrap_or_default();
     let label = Some(name(test.labels[0].into()));
-    let maps = pictures::maps(model, &mut inside, &test.pixels[..size], label)?;
+    let maps = pictures::maps(model, &mut inside, &test.image(0)?, label)?;
     findings.maps = Some(maps);
     for (index, answer) in surest_mistakes(logits, &test.labels, findings.classes.len(), MISTAKES) {
-        let pixels = &test.pixels[index * size..][..size];
+        let pixels = &*test.image(index)?;
         let sample = inside.normalised(pixels);
         inside.run(sample)?;
         findings.mistakes.push(Mistake {
@@ -255,8 +254,7 @@ fn seen_by_pixel(model: &Model, weights: &Weights, data: &Dataset, confusion: Te
     match Inside::new(model) {
         Ok(mut inside) => {
             inside.set_weights(weights)?;
-            let pixels = &data.test.pixels[..data.test.image_bytes()];
-            findings.maps = Some(pictures::maps(model, &mut inside, pixels, None)?);
+            findings.maps = Some(pictures::maps(model, &mut inside, &data.test.image(0)?, None)?);
         }
         Err(error) => findings.lacks("maps", error.to_string()),
     }

@@ -25,12 +25,12 @@ pub fn sheet(data: &Dataset, augment: &Augment, seed: u64) -> Result<Vec<u8>> {
     let shown: Vec<usize> =
         (0..data.classes).filter_map(first).map(|n| n / data.train.labels_per_sample.max(1)).collect();
     let size = data.train.image_bytes();
-    let originals: Vec<&[u8]> = shown.iter().map(|&n| &data.train.pixels[n * size..][..size]).collect();
+    let originals = shown.iter().map(|&n| data.train.image(n)).collect::<Result<Vec<_>>>()?;
     let split = Split::new(data.train.shape(), originals.concat(), vec![0; shown.len()])?;
     let drawn = draw(&split, augment, seed)?;
     let row = |n: usize| {
         let draws = drawn.iter().map(|step| &step[n * size..][..size]);
-        [originals[n]].into_iter().chain(draws).collect()
+        [&*originals[n]].into_iter().chain(draws).collect()
     };
     grid(data.train.shape(), &(0..shown.len()).map(row).collect::<Vec<Vec<&[u8]>>>())
 }
@@ -39,7 +39,7 @@ pub fn sheet(data: &Dataset, augment: &Augment, seed: u64) -> Result<Vec<u8>> {
 fn draw(split: &Split, augment: &Augment, seed: u64) -> Result<Vec<Vec<u8>>> {
     let batch = split.count;
     // Bytes stay bytes.
-    let gather = Gather { batch, image: split.shape(), shuffle: false, scale: 1.0, shift: 0.0 };
+    let gather = Gather { batch, image: split.shape(), shuffle: false, scale: 1.0, shift: 0.0, window: 0 };
     let stride = gather.stride();
     let mut graph = Graph::new();
     let control = graph.tensor(TensorInfo::words("control", [Control::WORDS]).role(Role::Control));

@@ -7,7 +7,7 @@
 use super::options::TrainOptions;
 use super::progress::{Goal, Progress};
 use crate::control::Control;
-use crate::data::{Dataset, Split};
+use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::model::weights::{EMA, METADATA_KEY, NamedTensor, OPTIMIZER_PREFIX, Weights};
 use crate::model::{Model, in_context, sealed};
@@ -72,18 +72,23 @@ pub struct DataMark {
 
 impl DataMark {
     /// The mark of a data set.
-    pub fn new(data: &Dataset) -> DataMark {
+    ///
+    /// # Errors
+    /// [`Error::Input`] where its pixels are in a file that cannot be read any more.
+    pub fn new(data: &Dataset) -> Result<DataMark> {
         let mut crc = crc32fast::Hasher::new();
-        for Split { pixels, labels, .. } in [&data.train, &data.test] {
-            crc.update(pixels);
-            crc.update(labels);
+        for split in [&data.train, &data.test] {
+            for part in split.parts() {
+                crc.update(&part?.1);
+            }
+            crc.update(&split.labels);
         }
-        DataMark {
+        Ok(DataMark {
             name: data.name.clone(),
             samples: [data.train.count, data.test.count],
             shape: data.train.shape(),
             crc32: crc.finalize(),
-        }
+        })
     }
 
     fn words(&self) -> String {

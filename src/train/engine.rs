@@ -118,6 +118,11 @@ impl Engine {
         Ok(Engine { kind, graph, log, capacity, submitted: 0, sizes: VecDeque::new() })
     }
 
+    /// The step's graph.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
     /// The memory of all buffers, in bytes.
     pub fn bytes(&self) -> u64 {
         match &self.kind {
@@ -139,6 +144,27 @@ impl Engine {
         match &mut self.kind {
             Kind::Gpu(executor) => executor.write(t, values.bytes()),
             Kind::Cpu { executor, .. } => executor.set(t, values),
+        }
+    }
+
+    /// Replaces some rows of a tensor, from row `row` on.
+    pub fn write_rows(&mut self, t: Tensor, row: usize, values: &Values) -> Result<()> {
+        let shape = self.graph.shape(t);
+        let at = row * shape[1..].iter().product::<usize>();
+        match &mut self.kind {
+            Kind::Gpu(executor) => {
+                let element = if self.graph.info(t).dtype == DType::U8 { 1 } else { 4 };
+                executor.write_at(t, at as u64 * element, values.bytes())
+            }
+            Kind::Cpu { executor, .. } => executor.set_at(t, at, values),
+        }
+    }
+
+    /// Waits until the device has what was written to it.
+    pub fn flush(&self) -> Result<()> {
+        match &self.kind {
+            Kind::Gpu(executor) => executor.flush(),
+            Kind::Cpu { .. } => Ok(()),
         }
     }
 

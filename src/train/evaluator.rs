@@ -2,8 +2,10 @@
 
 use super::confusion::Confusion;
 use super::engine::{Engine, Pace, Record};
+use super::feed::{self, Feed};
 use super::loss::Criterion;
 use super::step::Step;
+use super::window::limit_on;
 use crate::control::Control;
 use crate::data::Split;
 use crate::device::Device;
@@ -69,6 +71,7 @@ impl Totals {
 pub struct Evaluator {
     step: Step,
     engine: Engine,
+    feed: Option<Feed>,
     start: Control,
     // The classes and labels of a model of masks, and what the last pass found of them.
     truth: Option<(usize, Vec<u8>)>,
@@ -78,17 +81,26 @@ pub struct Evaluator {
 impl Evaluator {
     /// Builds the pass and uploads the data; `batch` is cut to the data's size.
     pub fn new(device: &Device, model: &Model, split: &Split, batch: usize) -> Result<Self> {
-        Evaluator::by(&Criterion::default(), device, model, split, batch)
+        Evaluator::by(&Criterion::default(), device, model, split, batch, None)
     }
 
-    /// `new` by another loss than the plain one.
-    pub fn by(criterion: &Criterion, device: &Device, model: &Model, split: &Split, batch: usize) -> Result<Self> {
-        let step = Step::evaluation_by(criterion, model, split.count, batch.min(split.count))?;
+    /// `new` by another loss than the plain one, and with at most so many bytes of the data on the device, where a limit
+    /// is given: the results are the same.
+    pub fn by(
+        criterion: &Criterion,
+        device: &Device,
+        model: &Model,
+        split: &Split,
+        batch: usize,
+        limit: Option<u64>,
+    ) -> Result<Self> {
+        let limit = limit_on(device, split, limit);
+        let step = Step::evaluation_by(criterion, model, split.count, batch.min(split.count), limit)?;
         let truth = step.mask.map(|_| Ok((model.classes()?, split.labels.clone()))).transpose()?;
         let mut engine = Engine::new(device, step.graph.clone(), step.log)?;
-        engine.write_all(step.data(split))?;
+        let feed = Feed::begin(&mut engine, &step, split, None)?;
         let start = step.start(0, 1.0, [0.0; 2]);
-        Ok(Evaluator { step, engine, start, truth, confusion: None })
+        Ok(Evaluator { step, engine, feed, start, truth, confusion: None })
     }
 
     /// Takes weights from a file's order.
@@ -112,16 +124,13 @@ impl Evaluator {
         if self.step.mask.is_some() {
             return self.run_masks(|_| Ok(())).await;
         }
-        self.engine.write(self.step.control, Values::Word(self.start.words()))?;
-        self.engine.restart();
+        self.restart()?;
         let mut totals = Totals::default();
         let mut pace = Pace::default();
-        let mut left = self.step.steps_per_epoch();
-        while left > 0 || self.engine.in_flight() > 0 {
-            while left > 0 && self.engine.in_flight() < 2 {
-                let steps = pace.of(left);
-                self.engine.submit(steps as u32)?;
-                left -= steps;
+        let (mut at, of) = (0, self.step.steps_per_epoch() as u64);
+        while at < of || self.engine.in_flight() > 0 {
+            while at < of && self.engine.in_flight() < 2 {
+                at += self.submit(at, pace.of((of - at) as usize))?;
             }
             let begun = Instant::now();
             let records = self.engine.collect().await?;
@@ -140,23 +149,24 @@ impl Evaluator {
     /// # Errors
     /// [`Error::Input`] for a model that tells no classes of pixels.
     pub async fn run_masks(&mut self, mut each: impl FnMut(&[u32]) -> Result<()>) -> Result<Totals> {
-        let (Some(mask), Some((classes, labels))) = (self.step.mask, &self.truth) else {
+        self.restart()?;
+        let Evaluator { step, engine, feed, .. } = self;
+        let (Some(mask), Some((classes, labels))) = (step.mask, &self.truth) else {
             return Err(Error::input("the model tells no classes of pixels"));
         };
-        self.engine.write(self.step.control, Values::Word(self.start.words()))?;
-        self.engine.restart();
         let mut confusion = Confusion::new(*classes)?;
-        let mut totals = Totals::of(self.step.places);
-        let mut truth = labels.chunks(self.step.places);
-        for _ in 0..self.step.steps_per_epoch() {
-            self.engine.submit(1)?;
-            let records = self.engine.collect().await?;
+        let mut totals = Totals::of(step.places);
+        let mut truth = labels.chunks(step.places);
+        let steps = step.steps_per_epoch() as u64;
+        for at in 0..steps {
+            feed::submit(feed, engine, step, at, 1, steps)?;
+            let records = engine.collect().await?;
             records.iter().for_each(|record| totals.add(record));
             let valid = records.iter().map(|record| record.samples as usize).sum();
-            let Values::Word(found) = self.engine.read(mask).await? else {
+            let Values::Word(found) = engine.read(mask).await? else {
                 return Err(Error::failed("classes of pixels are not words"));
             };
-            for (found, truth) in found.chunks(self.step.places).take(valid).zip(&mut truth) {
+            for (found, truth) in found.chunks(step.places).take(valid).zip(&mut truth) {
                 for (found, truth) in found.iter().zip(truth) {
                     confusion.add((*truth).into(), *found as usize)?;
                 }
@@ -170,12 +180,11 @@ impl Evaluator {
     /// One pass over the data, batch by batch, that hands over the logits of each sample, `[classes]`, in the data's
     /// order.
     pub async fn run_each(&mut self, mut each: impl FnMut(&[f32]) -> Result<()>) -> Result<Totals> {
-        self.engine.write(self.step.control, Values::Word(self.start.words()))?;
-        self.engine.restart();
+        self.restart()?;
         let classes = self.step.graph.shape(self.step.logits)[1];
         let mut totals = Totals::default();
-        for _ in 0..self.step.steps_per_epoch() {
-            self.engine.submit(1)?;
+        for at in 0..self.step.steps_per_epoch() as u64 {
+            self.submit(at, 1)?;
             let records = self.engine.collect().await?;
             records.iter().for_each(|record| totals.add(record));
             let valid = records.iter().map(|record| record.samples as usize).sum();
@@ -185,6 +194,21 @@ impl Evaluator {
             logits.chunks(classes).take(valid).try_for_each(&mut each)?;
         }
         Ok(totals)
+    }
+
+    /// Goes back to the first sample.
+    fn restart(&mut self) -> Result<()> {
+        self.engine.write(self.step.control, Values::Word(self.start.words()))?;
+        self.engine.restart();
+        self.feed.iter_mut().for_each(|feed| feed.restart_at(0));
+        Ok(())
+    }
+
+    /// Submits the steps of a pass behind the first `at`, at most so many, as far as the data for them is on the device;
+    /// says how many it were.
+    fn submit(&mut self, at: u64, steps: usize) -> Result<u64> {
+        let last = self.step.steps_per_epoch() as u64;
+        feed::submit(&mut self.feed, &mut self.engine, &self.step, at, steps, last)
     }
 
     /// The logits of every sample in the data's order, [samples, classes].

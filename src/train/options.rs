@@ -107,6 +107,10 @@ pub struct TrainOptions {
     /// `0.bias`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub freeze: Vec<String>,
+    /// The most bytes of a split's images, and of labels of pixels, that the device holds: more come through a window of two chunks, which
+    /// decides the order of an epoch's samples. Where not given, the device's limits decide, and the run notes it here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_data_limit: Option<u64>,
     /// How training images are changed at random.
     #[serde(skip_serializing_if = "Augment::is_off")]
     pub augment: Augment,
@@ -150,6 +154,7 @@ impl Default for TrainOptions {
             label_smoothing: 0.0,
             class_weights: Vec::new(),
             freeze: Vec::new(),
+            device_data_limit: None,
             augment: Augment::default(),
         }
     }
@@ -249,6 +254,9 @@ impl TrainOptions {
         if self.patience == Some(0) {
             return wrong("patience", &0, "at least 1");
         }
+        if self.device_data_limit == Some(0) {
+            return wrong("device data limit", &0, "at least 1 byte");
+        }
         self.augment.check()
     }
 }
@@ -333,6 +341,7 @@ mod tests {
             (TrainOptions { batch_size: 0, ..base() }, "batch size 0"),
             (TrainOptions { max_steps: Some(0), ..base() }, "max steps 0"),
             (TrainOptions { patience: Some(0), ..base() }, "patience 0"),
+            (TrainOptions { device_data_limit: Some(0), ..base() }, "device data limit 0"),
             (TrainOptions { augment: Augment { rotate: 181.0, ..Augment::default() }, ..base() }, "augment rotate 181"),
         ];
         for (options, start) in cases {

@@ -109,6 +109,7 @@ impl Trainer {
         self.engine.write(self.step.control, Values::Word(control.words()))?;
         self.engine.write(self.step.fault, Values::Word(vec![0]))?;
         self.engine.restart_at(state.progress.step);
+        self.feed.iter_mut().for_each(|feed| feed.restart_at(state.progress.step));
         self.progress = state.progress.clone();
         Ok(())
     }

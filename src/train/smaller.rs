@@ -2,6 +2,7 @@
 
 use super::options::TrainOptions;
 use super::step::Step;
+use super::window::limit_on;
 use crate::cpu;
 use crate::data::Dataset;
 use crate::device::Device;
@@ -21,8 +22,11 @@ pub fn smaller_batch(device: &Device, model: &Model, data: &Dataset, options: &T
 /// Whether the device can hold the steps of training and of validation at this batch.
 fn fits(device: &Device, model: &Model, data: &Dataset, options: &TrainOptions, batch: usize) -> Result<()> {
     let (train, test) = (data.train.count, data.test.count);
-    let training = Step::training(model, train, &TrainOptions { batch_size: batch, ..options.clone() })?;
-    let evaluation = Step::evaluation(model, test, batch.min(test))?;
+    let limit = limit_on(device, &data.train, options.device_data_limit);
+    let options = TrainOptions { batch_size: batch, device_data_limit: limit, ..options.clone() };
+    let training = Step::training(model, train, &options)?;
+    let within = limit_on(device, &data.test, limit);
+    let evaluation = Step::evaluation_by(&options.criterion(), model, test, batch.min(test), within)?;
     match device {
         Device::Gpu(gpu) => {
             let target = Target { class: class_of(gpu), limits: limits_of(gpu), reuse: true };

@@ -2,7 +2,7 @@
 
 use crate::augment::{Augment, CELLS, quantiles};
 use crate::control::{Control, pcg};
-use crate::data::Split;
+use crate::data::{Split, padded};
 use crate::error::{Error, Result};
 use crate::fuse::{fuse, join_neighbours};
 use crate::graph::{Graph, Role, Tensor, TensorInfo};
@@ -26,6 +26,7 @@ use crate::ops::step_end::StepEnd;
 use crate::schedule::Rates;
 use crate::train::loss::{Applied, Criterion};
 use crate::train::options::{Optimizer, TrainOptions};
+use crate::train::window::Window;
 use crate::values::Values;
 
 /// The key of all random numbers of a run.
@@ -41,9 +42,9 @@ pub const LOG_CAPACITY: usize = 64;
 pub struct Step {
     /// The graph.
     pub graph: Graph,
-    /// The data set's images, [samples, stride] bytes.
+    /// The data set's images, [samples, stride] bytes; with a window, those of two chunks.
     pub images: Tensor,
-    /// The data set's labels: words, `[samples]`, or where each pixel has its own bytes, [samples, stride].
+    /// The data set's labels: words, `[samples]`, or where each pixel has its own bytes, [samples, stride]; likewise.
     pub labels: Tensor,
     /// The control block.
     pub control: Tensor,
@@ -58,7 +59,7 @@ pub struct Step {
     /// Labels of a sample: 1, or height × width.
     pub places: usize,
     /// What else has to be there before the first step, and stays.
-    given: Vec<(Tensor, Values)>,
+    pub(super) given: Vec<(Tensor, Values)>,
     /// The arena of all parameters.
     pub params: Tensor,
     /// The arena of their average, laid out as they are, where one is kept.
@@ -67,6 +68,8 @@ pub struct Step {
     pub batch: usize,
     /// Samples of the data set.
     pub samples: usize,
+    /// The window that the data comes through, where the device is not to hold all of it.
+    pub window: Option<Window>,
 }
 
 impl Step {
@@ -78,9 +81,10 @@ impl Step {
     pub fn training(model: &Model, samples: usize, options: &TrainOptions) -> Result<Step> {
         let TrainOptions { batch_size, shuffle, ref freeze, augment, .. } = *options;
         let (optimizer, rates) = (options.optimizer(), options.rates(samples));
+        let limit = options.device_data_limit;
         // One graph for all constant rates.
         let rates = if rates.is_constant() { Rates::constant(0.0) } else { rates };
-        let mut start = Start::new(model, samples, batch_size, shuffle, augment, Mode::Training)?;
+        let mut start = Start::new(model, samples, batch_size, shuffle, augment, Mode::Training, limit)?;
         fuse(&mut start.graph, &[start.logits]);
         start.graph.freeze(freeze)?;
         start.graph.fix_frozen_norms();
@@ -151,12 +155,18 @@ impl Step {
 
     /// An evaluation step of `model` over `samples` samples, in their order.
     pub fn evaluation(model: &Model, samples: usize, batch: usize) -> Result<Step> {
-        Step::evaluation_by(&Criterion::default(), model, samples, batch)
+        Step::evaluation_by(&Criterion::default(), model, samples, batch, None)
     }
 
-    /// `evaluation` by another loss than the plain one.
-    pub fn evaluation_by(criterion: &Criterion, model: &Model, samples: usize, batch: usize) -> Result<Step> {
-        let mut start = Start::new(model, samples, batch, false, Augment::default(), Mode::Inference)?;
+    /// `evaluation` by another loss than the plain one, and with at most so many bytes of the data on the device.
+    pub fn evaluation_by(
+        criterion: &Criterion,
+        model: &Model,
+        samples: usize,
+        batch: usize,
+        limit: Option<u64>,
+    ) -> Result<Step> {
+        let mut start = Start::new(model, samples, batch, false, Augment::default(), Mode::Inference, limit)?;
         fuse(&mut start.graph, &[start.logits]);
         start.mask()?;
         let loss = start.loss(criterion)?;
@@ -184,17 +194,21 @@ impl Step {
         }
     }
 
-    /// A split for the data tensors, and what else has to be there: images padded to whole words, labels as words, or those
-    /// of pixels padded as images are.
+    /// A split in memory for the data tensors, and what else has to be there: images padded to whole words, labels as
+    /// words, or those of pixels padded as images are.
     pub fn data(&self, split: &Split) -> Vec<(Tensor, Values)> {
-        let labels = match self.graph.shape(self.labels)[..] {
-            [_, stride] => Values::Byte(split.padded_labels(stride)),
-            _ => Values::Word(split.labels.iter().map(|&label| label.into()).collect()),
-        };
+        let labels = self.labels_of(&split.labels);
         let images = split.padded(self.graph.shape(self.images)[1]);
-        let mut data = vec![(self.images, Values::Byte(images)), (self.labels, labels)];
-        data.extend(self.given.iter().cloned());
-        data
+        let data = [(self.images, Values::Byte(images)), (self.labels, labels)];
+        data.into_iter().chain(self.given.iter().cloned()).collect()
+    }
+
+    /// Labels of samples as they are on the device: words, or those of pixels as bytes, padded to whole words a sample.
+    pub(super) fn labels_of(&self, labels: &[u8]) -> Values {
+        match self.graph.shape(self.labels)[..] {
+            [_, stride] => Values::Byte(padded(labels, self.places, stride)),
+            _ => Values::Word(labels.iter().map(|&label| label.into()).collect()),
+        }
     }
 
     /// Steps of one pass over the data.
@@ -216,21 +230,40 @@ struct Start {
     places: usize,
     batch: usize,
     samples: usize,
+    window: Option<Window>,
     // Of mixup: the other labels and the shares of the rows' own.
     mixed: Option<[Tensor; 2]>,
 }
 
 impl Start {
-    fn new(model: &Model, samples: usize, batch: usize, shuffle: bool, augment: Augment, mode: Mode) -> Result<Start> {
+    fn new(
+        model: &Model,
+        samples: usize,
+        batch: usize,
+        shuffle: bool,
+        augment: Augment,
+        mode: Mode,
+        limit: Option<u64>,
+    ) -> Result<Start> {
         if batch == 0 || batch > samples {
             return Err(Error::input(format!("batch size {batch}: between 1 and the {samples} samples is expected")));
         }
         let normal = &model.normalisation;
-        let gather = Gather { batch, image: model.input, shuffle, scale: normal.scale, shift: normal.shift };
+        let gather = Gather { batch, image: model.input, shuffle, scale: normal.scale, shift: normal.shift, window: 0 };
+        let places = model.places()?;
+        let masks = model.is_segmentation()?.then(|| {
+            let size = [model.input[0], model.input[1]];
+            GatherLabels { batch, size, shuffle, window: 0 }
+        });
+        let stride = gather.stride() + masks.map_or(0, |masks| masks.stride());
+        let window = Window::of(samples, stride, batch, limit)?;
+        let rows = window.map_or(0, |window| window.rows);
+        let gather = Gather { window: rows, ..gather };
+        let held = window.map_or(samples, |window| window.held());
         let mut graph = Graph::new();
         let control = graph.tensor(TensorInfo::words("control", [Control::WORDS]).role(Role::Control));
-        let images = graph.tensor(TensorInfo::bytes("images", [samples, gather.stride()]));
-        let mut all_labels = graph.tensor(TensorInfo::words("all labels", [samples]).role(Role::Data));
+        let images = graph.tensor(TensorInfo::bytes("images", [held, gather.stride()]));
+        let mut all_labels = graph.tensor(TensorInfo::words("all labels", [held]).role(Role::Data));
         augment.check_for(model.input)?;
         let from = [control, images, all_labels];
         let mut drawn = match augment.keeps_images() {
@@ -238,16 +271,15 @@ impl Start {
             false => graph.apply(GatherAugmented { gather, augment }, &from)?,
         };
         let mut labels = drawn[1];
-        let places = model.places()?;
-        if model.is_segmentation()? {
+        if let Some(masks) = masks {
             if !augment.is_off() {
                 let expected = "augment off is expected where a model tells the class of each pixel";
                 return Err(Error::input(format!("augment {augment}: {expected}, since labels are not moved along")));
             }
             // Labels of pixels stay bytes, and those of the images stay zero.
-            let gather = GatherLabels { batch, size: [model.input[0], model.input[1]], shuffle };
-            all_labels = graph.tensor(TensorInfo::bytes("labels of pixels", [samples, gather.stride()]));
-            labels = graph.apply(gather, &[control, all_labels])?[0];
+            let masks = GatherLabels { window: rows, ..masks };
+            all_labels = graph.tensor(TensorInfo::bytes("labels of pixels", [held, masks.stride()]));
+            labels = graph.apply(masks, &[control, all_labels])?[0];
         }
         let (mut given, mut mixed) = (Vec::new(), None);
         if augment.mixup > 0.0 {
@@ -259,7 +291,21 @@ impl Start {
         }
         let logits = model.build(&mut graph, drawn[0], Build { mode, control: Some(control) })?;
         let mask = None;
-        Ok(Start { graph, images, all_labels, control, labels, logits, mask, given, places, batch, samples, mixed })
+        Ok(Start {
+            graph,
+            images,
+            all_labels,
+            control,
+            labels,
+            logits,
+            mask,
+            given,
+            places,
+            batch,
+            samples,
+            window,
+            mixed,
+        })
     }
 
     fn loss(&mut self, criterion: &Criterion) -> Result<Vec<Tensor>> {
@@ -331,6 +377,7 @@ impl Start {
             ema: None,
             batch: self.batch,
             samples: self.samples,
+            window: self.window,
         })
     }
 }

@@ -6,6 +6,7 @@ use super::digest::Digest;
 use super::engine::{Engine, Pace, Record};
 use super::evaluator::{Evaluator, Totals};
 use super::every::Every;
+use super::feed::{self, Feed};
 use super::options::TrainOptions;
 pub use super::progress::Metrics;
 use super::progress::{Goal, Progress};
@@ -14,6 +15,7 @@ use super::snapshot::Snapshot;
 use super::step::Step;
 use super::timing::{KernelTime, kernel_times};
 use super::watchdog::Watchdog;
+use super::window::limit_on;
 use crate::data::{Dataset, Split};
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -60,6 +62,7 @@ pub struct Trainer {
     pub(super) device: String,
     pub(super) step: Step,
     pub(super) engine: Engine,
+    pub(super) feed: Option<Feed>,
     pub(super) progress: Progress,
     evaluator: Evaluator,
     // The test set and the device, where validation is of something else.
@@ -98,12 +101,14 @@ impl Trainer {
         };
         // What is trained and validated on.
         let data = split.as_ref().unwrap_or(data);
+        let limit = limit_on(device, &data.train, options.device_data_limit);
+        let options = &TrainOptions { device_data_limit: limit, ..options.clone() };
         let optimizer = options.optimizer();
         let rates = options.rates(data.train.count);
         let step = Step::training(model, data.train.count, options)?;
         let mut engine = Engine::new(device, step.graph.clone(), step.log)?;
-        engine.write_all(step.data(&data.train))?;
         let control = step.start(options.seed, rates.at(0), optimizer.betas());
+        let feed = Feed::begin(&mut engine, &step, &data.train, options.shuffle.then_some(control.key))?;
         engine.write(step.control, Values::Word(control.words()))?;
         let first = match given {
             Some(weights) => weights.to_graph(&step.graph)?,
@@ -114,15 +119,17 @@ impl Trainer {
             engine.write(ema, arena(&step.graph, step.params, &first))?;
         }
         engine.write_all(first.into_iter().map(|(tensor, values)| (tensor, Values::Float(values))))?;
-        let evaluator = Evaluator::by(&options.criterion(), device, model, &data.test, options.batch_size)?;
+        let criterion = options.criterion();
+        let evaluator = Evaluator::by(&criterion, device, model, &data.test, options.batch_size, limit)?;
         let progress = Progress { totals: Totals::of(step.places), ..Progress::default() };
         Ok(Trainer {
             model: model.clone(),
             options: options.clone(),
-            data: DataMark::new(data),
+            data: DataMark::new(data)?,
             device: device.identity(),
             step,
             engine,
+            feed,
             progress,
             evaluator,
             test,
@@ -142,6 +149,11 @@ impl Trainer {
     /// How far the run has come.
     pub fn progress(&self) -> &Progress {
         &self.progress
+    }
+
+    /// What the run was told, with what was left to the device.
+    pub fn options(&self) -> &TrainOptions {
+        &self.options
     }
 
     /// Where the run is to end.
@@ -241,8 +253,7 @@ impl Trainer {
             let most = if pace.is_none() { 1 } else { 2 };
             while going && submitted < end && self.engine.in_flight() < most {
                 let steps = pace.unwrap_or_default().of((end - submitted) as usize);
-                self.engine.submit(steps as u32)?;
-                submitted += steps as u64;
+                submitted += self.submit(submitted, steps)?;
             }
             let records = self.engine.collect().await?;
             let took = collected.elapsed().as_secs_f64();
@@ -279,6 +290,18 @@ impl Trainer {
             going = flow.is_continue() && due.is_none_or(|due| Instant::now() < due);
         }
         Ok(flow)
+    }
+
+    /// Submits the steps behind the first `at` of the run, at most so many, as far as the data for them is on the device;
+    /// says how many it were.
+    pub(super) fn submit(&mut self, at: u64, steps: usize) -> Result<u64> {
+        feed::submit(&mut self.feed, &mut self.engine, &self.step, at, steps, self.goal.last)
+    }
+
+    /// Sees to it that the data for the step behind the first `at` is on the device.
+    pub(super) fn ready(&mut self, at: u64) -> Result<()> {
+        let Trainer { feed, engine, step, .. } = self;
+        feed.as_mut().map_or(Ok(()), |feed| feed.ready(engine, step, at).map(drop))
     }
 
     /// Hands a checkpoint to the observer, where they are asked for; `weights` are the trained ones of now, where they were read.
@@ -329,8 +352,10 @@ impl Trainer {
 
     /// An evaluator of the test set, where validation is of something else: built when it is wanted.
     fn tester(&self) -> Result<Option<Evaluator>> {
-        let (criterion, batch) = (self.options.criterion(), self.options.batch_size);
-        let new = |(device, split): &(Device, Split)| Evaluator::by(&criterion, device, &self.model, split, batch);
+        let (criterion, batch, limit) =
+            (self.options.criterion(), self.options.batch_size, self.options.device_data_limit);
+        let new =
+            |(device, split): &(Device, Split)| Evaluator::by(&criterion, device, &self.model, split, batch, limit);
         self.test.as_ref().map(new).transpose()
     }
 

@@ -133,16 +133,16 @@ impl Trainer {
         }
         let good = good.clone();
         self.restore(&good)?;
-        let mut left = (step - 1).saturating_sub(from) as usize;
+        let mut at = from;
         let mut pace = Pace::default();
-        while left > 0 {
-            let steps = pace.of(left);
+        while at < step - 1 {
             let begun = Instant::now();
-            self.engine.submit(steps as u32)?;
+            let steps = self.submit(at, pace.of((step - 1 - at) as usize))?;
             self.engine.collect().await?;
-            pace.measured(steps, begun.elapsed().as_secs_f64());
-            left -= steps;
+            pace.measured(steps as usize, begun.elapsed().as_secs_f64());
+            at += steps;
         }
+        self.ready(at)?;
         let graph = self.step.graph.clone();
         for (n, info) in graph.tensors.iter().enumerate() {
             let kept = matches!(info.role, Role::Param | Role::State) && info.view.is_none();

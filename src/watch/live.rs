@@ -85,7 +85,7 @@ impl Live {
         Ok(Live {
             model: model.clone(),
             classes,
-            sample: test.pixels[..test.image_bytes()].to_vec(),
+            sample: test.image(0)?.into_owned(),
             label,
             state: Mutex::new(state),
             snapshot,

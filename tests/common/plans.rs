@@ -6,6 +6,7 @@ use wgrad::lower::{Target, lower};
 use wgrad::model::{Model, presets};
 use wgrad::ops;
 use wgrad::plan::{Class, Limits, Plan};
+use wgrad::train::loss::Criterion;
 use wgrad::train::options::{OptimizerName, TrainOptions};
 use wgrad::train::step::Step;
 
@@ -27,17 +28,20 @@ pub fn preset(name: &str) -> Model {
 
 /// The training and the evaluation step of a preset over 60,000 and 10,000 samples.
 pub fn steps(name: &str, optimizer: OptimizerName) -> [(&'static str, Step); 2] {
-    let options = TrainOptions { batch_size: BATCH, optimizer, ..TrainOptions::default() };
+    // What a portable binding holds; a preset for larger images has more, which come through a window.
+    let device_data_limit = Some(Limits::PORTABLE.binding_bytes);
+    let options = TrainOptions { batch_size: BATCH, optimizer, device_data_limit, ..TrainOptions::default() };
     let model = preset(name);
     let training = Step::training(&model, 60_000, &options).expect("a training step");
-    let evaluation = Step::evaluation(&model, 10_000, BATCH).expect("an evaluation step");
+    let plain = Criterion::default();
+    let evaluation = Step::evaluation_by(&plain, &model, 10_000, BATCH, device_data_limit).expect("an evaluation step");
     [("training", training), ("evaluation", evaluation)]
 }
 
-/// The plans of both presets in a class, each with what it is for.
+/// The plans of all presets in a class, each with what it is for.
 pub fn preset_plans(class: Class) -> Vec<(String, Plan)> {
     let mut plans = Vec::new();
-    for name in presets::exact() {
+    for name in presets::names() {
         for optimizer in [OptimizerName::Adam, OptimizerName::Adamw, OptimizerName::Sgd] {
             for (kind, step) in steps(name, optimizer) {
                 let plan = lower(&step.graph, target(class)).unwrap_or_else(|e| panic!("{name} {kind} {class}: {e}"));
