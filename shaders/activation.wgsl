@@ -50,6 +50,7 @@ fn f(x: vec4f) -> vec4f {
         case 3u: { return x * sigmoid(x); }
         case 4u: { return select(slope * x, x, x > vec4f(0.0)); }
         case 5u: { return max(x, vec4f(0.0)) + log1p(exp(-abs(x))); }
+        case 6u: { return x * (clamp(x + 3.0, vec4f(0.0), vec4f(6.0)) / 6.0); }
         default: { return x; }
     }
 }

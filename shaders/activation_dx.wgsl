@@ -38,6 +38,7 @@ fn derivative(x: vec4f) -> vec4f {
         case 3u: { return sigmoid(x) * (1.0 + x * sigmoid(-x)); }
         case 4u: { return select(vec4f(slope), vec4f(1.0), x > vec4f(0.0)); }
         case 5u: { return sigmoid(x); }
+        case 6u: { return select(select(x / 3.0 + 0.5, vec4f(0.0), x <= vec4f(-3.0)), vec4f(1.0), x >= vec4f(3.0)); }
         default: { return vec4f(1.0); }
     }
 }

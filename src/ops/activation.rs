@@ -115,6 +115,19 @@ functions! {
         sizes: |x, _| [(x.max(0.0) + (-x.abs()).exp().ln_1p()) * tail(x), sigmoid(x) * tail(x)],
         onnx: &[("Softplus", With::Alone)],
     }
+    /// x · min(max(x + 3, 0), 6) / 6 (Howard et al., 2019).
+    HardSwish {
+        name: "hard_swish",
+        slope: None,
+        value: |x, _| x * ((x + 3.0).clamp(0.0, 6.0) / 6.0),
+        // At both kinks the slope of the straight side, as PyTorch has it.
+        derivative: |x, _| if x <= -3.0 { 0.0 } else if x < 3.0 { x / 3.0 + 0.5 } else { 1.0 },
+        sizes: |x, _| {
+            let slope = if x <= -3.0 { 0.0 } else if x < 3.0 { x.abs() / 3.0 + 0.5 } else { 1.0 };
+            [x.abs() * ((x + 3.0).clamp(0.0, 6.0) / 6.0), slope]
+        },
+        onnx: &[("HardSwish", With::Alone)],
+    }
 }
 
 fn sigmoid(x: f64) -> f64 {
@@ -288,18 +301,22 @@ mod tests {
         assert!(Function::try_from("gelo".to_string()).unwrap_err().contains("gelu"));
     }
 
-    /// The derivative is that of the value: central differences, and finite at any distance.
+    /// The derivative is that of the value: central differences, at a kink the one of a side; and finite at any distance.
     #[test]
     fn derivatives_are_those_of_the_values() {
         const STEP: f64 = 1e-5;
         for op in each() {
             let value = |x: f64| op.function.at(x, op.slope)[0];
-            for x in awkward().into_iter().filter(|x| *x != 0.0 && x.abs() > STEP as f32).map(f64::from) {
-                let slope = (value(x + STEP) - value(x - STEP)) / (2.0 * STEP);
+            for x in awkward().into_iter().map(f64::from) {
+                let [left, right] = [-STEP, STEP].map(|step| (value(x + step) - value(x)) / step);
                 let derivative = op.function.at(x, op.slope)[1];
-                // Roundings of values up to |x|, over the step, and the step's square.
-                let tolerance = 4.0 * f64::EPSILON * (1.0 + x.abs()) / STEP + STEP * STEP;
-                assert!((slope - derivative).abs() <= tolerance, "{op:?} at {x}: {derivative}, slope {slope}");
+                // Roundings of values up to |x|, over the step. No second derivative is above 1.
+                let rounding = 4.0 * f64::EPSILON * (1.0 + x.abs()) / STEP;
+                let (error, tolerance) = match (right - left).abs() <= STEP + 2.0 * rounding {
+                    true => ((0.5 * (left + right) - derivative).abs(), rounding + STEP * STEP),
+                    false => ((left - derivative).abs().min((right - derivative).abs()), rounding + STEP),
+                };
+                assert!(error <= tolerance, "{op:?} at {x}: {derivative}, slopes {left} and {right}");
             }
             for x in [1e4, 1e30, f64::from(f32::MAX)].into_iter().flat_map(|x| [x, -x]) {
                 assert!(op.function.at(x, op.slope).iter().all(|y| y.is_finite()), "{op:?} at {x}");

@@ -8,6 +8,7 @@
 mod convs;
 mod curves;
 mod forms;
+mod layers;
 mod net;
 mod norms;
 mod ops;

@@ -42,8 +42,12 @@ impl Stored<'_> {
         serde_json::from_value(self.sizes["padding"].clone()).unwrap()
     }
 
+    pub fn value(&self, key: &str) -> &Value {
+        &self.sizes[key]
+    }
+
     /// Shape and elements of a tensor of the case.
-    fn get(&self, name: &str) -> Array {
+    pub fn get(&self, name: &str) -> Array {
         let view = self.tensors.tensor(&format!("{}/{name}", self.label)).unwrap();
         let words = view.data().as_chunks().0.iter();
         let values = match view.dtype() {
