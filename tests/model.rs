@@ -127,7 +127,7 @@ const FIRST: &[(&str, &str)] = &[
     ),
     ("type = 'conv2d'\nfilters = 3\nkernel = 3\npadding = 1", "found padding = 1, expected \"valid\" or \"same\""),
     ("type = 'conv2d'\nfilters = 3\nkernel = 9", "line 2: layer 0 (conv2d): a window of 9 × 9 does not fit an input"),
-    ("type = 'conv2d'\nfilters = 1\nkernel = 1", "found [8, 8, 1] behind the last layer, expected [classes]"),
+    ("type = 'conv2d'\nfilters = 1\nkernel = 3", "found [6, 6, 1] behind the last layer, expected [classes]"),
     ("type = 'max_pool2d'\nstride = 2", "line 2: layer 0 (max_pool2d): found no key size"),
     ("type = 'max_pool2d'\nsize = 9", "line 2: layer 0 (max_pool2d): a window of 9 × 9 does not fit"),
     ("type = 'avg_pool2d'\nstride = 2", "line 2: layer 0 (avg_pool2d): found no key size"),
@@ -221,7 +221,8 @@ fn unsound_models_are_refused() {
     refused(&|m| m.input[1] = 0, "found input = [6, 0, 2], expected 1 to 2147483647 elements");
     refused(&|m| m.input = [usize::MAX; 3], "expected 1 to 2147483647 elements");
     refused(&|m| m.layers.clear(), "found no layers");
-    refused(&|m| m.layers.truncate(2), "found [6, 5, 3] behind the last layer");
+    let pooled = Layer::MaxPool2d { size: [2, 2], stride: [2, 2] };
+    refused(&|m| m.layers.splice(2.., [pooled.clone()]).for_each(drop), "found [3, 2, 3] behind the last layer");
     refused(&|m| m.layers = vec![Layer::Flatten {}], "found no parameters");
     refused(
         &|m| m.layers.extend(vec![Layer::Dense { units: 40_000 }; 3]),

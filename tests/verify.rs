@@ -124,7 +124,7 @@ fn a_broken_shader_fails_and_is_named() {
 /// The kernels that `wgrad plan` names, or, for the native CPU, the ops.
 fn planned(place: &Place, device: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    for preset in ["mnist-cnn", "mnist-deep"] {
+    for preset in wgrad::model::presets::names() {
         let text = place.works(&format!("plan {preset} {device}")).out;
         for line in text.lines() {
             let words: Vec<&str> = line.split_whitespace().collect();
@@ -167,7 +167,7 @@ fn the_command_passes_here_and_names_every_kernel_of_the_presets() {
         assert!(missing.is_empty(), "{missing:?} are in a preset's plan, not in {names:?}");
         let models = found["models"].as_array().unwrap();
         let named: Vec<&str> = models.iter().map(|m| m["model"].as_str().unwrap()).collect();
-        assert_eq!(named, ["mnist-cnn", "mnist-deep"]);
+        assert_eq!(named, wgrad::model::presets::names());
         assert!(models.iter().all(|m| m["verdict"] == "pass" && number(m, "ops") >= 9.0), "{models:?}");
     }
 }

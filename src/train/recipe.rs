@@ -25,6 +25,7 @@ impl Recipe {
             Recipe::Best => RunConfig {
                 model: "mnist-bn".into(),
                 train: TrainOptions {
+                    epochs: 5,
                     optimizer: OptimizerName::Adamw,
                     lr: Some(5e-3),
                     weight_decay: Some(1e-2),
