@@ -212,7 +212,8 @@ mod tests {
     /// Distributions whose quantiles are known: even for 1, 3x² - 2x³ for 2, and the arcsine's for 1/2.
     #[test]
     fn quantiles_are_those_of_known_distributions() {
-        let known: [(f64, fn(f64) -> f64); 3] = [
+        type Quantile = fn(f64) -> f64;
+        let known: [(f64, Quantile); 3] = [
             (1.0, |x| x),
             (2.0, |x| 3.0 * x * x - 2.0 * x * x * x),
             (0.5, |x| 2.0 / std::f64::consts::PI * x.sqrt().asin()),

@@ -44,7 +44,7 @@ fn masks(place: &Place, name: &str, counts: [usize; 2]) {
         let (mut pixels, mut labels) = (Vec::new(), Vec::new());
         for i in 0..count {
             for (y, x) in (0..8).flat_map(|y| (0..8).map(move |x| (y, x))) {
-                let noise = ((i * 31 + y * 17 + x * 13) * 2_654_435_761 >> 16) % 30;
+                let noise = (((i * 31 + y * 17 + x * 13) * 2_654_435_761) >> 16) % 30;
                 let class = if y == 0 {
                     0
                 } else if x < 2 + i % 5 {
