@@ -303,3 +303,22 @@ fn listings_print_what_they_promise() {
     assert!(place.works("devices").out.contains("native CPU"));
     assert!(place.works("--help").out.contains("verify"));
 }
+
+/// A recipe stands in for the defaults: what is said beside it goes before, and the folder's settings run it again.
+#[test]
+fn a_recipe_is_resolved_into_settings() {
+    let place = Place::new();
+    place.trains("one", "--device cpu --recipe best --lr 0.002 --augment shift=1");
+    let config = String::from_utf8(place.read("one/config.toml")).unwrap();
+    for line in ["optimizer = \"adamw\"", "schedule = \"one-cycle\"", "ema = 0.999", "lr = 0.002", "shift = 1.0"] {
+        assert!(config.contains(line), "{line} is missing:\n{config}");
+    }
+    assert!(!config.contains("rotate") && !config.contains("recipe"), "{config}");
+    place.works("train --config one/config.toml --run-dir two");
+    assert!(place.read("one/model.safetensors") == place.read("two/model.safetensors"));
+    place.trains("plain", "--device cpu");
+    place.trains("named", "--device cpu --recipe plain");
+    assert!(place.read("plain/config.toml") == place.read("named/config.toml"));
+    let done = place.call("train --recipe best --config one/config.toml");
+    assert!(done.status == Some(2) && done.err.contains("--config"), "{done:#?}");
+}
