@@ -18,7 +18,7 @@ const ROWS: usize = 64;
 /// The target of a row is `t[c] = (1 - smoothing)·[c = label] + smoothing / classes`. Where the batch is `mixed` two
 /// more arguments follow, the label `other` and the label's `share` λ, one of each a row: λ·[c = label] + (1 - λ)·[c =
 /// other] takes the place of the label, and the larger of the two counts as the truth. Where it is `weighted`, one more
-/// argument follows, `scale [classes]`, weights over their sum over the batch: every t[c] is multiplied by its class's,
+/// argument follows, `scale [classes]`, weights over their sum over the batch: every `t[c]` is multiplied by its class's,
 /// which takes the place of one over the rows.
 #[derive(Clone, Copy, Default, PartialEq)]
 pub struct SoftmaxCe {

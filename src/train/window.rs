@@ -2,7 +2,7 @@
 //!
 //! The device holds two chunks, one that steps draw from and one that is being filled. A chunk is a whole number of
 //! batches, so an epoch has as many steps as without a window, and places and valid rows of a batch are the same.
-//! Which samples a chunk holds is the host's affair ([`super::feed`]); a step draws from it in an order keyed by the
+//! Which samples a chunk holds is the host's affair (`feed.rs`); a step draws from it in an order keyed by the
 //! chunk's number since the start of the run.
 
 use crate::data::Split;
@@ -30,7 +30,8 @@ pub struct Window {
 }
 
 impl Window {
-    /// The window for samples of `stride` bytes, labels of pixels among them, of which at most `limit` may be on the device; none where all may.
+    /// The window for samples of `stride` bytes, labels of pixels among them, of which at most `limit` may be on the
+    /// device; none where all may.
     ///
     /// # Errors
     /// [`Error::Input`] where two chunks of a batch are more than the limit.

@@ -59,7 +59,7 @@ impl Layer {
     /// `[features]`. `index` is its place in the list of layers.
     ///
     /// # Errors
-    /// [`Error::Input`] where the layer does not fit its input or a size is 0 or beyond [`LARGEST`].
+    /// [`crate::Error::Input`] where the layer does not fit its input or a size is 0 or beyond [`LARGEST`].
     pub fn infer(&self, index: usize, input: &[usize]) -> Result<Inferred> {
         self.infer_joined(index, input, None)
     }
