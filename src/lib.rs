@@ -24,6 +24,8 @@
 //! - [`gpu`]: adapters and their choice, pipelines, and the executor that replays a plan; [`cpu`]: the one that runs a
 //!   graph. After build, a step creates nothing: all that changes from step to step lives on the device ([`control`]),
 //!   the word of its watchdog too ([`fault`]).
+//! - [`augment`]: how training images are changed at random as they are drawn; data that the device does not hold comes
+//!   through a window of two chunks ([`train::window`]).
 //! - [`train`]: the step's graphs, the loop, checkpoints, the run folder, evaluation; [`verify`]: every kernel against the
 //!   oracle, and two devices op by op; [`bench`](mod@bench): every op against the native CPU.
 //! - `report` (feature `report`): a run as one page; `watch` (feature `watch`): the same page, live.
