@@ -70,11 +70,11 @@ fn sample(b: u32) -> u32 {
     }
     let bits = 32u - countLeadingZeros(max(count, 2u) - 1u);
     let mask = 0xffffffffu >> (32u - bits);
-    let order_key = pcg(control.key ^ pcg(order));
+    let salt = pcg(control.key ^ pcg(order));
     var i = place;
     loop {
         for (var round = 0u; round < 4u; round += 1u) {
-            i = (i * (pcg(order_key + 2u * round) | 1u) + pcg(order_key + 2u * round + 1u)) & mask;
+            i = (i * (pcg(salt + 2u * round) | 1u) + pcg(salt + 2u * round + 1u)) & mask;
             i = i ^ (i >> ((bits + 1u) / 2u));
         }
         if i < count {

@@ -26,6 +26,24 @@ fn sources() -> Vec<(&'static str, &'static Source)> {
     ops::ALL.iter().flat_map(|entry| entry.kernels.iter().map(|source| (entry.name, source))).collect()
 }
 
+/// WGSL has no include: what several shaders declare under one of these names is one text.
+#[test]
+fn shared_functions_are_one_text() {
+    for (name, least) in [("pcg", 5), ("sample", 3)] {
+        let start = format!("\nfn {name}(");
+        let with = sources().into_iter().filter_map(|(_, source)| {
+            let at = source.text.find(&start)?;
+            let end = source.text[at..].find("\n}\n")?;
+            Some((source.name, &source.text[at..at + end]))
+        });
+        let with: Vec<_> = with.collect();
+        assert!(with.len() >= least, "{name}: only in {with:?}");
+        for (shader, text) in &with[1..] {
+            assert_eq!(*text, with[0].1, "{name} of {shader} and of {}", with[0].0);
+        }
+    }
+}
+
 #[test]
 fn every_shader_file_is_in_exactly_one_entry() {
     let mut owners: BTreeMap<String, Vec<&str>> = BTreeMap::new();
