@@ -2,6 +2,7 @@
 
 use sha2::{Digest, Sha256};
 use std::path::{Component, PathBuf};
+use wgrad::augment::{Augment, quantiles};
 use wgrad::control::Control;
 use wgrad::data::folder::ImageOptions;
 use wgrad::data::picture::Picture;
@@ -20,8 +21,9 @@ use wgrad::{Error, Result};
 pub type Parser = fn(&[u8]);
 
 /// Every target by its name, which is also its folder in the corpus.
-pub const TARGETS: [(&str, Parser); 16] = [
+pub const TARGETS: [(&str, Parser); 17] = [
     ("arguments", arguments),
+    ("augment", augment),
     ("checkpoint", checkpoint),
     ("cifar", cifar),
     ("config", config),
@@ -73,6 +75,18 @@ pub fn arguments(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let words = text.split(['\0', '\n']);
     let _ = wgrad::cli::check_words(std::iter::once("wgrad").chain(words));
+}
+
+/// What `--augment` takes.
+pub fn augment(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(augment) = text.parse::<Augment>() else { return };
+    assert_eq!(augment.to_string().parse(), Ok(augment));
+    accepted(augment.check_for([28, 20, 1]));
+    if augment.mixup > 0.0 {
+        let shares = quantiles(augment.mixup);
+        assert!(shares.is_sorted() && shares.iter().all(|share| (0.0..=0.5).contains(share)), "{}", augment.mixup);
+    }
 }
 
 /// A checkpoint as it is, and once more with the digest that its bytes have.

@@ -2,14 +2,16 @@
 
 use super::progress::Progress;
 use super::report;
-use super::train::{Session, open_data, with_way_on};
+use super::train::{self, SHEET, Session, open_data, with_way_on};
 use super::train_args::TrainArgs;
-use crate::data::BUILT_IN;
+use crate::data::{BUILT_IN, Dataset};
+use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::gpu::choose::Choice;
 use crate::gpu::listing::device_json;
 use crate::train::checkpoint::{Checkpoint, State};
 use crate::train::run::checkpoints::{Checkpoints, Which};
-use crate::train::run::{Resume, RunConfig, RunFolder, files};
+use crate::train::run::{Resume, RunConfig, RunFolder, TEST, files};
 use crate::train::trainer::Trainer;
 use serde_json::json;
 use std::fs::File;
@@ -53,9 +55,16 @@ pub(super) fn resume(run: &Path, args: &TrainArgs, progress: &mut Progress) -> R
         device_json: None,
     };
     let named = |e| with_way_on(e, run, Some((&last, Some(state.progress.step))));
+    let model = &checkpoint.model;
     if finished {
         let folder = open(run, lock, &from).map_err(named)?;
-        folder.model(checkpoint.answers(), &checkpoint.model).map_err(named)?;
+        folder.model(checkpoint.answers(), model).map_err(named)?;
+        let lacks = |wanted: bool, name: &str| wanted && !run.join(name).exists();
+        if lacks(config.train.validation_split.is_some(), TEST) || lacks(model.is_segmentation()?, SHEET) {
+            let (data, _, _, mut trainer) = rebuild(&config, &checkpoint, from.data_folder.as_deref(), progress)?;
+            progress.clear();
+            train::test(&mut trainer, &folder, model, &data, progress)?;
+        }
         if !args.no_report && !report::exists(run) {
             report::again(run, None, None)?;
         }
@@ -71,17 +80,7 @@ pub(super) fn resume(run: &Path, args: &TrainArgs, progress: &mut Progress) -> R
     if let Some(data) = &args.data {
         from.data_folder = RunConfig { data: data.clone(), ..RunConfig::default() }.data_folder();
     }
-    let place = match (&from.data_folder, config.data.as_str()) {
-        (_, BUILT_IN) | (None, _) => config.data.clone(),
-        (Some(folder), _) => folder.clone(),
-    };
-    let data = open_data(&RunConfig { data: place, ..config.clone() }, progress)?;
-    let (device, choice) = super::open(&config.device, config.require_gpu, config.threads)?;
-    warn_of_changes(state, &device.identity());
-    progress.building(&device);
-    let Checkpoint { model, weights, .. } = &checkpoint;
-    let mut trainer = Trainer::new(&device, model, &data, &config.train, Some(weights))?;
-    trainer.restore(&checkpoint)?;
+    let (data, device, choice, trainer) = rebuild(&config, &checkpoint, from.data_folder.as_deref(), progress)?;
     let device_json = device_json(&choice).map_err(|e| Error::failed(format!("device.json: {e}")))?;
     from.device_json = Some(device_json.clone());
     progress.clear();
@@ -94,6 +93,26 @@ pub(super) fn resume(run: &Path, args: &TrainArgs, progress: &mut Progress) -> R
         reached.epoch()
     ));
     Ok(Some(Session { config, model: model.clone(), data, device, device_json, trainer, folder }))
+}
+
+/// The data from its folder, the device, why it was chosen, and the trainer as it was at the checkpoint.
+fn rebuild(
+    config: &RunConfig,
+    checkpoint: &Checkpoint,
+    data_folder: Option<&str>,
+    progress: &mut Progress,
+) -> Result<(Dataset, Device, Choice, Trainer)> {
+    let place = match (data_folder, config.data.as_str()) {
+        (_, BUILT_IN) | (None, _) => config.data.clone(),
+        (Some(folder), _) => folder.into(),
+    };
+    let data = open_data(&RunConfig { data: place, ..config.clone() }, progress)?;
+    let (device, choice) = super::open(&config.device, config.require_gpu, config.threads)?;
+    warn_of_changes(&checkpoint.state, &device.identity());
+    progress.building(&device);
+    let mut trainer = Trainer::new(&device, &checkpoint.model, &data, &config.train, Some(&checkpoint.weights))?;
+    trainer.restore(checkpoint)?;
+    Ok((data, device, choice, trainer))
 }
 
 /// The run's settings, with the flags that may change them.

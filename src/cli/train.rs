@@ -13,8 +13,8 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::gpu::listing::device_json;
 use crate::model::Model;
-use crate::model::weights::write_whole;
 use crate::train::augmented;
+use crate::train::evaluator::Totals;
 use crate::train::finetune::First;
 use crate::train::run::{RunConfig, RunFolder};
 use crate::train::smaller::smaller_batch;
@@ -24,6 +24,9 @@ use serde_json::json;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::ExitCode;
+
+/// The sheet of masks in a run folder.
+pub(super) const SHEET: &str = "segmentation.png";
 
 /// A run that is about to go on.
 pub(super) struct Session {
@@ -155,17 +158,8 @@ fn drive(
             let step = reached.step;
             progress.say(&format!("saved {}", file.display()));
             let mut end = json!({ "event": "end", "step": step, "model": file });
-            if let Some(totals) = pollster::block_on(trainer.test())? {
-                let (loss, accuracy) = (totals.loss(), totals.accuracy());
-                folder.test(&totals)?;
-                progress.say(&format!("test_loss: {loss:.4} - test_accuracy: {accuracy:.4}"));
-                (end["test_loss"], end["test_accuracy"]) = (json!(loss), json!(accuracy));
-            }
-            if model.is_segmentation()? {
-                let (masks, _, _) = pollster::block_on(trainer.test_masks())?;
-                let path = run.join("segmentation.png");
-                write_whole(&path, &mask::sheet(&data.test, &masks)?)?;
-                progress.say(&format!("saved {}: image, truth and prediction, a row each", path.display()));
+            if let Some(totals) = test(&mut trainer, &folder, &model, &data, progress)? {
+                (end["test_loss"], end["test_accuracy"]) = (json!(totals.loss()), json!(totals.accuracy()));
             }
             if watching.is_some() || !no_report {
                 // It times the kernels with real steps: whatever is to be kept is saved by now.
@@ -188,6 +182,30 @@ fn drive(
             Ok(ExitCode::from(interrupt::STATUS))
         }
     }
+}
+
+/// Writes what the test set says at the end: its loss and accuracy, where every epoch was validated on other data, and a
+/// sheet of the masks of a model that makes some.
+pub(super) fn test(
+    trainer: &mut Trainer,
+    folder: &RunFolder,
+    model: &Model,
+    data: &Dataset,
+    progress: &mut Progress,
+) -> Result<Option<Totals>> {
+    let totals = pollster::block_on(trainer.test())?;
+    if let Some(totals) = &totals {
+        folder.test(totals)?;
+        let (loss, accuracy) = (totals.loss(), totals.accuracy());
+        progress.say(&format!("test_loss: {loss:.4} - test_accuracy: {accuracy:.4}"));
+    }
+    if model.is_segmentation()? {
+        let (masks, _, _) = pollster::block_on(trainer.test_masks())?;
+        folder.picture(SHEET, &mask::sheet(&data.test, &masks)?)?;
+        let path = folder.path().join(SHEET);
+        progress.say(&format!("saved {}: image, truth and prediction, a row each", path.display()));
+    }
+    Ok(totals)
 }
 
 /// The step behind which the tests take the device away.

@@ -8,7 +8,7 @@ use crate::control::Control;
 use std::any::Any;
 
 pub(super) const KERNELS: &[Source] =
-    &[shader!("batch_norm"), shader!("batch_norm_partial"), shader!("batch_norm_stats")];
+    &[shader!(template "batch_norm"), shader!(template "batch_norm_partial"), shader!("batch_norm_stats")];
 
 /// `y = (x - mean) / √(variance + ε) · γ + β`, channel by channel, as PyTorch's. The arguments are x [N, H, W, C] or
 /// [N, C], γ and β `[C]`, and then the running mean and variance `[C]`, or in training the control block, which says how
@@ -101,18 +101,20 @@ impl Op for BatchNorm {
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let [n, places, channels] = rows_and_channels(&cx.shape(cx.x[0]));
         let [mean, variance] = if self.training { [cx.y[1], cx.y[2]] } else { [cx.x[3], cx.x[4]] };
+        let width = columns::width(channels);
+        let params = [("W", width as i64)];
         if self.training {
-            let chunks = Chunks::of(n * places, channels);
+            let chunks = Chunks::of(n * places, channels / width);
             let partials = cx.scratch(2 * chunks.chunks * channels);
-            let launch = cx.kernel(KERNELS[1], &[])?.sizes(&chunks.sizes()).size("channels", channels);
+            let launch = cx.kernel(KERNELS[1], &params)?.sizes(&chunks.sizes()).size("channels", channels);
             let launch = launch.size("places", places).bind("control", cx.x[3]).bind("x", cx.x[0]);
             cx.groups(launch.bind("partials", partials), chunks.groups())?;
             let launch = cx.kernel(KERNELS[2], &[])?.sizes(&chunks.sizes()).size("channels", channels);
             let launch = launch.size("places", places).bind("control", cx.x[3]).bind("partials", partials);
             cx.invocations(launch.bind("mean", mean).bind("variance", variance), channels)?;
         }
-        let count = cx.elements(cx.y[0]);
-        let launch = cx.kernel(KERNELS[0], &[])?.size("count", count).size("channels", channels);
+        let count = cx.elements(cx.y[0]) / width;
+        let launch = cx.kernel(KERNELS[0], &params)?.size("count", count).size("channels", channels);
         let launch = launch.set("epsilon", self.epsilon).bind("x", cx.x[0]).bind("gamma", cx.x[1]);
         let launch = launch.bind("beta", cx.x[2]).bind("mean", mean).bind("variance", variance);
         cx.invocations(launch.bind("y", cx.y[0]), count)

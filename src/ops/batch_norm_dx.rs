@@ -5,9 +5,9 @@ use super::prelude::*;
 use crate::control::Control;
 
 pub(super) const KERNELS: &[Source] = &[
-    shader!("batch_norm_dx"),
-    shader!("batch_norm_dx_frozen"),
-    shader!("batch_norm_dx_partial"),
+    shader!(template "batch_norm_dx"),
+    shader!(template "batch_norm_dx_frozen"),
+    shader!(template "batch_norm_dx_partial"),
     shader!("batch_norm_dx_sum"),
 ];
 
@@ -84,17 +84,18 @@ impl Op for BatchNormDx {
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let [n, places, channels] = rows_and_channels(&cx.shape(cx.x[1]));
         let (dy, x, gamma, mean, variance) = (cx.x[0], cx.x[1], cx.x[2], cx.x[3], cx.x[4]);
-        let chunks = Chunks::of(n * places, channels);
+        let width = columns::width(channels);
+        let (params, chunks) = ([("W", width as i64)], Chunks::of(n * places, channels / width));
         let (partials, sums) = (cx.scratch(2 * chunks.chunks * channels), cx.scratch(2 * channels));
-        let launch = cx.kernel(KERNELS[2], &[])?.sizes(&chunks.sizes()).size("channels", channels);
+        let launch = cx.kernel(KERNELS[2], &params)?.sizes(&chunks.sizes()).size("channels", channels);
         let launch = launch.size("rows", n * places).set("epsilon", self.epsilon).bind("dy", dy).bind("x", x);
         let launch = launch.bind("mean", mean).bind("variance", variance).bind("partials", partials);
         cx.groups(launch, chunks.groups())?;
         let launch = cx.kernel(KERNELS[3], &[])?.size("chunks", chunks.chunks).size("channels", channels);
         let launch = launch.bind("partials", partials).bind("dgamma", cx.y[1]).bind("dbeta", cx.y[2]);
         cx.invocations(launch.bind("sums", sums), channels)?;
-        let count = cx.elements(cx.y[0]);
-        let launch = cx.kernel(KERNELS[usize::from(!self.training)], &[])?.size("count", count);
+        let count = cx.elements(cx.y[0]) / width;
+        let launch = cx.kernel(KERNELS[usize::from(!self.training)], &params)?.size("count", count);
         let launch = launch.size("channels", channels).set("epsilon", self.epsilon).size("places", places);
         let launch = launch.bind("dy", dy).bind("gamma", gamma).bind("variance", variance).bind("dx", cx.y[0]);
         let launch = match self.training {

@@ -8,7 +8,7 @@ const HOST_ROWS: usize = 256;
 /// How rows are split over workgroups. A channel's chunks are summed one behind the other, so that there are few.
 #[derive(Clone, Copy, Debug)]
 pub struct Chunks {
-    /// Eights of channels.
+    /// Eights of vectors.
     pub blocks: usize,
     /// Chunks of rows.
     pub chunks: usize,
@@ -17,13 +17,13 @@ pub struct Chunks {
 }
 
 impl Chunks {
-    /// The chunks of so many rows and channels.
-    pub fn of(rows: usize, channels: usize) -> Chunks {
+    /// The chunks of so many rows of vectors.
+    pub fn of(rows: usize, vectors: usize) -> Chunks {
         let per = rows.div_ceil((rows / 64).clamp(1, 128));
-        Chunks { blocks: channels.div_ceil(8), chunks: rows.div_ceil(per), per }
+        Chunks { blocks: vectors.div_ceil(8), chunks: rows.div_ceil(per), per }
     }
 
-    /// Workgroups: one for each eight channels of a chunk.
+    /// Workgroups: one for each eight vectors of a chunk.
     pub fn groups(&self) -> usize {
         self.blocks * self.chunks
     }
@@ -32,6 +32,11 @@ impl Chunks {
     pub fn sizes(&self) -> [(&'static str, usize); 3] {
         [("blocks", self.blocks), ("chunks", self.chunks), ("per", self.per)]
     }
+}
+
+/// Channels of a vector: four, where they come out even.
+pub fn width(channels: usize) -> usize {
+    if channels.is_multiple_of(4) { 4 } else { 1 }
 }
 
 /// Σ `term(r, c)` over the rows, for each channel; the order does not depend on the number of threads.

@@ -6,7 +6,7 @@ use super::conv2d_relu_pool::Conv2dReluPool;
 use super::geometry::{Geometry, LanesForm, Padding};
 use super::max_pool2d::MaxPool2d;
 use super::prelude::*;
-use super::{direct, im2col, reshape};
+use super::{direct, im2col, pad, reshape};
 use super::relu::Relu;
 use super::relu_dx::ReluDx;
 use std::any::Any;
@@ -15,6 +15,7 @@ pub(super) const KERNELS: &[Source] = &[
     shader!(template "conv2d_tile"),
     shader!(template "conv2d_lanes"),
     shader!(template "conv2d_patch_lanes"),
+    pad::KERNEL,
 ];
 
 /// `y[n, oh, ow, o] = Σ x[n, oh·SH + i, ow·SW + j, c] · w[i, j, c, o] + b[o]`, then max(·, 0) with `relu`.
@@ -54,6 +55,39 @@ impl Conv2d {
         }
         let dw = graph.apply(Conv2dDw { conv: plain, kernel: [kh, kw] }, &[x, dy])?;
         Ok(vec![dx, Some(dw[0]), Some(dw[1])])
+    }
+
+    fn dispatch(
+        &self,
+        cx: &mut Lower,
+        g: &Geometry,
+        [mut x, mut weights, bias]: [Tensor; 3],
+        y: Tensor,
+    ) -> crate::Result<()> {
+        let mut first = 0;
+        let form = match cx.class {
+            Class::Tile => LanesForm::Tile,
+            Class::Lanes(lanes) => g.lanes_form(lanes, g.c, g.o),
+        };
+        let (launch, groups) = match (form, cx.class) {
+            (LanesForm::Patch, Class::Lanes(lanes)) => {
+                let groups = g.n * g.oh.div_ceil(2) * (g.o / 4).div_ceil(lanes as usize);
+                (cx.kernel(KERNELS[2], &g.patch_params(lanes))?, groups)
+            }
+            (LanesForm::Product(tile), Class::Lanes(lanes)) => {
+                (x, _) = reshape::texture(cx, x)?;
+                (weights, first) = reshape::texture(cx, weights)?;
+                let groups = tile.groups(g.places(), g.o, lanes);
+                (cx.kernel(KERNELS[1], &tile.params(lanes))?, groups)
+            }
+            _ => {
+                let (tm, tn) = (64, side(g.o));
+                let launch = cx.kernel(KERNELS[0], &[("TM", tm as i64), ("TN", tn as i64)])?;
+                (launch, g.places().div_ceil(tm) * g.o.div_ceil(tn))
+            }
+        };
+        let launch = launch.sizes(&g.sizes()).size("first", first).set("relu", self.relu).bind("x", x).bind("weights", weights);
+        cx.groups(launch.bind("bias", bias).bind("y", y), groups)
     }
 }
 
@@ -102,30 +136,15 @@ impl Op for Conv2d {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let g = self.geometry(cx.axes(cx.x[0])?, cx.axes(cx.x[1])?).map_err(Error::input)?;
-        let (mut x, mut weights, mut first) = (cx.x[0], cx.x[1], 0);
-        let form = match cx.class {
-            Class::Tile => LanesForm::Tile,
-            Class::Lanes(lanes) => g.lanes_form(lanes, g.c, g.o),
+        let Some(even) = g.evened(cx.class) else {
+            return self.dispatch(cx, &g, [cx.x[0], cx.x[1], cx.x[2]], cx.y[0]);
         };
-        let (launch, groups) = match (form, cx.class) {
-            (LanesForm::Patch, Class::Lanes(lanes)) => {
-                let groups = g.n * g.oh.div_ceil(2) * (g.o / 4).div_ceil(lanes as usize);
-                (cx.kernel(KERNELS[2], &g.patch_params(lanes))?, groups)
-            }
-            (LanesForm::Product(tile), Class::Lanes(lanes)) => {
-                (x, _) = reshape::texture(cx, x)?;
-                (weights, first) = reshape::texture(cx, weights)?;
-                let groups = tile.groups(g.places(), g.o, lanes);
-                (cx.kernel(KERNELS[1], &tile.params(lanes))?, groups)
-            }
-            _ => {
-                let (tm, tn) = (64, side(g.o));
-                let launch = cx.kernel(KERNELS[0], &[("TM", tm as i64), ("TN", tn as i64)])?;
-                (launch, g.places().div_ceil(tm) * g.o.div_ceil(tn))
-            }
-        };
-        let launch = launch.sizes(&g.sizes()).size("first", first).set("relu", self.relu).bind("x", x).bind("weights", weights);
-        cx.groups(launch.bind("bias", cx.x[2]).bind("y", cx.y[0]), groups)
+        let x = pad::padded(cx, cx.x[0], [1, g.n * g.h * g.w, g.c], [g.n * g.h * g.w, even.c])?;
+        let weights = pad::padded(cx, cx.x[1], [g.kh * g.kw, g.c, g.o], [even.c, even.o])?;
+        let bias = pad::padded(cx, cx.x[2], [1, 1, g.o], [1, even.o])?;
+        pad::cropped(cx, cx.y[0], [1, g.places(), even.o], [g.places(), g.o], |cx, y| {
+            self.dispatch(cx, &even, [x, weights, bias], y)
+        })
     }
 
     fn flops(&self, x: &[&TensorInfo]) -> u64 {
@@ -182,6 +201,10 @@ pub fn awkward() -> Vec<(Conv2d, [usize; 4], [usize; 4])> {
         (conv([1, 1], Same), [2, 7, 9, 3], [3, 3, 3, 20]),
         (conv([1, 1], Same), [2, 6, 5, 12], [3, 3, 12, 28]),
         (conv([1, 1], Same), [1, 5, 3, 68], [3, 3, 68, 72]),
+        (conv([1, 1], Same), [1, 6, 5, 20], [3, 3, 20, 24]),
+        (conv([1, 1], Valid), [2, 5, 3, 32], [1, 1, 32, 8]),
+        (conv([1, 1], Valid), [1, 3, 7, 33], [1, 1, 33, 11]),
+        (conv([1, 1], Valid), [1, 7, 3, 36], [1, 1, 36, 40]),
     ]
 }
 

@@ -3,13 +3,14 @@
 use super::conv2d::{Conv2d, awkward};
 use super::geometry::{Geometry, LanesForm};
 use super::prelude::*;
-use super::{direct, im2col};
+use super::{direct, im2col, pad, reshape};
 
 pub(super) const KERNELS: &[Source] = &[
     shader!(template "conv2d_dw_tile"),
     shader!(template "conv2d_dw_lanes"),
     shader!(template "conv2d_dw_patch_lanes"),
     shader!("conv2d_dw_sum"),
+    shader!(template "conv2d_dw_taps_lanes"),
 ];
 
 /// `dw[i, j, c, o] = Σ x[n, oh·SH + i, ow·SW + j, c] · dy[n, oh, ow, o]` and `db[o] = Σ dy[n, oh, ow, o]`.
@@ -92,12 +93,33 @@ impl Op for Conv2dDw {
 
 /// The sums of x and dy, into the op's two results.
 pub(super) fn dispatch(cx: &mut Lower, g: &Geometry, x: Tensor, dy: Tensor) -> crate::Result<()> {
+    let Some(even) = g.evened(cx.class) else { return dispatch_into(cx, g, [x, dy], [cx.y[0], cx.y[1]]) };
+    let x = pad::padded(cx, x, [1, g.n * g.h * g.w, g.c], [g.n * g.h * g.w, even.c])?;
+    let dy = pad::padded(cx, dy, [1, g.places(), g.o], [g.places(), even.o])?;
+    let (dw, db) = (cx.y[0], cx.y[1]);
+    pad::cropped(cx, dw, [g.kh * g.kw, even.c, even.o], [g.c, g.o], |cx, dw| {
+        pad::cropped(cx, db, [1, 1, even.o], [1, g.o], |cx, db| dispatch_into(cx, &even, [x, dy], [dw, db]))
+    })
+}
+
+fn dispatch_into(cx: &mut Lower, g: &Geometry, [mut x, dy]: [Tensor; 2], y: [Tensor; 2]) -> crate::Result<()> {
     let form = match cx.class {
         Class::Tile => LanesForm::Tile,
         Class::Lanes(lanes) => g.lanes_form(lanes, g.c, g.o),
     };
     let partial = (g.terms() + 1) * g.o;
     let (launch, tiles, terms) = match (form, cx.class) {
+        (LanesForm::Product(_), Class::Lanes(lanes)) if taps_fit(g, lanes) => {
+            // As many vectors of output channels as keep the sums of a lane to 36.
+            let vectors = (8 / (g.kh * g.kw)).max(1).min(g.o / 4);
+            let sizes = [("L", lanes as usize), ("E", vectors), ("KH", g.kh), ("KW", g.kw)];
+            let mut params = sizes.map(|(name, size)| (name, size as i64)).to_vec();
+            params.push(("PADDED", g.padded().into()));
+            let first;
+            (x, first) = reshape::texture(cx, x)?;
+            let tiles = (g.o / 4).div_ceil(vectors) * (g.c / 4).div_ceil(lanes as usize);
+            (cx.kernel(KERNELS[4], &params)?.size("first", first), tiles, g.places())
+        }
         (LanesForm::Patch, Class::Lanes(lanes)) => {
             let tiles = (g.o / 4).div_ceil(lanes as usize);
             (cx.kernel(KERNELS[2], &g.patch_params(lanes))?, tiles, g.n * g.oh.div_ceil(2))
@@ -123,15 +145,20 @@ pub(super) fn dispatch(cx: &mut Lower, g: &Geometry, x: Tensor, dy: Tensor) -> c
     let partials = cx.scratch(splits * partial);
     let launch = launch.sizes(&g.sizes()).size("splits", splits).size("per_split", terms.div_ceil(splits));
     cx.groups(launch.bind("x", x).bind("dy", dy).bind("partials", partials), splits * tiles)?;
-    sum_partials(cx, partials, splits)
+    sum_partials(cx, partials, splits, y)
 }
 
-/// Sums `partials` [splits, weights + channels] into the op's two results, in the order of the splits.
-pub(super) fn sum_partials(cx: &mut Lower, partials: Tensor, splits: usize) -> crate::Result<()> {
-    let (weights, channels) = (cx.elements(cx.y[0]), cx.elements(cx.y[1]));
+/// Whether a workgroup of the lanes class keeps the sums of every tap: few taps, and input channels for most lanes.
+fn taps_fit(g: &Geometry, lanes: u32) -> bool {
+    g.kh * g.kw <= 9 && g.c >= 2 * lanes as usize
+}
+
+/// Sums `partials` [splits, weights + channels] into dw and db, in the order of the splits.
+pub(super) fn sum_partials(cx: &mut Lower, partials: Tensor, splits: usize, [dw, db]: [Tensor; 2]) -> crate::Result<()> {
+    let (weights, channels) = (cx.elements(dw), cx.elements(db));
     let sizes = [("splits", splits), ("weights", weights), ("channels", channels)];
     let launch = cx.kernel(KERNELS[3], &[])?.sizes(&sizes).bind("partials", partials);
-    cx.invocations(launch.bind("dw", cx.y[0]).bind("db", cx.y[1]), weights + channels)
+    cx.invocations(launch.bind("dw", dw).bind("db", db), weights + channels)
 }
 
 pub(super) fn cases() -> Vec<Case> {

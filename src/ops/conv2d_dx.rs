@@ -6,7 +6,7 @@ use super::geometry::{Geometry, LanesForm};
 use super::prelude::*;
 use super::relu_dx::{ReluDx, apply_mask, check_mask, is_mask, split_mask};
 use super::zeros::Zeros;
-use super::{im2col, reshape};
+use super::{im2col, pad, reshape};
 
 pub(super) const KERNELS: &[Source] = &[shader!(template "conv2d_dx_tile"), shader!(template "conv2d_dx_lanes")];
 
@@ -117,13 +117,34 @@ pub(super) fn lanes_form(g: &Geometry, class: Class) -> Option<(u32, LanesTile)>
     }
 }
 
-/// dy, which lies in a texture for the lanes form, back through the weights into the op's result.
+/// dy, which lies in a texture where there is a lanes form, back through the weights into the op's result.
 pub(super) fn dispatch(
     cx: &mut Lower,
     g: &Geometry,
     dy: Tensor,
     weights: Tensor,
     mask: Option<Tensor>,
+) -> crate::Result<()> {
+    if cx.class == Class::Tile || lanes_form(g, cx.class).is_some() {
+        return dispatch_into(cx, g, [dy, weights], mask, cx.y[0]);
+    }
+    let even = Geometry { c: g.c.next_multiple_of(4), o: g.o.next_multiple_of(4), ..*g };
+    let pixels = g.n * g.h * g.w;
+    let dy = pad::padded(cx, dy, [1, g.places(), g.o], [g.places(), even.o])?;
+    let dy = reshape::texture(cx, dy)?.0;
+    let weights = pad::padded(cx, weights, [g.kh * g.kw, g.c, g.o], [even.c, even.o])?;
+    let mask = mask.map(|mask| pad::padded(cx, mask, [1, pixels, g.c], [pixels, even.c])).transpose()?;
+    pad::cropped(cx, cx.y[0], [1, pixels, even.c], [pixels, g.c], |cx, dx| {
+        dispatch_into(cx, &even, [dy, weights], mask, dx)
+    })
+}
+
+fn dispatch_into(
+    cx: &mut Lower,
+    g: &Geometry,
+    [dy, weights]: [Tensor; 2],
+    mask: Option<Tensor>,
+    dx: Tensor,
 ) -> crate::Result<()> {
     let pixels = g.n * g.h * g.w;
     let (launch, (weights, first), groups) = match lanes_form(g, cx.class) {
@@ -140,7 +161,7 @@ pub(super) fn dispatch(
     };
     // Where there is no mask the kernel does not read it, and any float buffer will do.
     let launch = launch.sizes(&g.sizes()).size("first", first).set("masked", mask.is_some()).bind("mask", mask.unwrap_or(cx.x[0]));
-    cx.groups(launch.bind("dy", dy).bind("weights", weights).bind("dx", cx.y[0]), groups)
+    cx.groups(launch.bind("dy", dy).bind("weights", weights).bind("dx", dx), groups)
 }
 
 pub(super) fn cases() -> Vec<Case> {

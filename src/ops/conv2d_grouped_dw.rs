@@ -99,7 +99,7 @@ impl Op for Conv2dGroupedDw {
         let launch = s.set(cx.kernel(kernel, &[])?).size("splits", splits).size("per_split", per_split);
         let launch = launch.bind("x", cx.x[0]).bind("dy", cx.x[1]).bind("partials", partials);
         cx.invocations(launch, splits * sums)?;
-        sum_partials(cx, partials, splits)
+        sum_partials(cx, partials, splits, [cx.y[0], cx.y[1]])
     }
 
     fn flops(&self, x: &[&TensorInfo]) -> u64 {

@@ -77,7 +77,7 @@ impl Op for Conv2dReluPoolDw {
         let launch = launch.size("splits", splits).size("per_split", terms.div_ceil(splits));
         let launch = launch.bind("x", x).bind("dp", cx.x[1]).bind("argmax", cx.x[2]).bind("partials", partials);
         cx.groups(launch, splits * tiles)?;
-        conv2d_dw::sum_partials(cx, partials, splits)
+        conv2d_dw::sum_partials(cx, partials, splits, [cx.y[0], cx.y[1]])
     }
 
     fn flops(&self, x: &[&TensorInfo]) -> u64 {

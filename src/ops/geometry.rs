@@ -1,6 +1,7 @@
 //! Sizes of a window that moves over an image: shared by convolutions and pools.
 
 use super::tiles::LanesTile;
+use crate::plan::Class;
 use serde::{Deserialize, Serialize};
 
 /// What is added around an image before a convolution.
@@ -126,6 +127,14 @@ impl Geometry {
         2 * self.places() as u64 * (self.terms() * self.o) as u64
     }
 
+    /// Whether a window reaches beyond the image.
+    pub fn padded(&self) -> bool {
+        let beyond = |places: usize, stride: usize, k: usize, before: usize, size: usize| {
+            before > 0 || places.saturating_sub(1) * stride + k > size
+        };
+        beyond(self.oh, self.sh, self.kh, self.pt, self.h) || beyond(self.ow, self.sw, self.kw, self.pl, self.w)
+    }
+
     /// Output places of the whole batch.
     pub fn places(&self) -> usize {
         self.n * self.oh * self.ow
@@ -161,7 +170,7 @@ pub enum LanesForm {
     Patch,
     /// Input and output channels in multiples of four: a matrix product.
     Product(LanesTile),
-    /// Neither fits: the tile form serves.
+    /// Neither fits these channels. The tile form would be right and a hundred times slower; see [`Geometry::evened`].
     Tile,
 }
 
@@ -182,6 +191,18 @@ impl Geometry {
         match (inner % 4, outer % 4) {
             (0, 0) => LanesForm::Product(LanesTile::of(outer, lanes)),
             _ => LanesForm::Tile,
+        }
+    }
+
+    /// The sizes with channels in multiples of four, where the lanes class has no form for them as they are.
+    pub fn evened(&self, class: Class) -> Option<Geometry> {
+        let Class::Lanes(lanes) = class else { return None };
+        let fits = |g: &Geometry| g.lanes_form(lanes, g.c, g.o) != LanesForm::Tile;
+        let outputs = Geometry { o: self.o.next_multiple_of(4), ..*self };
+        match (fits(self), fits(&outputs)) {
+            (true, _) => None,
+            (_, true) => Some(outputs),
+            _ => Some(Geometry { c: self.c.next_multiple_of(4), ..outputs }),
         }
     }
 

@@ -7,6 +7,7 @@ mod columns;
 mod direct;
 pub mod geometry;
 mod im2col;
+mod pad;
 mod prelude;
 pub mod tiles;
 

@@ -21,6 +21,7 @@ pub mod run;
 pub mod smaller;
 pub mod snapshot;
 pub mod step;
+mod testing;
 pub mod timing;
 pub mod trainer;
 mod watchdog;

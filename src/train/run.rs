@@ -132,6 +132,9 @@ impl RunConfig {
     }
 }
 
+/// What a run found on the test set at its end, where its epochs were validated on other data.
+pub const TEST: &str = "test.json";
+
 /// The folder of a run, locked: `config.toml`, `device.json`, the logs, `checkpoints` and `model.safetensors`.
 #[derive(Debug)]
 pub struct RunFolder {
@@ -282,7 +285,7 @@ impl RunFolder {
     pub fn test(&self, totals: &Totals) -> Result<()> {
         let (loss, accuracy, samples) = (totals.loss(), totals.accuracy(), totals.samples());
         let found = serde_json::json!({ "loss": loss, "accuracy": accuracy, "samples": samples });
-        bring_to(&self.path.join("test.json"), format!("{found}\n").as_bytes())?;
+        bring_to(&self.path.join(TEST), format!("{found}\n").as_bytes())?;
         sync_folder(&self.path)
     }
 

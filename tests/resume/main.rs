@@ -210,6 +210,19 @@ fn a_finished_run_says_so_and_gets_back_what_is_missing() {
     is_same(&place, "run", "longer");
 }
 
+/// What the test set said at the end comes back too, where the epochs were validated on other data.
+#[test]
+fn a_finished_run_is_tested_again_where_that_is_missing() {
+    let place = Place::new();
+    place.works(&format!("{TRAIN} --epochs 2 --device cpu --run-dir run --validation-split 0.25 --ema 0.9"));
+    let kept = place.read("run/test.json");
+    fs::remove_file(place.path("run/test.json")).unwrap();
+    let done = place.works("train --resume run --no-report");
+    assert!(done.err.contains("test_accuracy"), "{}", done.err);
+    assert_eq!(place.read("run/test.json"), kept);
+    assert!(!place.works("train --resume run --no-report").err.contains("test_accuracy"), "it is there");
+}
+
 #[test]
 fn logs_are_cut_back_to_the_checkpoint() {
     let place = Place::new();
