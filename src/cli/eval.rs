@@ -14,6 +14,8 @@ use clap::Args;
 use std::path::PathBuf;
 
 /// Evaluate a stored model on the test set
+///
+/// The loss is softmax cross-entropy, whatever the model was trained by.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  wgrad eval runs/mnist-cnn/1/model.safetensors")]
 pub struct EvalArgs {

@@ -20,6 +20,7 @@ mod progress;
 mod report;
 mod resume;
 mod schedule;
+mod session;
 mod summary;
 mod trace;
 mod train;

@@ -97,7 +97,7 @@ fn net(folder: &Path, config: &RunConfig) -> Result<(Model, Weights, Dataset)> {
     let (model, weights) = Weights::load(&file)?;
     let model = model.ok_or_else(|| Error::input(format!("{}: it does not describe its model", file.display())))?;
     weights.check_against(&model).map_err(|e| Error::input(format!("{}: {e}", file.display())))?;
-    let data = super::train::load_data(config, None)?;
+    let data = super::session::load_data(config, None)?;
     check_data(&model, &data)?;
     Ok((model, weights, data))
 }

@@ -2,7 +2,7 @@
 
 use super::progress::Progress;
 use super::report;
-use super::train::{self, SHEET, Session, open_data, with_way_on};
+use super::session::{SHEET, Session, open_data, test, with_way_on};
 use super::train_args::TrainArgs;
 use crate::data::{BUILT_IN, Dataset};
 use crate::device::Device;
@@ -63,7 +63,7 @@ pub(super) fn resume(run: &Path, args: &TrainArgs, progress: &mut Progress) -> R
         if lacks(config.train.validation_split.is_some(), TEST) || lacks(model.is_segmentation()?, SHEET) {
             let (data, _, _, mut trainer) = rebuild(&config, &checkpoint, from.data_folder.as_deref(), progress)?;
             progress.clear();
-            train::test(&mut trainer, &folder, model, &data, progress)?;
+            test(&mut trainer, &folder, model, &data, progress)?;
         }
         if !args.no_report && !report::exists(run) {
             report::again(run, None, None)?;

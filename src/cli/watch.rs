@@ -1,7 +1,7 @@
 //! `--watch`: the live page beside a run.
 
 use super::interrupt::Interrupt;
-use super::train::Session;
+use super::session::Session;
 use crate::error::Result;
 use crate::report::Findings;
 use crate::report::folder::RunRecord;
