@@ -139,11 +139,9 @@ impl Op for Conv2d {
         let Some(even) = g.evened(cx.class) else {
             return self.dispatch(cx, &g, [cx.x[0], cx.x[1], cx.x[2]], cx.y[0]);
         };
-        let x = pad::padded(cx, cx.x[0], [1, g.n * g.h * g.w, g.c], [g.n * g.h * g.w, even.c])?;
-        let weights = pad::padded(cx, cx.x[1], [g.kh * g.kw, g.c, g.o], [even.c, even.o])?;
-        let bias = pad::padded(cx, cx.x[2], [1, 1, g.o], [1, even.o])?;
+        let arguments = pad::arguments(cx, &g, &even)?;
         pad::cropped(cx, cx.y[0], [1, g.places(), even.o], [g.places(), g.o], |cx, y| {
-            self.dispatch(cx, &even, [x, weights, bias], y)
+            self.dispatch(cx, &even, arguments, y)
         })
     }
 

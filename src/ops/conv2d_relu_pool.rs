@@ -6,7 +6,7 @@ use super::conv2d_relu_pool_dx::Conv2dReluPoolDx;
 use super::geometry::{Geometry, LanesForm, Padding};
 use super::max_pool2d::MaxPool2d;
 use super::prelude::*;
-use super::{direct, im2col, reshape};
+use super::{direct, im2col, pad, reshape};
 
 pub(super) const KERNELS: &[Source] = &[
     shader!(template "conv2d_relu_pool_tile"),
@@ -86,31 +86,16 @@ impl Op for Conv2dReluPool {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let (g, [ph, pw]) = self.geometry(cx.axes(cx.x[0])?, cx.axes(cx.x[1])?).map_err(Error::input)?;
-        let (windows, mut x, mut weights, mut first) = (g.n * ph * pw, cx.x[0], cx.x[1], 0);
-        let form = match cx.class {
-            Class::Tile => LanesForm::Tile,
-            Class::Lanes(lanes) => g.lanes_form(lanes, g.c, g.o),
+        let Some(even) = g.evened(cx.class) else {
+            return dispatch(cx, &g, [ph, pw], [cx.x[0], cx.x[1], cx.x[2]], [cx.y[0], cx.y[1]]);
         };
-        let (launch, groups) = match (form, cx.class) {
-            (LanesForm::Patch, Class::Lanes(lanes)) => {
-                let groups = g.n * ph * (g.o / 4).div_ceil(lanes as usize);
-                (cx.kernel(KERNELS[2], &g.patch_params(lanes))?, groups)
-            }
-            (LanesForm::Product(tile), Class::Lanes(lanes)) => {
-                let groups = tile.groups(windows * 4, g.o, lanes);
-                (x, _) = reshape::texture(cx, x)?;
-                (weights, first) = reshape::texture(cx, weights)?;
-                (cx.kernel(KERNELS[1], &tile.params(lanes))?, groups)
-            }
-            _ => {
-                let tn = side(g.o);
-                let launch = cx.kernel(KERNELS[0], &[("TM", 64), ("TN", tn as i64)])?;
-                (launch, windows.div_ceil(16) * g.o.div_ceil(tn))
-            }
-        };
-        let launch = launch.sizes(&g.sizes()).sizes(&[("ph", ph), ("pw", pw), ("first", first)]);
-        let launch = launch.bind("x", x).bind("weights", weights).bind("bias", cx.x[2]);
-        cx.groups(launch.bind("y", cx.y[0]).bind("argmax", cx.y[1]), groups)
+        let arguments = pad::arguments(cx, &g, &even)?;
+        let (windows, [y, argmax]) = (g.n * ph * pw, [cx.y[0], cx.y[1]]);
+        pad::cropped(cx, y, [1, windows, even.o], [windows, g.o], |cx, y| {
+            pad::cropped(cx, argmax, [1, windows, even.o], [windows, g.o], |cx, argmax| {
+                dispatch(cx, &even, [ph, pw], arguments, [y, argmax])
+            })
+        })
     }
 
     fn flops(&self, x: &[&TensorInfo]) -> u64 {
@@ -130,6 +115,41 @@ impl Op for Conv2dReluPool {
             false => im2col::forward_pooled(&g, x, w, b, y, argmax),
         }
     }
+}
+
+/// The convolution of x with weights and bias, and its pool of `ph` × `pw` windows, into y and argmax.
+fn dispatch(
+    cx: &mut Lower,
+    g: &Geometry,
+    [ph, pw]: [usize; 2],
+    [mut x, mut weights, bias]: [Tensor; 3],
+    [y, argmax]: [Tensor; 2],
+) -> crate::Result<()> {
+    let (windows, mut first) = (g.n * ph * pw, 0);
+    let form = match cx.class {
+        Class::Tile => LanesForm::Tile,
+        Class::Lanes(lanes) => g.lanes_form(lanes, g.c, g.o),
+    };
+    let (launch, groups) = match (form, cx.class) {
+        (LanesForm::Patch, Class::Lanes(lanes)) => {
+            let groups = g.n * ph * (g.o / 4).div_ceil(lanes as usize);
+            (cx.kernel(KERNELS[2], &g.patch_params(lanes))?, groups)
+        }
+        (LanesForm::Product(tile), Class::Lanes(lanes)) => {
+            let groups = tile.groups(windows * 4, g.o, lanes);
+            (x, _) = reshape::texture(cx, x)?;
+            (weights, first) = reshape::texture(cx, weights)?;
+            (cx.kernel(KERNELS[1], &tile.params(lanes))?, groups)
+        }
+        _ => {
+            let tn = side(g.o);
+            let launch = cx.kernel(KERNELS[0], &[("TM", 64), ("TN", tn as i64)])?;
+            (launch, windows.div_ceil(16) * g.o.div_ceil(tn))
+        }
+    };
+    let launch = launch.sizes(&g.sizes()).sizes(&[("ph", ph), ("pw", pw), ("first", first)]);
+    let launch = launch.bind("x", x).bind("weights", weights).bind("bias", bias);
+    cx.groups(launch.bind("y", y).bind("argmax", argmax), groups)
 }
 
 pub(super) fn cases() -> Vec<Case> {

@@ -1,6 +1,7 @@
 //! Zeros behind rows and columns: how convolutions with odd numbers of channels come to the lanes forms, which read
 //! four channels at a time.
 
+use super::geometry::Geometry;
 use super::prelude::*;
 
 /// One of those of `conv2d`.
@@ -20,6 +21,16 @@ pub(super) fn padded(cx: &mut Lower, t: Tensor, from: [usize; 3], to: [usize; 2]
         copy(cx, t, from, y, to)?;
         Ok(y)
     })
+}
+
+/// An op's x, weights and bias, padded from one convolution's sizes to another's.
+pub(super) fn arguments(cx: &mut Lower, g: &Geometry, even: &Geometry) -> crate::Result<[Tensor; 3]> {
+    let pixels = g.n * g.h * g.w;
+    Ok([
+        padded(cx, cx.x[0], [1, pixels, g.c], [pixels, even.c])?,
+        padded(cx, cx.x[1], [g.kh * g.kw, g.c, g.o], [even.c, even.o])?,
+        padded(cx, cx.x[2], [1, 1, g.o], [1, even.o])?,
+    ])
 }
 
 /// What `of` computes as [outer, `from`], the rows and columns beyond `to` left out, into y [outer, `to`].
