@@ -195,7 +195,10 @@ fn a_lost_device_is_an_error_of_every_call() {
         }),
         ("collect", |executor, _| pollster::block_on(executor.collect()).map(drop)),
         ("time", |executor, _| pollster::block_on(executor.time_dispatches(executor.clock())).map(drop)),
-        ("build", |executor, _| Executor::new(executor.gpu.clone(), executor.plan().clone(), None, true).map(drop)),
+        ("build", |executor, y| {
+            let built = Executor::new(executor.gpu.clone(), executor.plan().clone(), Some(y), true)?;
+            pollster::block_on(built.read(y)).map(drop)
+        }),
     ];
     for (name, call) in calls {
         for gpu in each_opened(OpenOptions::default()) {
