@@ -26,20 +26,24 @@ fn sources() -> Vec<(&'static str, &'static Source)> {
     ops::ALL.iter().flat_map(|entry| entry.kernels.iter().map(|source| (entry.name, source))).collect()
 }
 
-/// WGSL has no include: what several shaders declare under one of these names is one text.
+/// WGSL has no include: what several shaders declare is one text, from its beginning to its end.
 #[test]
-fn shared_functions_are_one_text() {
-    for (name, least) in [("pcg", 5), ("sample", 3)] {
-        let start = format!("\nfn {name}(");
+fn what_shaders_share_is_one_text() {
+    for (start, end, least) in [
+        ("\nfn pcg(", "\n}\n", 5),
+        ("\nfn sample(", "\n}\n", 3),
+        ("\nstruct Control {", "\n}\n", 5),
+        ("\n// V is $(W) channels", "\n@group", 5),
+    ] {
         let with = sources().into_iter().filter_map(|(_, source)| {
-            let at = source.text.find(&start)?;
-            let end = source.text[at..].find("\n}\n")?;
-            Some((source.name, &source.text[at..at + end]))
+            let at = source.text.find(start)?;
+            let length = source.text[at..].find(end)?;
+            Some((source.name, &source.text[at..at + length]))
         });
         let with: Vec<_> = with.collect();
-        assert!(with.len() >= least, "{name}: only in {with:?}");
+        assert!(with.len() >= least, "{start}: only in {with:?}");
         for (shader, text) in &with[1..] {
-            assert_eq!(*text, with[0].1, "{name} of {shader} and of {}", with[0].0);
+            assert_eq!(*text, with[0].1, "{start} of {shader} and of {}", with[0].0);
         }
     }
 }

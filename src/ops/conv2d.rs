@@ -140,7 +140,7 @@ impl Op for Conv2d {
             return self.dispatch(cx, &g, [cx.x[0], cx.x[1], cx.x[2]], cx.y[0]);
         };
         let arguments = pad::arguments(cx, &g, &even)?;
-        pad::cropped(cx, cx.y[0], [1, g.places(), even.o], [g.places(), g.o], |cx, y| {
+        pad::cropped(cx, cx.y[0], [g.places(), 1, even.o], [1, g.o], |cx, y| {
             self.dispatch(cx, &even, arguments, y)
         })
     }

@@ -94,8 +94,8 @@ impl Op for Conv2dDw {
 /// The sums of x and dy, into the op's two results.
 pub(super) fn dispatch(cx: &mut Lower, g: &Geometry, x: Tensor, dy: Tensor) -> crate::Result<()> {
     let Some(even) = g.evened(cx.class) else { return dispatch_into(cx, g, [x, dy], [cx.y[0], cx.y[1]]) };
-    let x = pad::padded(cx, x, [1, g.n * g.h * g.w, g.c], [g.n * g.h * g.w, even.c])?;
-    let dy = pad::padded(cx, dy, [1, g.places(), g.o], [g.places(), even.o])?;
+    let x = pad::padded(cx, x, [g.n * g.h * g.w, 1, g.c], [1, even.c])?;
+    let dy = pad::padded(cx, dy, [g.places(), 1, g.o], [1, even.o])?;
     let (dw, db) = (cx.y[0], cx.y[1]);
     pad::cropped(cx, dw, [g.kh * g.kw, even.c, even.o], [g.c, g.o], |cx, dw| {
         pad::cropped(cx, db, [1, 1, even.o], [1, g.o], |cx, db| dispatch_into(cx, &even, [x, dy], [dw, db]))

@@ -130,11 +130,11 @@ pub(super) fn dispatch(
     }
     let even = Geometry { c: g.c.next_multiple_of(4), o: g.o.next_multiple_of(4), ..*g };
     let pixels = g.n * g.h * g.w;
-    let dy = pad::padded(cx, dy, [1, g.places(), g.o], [g.places(), even.o])?;
+    let dy = pad::padded(cx, dy, [g.places(), 1, g.o], [1, even.o])?;
     let dy = reshape::texture(cx, dy)?.0;
     let weights = pad::padded(cx, weights, [g.kh * g.kw, g.c, g.o], [even.c, even.o])?;
-    let mask = mask.map(|mask| pad::padded(cx, mask, [1, pixels, g.c], [pixels, even.c])).transpose()?;
-    pad::cropped(cx, cx.y[0], [1, pixels, even.c], [pixels, g.c], |cx, dx| {
+    let mask = mask.map(|mask| pad::padded(cx, mask, [pixels, 1, g.c], [1, even.c])).transpose()?;
+    pad::cropped(cx, cx.y[0], [pixels, 1, even.c], [1, g.c], |cx, dx| {
         dispatch_into(cx, &even, [dy, weights], mask, dx)
     })
 }

@@ -91,8 +91,8 @@ impl Op for Conv2dReluPool {
         };
         let arguments = pad::arguments(cx, &g, &even)?;
         let (windows, [y, argmax]) = (g.n * ph * pw, [cx.y[0], cx.y[1]]);
-        pad::cropped(cx, y, [1, windows, even.o], [windows, g.o], |cx, y| {
-            pad::cropped(cx, argmax, [1, windows, even.o], [windows, g.o], |cx, argmax| {
+        pad::cropped(cx, y, [windows, 1, even.o], [1, g.o], |cx, y| {
+            pad::cropped(cx, argmax, [windows, 1, even.o], [1, g.o], |cx, argmax| {
                 dispatch(cx, &even, [ph, pw], arguments, [y, argmax])
             })
         })

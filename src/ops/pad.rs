@@ -25,9 +25,8 @@ pub(super) fn padded(cx: &mut Lower, t: Tensor, from: [usize; 3], to: [usize; 2]
 
 /// An op's x, weights and bias, padded from one convolution's sizes to another's.
 pub(super) fn arguments(cx: &mut Lower, g: &Geometry, even: &Geometry) -> crate::Result<[Tensor; 3]> {
-    let pixels = g.n * g.h * g.w;
     Ok([
-        padded(cx, cx.x[0], [1, pixels, g.c], [pixels, even.c])?,
+        padded(cx, cx.x[0], [g.n * g.h * g.w, 1, g.c], [1, even.c])?,
         padded(cx, cx.x[1], [g.kh * g.kw, g.c, g.o], [even.c, even.o])?,
         padded(cx, cx.x[2], [1, 1, g.o], [1, even.o])?,
     ])
