@@ -126,7 +126,7 @@ fn dispatch_into(cx: &mut Lower, g: &Geometry, [mut x, dy]: [Tensor; 2], y: [Ten
         }
         (LanesForm::Product(LanesTile { vectors, .. }), Class::Lanes(lanes)) => {
             let rows = [16, 8, 4].into_iter().find(|&rows| g.c >= rows).unwrap_or(4);
-            let places = if lanes > 8 { 16 } else { 8 };
+            let places = places_at_once(lanes) as i64;
             let params = [("L", lanes.into()), ("R", rows as i64), ("V", vectors as i64), ("P", places)];
             let tiles = g.kh * g.kw * g.c.div_ceil(rows) * (g.o / 4).div_ceil(vectors * lanes as usize);
             (cx.kernel(KERNELS[1], &params)?, tiles, g.n * g.oh)
@@ -148,9 +148,16 @@ fn dispatch_into(cx: &mut Lower, g: &Geometry, [mut x, dy]: [Tensor; 2], y: [Ten
     sum_partials(cx, partials, splits, y)
 }
 
-/// Whether a workgroup of the lanes class keeps the sums of every tap: few taps, and input channels for most lanes.
+/// Places of a row that the lanes form by single taps takes at a time.
+fn places_at_once(lanes: u32) -> usize {
+    if lanes > 8 { 16 } else { 8 }
+}
+
+/// Whether a workgroup of the lanes class keeps the sums of every tap, for places across the ends of rows: few taps, input
+/// channels for most lanes, and rows whose end would leave the form by single taps idle. That one is faster where rows
+/// come out even (docs/speed.md).
 fn taps_fit(g: &Geometry, lanes: u32) -> bool {
-    g.kh * g.kw <= 9 && g.c >= 2 * lanes as usize
+    g.kh * g.kw <= 9 && g.c >= 3 * lanes as usize && !g.ow.is_multiple_of(places_at_once(lanes))
 }
 
 /// Sums `partials` [splits, weights + channels] into dw and db, in the order of the splits.
