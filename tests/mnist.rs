@@ -32,10 +32,15 @@ fn same(a: &Split, b: &Split) {
 fn own_reader_and_mnist_crate_agree_byte_for_byte() {
     let (cache, set) = cached();
     checked(&set);
-    let own = Dataset::open(cache.path().to_str().unwrap()).unwrap();
-    same(&own.train, &set.train);
-    same(&own.test, &set.test);
-    assert_eq!(own.classes, set.classes);
+    let theirs = ::mnist::MnistBuilder::new().base_path(cache.path().to_str().unwrap()).finalize();
+    let split = |pixels, labels| Split::new([28, 28, 1], pixels, labels).unwrap();
+    same(&set.train, &split(theirs.trn_img, theirs.trn_lbl));
+    same(&set.test, &split(theirs.tst_img, theirs.tst_lbl));
+    // The same files, opened as a folder like any other.
+    let opened = Dataset::open(cache.path().to_str().unwrap()).unwrap();
+    same(&opened.train, &set.train);
+    same(&opened.test, &set.test);
+    assert_eq!(opened.classes, set.classes);
 }
 
 #[test]

@@ -105,6 +105,26 @@ fn growth_is_seen_and_noise_is_not() {
     assert_eq!(growth(&samples(0.0), |s| s.handles), 0.0);
 }
 
+/// What was written to a buffer and never submitted is memory, too.
+#[test]
+fn a_trainer_that_takes_no_step_gives_its_memory_back() {
+    let (_, data, options) = setting();
+    let model = Sequential::new([16, 16, 1]).flatten().dense(4096).relu().dense(5).build().expect("a model");
+    let device = pollster::block_on(Device::open(&DeviceRequest::default(), 0)).expect("a device").0;
+    assert!(matches!(device, Device::Gpu(_)), "no adapter: install a Vulkan driver");
+    let resident = || {
+        drop(Trainer::new(&device, &model, &data, &options, None).expect("a trainer"));
+        figures()[0]
+    };
+    let weights_bytes = 4.0 * 256.0 * 4096.0;
+    let found: Vec<f64> = (0..16).map(|_| resident()).collect();
+    let grown = found[15] - found[3];
+    assert!(
+        grown < 6.0 * weights_bytes,
+        "12 trainers of {weights_bytes} bytes of weights each left {grown}: {found:?}"
+    );
+}
+
 /// `WGRAD_SOAK_MINUTES` sets how long; without it seconds have to do, and the time of a step is not judged.
 #[test]
 fn nothing_grows_however_long_it_trains() {

@@ -1,8 +1,7 @@
 //! The built-in MNIST: embedded as xz, unpacked once into the user's cache folder, verified at every start.
 
-use super::{BUILT_IN, Dataset, Split};
+use super::{BUILT_IN, Dataset, idx};
 use crate::error::{Error, Result};
-use ::mnist::MnistBuilder;
 use lzma_rust2::XzReader;
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
@@ -29,7 +28,7 @@ macro_rules! packed {
     };
 }
 
-/// Names and order are those that the `mnist` crate expects.
+/// In the order of [`read`]; the names are those of the database.
 static FILES: [Packed; 4] = [
     packed!("train-images-idx3-ubyte", 47_040_016, "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"),
     packed!("train-labels-idx1-ubyte", 60_008, "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"),
@@ -126,16 +125,11 @@ fn unpack(file: &Packed, path: &Path) -> io::Result<()> {
     }
 }
 
-/// Reads the four verified files with the `mnist` crate.
+/// Reads the four verified files.
 fn read(folder: &Path) -> Result<Dataset, String> {
-    let path = folder.to_str().ok_or("its name is not Unicode")?;
-    // The crate panics on whatever it does not like. It likes verified files, but somebody may have removed
-    // one since, and that must end in a sentence.
-    let raw = std::panic::catch_unwind(|| MnistBuilder::new().base_path(path).finalize())
-        .map_err(|_| "its files changed while they were read")?;
-    let split = |pixels, labels| Split::new([28, 28, 1], pixels, labels);
-    split(raw.trn_img, raw.trn_lbl)
-        .and_then(|train| Dataset::new(BUILT_IN, train, split(raw.tst_img, raw.tst_lbl)?))
+    let [train_images, train_labels, test_images, test_labels] = FILES.each_ref().map(|file| folder.join(file.name));
+    idx::read_split(&train_images, &train_labels)
+        .and_then(|train| Dataset::new(BUILT_IN, train, idx::read_split(&test_images, &test_labels)?))
         .map_err(|e| e.to_string())
 }
 

@@ -82,6 +82,13 @@ fn texture(device: &wgpu::Device, bytes: u64) -> wgpu::TextureView {
     texture.create_view(&wgpu::TextureViewDescriptor::default())
 }
 
+impl Drop for Executor {
+    /// What is written and not yet submitted would keep the buffers until somebody submits again, and so their memory.
+    fn drop(&mut self) {
+        self.gpu.queue.submit([]);
+    }
+}
+
 impl Executor {
     /// Builds buffers, pipelines and bind groups. `readback` is the tensor that every submit reads back;
     /// `checked` keeps naga's bounds checks in the shaders.
