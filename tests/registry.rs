@@ -93,6 +93,21 @@ fn every_shader_begins_with_its_formula() {
     }
 }
 
+/// See `src/template.rs` for the reason.
+#[test]
+fn what_a_template_repeats_joins_conditions_without_branching() {
+    for (_, source) in sources().into_iter().filter(|(_, source)| source.template) {
+        let mut depth = 0;
+        for line in source.text.lines() {
+            match line.trim_start().strip_prefix("//: ") {
+                Some("end") => depth -= 1,
+                Some(_) => depth += 1,
+                None => assert!(depth == 0 || !line.contains("&&") && !line.contains("||"), "{}: {line}", source.name),
+            }
+        }
+    }
+}
+
 #[test]
 fn every_kernel_is_run_by_a_case_of_its_op() {
     let mut run: BTreeSet<(&str, &str)> = BTreeSet::new();
