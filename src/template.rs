@@ -4,8 +4,8 @@
 //! `$(…)` stands for the value of an integer expression over the loop counters and the parameters, with
 //! `+ - * / % ( )`; `$i` is short for `$(i)`.
 //!
-//! What is repeated joins conditions by `&` and `|`: `&&` and `||` branch, and a driver's compiler can take more than twice
-//! as long for one branch more (SwiftShader's took minutes for fourteen, and a fifth of a second for none).
+//! What is repeated joins conditions by `&` and `|`: `&&` and `||` branch, and a driver's compiler can take far longer
+//! for a few of them more (a minute did not do SwiftShader's for fourteen lines, and a fifth of a second did for none).
 
 /// A name and its value.
 pub type Binding<'a> = (&'a str, i64);
