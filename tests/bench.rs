@@ -70,7 +70,9 @@ fn a_training_step_op_by_op() {
 
 /// An op that takes a large part of the step by one clock does so by the other: none is charged with a neighbour's
 /// time. By the median of the repetitions, which is what is told; a factor of eight is far from what two clocks differ by on a
-/// busy machine, and near to nothing that an exchange of a convolution's time with a copy's would leave.
+/// busy machine, and near to nothing that an exchange of a convolution's time with a copy's would leave. Another process
+/// can have the device for a while, which is then in one op's time: the clocks are asked again, and an exchange would be there
+/// every time.
 #[test]
 fn the_two_clocks_agree_on_the_heavy_ops() {
     let (device, _) = pollster::block_on(Device::open(&DeviceRequest::default(), 0)).expect("a device");
@@ -83,29 +85,46 @@ fn the_two_clocks_agree_on_the_heavy_ops() {
     let data = Split::new([28, 28, 1], (0..16 * 784).map(|i| (i % 251) as u8).collect(), labels);
     let data = data.expect("a split");
     let step = Step::training(&model, 16, &options).expect("a step");
-    let [by_device, by_wall] = [Clock::Device, Clock::Wall].map(|clock| {
+    let rows = |clock| {
         let timed = ops(&device, &cpu, &step, &model, &data, &options, Some(clock));
         let (used, rows) = pollster::block_on(timed).expect("rows");
         assert_eq!(used, Some(clock));
         let shares: f64 = rows.iter().filter_map(|op| op.share).sum();
         assert!((shares - 1.0).abs() < 1e-9, "{shares}");
         rows
-    });
+    };
+    let mut apart = Vec::new();
+    for _ in 0..5 {
+        apart = differences(&rows(Clock::Device), &rows(Clock::Wall));
+        if apart.is_empty() {
+            return;
+        }
+    }
+    panic!("five times over: {apart:?}");
+}
+
+/// Where two clocks differ by more than a factor of eight on an op that takes a tenth of the step by one of them.
+fn differences(by_device: &[OpReport], by_wall: &[OpReport]) -> Vec<String> {
     let median = |op: &OpReport| op.shader_ms.unwrap_or(0.0);
     let parts = |rows: &[OpReport]| -> Vec<f64> {
         let whole: f64 = rows.iter().map(median).sum();
         rows.iter().map(|op| median(op) / whole).collect()
     };
-    let mut heavy = 0;
-    for (n, (device, wall)) in parts(&by_device).into_iter().zip(parts(&by_wall)).enumerate() {
+    let (mut heavy, mut apart) = (0, Vec::new());
+    for (n, (device, wall)) in parts(by_device).into_iter().zip(parts(by_wall)).enumerate() {
         let (least, most) = (device.min(wall), device.max(wall));
         if most > 0.1 {
             heavy += 1;
-            let name = &by_device[n].op;
-            assert!(least > most / 8.0, "{n} {name}: {device} of a step by the device's clock, {wall} by the wall's");
+            if least <= most / 8.0 {
+                let name = &by_device[n].op;
+                apart.push(format!("{n} {name}: {device} of a step by the device's clock, {wall} by the wall's"));
+            }
         }
     }
-    assert!(heavy > 2, "{by_device:#?}");
+    if heavy < 3 {
+        apart.push(format!("{heavy} heavy ops: {by_device:?}"));
+    }
+    apart
 }
 
 #[test]

@@ -57,6 +57,7 @@ fn describe(index: usize, adapter: &wgpu::Adapter) -> Candidate {
     let api = api(info.backend);
     let unusable = match api {
         Api::Noop => Some("it computes nothing".to_string()),
+        Api::Gl if let Some(why) = too_old(&info.driver_info) => Some(why),
         _ => limits.shortfall(flags.contains(DownlevelFlags::COMPUTE_SHADERS)),
     };
     Candidate {
@@ -77,6 +78,17 @@ fn describe(index: usize, adapter: &wgpu::Adapter) -> Candidate {
         threads: None,
         unusable,
     }
+}
+
+/// What keeps an OpenGL whose version string is `version` from compiling compute shaders, if anything. NVIDIA's driver gives
+/// a context of 3.3, with compute shaders as an extension to it: wgpu takes it for one that computes, and naga writes no
+/// compute shader in the language of 3.3, whereupon the device does not open. OpenGL ES has a string of another form.
+fn too_old(version: &str) -> Option<String> {
+    let number = version.split_whitespace().next()?;
+    let (major, rest) = number.split_once('.')?;
+    let minor = rest.split('.').next()?;
+    let found: (u8, u8) = (major.parse().ok()?, minor.parse().ok()?);
+    (found < (4, 3)).then(|| format!("it has OpenGL {major}.{minor}, and compute shaders came with 4.3"))
 }
 
 fn key_limits(limits: &wgpu::Limits) -> KeyLimits {
@@ -132,6 +144,17 @@ mod tests {
             (DeviceType::VirtualGpu, "GRID", Kind::Virtual),
         ] {
             assert_eq!(kind(declared, name), expected, "{declared:?} {name}");
+        }
+    }
+
+    #[test]
+    fn an_opengl_too_old_for_compute_shaders_is_told_by_its_version() {
+        let lacks = |version: &str| too_old(version).is_some();
+        assert!(lacks("3.3.0 NVIDIA 580.159.04") && lacks("4.1 Metal - 88"));
+        for version in
+            ["4.5 (Core Profile) Mesa 22.3.6", "4.3.0", "OpenGL ES 3.2 Mesa 22.3.6", "OpenGL ES 3.1 V@0502.0", ""]
+        {
+            assert!(!lacks(version), "{version}");
         }
     }
 

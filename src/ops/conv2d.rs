@@ -9,6 +9,7 @@ use super::prelude::*;
 use super::{direct, im2col, pad, reshape};
 use super::relu::Relu;
 use super::relu_dx::ReluDx;
+use super::splits::{self, Epilogue};
 use std::any::Any;
 
 pub(super) const KERNELS: &[Source] = &[
@@ -82,8 +83,11 @@ impl Conv2d {
             }
             _ => {
                 let (tm, tn) = (64, side(g.o));
-                let launch = cx.kernel(KERNELS[0], &[("TM", tm as i64), ("TN", tn as i64)])?;
-                (launch, g.places().div_ceil(tm) * g.o.div_ceil(tn))
+                let launch = cx.kernel(KERNELS[0], &[("TM", tm as i64), ("TN", tn as i64)])?.sizes(&g.sizes());
+                let launch = launch.set("relu", self.relu).bind("x", x).bind("weights", weights).bind("bias", bias);
+                let tiles = g.places().div_ceil(tm) * g.o.div_ceil(tn);
+                let end = Epilogue { bias: Some(bias), relu: self.relu, mask: None };
+                return splits::product(cx, launch, [tiles, g.terms(), g.o], end, ("y", y));
             }
         };
         let launch = launch.sizes(&g.sizes()).size("first", first).set("relu", self.relu).bind("x", x).bind("weights", weights);

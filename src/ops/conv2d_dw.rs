@@ -3,7 +3,7 @@
 use super::conv2d::{Conv2d, awkward};
 use super::geometry::{Geometry, LanesForm};
 use super::prelude::*;
-use super::{direct, im2col, pad, reshape};
+use super::{direct, im2col, pad, reshape, splits};
 
 pub(super) const KERNELS: &[Source] = &[
     shader!(template "conv2d_dw_tile"),
@@ -11,6 +11,7 @@ pub(super) const KERNELS: &[Source] = &[
     shader!(template "conv2d_dw_patch_lanes"),
     shader!("conv2d_dw_sum"),
     shader!(template "conv2d_dw_taps_lanes"),
+    shader!("conv2d_dw_sum_many"),
 ];
 
 /// `dw[i, j, c, o] = Σ x[n, oh·SH + i, ow·SW + j, c] · dy[n, oh, ow, o]` and `db[o] = Σ dy[n, oh, ow, o]`.
@@ -138,12 +139,15 @@ fn dispatch_into(cx: &mut Lower, g: &Geometry, [mut x, dy]: [Tensor; 2], y: [Ten
         }
     };
     // The sum over all places is split so that small filters keep a whole device busy.
-    let splits = match form {
-        LanesForm::Tile => terms.div_ceil(1024).min(128),
-        _ => 64usize.div_ceil(tiles).min(terms),
+    let [splits, part] = match form {
+        LanesForm::Tile => splits::splits(cx.class, tiles, terms),
+        _ => {
+            let splits = 64usize.div_ceil(tiles).min(terms);
+            [splits, terms.div_ceil(splits)]
+        }
     };
     let partials = cx.scratch(splits * partial);
-    let launch = launch.sizes(&g.sizes()).size("splits", splits).size("per_split", terms.div_ceil(splits));
+    let launch = launch.sizes(&g.sizes()).size("splits", splits).size("per_split", part);
     cx.groups(launch.bind("x", x).bind("dy", dy).bind("partials", partials), splits * tiles)?;
     sum_partials(cx, partials, splits, y)
 }
@@ -160,12 +164,17 @@ fn taps_fit(g: &Geometry, lanes: u32) -> bool {
     g.kh * g.kw <= 9 && g.c >= 3 * lanes as usize && !g.ow.is_multiple_of(places_at_once(lanes))
 }
 
-/// Sums `partials` [splits, weights + channels] into dw and db, in the order of the splits.
+/// Sums `partials` [splits, weights + channels] into dw and db.
 pub(super) fn sum_partials(cx: &mut Lower, partials: Tensor, splits: usize, [dw, db]: [Tensor; 2]) -> crate::Result<()> {
     let (weights, channels) = (cx.elements(dw), cx.elements(db));
     let sizes = [("splits", splits), ("weights", weights), ("channels", channels)];
-    let launch = cx.kernel(KERNELS[3], &[])?.sizes(&sizes).bind("partials", partials);
-    cx.invocations(launch.bind("dw", dw).bind("db", db), weights + channels)
+    let many = cx.class == Class::Tile && splits >= splits::MANY;
+    let launch = cx.kernel(KERNELS[if many { 5 } else { 3 }], &[])?.sizes(&sizes).bind("partials", partials);
+    let launch = launch.bind("dw", dw).bind("db", db);
+    match many {
+        true => cx.groups(launch, (weights + channels).div_ceil(32)),
+        false => cx.invocations(launch, weights + channels),
+    }
 }
 
 pub(super) fn cases() -> Vec<Case> {

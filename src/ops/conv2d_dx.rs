@@ -5,6 +5,7 @@ use super::conv2d_dw::Conv2dDw;
 use super::geometry::{Geometry, LanesForm};
 use super::prelude::*;
 use super::relu_dx::{ReluDx, apply_mask, check_mask, is_mask, split_mask};
+use super::splits::{self, Epilogue};
 use super::zeros::Zeros;
 use super::{im2col, pad, reshape};
 
@@ -155,8 +156,12 @@ fn dispatch_into(
         }
         None => {
             let (tm, tn) = (64, side(g.c));
-            let launch = cx.kernel(KERNELS[0], &[("TM", tm as i64), ("TN", tn as i64)])?;
-            (launch, (weights, 0), pixels.div_ceil(tm) * g.c.div_ceil(tn))
+            let launch = cx.kernel(KERNELS[0], &[("TM", tm as i64), ("TN", tn as i64)])?.sizes(&g.sizes());
+            let launch = launch.set("masked", mask.is_some()).bind("mask", mask.unwrap_or(dy));
+            let launch = launch.bind("dy", dy).bind("weights", weights);
+            let tiles = pixels.div_ceil(tm) * g.c.div_ceil(tn);
+            let end = Epilogue { mask, ..Epilogue::default() };
+            return splits::product(cx, launch, [tiles, g.kh * g.kw * g.o, g.c], end, ("dx", dx));
         }
     };
     // Where there is no mask the kernel does not read it, and any float buffer will do.

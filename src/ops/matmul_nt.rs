@@ -3,16 +3,18 @@
 use super::matmul_nn::MatmulNn;
 use super::matmul_tn::MatmulTn;
 use super::prelude::*;
-use super::reshape;
-use crate::sys::{Gemm, gemm};
 use super::relu::Relu;
 use super::relu_dx::ReluDx;
+use super::splits::{self, Epilogue};
+use super::reshape;
+use crate::sys::{Gemm, gemm};
 use std::any::Any;
 
 pub(super) const KERNELS: &[Source] = &[
     shader!(template "matmul_nt_tile"),
     shader!(template "matmul_nt_lanes"),
     shader!(template "matmul_nt_terms_lanes"),
+    splits::KERNEL,
 ];
 
 /// `y[i, j] = Σ_t a[i, t] · b[j, t] + bias[j]`, then max(·, 0) with `relu`.
@@ -85,7 +87,10 @@ impl Op for MatmulNt {
             _ => {
                 let (tm, tn) = (side(m), side(n));
                 let launch = cx.kernel(KERNELS[0], &[("TM", tm as i64), ("TN", tn as i64)])?;
-                (launch, m.div_ceil(tm) * n.div_ceil(tn))
+                let launch = launch.sizes(&[("m", m), ("n", n), ("k", k)]).set("relu", self.relu);
+                let launch = launch.bind("a", cx.x[0]).bind("b", cx.x[1]).bind("bias", cx.x[2]);
+                let end = Epilogue { bias: Some(cx.x[2]), relu: self.relu, mask: None };
+                return splits::product(cx, launch, [m.div_ceil(tm) * n.div_ceil(tn), k, n], end, ("y", cx.y[0]));
             }
         };
         let launch = launch.sizes(&[("m", m), ("n", n), ("k", k), ("first", b.1)]).set("relu", self.relu);
@@ -119,7 +124,7 @@ impl Op for MatmulNt {
 }
 
 /// Sizes of products, awkward on purpose: M, N, K.
-pub const AWKWARD: [[usize; 3]; 13] = [
+pub const AWKWARD: [[usize; 3]; 14] = [
     [1, 1, 1],
     [3, 2, 1],
     [5, 10, 7],
@@ -133,6 +138,7 @@ pub const AWKWARD: [[usize; 3]; 13] = [
     [36, 52, 68],
     [9, 72, 10],
     [10, 12, 64],
+    [5, 3, 1300],
 ];
 
 pub(super) fn cases() -> Vec<Case> {

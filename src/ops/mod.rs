@@ -9,6 +9,7 @@ pub mod geometry;
 mod im2col;
 mod pad;
 mod prelude;
+mod splits;
 pub mod tiles;
 
 /// One line of the registry.
