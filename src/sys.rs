@@ -38,26 +38,28 @@ pub fn gemm(
     assert!(a.len() > (m - 1) * a_row + (k - 1) * a_column, "gemm: a is too short");
     assert!(b.len() > (k - 1) * b_row + (n - 1) * b_column, "gemm: b is too short");
     let threads = match parallel {
-        false => gemm::Parallelism::None,
-        true => gemm::Parallelism::Rayon(rayon::current_num_threads()),
+        false => gemm_common::Parallelism::None,
+        true => gemm_common::Parallelism::Rayon(rayon::current_num_threads()),
     };
+    // Its kernels want y by columns: what they are given is the transposed product, yᵀ = bᵀ · aᵀ.
+    let product = gemm_f32::gemm::f32::get_gemm_fn();
     // SAFETY: the three assertions bound the last element that each operand's strides reach, and y is
     // borrowed mutably and so aliases neither a nor b.
     unsafe {
-        gemm::gemm(
-            m,
+        product(
             n,
+            m,
             k,
             y.as_mut_ptr(),
-            1,
             n as isize,
+            1,
             accumulate,
-            a.as_ptr(),
-            a_column as isize,
-            a_row as isize,
             b.as_ptr(),
-            b_column as isize,
             b_row as isize,
+            b_column as isize,
+            a.as_ptr(),
+            a_row as isize,
+            a_column as isize,
             1.0,
             1.0,
             false,

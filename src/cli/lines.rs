@@ -82,8 +82,10 @@ pub(super) fn ended(m: &Metrics, steps: u64, width: usize, colour: bool) -> Stri
 /// An epoch in one plain line.
 pub(super) fn plain(m: &Metrics, epochs: usize) -> String {
     let iou = m.val_mean_iou.map_or(String::new(), |iou| format!(" - val_mean_iou: {iou:.4}"));
+    // Of an epoch within a second, tenths tell nothing.
+    let digits = if m.seconds < 1.0 { 3 } else { 1 };
     format!(
-        "epoch {}/{epochs} - {:.1}s - {:.0} images/s - loss: {:.4} - accuracy: {:.4} - val_loss: {:.4} - val_accuracy: {:.4}{iou}\n",
+        "epoch {}/{epochs} - {:.digits$}s - {:.0} images/s - loss: {:.4} - accuracy: {:.4} - val_loss: {:.4} - val_accuracy: {:.4}{iou}\n",
         m.epoch, m.seconds, m.images_per_second, m.loss, m.accuracy, m.val_loss, m.val_accuracy
     )
 }

@@ -164,19 +164,21 @@ fn the_deep_net_on_the_oracle() {
     run.check(&Form::Oracle, 2, run.oracle_tolerance());
 }
 
-/// The net with the steadier first weights over all steps; with the others for as long as rounding has not grown
-/// into another course, as it does with PyTorch too (2e-4 off in its own single precision). All of them on the
-/// native CPU; a software adapter takes a second a step in lanes, and five in tiles, which the reference net and
-/// `wgrad verify` have to answer for.
+/// The net with the steadier first weights over all steps on the native CPU; else for as long as rounding has not grown
+/// into another course, as it does with PyTorch too (2e-4 off in its own single precision). It grows fast: first weights
+/// that are moved by four units in the last place lead the steadier of the two off by 0.9e-4 within 20 steps, 2e-4 within 30
+/// and 5e-4 within 50, and a GPU rounds otherwise in every step (9e-4 off in step 43 of 50 on an NVIDIA H200, which follows
+/// the reference net through all of them). A software adapter takes a second a step in lanes, and five in tiles, which the
+/// reference net and `wgrad verify` have to answer for.
 #[test]
 fn the_deep_net_in_single_precision() {
     for run in runs("mnist-deep") {
         for form in all().iter().filter(|form| form.trains()) {
-            let steps = match (form.is_software(), run.steady) {
-                (false, true) => STEPS,
-                (false, false) => 20,
-                (true, true) => 8,
-                (true, false) => 2,
+            let steps = match (form, run.steady) {
+                (Form::Cpu(_), true) => STEPS,
+                (form, true) if form.is_software() => 8,
+                (form, false) if form.is_software() => 2,
+                _ => 20,
             };
             run.check(form, steps, SINGLE);
         }
