@@ -3,9 +3,7 @@
 //! Where the cache lies is a matter of variables on Linux alone.
 #![cfg(target_os = "linux")]
 
-mod common;
-
-use common::{Done, Place, call};
+use crate::common::{Done, Place, call};
 use std::path::PathBuf;
 use std::process::Command;
 

@@ -1,9 +1,7 @@
 //! `wgrad export --onnx` as far as it can be seen without Python: files, refusals, bytes that stay the same.
 #![cfg(feature = "cli")]
 
-mod common;
-
-use common::{Place, safetensors};
+use crate::common::{Place, safetensors};
 use wgrad::model::Model;
 
 #[test]

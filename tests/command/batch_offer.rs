@@ -1,8 +1,6 @@
 //! A batch that the device cannot hold is refused before the first step, and a smaller one offered, not taken.
 
-mod common;
-
-use common::{Place, TINY, call};
+use crate::common::{Place, TINY, call};
 use std::process::Command;
 
 #[test]

@@ -1,8 +1,6 @@
 //! The watchdog: what is no finite number stops the run, at its step, with the op where it began; all else does not.
 
-mod common;
-
-use common::Place;
+use crate::common::Place;
 use std::ops::ControlFlow;
 use std::time::Duration;
 use wgrad::case::Case;

@@ -1,9 +1,7 @@
 //! Folders of images: what is read, what is kept for tests, what is left out, and a net trained on one from one command.
 #![cfg(all(feature = "cli", feature = "images"))]
 
-mod common;
-
-use common::Place;
+use crate::common::Place;
 use image::{DynamicImage, Rgb, RgbImage};
 use wgrad::data::Dataset;
 use wgrad::data::folder::ImageOptions;

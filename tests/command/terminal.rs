@@ -1,9 +1,8 @@
 //! Training in a terminal, which `script` of util-linux lends: nothing wraps, colours can be refused, redraws are few.
 #![cfg(target_os = "linux")]
 
-mod common;
-
-use common::Place;
+use crate::common;
+use crate::common::Place;
 use std::process::Command;
 use std::time::Instant;
 

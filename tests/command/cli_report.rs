@@ -1,8 +1,6 @@
 //! `wgrad report`, and the page that a run leaves, through the real binary.
 
-mod common;
-
-use common::Place;
+use crate::common::Place;
 use serde_json::Value;
 
 /// The data that a page's script is given.

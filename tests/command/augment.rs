@@ -1,8 +1,6 @@
 //! `--augment` through the real command: what is drawn, what it leaves, and what is refused.
 
-mod common;
-
-use common::{Place, number};
+use crate::common::{Place, number};
 
 /// The default adapter, and the native CPU.
 const DEVICES: [&str; 2] = ["", "--device cpu"];

@@ -1,9 +1,6 @@
 //! The registry, the shaders and the op files in step; every kernel of a preset under the cases of `verify`.
 
-#[path = "common/plans.rs"]
-mod plans;
-
-use plans::{CLASSES, case_plans, preset_plans, target};
+use crate::plans::{CLASSES, case_plans, preset_plans, target};
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::offset_of;
 use std::path::Path;

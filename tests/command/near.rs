@@ -1,9 +1,7 @@
 //! Names that are nearly right, through the real command: status 2, and what was probably meant.
 #![cfg(feature = "cli")]
 
-mod common;
-
-use common::Place;
+use crate::common::Place;
 
 #[test]
 fn the_near_name_is_suggested_everywhere() {

@@ -1,8 +1,6 @@
 //! Fine-tuning: what is frozen keeps its bytes, what is not learns as before, and a head for other classes is new.
 
-mod common;
-
-use common::{Place, idx};
+use crate::common::{Place, idx};
 use std::ops::ControlFlow;
 use wgrad::data::{Dataset, Split};
 use wgrad::device::Device;

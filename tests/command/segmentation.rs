@@ -1,9 +1,7 @@
 //! Segmentation through the command: made data, a small net that learns it, masks, and what does not fit.
 #![cfg(all(feature = "cli", feature = "mnist-data"))]
 
-mod common;
-
-use common::{Place, number};
+use crate::common::{Place, number};
 use wgrad::data::npy;
 
 /// A model file for images of 8 × 8 whose pixels are in 3 classes, with a skip.

@@ -1,8 +1,6 @@
 //! Bad input through the real command: one clear sentence, status 2, no panic, no run folder left behind.
 
-mod common;
-
-use common::{Done, Place, TINY, idx, safetensors};
+use crate::common::{Done, Place, TINY, idx, safetensors};
 
 /// What every refusal has in common; `wants` are words that its sentence must have.
 fn is_refusal(place: &Place, line: &str, done: &Done, wants: &[&str]) {

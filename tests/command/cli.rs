@@ -1,8 +1,6 @@
 //! The command at work: training, evaluation and the listings, on a small data set, through the real binary.
 
-mod common;
-
-use common::{Place, keys, number};
+use crate::common::{Place, keys, number};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 

@@ -1,8 +1,6 @@
 //! `trace`: a broken shader is the first op that differs and the only one, and the presets agree everywhere.
 
-mod common;
-
-use common::{Place, keys, number};
+use crate::common::{Place, keys, number};
 use serde_json::Value;
 use wgrad::device::Device;
 use wgrad::gpu::choose::DeviceRequest;

@@ -1,8 +1,6 @@
 //! Data larger than the device is to hold: runs through a window end in the same bytes, whatever comes between.
 
-mod common;
-
-use common::{Place, number};
+use crate::common::{Place, number};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::fs;

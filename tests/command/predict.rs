@@ -1,11 +1,8 @@
 //! `wgrad predict`: photographed digits are recognised, and what cannot be read is named while the rest is answered.
 #![cfg(all(feature = "cli", feature = "mnist-data"))]
 
-mod common;
-#[path = "common/photo.rs"]
-mod photo;
-
-use common::{Place, keys, number};
+use crate::common::{Place, keys, number};
+use crate::photo;
 use serde_json::Value;
 use wgrad::data::Dataset;
 use wgrad::data::picture::Picture;

@@ -1,9 +1,7 @@
 //! Weights that Keras and PyTorch saved give the probabilities that Keras and PyTorch gave; what cannot be told is asked.
 #![cfg(feature = "cli")]
 
-mod common;
-
-use common::{Place, number};
+use crate::common::{Place, number};
 use serde_json::Value;
 use std::path::Path;
 use wgrad::model::import::{Hints, Order, import};

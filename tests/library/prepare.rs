@@ -2,9 +2,7 @@
 //! bombs and malformed files are refused.
 #![cfg(all(feature = "images", feature = "mnist-data"))]
 
-#[path = "common/photo.rs"]
-mod photo;
-
+use crate::photo;
 use image::{DynamicImage, ImageFormat, Rgba, RgbaImage};
 use std::io::Cursor;
 use wgrad::Error;

@@ -1,9 +1,7 @@
 //! CIFAR-10, NumPy, CSV and EMNIST: right files in every allowed form, malformed ones ending in one clear sentence.
 #![cfg(feature = "cli")]
 
-mod common;
-
-use common::Place;
+use crate::common::Place;
 use wgrad::data::folder::ImageOptions;
 use wgrad::data::source::Kind;
 use wgrad::data::{Dataset, cifar, idx, npy};

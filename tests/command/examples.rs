@@ -1,9 +1,7 @@
 //! The example programs run to their end and say what they promise.
 #![cfg(all(feature = "cli", feature = "mnist-data"))]
 
-mod common;
-
-use common::{Place, call};
+use crate::common::{Place, call};
 use std::process::Command;
 
 /// Runs an example as the tests were built, and expects status 0.

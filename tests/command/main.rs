@@ -1,0 +1,26 @@
+//! The command `wgrad`, as it is called: one program of tests, for each of its own takes as long to build as they all.
+
+#[path = "../common/mod.rs"]
+mod common;
+#[path = "../common/photo.rs"]
+mod photo;
+
+mod augment;
+mod batch_offer;
+mod cli;
+mod cli_input;
+mod cli_report;
+mod examples;
+mod finetune;
+mod folder;
+mod formats;
+mod import;
+mod near;
+mod onnx;
+mod pipeline_cache;
+mod predict;
+mod segmentation;
+mod stream;
+mod terminal;
+mod trace;
+mod watchdog;

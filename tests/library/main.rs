@@ -1,0 +1,20 @@
+//! The library: one program of tests, for each of its own takes as long to build as they all.
+
+#[path = "../common/photo.rs"]
+mod photo;
+#[path = "../common/plans.rs"]
+mod plans;
+
+mod custom;
+mod data;
+mod gradients;
+mod kernels;
+mod layers;
+mod losses;
+mod mnist;
+mod model;
+mod norms;
+mod prepare;
+mod registry;
+mod training;
+mod weights;
