@@ -1,7 +1,7 @@
-"""The tutorial, all but PyTorch's, is run as a reader would: docs/tutorial.md says what each command writes."""
+"""The tutorial is run as a reader would: docs/tutorial.md says what each command writes."""
 
 from tutorial import check
 
 if __name__ == "__main__":
-    check("run_onnx.py")
+    check()
     print("the page is right")
