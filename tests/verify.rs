@@ -152,7 +152,9 @@ fn the_command_passes_here_and_names_every_kernel_of_the_presets() {
     let place = Place::new();
     for device in ["", "--device cpu"] {
         let line = format!("verify --json {device} --report found.md");
-        let found: Value = serde_json::from_str(&place.works(&line).out).expect("JSON");
+        let done = place.works(&line);
+        assert!(done.err.contains("saved found.md"), "{done:#?}");
+        let found: Value = serde_json::from_str(&done.out).expect("JSON");
         assert_eq!(keys(&found), ["device", "kernels", "models", "passed"]);
         assert_eq!(found["passed"], true);
         assert!(found["device"].as_str().is_some_and(|name| !name.is_empty()));
