@@ -5,12 +5,12 @@
 use criterion::{Criterion, criterion_group, criterion_main};
 use std::time::Duration;
 use wgrad::device::Device;
-use wgrad::gpu::executor::Executor;
-use wgrad::gpu::{class_of, limits_of};
-use wgrad::lower::{Target, lower};
-use wgrad::op::Out;
+use wgrad::device::gpu::executor::Executor;
+use wgrad::device::gpu::{class_of, limits_of};
+use wgrad::ir::op::Out;
+use wgrad::ir::values::Values;
 use wgrad::ops;
-use wgrad::values::Values;
+use wgrad::plan::lower::{Target, lower};
 
 fn every_op(c: &mut Criterion) {
     let (device, choice) = pollster::block_on(Device::open(&Default::default(), 0)).expect("a device");

@@ -3,20 +3,20 @@
 //!
 //!     cargo run --release --example custom_op -- [device] [training samples]
 
-use wgrad::case::Case;
 use wgrad::data::Dataset;
 use wgrad::device::Device;
+use wgrad::device::choice::DeviceRequest;
 use wgrad::error::{Error, Result};
-use wgrad::gpu::choose::DeviceRequest;
-use wgrad::graph::{Graph, Tensor, TensorInfo};
-use wgrad::kernel::Source;
-use wgrad::lower::Lower;
+use wgrad::ir::case::Case;
+use wgrad::ir::graph::{Graph, Tensor, TensorInfo};
+use wgrad::ir::op::{Backward, In, Op, Out, Real, Reference, Rounding};
 use wgrad::model::{CustomLayer, Inferred, ParamSpec, Sequential};
-use wgrad::op::{Backward, In, Op, Out, Real, Reference, Rounding};
 use wgrad::ops::Entry;
-use wgrad::ops::matmul_nt::MatmulNt;
-use wgrad::train::options::TrainOptions;
-use wgrad::train::trainer::Event;
+use wgrad::ops::matmul::matmul_nt::MatmulNt;
+use wgrad::plan::kernel::Source;
+use wgrad::plan::lower::Lower;
+use wgrad::train::epochs::trainer::Event;
+use wgrad::train::settings::options::TrainOptions;
 use wgrad::verify;
 
 /// `y = x · σ(x)`, of any shape.
@@ -27,8 +27,8 @@ struct Silu;
 #[derive(Clone, Copy, Debug)]
 struct SiluDx;
 
-const SILU: Source = Source { name: "silu", text: include_str!("silu.wgsl"), template: false };
-const SILU_DX: Source = Source { name: "silu_dx", text: include_str!("silu_dx.wgsl"), template: false };
+const SILU: Source = Source::new("silu", include_str!("silu.wgsl"));
+const SILU_DX: Source = Source::new("silu_dx", include_str!("silu_dx.wgsl"));
 
 /// σ(x), in single precision on the CPU, in double as the oracle.
 fn sigmoid<F: Real>(x: F) -> F {

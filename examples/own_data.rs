@@ -5,11 +5,11 @@
 use std::ops::ControlFlow;
 use wgrad::data::{Dataset, Split};
 use wgrad::device::Device;
-use wgrad::gpu::choose::DeviceRequest;
+use wgrad::device::choice::DeviceRequest;
 use wgrad::model::Sequential;
-use wgrad::train::confusion::Confusion;
-use wgrad::train::options::TrainOptions;
-use wgrad::train::trainer::Event;
+use wgrad::train::epochs::confusion::Confusion;
+use wgrad::train::epochs::trainer::Event;
+use wgrad::train::settings::options::TrainOptions;
 
 /// Height, width and channels of an image.
 const SHAPE: [usize; 3] = [16, 16, 3];

@@ -5,11 +5,11 @@
 use std::ops::ControlFlow;
 use wgrad::data::Dataset;
 use wgrad::device::Device;
-use wgrad::gpu::choose::DeviceRequest;
+use wgrad::device::choice::DeviceRequest;
 use wgrad::model::Model;
 use wgrad::model::sequential::Sequential;
-use wgrad::train::options::TrainOptions;
-use wgrad::train::trainer::Event;
+use wgrad::train::epochs::trainer::Event;
+use wgrad::train::settings::options::TrainOptions;
 
 fn main() -> wgrad::Result<()> {
     let data = Dataset::open("mnist")?;

@@ -5,7 +5,7 @@
 //! # The way the data goes
 //!
 //! ```text
-//! flags, model.toml ─▶ RunConfig ─▶ Model (layers) ──build──▶ Graph (ops, tensors, backward: pure data)
+//! flags, config.toml ─▶ settings ─▶ Model (layers) ──build──▶ Graph (ops, tensors, backward: pure data)
 //!                                                               │                      │
 //!                                                    fuse, lower(tile | lanes)         │ op by op
 //!                                                               ▼                      ▼
@@ -14,29 +14,26 @@
 //!                                     Engine ─▶ Trainer: epochs, metrics, run folder
 //! ```
 //!
-//! - [`model`]: layers, presets, the model file, first weights, weight files, the summary.
-//! - [`graph`], [`op`], [`ops`]: tensors, what an op is, and every op. An op is one column in three places: its
-//!   shaders in `shaders/`, its file in `src/ops/` (formula, shapes, launch, gradient, fast CPU form, cases), its line
-//!   in `src/ops/mod.rs`. The reference is naive, generic over the float type, and in `f64` the oracle of all else.
-//! - [`freeze`]: parameters that training leaves as they are; [`fuse`]: rewrites of a forward graph; [`lower`]: from a graph to a
-//!   [`plan`]: dispatches, and buffers by role; on software adapters what is read often lies in textures too.
-//! - [`kernel`]: what naga reads off a shader. Bindings are matched by name and sizes set by name, never typed twice.
-//! - [`gpu`]: adapters and their choice, pipelines, and the executor that replays a plan; [`cpu`]: the one that runs a
-//!   graph. After build, a step creates nothing: all that changes from step to step lives on the device ([`control`]),
-//!   the word of its watchdog too ([`fault`]).
-//! - [`augment`]: how training images are changed at random as they are drawn; data that the device does not hold comes
-//!   through a window of two chunks ([`train::window`]).
-//! - [`train`]: the step's graphs, the loop, checkpoints, the run folder, evaluation; [`verify`]: every kernel against the
-//!   oracle, and two devices op by op; [`bench`](mod@bench): every op against the native CPU.
-//! - `report` (feature `report`): a run as one page; `watch` (feature `watch`): the same page, live.
+//! - [`ir`]: tensors and their graph, what an op is, the cases that hold an op to its reference.
+//! - [`ops`]: every op. An op is one column in three places: its shaders in `shaders/`, its file in `src/ops/` (formula,
+//!   shapes, launch, gradient, fast CPU form, cases), its line in the family's `mod.rs`. The reference is naive, generic
+//!   over the float type, and in `f64` the oracle of all else.
+//! - [`plan`]: from a graph to dispatches, and buffers by role; the rewrites before ([`plan::fuse`]), and what naga reads
+//!   off a shader ([`plan::kernel`]): bindings are matched by name and sizes set by name, never typed twice.
+//! - [`device`]: adapters and their choice, pipelines, the executor that replays a plan and the one that runs a graph on
+//!   the native CPU. After build, a step creates nothing: all that changes from step to step lives on the device ([`step`]).
+//! - [`model`]: layers, presets, first weights, model and weight files, the summary. [`data`]: data sets and their formats.
+//! - [`train`]: settings, the step's graphs, the loop, checkpoints, the run folder.
+//! - [`verify`]: every kernel against the oracle, and two devices op by op; [`bench`](mod@bench): every op against the
+//!   native CPU; `report` (feature `report`): a run as one page; `watch` (feature `watch`): the same page, live.
 //!
-//! Imports run one way: cli → watch, report → train, verify → model, data, gpu, cpu → lower, plan → ops → graph.
+//! Imports run one way: cli → watch, report → verify, bench, onnx → train → data, model → device → plan → ops → ir.
 //!
 //! # A few lines
 //!
 //! ```no_run
 //! use std::ops::ControlFlow;
-//! use wgrad::{data::Dataset, device::Device, gpu::choose::DeviceRequest, model::Sequential, train::options::TrainOptions};
+//! use wgrad::{data::Dataset, device::Device, device::choice::DeviceRequest, model::Sequential, train::settings::options::TrainOptions};
 //!
 //! # fn main() -> wgrad::Result<()> {
 //! let data = Dataset::open("mnist")?;
@@ -64,37 +61,24 @@
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
-pub mod augment;
 pub mod bench;
-pub mod case;
 #[cfg(feature = "cli")]
 pub mod cli;
-pub mod control;
-pub mod cpu;
 pub mod data;
 pub mod device;
 pub mod error;
-pub mod fault;
-pub mod freeze;
-pub mod fuse;
-pub mod gpu;
-pub mod graph;
-pub mod kernel;
-pub mod lower;
+pub mod ir;
 pub mod model;
 pub mod near;
 #[cfg(feature = "onnx")]
 pub mod onnx;
-pub mod op;
 pub mod ops;
 pub mod plan;
 #[cfg(feature = "report")]
 pub mod report;
-pub mod schedule;
+pub mod step;
 mod sys;
-mod template;
 pub mod train;
-pub mod values;
 pub mod verify;
 #[cfg(feature = "watch")]
 pub mod watch;

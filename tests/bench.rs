@@ -8,10 +8,10 @@ use std::process::Command;
 use wgrad::bench::ops::{OpReport, ops};
 use wgrad::data::Split;
 use wgrad::device::Device;
-use wgrad::gpu::choose::DeviceRequest;
-use wgrad::gpu::timing::Clock;
+use wgrad::device::choice::DeviceRequest;
+use wgrad::device::gpu::timing::Clock;
 use wgrad::model::Model;
-use wgrad::train::options::TrainOptions;
+use wgrad::train::settings::options::TrainOptions;
 use wgrad::train::step::Step;
 
 fn json(place: &Place, line: &str) -> Value {

@@ -6,7 +6,7 @@ use flate2::{Compression, write::GzEncoder};
 use std::fs;
 use std::io::Write;
 use std::time::Instant;
-use wgrad::data::idx;
+use wgrad::data::formats::idx;
 use wgrad::error::Error;
 
 /// An IDX header of images with these sizes.

@@ -7,12 +7,12 @@ use std::ops::ControlFlow;
 use std::process::Command;
 use wgrad::data::{Dataset, Split};
 use wgrad::device::Device;
-use wgrad::gpu::choose::DeviceRequest;
+use wgrad::device::choice::DeviceRequest;
 use wgrad::model::{Model, Sequential};
-use wgrad::train::checkpoint::Checkpoint;
-use wgrad::train::every::Every;
-use wgrad::train::options::TrainOptions;
-use wgrad::train::trainer::{Event, Trainer};
+use wgrad::train::epochs::trainer::{Event, Trainer};
+use wgrad::train::settings::every::Every;
+use wgrad::train::settings::options::TrainOptions;
+use wgrad::train::state::checkpoint::Checkpoint;
 
 fn adapter() -> Device {
     let (device, _) = pollster::block_on(Device::open(&DeviceRequest::default(), 0)).expect("a device");

@@ -9,13 +9,13 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRu
 use std::cell::Cell;
 use wgrad::Error;
 use wgrad::device::Device;
-use wgrad::gpu::choose::DeviceRequest;
-use wgrad::lower::{Target, lower};
+use wgrad::device::choice::DeviceRequest;
 use wgrad::model::{Layer, Model, Normalisation};
-use wgrad::ops::activation::Function;
-use wgrad::ops::geometry::Padding;
+use wgrad::ops::conv::geometry::Padding;
+use wgrad::ops::pointwise::activation::Function;
+use wgrad::plan::lower::{Target, lower};
 use wgrad::plan::{Class, Limits};
-use wgrad::train::options::TrainOptions;
+use wgrad::train::settings::options::TrainOptions;
 use wgrad::train::step::Step;
 use wgrad::verify::models;
 

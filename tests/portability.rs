@@ -15,10 +15,10 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use wgrad::device::Device;
-use wgrad::gpu::adapter::list_adapters;
-use wgrad::gpu::open::{OpenOptions, open};
-use wgrad::gpu::pipelines::{Key, key};
-use wgrad::kernel::Kernel;
+use wgrad::device::gpu::adapter::list_adapters;
+use wgrad::device::gpu::open::{OpenOptions, open};
+use wgrad::device::gpu::pipelines::{Key, key};
+use wgrad::plan::kernel::Kernel;
 
 /// Every kernel with every set of constants that a case or a preset gives it.
 fn kernels() -> BTreeMap<Key, Arc<Kernel>> {

@@ -5,18 +5,18 @@
 use std::ops::ControlFlow;
 use wgrad::data::{Dataset, Split};
 use wgrad::device::Device;
-use wgrad::gpu::choose::DeviceRequest;
+use wgrad::device::choice::DeviceRequest;
+use wgrad::model::formats::weights::{NamedTensor, Weights};
 use wgrad::model::init::glorot_uniform;
-use wgrad::model::weights::{NamedTensor, Weights};
 use wgrad::model::{Model, Sequential};
-use wgrad::ops::geometry::Padding;
+use wgrad::ops::conv::geometry::Padding;
 use wgrad::report::folder::RunRecord;
 use wgrad::report::inside::Inside;
 use wgrad::report::{Findings, ReportData, gather, page, pictures};
-use wgrad::train::options::TrainOptions;
+use wgrad::train::epochs::trainer::Trainer;
 use wgrad::train::predict::TrainedModel;
 use wgrad::train::run::RunConfig;
-use wgrad::train::trainer::Trainer;
+use wgrad::train::settings::options::TrainOptions;
 
 /// Images of 8 × 8 in 4 classes that are hard to tell apart, so that a short training leaves mistakes.
 fn data() -> Dataset {

@@ -5,9 +5,9 @@ mod plans;
 
 use plans::{steps, target};
 use std::collections::BTreeMap;
-use wgrad::lower::lower;
 use wgrad::plan::Class;
-use wgrad::train::options::OptimizerName;
+use wgrad::plan::lower::lower;
+use wgrad::train::settings::options::OptimizerName;
 
 /// The presets whose texts are kept: the two that every other one is a variation of. What the others add is seen by the
 /// tests of its ops, and their texts would be larger than all of these.

@@ -10,16 +10,16 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 use wgrad::data::{Dataset, Split};
 use wgrad::device::Device;
-use wgrad::gpu::choose::DeviceRequest;
+use wgrad::device::choice::DeviceRequest;
 use wgrad::model::{Model, Sequential};
 use wgrad::report::folder::RunRecord;
 use wgrad::report::{ReportData, gather, page};
-use wgrad::train::checkpoint::Checkpoint;
-use wgrad::train::digest::Digest;
-use wgrad::train::every::Every;
-use wgrad::train::options::TrainOptions;
+use wgrad::train::epochs::trainer::{Event, Trainer};
 use wgrad::train::run::checkpoints::{Checkpoints, Which};
-use wgrad::train::trainer::{Event, Trainer};
+use wgrad::train::settings::every::Every;
+use wgrad::train::settings::options::TrainOptions;
+use wgrad::train::state::checkpoint::Checkpoint;
+use wgrad::train::state::digest::Digest;
 
 /// Blocks that the measured stretch is cut into.
 const BLOCKS: usize = 20;

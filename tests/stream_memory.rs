@@ -9,12 +9,12 @@ use std::fs;
 use std::io::Write;
 use std::ops::ControlFlow;
 use wgrad::data::Dataset;
-use wgrad::data::folder::ImageOptions;
+use wgrad::data::formats::folder::ImageOptions;
 use wgrad::device::Device;
-use wgrad::gpu::choose::DeviceRequest;
+use wgrad::device::choice::DeviceRequest;
 use wgrad::model::Sequential;
-use wgrad::train::options::TrainOptions;
-use wgrad::train::trainer::Trainer;
+use wgrad::train::epochs::trainer::Trainer;
+use wgrad::train::settings::options::TrainOptions;
 
 /// As many images as ten times MNIST: 470 MB.
 const IMAGES: usize = 600_000;

@@ -6,15 +6,15 @@ use common::{Place, keys, number};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
-use wgrad::case::Case;
 use wgrad::device::Device;
-use wgrad::gpu::choose::DeviceRequest;
-use wgrad::graph::{Graph, Tensor, TensorInfo};
-use wgrad::kernel::Source;
-use wgrad::lower::Lower;
-use wgrad::op::{Backward, In, Op, Out, Real, Reference, Rounding};
+use wgrad::device::choice::DeviceRequest;
+use wgrad::ir::case::Case;
+use wgrad::ir::graph::{Graph, Tensor, TensorInfo};
+use wgrad::ir::op::{Backward, In, Op, Out, Real, Reference, Rounding};
 use wgrad::ops::Entry;
-use wgrad::ops::relu::Relu;
+use wgrad::ops::pointwise::relu::Relu;
+use wgrad::plan::kernel::Source;
+use wgrad::plan::lower::Lower;
 use wgrad::verify::kernels;
 use wgrad::verify::report::{Facts, markdown};
 
@@ -67,10 +67,10 @@ const LINE: &str = "y[i] = max(x[i], vec4f(0.0));";
 
 /// `relu.wgsl` with another line in that place.
 fn swapped(name: &'static str, line: &str) -> Swapped {
-    let text = wgrad::shader!("relu").text;
+    let text = wgrad::shader!("pointwise/relu").text;
     assert!(text.contains(LINE), "relu.wgsl has changed: {text}");
     let text: &'static str = text.replace(LINE, line).leak();
-    Swapped { shader: Source { name, text, template: false }, broken_on_cpu: name != "sound" }
+    Swapped { shader: Source::new(name, text), broken_on_cpu: name != "sound" }
 }
 
 static SHADERS: LazyLock<[Swapped; 5]> = LazyLock::new(|| {
@@ -84,7 +84,9 @@ static SHADERS: LazyLock<[Swapped; 5]> = LazyLock::new(|| {
 });
 
 fn cases(shader: usize) -> Vec<Case> {
-    [vec![1], vec![7], vec![3, 5, 2]].map(|shape| Case::new(SHADERS[shader]).random(wgrad::graph::Shape(shape))).into()
+    [vec![1], vec![7], vec![3, 5, 2]]
+        .map(|shape| Case::new(SHADERS[shader]).random(wgrad::ir::graph::Shape(shape)))
+        .into()
 }
 
 /// One op for each shader, as the registry would have it.

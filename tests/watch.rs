@@ -10,13 +10,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use wgrad::data::{Dataset, Split};
 use wgrad::device::Device;
-use wgrad::gpu::choose::DeviceRequest;
+use wgrad::device::choice::DeviceRequest;
 use wgrad::model::{Model, Sequential};
 use wgrad::report::folder::RunRecord;
-use wgrad::train::options::TrainOptions;
+use wgrad::train::epochs::trainer::Trainer;
 use wgrad::train::run::RunConfig;
-use wgrad::train::snapshot::Snapshot;
-use wgrad::train::trainer::Trainer;
+use wgrad::train::settings::options::TrainOptions;
+use wgrad::train::state::snapshot::Snapshot;
 use wgrad::watch::live::Live;
 use wgrad::watch::server::{Bound, Server};
 
@@ -124,8 +124,8 @@ fn a_drawing_is_read_as_the_net_reads_it() {
         found["probabilities"].as_array().expect("a list").iter().filter_map(Value::as_f64).collect();
     assert!((probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{probabilities:?}");
 
-    let picture = wgrad::data::picture::Picture::grey(40, 40, &drawing).expect("a picture");
-    let image = wgrad::data::prepare::prepare(&picture, [8, 8, 1]).expect("ink").pixels;
+    let picture = wgrad::data::pictures::picture::Picture::grey(40, 40, &drawing).expect("a picture");
+    let image = wgrad::data::pictures::prepare::prepare(&picture, [8, 8, 1]).expect("ink").pixels;
     let weights = pollster::block_on(page.trainer.weights()).expect("weights");
     let net = wgrad::train::predict::TrainedModel { model: model(), weights };
     let expected = net.predict(&image).expect("probabilities");

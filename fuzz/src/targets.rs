@@ -2,18 +2,20 @@
 
 use sha2::{Digest, Sha256};
 use std::path::{Component, PathBuf};
-use wgrad::augment::{Augment, quantiles};
-use wgrad::control::Control;
-use wgrad::data::folder::ImageOptions;
-use wgrad::data::picture::Picture;
-use wgrad::data::{Dataset, cifar as cifar10, csv as csv_file, emnist, idx, npy as numpy};
-use wgrad::lower::{Target, lower};
-use wgrad::model::import::{Hints, Order, import as match_weights};
-use wgrad::model::{Model, Sequential, Weights, sealed};
+use wgrad::data::Dataset;
+use wgrad::data::formats::folder::ImageOptions;
+use wgrad::data::formats::{cifar as cifar10, csv as csv_file, emnist, idx, npy as numpy};
+use wgrad::data::pictures::picture::Picture;
+use wgrad::model::formats::import::{Hints, Order, import as match_weights};
+use wgrad::model::formats::sealed;
+use wgrad::model::{Model, Sequential, Weights};
+use wgrad::plan::lower::{Target, lower};
 use wgrad::plan::{Class, Limits};
-use wgrad::train::checkpoint::Checkpoint;
-use wgrad::train::options::TrainOptions;
+use wgrad::step::augment::{Augment, quantiles};
+use wgrad::step::control::Control;
 use wgrad::train::run::{RunConfig, RunFolder};
+use wgrad::train::settings::options::TrainOptions;
+use wgrad::train::state::checkpoint::Checkpoint;
 use wgrad::train::step::Step;
 use wgrad::{Error, Result};
 

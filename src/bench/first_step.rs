@@ -1,12 +1,12 @@
 //! What a fresh process does up to its first training step: the part of the start-up bench that is timed from outside.
 
-use super::DATA_STEPS;
-use super::runner::{options, random_data};
+use crate::bench::DATA_STEPS;
+use crate::bench::runner::{options, random_data};
 use crate::device::Device;
 use crate::error::Result;
 use crate::model::Model;
-use crate::train::options::TrainOptions;
-use crate::train::trainer::{Event, Trainer};
+use crate::train::epochs::trainer::{Event, Trainer};
+use crate::train::settings::options::TrainOptions;
 use std::ops::ControlFlow;
 
 /// Trains `model` on random data for one step as `wgrad train` would, and calls `done` when its record is back.

@@ -1,16 +1,16 @@
 //! One matrix product of n × n × n on an adapter and in the gemm crate, in turn, every output checked.
 
-use super::figures::{Both, Range};
-use super::{REPETITIONS, threads};
-use crate::case::Case;
+use crate::bench::figures::{Both, Range};
+use crate::bench::{REPETITIONS, threads};
 use crate::device::Device;
+use crate::device::gpu::executor::Executor;
+use crate::device::gpu::timing::Clock;
+use crate::device::gpu::{class_of, limits_of};
 use crate::error::{Error, Result};
-use crate::gpu::executor::Executor;
-use crate::gpu::timing::Clock;
-use crate::gpu::{class_of, limits_of};
-use crate::lower::{Target, lower};
-use crate::ops::matmul_nn::MatmulNn;
-use crate::values::Values;
+use crate::ir::case::Case;
+use crate::ir::values::Values;
+use crate::ops::matmul::matmul_nn::MatmulNn;
+use crate::plan::lower::{Target, lower};
 use serde::Serialize;
 use std::time::Instant;
 
@@ -64,7 +64,7 @@ pub async fn matmul(device: &Device, cpu: &Device, size: usize, clock: Option<Cl
         }
         let args: Vec<_> = case.x.iter().map(|(info, values)| values.arg(0, &info.shape.0)).collect();
         let begun = Instant::now();
-        let mut run = || case.op.fast(&args, &mut [crate::op::Out::Float(&mut product)]);
+        let mut run = || case.op.fast(&args, &mut [crate::ir::op::Out::Float(&mut product)]);
         match cpu {
             Device::Cpu(pool) => pool.install(run),
             Device::Gpu(_) => run(),
@@ -72,7 +72,7 @@ pub async fn matmul(device: &Device, cpu: &Device, size: usize, clock: Option<Cl
         (round > 0).then(|| rates.cpu.push(gflops(begun.elapsed().as_secs_f64())));
     }
     if let Some(executor) = &executor {
-        agree(&product, &Values::from_bytes(crate::graph::DType::F32, &executor.read(y[0]).await?), size)?;
+        agree(&product, &Values::from_bytes(crate::ir::graph::DType::F32, &executor.read(y[0]).await?), size)?;
     }
     let (middle, range) = (rates.median(), rates.range());
     Ok(MatmulReport {
@@ -89,7 +89,7 @@ pub async fn matmul(device: &Device, cpu: &Device, size: usize, clock: Option<Cl
 fn agree(cpu: &[f32], shader: &Values, terms: usize) -> Result<()> {
     let Values::Float(shader) = shader else { return Err(Error::failed("the product is not floats")) };
     // Two roundings of sums of so many terms of size below one (see `Rounding`).
-    let tolerance = 2.0 * crate::op::Rounding { terms, ulps: 1.0 }.tolerance(terms as f64);
+    let tolerance = 2.0 * crate::ir::op::Rounding { terms, ulps: 1.0 }.tolerance(terms as f64);
     // Written so that NaN is off.
     let close = |(a, b): (&f32, &f32)| (f64::from(*a) - f64::from(*b)).abs() <= tolerance;
     let off = cpu.iter().zip(shader).position(|pair| !close(pair));

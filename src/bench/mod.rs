@@ -8,12 +8,12 @@ mod runner;
 pub mod scale;
 
 use crate::device::Device;
+use crate::device::gpu::timing::Clock;
 use crate::error::Result;
-use crate::gpu::timing::Clock;
 use crate::model::Model;
-use crate::train::options::TrainOptions;
+use crate::train::epochs::trainer::Trainer;
+use crate::train::settings::options::TrainOptions;
 use crate::train::step::Step;
-use crate::train::trainer::Trainer;
 use figures::{Both, Pair, Range, median};
 use ops::OpReport;
 use runner::{Runner, options, random_data};

@@ -1,19 +1,19 @@
 //! A row for every op of a step's graph: its dispatches on the adapter, its fast form on the native CPU.
 
-use super::REPETITIONS;
-use super::figures::{Range, median, range};
-use super::runner::contents;
-use crate::cpu::Executor as NativeExecutor;
+use crate::bench::REPETITIONS;
+use crate::bench::figures::{Range, median, range};
+use crate::bench::runner::contents;
 use crate::data::Split;
 use crate::device::Device;
+use crate::device::cpu::Executor as NativeExecutor;
+use crate::device::gpu::executor::Executor;
+use crate::device::gpu::timing::Clock;
+use crate::device::gpu::{class_of, limits_of};
 use crate::error::Result;
-use crate::gpu::executor::Executor;
-use crate::gpu::timing::Clock;
-use crate::gpu::{class_of, limits_of};
-use crate::lower::{Target, lower};
 use crate::model::Model;
 use crate::plan::Plan;
-use crate::train::options::TrainOptions;
+use crate::plan::lower::{Target, lower};
+use crate::train::settings::options::TrainOptions;
 use crate::train::step::Step;
 use serde::Serialize;
 use std::time::Instant;
@@ -124,5 +124,5 @@ pub async fn ops(
 fn bound_bytes(plan: &Plan, dispatches: &[usize]) -> f64 {
     let bindings = dispatches.iter().flat_map(|&at| &plan.dispatches[at].bindings);
     let places = bindings.filter_map(|(_, t)| plan.places[t.index()]);
-    places.filter(|p| plan.buffers[p.buffer].role != crate::graph::Role::Data).map(|p| p.bytes as f64).sum()
+    places.filter(|p| plan.buffers[p.buffer].role != crate::ir::graph::Role::Data).map(|p| p.bytes as f64).sum()
 }

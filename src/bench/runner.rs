@@ -1,16 +1,16 @@
 //! A training step that can be timed: random data, first weights, and many steps a submit as in training.
 
-use crate::control::pcg;
 use crate::data::{Dataset, Split};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::graph::Tensor;
+use crate::ir::graph::Tensor;
+use crate::ir::values::Values;
 use crate::model::Model;
 use crate::plan::human_bytes;
-use crate::train::engine::{Engine, Pace};
-use crate::train::options::TrainOptions;
+use crate::step::control::pcg;
+use crate::train::epochs::engine::{Engine, Pace};
+use crate::train::settings::options::TrainOptions;
 use crate::train::step::Step;
-use crate::values::Values;
 use std::time::Instant;
 
 /// What a repetition should take, in seconds.

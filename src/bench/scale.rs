@@ -1,8 +1,8 @@
 //! Training images a second by batch size: whether the cost of a step grows straight, and where the device's limits are.
 
-use super::figures::{Both, Pair, Range};
-use super::runner::{Runner, options, random_data};
-use super::{REPETITIONS, threads};
+use crate::bench::figures::{Both, Pair, Range};
+use crate::bench::runner::{Runner, options, random_data};
+use crate::bench::{REPETITIONS, threads};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::model::Model;

@@ -1,37 +1,12 @@
 //! The command line: one file a subcommand, exit status 0 done, 1 failed, 2 bad usage or bad input.
 
-mod bench;
-mod completions;
-mod data;
-mod devices;
-mod eval;
-mod export;
-mod import;
-mod interrupt;
-mod lines;
-mod loss;
-#[cfg(feature = "mnist-data")]
-mod make;
-mod man;
-mod optimizer;
-mod plan;
-mod predict;
-mod progress;
-mod report;
-mod resume;
-mod schedule;
-mod session;
-mod summary;
-mod trace;
-mod train;
-mod train_args;
-mod verify;
-#[cfg(feature = "watch")]
-mod watch;
+mod args;
+mod commands;
+mod terminal;
 
 use crate::device::Device;
+use crate::device::choice::{Choice, DeviceRequest};
 use crate::error::{Error, Result};
-use crate::gpu::choose::{Choice, DeviceRequest};
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -46,41 +21,41 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Train(Box<train_args::TrainArgs>),
-    Eval(eval::EvalArgs),
-    Predict(predict::PredictArgs),
-    Export(export::ExportArgs),
-    Import(import::ImportArgs),
-    Report(report::ReportArgs),
-    Verify(verify::VerifyArgs),
-    Trace(trace::TraceArgs),
-    Data(data::DataArgs),
-    Devices(devices::DevicesArgs),
-    Summary(summary::SummaryArgs),
-    Plan(plan::PlanArgs),
-    Bench(bench::BenchArgs),
-    Completions(completions::CompletionsArgs),
-    Man(man::ManArgs),
+    Train(Box<args::train::TrainArgs>),
+    Eval(commands::eval::EvalArgs),
+    Predict(commands::predict::PredictArgs),
+    Export(commands::export::ExportArgs),
+    Import(commands::import::ImportArgs),
+    Report(commands::report::ReportArgs),
+    Verify(commands::verify::VerifyArgs),
+    Trace(commands::trace::TraceArgs),
+    Data(commands::data::DataArgs),
+    Devices(commands::devices::DevicesArgs),
+    Summary(commands::summary::SummaryArgs),
+    Plan(commands::plan::PlanArgs),
+    Bench(commands::bench::BenchArgs),
+    Completions(commands::completions::CompletionsArgs),
+    Man(commands::man::ManArgs),
 }
 
 /// Runs the command; clap itself answers bad usage with status 2.
 pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Train(args) => return status(train::run(*args)),
-        Command::Eval(args) => eval::run(args),
-        Command::Predict(args) => predict::run(args),
-        Command::Export(args) => export::run(args),
-        Command::Import(args) => import::run(args),
-        Command::Report(args) => report::run(args),
-        Command::Verify(args) => verify::run(args),
-        Command::Trace(args) => trace::run(args),
-        Command::Data(args) => data::run(args),
-        Command::Devices(args) => devices::run(args),
-        Command::Summary(args) => summary::run(args),
-        Command::Plan(args) => plan::run(args),
-        Command::Bench(args) => bench::run(args),
-        Command::Completions(args) => completions::run(args),
-        Command::Man(args) => man::run(args),
+        Command::Train(args) => return status(commands::train::run(*args)),
+        Command::Eval(args) => commands::eval::run(args),
+        Command::Predict(args) => commands::predict::run(args),
+        Command::Export(args) => commands::export::run(args),
+        Command::Import(args) => commands::import::run(args),
+        Command::Report(args) => commands::report::run(args),
+        Command::Verify(args) => commands::verify::run(args),
+        Command::Trace(args) => commands::trace::run(args),
+        Command::Data(args) => commands::data::run(args),
+        Command::Devices(args) => commands::devices::run(args),
+        Command::Summary(args) => commands::summary::run(args),
+        Command::Plan(args) => commands::plan::run(args),
+        Command::Bench(args) => commands::bench::run(args),
+        Command::Completions(args) => commands::completions::run(args),
+        Command::Man(args) => commands::man::run(args),
     };
     status(done.map(|()| ExitCode::SUCCESS))
 }
@@ -126,7 +101,7 @@ fn note(device: &Device) {
 fn say(line: &str) {
     use std::io::IsTerminal;
     match std::io::stderr().is_terminal() {
-        true => eprintln!("{}", lines::wrapped(line, progress::width())),
+        true => eprintln!("{}", terminal::lines::wrapped(line, terminal::progress::width())),
         false => eprintln!("{line}"),
     }
 }

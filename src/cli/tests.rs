@@ -1,6 +1,6 @@
 //! The command's words: each command has an example that parses, a page of the manual, and completions.
 
-use super::*;
+use crate::cli::*;
 use clap::CommandFactory;
 
 /// Every command with the words that call it, those without words first.
@@ -45,14 +45,14 @@ fn every_command_has_examples_that_parse() {
 #[test]
 fn every_command_has_a_page_of_the_manual() {
     for (words, command) in commands() {
-        let page = man::page(&words).expect("a page");
+        let page = super::commands::man::page(&words).expect("a page");
         let title = ["wgrad".to_string()].iter().chain(&words).cloned().collect::<Vec<_>>().join("\\-");
         assert!(page.contains(&format!(".TH {}", title.replace("\\-", "-"))), "{title}: {page}");
         for argument in command.get_arguments().filter_map(|argument| argument.get_long()) {
             assert!(page.contains(&argument.replace('-', "\\-")), "{words:?}: --{argument} in {page}");
         }
     }
-    let error = man::page(&["trian".into()]).expect_err("no such command").to_string();
+    let error = super::commands::man::page(&["trian".into()]).expect_err("no such command").to_string();
     assert!(error.starts_with("no command 'trian'; did you mean 'train'?"), "{error}");
 }
 

@@ -1,29 +1,10 @@
 //! Data sets as they come from disk: u8 pixels and labels, checked once so that nobody checks them again.
 
-pub mod cifar;
+pub mod formats;
+pub mod made;
 #[cfg(feature = "images")]
-pub mod contact;
-#[cfg(feature = "csv")]
-pub mod csv;
-pub mod emnist;
-#[cfg(feature = "images")]
-pub mod folder;
-pub mod idx;
-#[cfg(feature = "images")]
-mod ink;
-#[cfg(feature = "images")]
-pub mod mask;
-#[cfg(feature = "mnist-data")]
-pub mod mnist;
-pub mod npy;
-#[cfg(feature = "images")]
-pub mod picture;
-#[cfg(feature = "images")]
-pub mod prepare;
+pub mod pictures;
 pub mod region;
-pub mod repeated;
-#[cfg(feature = "mnist-data")]
-pub mod scenes;
 pub mod source;
 pub mod survey;
 mod validation;
@@ -62,7 +43,7 @@ pub struct Split {
     /// Class of each image, `[count]`, or of each pixel, `[count, height, width]`.
     pub labels: Vec<u8>,
     /// The file that the pixels are read from when they are asked for ([`Split::rows`]), where it was asked to hold no
-    /// more than so many bytes of them ([`folder::ImageOptions::hold_bytes`]).
+    /// more than so many bytes of them ([`formats::folder::ImageOptions::hold_bytes`]).
     pub file: Option<Region>,
 }
 
@@ -281,7 +262,7 @@ impl Dataset {
     /// has no built-in set; [`Error::Failed`] if the built-in set can be unpacked nowhere.
     pub fn open(spec: &str) -> Result<Self> {
         #[cfg(feature = "images")]
-        let found = Self::open_with(spec, &folder::ImageOptions::default());
+        let found = Self::open_with(spec, &formats::folder::ImageOptions::default());
         #[cfg(not(feature = "images"))]
         let found = Self::open_known(spec).unwrap_or_else(|path| {
             Self::open_kind(path, None, None, |path| {
@@ -297,10 +278,10 @@ impl Dataset {
     /// # Errors
     /// As [`Dataset::open`], and for files that are no images where the options are strict.
     #[cfg(feature = "images")]
-    pub fn open_with(spec: &str, options: &folder::ImageOptions) -> Result<Self> {
+    pub fn open_with(spec: &str, options: &formats::folder::ImageOptions) -> Result<Self> {
         Self::open_known(spec).unwrap_or_else(|path| {
-            let folder::ImageOptions { size, hold_bytes, .. } = *options;
-            Self::open_kind(path, size, hold_bytes, |folder| folder::read(folder, options))
+            let formats::folder::ImageOptions { size, hold_bytes, .. } = *options;
+            Self::open_kind(path, size, hold_bytes, |folder| formats::folder::read(folder, options))
         })
     }
 
@@ -313,8 +294,8 @@ impl Dataset {
     ) -> Result<Self> {
         let hold_bytes = hold_bytes.unwrap_or(u64::MAX);
         match Kind::of(path)? {
-            Kind::Cifar10 => cifar::read(path),
-            Kind::Npy => npy::read_holding(path, hold_bytes),
+            Kind::Cifar10 => formats::cifar::read(path),
+            Kind::Npy => formats::npy::read_holding(path, hold_bytes),
             Kind::Idx => Self::open_idx(path, hold_bytes),
             Kind::Images => images(path),
             Kind::Csv => open_csv(path, size),
@@ -337,11 +318,11 @@ impl Dataset {
     }
 
     fn open_idx(folder: &Path, hold_bytes: u64) -> Result<Self> {
-        let files = idx::find(folder)?;
-        let train = idx::read_split_holding(&files.train_images, &files.train_labels, hold_bytes)?;
-        let test = idx::read_split_holding(&files.test_images, &files.test_labels, hold_bytes)?;
+        let files = formats::idx::find(folder)?;
+        let train = formats::idx::read_split_holding(&files.train_images, &files.train_labels, hold_bytes)?;
+        let test = formats::idx::read_split_holding(&files.test_images, &files.test_labels, hold_bytes)?;
         let mut data = Self::new(source::file_name(folder), train, test)?;
-        emnist::adjust(&files, &mut data)?;
+        formats::emnist::adjust(&files, &mut data)?;
         Ok(data)
     }
 }
@@ -370,7 +351,7 @@ fn held_out<K: Ord>(labels: &[u8], key: impl Fn(usize) -> K) -> Vec<bool> {
 
 #[cfg(feature = "csv")]
 fn open_csv(path: &Path, size: Option<[usize; 2]>) -> Result<Dataset> {
-    csv::read(path, size)
+    formats::csv::read(path, size)
 }
 
 #[cfg(not(feature = "csv"))]
@@ -381,7 +362,7 @@ fn open_csv(path: &Path, _: Option<[usize; 2]>) -> Result<Dataset> {
 
 #[cfg(feature = "mnist-data")]
 fn open_built_in() -> Result<Dataset> {
-    mnist::load()
+    formats::mnist::load()
 }
 
 #[cfg(not(feature = "mnist-data"))]

@@ -1,6 +1,6 @@
 //! What a path given as `--data` holds: recognised by the names of files, before any of them is read.
 
-use super::region::Region;
+use crate::data::region::Region;
 use crate::error::{Error, Result};
 use std::fs::{self, File};
 use std::io::{Read, Seek};
@@ -63,10 +63,10 @@ impl Kind {
         folders.sort();
         let fits = |kind: Kind| match kind {
             Kind::Cifar10 => {
-                files.iter().any(|name| super::cifar::FILES.contains(&&**name))
-                    || folders.iter().any(|name| name == super::cifar::FOLDER)
+                files.iter().any(|name| crate::data::formats::cifar::FILES.contains(&&**name))
+                    || folders.iter().any(|name| name == crate::data::formats::cifar::FOLDER)
             }
-            Kind::Npy => files.iter().any(|name| super::npy::FILES.contains(&&**name)),
+            Kind::Npy => files.iter().any(|name| crate::data::formats::npy::FILES.contains(&&**name)),
             Kind::Idx => files.iter().any(|name| is_idx(name)),
             Kind::Images => !folders.is_empty(),
             Kind::Csv => files.iter().any(|name| is_csv(name, &["train", "test"])),
@@ -86,7 +86,7 @@ impl Kind {
 /// All that is looked for, in its order.
 pub(super) fn expected() -> String {
     let kinds: Vec<String> = KINDS.iter().map(|(_, _, by)| (*by).to_owned()).collect();
-    format!("`{}`, or a folder with {}", super::BUILT_IN, kinds.join("; or "))
+    format!("`{}`, or a folder with {}", crate::data::BUILT_IN, kinds.join("; or "))
 }
 
 /// Whether a file in a folder is likely one of four IDX files.
@@ -156,7 +156,7 @@ impl Source {
         let shown = self.path.display();
         let room = crate::plan::human_bytes(count);
         let full = || Error::input(format!("{shown}: its {room} are more than this machine's memory"));
-        crate::cpu::check_free(count, &format!("{shown}: its contents take"), "fewer samples may fit")?;
+        crate::device::cpu::check_free(count, &format!("{shown}: its contents take"), "fewer samples may fit")?;
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(usize::try_from(count).map_err(|_| full())?).map_err(|_| full())?;
         let fault = |e: std::io::Error| Error::input(format!("{shown} cannot be read: {e}"));

@@ -1,6 +1,6 @@
 //! What a data set holds, counted: samples a class, the pixels' mean and deviation, and pictures that are there twice.
 
-use super::{Dataset, Split};
+use crate::data::{Dataset, Split};
 use crate::error::Result;
 use serde::Serialize;
 use sha2::{Digest, Sha256};

@@ -1,8 +1,8 @@
 //! A share of the training samples kept aside to validate on, so that the test set is asked once, at the end.
 
-use super::{Dataset, Split};
-use crate::control::{pcg, shuffled};
+use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
+use crate::step::control::{pcg, shuffled};
 
 impl Dataset {
     /// The data of a run that validates on a share of its training samples: they are its `test`, the others its `train`,
@@ -51,7 +51,7 @@ impl Dataset {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::npy;
+    use crate::data::formats::npy;
 
     /// 100 samples of class 0, 50 of class 1, 7 of class 2, each with its number as pixels.
     fn data() -> Dataset {

@@ -1,8 +1,8 @@
 //! Where training starts: weights drawn by one of four methods, zero biases, the same on every machine.
 
-use super::weights::{NamedTensor, Weights};
-use super::{Model, ParamSpec};
 use crate::error::Result;
+use crate::model::formats::weights::{NamedTensor, Weights};
+use crate::model::{Model, ParamSpec};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};

@@ -1,26 +1,22 @@
 //! Models: a list of layers with what the input needs, from a preset, a builder, a file or a weight file.
 
-pub mod custom;
-pub mod file;
-pub mod import;
+pub mod formats;
 pub mod init;
-pub mod layer;
+pub mod layers;
 pub mod mode;
 pub mod presets;
-pub mod sealed;
 pub mod sequential;
 mod summary;
-pub mod weights;
 
-pub use custom::{Custom, CustomLayer};
-pub use layer::{Inferred, Layer, ParamSpec};
+pub use formats::weights::Weights;
+pub use layers::custom::{Custom, CustomLayer};
+pub use layers::{Inferred, Layer, ParamSpec};
 pub use mode::{Build, Mode};
 pub use sequential::Sequential;
-pub use weights::Weights;
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Tensor};
-use layer::{LARGEST, elements};
+use crate::ir::graph::{Graph, Tensor};
+use layers::{LARGEST, elements};
 use serde::{Deserialize, Serialize};
 
 /// What a byte of the data becomes before the first layer: `byte · scale + shift`.

@@ -1,6 +1,6 @@
 //! Whether a model is built for training or for inference, and what a layer may need for it.
 
-use crate::graph::Tensor;
+use crate::ir::graph::Tensor;
 
 /// What a graph is built for. Some layers do something else, or nothing, in inference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,12 +11,12 @@ pub enum Mode {
     Inference,
 }
 
-/// What [`super::Model::build`] and [`super::Layer::build`] are told besides the input.
+/// What [`crate::model::Model::build`] and [`crate::model::Layer::build`] are told besides the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Build {
     /// What the graph is for.
     pub mode: Mode,
-    /// The graph's control block ([`crate::control::Control`]), where there is one: a layer reads the step, the key of
+    /// The graph's control block ([`crate::step::control::Control`]), where there is one: a layer reads the step, the key of
     /// all random numbers and the number of valid samples there.
     pub control: Option<Tensor>,
 }

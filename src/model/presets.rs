@@ -1,9 +1,9 @@
 //! Models by name, and the choice between a name and a model file.
 
-use super::{Model, Sequential};
 use crate::error::{Error, Result};
+use crate::model::{Model, Sequential};
 use crate::near;
-use crate::ops::geometry::Padding;
+use crate::ops::conv::geometry::Padding;
 use std::path::Path;
 
 /// A model by name.

@@ -1,9 +1,9 @@
 //! The builder: a model in one expression.
 
-use super::{Custom, CustomLayer, Layer, Model, Normalisation};
 use crate::error::{Error, Result};
-use crate::ops::activation::Function;
-use crate::ops::geometry::Padding;
+use crate::model::{Custom, CustomLayer, Layer, Model, Normalisation};
+use crate::ops::conv::geometry::Padding;
+use crate::ops::pointwise::activation::Function;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! The table of a model's layers, as Keras prints it.
 
-use super::Model;
 use crate::error::Result;
+use crate::model::Model;
 use std::fmt::Write;
 
 /// Widths of the three columns in characters, without the borders: 76 in all.

@@ -3,10 +3,10 @@
 mod proto;
 
 use crate::error::{Error, Result};
-use crate::model::weights::{METADATA_KEY, write_whole};
+use crate::model::formats::weights::{METADATA_KEY, write_whole};
 use crate::model::{Layer, Model, Normalisation};
-use crate::ops::activation::{Function, With};
-use crate::ops::geometry::Padding;
+use crate::ops::conv::geometry::Padding;
+use crate::ops::pointwise::activation::{Function, With};
 use crate::train::predict::TrainedModel;
 use prost::Message;
 use proto::*;

@@ -1,16 +1,8 @@
-//! The registry: one line an op. Its file names its shaders, its arithmetic, its gradient and its cases.
+//! The registry: one line an op, in its family. An op's file names its shaders, its arithmetic, its gradient and its cases.
 
-use crate::case::Case;
-use crate::kernel::Source;
-
-mod columns;
-mod direct;
-pub mod geometry;
-mod im2col;
-mod pad;
-mod prelude;
-mod splits;
-pub mod tiles;
+use crate::ir::case::Case;
+use crate::plan::kernel::Source;
+use std::sync::LazyLock;
 
 /// One line of the registry.
 #[derive(Clone, Copy, Debug)]
@@ -23,70 +15,27 @@ pub struct Entry {
     pub cases: fn() -> Vec<Case>,
 }
 
-macro_rules! registry {
-    ($($op:ident)*) => {
-        $(pub mod $op;)*
-
-        /// Every op.
-        pub const ALL: &[Entry] =
-            &[$(Entry { name: stringify!($op), kernels: $op::KERNELS, cases: $op::cases }),*];
+/// The line of an op: of the file `add`, `entry!(add)`.
+macro_rules! entry {
+    ($op:ident) => {
+        Entry { name: stringify!($op), kernels: $op::KERNELS, cases: $op::cases }
     };
 }
 
-registry! {
-    accumulate
-    activation
-    activation_dx
-    adam
-    add
-    add_bias
-    add_bias_db
-    argmax
-    avg_pool2d
-    avg_pool2d_dx
-    batch_norm
-    batch_norm_dx
-    batch_norm_update
-    class_scale
-    clip_norm
-    clip_value
-    concat
-    conv2d
-    conv2d_dw
-    conv2d_dx
-    conv2d_grouped
-    conv2d_grouped_dw
-    conv2d_grouped_dx
-    conv2d_relu_pool
-    conv2d_relu_pool_dw
-    conv2d_relu_pool_dx
-    dropout
-    ema
-    gather
-    gather_augmented
-    gather_labels
-    layer_norm
-    layer_norm_dx
-    lion
-    matmul_nn
-    matmul_nt
-    matmul_tn
-    max_pool2d
-    max_pool2d_dx
-    mixup
-    one_hot_loss
-    relu
-    relu_dx
-    reshape
-    rmsprop
-    sample_sum
-    scale_rows
-    sgd
-    slice
-    softmax_ce
-    step_end
-    transpose
-    upsample2d
-    upsample2d_dx
-    zeros
-}
+pub mod batch;
+pub mod conv;
+pub mod loss;
+pub mod matmul;
+pub mod norm;
+pub mod optim;
+pub mod pointwise;
+pub mod pool;
+mod prelude;
+pub mod shape;
+
+/// The ops by family.
+const FAMILIES: &[&[Entry]] =
+    &[batch::OPS, conv::OPS, loss::OPS, matmul::OPS, norm::OPS, optim::OPS, pointwise::OPS, pool::OPS, shape::OPS];
+
+/// Every op.
+pub static ALL: LazyLock<Vec<Entry>> = LazyLock::new(|| FAMILIES.concat());

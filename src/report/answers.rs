@@ -1,7 +1,7 @@
 //! What was taken for what: the confusion matrix of a test set, precision and recall, and the surest mistakes.
 
 use crate::error::{Error, Result};
-use crate::train::confusion::{ClassScore, Confusion, argmax};
+use crate::train::epochs::confusion::{ClassScore, Confusion, argmax};
 use serde::Serialize;
 
 /// What a net makes of a test set.

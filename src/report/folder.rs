@@ -1,7 +1,7 @@
 //! A run folder read back: its settings, its device and its curves.
 
-use super::series::Series;
 use crate::error::{Error, Result};
+use crate::report::series::Series;
 use crate::train::run::RunConfig;
 use serde::Serialize;
 use serde_json::{Map, Value};

@@ -1,14 +1,14 @@
 //! What happens inside a net for one sample: every layer's result, and the gradient with respect to the input.
 
-use crate::control::Control;
-use crate::cpu::Executor;
+use crate::device::cpu::Executor;
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Tensor, TensorInfo};
-use crate::model::weights::{Weights, to_memory};
+use crate::ir::graph::{Graph, Tensor, TensorInfo};
+use crate::ir::op::Real;
+use crate::ir::values::Values;
+use crate::model::formats::weights::{Weights, to_memory};
 use crate::model::{Build, Model, Normalisation};
-use crate::op::Real;
-use crate::ops::softmax_ce::SoftmaxCe;
-use crate::values::Values;
+use crate::ops::loss::softmax_ce::SoftmaxCe;
+use crate::step::control::Control;
 
 /// A net for one sample, built layer by layer without fusion, on the native CPU.
 ///

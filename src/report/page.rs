@@ -1,7 +1,7 @@
 //! The page itself: one HTML file that carries its style, its script and its data, and loads nothing.
 
-use super::ReportData;
 use crate::error::{Error, Result};
+use crate::report::ReportData;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;

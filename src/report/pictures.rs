@@ -1,9 +1,9 @@
 //! Pictures of a net: the first layer's filters, what each layer makes of a sample, and what the answer hangs on.
 
-use super::inside::Inside;
-use super::picture::{Picture, largest, mean};
 use crate::error::Result;
 use crate::model::{Layer, Model, Weights};
+use crate::report::inside::Inside;
+use crate::report::picture::{Picture, largest, mean};
 use serde::Serialize;
 
 /// The most filters, and the most maps of a layer, on a page.

@@ -1,17 +1,17 @@
 //! What the net sees of augmented images, as a contact sheet: by the op that trains, on the native CPU.
 
-use super::step::key_of;
-use crate::augment::{Augment, CELLS, quantiles};
-use crate::control::Control;
-use crate::cpu::Executor;
-use crate::data::contact::{COLUMNS, grid};
+use crate::data::pictures::contact::{COLUMNS, grid};
 use crate::data::{Dataset, Split};
+use crate::device::cpu::Executor;
 use crate::error::Result;
-use crate::graph::{Graph, Role, TensorInfo};
-use crate::ops::gather::Gather;
-use crate::ops::gather_augmented::GatherAugmented;
-use crate::ops::mixup::Mixup;
-use crate::values::Values;
+use crate::ir::graph::{Graph, Role, TensorInfo};
+use crate::ir::values::Values;
+use crate::ops::batch::gather::Gather;
+use crate::ops::batch::gather_augmented::GatherAugmented;
+use crate::ops::batch::mixup::Mixup;
+use crate::step::augment::{Augment, CELLS, quantiles};
+use crate::step::control::Control;
+use crate::train::step::key_of;
 
 /// A PNG of a row a class: an image as it is, then as it is drawn in one step after another of a run with this seed.
 ///

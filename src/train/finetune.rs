@@ -1,11 +1,11 @@
 //! Where a run starts: a model's own first weights, those of a file, or a trained model with a head for other classes.
 
-use super::predict::TrainedModel;
-use super::run::RunConfig;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::model::init::glorot_uniform;
 use crate::model::{Layer, Model, Weights, in_context};
+use crate::train::predict::TrainedModel;
+use crate::train::run::RunConfig;
 use std::fmt;
 
 /// The last dense layer, made anew for another number of classes.

@@ -1,17 +1,17 @@
 //! The library in a few lines: `Model::fit`, `Model::load`, `TrainedModel::predict` and `Predictor`.
 
-use super::engine::Engine;
-use super::options::TrainOptions;
-use super::step::Step;
-use super::trainer::{Event, Metrics, Trainer};
-use crate::control::Control;
 use crate::data::{Dataset, Split};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::graph::Tensor;
+use crate::ir::graph::Tensor;
+use crate::ir::values::Values;
 use crate::model::Model;
-use crate::model::weights::Weights;
-use crate::values::Values;
+use crate::model::formats::weights::Weights;
+use crate::step::control::Control;
+use crate::train::epochs::engine::Engine;
+use crate::train::epochs::trainer::{Event, Metrics, Trainer};
+use crate::train::settings::options::TrainOptions;
+use crate::train::step::Step;
 use std::ops::ControlFlow;
 use std::path::Path;
 

@@ -1,15 +1,15 @@
 //! Which smaller batch a device can hold, where it cannot hold the one that was asked for.
 
-use super::options::TrainOptions;
-use super::step::Step;
-use super::window::limit_on;
-use crate::cpu;
 use crate::data::Dataset;
 use crate::device::Device;
+use crate::device::cpu;
+use crate::device::gpu::{class_of, limits_of};
 use crate::error::Result;
-use crate::gpu::{class_of, limits_of};
-use crate::lower::{Target, lower};
 use crate::model::Model;
+use crate::plan::lower::{Target, lower};
+use crate::train::settings::options::TrainOptions;
+use crate::train::step::Step;
+use crate::train::step::window::limit_on;
 
 /// The largest power of two below the options' batch whose steps the device can hold, by its limits or, on the native
 /// CPU, by the memory that is free. `None` where there is none. Nothing is allocated on the device.

@@ -1,8 +1,8 @@
 //! Results held to the oracle's, element by element.
 
-use crate::graph::{Graph, Node, TensorInfo};
-use crate::op::{In, Out, Rounding};
-use crate::values::Values;
+use crate::ir::graph::{Graph, Node, TensorInfo};
+use crate::ir::op::{In, Out, Rounding};
+use crate::ir::values::Values;
 use std::ops::Range;
 
 /// How far a result strayed, at the element where it used up most of its tolerance.

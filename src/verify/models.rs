@@ -1,19 +1,19 @@
 //! Whole training steps held to the oracle: each op on the adapter's own inputs, and the gradients end to end.
 
-use super::compare::{Deviation, against_oracle, deviation, magnitudes};
-use crate::control::pcg;
-use crate::cpu;
 use crate::device::Device;
+use crate::device::cpu;
+use crate::device::gpu::executor::Executor;
+use crate::device::gpu::{class_of, limits_of};
 use crate::error::Result;
-use crate::gpu::executor::Executor;
-use crate::gpu::{class_of, limits_of};
-use crate::graph::{DType, Graph, Phase, Tensor};
-use crate::lower::{Target, lower};
+use crate::ir::graph::{DType, Graph, Phase, Tensor};
+use crate::ir::op::{Real, Rounding};
+use crate::ir::values::Values;
 use crate::model::{Model, Normalisation};
-use crate::op::{Real, Rounding};
-use crate::train::options::TrainOptions;
+use crate::plan::lower::{Target, lower};
+use crate::step::control::pcg;
+use crate::train::settings::options::TrainOptions;
 use crate::train::step::Step;
-use crate::values::Values;
+use crate::verify::compare::{Deviation, against_oracle, deviation, magnitudes};
 use serde::Serialize;
 
 /// Rows of the batch.

@@ -1,12 +1,13 @@
 //! What a person pastes into a bug report: the system, the device, its limits and every row that `verify` found.
 
-use super::models::ModelReport;
-use super::{KernelReport, classes};
 use crate::device::Device;
-use crate::gpu::candidate::Candidate;
-use crate::gpu::choose::Choice;
-use crate::gpu::open::Opened;
-use crate::gpu::{class_of, listing};
+use crate::device::choice::Choice;
+use crate::device::choice::candidate::Candidate;
+use crate::device::choice::listing;
+use crate::device::gpu::class_of;
+use crate::device::gpu::open::Opened;
+use crate::verify::models::ModelReport;
+use crate::verify::{KernelReport, classes};
 use std::fmt::Write;
 use std::process::Command;
 

@@ -1,17 +1,17 @@
 //! One training step on two executors, op by op from the same inputs, and the first op where they differ.
 
-use super::compare::{Deviation, against_oracle, deviation, magnitudes};
-use super::models::Setup;
-use crate::cpu;
 use crate::device::Device;
+use crate::device::cpu;
+use crate::device::gpu::executor::Executor;
+use crate::device::gpu::{class_of, limits_of};
 use crate::error::Result;
-use crate::gpu::executor::Executor;
-use crate::gpu::{class_of, limits_of};
-use crate::graph::{Graph, Tensor};
-use crate::lower::{Target, lower};
+use crate::ir::graph::{Graph, Tensor};
+use crate::ir::op::Rounding;
+use crate::ir::values::Values;
 use crate::model::Model;
-use crate::op::Rounding;
-use crate::values::Values;
+use crate::plan::lower::{Target, lower};
+use crate::verify::compare::{Deviation, against_oracle, deviation, magnitudes};
+use crate::verify::models::Setup;
 use serde::Serialize;
 
 /// What a device is held against.

@@ -1,8 +1,8 @@
 //! What the live page is told: how far the run is, its curves, its weights as pictures, and what it makes of a drawing.
 
 use crate::data::Dataset;
-use crate::data::picture::Picture as Photograph;
-use crate::data::prepare::prepare;
+use crate::data::pictures::picture::Picture as Photograph;
+use crate::data::pictures::prepare::prepare;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::model::Model;
@@ -13,9 +13,9 @@ use crate::report::page::json;
 use crate::report::picture::Picture;
 use crate::report::pictures::{drawn, filters, maps, saliency};
 use crate::report::{Findings, ReportData, class_names, model_table, page};
-use crate::train::engine::Record;
-use crate::train::snapshot::Snapshot;
-use crate::train::trainer::Event;
+use crate::train::epochs::engine::Record;
+use crate::train::epochs::trainer::Event;
+use crate::train::state::snapshot::Snapshot;
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;

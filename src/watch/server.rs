@@ -1,8 +1,8 @@
 //! The server of the live page: HTTP on the loopback interface, on one thread of its own.
 
-use super::guard;
-use super::live::Live;
 use crate::error::{Error, Result};
+use crate::watch::guard;
+use crate::watch::live::Live;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName};

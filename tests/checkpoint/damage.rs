@@ -1,12 +1,13 @@
 //! Files that were cut or changed, and states that no run comes to: refused, each with a sentence.
 
-use crate::{all_checkpoints, cpu, model, options, trainer};
+use crate::cpu;
+use crate::{all_checkpoints, model, options, trainer};
 use serde_json::{Value, json};
 use wgrad::Error;
-use wgrad::model::sealed;
-use wgrad::train::checkpoint::{Checkpoint, STATE_KEY};
-use wgrad::train::every::Every;
-use wgrad::train::options::OptimizerName;
+use wgrad::model::formats::sealed;
+use wgrad::train::settings::every::Every;
+use wgrad::train::settings::options::OptimizerName;
+use wgrad::train::state::checkpoint::{Checkpoint, STATE_KEY};
 
 fn refused(file: &[u8], what: &str) {
     match Checkpoint::from_bytes(file) {

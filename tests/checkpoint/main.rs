@@ -8,12 +8,12 @@ use std::time::Duration;
 use wgrad::Error;
 use wgrad::data::{Dataset, Split};
 use wgrad::device::Device;
-use wgrad::gpu::choose::DeviceRequest;
+use wgrad::device::choice::DeviceRequest;
 use wgrad::model::{Model, Sequential};
-use wgrad::train::checkpoint::Checkpoint;
-use wgrad::train::every::Every;
-use wgrad::train::options::{OptimizerName, TrainOptions};
-use wgrad::train::trainer::{Event, Metrics, Trainer};
+use wgrad::train::epochs::trainer::{Event, Metrics, Trainer};
+use wgrad::train::settings::every::Every;
+use wgrad::train::settings::options::{OptimizerName, TrainOptions};
+use wgrad::train::state::checkpoint::Checkpoint;
 
 /// The default adapter and the native CPU; no adapter is a failure, not a skip.
 fn devices() -> [Device; 2] {

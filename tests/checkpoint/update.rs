@@ -1,11 +1,12 @@
 //! What lies between the gradients and the weights is cut as the rest of a run is, and does what it says.
 
-use crate::{all_checkpoints, cpu, data, devices, finish, options, resumed, trainer};
+use crate::cpu;
+use crate::{all_checkpoints, data, devices, finish, options, resumed, trainer};
 use wgrad::model::{Sequential, Weights};
-use wgrad::train::checkpoint::Checkpoint;
-use wgrad::train::every::Every;
-use wgrad::train::options::{OptimizerName, ScheduleName, TrainOptions};
-use wgrad::train::trainer::{Event, Trainer};
+use wgrad::train::epochs::trainer::{Event, Trainer};
+use wgrad::train::settings::every::Every;
+use wgrad::train::settings::options::{OptimizerName, ScheduleName, TrainOptions};
+use wgrad::train::state::checkpoint::Checkpoint;
 
 /// The options that are cut, each with a name.
 fn runs() -> Vec<(&'static str, TrainOptions)> {

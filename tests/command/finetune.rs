@@ -4,13 +4,13 @@ use crate::common::{Place, idx};
 use std::ops::ControlFlow;
 use wgrad::data::{Dataset, Split};
 use wgrad::device::Device;
-use wgrad::gpu::choose::DeviceRequest;
+use wgrad::device::choice::DeviceRequest;
 use wgrad::model::init::glorot_uniform;
 use wgrad::model::{Model, Sequential, Weights};
-use wgrad::train::options::{OptimizerName, TrainOptions};
+use wgrad::train::epochs::trainer::Trainer;
 use wgrad::train::predict::TrainedModel;
+use wgrad::train::settings::options::{OptimizerName, TrainOptions};
 use wgrad::train::step::Step;
-use wgrad::train::trainer::Trainer;
 
 fn devices() -> [Device; 2] {
     let (device, _) = pollster::block_on(Device::open(&DeviceRequest::default(), 0)).expect("a device");
@@ -138,7 +138,7 @@ fn another_number_of_classes_makes_the_last_dense_layer_anew() {
 /// The old weights with the head that the seed 9 gives the new model.
 fn glorot_head(new: &TrainedModel, old: &Weights) -> Weights {
     let fresh = glorot_uniform(&new.model, 9).unwrap();
-    let pick = |tensor: wgrad::model::weights::NamedTensor| match tensor.name.starts_with("8.") {
+    let pick = |tensor: wgrad::model::formats::weights::NamedTensor| match tensor.name.starts_with("8.") {
         true => tensor,
         false => old.get(&tensor.name).cloned().unwrap(),
     };

@@ -4,7 +4,7 @@
 use crate::common::Place;
 use image::{DynamicImage, Rgb, RgbImage};
 use wgrad::data::Dataset;
-use wgrad::data::folder::ImageOptions;
+use wgrad::data::formats::folder::ImageOptions;
 
 /// An image of one colour with a little of another, so that no two are alike.
 fn picture([height, width]: [u32; 2], colour: [u8; 3], n: u32) -> RgbImage {

@@ -2,9 +2,10 @@
 #![cfg(feature = "cli")]
 
 use crate::common::Place;
-use wgrad::data::folder::ImageOptions;
+use wgrad::data::Dataset;
+use wgrad::data::formats::folder::ImageOptions;
+use wgrad::data::formats::{cifar, idx, npy};
 use wgrad::data::source::Kind;
-use wgrad::data::{Dataset, cifar, idx, npy};
 use wgrad::error::Error;
 
 fn put(place: &Place, name: &str, contents: impl AsRef<[u8]>) {
@@ -298,7 +299,7 @@ fn the_command_tells_what_is_there() {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert!(text.lines().all(|line| line.chars().count() < 80), "{text}");
-    let sheet = wgrad::data::picture::Picture::open(&place.path("sheet.png")).unwrap();
+    let sheet = wgrad::data::pictures::picture::Picture::open(&place.path("sheet.png")).unwrap();
     assert_eq!((sheet.width(), sheet.height()), (12 * 52 + 4, 2 * 52 + 4));
     let json: serde_json::Value = serde_json::from_str(&place.works("data set --json").out).unwrap();
     assert_eq!(

@@ -4,10 +4,10 @@
 use crate::common::{Place, number};
 use serde_json::Value;
 use std::path::Path;
-use wgrad::model::import::{Hints, Order, import};
-use wgrad::model::weights::NamedTensor;
+use wgrad::model::formats::import::{Hints, Order, import};
+use wgrad::model::formats::weights::NamedTensor;
 use wgrad::model::{Model, Sequential, Weights};
-use wgrad::ops::geometry::Padding;
+use wgrad::ops::conv::geometry::Padding;
 
 /// The net of tests/fixtures/make_import_fixtures.py.
 fn net() -> Model {

@@ -5,8 +5,8 @@ use crate::common::{Place, keys, number};
 use crate::photo;
 use serde_json::Value;
 use wgrad::data::Dataset;
-use wgrad::data::picture::Picture;
-use wgrad::data::prepare::{Prepared, prepare};
+use wgrad::data::pictures::picture::Picture;
+use wgrad::data::pictures::prepare::{Prepared, prepare};
 use wgrad::model::init::glorot_uniform;
 use wgrad::model::{Model, Sequential};
 

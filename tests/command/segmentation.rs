@@ -2,7 +2,7 @@
 #![cfg(all(feature = "cli", feature = "mnist-data"))]
 
 use crate::common::{Place, number};
-use wgrad::data::npy;
+use wgrad::data::formats::npy;
 
 /// A model file for images of 8 × 8 whose pixels are in 3 classes, with a skip.
 const TINY_MASKS: &str = r#"input = [8, 8, 1]

@@ -3,12 +3,12 @@
 use crate::common::{Place, keys, number};
 use serde_json::Value;
 use wgrad::device::Device;
-use wgrad::gpu::choose::DeviceRequest;
-use wgrad::graph::{Graph, Tensor, TensorInfo};
-use wgrad::kernel::Source;
-use wgrad::lower::Lower;
+use wgrad::device::choice::DeviceRequest;
+use wgrad::ir::graph::{Graph, Tensor, TensorInfo};
+use wgrad::ir::op::{Backward, In, Op, Out, Real, Reference, Rounding};
 use wgrad::model::{CustomLayer, Inferred, Model, Sequential};
-use wgrad::op::{Backward, In, Op, Out, Real, Reference, Rounding};
+use wgrad::plan::kernel::Source;
+use wgrad::plan::lower::Lower;
 use wgrad::verify::trace::{Against, trace};
 
 /// `y = x / 2`, exact; its shader may say otherwise.
@@ -61,7 +61,7 @@ impl Op for Half {
             }}",
             self.forward
         );
-        let source = Source { name, text: text.leak(), template: false };
+        let source = Source::new(name, text.leak());
         let count = cx.elements(cx.y[0]);
         let launch = cx.kernel(source, &[])?.size("count", count);
         cx.invocations(launch.bind("x", cx.x[0]).bind("y", cx.y[0]), count)

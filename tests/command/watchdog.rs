@@ -3,27 +3,27 @@
 use crate::common::Place;
 use std::ops::ControlFlow;
 use std::time::Duration;
-use wgrad::case::Case;
-use wgrad::control::Control;
 use wgrad::data::{Dataset, Split};
 use wgrad::device::Device;
-use wgrad::fault::{GRADIENT, LOSS, PARAMETER, STATE};
-use wgrad::gpu::choose::DeviceRequest;
-use wgrad::gpu::executor::Executor;
-use wgrad::gpu::limits_of;
-use wgrad::graph::{Graph, Tensor, TensorInfo};
-use wgrad::kernel::Source;
-use wgrad::lower::{Lower, Target, lower};
+use wgrad::device::choice::DeviceRequest;
+use wgrad::device::gpu::executor::Executor;
+use wgrad::device::gpu::limits_of;
+use wgrad::ir::case::Case;
+use wgrad::ir::graph::{Graph, Tensor, TensorInfo};
+use wgrad::ir::op::{Backward, In, Op, Out, Real, Reference, Rounding};
+use wgrad::ir::values::Values;
 use wgrad::model::{CustomLayer, Inferred, Model, Sequential};
-use wgrad::op::{Backward, In, Op, Out, Real, Reference, Rounding};
-use wgrad::ops::adam::Adam;
-use wgrad::ops::sgd::Sgd;
-use wgrad::ops::step_end::StepEnd;
-use wgrad::schedule::Rates;
-use wgrad::train::checkpoint::Checkpoint;
-use wgrad::train::options::{OptimizerName, TrainOptions};
-use wgrad::train::trainer::{Event, Trainer};
-use wgrad::values::Values;
+use wgrad::ops::optim::adam::Adam;
+use wgrad::ops::optim::sgd::Sgd;
+use wgrad::ops::optim::step_end::StepEnd;
+use wgrad::plan::kernel::Source;
+use wgrad::plan::lower::{Lower, Target, lower};
+use wgrad::step::control::Control;
+use wgrad::step::nonfinite::{GRADIENT, LOSS, PARAMETER, STATE};
+use wgrad::step::schedule::Rates;
+use wgrad::train::epochs::trainer::{Event, Trainer};
+use wgrad::train::settings::options::{OptimizerName, TrainOptions};
+use wgrad::train::state::checkpoint::Checkpoint;
 use wgrad::verify::classes;
 
 fn devices() -> [Device; 2] {
@@ -177,7 +177,7 @@ impl Op for Explode {
                     y[id.x] = y[id.x] * factor;
                 }
             }";
-        let source = Source { name: self.name(), text: TEXT, template: false };
+        let source = Source::new(self.name(), TEXT);
         let count = cx.elements(cx.y[0]);
         let factor = if self.gradient { 1e30 } else { 1.0 };
         let launch = cx.kernel(source, &[])?.size("count", count).set("factor", factor);

@@ -2,12 +2,12 @@
 // Every test file compiles this module for itself and uses a part of it.
 #![allow(dead_code)]
 
-use wgrad::lower::{Target, lower};
 use wgrad::model::{Model, presets};
 use wgrad::ops;
+use wgrad::plan::lower::{Target, lower};
 use wgrad::plan::{Class, Limits, Plan};
-use wgrad::train::loss::Criterion;
-use wgrad::train::options::{OptimizerName, TrainOptions};
+use wgrad::train::settings::loss::Criterion;
+use wgrad::train::settings::options::{OptimizerName, TrainOptions};
 use wgrad::train::step::Step;
 
 /// The lowerings: tiles, and lanes for every size of subgroup that an adapter is given them for.
@@ -55,7 +55,7 @@ pub fn preset_plans(class: Class) -> Vec<(String, Plan)> {
 /// The plans of every case of every op in every class, each with its op.
 pub fn case_plans() -> Vec<(&'static str, Class, Plan)> {
     let mut plans = Vec::new();
-    for entry in ops::ALL {
+    for entry in ops::ALL.iter() {
         for case in (entry.cases)() {
             let (graph, _, _) = case.graph().unwrap_or_else(|e| panic!("{}: {e}", case.label()));
             for class in CLASSES {

@@ -3,12 +3,12 @@
 use std::ops::ControlFlow;
 use wgrad::data::{Dataset, Split};
 use wgrad::device::Device;
+use wgrad::device::choice::DeviceRequest;
 use wgrad::error::Result;
-use wgrad::gpu::choose::DeviceRequest;
-use wgrad::graph::{Graph, Tensor};
+use wgrad::ir::graph::{Graph, Tensor};
 use wgrad::model::{Build, CustomLayer, Inferred, Layer, Model, Sequential};
-use wgrad::ops::matmul_nt::MatmulNt;
-use wgrad::train::options::TrainOptions;
+use wgrad::ops::matmul::matmul_nt::MatmulNt;
+use wgrad::train::settings::options::TrainOptions;
 
 /// wgrad's own dense layer, written as an application would.
 #[derive(Debug)]
@@ -84,7 +84,7 @@ fn what_a_custom_layer_says_is_checked() {
     assert!(huge.contains("layer 3 (my_dense): found a result of shape [1099511627776]"), "{huge}");
     let wrong = net(|net| net.custom(MyDense { units: 5, says: 6 })).unwrap();
     let mut graph = Graph::new();
-    let x = graph.tensor(wgrad::graph::TensorInfo::floats("x", [2, 6, 6, 1]));
+    let x = graph.tensor(wgrad::ir::graph::TensorInfo::floats("x", [2, 6, 6, 1]));
     let error = wrong.build(&mut graph, x, Build::INFERENCE).unwrap_err().to_string();
     assert!(error.contains("layer 3: found a result of [2, 5], expected [2, 6] as it infers"), "{error}");
 }

@@ -4,7 +4,8 @@ use flate2::{Compression, write::GzEncoder};
 use std::fs;
 use std::io::Write;
 use tempfile::TempDir;
-use wgrad::data::{Dataset, idx};
+use wgrad::data::Dataset;
+use wgrad::data::formats::idx;
 use wgrad::error::Error;
 
 /// An IDX file with this magic number and these sizes in its header, and this body.

@@ -2,18 +2,18 @@
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-use wgrad::case::unit;
-use wgrad::control::Control;
-use wgrad::cpu::Executor;
-use wgrad::fuse::fuse;
-use wgrad::graph::{Graph, Node, Shape, Tensor, TensorInfo};
-use wgrad::model::weights::{to_file, to_memory};
+use wgrad::device::cpu::Executor;
+use wgrad::ir::case::unit;
+use wgrad::ir::graph::{Graph, Node, Shape, Tensor, TensorInfo};
+use wgrad::ir::values::Values;
+use wgrad::model::formats::weights::{to_file, to_memory};
 use wgrad::model::{Build, Layer, Sequential};
-use wgrad::ops::activation::Function;
-use wgrad::ops::add::Add;
-use wgrad::ops::geometry::Padding;
-use wgrad::ops::softmax_ce::SoftmaxCe;
-use wgrad::values::Values;
+use wgrad::ops::conv::geometry::Padding;
+use wgrad::ops::loss::softmax_ce::SoftmaxCe;
+use wgrad::ops::pointwise::activation::Function;
+use wgrad::ops::pointwise::add::Add;
+use wgrad::plan::fuse::fuse;
+use wgrad::step::control::Control;
 
 const BATCH: usize = 3;
 const RELU: Layer = Layer::Relu {};
@@ -257,7 +257,7 @@ fn dense_weights_used_twice() {
         assert_eq!(graph.shape(features), flat.0);
         let first = chain(graph, 3, features, &[dense(12)]);
         let shared: Vec<Tensor> = graph.params.iter().rev().take(2).rev().map(|param| param.tensor).collect();
-        let dense_again = wgrad::ops::matmul_nt::MatmulNt { relu: false };
+        let dense_again = wgrad::ops::matmul::matmul_nt::MatmulNt { relu: false };
         graph.apply(dense_again, &[first, shared[0], shared[1]]).unwrap()[0]
     });
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 use wgrad::device::Device;
-use wgrad::gpu::adapter::list_adapters;
-use wgrad::gpu::open::{OpenOptions, open};
+use wgrad::device::gpu::adapter::list_adapters;
+use wgrad::device::gpu::open::{OpenOptions, open};
 use wgrad::{ops, verify};
 
 /// No adapter is a failure, not a skip.
@@ -14,7 +14,7 @@ fn every_kernel_agrees_with_the_oracle_on_every_adapter() {
     assert!(!usable.is_empty(), "no adapter: install a Vulkan driver (mesa-vulkan-drivers has a software one)");
     for (candidate, adapter) in usable {
         let gpu = pollster::block_on(open(adapter, OpenOptions::default())).expect("the adapter opens");
-        let reports = verify::kernels(&Device::Gpu(Arc::new(gpu)), ops::ALL, false).expect("every kernel runs");
+        let reports = verify::kernels(&Device::Gpu(Arc::new(gpu)), &ops::ALL, false).expect("every kernel runs");
         for report in &reports {
             println!(
                 "{}: {:28} {:3} cases, error {:.2e} of {:.2e} {}",

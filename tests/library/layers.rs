@@ -1,14 +1,14 @@
 //! Layers beyond the first ones: activations against PyTorch, their model files, and what files refuse.
 
-use wgrad::cpu::Executor;
-use wgrad::graph::{Graph, TensorInfo};
+use wgrad::device::cpu::Executor;
+use wgrad::ir::graph::{Graph, TensorInfo};
+use wgrad::ir::values::Values;
 use wgrad::model::{Build, Layer, Mode, Model, Sequential};
-use wgrad::ops::activation::{Activation, Function};
-use wgrad::ops::activation_dx::ActivationDx;
-use wgrad::ops::geometry::Padding;
-use wgrad::train::options::TrainOptions;
+use wgrad::ops::conv::geometry::Padding;
+use wgrad::ops::pointwise::activation::{Activation, Function};
+use wgrad::ops::pointwise::activation_dx::ActivationDx;
+use wgrad::train::settings::options::TrainOptions;
 use wgrad::train::step::Step;
-use wgrad::values::Values;
 
 const X: [f64; 17] =
     [-10000.0, -104.0, -30.0, -7.5, -2.0, -1.0, -0.5, -0.001, 0.0, 0.001, 0.3, 0.625, 1.3, 3.0, 8.0, 40.0, 10000.0];

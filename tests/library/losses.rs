@@ -4,13 +4,13 @@
 use safetensors::SafeTensors;
 use serde_json::Value;
 use std::path::PathBuf;
-use wgrad::control::Control;
-use wgrad::cpu::Executor;
-use wgrad::graph::{Graph, Shape, Tensor, TensorInfo};
-use wgrad::ops::class_scale::ClassScale;
-use wgrad::ops::one_hot_loss::{Each, OneHotLoss};
-use wgrad::ops::softmax_ce::SoftmaxCe;
-use wgrad::values::Values;
+use wgrad::device::cpu::Executor;
+use wgrad::ir::graph::{Graph, Shape, Tensor, TensorInfo};
+use wgrad::ir::values::Values;
+use wgrad::ops::loss::class_scale::ClassScale;
+use wgrad::ops::loss::one_hot_loss::{Each, OneHotLoss};
+use wgrad::ops::loss::softmax_ce::SoftmaxCe;
+use wgrad::step::control::Control;
 
 /// What a loss is told.
 #[derive(Clone, Debug, Default)]

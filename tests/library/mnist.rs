@@ -4,7 +4,8 @@
 use std::fs;
 use std::path::Path;
 use tempfile::TempDir;
-use wgrad::data::{Dataset, Split, mnist};
+use wgrad::data::formats::mnist;
+use wgrad::data::{Dataset, Split};
 use wgrad::error::Error;
 
 /// The unpacked files, put in a folder of this test's own.

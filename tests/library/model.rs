@@ -1,10 +1,10 @@
 //! The model file, the builder and the description in weight files: what they agree on, and what they refuse.
 
 use wgrad::Error;
-use wgrad::graph::{Graph, TensorInfo};
-use wgrad::model::file::LARGEST_FILE_BYTES;
+use wgrad::ir::graph::{Graph, TensorInfo};
+use wgrad::model::formats::toml::LARGEST_FILE_BYTES;
 use wgrad::model::{Build, Layer, Model, Normalisation, Sequential};
-use wgrad::ops::geometry::Padding;
+use wgrad::ops::conv::geometry::Padding;
 
 /// Every type of layer, every key, and the defaults.
 const ALL_KEYS: &str = r#"

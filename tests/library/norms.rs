@@ -4,15 +4,15 @@
 use std::ops::ControlFlow;
 use wgrad::data::{Dataset, Split};
 use wgrad::device::Device;
-use wgrad::gpu::choose::DeviceRequest;
+use wgrad::device::choice::DeviceRequest;
 use wgrad::model::init::glorot_uniform;
 use wgrad::model::{Model, Sequential, Weights};
-use wgrad::train::checkpoint::Checkpoint;
-use wgrad::train::evaluator::Evaluator;
-use wgrad::train::every::Every;
-use wgrad::train::options::TrainOptions;
+use wgrad::train::epochs::evaluator::Evaluator;
+use wgrad::train::epochs::trainer::{Event, Trainer};
 use wgrad::train::predict::TrainedModel;
-use wgrad::train::trainer::{Event, Trainer};
+use wgrad::train::settings::every::Every;
+use wgrad::train::settings::options::TrainOptions;
+use wgrad::train::state::checkpoint::Checkpoint;
 
 fn devices() -> [Device; 2] {
     let (device, _) = pollster::block_on(Device::open(&DeviceRequest::default(), 0)).expect("a device");

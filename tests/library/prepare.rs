@@ -7,8 +7,8 @@ use image::{DynamicImage, ImageFormat, Rgba, RgbaImage};
 use std::io::Cursor;
 use wgrad::Error;
 use wgrad::data::Dataset;
-use wgrad::data::picture::{LARGEST_SIDE, Picture};
-use wgrad::data::prepare::prepare;
+use wgrad::data::pictures::picture::{LARGEST_SIDE, Picture};
+use wgrad::data::pictures::prepare::prepare;
 
 const DIGIT: [usize; 3] = [28, 28, 1];
 

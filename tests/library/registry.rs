@@ -3,19 +3,34 @@
 use crate::plans::{CLASSES, case_plans, preset_plans, target};
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::offset_of;
-use std::path::Path;
-use wgrad::control::Control;
-use wgrad::kernel::Source;
-use wgrad::lower::lower;
+use std::path::{Path, PathBuf};
 use wgrad::ops;
-use wgrad::ops::tiles::{LANES, SIDES};
+use wgrad::ops::matmul::tiles::{LANES, SIDES};
+use wgrad::plan::kernel::Source;
+use wgrad::plan::lower::lower;
 use wgrad::plan::{Class, KernelId};
+use wgrad::step::control::Control;
 
-/// The names of a folder's files.
+/// The files in the families of a folder, such as `pointwise/add.wgsl` of `shaders`.
 fn files(folder: &str) -> BTreeSet<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
-    let entries = path.read_dir().unwrap_or_else(|e| panic!("{folder}: {e}"));
-    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    let entries = |path: PathBuf| {
+        let entries = path.read_dir().unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect::<Vec<_>>()
+    };
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let families = entries(root.clone()).into_iter().filter(|name| root.join(name).is_dir());
+    let in_family = |family: String| {
+        let names = entries(root.join(&family)).into_iter();
+        names.map(move |name| format!("{family}/{name}")).collect::<Vec<_>>()
+    };
+    families.flat_map(in_family).collect()
+}
+
+/// The family of an op: the folder of its file.
+fn family(op: &str) -> String {
+    let ends = format!("/{op}.rs");
+    let file = files("src/ops").into_iter().find(|file| file.ends_with(&ends));
+    file.and_then(|file| Some(file.split_once('/')?.0.to_string())).unwrap_or_else(|| panic!("{op} has no file"))
 }
 
 /// Every shader of the registry, with its op.
@@ -49,7 +64,8 @@ fn what_shaders_share_is_one_text() {
 fn every_shader_file_is_in_exactly_one_entry() {
     let mut owners: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for (op, source) in sources() {
-        let file = format!("{}.wgsl{}", source.name, if source.template { ".in" } else { "" });
+        let file = format!("{}.wgsl{}", source.path, if source.template { ".in" } else { "" });
+        assert_eq!(source.path, format!("{}/{}", family(op), source.name), "the family of {op} is that of its shaders");
         let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders").join(&file));
         assert_eq!(text.unwrap_or_else(|e| panic!("{file}: {e}")), source.text, "{file}");
         owners.entry(file).or_default().push(op);
@@ -62,8 +78,9 @@ fn every_shader_file_is_in_exactly_one_entry() {
 #[test]
 fn every_op_has_a_file_of_its_name_and_cases() {
     let mut names = BTreeSet::new();
-    for entry in ops::ALL {
-        assert!(names.insert(format!("{}.rs", entry.name)), "{} is there twice", entry.name);
+    for entry in ops::ALL.iter() {
+        let file = format!("{}/{}.rs", family(entry.name), entry.name);
+        assert!(names.insert(file), "{} is there twice", entry.name);
         let cases = (entry.cases)();
         assert!(!cases.is_empty(), "{} has no case", entry.name);
         for case in &cases {
@@ -160,7 +177,7 @@ fn every_tile_shape_is_run_by_a_case() {
 /// A step is run again and again: what it is given must be there the next time.
 #[test]
 fn what_a_step_is_given_shares_its_memory_with_nothing() {
-    for entry in ops::ALL {
+    for entry in ops::ALL.iter() {
         for case in (entry.cases)() {
             let (graph, given, _) = case.graph().unwrap();
             for class in CLASSES {

@@ -4,17 +4,17 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use wgrad::data::{Dataset, Split};
 use wgrad::device::Device;
-use wgrad::gpu::choose::DeviceRequest;
-use wgrad::gpu::executor::Executor;
-use wgrad::gpu::limits_of;
-use wgrad::gpu::open::Opened;
-use wgrad::lower::{Target, lower};
+use wgrad::device::choice::DeviceRequest;
+use wgrad::device::gpu::executor::Executor;
+use wgrad::device::gpu::limits_of;
+use wgrad::device::gpu::open::Opened;
+use wgrad::ir::values::Values;
 use wgrad::model::init::glorot_uniform;
 use wgrad::model::{Model, Sequential};
-use wgrad::train::options::{OptimizerName, TrainOptions};
+use wgrad::plan::lower::{Target, lower};
+use wgrad::train::epochs::trainer::{Event, Metrics, Trainer};
+use wgrad::train::settings::options::{OptimizerName, TrainOptions};
 use wgrad::train::step::Step;
-use wgrad::train::trainer::{Event, Metrics, Trainer};
-use wgrad::values::Values;
 use wgrad::verify::classes;
 
 /// The default adapter; none is a failure, not a skip.

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 use wgrad::Error;
-use wgrad::graph::{Graph, Layout, TensorInfo};
+use wgrad::ir::graph::{Graph, Layout, TensorInfo};
+use wgrad::model::formats::weights::{NamedTensor, to_file, to_memory};
 use wgrad::model::init::glorot_uniform;
-use wgrad::model::weights::{NamedTensor, to_file, to_memory};
 use wgrad::model::{Build, Model, Sequential, Weights};
-use wgrad::ops::geometry::Padding;
+use wgrad::ops::conv::geometry::Padding;
 
 fn small() -> Model {
     let net = Sequential::new([6, 5, 2]).name("small").conv2d_with(3, [3, 2], 1, Padding::Same);
@@ -168,7 +168,7 @@ fn weights_pass_through_a_graph_unchanged() {
         let x = graph.tensor(TensorInfo::floats("x", [2, 6, 5, 2]));
         let y = model.build(&mut graph, x, Build::INFERENCE).unwrap();
         if fused {
-            wgrad::fuse::fuse(&mut graph, &[y]);
+            wgrad::plan::fuse::fuse(&mut graph, &[y]);
         }
         let memory = weights.to_graph(&graph).unwrap();
         let dense = &memory[2].1;

@@ -2,17 +2,18 @@
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
-use wgrad::cpu;
-use wgrad::gpu::adapter::{list_adapters, with_native_cpu};
-use wgrad::gpu::choose::{self, DeviceRequest, decide};
-use wgrad::gpu::executor::Executor;
-use wgrad::gpu::open::{OpenOptions, Opened, open};
-use wgrad::gpu::{class_of, limits_of};
-use wgrad::graph::{Graph, Tensor};
-use wgrad::lower::{Target, lower};
-use wgrad::op::Real;
+use wgrad::device::choice;
+use wgrad::device::choice::{DeviceRequest, decide};
+use wgrad::device::cpu;
+use wgrad::device::gpu::adapter::{list_adapters, with_native_cpu};
+use wgrad::device::gpu::executor::Executor;
+use wgrad::device::gpu::open::{OpenOptions, Opened, open};
+use wgrad::device::gpu::{class_of, limits_of};
+use wgrad::ir::graph::{Graph, Tensor};
+use wgrad::ir::op::Real;
+use wgrad::ir::values::Values;
 use wgrad::plan::Class;
-use wgrad::values::Values;
+use wgrad::plan::lower::{Target, lower};
 use wgrad::verify::classes;
 
 /// Steps between two waits: a software adapter takes a second for one step of the deep net.
@@ -50,7 +51,7 @@ pub fn all() -> &'static [Form] {
                 continue;
             }
             let gpu = Arc::new(pollster::block_on(open(adapter, OpenOptions::default())).expect("the adapter opens"));
-            let training = |class| chosen == choose::Target::Adapter(index) && class == class_of(&gpu);
+            let training = |class| chosen == choice::Target::Adapter(index) && class == class_of(&gpu);
             let label = candidate.label();
             let form = |class| Form::Gpu { gpu: gpu.clone(), class, label: label.clone(), training: training(class) };
             forms.extend(classes(&gpu).into_iter().map(form));

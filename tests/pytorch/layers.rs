@@ -2,10 +2,10 @@
 
 use crate::net::Net;
 use crate::ops::{PLAIN, Stored, chain, every_of, layered, ops};
-use wgrad::fuse::fuse;
 use wgrad::model::{Build, Layer, Model, Sequential};
-use wgrad::ops::activation::Function;
-use wgrad::ops::geometry::Padding;
+use wgrad::ops::conv::geometry::Padding;
+use wgrad::ops::pointwise::activation::Function;
+use wgrad::plan::fuse::fuse;
 
 /// Holds the layer of each case of a kind to PyTorch; `holds` says which ops it must be made of.
 fn hold(kind: &str, layer: impl Fn(&Stored) -> Layer, holds: &[&str]) {

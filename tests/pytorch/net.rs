@@ -2,11 +2,11 @@
 
 use crate::forms::{Form, all};
 use std::fmt::Write;
-use wgrad::graph::{Graph, Layout, Tensor, TensorInfo};
-use wgrad::lower::Lower;
-use wgrad::model::weights::to_memory;
-use wgrad::op::{Backward, In, Op, Out, Real, Reference, Rounding};
-use wgrad::values::Values;
+use wgrad::ir::graph::{Graph, Layout, Tensor, TensorInfo};
+use wgrad::ir::op::{Backward, In, Op, Out, Real, Reference, Rounding};
+use wgrad::ir::values::Values;
+use wgrad::model::formats::weights::to_memory;
+use wgrad::plan::lower::Lower;
 use wgrad::verify::compare::{Deviation, deviation, magnitudes};
 
 /// The unit roundoff of single precision.
@@ -77,7 +77,7 @@ impl Net {
     pub fn input(&mut self, name: &str, (shape, values): &Array) -> Tensor {
         let layout = layout(shape);
         let sizes = layout.perm.iter().map(|&axis| shape[axis]).collect();
-        let tensor = self.graph.tensor(TensorInfo::floats(name, wgrad::graph::Shape(sizes)));
+        let tensor = self.graph.tensor(TensorInfo::floats(name, wgrad::ir::graph::Shape(sizes)));
         self.contents.push((tensor, Values::Float(to_memory(&layout, values).unwrap())));
         tensor
     }

@@ -5,11 +5,11 @@ use crate::forms::all;
 use crate::net::{Array, Upstream, layout};
 use crate::ops::fixture;
 use safetensors::SafeTensors;
-use wgrad::control::Control;
-use wgrad::graph::{Graph, Shape, Tensor, TensorInfo};
-use wgrad::model::weights::to_memory;
+use wgrad::ir::graph::{Graph, Shape, Tensor, TensorInfo};
+use wgrad::ir::values::Values;
+use wgrad::model::formats::weights::to_memory;
 use wgrad::model::{Build, Layer};
-use wgrad::values::Values;
+use wgrad::step::control::Control;
 
 /// The unit roundoff of single precision.
 const UNIT: f64 = f32::EPSILON as f64 / 2.0;

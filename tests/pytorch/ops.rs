@@ -5,13 +5,13 @@ use crate::net::{Array, Net};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 use std::path::PathBuf;
-use wgrad::control::Control;
-use wgrad::fuse::fuse;
-use wgrad::graph::{Graph, Tensor};
-use wgrad::model::weights::Weights;
+use wgrad::ir::graph::{Graph, Tensor};
+use wgrad::model::formats::weights::Weights;
 use wgrad::model::{Build, Layer, Sequential};
-use wgrad::ops::geometry::Padding;
-use wgrad::ops::softmax_ce::SoftmaxCe;
+use wgrad::ops::conv::geometry::Padding;
+use wgrad::ops::loss::softmax_ce::SoftmaxCe;
+use wgrad::plan::fuse::fuse;
+use wgrad::step::control::Control;
 use wgrad::verify::compare::Deviation;
 
 pub fn fixture(name: &str) -> PathBuf {

@@ -1,13 +1,14 @@
 //! Faults put in on purpose: killed processes, full disks, folders that cannot be written.
 
-use crate::common::{self, Done, Place};
+use crate::common;
+use crate::common::{Done, Place};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
-use wgrad::train::checkpoint::Checkpoint;
+use wgrad::train::state::checkpoint::Checkpoint;
 
 const TRAIN: &str = "train --model tiny.toml --data data --batch-size 16 --device cpu";
 

@@ -1,6 +1,7 @@
 //! Signals: Ctrl-C once and twice, the system's request to end, a terminal that goes away.
 
-use crate::common::{self, Place, number};
+use crate::common;
+use crate::common::{Place, number};
 use crate::{DEVICES, TRAIN, is_same};
 use serde_json::Value;
 use std::process::{Command, Stdio};

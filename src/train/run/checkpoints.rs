@@ -1,9 +1,9 @@
 //! The checkpoints of a run folder: `last`, the `previous` one, and the `best` by the loss over the test set.
 
-use super::files::{beside, fault, link, remove, sync_folder, write_synced};
 use crate::error::{Error, Result};
 use crate::model::in_context;
-use crate::train::checkpoint::Checkpoint;
+use crate::train::run::files::{beside, fault, link, remove, sync_folder, write_synced};
+use crate::train::state::checkpoint::Checkpoint;
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -2,8 +2,8 @@
 //!
 //! Source: tensorflow/core/lib/io/record_writer.h and tensorflow/core/util/event.proto.
 
-use super::files::{fault, write_whole};
 use crate::error::Result;
+use crate::train::run::files::{fault, write_whole};
 use prost::Message;
 use std::fs::{self, File};
 use std::io::Write;
@@ -85,7 +85,7 @@ impl Events {
         if bytes != found {
             write_whole(&path, &bytes)?;
         }
-        let file = super::files::append(&path)?;
+        let file = crate::train::run::files::append(&path)?;
         Ok(Events { path, file })
     }
 

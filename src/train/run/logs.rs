@@ -1,11 +1,11 @@
 //! What a run writes line by line: `metrics.jsonl`, `metrics.csv`, `steps.jsonl` and TensorBoard's events.
 
-#[cfg(feature = "cli")]
-use super::events::{Events, Scalars};
-use super::files::{append, bring_to, fault};
 use crate::error::Result;
-use crate::train::engine::Record;
-use crate::train::progress::{Metrics, Progress};
+use crate::train::epochs::engine::Record;
+use crate::train::epochs::progress::{Metrics, Progress};
+#[cfg(feature = "cli")]
+use crate::train::run::events::{Events, Scalars};
+use crate::train::run::files::{append, bring_to, fault};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use std::fs::File;

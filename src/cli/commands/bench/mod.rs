@@ -1,0 +1,165 @@
+//! `wgrad bench`: shader and CPU timings of a training step, op by op; of one matrix product; by batch size.
+
+mod start;
+mod table;
+
+use crate::bench;
+use crate::bench::first_step::{first_step, peak_resident_bytes};
+use crate::bench::{Report, matmul, scale};
+use crate::cli::{DeviceArgs, note, print};
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::model::Model;
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use start::Start;
+
+const EXAMPLES: &str = "Examples:
+  wgrad bench --model mnist-deep
+  wgrad bench --device cpu --json
+  wgrad bench scale --batch-sizes 32,128,512,2048
+  wgrad bench matmul --size 1024";
+
+/// Time a training step on a device and on the native CPU, op by op
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
+pub struct BenchArgs {
+    #[command(subcommand)]
+    what: Option<What>,
+    #[command(flatten)]
+    step: StepArgs,
+    /// Print JSON alone
+    #[arg(long)]
+    json: bool,
+}
+
+/// A training step.
+#[derive(Debug, Args)]
+struct StepArgs {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Samples of a step
+    #[arg(long, default_value_t = 128, value_name = "N")]
+    batch_size: usize,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+/// What is timed.
+#[derive(Debug, Args)]
+struct ModelArgs {
+    /// A preset or a model file
+    #[arg(long, default_value = "mnist-cnn", value_name = "NAME|FILE.toml")]
+    model: String,
+    /// What the device is compared with: the native CPU
+    #[arg(long, default_value = "cpu", value_parser = ["cpu"])]
+    against: String,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Time one matrix product
+    #[command(after_help = "Example:\n  wgrad bench matmul --size 1024")]
+    Matmul {
+        /// Rows, columns and terms
+        #[arg(long, default_value_t = 1024, value_name = "N")]
+        size: usize,
+        #[command(flatten)]
+        device: DeviceArgs,
+        /// Print JSON alone
+        #[arg(long)]
+        json: bool,
+    },
+    /// Training images a second by batch size
+    #[command(after_help = "Example:\n  wgrad bench scale --model mnist-deep --batch-sizes 32,128")]
+    Scale {
+        #[command(flatten)]
+        model: ModelArgs,
+        /// Samples of a step, one row for each
+        #[arg(long, value_delimiter = ',', default_value = "32,128,512,2048", value_name = "N,N,…")]
+        batch_sizes: Vec<usize>,
+        #[command(flatten)]
+        device: DeviceArgs,
+        /// Print JSON alone
+        #[arg(long)]
+        json: bool,
+    },
+    /// What `wgrad bench` starts to time a start
+    #[command(hide = true)]
+    FirstStep {
+        #[command(flatten)]
+        step: StepArgs,
+    },
+}
+
+/// What a bench prints as JSON: the report, and what was timed from outside.
+#[derive(Debug, Serialize)]
+struct Found {
+    #[serde(flatten)]
+    report: Report,
+    #[serde(flatten)]
+    start: Start,
+}
+
+/// Times and prints.
+pub fn run(args: BenchArgs) -> Result<()> {
+    match args.what {
+        None => whole(&args.step, args.json),
+        Some(What::FirstStep { step }) => child(&step),
+        Some(What::Matmul { size, device, json }) => {
+            let (opened, _) = device.open()?;
+            let found = pollster::block_on(matmul::matmul(&opened, &native(&opened, device.threads)?, size, None))?;
+            print(&if json { to_json(&found)? } else { table::product(&found) })
+        }
+        Some(What::Scale { model, batch_sizes, device, json }) => {
+            let model = model.open()?;
+            let (opened, _) = device.open()?;
+            let cpu = native(&opened, device.threads)?;
+            let found = pollster::block_on(scale::scale(&opened, &cpu, &model, &batch_sizes))?;
+            note(&opened);
+            print(&if json { to_json(&found)? } else { table::scale(&found) })
+        }
+    }
+}
+
+impl ModelArgs {
+    fn open(&self) -> Result<Model> {
+        Model::without_data(&self.model)
+    }
+}
+
+fn whole(args: &StepArgs, json: bool) -> Result<()> {
+    let model = args.model.open()?;
+    let (device, choice) = args.device.open()?;
+    let cpu = native(&device, args.device.threads)?;
+    let report = pollster::block_on(bench::step(&device, &cpu, &model, args.batch_size, None))?;
+    note(&device);
+    // What follows runs in other processes, which need the memory and the cores.
+    drop((device, cpu));
+    let start = start::measure(args, &choice.device)?;
+    let found = Found { report, start };
+    print(&if json { to_json(&found)? } else { table::step(&found) })
+}
+
+/// Says when the first step is back, then what memory it took: the parent reads both lines.
+fn child(args: &StepArgs) -> Result<()> {
+    let model = args.model.open()?;
+    let (device, choice) = args.device.open()?;
+    let mut told = Ok(());
+    pollster::block_on(first_step(&device, &model, args.batch_size, || told = print(start::DONE)))?;
+    told?;
+    print(&to_json(&start::Ended { device: choice.device.label(), peak_resident_bytes: peak_resident_bytes() })?)
+}
+
+/// The native CPU to compare with: the device itself where it is that.
+fn native(device: &Device, threads: usize) -> Result<Device> {
+    match device {
+        Device::Cpu(_) => Ok(device.clone()),
+        Device::Gpu(_) => Device::cpu(threads),
+    }
+}
+
+fn to_json(report: &impl Serialize) -> Result<String> {
+    let text = serde_json::to_string(report).map_err(|e| Error::failed(format!("bench: {e}")))?;
+    Ok(text + "\n")
+}

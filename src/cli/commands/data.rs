@@ -1,0 +1,185 @@
+//! `wgrad data`: what a data set holds, before anything is trained on it.
+
+use crate::cli::print;
+use crate::data::formats::folder::ImageOptions;
+use crate::data::pictures::contact;
+use crate::data::source::Kind;
+use crate::data::survey::{Class, Duplicates, Survey, survey};
+use crate::data::{BUILT_IN, Dataset};
+use crate::error::{Error, Result};
+use crate::plan::human_bytes;
+use crate::step::augment::Augment;
+use crate::train::augmented;
+use clap::Args;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+/// The columns of the bars, at most.
+const BAR: usize = 24;
+/// The widest name of a class that is printed whole.
+const NAME: usize = 20;
+/// The most bytes of a split's pixels that are held in memory.
+const HOLD_BYTES: u64 = 1 << 30;
+
+/// Tell what a data set holds: counts, classes, mean and deviation, duplicates
+#[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    after_help = "Examples:\n  wgrad data mnist\n  wgrad data my-photos --image-size 64 --contact-sheet sheet.png\n  \
+wgrad data mnist --contact-sheet sheet.png --augment shift=2,rotate=10,cutout=8\n  \
+wgrad data make segmentation --out scenes\n  wgrad data make repeated --times 10 --out mnist10"
+)]
+pub struct DataArgs {
+    #[cfg(feature = "mnist-data")]
+    #[command(subcommand)]
+    command: Option<DataCommand>,
+    /// mnist, a CSV file, or a folder, as `wgrad train --data` takes them
+    #[arg(required = true, value_name = "mnist|DIR|FILE.csv")]
+    data: Option<String>,
+    /// Height and width that a folder's images are brought to, or that CSV's have, such as 64 or 48x64
+    #[arg(long, value_name = "N|HxW", value_parser = crate::cli::args::train::image_size)]
+    image_size: Option<[usize; 2]>,
+    /// Write a picture of images of every class, a row a class
+    #[arg(long, value_name = "FILE.png")]
+    contact_sheet: Option<PathBuf>,
+    /// With --contact-sheet: of every class an image as it is, and then as `wgrad train --augment LIST` would change it
+    #[arg(long, value_name = "LIST")]
+    augment: Option<Augment>,
+    /// Print JSON alone
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `wgrad data` does besides telling.
+#[cfg(feature = "mnist-data")]
+#[derive(Debug, clap::Subcommand)]
+enum DataCommand {
+    Make(crate::cli::commands::make::MakeArgs),
+}
+
+/// Reads, counts and prints.
+pub fn run(args: DataArgs) -> Result<()> {
+    #[cfg(feature = "mnist-data")]
+    if let Some(DataCommand::Make(make)) = args.command {
+        return crate::cli::commands::make::run(&make);
+    }
+    // clap does not ask for the one where the other is there.
+    if args.augment.is_some() && args.contact_sheet.is_none() {
+        return Err(Error::input("--augment: --contact-sheet FILE.png is expected with it"));
+    }
+    let spec = args.data.ok_or_else(|| Error::input("a data set is expected"))?;
+    let options = ImageOptions { size: args.image_size, hold_bytes: Some(HOLD_BYTES), ..ImageOptions::default() };
+    let data = Dataset::open_with(&spec, &options)?;
+    let kind = if spec == BUILT_IN { "built in" } else { Kind::of(Path::new(&spec))?.name() };
+    if let Some(notice) = &data.notice {
+        crate::cli::say(&format!("note: {notice}"));
+    }
+    let found = survey(&data)?;
+    if let Some(path) = &args.contact_sheet {
+        let sheet = match &args.augment {
+            None => contact::sheet(&data)?,
+            Some(augment) => augmented::sheet(&data, augment, 0)?,
+        };
+        write(path, &sheet)?;
+    }
+    if args.json {
+        let mut json = serde_json::to_value(&found).map_err(|e| Error::failed(format!("JSON: {e}")))?;
+        json["kind"] = kind.into();
+        return print(&format!("{json}\n"));
+    }
+    print(&text(&found, kind))
+}
+
+/// Written beside its place and renamed, so that nobody sees half a picture.
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let fault = |e: std::io::Error| Error::failed(format!("{} cannot be written: {e}", path.display()));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().prefix(".wgrad-").tempfile_in(folder).map_err(fault)?;
+    std::io::Write::write_all(&mut file, bytes).map_err(fault)?;
+    file.persist(path).map(drop).map_err(|e| fault(e.error))
+}
+
+/// The survey as lines of at most 79 columns.
+fn text(found: &Survey, kind: &str) -> String {
+    let [height, width, channels] = found.shape;
+    let colours = match channels {
+        1 => "grey".into(),
+        3 => "RGB".into(),
+        count => format!("{count} channels"),
+    };
+    let numbers = |values: &[f64]| values.iter().map(|value| format!("{value:.4}")).collect::<Vec<_>>().join(" ");
+    let mut lines = vec![
+        format!("{} ({kind})", short(&found.name, 50)),
+        format!("  images     {} to train on, {} to test on", found.train, found.test),
+        format!("  shape      {height}×{width}×{channels} (height×width×channels), {colours}"),
+        format!("  mean       {}", numbers(&found.mean)),
+        format!("  deviation  {}   (of 0 to 1, training images)", numbers(&found.deviation)),
+        String::new(),
+    ];
+    let longest = found.classes.iter().map(|class| short(&class.name, NAME).chars().count()).max().unwrap_or(0);
+    let name = longest.max(5);
+    let most = found.classes.iter().map(|class| class.train).max().unwrap_or(0);
+    lines.push(format!("  {:name$} {:>9} {:>9}", "class", "train", "test"));
+    for Class { name: class, train, test } in &found.classes {
+        let full = (train * BAR).div_ceil(most.max(1));
+        let line = format!("  {:name$} {train:>9} {test:>9}  {}", short(class, NAME), "━".repeat(full));
+        lines.push(line.trim_end().to_owned());
+    }
+    lines.push(match found.imbalance {
+        Some(times) => format!("  imbalance  {times:.2}: the largest class to the smallest"),
+        None => "  imbalance  a class has no images to train on".into(),
+    });
+    lines.push(String::new());
+    let none = Duplicates::default();
+    let d = found.duplicates.as_ref().unwrap_or(&none);
+    let (counts, title) = match &found.duplicates {
+        Some(_) => (4, "  duplicates, told by their pixels".into()),
+        None => (0, format!("  duplicates were not looked for in more than {}", human_bytes(HOLD_BYTES))),
+    };
+    lines.push(title);
+    for (count, what) in [
+        (d.across, "test images are among the training images"),
+        (d.within_train, "training images repeat another"),
+        (d.within_test, "test images repeat another"),
+        (d.conflicts, "pictures have more than one label"),
+    ]
+    .into_iter()
+    .take(counts)
+    {
+        lines.push(format!("  {count:>9}  {what}"));
+    }
+    for conflict in &d.examples {
+        let side = |(place, class): &(String, String)| format!("{place} is {}", short(class, 16));
+        lines.push(format!("             {}, {}", side(&conflict.first), side(&conflict.then)));
+    }
+    lines.into_iter().fold(String::new(), |mut text, line| {
+        let _ = writeln!(text, "{line}");
+        text
+    })
+}
+
+/// The beginning of a long name; what a terminal would obey is left out.
+fn short(name: &str, most: usize) -> String {
+    let name: String = name.chars().filter(|c| !c.is_control()).collect();
+    match name.chars().count() <= most {
+        true => name,
+        false => name.chars().take(most - 1).chain(['…']).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Split;
+
+    #[test]
+    fn no_line_is_wider_than_a_terminal() {
+        let split = Split::new([1, 1, 3], vec![1; 6], vec![0, 1]).unwrap();
+        let mut data = Dataset::new("n".repeat(90), split.clone(), split).unwrap();
+        data.class_names = vec!["a\u{1b}[31m".repeat(9), "b".repeat(99)];
+        let text = text(&survey(&data).unwrap(), "folders of images");
+        assert!(text.lines().all(|line| line.chars().count() < 80 && !line.contains('\u{1b}')), "{text}");
+        assert!(text.contains("        2  test images are among") && text.contains("train 0 is a[31m"), "{text}");
+    }
+}

@@ -1,0 +1,26 @@
+//! `wgrad devices`: everything that could do the work.
+
+use crate::cli::print;
+use crate::device::choice::listing::{devices_json, table};
+use crate::device::gpu::adapter::{list_adapters, with_native_cpu};
+use crate::error::{Error, Result};
+use clap::Args;
+
+/// List the devices: type, backend, driver, limits and features that matter
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  wgrad devices --json")]
+pub struct DevicesArgs {
+    /// Print JSON alone
+    #[arg(long)]
+    json: bool,
+}
+
+/// Lists and prints.
+pub fn run(args: DevicesArgs) -> Result<()> {
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
+    let candidates = with_native_cpu(&pollster::block_on(list_adapters()), threads);
+    print(&match args.json {
+        true => devices_json(&candidates).map_err(|e| Error::failed(format!("devices: {e}")))? + "\n",
+        false => table(&candidates),
+    })
+}

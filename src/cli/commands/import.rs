@@ -1,0 +1,63 @@
+//! `wgrad import`: weights from PyTorch or Keras for a model of wgrad's.
+
+use crate::cli::print;
+use crate::error::{Error, Result};
+use crate::model::formats::import::{Hints, Order, import};
+use crate::model::{Model, Weights, in_context};
+use clap::Args;
+use std::path::PathBuf;
+
+/// Take weights from PyTorch or Keras
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Modules such as conv1.weight and conv1.bias go to the layers that their shapes fit, and by their numbers where several \
+layers have one shape; the match is shown.
+
+Examples:
+  wgrad import pytorch.safetensors --model mnist-cnn
+  wgrad import keras.safetensors --model net.toml --out net.safetensors")]
+pub struct ImportArgs {
+    /// The weights, as safetensors
+    file: PathBuf,
+    /// A preset or a model file
+    #[arg(long, value_name = "NAME|FILE.toml")]
+    model: String,
+    /// Where the weights go, with the description of their model [default: model.safetensors, if there is none yet]
+    #[arg(long, value_name = "OUT")]
+    out: Option<PathBuf>,
+    /// The order of the elements, where shapes and names do not tell
+    #[arg(long, value_enum)]
+    order: Option<Order>,
+    /// Modules for layers, such as 0=stem,2=body, where shapes and names do not tell
+    #[arg(long, value_name = "LAYER=MODULE", value_delimiter = ',', value_parser = mapped)]
+    map: Vec<(usize, String)>,
+}
+
+fn mapped(text: &str) -> Result<(usize, String), String> {
+    let (layer, module) = text.split_once('=').ok_or("expected LAYER=MODULE")?;
+    Ok((layer.trim().parse().map_err(|e| format!("layer {layer:?}: {e}"))?, module.trim().into()))
+}
+
+/// Matches, shows the match, and writes.
+pub fn run(args: ImportArgs) -> Result<()> {
+    let model = Model::without_data(&args.model)?;
+    let out = match args.out {
+        Some(out) => out,
+        None => {
+            let out = PathBuf::from("model.safetensors");
+            match out.exists() {
+                true => {
+                    return Err(Error::input("model.safetensors is there already: --out says where the weights go"));
+                }
+                false => out,
+            }
+        }
+    };
+    let (_, file) = Weights::load(&args.file)?;
+    let found = import(&file, &model, &Hints { order: args.order, map: args.map })
+        .map_err(|e| in_context(&args.file.display().to_string(), e))?;
+    found.weights.save(&out, &model)?;
+    print(&found.to_string())?;
+    eprintln!("saved {}", out.display());
+    Ok(())
+}

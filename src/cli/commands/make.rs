@@ -1,0 +1,102 @@
+//! `wgrad data make`: data sets that are made, the same bytes from the same words.
+
+use crate::data::made::repeated;
+use crate::data::made::scenes::Scenes;
+use crate::data::{BUILT_IN, Dataset};
+use crate::error::{Error, Result};
+use crate::model::formats::weights::write_whole;
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+/// Make a data set
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  wgrad data make segmentation --out scenes")]
+pub struct MakeArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    Segmentation(SegmentationArgs),
+    Repeated(RepeatedArgs),
+}
+
+/// Digits of MNIST at random places of a canvas, and the class of each pixel, as NumPy arrays
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  wgrad data make segmentation --out scenes\n  wgrad train --model unet-small --data scenes"
+)]
+struct SegmentationArgs {
+    /// The folder to write, new or empty
+    #[arg(long, value_name = "DIR", default_value = "segmentation")]
+    out: PathBuf,
+    /// The seed; the same one gives the same bytes
+    #[arg(long, value_name = "N", default_value_t = Scenes::default().seed)]
+    seed: u64,
+    /// Training images
+    #[arg(long, value_name = "N", default_value_t = Scenes::default().train)]
+    train: usize,
+    /// Test images
+    #[arg(long, value_name = "N", default_value_t = Scenes::default().test)]
+    test: usize,
+    /// Rows and columns of an image
+    #[arg(long, value_name = "N", default_value_t = Scenes::default().size)]
+    size: usize,
+    /// How many digits an image has: a number or a range
+    #[arg(long, value_name = "N-M", default_value = "1-4", value_parser = range)]
+    digits: [usize; 2],
+}
+
+/// MNIST's training images many times over, each copy moved a little, as IDX files; its test images once
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  wgrad data make repeated --times 10 --out mnist10")]
+struct RepeatedArgs {
+    /// Copies
+    #[arg(long, value_name = "N")]
+    times: u32,
+    /// The folder that the files are written to
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+/// Makes and writes.
+pub fn run(args: &MakeArgs) -> Result<()> {
+    match &args.what {
+        What::Segmentation(args) => segmentation(args),
+        What::Repeated(RepeatedArgs { times, out }) => {
+            repeated::write(&Dataset::open(BUILT_IN)?, *times, out)?;
+            eprintln!("saved {}: the training images {times} times, and the test images", out.display());
+            Ok(())
+        }
+    }
+}
+
+fn segmentation(args: &SegmentationArgs) -> Result<()> {
+    let out = &args.out;
+    let fault = |e: std::io::Error| Error::input(format!("{}: {e}", out.display()));
+    match std::fs::read_dir(out).map(|mut entries| entries.next().is_some()) {
+        Ok(true) => return Err(Error::input(format!("{}: it is not empty, expected a new folder", out.display()))),
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(fault(e)),
+        _ => {}
+    }
+    let [least, most] = args.digits;
+    let scenes = Scenes { seed: args.seed, train: args.train, test: args.test, size: args.size, digits: least..=most };
+    let files = scenes.files()?;
+    std::fs::create_dir_all(out).map_err(fault)?;
+    for (name, bytes) in files {
+        write_whole(&out.join(name), &bytes)?;
+    }
+    let SegmentationArgs { train, test, size, .. } = args;
+    eprintln!("saved {}: {train} images to train on and {test} to test on, of {size}×{size}", out.display());
+    Ok(())
+}
+
+/// `3`, or `1-4`.
+fn range(text: &str) -> Result<[usize; 2], String> {
+    let (least, most) = text.split_once('-').unwrap_or((text, text));
+    match (least.parse(), most.parse()) {
+        (Ok(least), Ok(most)) if least > 0 && least <= most => Ok([least, most]),
+        _ => Err("expected a number of digits, or a range such as 1-4".into()),
+    }
+}

@@ -1,0 +1,23 @@
+//! The subcommands, one a file.
+
+pub mod bench;
+pub mod completions;
+pub mod data;
+pub mod devices;
+pub mod eval;
+pub mod export;
+pub mod import;
+#[cfg(feature = "mnist-data")]
+pub mod make;
+pub mod man;
+pub mod plan;
+pub mod predict;
+pub mod report;
+pub mod resume;
+pub mod session;
+pub mod summary;
+pub mod trace;
+pub mod train;
+pub mod verify;
+#[cfg(feature = "watch")]
+pub mod watch;

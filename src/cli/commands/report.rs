@@ -1,0 +1,122 @@
+//! `wgrad report`: a run's page made anew, or several runs compared in one; and the page that a run leaves.
+
+use crate::data::Dataset;
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::model::Model;
+use crate::model::formats::weights::Weights;
+use crate::report::folder::RunRecord;
+use crate::report::{Findings, ReportData, gather, page};
+use crate::train::epochs::trainer::{Trainer, check_data};
+use crate::train::run::RunConfig;
+use crate::train::run::checkpoints::Checkpoints;
+use clap::Args;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// The page of a run, in its folder.
+const PAGE: &str = "report.html";
+
+/// The page of several, where no other is named.
+const COMPARISON: &str = "comparison.html";
+
+/// Make a run's report.html anew, or compare several runs in one page
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  wgrad report runs/mnist-cnn/1\n  wgrad report runs/mnist-cnn/1 runs/mnist-deep/1 --out both.html"
+)]
+pub struct ReportArgs {
+    /// Run folders
+    #[arg(required = true, value_name = "RUN")]
+    runs: Vec<PathBuf>,
+    /// The file to write [default: report.html in the run's folder; of several runs comparison.html]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Where the test set is run and the kernels are timed [default: the device that the run asked for]
+    #[arg(long, value_name = "D")]
+    device: Option<String>,
+}
+
+/// Reads, works out and writes.
+pub fn run(args: ReportArgs) -> Result<()> {
+    let device = args.device.as_deref();
+    let out = match &args.runs[..] {
+        [folder] => again(folder, device, args.out)?,
+        folders => {
+            let runs: Result<Vec<RunRecord>> = folders.iter().map(|run| Ok(RunRecord::read(run)?.0)).collect();
+            let out = args.out.unwrap_or_else(|| COMPARISON.into());
+            page::write(&ReportData::comparing(runs?), &out)?;
+            out
+        }
+    };
+    eprintln!("saved {}", out.display());
+    Ok(())
+}
+
+/// Whether a run has its page.
+pub(in crate::cli) fn exists(folder: &Path) -> bool {
+    folder.join(PAGE).exists()
+}
+
+/// Makes the page of a run anew, and says what is missing from it.
+pub(in crate::cli) fn again(folder: &Path, device: Option<&str>, out: Option<PathBuf>) -> Result<PathBuf> {
+    let data = single(folder, device)?;
+    // One reason may stand for several parts.
+    for why in data.findings.missing.values().collect::<BTreeSet<_>>() {
+        eprintln!("note: {why}");
+    }
+    let out = out.unwrap_or_else(|| folder.join(PAGE));
+    page::write(&data, &out).map(|()| out)
+}
+
+/// The report of one run: its curves at least, and what its net can still be asked.
+fn single(folder: &Path, device: Option<&str>) -> Result<ReportData> {
+    let (record, config) = RunRecord::read(folder)?;
+    let findings = match net(folder, &config) {
+        Ok((model, weights, data)) => {
+            let (device, _) = crate::cli::open(device.unwrap_or(&config.device), false, config.threads)?;
+            let mut trainer = Trainer::new(&device, &model, &data, &config.train, Some(&weights))?;
+            findings(&mut trainer, &device, &config, &model, &weights, &data)?
+        }
+        // The curves are there whatever became of data and weights.
+        Err(error) => {
+            let mut findings = Findings::default();
+            for part in ["confusion", "mistakes", "filters", "maps", "timings"] {
+                findings.lacks(part, error.to_string());
+            }
+            findings
+        }
+    };
+    Ok(ReportData::of(record, findings))
+}
+
+/// The net that a run left, or that it has come to where it was stopped, and the data that it was trained on.
+fn net(folder: &Path, config: &RunConfig) -> Result<(Model, Weights, Dataset)> {
+    let last = Checkpoints::of(folder).path("last");
+    let file = Some(folder.join("model.safetensors")).filter(|file| file.exists() || !last.exists()).unwrap_or(last);
+    let (model, weights) = Weights::load(&file)?;
+    let model = model.ok_or_else(|| Error::input(format!("{}: it does not describe its model", file.display())))?;
+    weights.check_against(&model).map_err(|e| Error::input(format!("{}: {e}", file.display())))?;
+    let data = crate::cli::commands::session::load_data(config, None)?;
+    check_data(&model, &data)?;
+    Ok((model, weights, data))
+}
+
+/// What the page of a run says of its net; the trainer is of no use afterwards.
+pub fn findings(
+    trainer: &mut Trainer,
+    device: &Device,
+    config: &RunConfig,
+    model: &Model,
+    weights: &Weights,
+    data: &Dataset,
+) -> Result<Findings> {
+    pollster::block_on(gather(trainer, &device.name(), config.train.batch_size, model, weights, data))
+}
+
+/// Writes the page of a run into its folder.
+pub fn write(folder: &Path, findings: Findings) -> Result<PathBuf> {
+    let (record, _) = RunRecord::read(folder)?;
+    let path = folder.join(PAGE);
+    page::write(&ReportData::of(record, findings), &path).map(|()| path)
+}

@@ -1,0 +1,34 @@
+//! `wgrad summary`: a model's layers, and the memory of its training step.
+
+use crate::cli::print;
+use crate::error::Result;
+use crate::model::Model;
+use crate::plan::lower::{Target, lower};
+use crate::plan::{Class, Limits};
+use crate::train::settings::options::TrainOptions;
+use crate::train::step::Step;
+use clap::Args;
+
+/// Print a model's layers as Keras does, and the memory of its training step
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  wgrad summary mnist-cnn")]
+pub struct SummaryArgs {
+    /// A preset or a model file
+    model: String,
+    /// Samples of a step, for the memory
+    #[arg(long, default_value_t = 128, value_name = "N")]
+    batch_size: usize,
+}
+
+/// Prints the summary.
+pub fn run(args: SummaryArgs) -> Result<()> {
+    let model = Model::without_data(&args.model)?;
+    let options = TrainOptions { batch_size: args.batch_size, ..TrainOptions::default() };
+    options.check()?;
+    // One batch of data: the data set's own size is not the model's matter.
+    let step = Step::training(&model, args.batch_size, &options)?;
+    let limits = Limits { binding_bytes: u64::MAX, buffer_bytes: u64::MAX, ..Limits::PORTABLE };
+    let plan = lower(&step.graph, Target { class: Class::Tile, limits, reuse: true })?;
+    let memory = format!("Memory of a training step of {}: {}\n", args.batch_size, plan.memory());
+    print(&format!("{}\n{memory}", model.summary()?.trim_end()))
+}

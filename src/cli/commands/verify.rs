@@ -1,0 +1,100 @@
+//! `wgrad verify`: right gradients on this device, or a clear stop.
+
+use crate::cli::{DeviceArgs, print};
+use crate::device::Device;
+use crate::device::choice::Choice;
+use crate::device::gpu::adapter::{list_adapters, with_native_cpu};
+use crate::error::{Error, Result};
+use crate::model::{Model, presets};
+use crate::ops;
+use crate::train::run::files::write_whole;
+use crate::verify::models;
+use crate::verify::models::ModelReport;
+use crate::verify::report::{Facts, markdown, table};
+use crate::verify::{KernelReport, kernels};
+use clap::Args;
+use std::path::{Path, PathBuf};
+
+/// Check every kernel, forward and backward, on this device against a double-precision oracle
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  wgrad verify --device gpu\n  wgrad verify --report verify.md")]
+pub struct VerifyArgs {
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// Print JSON alone
+    #[arg(long)]
+    json: bool,
+    /// Also write what belongs into a bug report: system, device, driver, limits and every row, as Markdown
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+}
+
+/// What the checks have found so far.
+#[derive(Default)]
+struct Found {
+    device: Option<(Device, Choice)>,
+    kernels: Vec<KernelReport>,
+    models: Vec<ModelReport>,
+}
+
+/// Checks and prints; what falls short is status 1.
+pub fn run(args: VerifyArgs) -> Result<()> {
+    args.report.as_deref().map_or(Ok(()), has_a_place)?;
+    let mut found = Found::default();
+    let mut done = check(&args, &mut found);
+    if let Some(path) = &args.report {
+        // Written above all where the checks could not go on.
+        let written = write(path, args.device.threads, &found, done.as_ref().err());
+        done = done.and(written);
+    }
+    done
+}
+
+fn check(args: &VerifyArgs, found: &mut Found) -> Result<()> {
+    let (device, _) = found.device.insert(args.device.open()?);
+    found.kernels = kernels(device, &ops::ALL, false)?;
+    for name in presets::names() {
+        found.models.push(models::check(device, &Model::without_data(name)?, false)?);
+    }
+    let failed: Vec<String> = (found.kernels.iter().filter(|r| r.verdict != "pass").map(|r| r.kernel.clone()))
+        .chain(found.models.iter().filter(|m| m.verdict != "pass").map(|m| m.model.clone()))
+        .collect();
+    let passed = failed.is_empty();
+    print(&match args.json {
+        true => {
+            let all = serde_json::json!({
+                "device": device.name(), "kernels": found.kernels, "models": found.models, "passed": passed,
+            });
+            format!("{all}\n")
+        }
+        false => table(&found.kernels, &found.models),
+    })?;
+    match passed {
+        true => Ok(()),
+        false => Err(Error::failed(format!("{} fell short: {}", device.name(), failed.join(", ")))),
+    }
+}
+
+/// Refuses a report that could not be written, before minutes of work.
+fn has_a_place(path: &Path) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match folder.is_dir() && !path.is_dir() {
+        true => Ok(()),
+        false => Err(Error::input(format!("--report {}: expected a file in a folder that exists", path.display()))),
+    }
+}
+
+fn write(path: &Path, threads: usize, found: &Found, error: Option<&Error>) -> Result<()> {
+    let threads = if threads == 0 { std::thread::available_parallelism().map_or(1, |n| n.get()) } else { threads };
+    let candidates = with_native_cpu(&pollster::block_on(list_adapters()), threads);
+    let text = markdown(&Facts {
+        candidates: &candidates,
+        device: found.device.as_ref().map(|(device, choice)| (device, choice)),
+        kernels: &found.kernels,
+        models: &found.models,
+        error: error.map(ToString::to_string),
+    });
+    write_whole(path, text.as_bytes())?;
+    eprintln!("saved {}", path.display());
+    Ok(())
+}

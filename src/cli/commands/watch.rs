@@ -1,0 +1,72 @@
+//! `--watch`: the live page beside a run.
+
+use crate::cli::commands::session::Session;
+use crate::cli::terminal::interrupt::Interrupt;
+use crate::error::Result;
+use crate::report::Findings;
+use crate::report::folder::RunRecord;
+use crate::train::epochs::trainer::Event;
+use crate::train::state::snapshot::Snapshot;
+use crate::watch::live::Live;
+use crate::watch::server::{Bound, Server};
+use clap::Args;
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The live page's flags.
+#[derive(Clone, Debug, Args)]
+pub struct WatchArgs {
+    /// Serve the report on 127.0.0.1 while the run trains, with a board to draw digits on
+    #[arg(long)]
+    watch: bool,
+    /// The live page's port; 0 takes any that is free [default: 6174, or the next free one]
+    #[arg(long, value_name = "N", requires = "watch")]
+    port: Option<u16>,
+}
+
+impl WatchArgs {
+    /// Takes the port, before any work is done; `None` where nobody wants to watch.
+    pub fn bind(&self) -> Result<Option<Bound>> {
+        if self.watch { Bound::new(self.port).map(Some) } else { Ok(None) }
+    }
+}
+
+/// A live page that is served; it stops when this is dropped.
+pub struct Watching {
+    live: Arc<Live>,
+    address: String,
+    _server: Server,
+}
+
+impl Watching {
+    /// Begins to serve the page of a run, and has the trainer share its weights with it.
+    pub(in crate::cli) fn begin(bound: Bound, session: &mut Session) -> Result<Watching> {
+        let Session { config, model, data, device_json, trainer, folder, .. } = session;
+        let snapshot = Arc::new(Snapshot::default());
+        pollster::block_on(trainer.share(snapshot.clone()))?;
+        let record = RunRecord::begun(folder.path(), config, device_json)?;
+        let live = Arc::new(Live::new(model, data, record, config.train.epochs, snapshot)?);
+        let address = bound.address();
+        let server = bound.serve(live.clone())?;
+        eprintln!("live page: {address}");
+        Ok(Watching { live, address, _server: server })
+    }
+
+    /// Tells the page what happened.
+    pub fn event(&self, event: &Event) {
+        self.live.event(event);
+    }
+
+    /// Tells the page that the run has ended. Where a person sits at a terminal the page stays until Ctrl-C, else it goes
+    /// with the command.
+    pub(in crate::cli) fn end(self, findings: Findings, interrupt: &Interrupt) {
+        self.live.end("training has ended", Some(findings));
+        if std::io::stdin().is_terminal() {
+            eprintln!("the live page stays at {} until Ctrl-C", self.address);
+            while !interrupt.asked() {
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! The terminal: progress, lines that fit it, and Ctrl-C.
+
+pub mod interrupt;
+pub mod lines;
+pub mod progress;

@@ -1,0 +1,198 @@
+//! What a person sees of training: on a terminal Keras's bar, elsewhere one plain line an epoch, or JSON.
+
+use crate::cli::print;
+use crate::cli::terminal::lines::{Live, ended, plain};
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::train::epochs::progress::Metrics;
+use crate::train::epochs::trainer::Event;
+use console::Term;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::{Value, json};
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+/// How epochs are written to stdout.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(in crate::cli) enum Format {
+    /// A bar on a terminal, elsewhere a line an epoch.
+    #[default]
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+/// The shortest time between two drawings of the bar.
+const REDRAW: Duration = Duration::from_millis(50);
+
+/// What a person sees.
+pub(in crate::cli) struct Progress {
+    form: Form,
+    // What moves, on stderr; a new one whenever something else begins to.
+    bar: ProgressBar,
+    moves: bool,
+    colour: bool,
+    epochs: usize,
+    // Steps of a whole epoch, and the epoch that is shown.
+    per_epoch: u64,
+    epoch: usize,
+    drawn: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Quiet,
+    Plain,
+    Json,
+    Terminal,
+}
+
+impl Progress {
+    pub(in crate::cli) fn new(format: Format, quiet: bool) -> Self {
+        let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        let dumb = set("TERM").is_some_and(|term| term == "dumb");
+        let [out, err] = [std::io::stdout().is_terminal(), std::io::stderr().is_terminal()].map(|on| on && !dumb);
+        let form = match (quiet, format) {
+            (true, _) => Form::Quiet,
+            (_, Format::Json) => Form::Json,
+            _ if out && err => Form::Terminal,
+            _ => Form::Plain,
+        };
+        let moves = err && matches!(form, Form::Terminal | Form::Plain);
+        let colour = set("NO_COLOR").is_none();
+        Progress { form, bar: ProgressBar::hidden(), moves, colour, epochs: 0, per_epoch: 0, epoch: 0, drawn: None }
+    }
+
+    /// Says what is being done until the next call; only on a terminal.
+    pub(in crate::cli) fn doing(&mut self, what: &str) {
+        if self.moves {
+            self.start("{spinner} {msg}");
+            // The spinner and a space stand before it.
+            let what: String = what.chars().take(width().saturating_sub(2)).collect();
+            self.bar.set_message(what);
+            self.bar.enable_steady_tick(Duration::from_millis(100));
+        }
+    }
+
+    /// Counts on behind what is being done, from any thread.
+    pub(in crate::cli) fn counter(&self) -> impl Fn(usize, usize) + Sync + use<> {
+        let bar = self.moves.then(|| self.bar.clone());
+        let what = self.bar.message();
+        move |done, of| {
+            if let Some(bar) = bar.as_ref().filter(|_| done.is_multiple_of(16)) {
+                bar.set_message(format!("{what}: {done} of {of} images"));
+            }
+        }
+    }
+
+    /// Says that a step is being built on a device.
+    pub(in crate::cli) fn building(&mut self, device: &Device) {
+        self.doing(match device {
+            Device::Gpu(_) => "building shaders",
+            Device::Cpu(_) => "laying out memory",
+        });
+    }
+
+    /// Takes away what moves.
+    pub(in crate::cli) fn clear(&mut self) {
+        self.bar.finish_and_clear();
+        self.bar = ProgressBar::hidden();
+    }
+
+    /// Puts something new in the place of what moves.
+    fn start(&mut self, template: &str) {
+        self.clear();
+        self.bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(20));
+        // The templates are constants; one that were wrong would leave the usual style.
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            self.bar.set_style(style);
+        }
+    }
+
+    /// Says how many epochs there will be, and how many steps a whole one has.
+    pub(in crate::cli) fn begin(&mut self, epochs: usize, per_epoch: u64) {
+        (self.epochs, self.per_epoch) = (epochs, per_epoch);
+    }
+
+    /// A line of JSON, where that was asked for.
+    pub(in crate::cli) fn json(&self, value: &Value) -> Result<()> {
+        if self.form == Form::Json { print(&format!("{value}\n")) } else { Ok(()) }
+    }
+
+    /// A line for people on stderr.
+    pub(in crate::cli) fn say(&self, line: &str) {
+        if self.form != Form::Quiet {
+            crate::cli::say(line);
+        }
+    }
+
+    /// Shows what the training loop tells.
+    pub(in crate::cli) fn show(&mut self, event: &Event) -> Result<()> {
+        match event {
+            Event::Steps { epoch, done, of, totals, seconds, .. } => {
+                let (loss, accuracy) = (totals.loss(), totals.accuracy());
+                self.steps(*epoch, Live { done: *done, of: *of, seconds: *seconds, loss, accuracy })
+            }
+            Event::Epoch(metrics) => self.epoch(metrics),
+            Event::Checkpoint(_) => Ok(()),
+        }
+    }
+
+    /// Shows an epoch from now on, whether steps of it are still to come or not.
+    fn enter(&mut self, epoch: usize) -> Result<()> {
+        if self.epoch == epoch {
+            return Ok(());
+        }
+        self.clear();
+        self.epoch = epoch;
+        if self.form == Form::Terminal {
+            print(&format!("Epoch {epoch}/{}\n", self.epochs))?;
+        }
+        if self.moves {
+            self.start("{msg}");
+        }
+        Ok(())
+    }
+
+    fn steps(&mut self, epoch: usize, live: Live) -> Result<()> {
+        self.enter(epoch)?;
+        if self.moves && self.drawn.is_none_or(|drawn| drawn.elapsed() >= REDRAW) {
+            let prefix =
+                if self.form == Form::Plain { format!("epoch {epoch}/{} ", self.epochs) } else { String::new() };
+            self.bar.set_message(live.line(&prefix, width(), self.colour));
+            self.drawn = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    fn epoch(&mut self, metrics: &Metrics) -> Result<()> {
+        self.enter(metrics.epoch)?;
+        self.clear();
+        let steps = metrics.step.saturating_sub((metrics.epoch as u64 - 1) * self.per_epoch);
+        match self.form {
+            Form::Quiet => Ok(()),
+            Form::Plain => print(&plain(metrics, self.epochs)),
+            Form::Terminal => print(&ended(metrics, steps, width(), self.colour)),
+            Form::Json => {
+                let value = serde_json::to_value(metrics).map_err(|e| Error::failed(format!("an epoch: {e}")))?;
+                let mut line = json!({ "event": "epoch" });
+                if let (Value::Object(line), Value::Object(fields)) = (&mut line, value) {
+                    line.extend(fields);
+                }
+                self.json(&line)
+            }
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+/// Columns that a line may take: the last stays free, since some terminals wrap when it is written.
+pub(in crate::cli) fn width() -> usize {
+    let columns = Term::stderr().size_checked().map_or(80, |(_, columns)| usize::from(columns));
+    columns.saturating_sub(1).max(1)
+}

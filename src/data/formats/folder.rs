@@ -1,0 +1,251 @@
+//! Folders of images, one folder a class: read in parallel, brought to one size, some kept for tests.
+
+use crate::data::pictures::picture::Picture;
+use crate::data::pictures::prepare::resized;
+use crate::data::source::{file_name, is_hidden};
+use crate::data::{Dataset, HELD_OUT, Split, held_out};
+use crate::error::{Error, Result};
+use rayon::prelude::*;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Red, green and blue: what images of all kinds become first.
+const CHANNELS: usize = 3;
+
+/// What the two parts of a data set may be called, the likeliest first.
+const TRAIN: &[&str] = &["train", "training"];
+const TEST: &[&str] = &["test", "testing", "val", "valid", "validation"];
+
+/// How many files that could not be used are named; the others are counted.
+const NAMED: usize = 3;
+
+/// How a folder of images is to be read.
+#[derive(Clone, Copy, Default)]
+pub struct ImageOptions<'a> {
+    /// Height and width that all images are brought to; without, they must have one size.
+    pub size: Option<[usize; 2]>,
+    /// Channels of the images, 1 grey or 3 RGB; without, 1 where every image is grey, else 3.
+    pub channels: Option<usize>,
+    /// Whether a file that cannot be used is an error; without, it is left out, named and counted.
+    pub strict: bool,
+    /// The most bytes of a split's pixels that are held in memory, where they can stay in their file instead (IDX that is
+    /// not packed, NumPy); without, all are.
+    pub hold_bytes: Option<u64>,
+    /// Is told how many files are read, of how many.
+    pub progress: Option<&'a (dyn Fn(usize, usize) + Sync)>,
+}
+
+impl std::fmt::Debug for ImageOptions<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.debug_struct("ImageOptions")
+            .field("size", &self.size)
+            .field("channels", &self.channels)
+            .field("strict", &self.strict)
+            .field("hold_bytes", &self.hold_bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A file and its class.
+struct Item {
+    path: PathBuf,
+    label: u8,
+}
+
+/// Reads `folder`: `train` and `test` (or `val`) with a folder a class in each, or folders of classes alone, of each of
+/// which a fifth of the images, picked by their names, becomes the test set. Images become RGB of one size, or grey
+/// where all of them are.
+///
+/// # Errors
+/// [`Error::Input`] for fewer than two or more than 256 classes, images of different sizes where none is asked for, no
+/// usable image in a part, and where the options are strict, any file that is no readable image.
+pub(in crate::data) fn read(folder: &Path, options: &ImageOptions) -> Result<Dataset> {
+    let shown = folder.display();
+    let parts = folders(folder)?;
+    let find = |names: &[&str]| {
+        names.iter().find_map(|name| parts.iter().find(|part| file_name(part).eq_ignore_ascii_case(name)))
+    };
+    let (train_root, test_root) = match (find(TRAIN), find(TEST)) {
+        (None, Some(test)) => {
+            let found = file_name(test);
+            return Err(Error::input(format!("data folder {shown}: found {found}, expected train beside it")));
+        }
+        (train, test) => (train.map_or(folder, |train| train), test),
+    };
+    let classes: Vec<String> = folders(train_root)?.iter().map(|class| file_name(class)).collect();
+    if !(2..=256).contains(&classes.len()) {
+        let found = classes.len();
+        return Err(Error::input(format!(
+            "data folder {}: found {found} folders, expected one for each of 2 to 256 classes",
+            train_root.display()
+        )));
+    }
+    let mut notices = Vec::new();
+    let (train, test) = match test_root {
+        Some(test) => (items(train_root, &classes)?, items(test, &classes)?),
+        None => {
+            notices
+                .push(format!("{shown} has no test folder: one image in {HELD_OUT} of each class is kept for tests"));
+            hold_out(items(train_root, &classes)?)
+        }
+    };
+    if let Some(class) = (0..classes.len()).find(|&class| train.iter().all(|item| usize::from(item.label) != class)) {
+        return Err(Error::input(format!("data folder {shown}: class {} has no images to train on", classes[class])));
+    }
+    let mut bad = Vec::new();
+    let size = match options.size {
+        Some(size) => size,
+        None => common_size(folder, train.iter().chain(&test))?,
+    };
+    let done = AtomicUsize::new(0);
+    let all = train.len() + test.len();
+    let tell = || {
+        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+        options.progress.iter().for_each(|progress| progress(done, all));
+    };
+    let room = (all as u64).saturating_mul((size[0] as u64).saturating_mul(size[1] as u64)).saturating_mul(3);
+    let what = format!("data folder {shown}: {all} images of {}×{} take", size[1], size[0]);
+    crate::device::cpu::check_free(room, &what, "a smaller image size may fit")?;
+    let mut parts = [train, test].map(|items| decode(&items, size, &mut bad, &tell));
+    let is_grey = |pixels: &[u8]| pixels.chunks_exact(CHANNELS).all(|p| p[0] == p[1] && p[1] == p[2]);
+    let channels = match options.channels {
+        Some(channels @ (1 | CHANNELS)) => channels,
+        Some(found) => {
+            return Err(Error::input(format!("found {found} channels for images, expected 1 or {CHANNELS}")));
+        }
+        None if parts.iter().all(|(pixels, _)| is_grey(pixels)) => 1,
+        None => CHANNELS,
+    };
+    if channels == 1 {
+        parts.iter_mut().for_each(|(pixels, _)| grey(pixels));
+    }
+    let [train, test] = parts;
+    let [train, test] = [("train", train), ("test", test)].map(|(part, (pixels, labels))| {
+        let shape = [size[0], size[1], channels];
+        Split::new(shape, pixels, labels).map_err(|e| Error::input(format!("data folder {shown}, {part}: {e}")))
+    });
+    if let Some(why) = bad.first() {
+        let named = bad.iter().take(NAMED).cloned().collect::<Vec<_>>().join("; ");
+        let more = if bad.len() > NAMED { format!("; and {} more", bad.len() - NAMED) } else { String::new() };
+        if options.strict {
+            return Err(Error::input(format!("{why} ({} of {all} files cannot be used)", bad.len())));
+        }
+        notices.push(format!("{} of {all} files cannot be used and are left out: {named}{more}", bad.len()));
+    }
+    let mut data = Dataset::new(file_name(folder), train?, test?)?;
+    (data.classes, data.class_names) = (classes.len(), classes);
+    data.notice = (!notices.is_empty()).then(|| notices.join("\nnote: "));
+    Ok(data)
+}
+
+/// What is in a folder, by name.
+fn entries(folder: &Path) -> Result<Vec<fs::DirEntry>> {
+    let fault = |e: std::io::Error| Error::input(format!("data folder {} cannot be read: {e}", folder.display()));
+    let mut found: Vec<fs::DirEntry> =
+        fs::read_dir(folder).map_err(fault)?.collect::<std::io::Result<_>>().map_err(fault)?;
+    found.retain(|entry| !is_hidden(&entry.path()));
+    found.sort_by_key(fs::DirEntry::file_name);
+    Ok(found)
+}
+
+fn folders(folder: &Path) -> Result<Vec<PathBuf>> {
+    Ok(entries(folder)?.iter().map(fs::DirEntry::path).filter(|path| path.is_dir()).collect())
+}
+
+/// The files of every class, class by class, those in folders of a class's folder included.
+fn items(root: &Path, classes: &[String]) -> Result<Vec<Item>> {
+    let mut items = Vec::new();
+    for folder in folders(root)? {
+        let Some(label) = classes.iter().position(|class| *class == file_name(&folder)) else {
+            return Err(Error::input(format!(
+                "{}: found a class that the training images do not have, expected {}",
+                folder.display(),
+                classes.join(", ")
+            )));
+        };
+        let mut open = vec![folder];
+        while let Some(folder) = open.pop() {
+            for entry in entries(&folder)? {
+                // A link to a folder is not followed: it may lead round in a circle.
+                match entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    true => open.push(entry.path()),
+                    false => items.push(Item { path: entry.path(), label: label as u8 }),
+                }
+            }
+        }
+    }
+    Ok(items)
+}
+
+/// Parts each class's files in two. Which go where hangs on their names alone.
+fn hold_out(mut items: Vec<Item>) -> (Vec<Item>, Vec<Item>) {
+    items.sort_by(|a, b| (a.label, &a.path).cmp(&(b.label, &b.path)));
+    let labels: Vec<u8> = items.iter().map(|item| item.label).collect();
+    let key = |n: usize| (crc32fast::hash(file_name(&items[n].path).as_bytes()), items[n].path.clone());
+    let kept = held_out(&labels, key);
+    let (test, train): (Vec<_>, Vec<_>) = items.into_iter().zip(kept).partition(|(_, kept)| *kept);
+    let only = |items: Vec<(Item, bool)>| items.into_iter().map(|(item, _)| item).collect();
+    (only(train), only(test))
+}
+
+/// The size that all readable images have.
+fn common_size<'a>(folder: &Path, items: impl Iterator<Item = &'a Item>) -> Result<[usize; 2]> {
+    let paths: Vec<&Path> = items.map(|item| item.path.as_path()).collect();
+    let sizes: Vec<[usize; 2]> = paths.par_iter().filter_map(|path| Picture::size(path).ok()).collect();
+    let (Some(least), Some(most)) = (sizes.iter().min(), sizes.iter().max()) else {
+        return Err(Error::input(format!("data folder {}: found no readable image", folder.display())));
+    };
+    match least == most {
+        true => Ok(*least),
+        false => Err(Error::input(format!(
+            "data folder {}: found images of {}×{} to {}×{}, expected one size, or one to bring them to (--image-size)",
+            folder.display(),
+            least[1],
+            least[0],
+            most[1],
+            most[0]
+        ))),
+    }
+}
+
+/// Pixels and labels of all that can be read; why the others cannot goes to `bad`.
+fn decode(
+    items: &[Item],
+    [height, width]: [usize; 2],
+    bad: &mut Vec<String>,
+    tell: &(impl Fn() + Sync),
+) -> (Vec<u8>, Vec<u8>) {
+    let size = height * width * CHANNELS;
+    let mut pixels = vec![0; size * items.len()];
+    let read = |(place, item): (&mut [u8], &Item)| {
+        let image = Picture::open(&item.path).and_then(|picture| resized(&picture, [height, width, CHANNELS]));
+        tell();
+        image.map(|image| place.copy_from_slice(&image.pixels))
+    };
+    let done: Vec<Result<()>> = pixels.par_chunks_mut(size.max(1)).zip(items).map(read).collect();
+    let (mut kept, mut labels) = (0, Vec::new());
+    for (n, (done, item)) in done.into_iter().zip(items).enumerate() {
+        match done {
+            Ok(()) => {
+                pixels.copy_within(n * size..(n + 1) * size, kept);
+                kept += size;
+                labels.push(item.label);
+            }
+            Err(error) => bad.push(error.to_string()),
+        }
+    }
+    pixels.truncate(kept);
+    (pixels, labels)
+}
+
+/// RGB becomes grey in place: its luma (ITU-R BT.601), which of a grey pixel is its value.
+pub(in crate::data) fn grey(pixels: &mut Vec<u8>) {
+    let count = pixels.len() / CHANNELS;
+    for n in 0..count {
+        let [r, g, b] = [0, 1, 2].map(|c| u32::from(pixels[n * CHANNELS + c]));
+        pixels[n] = ((299 * r + 587 * g + 114 * b + 500) / 1000) as u8;
+    }
+    pixels.truncate(count);
+    pixels.shrink_to_fit();
+}

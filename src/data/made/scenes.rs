@@ -1,0 +1,178 @@
+//! A made data set for segmentation: digits of MNIST at random places of a canvas, and what each pixel is part of.
+
+use crate::data::Split;
+use crate::data::formats::{mnist, npy};
+use crate::error::{Error, Result};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use std::ops::RangeInclusive;
+
+/// The names of the classes: a digit's is its number + 1.
+pub const CLASS_NAMES: [&str; 11] = ["background", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
+
+/// What of a digit's pixel is its ink.
+const INK: u8 = 96;
+/// The noise on every pixel, to both sides.
+const NOISE: u32 = 10;
+/// The darkest digit, of 255.
+const DARKEST: u32 = 140;
+/// How often a place is tried for a digit before it is left out.
+const TRIES: usize = 30;
+
+/// What to make.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scenes {
+    /// The seed; the same one gives the same bytes.
+    pub seed: u64,
+    /// Training images, with digits of MNIST's training set.
+    pub train: usize,
+    /// Test images, with digits of its test set.
+    pub test: usize,
+    /// Rows and columns of an image, at least those of a digit.
+    pub size: usize,
+    /// How many digits an image has; one that finds no free place is left out.
+    pub digits: RangeInclusive<usize>,
+}
+
+impl Default for Scenes {
+    fn default() -> Self {
+        Scenes { seed: 0, train: 8_000, test: 1_000, size: 64, digits: 1..=4 }
+    }
+}
+
+/// The most bytes of images that are made.
+const LARGEST_BYTES: usize = 1 << 30;
+
+impl Scenes {
+    /// Makes training and test images.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for sizes that cannot be meant, and as [`mnist::load`].
+    pub fn make(&self) -> Result<[Split; 2]> {
+        let digits = mnist::load()?;
+        let wrong = |what: &str, found: usize, expected: &str| {
+            Err(Error::input(format!("{what} {found}: {expected} is expected")))
+        };
+        let least = digits.train.height.max(digits.train.width);
+        if !(least..=4096).contains(&self.size) {
+            return wrong("size", self.size, &format!("{least} to 4096"));
+        }
+        if self.digits.is_empty() || *self.digits.start() == 0 || *self.digits.end() > 64 {
+            return wrong("digits", *self.digits.end(), "a range such as 1-4, of 1 to 64,");
+        }
+        for (what, count) in [("train", self.train), ("test", self.test)] {
+            if count == 0 || count.saturating_mul(self.size * self.size) > LARGEST_BYTES {
+                return wrong(what, count, &format!("1 image or more, at most {LARGEST_BYTES} bytes of them,"));
+            }
+        }
+        Ok([self.split(&digits.train, 0, self.train)?, self.split(&digits.test, 1, self.test)?])
+    }
+
+    fn split(&self, digits: &Split, part: u64, count: usize) -> Result<Split> {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        rng.set_stream(part);
+        let places = self.size * self.size;
+        let (mut pixels, mut labels) = (vec![0; count * places], vec![0; count * places]);
+        for (pixels, labels) in pixels.chunks_mut(places).zip(labels.chunks_mut(places)) {
+            let more = below(&mut rng, self.digits.end() - self.digits.start() + 1);
+            for _ in 0..self.digits.start() + more {
+                self.place(&mut rng, digits, pixels, labels);
+            }
+            for pixel in pixels {
+                let noise = rng.next_u32() % (2 * NOISE + 1);
+                *pixel = (u32::from(*pixel) + noise).saturating_sub(NOISE).min(255) as u8;
+            }
+        }
+        Split::masked([self.size, self.size, 1], pixels, labels)
+    }
+
+    /// Puts a digit where its ink touches no other's.
+    fn place(&self, rng: &mut ChaCha8Rng, digits: &Split, pixels: &mut [u8], labels: &mut [u8]) {
+        let (h, w) = (digits.height, digits.width);
+        let which = below(rng, digits.count);
+        let digit = &digits.pixels[which * h * w..][..h * w];
+        let brightness = DARKEST + rng.next_u32() % (256 - DARKEST);
+        for _ in 0..TRIES {
+            let (top, left) = (below(rng, self.size - h + 1), below(rng, self.size - w + 1));
+            let at = |p: usize| (top + p / w) * self.size + left + p % w;
+            let faint = |p: &usize| digit[*p] > 0;
+            if (0..h * w).filter(faint).any(|p| pixels[at(p)] > 0) {
+                continue;
+            }
+            for p in (0..h * w).filter(faint) {
+                pixels[at(p)] = (u32::from(digit[p]) * brightness / 255) as u8;
+                labels[at(p)] = if digit[p] >= INK { digits.labels[which] + 1 } else { 0 };
+            }
+            return;
+        }
+    }
+
+    /// Makes the files of a folder: their names and contents.
+    ///
+    /// # Errors
+    /// As [`Scenes::make`].
+    pub fn files(&self) -> Result<Vec<(&'static str, Vec<u8>)>> {
+        let mut files = Vec::new();
+        for (split, names) in self.make()?.iter().zip(npy::FILES.chunks(2)) {
+            let shape = [split.count, split.height, split.width];
+            files.push((names[0], npy::bytes(&shape, &split.pixels)?));
+            files.push((names[1], npy::bytes(&shape, &split.labels)?));
+        }
+        files.push((npy::CLASSES, (CLASS_NAMES.join("\n") + "\n").into_bytes()));
+        Ok(files)
+    }
+}
+
+/// A number below `bound`; the bias of a remainder is below 2⁻¹⁶ here.
+fn below(rng: &mut ChaCha8Rng, bound: usize) -> usize {
+    rng.next_u32() as usize % bound.max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_makes_the_same_bytes() {
+        let few = Scenes { train: 3, test: 2, size: 40, ..Scenes::default() };
+        let [a, b] = [few.make().unwrap(), few.make().unwrap()];
+        assert_eq!(a, b);
+        let other = Scenes { seed: 1, ..few.clone() }.make().unwrap();
+        assert_ne!(a[0].pixels, other[0].pixels);
+        // Growing the set leaves what was there.
+        let more = Scenes { train: 5, ..few }.make().unwrap();
+        assert_eq!(more[0].pixels[..a[0].pixels.len()], a[0].pixels);
+    }
+
+    #[test]
+    fn labels_lie_where_the_ink_is() {
+        let scenes = Scenes { train: 20, test: 20, size: 64, digits: 2..=3, ..Scenes::default() };
+        for split in scenes.make().unwrap() {
+            assert_eq!((split.labels_per_sample, split.labels.len()), (64 * 64, 20 * 64 * 64));
+            for (&pixel, &label) in split.pixels.iter().zip(&split.labels) {
+                assert!(label <= 10 && (label == 0 || u32::from(pixel) + NOISE >= u32::from(INK) * DARKEST / 255));
+            }
+            for sample in 0..split.count {
+                let ink = split.labels_of(sample).iter().filter(|label| **label > 0).count();
+                assert!((20..2000).contains(&ink), "{ink} pixels of ink");
+            }
+            let classes: std::collections::BTreeSet<u8> = split.labels.iter().copied().collect();
+            assert!(classes.len() > 8, "{classes:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        let base = Scenes::default;
+        let wrong = [
+            Scenes { size: 27, ..base() },
+            Scenes { train: 0, ..base() },
+            Scenes { test: usize::MAX, ..base() },
+            Scenes { digits: 0..=2, ..base() },
+            Scenes { digits: 65..=65, ..base() },
+        ];
+        for scenes in wrong {
+            assert!(matches!(scenes.make(), Err(Error::Input(_))), "{scenes:?}");
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Pictures: read, prepared for a model, and drawn as sheets.
+
+pub mod contact;
+mod ink;
+pub mod mask;
+pub mod picture;
+pub mod prepare;

@@ -1,0 +1,71 @@
+//! The table, the JSON and the advice, on devices made up for the purpose.
+
+use crate::device::choice::listing::*;
+
+fn llvmpipe() -> Candidate {
+    Candidate {
+        name: "llvmpipe (LLVM 15.0.6, 256 bits)".to_string(),
+        kind: Kind::Software,
+        api: crate::device::choice::candidate::Api::Vulkan,
+        driver: "llvmpipe".to_string(),
+        driver_info: "Mesa 22.3.6 (LLVM 15.0.6)".to_string(),
+        subgroup_sizes: Some((8, 8)),
+        limits: Some(KeyLimits { max_buffer_size: (1 << 31) - 1, ..KeyLimits::PORTABLE }),
+        features: vec!["subgroup", "timestamp-query", "shader-f16", "pipeline-cache"],
+        threads: None,
+        ..Candidate::native_cpu(0, 1)
+    }
+}
+
+#[test]
+fn the_table_fits_80_columns_and_marks_what_auto_takes() {
+    let mut weak = llvmpipe();
+    weak.index = 1;
+    weak.unusable = KeyLimits { max_compute_invocations_per_workgroup: 128, ..KeyLimits::PORTABLE }.shortfall(false);
+    let text = table(&[llvmpipe(), weak, Candidate::native_cpu(2, 2)]);
+    assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+    assert!(text.contains("*  0 software   vulkan  llvmpipe (LLVM 15.0.6, 256 bits)\n"), "{text}");
+    assert!(text.contains("   2 cpu        native  native CPU\n"), "{text}");
+    assert!(text.contains("it lacks compute shaders, 256"), "{text}");
+    assert!(!text.contains("install"), "{text}");
+}
+
+#[test]
+fn a_bare_machine_is_told_what_to_install() {
+    assert!(table(&[Candidate::native_cpu(0, 2)]).contains("No graphics adapter was found"));
+    let linux = no_adapter_hint("linux", Some("gl"));
+    assert!(linux.contains("apt install mesa-vulkan-drivers libvulkan1"));
+    assert!(linux.contains("dnf install mesa-vulkan-drivers vulkan-loader"));
+    assert!(linux.contains("WGPU_BACKEND is set to 'gl'"));
+    assert!(no_adapter_hint("windows", None).contains("GPU vendor's driver"));
+    assert!(no_adapter_hint("macos", None).contains("Metal is built in"));
+    assert!(linux.lines().all(|line| line.len() <= WIDTH), "{linux}");
+}
+
+#[test]
+fn json_has_the_promised_keys() -> Result<(), Box<dyn std::error::Error>> {
+    let rows = [llvmpipe(), Candidate::native_cpu(1, 2)];
+    let json: serde_json::Value = serde_json::from_str(&devices_json(&rows)?)?;
+    assert_eq!(json[0]["type"], "software");
+    assert_eq!(json[0]["backend"], "vulkan");
+    assert_eq!(json[0]["limits"]["max_storage_buffers_per_shader_stage"], 8);
+    assert_eq!(json[0]["usable"], true);
+    assert_eq!(json[1]["index"], 1);
+    assert_eq!(json[1]["threads"], 2);
+    assert_eq!(json[1]["limits"], serde_json::json!({}));
+    assert_eq!(json[1]["features"], serde_json::json!([]));
+    let choice = decide(&rows, &DeviceRequest::default())?;
+    let record: serde_json::Value = serde_json::from_str(&device_json(&choice)?)?;
+    assert_eq!(record["device"]["name"], rows[0].name);
+    assert_eq!(record["refused"][0]["device"], "[1] native CPU, 2 threads");
+    Ok(())
+}
+
+#[test]
+fn sizes_read_well() {
+    let cases = [(512, "512 B"), (16_384, "16 KiB"), (128 << 20, "128 MiB"), ((1 << 31) - 1, "2 GiB")];
+    for (n, expected) in cases {
+        assert_eq!(bytes(n), expected);
+    }
+    assert_eq!(bytes(1536), "1.5 KiB");
+}

@@ -1,0 +1,238 @@
+//! The decision as a table: mixes of devices, requests, and what must come of them.
+
+use crate::device::choice::candidate::Api;
+use crate::device::choice::*;
+
+/// A device for the table: `d` discrete, `i` integrated, `v` virtual, `o` other, `s` software; then
+/// `v` Vulkan, `m` Metal, `x` DX12, `g` OpenGL; a `!` at the end makes it unusable.
+fn device(index: usize, code: &str) -> Candidate {
+    let mut letters = code.chars();
+    let (name, kind) = match letters.next() {
+        Some('d') => ("NVIDIA GeForce RTX 3050", Kind::Discrete),
+        Some('i') => ("Intel Iris Xe", Kind::Integrated),
+        Some('v') => ("Virtio-GPU Venus", Kind::Virtual),
+        Some('o') => ("AMD Radeon", Kind::Other),
+        Some('s') => ("llvmpipe", Kind::Software),
+        other => unreachable!("{other:?} in {code}"),
+    };
+    let api = match letters.next() {
+        Some('v') => Api::Vulkan,
+        Some('m') => Api::Metal,
+        Some('x') => Api::Dx12,
+        Some('g') => Api::Gl,
+        other => unreachable!("{other:?} in {code}"),
+    };
+    Candidate {
+        name: name.to_string(),
+        kind,
+        api,
+        driver: if kind == Kind::Software { "Mesa" } else { "vendor" }.to_string(),
+        unusable: code.ends_with('!').then(|| "it lacks compute shaders".to_string()),
+        threads: None,
+        ..Candidate::native_cpu(index, 2)
+    }
+}
+
+/// The devices of a row of the table, with the native CPU as the last.
+fn mix(codes: &str) -> Vec<Candidate> {
+    let mut all: Vec<_> = codes.split_whitespace().enumerate().map(|(i, c)| device(i, c)).collect();
+    all.push(Candidate::native_cpu(all.len(), 2));
+    all
+}
+
+/// Decides as the command line would; a trailing `+` on the request stands for `--require-gpu`.
+fn ask(codes: &str, text: &str) -> Result<Choice> {
+    let mut request: DeviceRequest = text.trim_end_matches('+').parse()?;
+    request.require_gpu = text.ends_with('+');
+    decide(&mix(codes), &request)
+}
+
+#[test]
+fn decisions() {
+    // Devices, request, and the index taken; `cpu` for the native CPU, `error` for an input error.
+    let table = [
+        // The order of the classes, wherever a device stands in the list.
+        ("", "auto", "cpu"),
+        ("sv", "auto", "0"),
+        ("sv ov", "auto", "1"),
+        ("sv ov vv", "auto", "2"),
+        ("sv ov vv iv", "auto", "3"),
+        ("sv ov vv iv dv", "auto", "4"),
+        ("dv iv vv ov sv", "auto", "0"),
+        ("iv dv", "auto", "1"),
+        ("sg ov", "auto", "1"),
+        // OpenGL comes last within its class, never before a better class.
+        ("dg dv", "auto", "1"),
+        ("dg dx", "auto", "1"),
+        ("ig im", "auto", "1"),
+        ("sg sv", "auto", "1"),
+        ("dg iv", "auto", "0"),
+        ("og sv", "auto", "0"),
+        ("iv dg ig dv sg sv", "auto", "3"),
+        // Of equals the first is taken: Vulkan, Metal and DX12 are equals.
+        ("dv dv", "auto", "0"),
+        ("dx dv", "auto", "0"),
+        ("dv dx", "auto", "0"),
+        // What cannot be used is passed over.
+        ("dv! iv", "auto", "1"),
+        ("dv! sv", "auto", "1"),
+        ("sv!", "auto", "cpu"),
+        ("dv! iv! sv!", "auto", "cpu"),
+        // gpu.
+        ("", "gpu", "error"),
+        ("sv", "gpu", "error"),
+        ("sv ov", "gpu", "1"),
+        ("sv vv", "gpu", "1"),
+        ("sv iv dv", "gpu", "2"),
+        ("dv! sv", "gpu", "error"),
+        ("dv! ig sv", "gpu", "1"),
+        // software.
+        ("", "software", "error"),
+        ("dv", "software", "error"),
+        ("dv sv", "software", "1"),
+        ("dv sg sv", "software", "2"),
+        ("sv!", "software", "error"),
+        // cpu.
+        ("", "cpu", "cpu"),
+        ("dv sv", "cpu", "cpu"),
+        ("dv sv", "CPU", "cpu"),
+        // Indices, the native CPU's included.
+        ("dv sv", "0", "0"),
+        ("dv sv", "1", "1"),
+        ("dv sv", "2", "cpu"),
+        ("dv sv", "3", "error"),
+        ("", "0", "cpu"),
+        ("dv! sv", "0", "error"),
+        ("dv sv", "007", "error"),
+        // Parts of a name, of a driver, of an interface.
+        ("dv sv", "llvm", "1"),
+        ("dv sv", "LLVM", "1"),
+        ("dv sv", "geforce rtx", "0"),
+        ("dv sv", "mesa", "1"),
+        ("dg sv", "opengl", "0"),
+        ("dg dv", "vulkan", "1"),
+        ("sg sv", "llvmpipe", "1"),
+        ("iv dv", "vendor", "1"),
+        ("dv! dg", "nvidia", "1"),
+        ("dv! sv", "nvidia", "error"),
+        ("dv sv", "native", "cpu"),
+        ("dv sv", "radeon", "error"),
+        ("dv sv", "-1", "error"),
+        // --require-gpu.
+        ("dv sv", "auto+", "0"),
+        ("og sv", "auto+", "0"),
+        ("vv", "auto+", "0"),
+        ("sv", "auto+", "error"),
+        ("", "auto+", "error"),
+        ("dv! sv", "auto+", "error"),
+        ("dv sv", "software+", "error"),
+        ("dv sv", "cpu+", "error"),
+        ("dv sv", "llvmpipe+", "error"),
+        ("dv sv", "1+", "error"),
+        ("dv sv", "0+", "0"),
+        ("sv iv", "gpu+", "1"),
+    ];
+    for (codes, request, expected) in table {
+        let got = match ask(codes, request) {
+            Ok(choice) => {
+                let others = mix(codes).len() - 1;
+                assert_eq!(choice.refused.len(), others, "every other device has its reason");
+                match choice.target {
+                    Target::Adapter(index) => {
+                        assert_eq!(choice.device, mix(codes)[index]);
+                        index.to_string()
+                    }
+                    Target::NativeCpu => "cpu".to_string(),
+                }
+            }
+            Err(Error::Input(_)) => "error".to_string(),
+            Err(other) => format!("{other:?}"),
+        };
+        assert_eq!(got, expected, "devices '{codes}', --device {request}");
+    }
+}
+
+#[test]
+fn requests_parse() -> Result<()> {
+    for (text, expected) in [
+        ("auto", Wanted::Auto),
+        ("GPU", Wanted::Gpu),
+        (" software ", Wanted::Software),
+        ("cpu", Wanted::Cpu),
+        ("0", Wanted::Index(0)),
+        ("12", Wanted::Index(12)),
+        ("+1", Wanted::Name("+1".to_string())),
+        ("RTX 3090", Wanted::Name("RTX 3090".to_string())),
+    ] {
+        assert_eq!(text.parse::<DeviceRequest>()?.wanted, expected, "'{text}'");
+    }
+    Ok(())
+}
+
+#[test]
+fn malformed_requests_are_input_errors() {
+    for text in ["", "   ", "\t", "99999999999999999999999"] {
+        assert!(matches!(text.parse::<DeviceRequest>(), Err(Error::Input(_))), "'{text}'");
+    }
+}
+
+#[test]
+fn reasons_are_told() -> Result<()> {
+    let told = ask("sv dg! dg dv iv", "auto")?.lines();
+    let expected = [
+        "device: [3] NVIDIA GeForce RTX 3050 (discrete GPU, Vulkan): \
+         --device auto takes the best there is, here a discrete GPU",
+        "  not [1] NVIDIA GeForce RTX 3050 (discrete GPU, OpenGL): it lacks compute shaders",
+        "  not [2] NVIDIA GeForce RTX 3050 (discrete GPU, OpenGL): Vulkan comes before OpenGL",
+        "  not [4] Intel Iris Xe (integrated GPU, Vulkan): \
+         a discrete GPU comes before an integrated GPU",
+        "  not [0] llvmpipe (software adapter, Vulkan): \
+         a discrete GPU comes before a software adapter",
+        "  not [5] native CPU, 2 threads: a discrete GPU comes before the native CPU",
+    ];
+    assert_eq!(told, expected);
+
+    let software = ask("sv sg", "llvm")?;
+    assert_eq!(software.reason, "it is the best of the 2 devices that match 'llvm'");
+    assert!(software.lines().iter().any(|line| line.contains("--device cpu may be faster")));
+    assert!(!ask("dv", "auto")?.lines().iter().any(|line| line.contains("may be faster")));
+    assert_eq!(ask("", "auto")?.reason, "no graphics adapter was found");
+    assert_eq!(ask("dv!", "auto")?.reason, "no graphics adapter that was found can be used");
+    Ok(())
+}
+
+#[test]
+fn errors_list_what_there_is() {
+    let text = |codes, request| match ask(codes, request) {
+        Err(Error::Input(text)) => text,
+        other => format!("unexpected: {other:?}"),
+    };
+    assert_eq!(
+        text("dv! sv", "radeon"),
+        "--device 'radeon' matches no device; there is\n  \
+         [0] NVIDIA GeForce RTX 3050 (discrete GPU, Vulkan): it lacks compute shaders\n  \
+         [1] llvmpipe (software adapter, Vulkan)\n  [2] native CPU, 2 threads"
+    );
+    assert!(text("dv! sv", "0").starts_with(
+        "--device 0: [0] NVIDIA GeForce RTX 3050 (discrete GPU, Vulkan) cannot be used: \
+         it lacks compute shaders; there is\n"
+    ));
+    assert!(text("dv! dg!", "nvidia").starts_with("--device 'nvidia' matches no device that can"));
+    assert!(text("sv", "auto+").starts_with(
+        "--require-gpu: the best that --device auto finds is \
+         [0] llvmpipe (software adapter, Vulkan), which is no GPU; there is\n"
+    ));
+}
+
+#[test]
+fn near_names_are_suggested() {
+    let text = |request| match ask("dv! sv", request) {
+        Err(Error::Input(text)) => text,
+        other => format!("unexpected: {other:?}"),
+    };
+    for (request, near) in [("llvmpipee", "llvmpipe"), ("softwear", "software"), ("gpuu", "gpu"), ("vulcan", "vulkan")]
+    {
+        let want = format!("--device '{request}' matches no device; did you mean '{near}'? There is\n");
+        assert!(text(request).starts_with(&want), "{}", text(request));
+    }
+}

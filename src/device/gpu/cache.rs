@@ -1,0 +1,197 @@
+//! The pipeline cache: what the driver compiled, kept from run to run where the backend can hand it out (Vulkan).
+//!
+//! Nothing here can stop a run. A file that is missing, stale, cut short or altered is passed over, the pipelines are
+//! compiled as if there were none, and a right one takes its place; a folder that cannot be written is told in
+//! [`PipelineCache::notice`]. Some drivers keep a cache of their own besides (Mesa, NVIDIA) and have little to add.
+
+use crate::device::gpu::open::Opened;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+/// The largest file that is read or written. A cache only ever grows; one beyond this is begun anew.
+const MOST_BYTES: u64 = 64 << 20;
+
+/// The folder of this user's pipelines, `wgrad/pipelines` in the cache folder; `None` where there is no such folder
+/// or this build lacks the feature `pipeline-cache`.
+pub fn user_folder() -> Option<PathBuf> {
+    #[cfg(feature = "pipeline-cache")]
+    let folder = directories::ProjectDirs::from("", "", "wgrad").map(|p| p.cache_dir().join("pipelines"));
+    #[cfg(not(feature = "pipeline-cache"))]
+    let folder = None;
+    folder
+}
+
+/// A device's cache and its file.
+#[derive(Debug)]
+pub struct PipelineCache {
+    cache: wgpu::PipelineCache,
+    file: PathBuf,
+    key: String,
+    read_bytes: usize,
+    // Length and check sum of what the file is known to hold.
+    stored: Mutex<Option<(usize, u32)>>,
+    notice: OnceLock<String>,
+}
+
+impl PipelineCache {
+    /// The cache of a device, begun with what `folder` holds for its adapter and driver; `None` where the backend has
+    /// no such thing.
+    pub(in crate::device::gpu) fn new(device: &wgpu::Device, info: &wgpu::AdapterInfo, folder: &Path) -> Option<Self> {
+        if !device.features().contains(wgpu::Features::PIPELINE_CACHE) {
+            return None;
+        }
+        let (name, key) = name_and_key(info)?;
+        let file = folder.join(name);
+        let bytes = read(&file).unwrap_or_default();
+        let kept = Kept::unpack(&bytes, &key);
+        let scopes = [wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Validation];
+        let scopes = scopes.map(|filter| device.push_error_scope(filter));
+        let cache = crate::sys::pipeline_cache(device, kept.as_ref());
+        // Scopes end in the reverse order of their start; either error means that there is no cache.
+        let errors = scopes.into_iter().rev().filter_map(|scope| pollster::block_on(scope.pop()));
+        if errors.count() > 0 {
+            return None;
+        }
+        let stored = kept.as_ref().map(|kept| sum_of(kept.0));
+        let read_bytes = kept.map_or(0, |kept| kept.0.len());
+        Some(PipelineCache { cache, file, key, read_bytes, stored: Mutex::new(stored), notice: OnceLock::new() })
+    }
+
+    /// What pipelines are created with.
+    pub(in crate::device::gpu) fn inner(&self) -> &wgpu::PipelineCache {
+        &self.cache
+    }
+
+    /// The file.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// Bytes that the file gave at the start; 0 where it was missing or passed over.
+    pub fn read_bytes(&self) -> usize {
+        self.read_bytes
+    }
+
+    /// What the user should be told, if anything.
+    pub fn notice(&self) -> Option<&str> {
+        self.notice.get().map(String::as_str)
+    }
+
+    /// Writes the file where the cache holds other bytes than the file does; returns whether it did.
+    ///
+    /// The file is whole at any time: it is written under another name and renamed. What another process wrote in
+    /// between is lost, and compiled again when it is wanted again.
+    pub fn save(&self) -> bool {
+        let Some(data) = self.cache.get_data() else { return false };
+        let sum = sum_of(&data);
+        let mut stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
+        if stored.replace(sum) == Some(sum) {
+            return false;
+        }
+        let done = match data.len() as u64 > MOST_BYTES {
+            // The next start begins with an empty one.
+            true => fs::remove_file(&self.file),
+            false => write(&self.file, &pack(&data, &self.key)),
+        };
+        if let Err(e) = &done {
+            // Not tried again: the same folder would refuse the same bytes.
+            let _ = self.notice.set(format!("compiled pipelines cannot be kept in {} ({e})", self.file.display()));
+        }
+        done.is_ok()
+    }
+}
+
+impl Opened {
+    /// Writes what the driver has compiled to the pipeline cache's file, where there is one.
+    pub fn save_pipelines(&self) {
+        if let Some(cache) = &self.cache {
+            cache.save();
+        }
+    }
+}
+
+/// The file's name, one for each adapter and driver, and the key in its header, with the driver's version.
+///
+/// A new version of a driver so takes the old one's file over, and no file is left behind that nobody reads.
+fn name_and_key(info: &wgpu::AdapterInfo) -> Option<(String, String)> {
+    let adapter = wgpu::util::pipeline_cache_key(info)?;
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
+    let driver: String = info.driver.chars().take(64).map(plain).collect();
+    let key = format!("{adapter} / {} / {} / {}", info.name, info.driver, info.driver_info);
+    Some((format!("{adapter}_{driver}.bin"), key.replace(char::is_control, " ")))
+}
+
+/// What precedes the data in a file: its kind and version, and whose it is.
+fn head(key: &str) -> String {
+    format!("wgrad pipelines 1\n{key}\n")
+}
+
+/// A file's contents: the head, the data's length and CRC-32 (little endian), the data.
+fn pack(data: &[u8], key: &str) -> Vec<u8> {
+    let (length, sum) = sum_of(data);
+    [head(key).as_bytes(), &(length as u64).to_le_bytes(), &sum.to_le_bytes(), data].concat()
+}
+
+/// A cache's data from a file of ours that is whole and was made for this adapter and driver.
+#[derive(Debug)]
+pub(crate) struct Kept<'a>(&'a [u8]);
+
+impl<'a> Kept<'a> {
+    fn unpack(bytes: &'a [u8], key: &str) -> Option<Self> {
+        let rest = bytes.strip_prefix(head(key).as_bytes())?;
+        let (length, rest) = rest.split_first_chunk()?;
+        let (sum, data) = rest.split_first_chunk()?;
+        let said = (u64::from_le_bytes(*length), u32::from_le_bytes(*sum));
+        let (length, sum) = sum_of(data);
+        (said == (length as u64, sum)).then_some(Kept(data))
+    }
+
+    /// The data, as the cache gave it out.
+    pub(crate) fn data(&self) -> &[u8] {
+        self.0
+    }
+}
+
+/// Length and CRC-32.
+fn sum_of(data: &[u8]) -> (usize, u32) {
+    let mut crc = flate2::Crc::new();
+    crc.update(data);
+    (data.len(), crc.sum())
+}
+
+/// Reads a file that is no larger than one of ours can be.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let most = MOST_BYTES + 4096;
+    // Asked before it is opened: to open a pipe is to wait for its writer.
+    let about = fs::metadata(path)?;
+    if !about.is_file() || about.len() > most {
+        return Err(io::Error::other("it is no file of ours"));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Writes a file beside its place, under a name that no other writer has, and renames it.
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    static WRITES: AtomicU32 = AtomicU32::new(0);
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".{}-{}.tmp", std::process::id(), WRITES.fetch_add(1, Ordering::Relaxed)));
+    let done = File::create(&beside)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .and_then(|()| fs::rename(&beside, path));
+    if done.is_err() {
+        // What is left of the attempt is of no use; that it stays is no further error.
+        let _ = fs::remove_file(&beside);
+    }
+    done
+}
+
+#[cfg(test)]
+mod tests;

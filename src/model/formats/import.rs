@@ -1,0 +1,440 @@
+//! Weights from elsewhere: modules of PyTorch or Keras, matched to a model's layers by shape, and by number where
+//! shapes are alike.
+
+use crate::error::{Error, Result};
+use crate::ir::graph::Layout;
+use crate::model::formats::weights::{NamedTensor, to_file};
+use crate::model::{Layer, Model, ParamSpec, Weights};
+use crate::near;
+use std::collections::BTreeMap;
+use std::fmt::{self, Write};
+
+/// How a file orders the elements of its weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+pub enum Order {
+    /// [O, I, KH, KW] and [units, features]; `flatten` gives C, H, W.
+    Pytorch,
+    /// [KH, KW, I, O] and [features, units]; `flatten` gives H, W, C. Flax's, too.
+    Keras,
+}
+
+impl fmt::Display for Order {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(match self {
+            Order::Pytorch => "PyTorch",
+            Order::Keras => "Keras",
+        })
+    }
+}
+
+/// What the user knows that shapes and names do not tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hints {
+    /// The order of elements.
+    pub order: Option<Order>,
+    /// Layers, by their index, and the modules that they take.
+    pub map: Vec<(usize, String)>,
+}
+
+/// A layer and the module that it takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Match {
+    /// The layer: its index and type.
+    pub layer: String,
+    /// The weight's name and shape in the file.
+    pub weight: (String, Vec<usize>),
+    /// The bias's name; none where the file has no bias and zeros are taken.
+    pub bias: Option<String>,
+    /// What was done to the weight's elements.
+    pub done: &'static str,
+}
+
+/// A model's weights, and where each came from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Imported {
+    /// The weights, under the names of the model.
+    pub weights: Weights,
+    /// The order of elements that the file has.
+    pub order: Order,
+    /// A line for each layer with weights.
+    pub matches: Vec<Match>,
+}
+
+impl fmt::Display for Imported {
+    /// The matches as a table.
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let title = ["layer", "weight", "shape", "bias", "elements"].map(String::from);
+        let line = |m: &Match| {
+            let bias = m.bias.clone().unwrap_or_else(|| "zeros".into());
+            [
+                m.layer.clone(),
+                m.weight.0.clone(),
+                format!("{:?}", m.weight.1),
+                bias,
+                format!("{}'s, {}", self.order, m.done),
+            ]
+        };
+        let lines: Vec<[String; 5]> = std::iter::once(title).chain(self.matches.iter().map(line)).collect();
+        let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+        let widths = [0, 1, 2, 3].map(width);
+        for [layer, weight, shape, bias, done] in &lines {
+            let [a, b, c, d] = widths;
+            writeln!(f, "{layer:a$}  {weight:b$}  {shape:c$}  {bias:d$}  {done}")?;
+        }
+        Ok(())
+    }
+}
+
+/// One layer with weights.
+struct Place {
+    index: usize,
+    name: String,
+    /// Weight and bias; running mean and variance where it has them.
+    params: Vec<ParamSpec>,
+    /// Filters for each channel of a depthwise convolution, which Keras has in an axis of their own.
+    multiplier: Option<usize>,
+    /// Whether its weight has the inputs before the outputs.
+    is_transposed: bool,
+    /// H · W and C of the image that was flattened into its features.
+    flattened: Option<[usize; 2]>,
+}
+
+/// What members of a module are called by PyTorch, Keras and Flax, in the order of a layer's parameters.
+const ROLES: [&[&str]; 4] = [
+    &["weight", "kernel", "gamma", "scale"],
+    &["bias", "beta"],
+    &["running_mean", "moving_mean", "mean"],
+    &["running_var", "moving_variance", "var"],
+];
+
+impl Place {
+    /// The shape of its weight in a file of this order.
+    fn shape(&self, order: Order) -> Vec<usize> {
+        match (order, &self.params[0].file_shape[..]) {
+            (Order::Keras, &[o, 1, kh, kw]) if self.multiplier.is_some() => {
+                let multiplier = self.multiplier.unwrap_or(1);
+                vec![kh, kw, o / multiplier, multiplier]
+            }
+            (Order::Keras, &[o, i, kh, kw]) => vec![kh, kw, i, o],
+            (Order::Keras, &[units, features]) => vec![features, units],
+            (_, shape) => shape.to_vec(),
+        }
+    }
+
+    /// Whether it is a normalisation: all its parameters are one a channel.
+    fn is_norm(&self) -> bool {
+        self.params[0].file_shape.len() == 1
+    }
+
+    /// Whether a module with the members of one would do for the other.
+    fn is_like(&self, other: &Place, order: Order) -> bool {
+        self.shape(order) == other.shape(order) && self.params.len() == other.params.len()
+    }
+
+    fn fits(&self, module: &Module, order: Order) -> bool {
+        let own = self.params.iter().zip(&module.members).skip(1);
+        // A bias may be missing; what a normalisation has learnt or counted may not.
+        let others = own.clone().enumerate().all(|(at, (param, member))| match member {
+            Some(member) => member.shape == param.file_shape,
+            None => at == 0 && !self.is_norm(),
+        });
+        let more = module.members.iter().skip(self.params.len()).flatten().next();
+        others && more.is_none() && module.weight().is_some_and(|weight| weight.shape == self.shape(order))
+    }
+
+    /// How a file of this order has a parameter, and what is to be done to it.
+    fn layout(&self, order: Order, param: &ParamSpec) -> (Layout, &'static str) {
+        let file_shape = param.file_shape.clone();
+        match (order, self.flattened, file_shape.len()) {
+            (Order::Pytorch, ..) => (Layout { perm: (0..file_shape.len()).collect(), file_shape }, "as they are"),
+            (_, _, 4) if self.multiplier.is_some() => (param.layout(), "H W C M to C·M 1 H W"),
+            (_, _, 4) if self.is_transposed => (param.layout(), "H W O I to I O H W"),
+            (_, _, 4) => (param.layout(), "H W I O to O I H W"),
+            (_, Some([places, channels]), 1) if self.is_norm() => {
+                (Layout { file_shape: vec![channels, places], perm: vec![1, 0] }, "features H W C to C H W")
+            }
+            (_, _, 1) => (Layout { perm: vec![0], file_shape }, "as they are"),
+            (_, Some([places, channels]), _) => {
+                let file_shape = vec![file_shape[0], channels, places];
+                (Layout { file_shape, perm: vec![2, 1, 0] }, "transposed, features H W C to C H W")
+            }
+            _ => (Layout { file_shape, perm: vec![1, 0] }, "transposed"),
+        }
+    }
+}
+
+/// Tensors of the file that belong together, by their [`ROLES`].
+struct Module<'a> {
+    name: &'a str,
+    members: [Option<&'a NamedTensor>; 4],
+}
+
+impl Module<'_> {
+    fn weight(&self) -> Option<&NamedTensor> {
+        self.members[0]
+    }
+}
+
+/// Matches the tensors of a file to a model's layers.
+///
+/// A module is what shares a name up to the last `.` or `/`: one weight, and a bias or none; of a normalisation also the
+/// running mean and variance. Each layer takes the module
+/// whose shapes fit. Where several fit, their names must be alike but for a number, which then gives their order.
+///
+/// # Errors
+/// [`Error::Input`] that shows what fits where, when a layer has no module or a module no layer, when several fit and
+/// their names give no order, and when both orders of elements fit and neither names nor `hints` tell which it is.
+pub fn import(file: &Weights, model: &Model, hints: &Hints) -> Result<Imported> {
+    let places = places(model)?;
+    let modules = modules(file)?;
+    let mut found: Vec<(Order, Vec<usize>)> = Vec::new();
+    let mut unclear = None;
+    let orders = hints.order.map_or(vec![Order::Pytorch, Order::Keras], |order| vec![order]);
+    for &order in &orders {
+        match pair(&places, &modules, order, &hints.map) {
+            Ok(pairs) => found.push((order, pairs)),
+            Err(Fault::Misfit) => {}
+            Err(Fault::Unclear(why)) => unclear = Some(why),
+        }
+    }
+    // Square weights fit both orders; PyTorch calls them weight, Keras and Flax kernel.
+    if found.len() > 1 {
+        let weights = || modules.iter().filter_map(Module::weight).filter(|weight| weight.shape.len() > 1);
+        let named = |word: &str| weights().all(|weight| last(&weight.name).starts_with(word));
+        found.retain(|(order, _)| match order {
+            Order::Pytorch => !named("kernel"),
+            Order::Keras => !named("weight"),
+        });
+    }
+    match (&found[..], unclear) {
+        ([(order, pairs)], _) => taken(&places, &modules, *order, pairs),
+        ([], Some(why)) => Err(Error::input(why)),
+        ([], None) => {
+            let sizes = sizes(&places, &modules, &orders);
+            Err(Error::input(format!("the weights do not fit model {}:{sizes}", model.name)))
+        }
+        _ => Err(Error::input("the weights fit in PyTorch's and in Keras's order: --order says which it is")),
+    }
+}
+
+/// Why modules and places do not come together.
+enum Fault {
+    /// Their shapes do not.
+    Misfit,
+    /// It cannot be told which goes where, or what was said of it is wrong.
+    Unclear(String),
+}
+
+fn places(model: &Model) -> Result<Vec<Place>> {
+    let (mut places, mut shape, mut flattened) = (Vec::new(), model.input.to_vec(), None);
+    let mut reordered = false;
+    for (index, (layer, inferred)) in model.layers.iter().zip(model.infer()?).enumerate() {
+        // Whose features come in which order is no longer told by the last flatten alone.
+        if layer.joins().is_some() && shape.len() == 1 && reordered {
+            let kind = layer.type_name();
+            let expected = "expected add and concat before the flatten, for weights to be imported";
+            return Err(Error::input(format!("layer {index} ({kind}): found features, {expected}")));
+        }
+        if let (Layer::Flatten {}, &[h, w, c]) = (layer, &shape[..]) {
+            flattened = (h * w > 1 && c > 1).then_some([h * w, c]);
+            reordered |= flattened.is_some();
+        }
+        if matches!(inferred.params.len(), 1..=4) {
+            let name = format!("{index} ({})", layer.type_name());
+            let multiplier = match *layer {
+                Layer::DepthwiseConv2d { multiplier, .. } => Some(multiplier),
+                _ => None,
+            };
+            let is_transposed = matches!(layer, Layer::ConvTranspose2d { .. });
+            let place = Place { index, name, params: inferred.params, multiplier, is_transposed, flattened };
+            // A normalisation leaves the features in their order.
+            flattened = flattened.filter(|_| place.is_norm());
+            places.push(place);
+        } else if !inferred.params.is_empty() {
+            let (kind, count) = (layer.type_name(), inferred.params.len());
+            return Err(Error::input(format!("layer {index} ({kind}): found {count} weights, expected at most 4")));
+        }
+        shape = inferred.shape;
+    }
+    Ok(places)
+}
+
+/// The part of a name behind the last separator.
+fn last(name: &str) -> &str {
+    name.rsplit(['.', '/']).next().unwrap_or(name)
+}
+
+/// The part of a name before the last separator; the whole name where there is none.
+fn prefix(name: &str) -> &str {
+    name.rfind(['.', '/']).map_or(name, |at| &name[..at])
+}
+
+fn modules(file: &Weights) -> Result<Vec<Module<'_>>> {
+    let mut modules: BTreeMap<&str, Module> = BTreeMap::new();
+    for tensor in &file.tensors {
+        let (name, own) = (prefix(&tensor.name), last(&tensor.name));
+        let module = modules.entry(name).or_insert(Module { name, members: [None; 4] });
+        let called = ROLES.iter().position(|names| names.contains(&own));
+        // Of more than one axis is the weight, whatever it is called; beside it, its bias.
+        let role = match (tensor.shape.len(), called) {
+            (2.., _) => 0,
+            (_, Some(role)) => role,
+            (_, None) => 1,
+        };
+        if let Some(other) = module.members[role].replace(tensor) {
+            let (other, found, shape) = (&other.name, tensor.name.escape_debug(), &tensor.shape);
+            return Err(Error::input(format!(
+                "found {} and {found} of shape {shape:?} in one module, expected one weight and at most one bias",
+                other.escape_debug()
+            )));
+        }
+    }
+    if let Some(bias) = modules.values().find(|m| m.weight().is_none()).and_then(|m| m.members.iter().flatten().next())
+    {
+        let (name, shape) = (bias.name.escape_debug(), &bias.shape);
+        return Err(Error::input(format!("found {name} of shape {shape:?} without a weight beside it, expected one")));
+    }
+    let mut modules: Vec<Module> = modules.into_values().collect();
+    modules.sort_by_cached_key(|module| natural(module.name));
+    Ok(modules)
+}
+
+/// A name in pieces that sort as people count: conv2 before conv10.
+fn natural(name: &str) -> Vec<(u64, String)> {
+    let mut pieces = vec![(0, String::new())];
+    let mut digits = String::new();
+    for letter in name.chars().chain(['\0']) {
+        if letter.is_ascii_digit() {
+            digits.push(letter);
+            continue;
+        }
+        if !digits.is_empty() {
+            pieces.push((digits.parse().unwrap_or(u64::MAX), std::mem::take(&mut digits)));
+            pieces.push((0, String::new()));
+        }
+        if let Some((_, text)) = pieces.last_mut() {
+            text.push(letter);
+        }
+    }
+    pieces
+}
+
+/// A name without its numbers: alike for conv1 and conv2, and for Keras's dense and dense_1.
+fn unnumbered(name: &str) -> String {
+    let mut text = String::new();
+    for letter in name.chars() {
+        match letter.is_ascii_digit() {
+            true if text.ends_with('#') => {}
+            true => text.push('#'),
+            false => text.push(letter),
+        }
+    }
+    text.strip_suffix("_#").map(String::from).unwrap_or(text)
+}
+
+/// For each place the module that it takes, or why that cannot be told.
+fn pair(
+    places: &[Place],
+    modules: &[Module],
+    order: Order,
+    map: &[(usize, String)],
+) -> std::result::Result<Vec<usize>, Fault> {
+    let mut pairs: Vec<Option<usize>> = vec![None; places.len()];
+    let mut free: Vec<usize> = (0..modules.len()).collect();
+    for (layer, name) in map {
+        let unclear = |why: String| Fault::Unclear(format!("layer {layer} = {}: {why}", name.escape_debug()));
+        let place = (0..places.len()).find(|&place| places[place].index == *layer && pairs[place].is_none());
+        let place = place.ok_or_else(|| unclear("no such layer has weights, or it has a module already".into()))?;
+        let at = free.iter().position(|&module| modules[module].name == name);
+        let known = || near::unknown("module", name, &modules.iter().map(|m| m.name).collect::<Vec<_>>(), "");
+        let module = free.remove(at.ok_or_else(|| unclear(known()))?);
+        if !places[place].fits(&modules[module], order) {
+            return Err(Fault::Misfit);
+        }
+        pairs[place] = Some(module);
+    }
+    for at in 0..places.len() {
+        if pairs[at].is_some() {
+            continue;
+        }
+        let shape = places[at].shape(order);
+        let fitting: Vec<usize> = free.iter().copied().filter(|&m| places[at].fits(&modules[m], order)).collect();
+        // Where all of them have one, the bias tells a convolution from a transposed one of the same weights.
+        let told = fitting.iter().all(|&m| modules[m].members[1].is_some());
+        let bias = |place: &Place| place.params.get(1).map(|bias| bias.file_shape.clone());
+        let is_like = |&p: &usize| {
+            let place = &places[p];
+            pairs[p].is_none() && places[at].is_like(place, order) && (!told || bias(place) == bias(&places[at]))
+        };
+        let alike: Vec<usize> = (at..places.len()).filter(is_like).collect();
+        if fitting.len() != alike.len() {
+            return Err(Fault::Misfit);
+        }
+        let name = |module: usize| modules[module].name.escape_debug().to_string();
+        if fitting.iter().any(|&module| unnumbered(&name(module)) != unnumbered(&name(fitting[0]))) {
+            let layers: Vec<&str> = alike.iter().map(|&place| &*places[place].name).collect();
+            let names: Vec<String> = fitting.iter().map(|&module| name(module)).collect();
+            return Err(Fault::Unclear(format!(
+                "layers {} have one shape, {shape:?}, and each of {} fits, but their names give no order: \
+                 --map {}={},… says which goes where",
+                layers.join(", "),
+                names.join(", "),
+                places[at].index,
+                names[0]
+            )));
+        }
+        free.retain(|module| !fitting.contains(module));
+        alike.into_iter().zip(fitting).for_each(|(place, module)| pairs[place] = Some(module));
+    }
+    match free.is_empty() {
+        true => Ok(pairs.into_iter().flatten().collect()),
+        false => Err(Fault::Misfit),
+    }
+}
+
+/// What the layers need in each order, what the file has, and which fits which.
+fn sizes(places: &[Place], modules: &[Module], orders: &[Order]) -> String {
+    let mut text = String::new();
+    for place in places {
+        let needs = orders.iter().map(|&order| {
+            let shape = place.shape(order);
+            let fitting = modules.iter().filter(|module| place.fits(module, order));
+            let fitting: Vec<String> = fitting.map(|m| m.name.escape_debug().to_string()).collect();
+            let fitting = if fitting.is_empty() { "nothing".into() } else { fitting.join(", ") };
+            format!("{shape:?} in {order}'s order ({fitting} fits)")
+        });
+        let needs: Vec<String> = needs.collect();
+        let others: Vec<&str> = place.params[1..].iter().map(|param| last(&param.name)).collect();
+        let (needs, size) = (needs.join(" or "), &place.params.last().map_or(&[][..], |param| &param.file_shape));
+        // Writing to a String cannot fail.
+        let _ = write!(text, "\n  layer {} needs {needs}, {} {size:?}", place.name, others.join(", "));
+    }
+    for module in modules {
+        let members: Vec<String> =
+            module.members.iter().flatten().map(|m| format!("{} {:?}", m.name.escape_debug(), m.shape)).collect();
+        let none = if module.members[1].is_none() { ", no bias" } else { "" };
+        let _ = write!(text, "\n  the file has {}{none}", members.join(", "));
+    }
+    text
+}
+
+fn taken(places: &[Place], modules: &[Module], order: Order, pairs: &[usize]) -> Result<Imported> {
+    let (mut tensors, mut matches) = (Vec::new(), Vec::new());
+    for (place, &module) in places.iter().zip(pairs) {
+        let module = &modules[module];
+        for (param, member) in place.params.iter().zip(module.members) {
+            let values = match member {
+                Some(member) => to_file(&place.layout(order, param).0, &member.values)?,
+                None => vec![0.0; param.elements()],
+            };
+            tensors.push(NamedTensor { name: param.name.clone(), shape: param.file_shape.clone(), values });
+        }
+        let name = |tensor: &NamedTensor| tensor.name.escape_debug().to_string();
+        let Some(weight) = module.weight() else { continue };
+        let (layer, bias) = (place.name.clone(), module.members[1].map(name));
+        let done = place.layout(order, &place.params[0]).1;
+        matches.push(Match { layer, weight: (name(weight), weight.shape.clone()), bias, done });
+    }
+    Ok(Imported { weights: Weights::new(tensors), order, matches })
+}

@@ -1,0 +1,6 @@
+//! Models and weights as files: the model file, weight files and the model inside them, and those of other programs.
+
+pub mod import;
+pub mod sealed;
+pub mod toml;
+pub mod weights;

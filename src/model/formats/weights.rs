@@ -1,0 +1,293 @@
+//! Weights on the host and in safetensors files, under PyTorch's names, shapes and order.
+
+use crate::error::{Error, Result};
+use crate::ir::graph::{Graph, Layout, Param, Tensor};
+use crate::model::formats::sealed;
+use crate::model::layers::ParamSpec;
+use crate::model::{Model, in_context};
+use safetensors::Dtype;
+use safetensors::tensor::{Metadata, TensorView};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufReader, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+/// The one metadata key of a file that wgrad writes: the canonical JSON of the model.
+pub const METADATA_KEY: &str = "wgrad";
+
+/// What names of the optimizer's tensors in a checkpoint begin with.
+pub const OPTIMIZER_PREFIX: &str = "optimizer.";
+
+/// The state of the optimizer that is the average of the weights, with a tensor for every one of them.
+pub const EMA: &str = "ema";
+
+/// The longest header that the format allows, in bytes.
+const LARGEST_HEADER_BYTES: u64 = 100_000_000;
+
+/// A tensor as the weight file has it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NamedTensor {
+    /// Its name, such as `0.weight`.
+    pub name: String,
+    /// Its sizes in the file.
+    pub shape: Vec<usize>,
+    /// Its elements, row-major in that shape.
+    pub values: Vec<f32>,
+}
+
+/// Tensors by name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Weights {
+    /// The tensors: in the order of the model where they were made, in that of the file where they were read.
+    pub tensors: Vec<NamedTensor>,
+}
+
+impl Weights {
+    /// Weights of these tensors.
+    pub fn new(tensors: Vec<NamedTensor>) -> Self {
+        Weights { tensors }
+    }
+
+    /// The tensor of that name.
+    pub fn get(&self, name: &str) -> Option<&NamedTensor> {
+        self.tensors.iter().find(|tensor| tensor.name == name)
+    }
+
+    /// Whether these are the model's parameters, all of them, in their shapes, and nothing else.
+    ///
+    /// # Errors
+    /// [`Error::Input`] that lists every tensor that is missing, has another shape, or is one too many.
+    pub fn check_against(&self, model: &Model) -> Result<()> {
+        let params = model.params()?;
+        let missing = params.iter().map(|p| &p.name).filter(|name| self.get(name).is_none());
+        let missing: Vec<String> = missing.cloned().collect();
+        let mut wrong = self.strangers(&params);
+        if !missing.is_empty() {
+            wrong.insert(0, format!("missing tensors: {}", missing.join(", ")));
+        }
+        fits(model, &wrong)
+    }
+
+    /// Whether these are parameters of the model in their shapes, if not all of them.
+    ///
+    /// # Errors
+    /// [`Error::Input`] that lists every tensor that has another shape or is one too many.
+    pub fn check_part_of(&self, model: &Model) -> Result<()> {
+        fits(model, &self.strangers(&model.params()?))
+    }
+
+    /// What is wrong with the tensors that are there.
+    fn strangers(&self, params: &[ParamSpec]) -> Vec<String> {
+        let other = params.iter().filter_map(|p| {
+            let found = self.get(&p.name)?;
+            let fits = found.shape == p.file_shape && found.values.len() == p.elements();
+            (!fits).then(|| format!("found {} of shape {:?}, expected {:?}", p.name, found.shape, p.file_shape))
+        });
+        let mut wrong: Vec<String> = other.collect();
+        // A name that comes twice is one too many, too.
+        let known = |t: &NamedTensor| {
+            params.iter().any(|p| p.name == t.name) && self.get(&t.name).is_some_and(|first| std::ptr::eq(first, t))
+        };
+        let extra = self.tensors.iter().filter(|t| !known(t));
+        let extra: Vec<String> = extra.map(|t| t.name.escape_debug().to_string()).collect();
+        if !extra.is_empty() {
+            wrong.push(format!("extra tensors: {}", extra.join(", ")));
+        }
+        wrong
+    }
+
+    /// Every parameter of the graph with its elements in the order of its memory.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where a parameter is missing or has another shape.
+    pub fn to_graph(&self, graph: &Graph) -> Result<Vec<(Tensor, Vec<f32>)>> {
+        graph.params.iter().map(|param| Ok((param.tensor, self.to_param(param)?))).collect()
+    }
+
+    /// The elements of one parameter of a graph, in the order of its memory.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where it is missing or has another shape.
+    pub fn to_param(&self, param: &Param) -> Result<Vec<f32>> {
+        let found = self.get(&param.name).filter(|found| found.shape == param.file_shape.0);
+        let expected = || Error::input(format!("found no {} {}, expected it", param.name, param.file_shape));
+        let values = to_memory(&param.layout, &found.ok_or_else(expected)?.values);
+        values.map_err(|error| in_context(&param.name, error))
+    }
+
+    /// Parameters of a graph as the weight file has them, each with its elements in the order of its memory.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] where one has another number of elements.
+    pub fn from_params<'a>(params: impl IntoIterator<Item = (&'a Param, &'a [f32])>) -> Result<Self> {
+        let one = |(param, values): (&Param, &[f32])| {
+            let values = to_file(&param.layout, values).map_err(|error| in_context(&param.name, error))?;
+            Ok(NamedTensor { name: param.name.clone(), shape: param.file_shape.0.clone(), values })
+        };
+        Ok(Weights::new(params.into_iter().map(one).collect::<Result<_>>()?))
+    }
+
+    /// The bytes of the safetensors file: the same for the same model and weights, wherever and whenever.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where the weights are not the model's.
+    pub fn to_bytes(&self, model: &Model) -> Result<Vec<u8>> {
+        self.check_against(model)?;
+        let metadata = HashMap::from([(METADATA_KEY.to_string(), model.to_json()?)]);
+        let failed = |error| Error::failed(format!("the weights cannot be stored: {error}"));
+        let bytes = |t: &NamedTensor| t.values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
+        let data: Vec<Vec<u8>> = self.tensors.iter().map(bytes).collect();
+        let mut views = Vec::new();
+        for (tensor, data) in self.tensors.iter().zip(&data) {
+            views.push((&tensor.name, TensorView::new(Dtype::F32, tensor.shape.clone(), data).map_err(failed)?));
+        }
+        safetensors::serialize(views, Some(metadata)).map_err(failed)
+    }
+
+    /// Writes a safetensors file, whole or not at all: first beside it under a name that ends in `.tmp`.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where the weights are not the model's or the file cannot be created,
+    /// [`Error::Failed`] where it cannot be completed.
+    pub fn save(&self, path: &Path, model: &Model) -> Result<()> {
+        write_whole(path, &self.to_bytes(model)?)
+    }
+
+    /// Reads a safetensors file of 32-bit floats, and the model that describes itself in it; a file from
+    /// elsewhere has none. Of a checkpoint, whose digest is checked, it takes the weights alone: their average, where
+    /// one was kept.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a file that cannot be read, is not whole, holds other types of elements, or
+    /// describes its model otherwise than wgrad does.
+    pub fn load(path: &Path) -> Result<(Option<Model>, Weights)> {
+        read(path).map_err(|error| in_context(&path.display().to_string(), error))
+    }
+}
+
+fn fits(model: &Model, wrong: &[String]) -> Result<()> {
+    match wrong.is_empty() {
+        true => Ok(()),
+        false => Err(Error::input(format!("the weights do not fit model {}: {}", model.name, wrong.join("; ")))),
+    }
+}
+
+/// Writes a file, whole or not at all: first beside it under a name that ends in `.tmp`.
+///
+/// # Errors
+/// [`Error::Input`] where the file cannot be created, or would replace a device or a pipe, [`Error::Failed`] where it
+/// cannot be completed.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    if std::fs::metadata(path).is_ok_and(|known| !known.is_file() && !known.is_dir()) {
+        return Err(Error::input(format!("{}: found a device or a pipe, expected a place for a file", path.display())));
+    }
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".tmp");
+    let beside = Path::new(&beside);
+    let mut file = File::create(beside)
+        .map_err(|error| Error::input(format!("{}: cannot be created: {error}", beside.display())))?;
+    let done = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| std::fs::rename(beside, path));
+    done.map_err(|error| {
+        // What is left of the attempt is of no use; that it stays is no further error.
+        let _ = std::fs::remove_file(beside);
+        Error::failed(format!("{}: cannot be written: {error}", path.display()))
+    })
+}
+
+fn read(path: &Path) -> Result<(Option<Model>, Weights)> {
+    let unreadable = |error: std::io::Error| Error::input(format!("cannot be read: {error}"));
+    let mut file = File::open(path).map_err(unreadable)?;
+    let mut start = Vec::new();
+    Read::by_ref(&mut file).take(sealed::MARK_BYTES as u64).read_to_end(&mut start).map_err(unreadable)?;
+    if sealed::is_sealed(&start) {
+        file.read_to_end(&mut start).map_err(unreadable)?;
+        let sealed::Opened { metadata, mut tensors } = sealed::open(&start)?;
+        let average = format!("{OPTIMIZER_PREFIX}{EMA}.");
+        if tensors.iter().any(|tensor| tensor.name.starts_with(&average)) {
+            tensors.retain(|tensor| tensor.name.starts_with(&average));
+            tensors.iter_mut().for_each(|tensor| drop(tensor.name.drain(..average.len())));
+        }
+        tensors.retain(|tensor| !tensor.name.starts_with(OPTIMIZER_PREFIX));
+        let model = metadata.get(METADATA_KEY).map(|text| Model::from_json(text)).transpose()?;
+        return Ok((model, Weights::new(tensors)));
+    }
+    file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
+    let length = file.metadata().map_err(unreadable)?.len();
+    let mut file = BufReader::new(file);
+    let mut size = [0; 8];
+    if length >= 8 {
+        file.read_exact(&mut size).map_err(unreadable)?;
+    }
+    let size = u64::from_le_bytes(size);
+    // Nothing is allocated by a size that the file itself does not have.
+    if length < 8 || size > LARGEST_HEADER_BYTES || size > length - 8 {
+        return Err(Error::input(format!("found {length} bytes and a header of {size}, expected a safetensors file")));
+    }
+    let mut header = vec![0; size as usize];
+    file.read_exact(&mut header).map_err(unreadable)?;
+    let header: Metadata = serde_json::from_slice(&header)
+        .map_err(|error| Error::input(format!("found a malformed header, expected a safetensors file: {error}")))?;
+    let expected = (header.data_len() as u64).saturating_add(8 + size);
+    if expected != length {
+        return Err(Error::input(format!("found {length} bytes, expected {expected} as the header says")));
+    }
+    let mut tensors = Vec::new();
+    for name in header.offset_keys() {
+        let Some(info) = header.info(&name) else { continue };
+        if name.ends_with("num_batches_tracked") {
+            // PyTorch counts batches beside running statistics; nothing here depends on how many there were.
+            let length = (info.data_offsets.1 - info.data_offsets.0) as i64;
+            file.seek_relative(length).map_err(unreadable)?;
+            continue;
+        }
+        if info.dtype != Dtype::F32 {
+            return Err(Error::input(format!(
+                "found tensor {} of type {}, expected F32",
+                name.escape_debug(),
+                info.dtype
+            )));
+        }
+        let mut bytes = vec![0; info.data_offsets.1 - info.data_offsets.0];
+        file.read_exact(&mut bytes).map_err(unreadable)?;
+        let values = bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        tensors.push(NamedTensor { name, shape: info.shape.clone(), values });
+    }
+    let description = header.metadata().as_ref().and_then(|metadata| metadata.get(METADATA_KEY));
+    let model = description.map(|text| Model::from_json(text)).transpose()?;
+    Ok((model, Weights::new(tensors)))
+}
+
+/// A parameter's elements in the order of its memory, from those in the order of the file.
+///
+/// # Errors
+/// [`Error::Failed`] where there is another number of elements.
+pub fn to_memory<T: Copy>(layout: &Layout, file: &[T]) -> Result<Vec<T>> {
+    Ok(order(layout, file.len())?.into_iter().map(|at| file[at]).collect())
+}
+
+/// A parameter's elements in the order of the file, from those in the order of its memory.
+///
+/// # Errors
+/// [`Error::Failed`] where there is another number of elements.
+pub fn to_file<T: Copy + Default>(layout: &Layout, memory: &[T]) -> Result<Vec<T>> {
+    let mut file = vec![T::default(); memory.len()];
+    for (at, value) in order(layout, memory.len())?.into_iter().zip(memory) {
+        file[at] = *value;
+    }
+    Ok(file)
+}
+
+/// For each element in memory, its place in the file.
+fn order(layout: &Layout, elements: usize) -> Result<Vec<usize>> {
+    let sizes = &layout.file_shape;
+    if sizes.iter().product::<usize>() != elements {
+        return Err(Error::failed(format!("found {elements} elements, expected those of {sizes:?}")));
+    }
+    // Axis by axis, outermost first: every place so far, moved along the next axis.
+    let mut places = vec![0];
+    for &axis in &layout.perm {
+        let stride: usize = sizes[axis + 1..].iter().product();
+        places = places.iter().flat_map(|at| (0..sizes[axis]).map(move |step| at + step * stride)).collect();
+    }
+    Ok(places)
+}

@@ -1,0 +1,425 @@
+//! Draws a batch whose images are changed at random: shifted, turned, resized, slanted, flipped, cropped, cut out.
+
+use crate::ir::graph::Role;
+use crate::ops::batch::gather::Gather;
+use crate::ops::prelude::*;
+use crate::step::augment::Augment;
+use crate::step::control::{Control, pcg};
+
+pub(in crate::ops) const KERNELS: &[Source] = &[shader!("batch/gather_augmented")];
+
+/// What tells these random numbers from others of the same key and step.
+const SALT: u32 = 0x6175_676d;
+
+/// `x[b, y, x, c] = image(M·(x, y) + t, c) · scale + shift` and `labels[b]`; rows beyond the valid ones are zero.
+///
+/// Arguments and results are those of [`Gather`]. `image` is the sample's picture, bilinear between pixels and the byte 0
+/// outside; M and t are drawn anew for every sample in every step, from the control block's key. The order in which an
+/// image is changed: flipped, slanted, resized and turned about its middle, shifted, cropped, cut out.
+#[derive(Clone, Debug)]
+pub struct GatherAugmented {
+    /// Which samples a batch has, and how bytes become numbers.
+    pub gather: Gather,
+    /// How far images are changed.
+    pub augment: Augment,
+}
+
+/// Where the pixels of an image come from: pixel (x, y) from `right · x + down · y + offset`, and 0 in the square of
+/// `cutout` pixels that begins at `hole`, all (x, y).
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Map {
+    right: [f64; 2],
+    down: [f64; 2],
+    offset: [f64; 2],
+    hole: [u32; 2],
+}
+
+impl Map {
+    /// Where pixel (x, y) comes from.
+    fn source(&self, x: usize, y: usize) -> [f64; 2] {
+        [0, 1].map(|axis| self.right[axis] * x as f64 + self.down[axis] * y as f64 + self.offset[axis])
+    }
+
+    fn hides(&self, x: usize, y: usize, cutout: u32) -> bool {
+        [(x, self.hole[0]), (y, self.hole[1])].iter().all(|(at, hole)| (*at as u32).wrapping_sub(*hole) < cutout)
+    }
+}
+
+impl GatherAugmented {
+    /// Displacement, turn, share of size and slant as the kernel has them: pixels, radians, 1, radians.
+    fn amounts(&self) -> [f32; 4] {
+        let Augment { shift, rotate, scale, shear, .. } = self.augment;
+        [shift, rotate.to_radians(), scale, shear.to_radians()].map(|amount| amount as f32)
+    }
+
+    /// What a sample draws in a step.
+    fn map(&self, control: &Control, sample: usize) -> Map {
+        let key = pcg(sample as u32 ^ pcg(control.step ^ pcg(control.key ^ SALT)));
+        let bits = |n| pcg(key.wrapping_add(n));
+        let unit = |n| (f64::from(bits(n) >> 9) + 0.5) / f64::from(1 << 22) - 1.0;
+        let [height, width, _] = self.gather.image;
+        let Augment { hflip, vflip, crop, cutout, .. } = self.augment;
+        let [shift, turn, zoom, slant] = self.amounts().map(f64::from);
+        let middle = [width, height].map(|side| (side - 1) as f64 / 2.0);
+        let cropped = |n| f64::from(crop) - f64::from(bits(n) % (2 * crop + 1));
+        let centre = [middle[0] + shift * unit(0) + cropped(7), middle[1] + shift * unit(1) + cropped(8)];
+        let (sin, cos) = (turn * unit(2)).sin_cos();
+        let (size, k) = (1.0 + zoom * unit(3), (slant * unit(4)).tan());
+        let sign = |on, n| if on && bits(n) >> 31 == 1 { -1.0 } else { 1.0 };
+        let flip = [sign(hflip, 5), sign(vflip, 6)];
+        let right = [flip[0] * (cos + k * sin) / size, -flip[1] * sin / size];
+        let down = [flip[0] * (sin - k * cos) / size, flip[1] * cos / size];
+        let offset = [0, 1].map(|axis| middle[axis] - right[axis] * centre[0] - down[axis] * centre[1]);
+        let hole = [bits(9) % width as u32, bits(10) % height as u32].map(|at| at.wrapping_sub(cutout / 2));
+        Map { right, down, offset, hole }
+    }
+
+    /// How far a coordinate may be off, in units of 2⁻²⁴; nothing where pixels fall on pixels.
+    ///
+    /// Sine and cosine are good to 30 u: six each for the series at half the angle, of which the doubling makes 26, and
+    /// the angle's own rounding. What follows is the worst of every product with the worst error of its factors.
+    fn coordinate_error(&self) -> f64 {
+        const TRIG: f64 = 30.0;
+        if !self.augment.warps() {
+            return 0.0;
+        }
+        let [height, width, _] = self.gather.image.map(|side| side as f64);
+        let [shift, _, zoom, slant] = self.amounts().map(f64::from);
+        let (smaller, k) = (1.0 / (1.0 - zoom), slant.tan());
+        // tan is a quotient of the two; a division is good to 2.5 ulp = 5 u.
+        let k_error = if slant == 0.0 { 0.0 } else { TRIG * (1.0 + k) * (1.0 + k * k).sqrt() + 5.0 * k };
+        let smaller_error = if zoom == 0.0 { 0.0 } else { smaller * (5.0 + 4.0 * smaller) };
+        let entry = smaller * (1.0 + k);
+        let entry_error = smaller * ((TRIG + 4.0) * (1.0 + k) + k_error) + (1.0 + k) * smaller_error;
+        // The sum of all that an entry of M is multiplied by: the pixel's place, and the middle's.
+        let places = 1.5 * (width + height) + 2.0 * (shift + f64::from(self.augment.crop)) + 1.0;
+        places * (entry_error + 6.0 * entry)
+    }
+}
+
+impl Reference for GatherAugmented {
+    fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
+        let (control, images, all_labels) = (Control::read(x[0].words()), x[1].bytes(), x[2].words());
+        let (pixels, stride, [height, width, channels]) =
+            (self.gather.pixels(), self.gather.stride(), self.gather.image);
+        let [scale, shift] = [self.gather.scale, self.gather.shift].map(|x| F::of(x.into()));
+        for b in 0..self.gather.batch {
+            let s = self.gather.sample(&control, b as u32);
+            y[1].words()[b] = s.map_or(0, |s| all_labels[s]);
+            let row = &mut y[0].floats()[b * pixels..][..pixels];
+            let Some(s) = s else {
+                row.fill(F::of(0.0));
+                continue;
+            };
+            let map = self.map(&control, s);
+            for (p, value) in row.iter_mut().enumerate() {
+                let (px, py, c) = (p / channels % width, p / channels / width, p % channels);
+                let [sx, sy] = map.source(px, py);
+                let byte = |x: f64, y: f64| {
+                    let inside = x >= 0.0 && y >= 0.0 && x < width as f64 && y < height as f64;
+                    let at = s * stride + if inside { (y as usize * width + x as usize) * channels + c } else { 0 };
+                    F::of(if inside { images[at].into() } else { 0.0 })
+                };
+                let (x0, y0) = (sx.floor(), sy.floor());
+                let (right, below) = (F::of(sx - x0), F::of(sy - y0));
+                let (left, above) = (F::of(1.0) - right, F::of(1.0) - below);
+                let top = left * byte(x0, y0) + right * byte(x0 + 1.0, y0);
+                let bottom = left * byte(x0, y0 + 1.0) + right * byte(x0 + 1.0, y0 + 1.0);
+                let shown = if map.hides(px, py, self.augment.cutout) { 0.0 } else { 1.0 };
+                *value = F::of(shown) * (above * top + below * bottom) * scale + shift;
+            }
+        }
+    }
+}
+
+impl Op for GatherAugmented {
+    fn name(&self) -> &'static str {
+        "gather_augmented"
+    }
+
+    fn outputs(&self, x: &[&TensorInfo]) -> Result<Vec<TensorInfo>, String> {
+        self.augment.check_for(self.gather.image).map_err(|e| e.to_string())?;
+        self.gather.outputs(x)
+    }
+
+    fn backward(&self, _: &mut Graph, _: &Backward) -> crate::Result<Vec<Option<Tensor>>> {
+        Ok(vec![None, None, None])
+    }
+
+    fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
+        let (gather, augment, [height, width, channels]) = (&self.gather, &self.augment, self.gather.image);
+        let [reach, turn, zoom, slant] = self.amounts();
+        let launch = cx.kernel(KERNELS[0], &[])?.size("batch", gather.batch).size("stride", gather.stride());
+        let launch = launch.sizes(&[("height", height), ("width", width), ("channels", channels)]);
+        let launch = launch.set("shuffle", gather.shuffle).set("scale", gather.scale).set("shift", gather.shift);
+        let launch = launch.set("warp", augment.warps()).set("reach", reach).set("turn", turn);
+        let launch = launch.set("zoom", zoom).set("slant", slant).set("hflip", augment.hflip);
+        let launch = launch.set("vflip", augment.vflip).set("crop", augment.crop).set("cutout", augment.cutout);
+        let launch = launch.set("salt", SALT);
+        let launch = if gather.window > 0 { launch.size("window", gather.window) } else { launch };
+        let launch = launch.bind("control", cx.x[0]).bind("images", cx.x[1]).bind("all_labels", cx.x[2]);
+        cx.groups(launch.bind("x", cx.y[0]).bind("labels", cx.y[1]), gather.batch)
+    }
+
+    /// Three roundings for each of the two lines between pixels and the one between them, and two to normalise, which
+    /// alone are left where pixels fall on pixels.
+    fn rounding(&self, _: &[&TensorInfo]) -> Rounding {
+        Rounding { terms: 0, ulps: if self.augment.warps() { 16.0 } else { 4.0 } }
+    }
+
+    /// From pixel to pixel a byte changes by 255 at most, and so by 255 times as much as a coordinate is off.
+    fn magnitude(&self, x: &[In<f64>], y: &mut [Out<f64>]) {
+        let valid = Control::read(x[0].words()).valid as usize;
+        let off = 2.0 * self.coordinate_error() / self.rounding(&[]).ulps;
+        let size = f64::from(self.gather.scale.abs()) * 255.0 * (1.0 + off) + f64::from(self.gather.shift.abs());
+        y[0].floats().fill(size);
+        let valid = valid.min(self.gather.batch) * self.gather.pixels();
+        y[0].floats()[valid..].fill(0.0);
+    }
+
+    fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
+        let (control, images, all_labels) = (Control::read(x[0].words()), x[1].bytes(), x[2].words());
+        let [batch, labels] = y else { return };
+        let rows = batch.floats().par_chunks_mut(self.gather.pixels()).zip(labels.words()).enumerate();
+        rows.for_each(|(b, (row, label))| match self.gather.sample(&control, b as u32) {
+            None => {
+                row.fill(0.0);
+                *label = 0;
+            }
+            Some(s) => {
+                self.draw(&self.map(&control, s), &images[s * self.gather.stride()..], row);
+                *label = all_labels[s];
+            }
+        });
+    }
+}
+
+impl GatherAugmented {
+    /// One image in single precision; inside the picture without a question of where its edges are.
+    fn draw(&self, map: &Map, image: &[u8], row: &mut [f32]) {
+        let Gather { image: [height, width, channels], scale, shift, .. } = self.gather;
+        let [right, down, offset] = [map.right, map.down, map.offset].map(|pair| pair.map(|x| x as f32));
+        let warps = self.augment.warps();
+        for (y, line) in row.chunks_mut(width * channels).enumerate() {
+            let start = [0, 1].map(|axis| down[axis] * y as f32 + offset[axis]);
+            for (x, pixel) in line.chunks_mut(channels).enumerate() {
+                if map.hides(x, y, self.augment.cutout) {
+                    pixel.fill(shift);
+                    continue;
+                }
+                let source = [0, 1].map(|axis| right[axis] * x as f32 + start[axis]);
+                // floor, which is a call on the oldest x86-64.
+                let [x0, y0] = source.map(|at| at as i32 - i32::from(at < (at as i32) as f32));
+                let [part, below] = [source[0] - x0 as f32, source[1] - y0 as f32];
+                let place = |x: i32, y: i32| (y as usize * width + x as usize) * channels;
+                let inside = |x: i32, y: i32| (x as u32 as usize) < width && (y as u32 as usize) < height;
+                let tap = |x: i32, y: i32, c: usize| match inside(x, y) {
+                    true => f32::from(image[place(x, y) + c]),
+                    false => 0.0,
+                };
+                let whole = inside(x0, y0) && inside(x0 + 1, y0 + 1);
+                for (c, value) in pixel.iter_mut().enumerate() {
+                    let byte = if !warps {
+                        tap(x0, y0, c)
+                    } else {
+                        let four = match whole {
+                            true => {
+                                let (at, next) = (place(x0, y0) + c, place(x0, y0 + 1) + c);
+                                [at, at + channels, next, next + channels].map(|at| f32::from(image[at]))
+                            }
+                            false => [tap(x0, y0, c), tap(x0 + 1, y0, c), tap(x0, y0 + 1, c), tap(x0 + 1, y0 + 1, c)],
+                        };
+                        let top = four[0] + part * (four[1] - four[0]);
+                        let bottom = four[2] + part * (four[3] - four[2]);
+                        top + below * (bottom - top)
+                    };
+                    *value = byte * scale + shift;
+                }
+            }
+        }
+    }
+}
+
+pub(in crate::ops) fn cases() -> Vec<Case> {
+    let case = |list: &str, batch, image, samples: u32, first: u32, shuffle| {
+        let gather = Gather { batch, image, shuffle, scale: 1.0 / 255.0, shift: -0.125, window: 0 };
+        let stride = gather.stride();
+        let augment = list.parse().unwrap_or_default();
+        let valid = (samples - first).min(batch as u32);
+        let control = Control { key: 7, step: 11, epoch: 3, first, valid, samples, ..Control::default() };
+        let case = Case::new(GatherAugmented { gather, augment }).words([Control::WORDS], control.words());
+        case.bytes([samples as usize, stride]).below([samples as usize], 10)
+    };
+    const ALL: &str = "shift=2.5,rotate=20,scale=0.2,shear=10,hflip,vflip,crop=2,cutout=2";
+    let mut cases = vec![
+        case("off", 5, [28, 28, 1], 23, 0, true),
+        case("shift=3.5", 5, [28, 28, 1], 23, 0, true),
+        case("rotate=180", 5, [28, 28, 1], 23, 0, true),
+        case("scale=0.9", 5, [28, 28, 1], 23, 0, true),
+        case("shear=60", 5, [28, 28, 1], 23, 0, true),
+        case("hflip", 9, [28, 28, 1], 23, 0, true),
+        case("vflip", 9, [5, 7, 1], 23, 0, true),
+        case("crop=4", 9, [28, 28, 1], 23, 0, true),
+        case("cutout=7", 9, [28, 28, 1], 23, 0, true),
+        case("hflip,vflip,crop=3,cutout=3", 9, [5, 7, 3], 23, 17, false),
+        case("shift=2,rotate=10,scale=0.08,shear=5", 8, [28, 28, 1], 23, 20, true),
+        case(ALL, 6, [5, 7, 3], 64, 17, false),
+        case(ALL, 6, [9, 4, 4], 64, 17, true),
+        case(ALL, 4, [3, 3, 1], 9, 6, true),
+        case("shift=1,rotate=90,scale=0.5,shear=30,hflip,vflip,crop=1,cutout=1", 7, [1, 1, 1], 9, 3, true),
+        case("shift=1,crop=1", 7, [1, 2, 1], 9, 0, true),
+        case("cutout=1", 2, [1, 1, 1], 1, 0, true),
+        case(ALL, 70, [32, 32, 3], 97, 40, true),
+    ];
+    // Through a window of two chunks of 8, of 29 samples.
+    for (list, epoch, first, shuffle) in [("hflip,crop=3", 0, 12, true), (ALL, 1, 24, true), ("cutout=3", 1, 4, false)]
+    {
+        let (samples, window) = (29, 8);
+        let gather = Gather { batch: 4, image: [5, 7, 3], shuffle, scale: 1.0 / 255.0, shift: -0.125, window };
+        let (stride, augment) = (gather.stride(), list.parse().unwrap_or_default());
+        let control = Control { key: 7, step: 11, epoch, first, valid: 4, samples, ..Control::default() };
+        let case = Case::new(GatherAugmented { gather, augment }).words([Control::WORDS], control.words());
+        cases.push(case.bytes([2 * window, stride]).below([2 * window], 10));
+    }
+    for case in &mut cases {
+        case.x[2].0.role = Role::Data;
+    }
+    cases
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ir::op::Elements;
+
+    const COUNT: usize = 20_000;
+    const IMAGE: [usize; 3] = [9, 12, 1];
+
+    fn op(list: &str) -> GatherAugmented {
+        let gather = Gather { batch: 3, image: IMAGE, shuffle: false, scale: 0.5, shift: -1.0, window: 0 };
+        GatherAugmented { gather, augment: list.parse().unwrap() }
+    }
+
+    fn maps(list: &str) -> Vec<Map> {
+        let control = Control { key: 5, step: 77, ..Control::default() };
+        (0..COUNT).map(|sample| op(list).map(&control, sample)).collect()
+    }
+
+    /// Evenly spread over (-most, most): mean and deviation within five deviations, and the ends reached.
+    fn is_even(what: &str, found: &[f64], most: f64) {
+        let n = found.len() as f64;
+        let mean = found.iter().sum::<f64>() / n;
+        assert!(mean.abs() <= 5.0 * most / 3f64.sqrt() / n.sqrt(), "{what}: mean {mean}");
+        // The square of an even number in (-1, 1) has mean 1/3 and variance 4/45.
+        let square = found.iter().map(|x| (x / most).powi(2)).sum::<f64>() / n;
+        assert!((square - 1.0 / 3.0).abs() <= 5.0 * (4.0 / 45.0 / n).sqrt(), "{what}: square {square}");
+        let ends = found.iter().fold([0.0f64; 2], |[low, high], x| [low.min(*x), high.max(*x)]);
+        assert!((ends[0] + most).abs() < 0.01 * most && (ends[1] - most).abs() < 0.01 * most, "{what}: {ends:?}");
+    }
+
+    fn is_half(what: &str, share: f64) {
+        assert!((share - 0.5).abs() <= 5.0 * 0.5 / (COUNT as f64).sqrt(), "{what}: {share}");
+    }
+
+    #[test]
+    fn amounts_are_evenly_spread_to_both_sides() {
+        let of = |list: &str, get: fn(&Map) -> f64| maps(list).iter().map(get).collect::<Vec<f64>>();
+        is_even("shift x", &of("shift=3", |map| map.offset[0]), 3.0);
+        is_even("shift y", &of("shift=3", |map| map.offset[1]), 3.0);
+        is_even("turn", &of("rotate=30", |map| map.down[0].atan2(map.right[0]).to_degrees()), 30.0);
+        is_even("size", &of("scale=0.4", |map| 1.0 / map.right[0] - 1.0), 0.4);
+        is_even("slant", &of("shear=20", |map| (-map.down[0]).atan().to_degrees()), 20.0);
+        let turned = maps("rotate=180");
+        assert!(turned.iter().all(|map| map.right[0].hypot(map.right[1]) - 1.0 < 1e-12));
+        is_half("right way up", turned.iter().filter(|map| map.right[0] > 0.0).count() as f64 / COUNT as f64);
+    }
+
+    #[test]
+    fn flips_crops_and_holes_have_their_share_everywhere() {
+        let both = maps("hflip,vflip");
+        let share = |is: fn(&Map) -> bool| both.iter().filter(|map| is(map)).count() as f64 / COUNT as f64;
+        is_half("hflip", share(|map| map.right[0] < 0.0));
+        is_half("vflip", share(|map| map.down[1] < 0.0));
+        is_half("one alone", share(|map| map.right[0] * map.down[1] < 0.0));
+        let even = |what: &str, found: Vec<i64>, low: i64, count: i64| {
+            let expected = COUNT as f64 / count as f64;
+            for place in low..low + count {
+                let share = found.iter().filter(|at| **at == place).count() as f64;
+                assert!((share - expected).abs() <= 5.0 * expected.sqrt(), "{what} {place}: {share} of {expected}");
+            }
+            assert!(found.iter().all(|at| (low..low + count).contains(at)), "{what}");
+        };
+        let (cropped, holes) = (maps("crop=2"), maps("cutout=5"));
+        for axis in [0, 1] {
+            even("crop", cropped.iter().map(|map| map.offset[axis] as i64).collect(), -2, 5);
+            let side = IMAGE[1 - axis] as i64;
+            even("hole", holes.iter().map(|map| i64::from(map.hole[axis] as i32)).collect(), -2, side);
+        }
+    }
+
+    #[test]
+    fn samples_steps_and_keys_draw_apart() {
+        let op = op("shift=2,rotate=10");
+        let map = |key, step, sample| op.map(&Control { key, step, ..Control::default() }, sample);
+        let one = map(1, 2, 3);
+        assert_eq!(one, map(1, 2, 3));
+        assert!([map(2, 2, 3), map(1, 3, 3), map(1, 2, 4), map(2, 1, 3)].iter().all(|other| *other != one));
+        // Where the sample stands in the batch, and in which epoch, does not matter.
+        let elsewhere = Control { key: 1, step: 2, first: 9, epoch: 4, valid: 7, ..Control::default() };
+        assert_eq!(op.map(&elsewhere, 3), one);
+    }
+
+    /// Runs reference and fast form over three images; flat, [3 · pixels].
+    fn run(op: &dyn Op, step: u32, fast: bool) -> Vec<f32> {
+        let control = Control { key: 3, step, valid: 3, samples: 3, ..Control::default() }.words();
+        let pixels = IMAGE.iter().product::<usize>();
+        let images: Vec<u8> = (0..3 * pixels).map(|i| pcg(i as u32) as u8).collect();
+        let x = [
+            In { shape: &[Control::WORDS], elements: Elements::Word(&control) },
+            In { shape: &[3, pixels], elements: Elements::Byte(&images) },
+            In { shape: &[3], elements: Elements::Word(&[4, 5, 6]) },
+        ];
+        let (mut batch, mut labels) = (vec![9.0f32; 3 * pixels], vec![9; 3]);
+        f32::run(op, &x, &mut [Out::Float(&mut batch), Out::Word(&mut labels)], fast);
+        assert_eq!(labels, [4, 5, 6]);
+        batch
+    }
+
+    #[test]
+    fn nothing_asked_for_is_the_plain_batch() {
+        let zero = op("off");
+        for fast in [false, true] {
+            assert_eq!(run(&zero, 5, fast), run(&zero.gather, 5, fast));
+        }
+    }
+
+    #[test]
+    fn flips_are_exact_and_what_lies_outside_is_the_byte_0() {
+        let [height, width, _] = IMAGE;
+        let plain = run(&op("off").gather, 0, false);
+        let (mut seen, flip) = ([0; 4], op("hflip,vflip"));
+        for step in 0..20 {
+            let control = Control { key: 3, step, ..Control::default() };
+            for fast in [false, true] {
+                let found = run(&flip, step, fast);
+                for b in 0..3 {
+                    let map = flip.map(&control, b);
+                    let [h, v] = [map.right[0] < 0.0, map.down[1] < 0.0];
+                    seen[usize::from(h) + 2 * usize::from(v)] += 1;
+                    for (p, value) in found[b * height * width..][..height * width].iter().enumerate() {
+                        let (x, y) = (p % width, p / width);
+                        let (x, y) = (if h { width - 1 - x } else { x }, if v { height - 1 - y } else { y });
+                        assert_eq!(*value, plain[(b * height + y) * width + x]);
+                    }
+                }
+            }
+        }
+        assert!(seen.iter().all(|count| *count > 0), "{seen:?}");
+        // Cut out, or moved in from outside: the value of byte 0.
+        for list in ["cutout=9", "crop=9"] {
+            let found = run(&op(list), 2, true);
+            assert!(found.iter().filter(|value| **value == -1.0).count() > 30, "{list}");
+            assert_eq!(found, run(&op(list), 2, false), "{list}");
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Convolution of images with bias, and a ReLU where one follows.
+
+use crate::ops::conv::conv2d_dw::Conv2dDw;
+use crate::ops::conv::conv2d_dx::Conv2dDx;
+use crate::ops::conv::conv2d_relu_pool::Conv2dReluPool;
+use crate::ops::conv::geometry::{Geometry, LanesForm, Padding};
+use crate::ops::conv::{direct, im2col, pad};
+use crate::ops::matmul::splits;
+use crate::ops::matmul::splits::Epilogue;
+use crate::ops::pointwise::relu::Relu;
+use crate::ops::pointwise::relu_dx::ReluDx;
+use crate::ops::pool::max_pool2d::MaxPool2d;
+use crate::ops::prelude::*;
+use crate::ops::shape::reshape;
+use std::any::Any;
+
+pub(in crate::ops) const KERNELS: &[Source] = &[
+    shader!(template "conv/conv2d_tile"),
+    shader!(template "conv/conv2d_lanes"),
+    shader!(template "conv/conv2d_patch_lanes"),
+    pad::KERNEL,
+];
+
+/// `y[n, oh, ow, o] = Σ x[n, oh·SH + i, ow·SW + j, c] · w[i, j, c, o] + b[o]`, then max(·, 0) with `relu`.
+/// The arguments are x [N, H, W, C], w [KH, KW, C, O] and b `[O]`; the result is [N, OH, OW, O].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conv2d {
+    /// Rows and columns from one place to the next.
+    pub stride: [usize; 2],
+    /// What is added around the image.
+    pub padding: Padding,
+    /// Whether a ReLU follows.
+    pub relu: bool,
+}
+
+impl Conv2d {
+    /// The sizes for these arguments.
+    pub fn geometry(&self, x: [usize; 4], w: [usize; 4]) -> Result<Geometry, String> {
+        let [kh, kw, c, o] = w;
+        if c != x[3] {
+            return Err(format!("the weights are for {c} channels, x has {}", x[3]));
+        }
+        Geometry::new(x, [kh, kw], o, self.stride, self.padding)
+    }
+
+    /// The gradients of x, w and b, from that of the result before its ReLU.
+    pub fn gradients(&self, graph: &mut Graph, at: &Backward, dy: Tensor) -> crate::Result<Vec<Option<Tensor>>> {
+        let (x, w) = (at.x[0], at.x[1]);
+        let plain = Conv2d { relu: false, ..*self };
+        let shape = |t| axes::<4>(graph.info(t)).map_err(Error::input);
+        let ([_, h, width, _], [kh, kw, _, _]) = (shape(x)?, shape(w)?);
+        let dx = match at.wants[0] {
+            true => Some(graph.apply(Conv2dDx { conv: plain, input: [h, width], masked: false }, &[dy, w])?[0]),
+            false => None,
+        };
+        if !at.wants[1] && !at.wants[2] {
+            return Ok(vec![dx, None, None]);
+        }
+        let dw = graph.apply(Conv2dDw { conv: plain, kernel: [kh, kw] }, &[x, dy])?;
+        Ok(vec![dx, Some(dw[0]), Some(dw[1])])
+    }
+
+    fn dispatch(
+        &self,
+        cx: &mut Lower,
+        g: &Geometry,
+        [mut x, mut weights, bias]: [Tensor; 3],
+        y: Tensor,
+    ) -> crate::Result<()> {
+        let mut first = 0;
+        let form = match cx.class {
+            Class::Tile => LanesForm::Tile,
+            Class::Lanes(lanes) => g.lanes_form(lanes, g.c, g.o),
+        };
+        let (launch, groups) = match (form, cx.class) {
+            (LanesForm::Patch, Class::Lanes(lanes)) => {
+                let groups = g.n * g.oh.div_ceil(2) * (g.o / 4).div_ceil(lanes as usize);
+                (cx.kernel(KERNELS[2], &g.patch_params(lanes))?, groups)
+            }
+            (LanesForm::Product(tile), Class::Lanes(lanes)) => {
+                (x, _) = reshape::texture(cx, x)?;
+                (weights, first) = reshape::texture(cx, weights)?;
+                let groups = tile.groups(g.places(), g.o, lanes);
+                (cx.kernel(KERNELS[1], &tile.params(lanes))?, groups)
+            }
+            _ => {
+                let (tm, tn) = (64, side(g.o));
+                let launch = cx.kernel(KERNELS[0], &[("TM", tm as i64), ("TN", tn as i64)])?.sizes(&g.sizes());
+                let launch = launch.set("relu", self.relu).bind("x", x).bind("weights", weights).bind("bias", bias);
+                let tiles = g.places().div_ceil(tm) * g.o.div_ceil(tn);
+                let end = Epilogue { bias: Some(bias), relu: self.relu, mask: None };
+                return splits::product(cx, launch, [tiles, g.terms(), g.o], end, ("y", y));
+            }
+        };
+        let launch =
+            launch.sizes(&g.sizes()).size("first", first).set("relu", self.relu).bind("x", x).bind("weights", weights);
+        cx.groups(launch.bind("bias", bias).bind("y", y), groups)
+    }
+}
+
+impl Reference for Conv2d {
+    fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
+        let Ok(g) = self.geometry(x[0].axes(), x[1].axes()) else { return };
+        let (x, w, b, y) = (x[0].floats(), x[1].floats(), x[2].floats(), y[0].floats());
+        for (i, y) in y.iter_mut().enumerate() {
+            *y = b[i % g.o];
+        }
+        g.for_each_tap(|at_x, at_w, at_y| {
+            for c in 0..g.c {
+                for o in 0..g.o {
+                    y[at_y + o] += x[at_x + c] * w[at_w + c * g.o + o];
+                }
+            }
+        });
+        if self.relu {
+            let zero = F::of(0.0);
+            y.iter_mut().filter(|y| **y < zero).for_each(|y| *y = zero);
+        }
+    }
+}
+
+impl Op for Conv2d {
+    fn name(&self) -> &'static str {
+        "conv2d"
+    }
+
+    fn outputs(&self, x: &[&TensorInfo]) -> Result<Vec<TensorInfo>, String> {
+        let [x, w, b] = arguments(x)?;
+        let g = self.geometry(axes(x)?, axes(w)?)?;
+        if axes(b)? != [g.o] {
+            return Err(format!("{} filters but a bias of {}", g.o, b.shape));
+        }
+        Ok(vec![TensorInfo::floats("conv2d", g.y())])
+    }
+
+    fn backward(&self, graph: &mut Graph, at: &Backward) -> crate::Result<Vec<Option<Tensor>>> {
+        let Some(mut dy) = at.dy[0] else { return Ok(vec![None; 3]) };
+        if self.relu {
+            dy = graph.apply(ReluDx, &[dy, at.y[0]])?[0];
+        }
+        self.gradients(graph, at, dy)
+    }
+
+    fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
+        let g = self.geometry(cx.axes(cx.x[0])?, cx.axes(cx.x[1])?).map_err(Error::input)?;
+        let Some(even) = g.evened(cx.class) else {
+            return self.dispatch(cx, &g, [cx.x[0], cx.x[1], cx.x[2]], cx.y[0]);
+        };
+        let arguments = pad::arguments(cx, &g, &even)?;
+        pad::cropped(cx, cx.y[0], [g.places(), 1, even.o], [1, g.o], |cx, y| self.dispatch(cx, &even, arguments, y))
+    }
+
+    fn flops(&self, x: &[&TensorInfo]) -> u64 {
+        let shapes = axes(x[0]).and_then(|a| Ok((a, axes(x[1])?)));
+        shapes.and_then(|(a, b)| self.geometry(a, b)).map_or(0, |g| g.flops())
+    }
+
+    fn rounding(&self, x: &[&TensorInfo]) -> Rounding {
+        Rounding { terms: x[1].elements() / x[1].shape.0[3] + 1, ulps: 1.0 }
+    }
+
+    fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
+        let Ok(g) = self.geometry(x[0].axes(), x[1].axes()) else { return };
+        let (x, w, b, y) = (x[0].floats(), x[1].floats(), x[2].floats(), y[0].floats());
+        if direct::fits(&g) {
+            return direct::Forward { g: &g, x, w, b, relu: self.relu, y, argmax: None }.run();
+        }
+        im2col::forward(&g, x, w, y);
+        y.par_chunks_mut(g.o).for_each(|row| {
+            for (y, b) in row.iter_mut().zip(b) {
+                *y = if self.relu { (*y + b).max(0.0) } else { *y + b };
+            }
+        });
+    }
+
+    fn followed_by(&self, next: &dyn Op) -> Option<Arc<dyn Op>> {
+        let next = next as &dyn Any;
+        if next.is::<Relu>() && !self.relu {
+            return Some(Arc::new(Conv2d { relu: true, ..*self }));
+        }
+        let pool = next.downcast_ref::<MaxPool2d>()?;
+        let fits = self.relu && pool.size == [2, 2] && pool.stride == [2, 2];
+        fits.then(|| Arc::new(Conv2dReluPool { conv: *self }) as Arc<dyn Op>)
+    }
+}
+
+/// Sizes of convolutions that are awkward on purpose: size 1, primes, kernel ≠ stride, one off the tile.
+pub fn awkward() -> Vec<(Conv2d, [usize; 4], [usize; 4])> {
+    let conv = |stride, padding| Conv2d { stride, padding, relu: false };
+    use Padding::{Same, Valid};
+    vec![
+        (conv([1, 1], Valid), [1, 1, 1, 1], [1, 1, 1, 1]),
+        (conv([1, 1], Valid), [2, 9, 8, 1], [3, 3, 1, 5]),
+        (conv([2, 2], Same), [1, 7, 7, 3], [3, 3, 3, 4]),
+        (conv([1, 1], Same), [2, 8, 5, 4], [2, 3, 4, 33]),
+        (conv([3, 2], Valid), [2, 11, 10, 2], [5, 4, 2, 6]),
+        (conv([2, 2], Same), [1, 6, 6, 3], [4, 4, 3, 8]),
+        (conv([1, 1], Same), [3, 4, 3, 7], [1, 1, 7, 65]),
+        (conv([1, 1], Same), [1, 5, 5, 36], [3, 3, 36, 4]),
+        (conv([1, 1], Valid), [2, 12, 11, 32], [3, 3, 32, 64]),
+        (conv([3, 3], Valid), [1, 17, 19, 12], [2, 2, 12, 31]),
+        (conv([1, 1], Valid), [5, 28, 28, 1], [3, 3, 1, 32]),
+        (conv([1, 1], Same), [2, 13, 10, 3], [5, 5, 3, 32]),
+        (conv([1, 1], Same), [2, 7, 9, 3], [3, 3, 3, 20]),
+        (conv([1, 1], Same), [2, 6, 5, 12], [3, 3, 12, 28]),
+        (conv([1, 1], Same), [1, 5, 3, 68], [3, 3, 68, 72]),
+        (conv([1, 1], Same), [1, 6, 5, 20], [3, 3, 20, 24]),
+        (conv([1, 1], Same), [1, 3, 8, 20], [3, 3, 20, 40]),
+        (conv([1, 1], Same), [1, 3, 8, 16], [3, 3, 16, 12]),
+        (conv([1, 1], Same), [2, 3, 16, 12], [3, 3, 12, 28]),
+        (conv([1, 1], Valid), [1, 5, 6, 64], [3, 3, 64, 36]),
+        (conv([1, 1], Valid), [2, 5, 3, 32], [1, 1, 32, 8]),
+        (conv([1, 1], Valid), [1, 3, 7, 33], [1, 1, 33, 11]),
+        (conv([1, 1], Valid), [1, 7, 3, 36], [1, 1, 36, 40]),
+    ]
+}
+
+pub(in crate::ops) fn cases() -> Vec<Case> {
+    let case = |(op, x, w): (Conv2d, [usize; 4], [usize; 4])| {
+        [op, Conv2d { relu: true, ..op }].map(|op| Case::new(op).random(x).random(w).random([w[3]]))
+    };
+    awkward().into_iter().flat_map(case).collect()
+}

@@ -1,0 +1,193 @@
+//! The gradients of a convolution with respect to its weights and its bias.
+
+use crate::ops::conv::conv2d::{Conv2d, awkward};
+use crate::ops::conv::geometry::{Geometry, LanesForm};
+use crate::ops::conv::{direct, im2col, pad};
+use crate::ops::matmul::splits;
+use crate::ops::prelude::*;
+use crate::ops::shape::reshape;
+
+pub(in crate::ops) const KERNELS: &[Source] = &[
+    shader!(template "conv/conv2d_dw_tile"),
+    shader!(template "conv/conv2d_dw_lanes"),
+    shader!(template "conv/conv2d_dw_patch_lanes"),
+    shader!("conv/conv2d_dw_sum"),
+    shader!(template "conv/conv2d_dw_taps_lanes"),
+    shader!("conv/conv2d_dw_sum_many"),
+];
+
+/// `dw[i, j, c, o] = Σ x[n, oh·SH + i, ow·SW + j, c] · dy[n, oh, ow, o]` and `db[o] = Σ dy[n, oh, ow, o]`.
+/// The arguments are x [N, H, W, C] and dy [N, OH, OW, O]; the results dw [KH, KW, C, O] and db `[O]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Conv2dDw {
+    /// The convolution.
+    pub conv: Conv2d,
+    /// Height and width of its window.
+    pub kernel: [usize; 2],
+}
+
+impl Conv2dDw {
+    fn geometry(&self, x: [usize; 4], dy: [usize; 4]) -> Result<Geometry, String> {
+        let g = self.conv.geometry(x, [self.kernel[0], self.kernel[1], x[3], dy[3]])?;
+        if g.y() != dy {
+            return Err(format!("dy of {:?} is expected", g.y()));
+        }
+        Ok(g)
+    }
+}
+
+impl Reference for Conv2dDw {
+    fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
+        let (Ok(g), [dw, db]) = (self.geometry(x[0].axes(), x[1].axes()), y) else { return };
+        let (x, dy, dw, db) = (x[0].floats(), x[1].floats(), dw.floats(), db.floats());
+        dw.fill(F::of(0.0));
+        db.fill(F::of(0.0));
+        for (i, dy) in dy.iter().enumerate() {
+            db[i % g.o] += *dy;
+        }
+        g.for_each_tap(|at_x, at_w, at_y| {
+            for c in 0..g.c {
+                for o in 0..g.o {
+                    dw[at_w + c * g.o + o] += x[at_x + c] * dy[at_y + o];
+                }
+            }
+        });
+    }
+}
+
+impl Op for Conv2dDw {
+    fn name(&self) -> &'static str {
+        "conv2d_dw"
+    }
+
+    fn outputs(&self, x: &[&TensorInfo]) -> Result<Vec<TensorInfo>, String> {
+        let [x, dy] = arguments(x)?;
+        let g = self.geometry(axes(x)?, axes(dy)?)?;
+        Ok(vec![TensorInfo::floats("conv2d_dw", g.weights()), TensorInfo::floats("conv2d_db", [g.o])])
+    }
+
+    fn backward(&self, _: &mut Graph, _: &Backward) -> crate::Result<Vec<Option<Tensor>>> {
+        no_second_order(self)
+    }
+
+    fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
+        let g = self.geometry(cx.axes(cx.x[0])?, cx.axes(cx.x[1])?).map_err(Error::input)?;
+        dispatch(cx, &g, cx.x[0], cx.x[1])
+    }
+
+    fn flops(&self, x: &[&TensorInfo]) -> u64 {
+        let shapes = axes(x[0]).and_then(|a| Ok((a, axes(x[1])?)));
+        shapes.and_then(|(a, b)| self.geometry(a, b)).map_or(0, |g| g.flops())
+    }
+
+    fn rounding(&self, x: &[&TensorInfo]) -> Rounding {
+        Rounding { terms: x[1].elements() / x[1].shape.0[3], ulps: 1.0 }
+    }
+
+    fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
+        let (Ok(g), [dw, db]) = (self.geometry(x[0].axes(), x[1].axes()), y) else { return };
+        let (x, dy, dw, db) = (x[0].floats(), x[1].floats(), dw.floats(), db.floats());
+        match direct::fits(&g) {
+            true => direct::Gradient { g: &g, x, dy, argmax: None, dw, db }.run(),
+            false => im2col::weight_gradient(&g, x, dy, None, dw, db),
+        }
+    }
+}
+
+/// The sums of x and dy, into the op's two results.
+pub(in crate::ops) fn dispatch(cx: &mut Lower, g: &Geometry, x: Tensor, dy: Tensor) -> crate::Result<()> {
+    let Some(even) = g.evened(cx.class) else { return dispatch_into(cx, g, [x, dy], [cx.y[0], cx.y[1]]) };
+    let x = pad::padded(cx, x, [g.n * g.h * g.w, 1, g.c], [1, even.c])?;
+    let dy = pad::padded(cx, dy, [g.places(), 1, g.o], [1, even.o])?;
+    let (dw, db) = (cx.y[0], cx.y[1]);
+    pad::cropped(cx, dw, [g.kh * g.kw, even.c, even.o], [g.c, g.o], |cx, dw| {
+        pad::cropped(cx, db, [1, 1, even.o], [1, g.o], |cx, db| dispatch_into(cx, &even, [x, dy], [dw, db]))
+    })
+}
+
+fn dispatch_into(cx: &mut Lower, g: &Geometry, [mut x, dy]: [Tensor; 2], y: [Tensor; 2]) -> crate::Result<()> {
+    let form = match cx.class {
+        Class::Tile => LanesForm::Tile,
+        Class::Lanes(lanes) => g.lanes_form(lanes, g.c, g.o),
+    };
+    let partial = (g.terms() + 1) * g.o;
+    let (launch, tiles, terms) = match (form, cx.class) {
+        (LanesForm::Product(_), Class::Lanes(lanes)) if taps_fit(g, lanes) => {
+            // As many vectors of output channels as keep the sums of a lane to 36.
+            let vectors = (8 / (g.kh * g.kw)).max(1).min(g.o / 4);
+            let sizes = [("L", lanes as usize), ("E", vectors), ("KH", g.kh), ("KW", g.kw)];
+            let mut params = sizes.map(|(name, size)| (name, size as i64)).to_vec();
+            params.push(("PADDED", g.padded().into()));
+            let first;
+            (x, first) = reshape::texture(cx, x)?;
+            let tiles = (g.o / 4).div_ceil(vectors) * (g.c / 4).div_ceil(lanes as usize);
+            (cx.kernel(KERNELS[4], &params)?.size("first", first), tiles, g.places())
+        }
+        (LanesForm::Patch, Class::Lanes(lanes)) => {
+            let tiles = (g.o / 4).div_ceil(lanes as usize);
+            (cx.kernel(KERNELS[2], &g.patch_params(lanes))?, tiles, g.n * g.oh.div_ceil(2))
+        }
+        (LanesForm::Product(LanesTile { vectors, .. }), Class::Lanes(lanes)) => {
+            let rows = [16, 8, 4].into_iter().find(|&rows| g.c >= rows).unwrap_or(4);
+            let places = places_at_once(lanes) as i64;
+            let params = [("L", lanes.into()), ("R", rows as i64), ("V", vectors as i64), ("P", places)];
+            let tiles = g.kh * g.kw * g.c.div_ceil(rows) * (g.o / 4).div_ceil(vectors * lanes as usize);
+            (cx.kernel(KERNELS[1], &params)?, tiles, g.n * g.oh)
+        }
+        _ => {
+            let (tm, tn) = (side(g.terms() + 1), side(g.o));
+            let tiles = (g.terms() + 1).div_ceil(tm) * g.o.div_ceil(tn);
+            (cx.kernel(KERNELS[0], &[("TM", tm as i64), ("TN", tn as i64)])?, tiles, g.places())
+        }
+    };
+    // The sum over all places is split so that small filters keep a whole device busy.
+    let [splits, part] = match form {
+        LanesForm::Tile => splits::splits(cx.class, tiles, terms),
+        _ => {
+            let splits = 64usize.div_ceil(tiles).min(terms);
+            [splits, terms.div_ceil(splits)]
+        }
+    };
+    let partials = cx.scratch(splits * partial);
+    let launch = launch.sizes(&g.sizes()).size("splits", splits).size("per_split", part);
+    cx.groups(launch.bind("x", x).bind("dy", dy).bind("partials", partials), splits * tiles)?;
+    sum_partials(cx, partials, splits, y)
+}
+
+/// Places of a row that the lanes form by single taps takes at a time.
+fn places_at_once(lanes: u32) -> usize {
+    if lanes > 8 { 16 } else { 8 }
+}
+
+/// Whether a workgroup of the lanes class keeps the sums of every tap, for places across the ends of rows: few taps, input
+/// channels for most lanes, and rows whose end would leave the form by single taps idle. That one is faster where rows
+/// come out even (docs/speed.md).
+fn taps_fit(g: &Geometry, lanes: u32) -> bool {
+    g.kh * g.kw <= 9 && g.c >= 3 * lanes as usize && !g.ow.is_multiple_of(places_at_once(lanes))
+}
+
+/// Sums `partials` [splits, weights + channels] into dw and db.
+pub(in crate::ops) fn sum_partials(
+    cx: &mut Lower,
+    partials: Tensor,
+    splits: usize,
+    [dw, db]: [Tensor; 2],
+) -> crate::Result<()> {
+    let (weights, channels) = (cx.elements(dw), cx.elements(db));
+    let sizes = [("splits", splits), ("weights", weights), ("channels", channels)];
+    let many = cx.class == Class::Tile && splits >= splits::MANY;
+    let launch = cx.kernel(KERNELS[if many { 5 } else { 3 }], &[])?.sizes(&sizes).bind("partials", partials);
+    let launch = launch.bind("dw", dw).bind("db", db);
+    match many {
+        true => cx.groups(launch, (weights + channels).div_ceil(32)),
+        false => cx.invocations(launch, weights + channels),
+    }
+}
+
+pub(in crate::ops) fn cases() -> Vec<Case> {
+    let case = |(conv, x, w): (Conv2d, [usize; 4], [usize; 4])| {
+        let y = conv.geometry(x, w).map_or([0; 4], |g| g.y());
+        Case::new(Conv2dDw { conv, kernel: [w[0], w[1]] }).random(x).random(y)
+    };
+    awkward().into_iter().map(case).collect()
+}

@@ -1,0 +1,230 @@
+//! Sizes of a window that moves over an image: shared by convolutions and pools.
+
+use crate::ops::matmul::tiles::LanesTile;
+use crate::plan::Class;
+use serde::{Deserialize, Serialize};
+
+/// What is added around an image before a convolution.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Padding {
+    /// Nothing: the window stays inside.
+    #[default]
+    Valid,
+    /// Zeros, so that the result has ⌈size / stride⌉ places; an odd one goes to the end, as in Keras.
+    Same,
+}
+
+impl Padding {
+    /// Rows of the result of a transposed convolution of so many: those that the convolution takes back to them. `Valid`
+    /// keeps every row that a window reaches; `Same` keeps size · stride, as many cropped at the start as the convolution
+    /// has of zeros there, and the rest at the end, where rows that no window reaches are added if the stride is larger.
+    pub fn transposed(self, size: usize, k: usize, stride: usize) -> usize {
+        match self {
+            Padding::Valid => size.saturating_sub(1).saturating_mul(stride).saturating_add(k),
+            Padding::Same => size.saturating_mul(stride),
+        }
+    }
+}
+
+/// Sizes of a convolution or pool: N images H × W × C, windows KH × KW at strides SH, SW, OH × OW places,
+/// O output channels, PT rows and PL columns of zeros before the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Geometry {
+    /// Images.
+    pub n: usize,
+    /// Rows of x.
+    pub h: usize,
+    /// Columns of x.
+    pub w: usize,
+    /// Channels of x.
+    pub c: usize,
+    /// Rows of the window.
+    pub kh: usize,
+    /// Columns of the window.
+    pub kw: usize,
+    /// Channels of y.
+    pub o: usize,
+    /// Rows of y.
+    pub oh: usize,
+    /// Columns of y.
+    pub ow: usize,
+    /// Rows from one place to the next.
+    pub sh: usize,
+    /// Columns from one place to the next.
+    pub sw: usize,
+    /// Rows of zeros before the image.
+    pub pt: usize,
+    /// Columns of zeros before the image.
+    pub pl: usize,
+}
+
+impl Geometry {
+    /// The sizes for x [N, H, W, C] and a window, or a sentence that says why they do not fit.
+    pub fn new(
+        [n, h, w, c]: [usize; 4],
+        [kh, kw]: [usize; 2],
+        o: usize,
+        [sh, sw]: [usize; 2],
+        padding: Padding,
+    ) -> Result<Geometry, String> {
+        if [kh, kw, sh, sw, o].contains(&0) {
+            return Err("window, stride and filters must be at least 1".into());
+        }
+        let axis = |size: usize, k: usize, stride: usize| match padding {
+            Padding::Valid if k > size => Err(format!("a window of {kh} × {kw} does not fit an input of {h} × {w}")),
+            Padding::Valid => Ok(((size - k) / stride + 1, 0)),
+            Padding::Same => {
+                let places = size.div_ceil(stride);
+                Ok((places, ((places - 1) * stride + k).saturating_sub(size) / 2))
+            }
+        };
+        let ((oh, pt), (ow, pl)) = (axis(h, kh, sh)?, axis(w, kw, sw)?);
+        Ok(Geometry { n, h, w, c, kh, kw, o, oh, ow, sh, sw, pt, pl })
+    }
+
+    /// All sizes by the names that the kernels use.
+    pub fn sizes(&self) -> [(&'static str, usize); 13] {
+        [
+            ("n", self.n),
+            ("h", self.h),
+            ("w", self.w),
+            ("c", self.c),
+            ("kh", self.kh),
+            ("kw", self.kw),
+            ("o", self.o),
+            ("oh", self.oh),
+            ("ow", self.ow),
+            ("sh", self.sh),
+            ("sw", self.sw),
+            ("pt", self.pt),
+            ("pl", self.pl),
+        ]
+    }
+
+    /// The shape of x.
+    pub fn x(&self) -> [usize; 4] {
+        [self.n, self.h, self.w, self.c]
+    }
+
+    /// The shape of y.
+    pub fn y(&self) -> [usize; 4] {
+        [self.n, self.oh, self.ow, self.o]
+    }
+
+    /// The shape of the weights.
+    pub fn weights(&self) -> [usize; 4] {
+        [self.kh, self.kw, self.c, self.o]
+    }
+
+    /// Terms of one output: taps times input channels.
+    pub fn terms(&self) -> usize {
+        self.kh * self.kw * self.c
+    }
+
+    /// Multiplications and additions of the convolution, and of each of its gradients.
+    pub fn flops(&self) -> u64 {
+        2 * self.places() as u64 * (self.terms() * self.o) as u64
+    }
+
+    /// Whether a window reaches beyond the image.
+    pub fn padded(&self) -> bool {
+        let beyond = |places: usize, stride: usize, k: usize, before: usize, size: usize| {
+            before > 0 || places.saturating_sub(1) * stride + k > size
+        };
+        beyond(self.oh, self.sh, self.kh, self.pt, self.h) || beyond(self.ow, self.sw, self.kw, self.pl, self.w)
+    }
+
+    /// Output places of the whole batch.
+    pub fn places(&self) -> usize {
+        self.n * self.oh * self.ow
+    }
+
+    /// The input row (or column) of an output place and a tap, where it is inside the image.
+    #[inline(always)]
+    fn inside(place: usize, stride: usize, tap: usize, pad: usize, size: usize) -> Option<usize> {
+        (place * stride + tap).checked_sub(pad).filter(|&at| at < size)
+    }
+
+    /// Calls `f(x, w, y)` with the offsets of every pixel, of its C channels; of a tap, of its C·O weights;
+    /// and of an output place, of its O channels, that meet in a convolution; in the order of y, then taps.
+    pub fn for_each_tap(&self, mut f: impl FnMut(usize, usize, usize)) {
+        for place in 0..self.places() {
+            let (ow, oh, n) = (place % self.ow, place / self.ow % self.oh, place / (self.ow * self.oh));
+            for i in 0..self.kh {
+                let Some(row) = Self::inside(oh, self.sh, i, self.pt, self.h) else { continue };
+                for j in 0..self.kw {
+                    let Some(column) = Self::inside(ow, self.sw, j, self.pl, self.w) else { continue };
+                    let pixel = (n * self.h + row) * self.w + column;
+                    f(pixel * self.c, (i * self.kw + j) * self.c * self.o, place * self.o);
+                }
+            }
+        }
+    }
+}
+
+/// The forms that the lanes class has of a convolution's kernels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LanesForm {
+    /// Few input channels: the patch of pixels behind a few places is handed round, the weights are kept.
+    Patch,
+    /// Input and output channels in multiples of four: a matrix product.
+    Product(LanesTile),
+    /// Neither fits these channels. The tile form would be right and a hundred times slower; see [`Geometry::evened`].
+    Tile,
+}
+
+impl Geometry {
+    /// Columns of places that a patch serves.
+    const PATCH_COLUMNS: usize = 4;
+
+    /// The form for subgroups of `lanes`; a product has `inner` channels within and `outer` across.
+    pub fn lanes_form(&self, lanes: u32, inner: usize, outer: usize) -> LanesForm {
+        if self.terms() <= 32 && self.o.is_multiple_of(4) && self.patch()[1] <= 96 {
+            return LanesForm::Patch;
+        }
+        self.product_form(lanes, inner, outer)
+    }
+
+    /// `lanes_form` where no patch will do.
+    pub fn product_form(&self, lanes: u32, inner: usize, outer: usize) -> LanesForm {
+        match (inner % 4, outer % 4) {
+            (0, 0) => LanesForm::Product(LanesTile::of(outer, lanes)),
+            _ => LanesForm::Tile,
+        }
+    }
+
+    /// The sizes with channels in multiples of four, where the lanes class has no form for them as they are.
+    pub fn evened(&self, class: Class) -> Option<Geometry> {
+        let Class::Lanes(lanes) = class else { return None };
+        let fits = |g: &Geometry| g.lanes_form(lanes, g.c, g.o) != LanesForm::Tile;
+        let outputs = Geometry { o: self.o.next_multiple_of(4), ..*self };
+        match (fits(self), fits(&outputs)) {
+            (true, _) => None,
+            (_, true) => Some(outputs),
+            _ => Some(Geometry { c: self.c.next_multiple_of(4), ..outputs }),
+        }
+    }
+
+    /// Numbers in a row of the patch of 2 × 4 places, and in all of it.
+    fn patch(&self) -> [usize; 2] {
+        let wide = ((Self::PATCH_COLUMNS - 1) * self.sw + self.kw) * self.c;
+        [wide, (self.sh + self.kh) * wide]
+    }
+
+    /// The parameters of the patch templates.
+    pub fn patch_params(&self, lanes: u32) -> [(&'static str, i64); 9] {
+        let [wide, patch] = self.patch();
+        [
+            ("L", lanes.into()),
+            ("KH", self.kh as i64),
+            ("KW", self.kw as i64),
+            ("CI", self.c as i64),
+            ("SH", self.sh as i64),
+            ("SW", self.sw as i64),
+            ("PC", Self::PATCH_COLUMNS as i64),
+            ("WIDE", wide as i64),
+            ("PATCH", patch as i64),
+        ]
+    }
+}

@@ -1,0 +1,56 @@
+//! Zeros behind rows and columns: how convolutions with odd numbers of channels come to the lanes forms, which read
+//! four channels at a time.
+
+use crate::ops::conv::geometry::Geometry;
+use crate::ops::prelude::*;
+
+/// One of those of `conv2d`.
+pub(in crate::ops) const KERNEL: Source = shader!("conv/conv2d_pad");
+
+/// `t` [outer, rows, columns] with zeros behind, rows and columns as they are or up to a multiple of four, as [outer, `to`]:
+/// a copy that later ops share, or `t` where nothing is added.
+pub(in crate::ops) fn padded(cx: &mut Lower, t: Tensor, from: [usize; 3], to: [usize; 2]) -> crate::Result<Tensor> {
+    let name = match (from[1] == to[0], from[2] == to[1]) {
+        (true, true) => return Ok(t),
+        (true, false) => "padded columns",
+        (false, true) => "padded rows",
+        (false, false) => "padded",
+    };
+    cx.derived(t, name, |cx| {
+        let y = cx.scratch(from[0] * to[0] * to[1]);
+        copy(cx, t, from, y, to)?;
+        Ok(y)
+    })
+}
+
+/// An op's x, weights and bias, padded from one convolution's sizes to another's.
+pub(in crate::ops) fn arguments(cx: &mut Lower, g: &Geometry, even: &Geometry) -> crate::Result<[Tensor; 3]> {
+    Ok([
+        padded(cx, cx.x[0], [g.n * g.h * g.w, 1, g.c], [1, even.c])?,
+        padded(cx, cx.x[1], [g.kh * g.kw, g.c, g.o], [even.c, even.o])?,
+        padded(cx, cx.x[2], [1, 1, g.o], [1, even.o])?,
+    ])
+}
+
+/// What `of` computes as [outer, `from`], the rows and columns beyond `to` left out, into y [outer, `to`].
+pub(in crate::ops) fn cropped(
+    cx: &mut Lower,
+    y: Tensor,
+    [outer, rows, columns]: [usize; 3],
+    to: [usize; 2],
+    of: impl FnOnce(&mut Lower, Tensor) -> crate::Result<()>,
+) -> crate::Result<()> {
+    if [rows, columns] == to {
+        return of(cx, y);
+    }
+    let whole = cx.scratch(outer * rows * columns);
+    of(cx, whole)?;
+    copy(cx, whole, [outer, rows, columns], y, to)
+}
+
+fn copy(cx: &mut Lower, x: Tensor, [outer, rows, columns]: [usize; 3], y: Tensor, to: [usize; 2]) -> crate::Result<()> {
+    let elements = outer * to[0] * to[1];
+    let launch = cx.kernel(KERNEL, &[])?.sizes(&[("elements", elements), ("rows", rows), ("columns", columns)]);
+    let launch = launch.size("to_rows", to[0]).size("to_columns", to[1]);
+    cx.invocations(launch.bind("x", x).bind("y", y), elements.div_ceil(4))
+}

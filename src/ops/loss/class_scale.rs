@@ -1,0 +1,72 @@
+//! What each class of a weighted loss counts in a batch: its weight over the sum of the weights of the batch's labels.
+
+use crate::ops::prelude::*;
+use crate::step::control::Control;
+
+pub(in crate::ops) const KERNELS: &[Source] = &[shader!("loss/class_scale")];
+
+/// `scale[c] = weights[c] / Σ weights[labels]` over the rows of the valid samples, zero where that sum is zero: a sum of
+/// losses by these is PyTorch's weighted mean. The arguments are the control block, labels [batch, …] and weights
+/// `[classes]`, none of them below zero.
+#[derive(Clone, Copy, Debug)]
+pub struct ClassScale;
+
+impl Reference for ClassScale {
+    fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
+        let (labels, weights) = (x[1].words(), x[2].floats());
+        let rows = Control::read(x[0].words()).valid as usize * (labels.len() / x[1].shape[0]);
+        let sum = labels.iter().take(rows).fold(F::of(0.0), |sum, label| sum + weights[*label as usize]);
+        for (scale, weight) in y[0].floats().iter_mut().zip(weights) {
+            *scale = if sum > F::of(0.0) { *weight / sum } else { F::of(0.0) };
+        }
+    }
+}
+
+impl Op for ClassScale {
+    fn name(&self) -> &'static str {
+        "class_scale"
+    }
+
+    fn outputs(&self, x: &[&TensorInfo]) -> Result<Vec<TensorInfo>, String> {
+        let [_, labels, weights] = arguments(x)?;
+        let [classes] = axes(weights)?;
+        if labels.elements() == 0 {
+            return Err("labels are expected".into());
+        }
+        Ok(vec![TensorInfo::floats("class scale", [classes])])
+    }
+
+    fn backward(&self, _: &mut Graph, _: &Backward) -> crate::Result<Vec<Option<Tensor>>> {
+        Ok(vec![None; 3])
+    }
+
+    fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
+        let rows = cx.elements(cx.x[1]);
+        let places = rows / cx.shape(cx.x[1])[0];
+        let launch = cx.kernel(KERNELS[0], &[])?.size("batch", rows).size("places", places);
+        let launch = launch.size("classes", cx.elements(cx.y[0]));
+        let launch = launch.bind("control", cx.x[0]).bind("labels", cx.x[1]).bind("weights", cx.x[2]);
+        cx.groups(launch.bind("scale", cx.y[0]), 1)
+    }
+
+    /// The sum's rounding is relative, since no term is below zero; then a division.
+    fn rounding(&self, x: &[&TensorInfo]) -> Rounding {
+        Rounding { terms: x[1].elements(), ulps: 6.0 }
+    }
+}
+
+pub(in crate::ops) fn cases() -> Vec<Case> {
+    let case = |shape: &[usize], classes: usize, valid: u32, zero: bool| {
+        let control = Control { valid, samples: 1000, ..Control::default() };
+        let weight = |c: usize| if zero { 0.0 } else { [0.3, 2.0, 0.0, 1.25][c % 4] };
+        let case = Case::new(ClassScale).words([Control::WORDS], control.words());
+        case.below(Shape(shape.to_vec()), classes as u32).floats([classes], (0..classes).map(weight).collect())
+    };
+    vec![
+        case(&[1], 1, 1, false),
+        case(&[130], 10, 97, false),
+        case(&[3, 17, 19], 11, 2, false),
+        case(&[5], 300, 5, false),
+        case(&[7], 3, 7, true),
+    ]
+}

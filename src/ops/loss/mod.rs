@@ -1,0 +1,20 @@
+//! Losses, and what is told of their answers.
+
+use super::Entry;
+
+pub mod argmax;
+pub mod class_scale;
+pub mod one_hot_loss;
+pub mod sample_sum;
+pub mod scale_rows;
+pub mod softmax_ce;
+
+/// The ops of this family.
+pub(super) const OPS: &[Entry] = &[
+    entry!(argmax),
+    entry!(class_scale),
+    entry!(one_hot_loss),
+    entry!(sample_sum),
+    entry!(scale_rows),
+    entry!(softmax_ce),
+];

@@ -1,0 +1,87 @@
+//! Sums down the columns of [rows, channels], in chunks of rows: how normalisations come to the sums of a channel.
+
+use crate::ops::prelude::*;
+
+/// Rows of a chunk on the host, whatever the threads.
+const HOST_ROWS: usize = 256;
+
+/// How rows are split over workgroups. A channel's chunks are summed one behind the other, so that there are few.
+#[derive(Clone, Copy, Debug)]
+pub struct Chunks {
+    /// Eights of vectors.
+    pub blocks: usize,
+    /// Chunks of rows.
+    pub chunks: usize,
+    /// Rows of a chunk.
+    pub per: usize,
+}
+
+impl Chunks {
+    /// The chunks of so many rows of vectors.
+    pub fn of(rows: usize, vectors: usize) -> Chunks {
+        let per = rows.div_ceil((rows / 64).clamp(1, 128));
+        Chunks { blocks: vectors.div_ceil(8), chunks: rows.div_ceil(per), per }
+    }
+
+    /// Workgroups: one for each eight vectors of a chunk.
+    pub fn groups(&self) -> usize {
+        self.blocks * self.chunks
+    }
+
+    /// The sizes by the names that the kernels use.
+    pub fn sizes(&self) -> [(&'static str, usize); 3] {
+        [("blocks", self.blocks), ("chunks", self.chunks), ("per", self.per)]
+    }
+}
+
+/// Channels of a vector: four, where they come out even.
+pub fn width(channels: usize) -> usize {
+    if channels.is_multiple_of(4) { 4 } else { 1 }
+}
+
+/// Σ `term(r, c)` over the rows, for each channel; the order does not depend on the number of threads.
+pub fn sums<F: Real>(rows: usize, channels: usize, term: impl Fn(usize, usize) -> F + Sync) -> Vec<F> {
+    let chunk = |k: usize| {
+        let mut sums = vec![F::of(0.0); channels];
+        for r in k * HOST_ROWS..rows.min((k + 1) * HOST_ROWS) {
+            sums.iter_mut().enumerate().for_each(|(c, sum)| *sum += term(r, c));
+        }
+        sums
+    };
+    let partials: Vec<Vec<F>> = (0..rows.div_ceil(HOST_ROWS)).into_par_iter().map(chunk).collect();
+    let mut sums = vec![F::of(0.0); channels];
+    partials.iter().for_each(|partial| sums.iter_mut().zip(partial).for_each(|(sum, p)| *sum += *p));
+    sums
+}
+
+/// Sets `y[r, c]` to `value(r, c)`, for every row.
+pub fn fill<F: Real>(y: &mut [F], channels: usize, value: impl Fn(usize, usize) -> F + Sync) {
+    y.par_chunks_mut(channels * HOST_ROWS).enumerate().for_each(|(k, y)| {
+        for (r, y) in y.chunks_mut(channels).enumerate() {
+            y.iter_mut().enumerate().for_each(|(c, y)| *y = value(k * HOST_ROWS + r, c));
+        }
+    });
+}
+
+/// Samples, rows of each and channels of x [N, H, W, C] or [N, C].
+pub fn split(x: &TensorInfo) -> Result<[usize; 3], String> {
+    match (&x.shape.0[..], x.shape.0.contains(&0)) {
+        (&[n, c], false) => Ok([n, 1, c]),
+        (&[n, h, w, c], false) => Ok([n, h * w, c]),
+        _ => Err(format!("x [N, H, W, C] or [N, C] is expected, not {}", x.shape)),
+    }
+}
+
+/// `split` of sizes that `outputs` has seen.
+pub fn rows_and_channels(shape: &[usize]) -> [usize; 3] {
+    let (n, c) = (shape.first().copied().unwrap_or(1), shape.last().copied().unwrap_or(1));
+    [n, shape.iter().product::<usize>() / (n * c).max(1), c]
+}
+
+/// Holds arguments to one value a channel.
+pub fn per_channel(c: usize, infos: &[&TensorInfo]) -> Result<(), String> {
+    match infos.iter().find(|info| info.elements() != c) {
+        Some(info) => Err(format!("{} {}: {c} values, one a channel, are expected", info.name, info.shape)),
+        None => Ok(()),
+    }
+}

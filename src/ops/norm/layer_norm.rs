@@ -1,0 +1,114 @@
+//! Layer normalisation over the last axis.
+
+use crate::ops::norm::columns::{per_channel, rows_and_channels, split};
+use crate::ops::norm::layer_norm_dx::LayerNormDx;
+use crate::ops::prelude::*;
+
+pub(in crate::ops) const KERNELS: &[Source] = &[shader!("norm/layer_norm")];
+
+/// `y = (x - mean) · scale · γ + β`, row by row, where a row is a sample's features, or the channels of one place. The
+/// arguments are x [N, H, W, C] or [N, C], γ and β `[C]`; the results y, and for the way back of each row the mean and
+/// the scale 1 / √(variance + ε), `[rows]`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LayerNorm {
+    /// What is added to the variance.
+    pub epsilon: f64,
+}
+
+impl LayerNorm {
+    /// Mean and biased variance of a row.
+    fn statistics<F: Real>(row: &[F]) -> [F; 2] {
+        let n = F::of(row.len() as f64);
+        let mean = row.iter().fold(F::of(0.0), |sum, x| sum + *x) / n;
+        let squares = row.iter().fold(F::of(0.0), |sum, x| sum + (*x - mean) * (*x - mean));
+        [mean, squares / n]
+    }
+
+    /// Calls `f` with x, y, mean and scale of each row.
+    fn rows<F: Real>(x: &[In<F>], y: &mut [Out<F>], f: impl Fn(&[F], &mut [F], &mut F, &mut F) + Sync) {
+        let [_, _, channels] = rows_and_channels(x[0].shape);
+        let [y, mean, scale] = y else { return };
+        let rows = x[0].floats().par_chunks(channels).zip(y.floats().par_chunks_mut(channels));
+        let rows = rows.zip(mean.floats().par_iter_mut().zip(scale.floats().par_iter_mut()));
+        rows.for_each(|((x, y), (mean, scale))| f(x, y, mean, scale));
+    }
+}
+
+impl Reference for LayerNorm {
+    fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
+        let (gamma, beta) = (x[1].floats(), x[2].floats());
+        LayerNorm::rows(x, y, |x, y, mean, scale| {
+            let [middle, variance] = LayerNorm::statistics(x);
+            (*mean, *scale) = (middle, F::of(1.0) / (variance + F::of(self.epsilon)).sqrt());
+            for (c, y) in y.iter_mut().enumerate() {
+                *y = (x[c] - middle) * *scale * gamma[c] + beta[c];
+            }
+        });
+    }
+}
+
+impl Op for LayerNorm {
+    fn name(&self) -> &'static str {
+        "layer_norm"
+    }
+
+    fn outputs(&self, x: &[&TensorInfo]) -> Result<Vec<TensorInfo>, String> {
+        let [x, gamma, beta] = arguments(x)?;
+        let [n, places, c] = split(x)?;
+        per_channel(c, &[gamma, beta])?;
+        let row = |name| TensorInfo::floats(name, [n * places]);
+        Ok(vec![TensorInfo::floats("layer_norm", x.shape.clone()), row("mean"), row("scale")])
+    }
+
+    fn backward(&self, graph: &mut Graph, at: &Backward) -> crate::Result<Vec<Option<Tensor>>> {
+        let Some(dy) = at.dy[0] else { return Ok(vec![None; 3]) };
+        let grads = graph.apply(LayerNormDx, &[dy, at.x[0], at.x[1], at.y[1], at.y[2]])?;
+        Ok(grads.into_iter().map(Some).collect())
+    }
+
+    fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
+        let [n, places, channels] = rows_and_channels(&cx.shape(cx.x[0]));
+        let launch = cx.kernel(KERNELS[0], &[])?.size("rows", n * places).size("channels", channels);
+        let launch = launch.set("epsilon", self.epsilon).bind("x", cx.x[0]).bind("gamma", cx.x[1]);
+        let launch = launch.bind("beta", cx.x[2]).bind("y", cx.y[0]).bind("mean", cx.y[1]).bind("scale", cx.y[2]);
+        cx.groups(launch, (n * places).div_ceil(8))
+    }
+
+    /// As batch normalisation's.
+    fn rounding(&self, x: &[&TensorInfo]) -> Rounding {
+        let [_, _, channels] = rows_and_channels(&x[0].shape.0);
+        Rounding { terms: channels, ulps: 20.0 }
+    }
+
+    /// As batch normalisation's, row by row.
+    fn magnitude(&self, x: &[In<f64>], y: &mut [Out<f64>]) {
+        let (gamma, beta) = (x[1].floats(), x[2].floats());
+        LayerNorm::rows(x, y, |x, y, mean, scale| {
+            let [middle, variance] = LayerNorm::statistics(x);
+            let (root, factor) = ((middle * middle + variance).sqrt(), 1.0 / (variance + self.epsilon).sqrt());
+            (*mean, *scale) = (root, factor * (1.0 + root * factor));
+            for (c, y) in y.iter_mut().enumerate() {
+                let apart = (x[c] - middle).abs() * (1.0 + root * factor);
+                *y = gamma[c].abs() * factor * (x[c].abs() + root + apart) + beta[c].abs();
+            }
+        });
+    }
+}
+
+pub(in crate::ops) fn cases() -> Vec<Case> {
+    let case = |shape: Shape, shift: f32| {
+        let c = shape.0.last().copied().unwrap_or(1);
+        let mut case = Case::new(LayerNorm { epsilon: 1e-5 }).random(shape);
+        if let crate::ir::values::Values::Float(x) = &mut case.x[0].1 {
+            x.iter_mut().for_each(|x| *x = *x * 2.0 + shift);
+        }
+        case.random([c]).random([c])
+    };
+    vec![
+        case(Shape(vec![3, 7, 6, 5]), 0.0),
+        case(Shape(vec![9, 300]), 3.0),
+        case(Shape(vec![5, 1]), 1.0),
+        case(Shape(vec![2, 26, 26, 32]), 0.1),
+        case(Shape(vec![1, 17]), 300.0),
+    ]
+}

@@ -1,0 +1,326 @@
+//! Activations other than ReLU: one op, and the table that says what each is called and what it computes.
+//!
+//! One more activation is an entry of the table here and a `case` of its number in each of the two shaders; layer, model
+//! file, builder, suggestions, ONNX, cases and tests follow from the table.
+
+use crate::ops::pointwise::activation_dx::ActivationDx;
+use crate::ops::prelude::*;
+use serde::{Deserialize, Serialize};
+
+pub(in crate::ops) const KERNELS: &[Source] = &[shader!("pointwise/activation")];
+
+/// What a step of an activation's form in ONNX reads behind the result of the step before.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum With {
+    /// Nothing else.
+    Alone,
+    /// The activation's own argument.
+    Argument,
+    /// A number.
+    Number(f32),
+    /// Nothing else, but the activation's slope as the attribute of this name.
+    SlopeAs(&'static str),
+}
+
+/// An entry of the table. Functions take x and the slope, and are in double precision.
+struct Row {
+    name: &'static str,
+    /// What the model file's `slope` is by default; none where the activation has no slope.
+    slope: Option<f32>,
+    value: fn(f64, f64) -> f64,
+    derivative: fn(f64, f64) -> f64,
+    /// What the roundings of the value and of the derivative scale with.
+    sizes: fn(f64, f64) -> [f64; 2],
+    onnx: &'static [(&'static str, With)],
+}
+
+macro_rules! functions {
+    ($($(#[$doc:meta])* $name:ident { $($row:tt)* })*) => {
+        /// The function of an activation. Its number is the kernels' `kind`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub enum Function { $($(#[$doc])* $name),* }
+
+        impl Function {
+            /// Every one, in the order of their numbers.
+            pub const ALL: &[Function] = &[$(Function::$name),*];
+
+            fn row(self) -> &'static Row {
+                match self { $(Function::$name => { static ROW: Row = Row { $($row)* }; &ROW })* }
+            }
+        }
+    };
+}
+
+// Where x < 0 a result is e^x times something; WGSL allows exp(x) an error of 3 + 2|x| ULP, hence `tail`.
+functions! {
+    /// 1 / (1 + e⁻ˣ).
+    Sigmoid {
+        name: "sigmoid",
+        slope: None,
+        value: |x, _| sigmoid(x),
+        derivative: |x, _| sigmoid(x) * sigmoid(-x),
+        sizes: |x, _| [sigmoid(x) * tail(x), sigmoid(x) * sigmoid(-x) * tail(-x.abs())],
+        onnx: &[("Sigmoid", With::Alone)],
+    }
+    /// (eˣ − e⁻ˣ) / (eˣ + e⁻ˣ).
+    Tanh {
+        name: "tanh",
+        slope: None,
+        value: |x, _| x.tanh(),
+        derivative: |x, _| 4.0 * sigmoid(2.0 * x) * sigmoid(-2.0 * x),
+        sizes: |x, _| [x.tanh().abs(), 4.0 * sigmoid(2.0 * x) * sigmoid(-2.0 * x) * tail(-2.0 * x.abs())],
+        onnx: &[("Tanh", With::Alone)],
+    }
+    /// x · Φ(x) with the normal distribution Φ(x) = (1 + erf(x / √2)) / 2, exact (Hendrycks and Gimpel, 2016).
+    Gelu {
+        name: "gelu",
+        slope: None,
+        value: |x, _| x * normal(x),
+        derivative: |x, _| normal(x) + x * density(x),
+        // erf is good to a unit of one, not of what is left of 1 + erf.
+        sizes: |x, _| [x.abs(), 1.0],
+        onnx: &[
+            ("Mul", With::Number(std::f32::consts::FRAC_1_SQRT_2)),
+            ("Erf", With::Alone),
+            ("Add", With::Number(1.0)),
+            ("Mul", With::Argument),
+            ("Mul", With::Number(0.5)),
+        ],
+    }
+    /// x / (1 + e⁻ˣ), also called swish (Elfwing et al., 2017).
+    Silu {
+        name: "silu",
+        slope: None,
+        value: |x, _| x * sigmoid(x),
+        derivative: |x, _| sigmoid(x) * (1.0 + x * sigmoid(-x)),
+        sizes: |x, _| [x.abs() * sigmoid(x) * tail(x), sigmoid(x) * (1.0 + x.abs() * sigmoid(-x)) * tail(x)],
+        onnx: &[("Sigmoid", With::Alone), ("Mul", With::Argument)],
+    }
+    /// x where x > 0, else slope · x.
+    LeakyRelu {
+        name: "leaky_relu",
+        slope: Some(0.01),
+        value: |x, slope| if x > 0.0 { x } else { slope * x },
+        derivative: |x, slope| if x > 0.0 { 1.0 } else { slope },
+        sizes: |x, slope| if x > 0.0 { [x, 1.0] } else { [(slope * x).abs(), slope.abs()] },
+        onnx: &[("LeakyRelu", With::SlopeAs("alpha"))],
+    }
+    /// ln(1 + eˣ).
+    Softplus {
+        name: "softplus",
+        slope: None,
+        value: |x, _| x.max(0.0) + (-x.abs()).exp().ln_1p(),
+        derivative: |x, _| sigmoid(x),
+        sizes: |x, _| [(x.max(0.0) + (-x.abs()).exp().ln_1p()) * tail(x), sigmoid(x) * tail(x)],
+        onnx: &[("Softplus", With::Alone)],
+    }
+    /// x · min(max(x + 3, 0), 6) / 6 (Howard et al., 2019).
+    HardSwish {
+        name: "hard_swish",
+        slope: None,
+        value: |x, _| x * ((x + 3.0).clamp(0.0, 6.0) / 6.0),
+        // At both kinks the slope of the straight side, as PyTorch has it.
+        derivative: |x, _| if x <= -3.0 { 0.0 } else if x < 3.0 { x / 3.0 + 0.5 } else { 1.0 },
+        sizes: |x, _| {
+            let slope = if x <= -3.0 { 0.0 } else if x < 3.0 { x.abs() / 3.0 + 0.5 } else { 1.0 };
+            [x.abs() * ((x + 3.0).clamp(0.0, 6.0) / 6.0), slope]
+        },
+        onnx: &[("HardSwish", With::Alone)],
+    }
+}
+
+fn sigmoid(x: f64) -> f64 {
+    let e = (-x.abs()).exp();
+    if x >= 0.0 { 1.0 / (1.0 + e) } else { e / (1.0 + e) }
+}
+
+/// Φ, without the cancellation of 1 + erf.
+fn normal(x: f64) -> f64 {
+    0.5 * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2)
+}
+
+/// The density of the normal distribution.
+fn density(x: f64) -> f64 {
+    (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt()
+}
+
+fn tail(x: f64) -> f64 {
+    1.0 + (-x).max(0.0)
+}
+
+/// ULP of WGSL's `exp` at most 3 beyond what `tail` has, a division of 2.5 and a few roundings, each of two units.
+pub(in crate::ops) const ULPS: f64 = 24.0;
+
+/// What a factor that a device flushed to zero may leave behind: 2⁻¹²⁶ times an x of up to 10⁴, in tolerances of u.
+const FLUSHED: f64 = 1e-27;
+
+impl Function {
+    /// What model files call it.
+    pub fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    /// The function of a name.
+    pub fn named(name: &str) -> Option<Function> {
+        Self::ALL.iter().copied().find(|function| function.name() == name)
+    }
+
+    /// The default of its slope; none where it has no slope.
+    pub fn slope(self) -> Option<f32> {
+        self.row().slope
+    }
+
+    /// Its form in ONNX: operators one behind the other.
+    pub fn onnx(self) -> &'static [(&'static str, With)] {
+        self.row().onnx
+    }
+
+    /// Its value and its derivative at x.
+    pub(in crate::ops) fn at(self, x: f64, slope: f32) -> [f64; 2] {
+        let row = self.row();
+        [(row.value)(x, slope.into()), (row.derivative)(x, slope.into())]
+    }
+
+    /// What the roundings of both scale with.
+    pub(in crate::ops) fn sizes(self, x: f64, slope: f32) -> [f64; 2] {
+        (self.row().sizes)(x, slope.into()).map(|size| size + FLUSHED)
+    }
+}
+
+impl TryFrom<String> for Function {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        let names: Vec<&str> = Function::ALL.iter().map(|function| function.name()).collect();
+        Function::named(&name).ok_or_else(|| format!("found no activation {name:?}, expected {}", names.join(", ")))
+    }
+}
+
+impl From<Function> for String {
+    fn from(function: Function) -> String {
+        function.name().into()
+    }
+}
+
+/// `y = f(x)`, of any shape.
+#[derive(Clone, Copy, Debug)]
+pub struct Activation {
+    /// The function.
+    pub function: Function,
+    /// Its slope; 0 where it has none.
+    pub slope: f32,
+}
+
+impl Reference for Activation {
+    fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
+        // In double precision throughout: a table entry is written once.
+        let y = y[0].floats().par_chunks_mut(4096).zip(x[0].floats().par_chunks(4096));
+        y.for_each(|(y, x)| {
+            for (y, x) in y.iter_mut().zip(x) {
+                *y = F::of(self.function.at(x.f64(), self.slope)[0]);
+            }
+        });
+    }
+}
+
+impl Op for Activation {
+    fn name(&self) -> &'static str {
+        "activation"
+    }
+
+    fn outputs(&self, x: &[&TensorInfo]) -> Result<Vec<TensorInfo>, String> {
+        let [x] = arguments(x)?;
+        Ok(vec![TensorInfo::floats(self.function.name(), x.shape.clone())])
+    }
+
+    fn backward(&self, graph: &mut Graph, at: &Backward) -> crate::Result<Vec<Option<Tensor>>> {
+        let Some(dy) = at.dy[0] else { return Ok(vec![None]) };
+        Ok(vec![Some(graph.apply(ActivationDx(*self), &[dy, at.x[0]])?[0])])
+    }
+
+    fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
+        let count = cx.elements(cx.y[0]).div_ceil(4);
+        let launch = cx.kernel(KERNELS[0], &[])?.size("count", count);
+        let launch = launch.set("kind", self.function as u32).set("slope", self.slope);
+        cx.invocations(launch.bind("x", cx.x[0]).bind("y", cx.y[0]), count)
+    }
+
+    fn rounding(&self, _: &[&TensorInfo]) -> Rounding {
+        Rounding { terms: 0, ulps: ULPS }
+    }
+
+    fn magnitude(&self, x: &[In<f64>], y: &mut [Out<f64>]) {
+        for (y, x) in y[0].floats().iter_mut().zip(x[0].floats()) {
+            *y = self.function.sizes(*x, self.slope)[0];
+        }
+    }
+
+    fn is_elementwise(&self) -> bool {
+        true
+    }
+}
+
+/// Every function with its default slope.
+pub(in crate::ops) fn each() -> impl Iterator<Item = Activation> {
+    Function::ALL.iter().map(|&function| Activation { function, slope: function.slope().unwrap_or(0.0) })
+}
+
+/// Where the formulas change their form or leave the range of floats, on both sides of zero.
+pub(in crate::ops) fn awkward() -> Vec<f32> {
+    let x = [0.0, 1e-20, 1e-4, 0.3, 0.624, 0.626, 1.0, 1.2784645, 1.312, 1.3121, 3.0, 5.6, 5.7, 9.1, 17.4];
+    let far = [20.0, 43.0, 87.0, 87.4, 89.0, 104.0, 1e4];
+    x.iter().chain(&far).flat_map(|&x| [x, -x]).collect()
+}
+
+pub(in crate::ops) fn cases() -> Vec<Case> {
+    let of = |op: Activation| {
+        let x = awkward();
+        [Case::new(op).floats([x.len()], x), Case::new(op).random([1]), Case::new(op).random([3, 5, 2, 67])]
+    };
+    let steep = Activation { function: Function::LeakyRelu, slope: -1.5 };
+    // 16,777,221 elements need more than 65,535 workgroups of 64 vectors.
+    let large = Case::new(Activation { function: Function::Sigmoid, slope: 0.0 }).random([16_777_221]);
+    each().flat_map(of).chain([Case::new(steep).random([7]), large]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Names, and numbers as the kernels have them.
+    #[test]
+    fn the_table_has_each_name_once() {
+        let names: std::collections::BTreeSet<&str> = Function::ALL.iter().map(|function| function.name()).collect();
+        assert_eq!(names.len(), Function::ALL.len());
+        for (number, &function) in Function::ALL.iter().enumerate() {
+            assert_eq!(function as usize, number);
+            assert_eq!(Function::named(function.name()), Some(function));
+            assert_eq!(Function::try_from(String::from(function)), Ok(function));
+        }
+        assert!(Function::try_from("gelo".to_string()).unwrap_err().contains("gelu"));
+    }
+
+    /// The derivative is that of the value: central differences, at a kink the one of a side; and finite at any distance.
+    #[test]
+    fn derivatives_are_those_of_the_values() {
+        const STEP: f64 = 1e-5;
+        for op in each() {
+            let value = |x: f64| op.function.at(x, op.slope)[0];
+            for x in awkward().into_iter().map(f64::from) {
+                let [left, right] = [-STEP, STEP].map(|step| (value(x + step) - value(x)) / step);
+                let derivative = op.function.at(x, op.slope)[1];
+                // Roundings of values up to |x|, over the step. No second derivative is above 1.
+                let rounding = 4.0 * f64::EPSILON * (1.0 + x.abs()) / STEP;
+                let (error, tolerance) = match (right - left).abs() <= STEP + 2.0 * rounding {
+                    true => ((0.5 * (left + right) - derivative).abs(), rounding + STEP * STEP),
+                    false => ((left - derivative).abs().min((right - derivative).abs()), rounding + STEP),
+                };
+                assert!(error <= tolerance, "{op:?} at {x}: {derivative}, slopes {left} and {right}");
+            }
+            for x in [1e4, 1e30, f64::from(f32::MAX)].into_iter().flat_map(|x| [x, -x]) {
+                assert!(op.function.at(x, op.slope).iter().all(|y| y.is_finite()), "{op:?} at {x}");
+            }
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! The gradient of an activation, from its argument: `dx = dy · f'(x)`.
+
+use crate::ops::pointwise::activation::{Activation, ULPS, awkward, each};
+use crate::ops::prelude::*;
+
+pub(in crate::ops) const KERNELS: &[Source] = &[shader!("pointwise/activation_dx")];
+
+/// `dx = dy · f'(x)` of an activation; the arguments are dy and x.
+#[derive(Clone, Copy, Debug)]
+pub struct ActivationDx(pub Activation);
+
+impl Reference for ActivationDx {
+    fn reference<F: Real>(&self, x: &[In<F>], dx: &mut [Out<F>]) {
+        let Activation { function, slope } = self.0;
+        let (dy, x) = (x[0].floats().par_chunks(4096), x[1].floats().par_chunks(4096));
+        dx[0].floats().par_chunks_mut(4096).zip(dy.zip(x)).for_each(|(dx, (dy, x))| {
+            for (dx, (dy, x)) in dx.iter_mut().zip(dy.iter().zip(x)) {
+                *dx = *dy * F::of(function.at(x.f64(), slope)[1]);
+            }
+        });
+    }
+}
+
+impl Op for ActivationDx {
+    fn name(&self) -> &'static str {
+        "activation_dx"
+    }
+
+    fn outputs(&self, x: &[&TensorInfo]) -> Result<Vec<TensorInfo>, String> {
+        let [dy, x] = arguments(x)?;
+        if dy.elements() != x.elements() {
+            return Err("dy and x must have one size".into());
+        }
+        Ok(vec![TensorInfo::floats("activation_dx", x.shape.clone())])
+    }
+
+    fn backward(&self, _: &mut Graph, _: &Backward) -> crate::Result<Vec<Option<Tensor>>> {
+        no_second_order(self)
+    }
+
+    fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
+        let count = cx.elements(cx.y[0]).div_ceil(4);
+        let launch = cx.kernel(KERNELS[0], &[])?.size("count", count);
+        let launch = launch.set("kind", self.0.function as u32).set("slope", self.0.slope);
+        cx.invocations(launch.bind("dy", cx.x[0]).bind("x", cx.x[1]).bind("dx", cx.y[0]), count)
+    }
+
+    fn rounding(&self, _: &[&TensorInfo]) -> Rounding {
+        Rounding { terms: 0, ulps: ULPS }
+    }
+
+    fn magnitude(&self, x: &[In<f64>], dx: &mut [Out<f64>]) {
+        let (dy, x) = (x[0].floats(), x[1].floats());
+        for (i, dx) in dx[0].floats().iter_mut().enumerate() {
+            *dx = dy[i].abs() * self.0.function.sizes(x[i], self.0.slope)[1];
+        }
+    }
+}
+
+pub(in crate::ops) fn cases() -> Vec<Case> {
+    let of = |op: Activation| {
+        let (op, x) = (ActivationDx(op), awkward());
+        let shape = Shape::from([3, 5, 2, 67]);
+        [
+            Case::new(op).random([x.len()]).floats([x.len()], x),
+            Case::new(op).random([1]).random([1]),
+            Case::new(op).random(shape.clone()).random(shape),
+        ]
+    };
+    each().flat_map(of).collect()
+}

@@ -1,0 +1,77 @@
+//! A number for each channel added to every row, and a ReLU where one follows: the bias of a transposed convolution.
+
+use crate::ops::norm::columns;
+use crate::ops::norm::columns::{per_channel, split};
+use crate::ops::pointwise::add_bias_db::AddBiasDb;
+use crate::ops::pointwise::relu::Relu;
+use crate::ops::pointwise::relu_dx::ReluDx;
+use crate::ops::prelude::*;
+use std::any::Any;
+
+pub(in crate::ops) const KERNELS: &[Source] = &[shader!("pointwise/add_bias")];
+
+/// `y[r, c] = x[r, c] + b[c]`, then max(·, 0) with `relu`. The arguments are x [N, H, W, C] or [N, C] and b `[C]`.
+#[derive(Clone, Copy, Debug)]
+pub struct AddBias {
+    /// Whether a ReLU follows.
+    pub relu: bool,
+}
+
+impl Reference for AddBias {
+    fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
+        let (x, b, zero) = (x[0].floats(), x[1].floats(), F::of(0.0));
+        columns::fill(y[0].floats(), b.len(), |r, c| {
+            let sum = x[r * b.len() + c] + b[c];
+            if self.relu && sum < zero { zero } else { sum }
+        });
+    }
+}
+
+impl Op for AddBias {
+    fn name(&self) -> &'static str {
+        "add_bias"
+    }
+
+    fn outputs(&self, x: &[&TensorInfo]) -> Result<Vec<TensorInfo>, String> {
+        let [x, b] = arguments(x)?;
+        let [_, _, c] = split(x)?;
+        per_channel(c, &[b])?;
+        Ok(vec![TensorInfo::floats("add_bias", x.shape.clone())])
+    }
+
+    fn backward(&self, graph: &mut Graph, at: &Backward) -> crate::Result<Vec<Option<Tensor>>> {
+        let Some(mut dy) = at.dy[0] else { return Ok(vec![None; 2]) };
+        if self.relu {
+            dy = graph.apply(ReluDx, &[dy, at.y[0]])?[0];
+        }
+        let db = match at.wants[1] {
+            true => Some(graph.apply(AddBiasDb, &[dy])?[0]),
+            false => None,
+        };
+        Ok(vec![Some(dy), db])
+    }
+
+    fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
+        let (count, channels) = (cx.elements(cx.y[0]).div_ceil(4), cx.elements(cx.x[1]));
+        let launch = cx.kernel(KERNELS[0], &[])?.size("count", count).size("channels", channels).set("relu", self.relu);
+        cx.invocations(launch.bind("x", cx.x[0]).bind("bias", cx.x[1]).bind("y", cx.y[0]), count)
+    }
+
+    fn rounding(&self, _: &[&TensorInfo]) -> Rounding {
+        Rounding { terms: 0, ulps: 1.0 }
+    }
+
+    fn followed_by(&self, next: &dyn Op) -> Option<Arc<dyn Op>> {
+        let joins = (next as &dyn Any).is::<Relu>() && !self.relu;
+        joins.then(|| Arc::new(AddBias { relu: true }) as Arc<dyn Op>)
+    }
+}
+
+pub(in crate::ops) fn cases() -> Vec<Case> {
+    let shapes = [vec![1, 1], vec![3, 7], vec![2, 5, 3, 4], vec![3, 2, 7, 5], vec![1, 64, 31, 33]];
+    let case = |shape: Vec<usize>| {
+        let c = shape.last().copied().unwrap_or(1);
+        [false, true].map(|relu| Case::new(AddBias { relu }).random(Shape(shape.clone())).random([c]))
+    };
+    shapes.into_iter().flat_map(case).collect()
+}

@@ -1,0 +1,24 @@
+//! Ops that work on each element alone, and sums of a bias.
+
+use super::Entry;
+
+pub mod activation;
+pub mod activation_dx;
+pub mod add;
+pub mod add_bias;
+pub mod add_bias_db;
+pub mod dropout;
+pub mod relu;
+pub mod relu_dx;
+
+/// The ops of this family.
+pub(super) const OPS: &[Entry] = &[
+    entry!(activation),
+    entry!(activation_dx),
+    entry!(add),
+    entry!(add_bias),
+    entry!(add_bias_db),
+    entry!(dropout),
+    entry!(relu),
+    entry!(relu_dx),
+];

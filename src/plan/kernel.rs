@@ -1,0 +1,143 @@
+//! Kernels: WGSL sources, and what naga reads off them. The host never types a binding or a size again.
+
+use crate::error::{Error, Result};
+use crate::plan::template;
+use std::collections::BTreeMap;
+
+/// One shader file.
+#[derive(Clone, Copy, Debug)]
+pub struct Source {
+    /// The file in `shaders/`, without its extension.
+    pub path: &'static str,
+    /// The stem of the file.
+    pub name: &'static str,
+    /// Its text.
+    pub text: &'static str,
+    /// Whether it is a template (`.wgsl.in`).
+    pub template: bool,
+}
+
+/// The shader file of a stem: `shader!("pointwise/add")`, or `shader!(template "matmul/matmul_nt_lanes")`.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! shader {
+    (template $name:literal) => {
+        $crate::plan::kernel::Source {
+            path: $name,
+            name: $crate::plan::kernel::stem($name),
+            text: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $name, ".wgsl.in")),
+            template: true,
+        }
+    };
+    ($name:literal) => {
+        $crate::plan::kernel::Source {
+            path: $name,
+            name: $crate::plan::kernel::stem($name),
+            text: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $name, ".wgsl")),
+            template: false,
+        }
+    };
+}
+
+/// The last part of a path with slashes.
+#[doc(hidden)]
+pub const fn stem(path: &'static str) -> &'static str {
+    let mut at = path.len();
+    while at > 0 && path.as_bytes()[at - 1] != b'/' {
+        at -= 1;
+    }
+    path.split_at(at).1
+}
+
+/// What a binding is bound to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Space {
+    /// A storage buffer.
+    Buffer,
+    /// A storage texture of four floats a texel, `TEXELS` of them a row.
+    Texture,
+}
+
+/// Texels of a row of every texture: element `4·i` of a tensor begins texel (i mod TEXELS, i / TEXELS). Kernels know it
+/// as the constant `texels`.
+pub const TEXELS: usize = 1024;
+
+/// One storage binding of a kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// The variable's name.
+    pub name: String,
+    /// Its number within group 0.
+    pub number: u32,
+    /// Whether the kernel writes it.
+    pub writes: bool,
+    /// What is bound to it.
+    pub space: Space,
+}
+
+/// A kernel's text and what naga reads off it.
+#[derive(Clone, Debug)]
+pub struct Kernel {
+    /// The stem of its file.
+    pub name: &'static str,
+    /// The WGSL, expanded where it was a template.
+    pub text: String,
+    /// Its storage bindings, by number.
+    pub bindings: Vec<Binding>,
+    /// The invocations of a workgroup.
+    pub workgroup: u32,
+    /// The names of its override constants, and whether each has a default.
+    pub overrides: BTreeMap<String, bool>,
+    /// The module, for those who translate it further.
+    pub module: naga::Module,
+}
+
+impl Source {
+    /// A kernel of an application's own, of this name and WGSL.
+    pub const fn new(name: &'static str, text: &'static str) -> Source {
+        Source { path: name, name, text, template: false }
+    }
+
+    /// Expands and reflects the file; an error is a defect of the shader and names it.
+    pub fn reflect(&self, params: &[(&'static str, i64)]) -> Result<Kernel> {
+        let fault = |why: String| Error::failed(format!("kernel {}: {why}", self.name));
+        let text = match self.template {
+            true => template::expand(self.text, params).map_err(fault)?,
+            false => self.text.to_string(),
+        };
+        let module =
+            naga::front::wgsl::parse_str(&text).map_err(|e| fault(e.emit_to_string_with_path(&text, self.name)))?;
+        let [entry] = module.entry_points.as_slice() else {
+            return Err(fault(format!("{} entry points where one is expected", module.entry_points.len())));
+        };
+        if entry.name != "main" || entry.workgroup_size_overrides.is_some() {
+            return Err(fault("the entry point must be `main`, with a literal workgroup size".into()));
+        }
+        let workgroup = entry.workgroup_size.iter().product();
+        let mut bindings = Vec::new();
+        for (_, variable) in module.global_variables.iter() {
+            let (access, space) = match (variable.space, &module.types[variable.ty].inner) {
+                (naga::AddressSpace::Storage { access }, _) => (access, Space::Buffer),
+                (_, naga::TypeInner::Image { class: naga::ImageClass::Storage { access, format }, .. }) => {
+                    if *format != naga::StorageFormat::Rgba32Float {
+                        return Err(fault(format!("a texture of {format:?}, where Rgba32Float is expected")));
+                    }
+                    (*access, Space::Texture)
+                }
+                _ => continue,
+            };
+            let (Some(name), Some(binding)) = (&variable.name, &variable.binding) else {
+                return Err(fault("a storage variable without name or binding".into()));
+            };
+            if binding.group != 0 {
+                return Err(fault(format!("`{name}` is in group {}, not 0", binding.group)));
+            }
+            let writes = access.contains(naga::StorageAccess::STORE);
+            bindings.push(Binding { name: name.clone(), number: binding.binding, writes, space });
+        }
+        bindings.sort_by_key(|b| b.number);
+        let overrides =
+            module.overrides.iter().filter_map(|(_, o)| Some((o.name.clone()?, o.init.is_some()))).collect();
+        Ok(Kernel { name: self.name, text, bindings, workgroup, overrides, module })
+    }
+}

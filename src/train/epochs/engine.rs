@@ -1,0 +1,315 @@
+//! A step on a device: the same few calls whether shaders run it or the native CPU does.
+
+pub mod parts;
+
+use crate::device::Device;
+use crate::device::cpu;
+use crate::device::gpu;
+use crate::device::gpu::careful::SLOW;
+use crate::device::gpu::timing::Clock;
+use crate::device::gpu::{class_of, limits_of};
+use crate::error::{Error, Result};
+use crate::ir::graph::{DType, Graph, Tensor};
+use crate::ir::values::Values;
+use crate::plan::lower::{Target, lower};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What a step left in the log.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Record {
+    /// The mean loss of the batch, before its update.
+    pub loss: f32,
+    /// Samples whose largest logit was their label's.
+    pub correct: u32,
+    /// Samples of the batch.
+    pub samples: u32,
+    /// Where a NaN or an infinity was met, as [`crate::step::nonfinite`] has it; 0 in all health.
+    pub fault: u32,
+}
+
+/// A dispatch of a step, or on the native CPU an op, timed by itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Timed {
+    /// The graph's node that it works for.
+    pub node: usize,
+    /// The kernel in its expansion; on the native CPU the op.
+    pub kernel: String,
+    /// What it took.
+    pub seconds: f64,
+}
+
+/// What a submit should take: long enough to hide its cost, short enough that no system takes the device for hung
+/// (Windows resets one after two seconds).
+const SUBMIT_SECONDS: f64 = 0.06;
+
+/// How many steps a submit has, from how long steps took.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    steps: usize,
+    slow: bool,
+}
+
+impl Default for Pace {
+    /// One step: nothing has been measured.
+    fn default() -> Self {
+        Pace { steps: 1, slow: false }
+    }
+}
+
+impl Pace {
+    /// Steps of the next submit, of `left`.
+    pub fn of(&self, left: usize) -> usize {
+        self.steps.min(left)
+    }
+
+    /// Notes that a submit of `steps` came back after so many seconds. The next ones grow to twice as much at most: what
+    /// had long been done when somebody came to look seems to have taken no time.
+    pub fn measured(&mut self, steps: usize, seconds: f64) {
+        let each = seconds / steps as f64;
+        let most = ((SUBMIT_SECONDS / each) as usize).min(2 * self.steps.max(steps));
+        self.steps = most.clamp(1, crate::train::step::LOG_CAPACITY / 2);
+        self.slow = each > SLOW.as_secs_f64();
+    }
+
+    /// Whether a step takes so long that it should not go in one submit.
+    pub fn is_slow(&self) -> bool {
+        self.slow
+    }
+}
+
+/// A step's graph, built on a device.
+#[derive(Debug)]
+pub struct Engine {
+    kind: Kind,
+    graph: Graph,
+    log: Tensor,
+    capacity: usize,
+    // Steps submitted since the log was last at its start, and the sizes of the submits in flight.
+    submitted: usize,
+    sizes: VecDeque<(usize, u32)>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Gpu(Box<gpu::executor::Executor>),
+    Cpu { executor: Box<cpu::Executor>, pool: Arc<rayon::ThreadPool>, done: VecDeque<Vec<f32>> },
+}
+
+impl Engine {
+    /// Builds everything that `graph` needs on the device; `log` is its log of steps.
+    pub fn new(device: &Device, graph: Graph, log: Tensor) -> Result<Self> {
+        let kind = match device {
+            Device::Gpu(gpu) => {
+                let target = Target { class: class_of(gpu), limits: limits_of(gpu), reuse: true };
+                let plan = lower(&graph, target)?;
+                let executor = gpu::executor::Executor::new(gpu.clone(), plan, Some(log), false)?;
+                // Only here: the odd shapes of `wgrad verify` would fill the cache with what no run needs again.
+                gpu.save_pipelines();
+                Kind::Gpu(Box::new(executor))
+            }
+            Device::Cpu(pool) => Kind::Cpu {
+                executor: Box::new(cpu::Executor::new(graph.clone(), true)?),
+                pool: pool.clone(),
+                done: VecDeque::new(),
+            },
+        };
+        let capacity = graph.shape(log)[0];
+        Ok(Engine { kind, graph, log, capacity, submitted: 0, sizes: VecDeque::new() })
+    }
+
+    /// The step's graph.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// The memory of all buffers, in bytes.
+    pub fn bytes(&self) -> u64 {
+        match &self.kind {
+            Kind::Gpu(executor) => executor.plan().total_bytes(),
+            Kind::Cpu { executor, .. } => executor.bytes(),
+        }
+    }
+
+    /// Objects created on the device since the start; a step adds none.
+    pub fn created(&self) -> usize {
+        match &self.kind {
+            Kind::Gpu(executor) => executor.created(),
+            Kind::Cpu { .. } => 0,
+        }
+    }
+
+    /// Replaces a tensor's elements.
+    pub fn write(&mut self, t: Tensor, values: Values) -> Result<()> {
+        match &mut self.kind {
+            Kind::Gpu(executor) => executor.write(t, values.bytes()),
+            Kind::Cpu { executor, .. } => executor.set(t, values),
+        }
+    }
+
+    /// Replaces some rows of a tensor, from row `row` on.
+    pub fn write_rows(&mut self, t: Tensor, row: usize, values: &Values) -> Result<()> {
+        let shape = self.graph.shape(t);
+        let at = row * shape[1..].iter().product::<usize>();
+        match &mut self.kind {
+            Kind::Gpu(executor) => {
+                let element = if self.graph.info(t).dtype == DType::U8 { 1 } else { 4 };
+                executor.write_at(t, at as u64 * element, values.bytes())
+            }
+            Kind::Cpu { executor, .. } => executor.set_at(t, at, values),
+        }
+    }
+
+    /// Waits until the device has what was written to it.
+    pub fn flush(&self) -> Result<()> {
+        match &self.kind {
+            Kind::Gpu(executor) => executor.flush(),
+            Kind::Cpu { .. } => Ok(()),
+        }
+    }
+
+    /// Replaces the elements of several tensors.
+    pub fn write_all(&mut self, contents: impl IntoIterator<Item = (Tensor, Values)>) -> Result<()> {
+        contents.into_iter().try_for_each(|(t, values)| self.write(t, values))
+    }
+
+    /// A tensor's elements.
+    pub async fn read(&self, t: Tensor) -> Result<Values> {
+        match &self.kind {
+            Kind::Gpu(executor) => Ok(Values::from_bytes(self.graph.info(t).dtype, &executor.read(t).await?)),
+            Kind::Cpu { executor, .. } => Ok(executor.get(t)),
+        }
+    }
+
+    /// Copies `from` of another engine on the same device to `to` here.
+    pub fn copy_from(&mut self, to: Tensor, other: &Engine, from: Tensor) -> Result<()> {
+        match (&mut self.kind, &other.kind) {
+            (Kind::Gpu(executor), Kind::Gpu(other)) => executor.copy_from(to, other, from),
+            (Kind::Cpu { executor, .. }, Kind::Cpu { executor: other, .. }) => executor.set(to, other.get(from)),
+            _ => Err(Error::failed("the two engines are on different devices")),
+        }
+    }
+
+    /// Says that the control block was written anew, with its step at 0.
+    pub fn restart(&mut self) {
+        self.submitted = 0;
+    }
+
+    /// Says that the control block was written anew, with its step at `step`.
+    pub fn restart_at(&mut self, step: u64) {
+        self.submitted = (step % self.capacity as u64) as usize;
+    }
+
+    /// Starts `steps` steps, at most as many as the log holds.
+    pub fn submit(&mut self, steps: u32) -> Result<()> {
+        match &mut self.kind {
+            Kind::Gpu(executor) => executor.submit(steps)?,
+            Kind::Cpu { executor, pool, done } => {
+                pool.install(|| (0..steps).for_each(|_| executor.step()));
+                if let Values::Float(log) = executor.get(self.log) {
+                    done.push_back(log);
+                }
+            }
+        }
+        self.sizes.push_back((self.submitted, steps));
+        self.submitted += steps as usize;
+        Ok(())
+    }
+
+    /// Runs one step whose parts are timed one by one; `None` where the device has no timestamps.
+    pub async fn time_step(&mut self) -> Result<Option<Vec<Timed>>> {
+        match &mut self.kind {
+            Kind::Gpu(executor) if executor.clock() != Clock::Device => Ok(None),
+            Kind::Gpu(executor) => {
+                let seconds = executor.time_dispatches(Clock::Device).await?;
+                let timed = executor.plan().dispatches.iter().zip(seconds);
+                let timed = timed.map(|(d, seconds)| Timed { node: d.node, kernel: d.kernel.to_string(), seconds });
+                Ok(Some(timed.collect()))
+            }
+            Kind::Cpu { executor, pool, .. } => {
+                let nodes = &self.graph.nodes;
+                let ops = (0..nodes.len()).filter(|&node| !nodes[node].op.is_view());
+                let timed = ops.map(|node| {
+                    let begun = Instant::now();
+                    pool.install(|| executor.run(node));
+                    let seconds = begun.elapsed().as_secs_f64();
+                    Timed { node, kernel: nodes[node].op.name().into(), seconds }
+                });
+                Ok(Some(timed.collect()))
+            }
+        }
+    }
+
+    /// Asks for the next step to be handed over in parts, where the device takes steps whole.
+    pub fn one_by_one(&mut self) {
+        if let Kind::Gpu(executor) = &mut self.kind {
+            executor.one_by_one();
+        }
+    }
+
+    /// How many submits have not been collected yet.
+    pub fn in_flight(&self) -> usize {
+        self.sizes.len()
+    }
+
+    /// Waits for the oldest submit and returns its records, one a step; empty where none is in flight.
+    pub async fn collect(&mut self) -> Result<Vec<Record>> {
+        let Some((first, steps)) = self.sizes.pop_front() else { return Ok(Vec::new()) };
+        let log = match &mut self.kind {
+            Kind::Gpu(executor) => match Values::from_bytes(DType::F32, &executor.collect().await?.unwrap_or_default())
+            {
+                Values::Float(log) => log,
+                _ => Vec::new(),
+            },
+            Kind::Cpu { done, .. } => done.pop_front().unwrap_or_default(),
+        };
+        let record = |step: usize| match log.get(step % self.capacity * 4..)?.get(..4)? {
+            &[loss, correct, samples, fault] => {
+                Some(Record { loss, correct: correct as u32, samples: samples as u32, fault: fault as u32 })
+            }
+            _ => None,
+        };
+        let records: Option<Vec<Record>> = (first..first + steps as usize).map(record).collect();
+        records.ok_or_else(|| Error::failed("the log of steps was not read back whole"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn submits_grow_with_speed_and_stay_within_the_log() {
+        let mut pace = Pace::default();
+        assert_eq!(pace.of(100), 1);
+        for (steps, seconds, next) in
+            [(1, 0.02, 2), (2, 0.02, 4), (4, 0.024, 8), (8, 0.048, 10), (10, 0.12, 5), (5, 1.2, 1), (1, 1e-9, 2)]
+        {
+            pace.measured(steps, seconds);
+            assert_eq!(pace.of(100), next, "{steps} in {seconds} s");
+            assert_eq!(pace.of(1), 1);
+            assert!(!pace.is_slow());
+        }
+        (0..9).for_each(|_| pace.measured(1, 0.0));
+        assert_eq!(pace.of(100), 32, "no more than the log holds beside those in flight");
+        pace.measured(32, 9.6);
+        assert!(pace.is_slow() && pace.of(100) == 1);
+    }
+
+    /// A device that takes a tenth of a second a step is never given what a system resets it for, whatever the clock
+    /// says of submits that were done before anybody asked.
+    #[test]
+    fn a_submit_that_seems_to_take_no_time_does_not_let_the_next_be_long() {
+        let mut pace = Pace::default();
+        let (mut longest, mut submits) = (0, 0);
+        while submits < 1000 {
+            let steps = pace.of(1000);
+            longest = longest.max(steps);
+            // Two are in flight; of every second pair both are found done.
+            pace.measured(steps, if submits % 4 < 2 { 0.0 } else { 0.1 * steps as f64 });
+            submits += 1;
+        }
+        assert!(longest as f64 * 0.1 < 1.0, "{longest} steps of 0.1 s in a submit");
+    }
+}

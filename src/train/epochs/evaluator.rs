@@ -1,0 +1,225 @@
+//! Mean loss and accuracy of a model over a data set, and its answers for single images.
+
+use crate::data::Split;
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::ir::values::Values;
+use crate::model::Model;
+use crate::model::formats::weights::Weights;
+use crate::step::control::Control;
+use crate::train::epochs::confusion::Confusion;
+use crate::train::epochs::engine::{Engine, Pace, Record};
+use crate::train::epochs::feed;
+use crate::train::epochs::feed::Feed;
+use crate::train::settings::loss::Criterion;
+use crate::train::step::Step;
+use crate::train::step::window::limit_on;
+use serde::{Deserialize, Serialize};
+use std::time::Instant;
+
+/// Sums over records of steps, in double precision.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Totals {
+    loss: f64,
+    correct: u64,
+    samples: u64,
+    /// Labels of a sample beyond the first.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    further: u64,
+}
+
+fn is_zero(value: &u64) -> bool {
+    *value == 0
+}
+
+impl Totals {
+    /// No step yet, of samples of so many labels.
+    pub fn of(places: usize) -> Self {
+        Totals { further: (places as u64).saturating_sub(1), ..Totals::default() }
+    }
+
+    /// No step yet, of such samples as these.
+    pub fn cleared(&self) -> Self {
+        Totals { further: self.further, ..Totals::default() }
+    }
+
+    /// Adds a step: its mean loss counts by its samples.
+    pub fn add(&mut self, record: &Record) {
+        self.loss += f64::from(record.loss) * f64::from(record.samples);
+        self.correct += u64::from(record.correct);
+        self.samples += u64::from(record.samples);
+    }
+
+    /// The mean loss of a sample.
+    pub fn loss(&self) -> f64 {
+        self.loss / self.samples as f64
+    }
+
+    /// The share of samples, or of their pixels, whose largest logit was their label's.
+    pub fn accuracy(&self) -> f64 {
+        self.correct as f64 / self.samples as f64 / (self.further as f64 + 1.0)
+    }
+
+    /// The number of samples.
+    pub fn samples(&self) -> u64 {
+        self.samples
+    }
+}
+
+/// A model's forward pass over a fixed data set, built on a device.
+#[derive(Debug)]
+pub struct Evaluator {
+    step: Step,
+    engine: Engine,
+    feed: Option<Feed>,
+    start: Control,
+    // The classes and labels of a model of masks, and what the last pass found of them.
+    truth: Option<(usize, Vec<u8>)>,
+    confusion: Option<Confusion>,
+}
+
+impl Evaluator {
+    /// Builds the pass and uploads the data; `batch` is cut to the data's size.
+    pub fn new(device: &Device, model: &Model, split: &Split, batch: usize) -> Result<Self> {
+        Evaluator::by(&Criterion::default(), device, model, split, batch, None)
+    }
+
+    /// `new` by another loss than the plain one, and with at most so many bytes of the data on the device, where a limit
+    /// is given: the results are the same.
+    pub fn by(
+        criterion: &Criterion,
+        device: &Device,
+        model: &Model,
+        split: &Split,
+        batch: usize,
+        limit: Option<u64>,
+    ) -> Result<Self> {
+        let limit = limit_on(device, split, limit);
+        let step = Step::evaluation_by(criterion, model, split.count, batch.min(split.count), limit)?;
+        let truth = step.mask.map(|_| Ok((model.classes()?, split.labels.clone()))).transpose()?;
+        let mut engine = Engine::new(device, step.graph.clone(), step.log)?;
+        let feed = Feed::begin(&mut engine, &step, split, None)?;
+        let start = step.start(0, 1.0, [0.0; 2]);
+        Ok(Evaluator { step, engine, feed, start, truth, confusion: None })
+    }
+
+    /// Takes weights from a file's order.
+    pub fn set_weights(&mut self, weights: &Weights) -> Result<()> {
+        let weights = weights.to_graph(&self.step.graph)?;
+        self.engine.write_all(weights.into_iter().map(|(tensor, values)| (tensor, Values::Float(values))))
+    }
+
+    /// Takes weights from a training step on the same device: their average, where one is kept.
+    pub fn copy_weights(&mut self, step: &Step, engine: &Engine) -> Result<()> {
+        self.engine.copy_from(self.step.params, engine, step.answers())
+    }
+
+    /// What the last pass took the pixels for, of a model that tells their classes.
+    pub fn confusion(&self) -> Option<&Confusion> {
+        self.confusion.as_ref()
+    }
+
+    /// One pass over the data.
+    pub async fn run(&mut self) -> Result<Totals> {
+        if self.step.mask.is_some() {
+            return self.run_masks(|_| Ok(())).await;
+        }
+        self.restart()?;
+        let mut totals = Totals::default();
+        let mut pace = Pace::default();
+        let (mut at, of) = (0, self.step.steps_per_epoch() as u64);
+        while at < of || self.engine.in_flight() > 0 {
+            while at < of && self.engine.in_flight() < 2 {
+                at += self.submit(at, pace.of((of - at) as usize))?;
+            }
+            let begun = Instant::now();
+            let records = self.engine.collect().await?;
+            pace.measured(records.len(), begun.elapsed().as_secs_f64());
+            if pace.is_slow() {
+                self.engine.one_by_one();
+            }
+            records.iter().for_each(|record| totals.add(record));
+        }
+        Ok(totals)
+    }
+
+    /// One pass over the data, batch by batch, that hands over the class of each pixel of each sample, in the data's
+    /// order, and counts them.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a model that tells no classes of pixels.
+    pub async fn run_masks(&mut self, mut each: impl FnMut(&[u32]) -> Result<()>) -> Result<Totals> {
+        self.restart()?;
+        let Evaluator { step, engine, feed, .. } = self;
+        let (Some(mask), Some((classes, labels))) = (step.mask, &self.truth) else {
+            return Err(Error::input("the model tells no classes of pixels"));
+        };
+        let mut confusion = Confusion::new(*classes)?;
+        let mut totals = Totals::of(step.places);
+        let mut truth = labels.chunks(step.places);
+        let steps = step.steps_per_epoch() as u64;
+        for at in 0..steps {
+            feed::submit(feed, engine, step, at, 1, steps)?;
+            let records = engine.collect().await?;
+            records.iter().for_each(|record| totals.add(record));
+            let valid = records.iter().map(|record| record.samples as usize).sum();
+            let Values::Word(found) = engine.read(mask).await? else {
+                return Err(Error::failed("classes of pixels are not words"));
+            };
+            for (found, truth) in found.chunks(step.places).take(valid).zip(&mut truth) {
+                for (found, truth) in found.iter().zip(truth) {
+                    confusion.add((*truth).into(), *found as usize)?;
+                }
+                each(found)?;
+            }
+        }
+        self.confusion = Some(confusion);
+        Ok(totals)
+    }
+
+    /// One pass over the data, batch by batch, that hands over the logits of each sample, `[classes]`, in the data's
+    /// order.
+    pub async fn run_each(&mut self, mut each: impl FnMut(&[f32]) -> Result<()>) -> Result<Totals> {
+        self.restart()?;
+        let classes = self.step.graph.shape(self.step.logits)[1];
+        let mut totals = Totals::default();
+        for at in 0..self.step.steps_per_epoch() as u64 {
+            self.submit(at, 1)?;
+            let records = self.engine.collect().await?;
+            records.iter().for_each(|record| totals.add(record));
+            let valid = records.iter().map(|record| record.samples as usize).sum();
+            let Values::Float(logits) = self.engine.read(self.step.logits).await? else {
+                return Err(Error::failed("logits are not floats"));
+            };
+            logits.chunks(classes).take(valid).try_for_each(&mut each)?;
+        }
+        Ok(totals)
+    }
+
+    /// Goes back to the first sample.
+    fn restart(&mut self) -> Result<()> {
+        self.engine.write(self.step.control, Values::Word(self.start.words()))?;
+        self.engine.restart();
+        self.feed.iter_mut().for_each(|feed| feed.restart_at(0));
+        Ok(())
+    }
+
+    /// Submits the steps of a pass behind the first `at`, at most so many, as far as the data for them is on the device;
+    /// says how many it were.
+    fn submit(&mut self, at: u64, steps: usize) -> Result<u64> {
+        let last = self.step.steps_per_epoch() as u64;
+        feed::submit(&mut self.feed, &mut self.engine, &self.step, at, steps, last)
+    }
+
+    /// The logits of every sample in the data's order, [samples, classes].
+    pub async fn logits(&mut self) -> Result<Vec<f32>> {
+        let mut logits = Vec::with_capacity(self.step.samples * self.step.graph.shape(self.step.logits)[1]);
+        let each = |row: &[f32]| {
+            logits.extend_from_slice(row);
+            Ok(())
+        };
+        self.run_each(each).await?;
+        Ok(logits)
+    }
+}

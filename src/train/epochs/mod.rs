@@ -1,0 +1,11 @@
+//! The loop: epochs of steps on a device, evaluation after each, and what is told of them.
+
+pub mod confusion;
+pub mod engine;
+pub mod evaluator;
+mod feed;
+pub mod progress;
+mod testing;
+pub mod timing;
+pub mod trainer;
+mod watchdog;

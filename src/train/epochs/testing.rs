@@ -1,0 +1,54 @@
+//! The test set with a trainer's weights as they are now: for the report, and for the end of a run.
+
+use crate::data::Split;
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::train::epochs::confusion::Confusion;
+use crate::train::epochs::evaluator::{Evaluator, Totals};
+use crate::train::epochs::trainer::Trainer;
+
+impl Trainer {
+    /// The logits of the test set with the weights as they are now, in its order, [samples, classes].
+    pub async fn test_logits(&mut self) -> Result<Vec<f32>> {
+        let mut own = self.tester()?;
+        let evaluator = own.as_mut().unwrap_or(&mut self.evaluator);
+        evaluator.copy_weights(&self.step, &self.engine)?;
+        evaluator.logits().await
+    }
+
+    /// Loss and accuracy over the test set with the weights as they are now; `None` where it is what every epoch was
+    /// validated on.
+    pub async fn test(&self) -> Result<Option<Totals>> {
+        let Some(mut evaluator) = self.tester()? else { return Ok(None) };
+        evaluator.copy_weights(&self.step, &self.engine)?;
+        evaluator.run().await.map(Some)
+    }
+
+    /// An evaluator of the test set, where validation is of something else: built when it is wanted.
+    fn tester(&self) -> Result<Option<Evaluator>> {
+        let (criterion, batch, limit) =
+            (self.options.criterion(), self.options.batch_size, self.options.device_data_limit);
+        let new =
+            |(device, split): &(Device, Split)| Evaluator::by(&criterion, device, &self.model, split, batch, limit);
+        self.test.as_ref().map(new).transpose()
+    }
+
+    /// The class of each pixel of the test set with the weights as they are now, [samples, height, width], the mean loss
+    /// of it, and what was taken for what.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a model that tells no classes of pixels, and those of the device.
+    pub async fn test_masks(&mut self) -> Result<(Vec<u8>, f64, Confusion)> {
+        let mut own = self.tester()?;
+        let evaluator = own.as_mut().unwrap_or(&mut self.evaluator);
+        evaluator.copy_weights(&self.step, &self.engine)?;
+        let mut masks = Vec::new();
+        let totals = evaluator.run_masks(|mask| {
+            masks.extend(mask.iter().map(|class| *class as u8));
+            Ok(())
+        });
+        let loss = totals.await?.loss();
+        let confusion = evaluator.confusion().cloned();
+        Ok((masks, loss, confusion.ok_or_else(|| Error::failed("nothing was counted"))?))
+    }
+}

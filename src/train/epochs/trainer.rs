@@ -1,0 +1,391 @@
+//! The training loop: submits of many steps, records as they come back, validation after every epoch.
+
+use crate::data::{Dataset, Split};
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::ir::values::Values;
+use crate::model::Model;
+use crate::model::formats::weights::Weights;
+use crate::model::init;
+use crate::train::epochs::engine::{Engine, Pace, Record};
+use crate::train::epochs::evaluator::{Evaluator, Totals};
+use crate::train::epochs::feed;
+use crate::train::epochs::feed::Feed;
+pub use crate::train::epochs::progress::Metrics;
+use crate::train::epochs::progress::{Goal, Progress};
+use crate::train::epochs::timing::{KernelTime, kernel_times};
+use crate::train::epochs::watchdog::Watchdog;
+use crate::train::settings::every::Every;
+use crate::train::settings::options::TrainOptions;
+use crate::train::state::checkpoint::{Checkpoint, DataMark};
+use crate::train::state::digest::Digest;
+use crate::train::state::restore::arena;
+use crate::train::state::snapshot::Snapshot;
+use crate::train::step::Step;
+use crate::train::step::window::limit_on;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What the loop tells its observer.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// Steps came back: the number of the first, from 1, their records, and how far the epoch is.
+    Steps {
+        /// The epoch, from 1.
+        epoch: usize,
+        /// The number of the first of these steps, from 1 at the start of the run.
+        first: u64,
+        /// What they left in the log.
+        records: &'a [Record],
+        /// Steps of this epoch that are done.
+        done: usize,
+        /// Steps that this epoch has.
+        of: usize,
+        /// The epoch's sums so far.
+        totals: &'a Totals,
+        /// Seconds of training in this epoch so far.
+        seconds: f64,
+    },
+    /// An epoch has ended.
+    Epoch(&'a Metrics),
+    /// The run can go on from here; only where checkpoints are asked for.
+    Checkpoint(&'a Checkpoint),
+}
+
+/// A model in training on a device.
+#[derive(Debug)]
+pub struct Trainer {
+    pub(in crate::train) model: Model,
+    pub(in crate::train) options: TrainOptions,
+    pub(in crate::train) data: DataMark,
+    pub(in crate::train) device: String,
+    pub(in crate::train) step: Step,
+    pub(in crate::train) engine: Engine,
+    pub(in crate::train) feed: Option<Feed>,
+    pub(in crate::train) progress: Progress,
+    pub(in crate::train) evaluator: Evaluator,
+    // The test set and the device, where validation is of something else.
+    pub(in crate::train) test: Option<(Device, Split)>,
+    goal: Goal,
+    checkpoints: Option<Checkpoints>,
+    snapshot: Option<Arc<Snapshot>>,
+    pub(in crate::train) watchdog: Watchdog,
+}
+
+/// When checkpoints are made, besides at the end of every epoch.
+#[derive(Clone, Copy, Debug)]
+struct Checkpoints {
+    every: Option<Every>,
+    last: Instant,
+}
+
+impl Trainer {
+    /// Builds the steps on the device and uploads data and first weights: `given`, or those that the options' method
+    /// draws from their seed.
+    pub fn new(
+        device: &Device,
+        model: &Model,
+        data: &Dataset,
+        options: &TrainOptions,
+        given: Option<&Weights>,
+    ) -> Result<Self> {
+        options.check()?;
+        check_data(model, data)?;
+        let (split, test) = match options.validation_split {
+            None => (None, None),
+            Some(share) => {
+                let (split, test) = data.with_validation(share, options.seed)?;
+                (Some(split), Some((device.clone(), test)))
+            }
+        };
+        // What is trained and validated on.
+        let data = split.as_ref().unwrap_or(data);
+        let limit = limit_on(device, &data.train, options.device_data_limit);
+        let options = &TrainOptions { device_data_limit: limit, ..options.clone() };
+        let optimizer = options.optimizer();
+        let rates = options.rates(data.train.count);
+        let step = Step::training(model, data.train.count, options)?;
+        let mut engine = Engine::new(device, step.graph.clone(), step.log)?;
+        let control = step.start(options.seed, rates.at(0), optimizer.betas());
+        let feed = Feed::begin(&mut engine, &step, &data.train, options.shuffle.then_some(control.key))?;
+        engine.write(step.control, Values::Word(control.words()))?;
+        let first = match given {
+            Some(weights) => weights.to_graph(&step.graph)?,
+            // Drawn only now: that the device can hold a model of this size has been checked.
+            None => init::first(model, options.init_method, options.seed)?.to_graph(&step.graph)?,
+        };
+        if let Some(ema) = step.ema {
+            engine.write(ema, arena(&step.graph, step.params, &first))?;
+        }
+        engine.write_all(first.into_iter().map(|(tensor, values)| (tensor, Values::Float(values))))?;
+        let criterion = options.criterion();
+        let evaluator = Evaluator::by(&criterion, device, model, &data.test, options.batch_size, limit)?;
+        let progress = Progress { totals: Totals::of(step.places), ..Progress::default() };
+        Ok(Trainer {
+            model: model.clone(),
+            options: options.clone(),
+            data: DataMark::new(data)?,
+            device: device.identity(),
+            step,
+            engine,
+            feed,
+            progress,
+            evaluator,
+            test,
+            goal: Goal::new(data.train.count, options),
+            checkpoints: None,
+            snapshot: None,
+            watchdog: Watchdog::default(),
+        })
+    }
+
+    /// Asks for checkpoints: before the first step, at the end of every epoch, where a run is stopped, and `every` so
+    /// often.
+    pub fn checkpoints(&mut self, every: Option<Every>) {
+        self.checkpoints = Some(Checkpoints { every, last: Instant::now() });
+    }
+
+    /// How far the run has come.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// What the run was told, with what was left to the device.
+    pub fn options(&self) -> &TrainOptions {
+        &self.options
+    }
+
+    /// Where the run is to end.
+    pub fn goal(&self) -> Goal {
+        self.goal
+    }
+
+    /// Lays out the weights in `snapshot` from now on, whenever it asks for them; the numbers of the run stay the same.
+    pub async fn share(&mut self, snapshot: Arc<Snapshot>) -> Result<()> {
+        snapshot.put(0, self.weights().await?);
+        self.snapshot = Some(snapshot);
+        Ok(())
+    }
+
+    /// The memory of all buffers, in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.engine.bytes()
+    }
+
+    /// Objects created on the device since the start.
+    pub fn created(&self) -> usize {
+        self.engine.created()
+    }
+
+    /// Trains to the end, or until the observer breaks; returns the metrics of every epoch since the run began.
+    ///
+    /// A break between steps stops the run where it is, once the steps in flight are done: the epoch is neither
+    /// validated nor counted, and a later call goes on with it.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] where the device fails, or at the first step that leaves a NaN or an infinity in its loss, its
+    /// gradients, the parameters or the optimizer's state: the error names the tensor and the op where it began, and the
+    /// trainer is brought back to the last checkpoint, or to the start of the epoch.
+    pub async fn fit(&mut self, mut observe: impl FnMut(Event) -> ControlFlow<()>) -> Result<Vec<Metrics>> {
+        self.progress.reopen(self.goal);
+        let mut flow = match self.progress.step {
+            0 => self.save(None, &mut observe).await?,
+            _ => ControlFlow::Continue(()),
+        };
+        let mut pace = None;
+        while flow.is_continue() && !self.progress.finished(self.goal) {
+            if self.watchdog.step() != Some(self.progress.step) {
+                self.watchdog.keep(self.checkpoint().await?);
+            }
+            flow = self.stretch(&mut pace, &mut observe).await?;
+            let mut weights = None;
+            if flow.is_continue() && self.progress.step == self.progress.epoch_end(self.goal) {
+                self.evaluator.copy_weights(&self.step, &self.engine)?;
+                let validation = self.evaluator.run().await?;
+                // A checkpoint follows, which needs them anyway; without one they are not worth reading.
+                let mut digest = None;
+                if self.checkpoints.is_some() {
+                    let trained = self.raw_weights().await?;
+                    digest = Some(match self.step.ema {
+                        None => Digest::of(&trained),
+                        Some(_) => Digest::of(&self.weights().await?),
+                    });
+                    weights = Some(trained);
+                }
+                let lr = self.options.rate_at(self.data.samples[0], self.progress.step.saturating_sub(1));
+                let mut metrics = self.progress.close(&validation, lr, digest, self.goal);
+                if let Some(confusion) = self.evaluator.confusion() {
+                    metrics = self.progress.scored(confusion.mean_iou()).unwrap_or(metrics);
+                }
+                self.lay_out(true).await?;
+                flow = observe(Event::Epoch(&metrics));
+            }
+            if self.save(weights, &mut observe).await?.is_break() {
+                flow = ControlFlow::Break(());
+            }
+        }
+        Ok(self.progress.metrics.clone())
+    }
+
+    /// Steps up to the end of the epoch, the next checkpoint, or the observer's break; none are in flight then.
+    async fn stretch(
+        &mut self,
+        pace: &mut Option<Pace>,
+        observe: &mut impl FnMut(Event) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>> {
+        let (start, epoch_end) = (self.progress.epoch_start(), self.progress.epoch_end(self.goal));
+        let (mut end, mut due) = (epoch_end, None);
+        match self.checkpoints {
+            Some(Checkpoints { every: Some(Every::Steps(n)), .. }) => {
+                end = end.min((self.progress.step / n).saturating_add(1).saturating_mul(n));
+            }
+            Some(Checkpoints { every: Some(Every::Time(time)), last }) => due = last.checked_add(time),
+            _ => {}
+        }
+        let mut submitted = self.progress.step;
+        let (begun, before) = (Instant::now(), self.progress.seconds);
+        let mut collected = begun;
+        let mut flow = ControlFlow::Continue(());
+        let mut going = true;
+        while self.engine.in_flight() > 0 || (going && submitted < end) {
+            // The very first step goes alone: it compiles the shaders.
+            let most = if pace.is_none() { 1 } else { 2 };
+            while going && submitted < end && self.engine.in_flight() < most {
+                let steps = pace.unwrap_or_default().of((end - submitted) as usize);
+                submitted += self.submit(submitted, steps)?;
+            }
+            let records = self.engine.collect().await?;
+            let took = collected.elapsed().as_secs_f64();
+            collected = Instant::now();
+            let first = self.progress.step + 1;
+            if let Some(at) = records.iter().position(|record| record.fault != 0 || !record.loss.is_finite()) {
+                return Err(self.diverged(first + at as u64, &records[at]).await);
+            }
+            records.iter().for_each(|record| self.progress.totals.add(record));
+            self.progress.step += records.len() as u64;
+            self.progress.seconds = before + begun.elapsed().as_secs_f64();
+            match pace {
+                Some(pace) => {
+                    pace.measured(records.len(), took);
+                    if pace.is_slow() {
+                        self.engine.one_by_one();
+                    }
+                }
+                None => *pace = Some(Pace::default()),
+            }
+            let event = Event::Steps {
+                epoch: self.progress.epoch(),
+                first,
+                records: &records,
+                done: (self.progress.step - start) as usize,
+                of: (epoch_end - start) as usize,
+                totals: &self.progress.totals,
+                seconds: self.progress.seconds,
+            };
+            if observe(event).is_break() {
+                flow = ControlFlow::Break(());
+            }
+            self.lay_out(false).await?;
+            going = flow.is_continue() && due.is_none_or(|due| Instant::now() < due);
+        }
+        Ok(flow)
+    }
+
+    /// Submits the steps behind the first `at` of the run, at most so many, as far as the data for them is on the device;
+    /// says how many it were.
+    pub(in crate::train) fn submit(&mut self, at: u64, steps: usize) -> Result<u64> {
+        feed::submit(&mut self.feed, &mut self.engine, &self.step, at, steps, self.goal.last)
+    }
+
+    /// Sees to it that the data for the step behind the first `at` is on the device.
+    pub(in crate::train) fn ready(&mut self, at: u64) -> Result<()> {
+        let Trainer { feed, engine, step, .. } = self;
+        feed.as_mut().map_or(Ok(()), |feed| feed.ready(engine, step, at).map(drop))
+    }
+
+    /// Hands a checkpoint to the observer, where they are asked for; `weights` are the trained ones of now, where they were read.
+    async fn save(
+        &mut self,
+        weights: Option<Weights>,
+        observe: &mut impl FnMut(Event) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>> {
+        if self.checkpoints.is_none() {
+            return Ok(ControlFlow::Continue(()));
+        }
+        let weights = match weights {
+            Some(weights) => weights,
+            None => self.raw_weights().await?,
+        };
+        let checkpoint = self.checkpoint_with(weights).await?;
+        let flow = observe(Event::Checkpoint(&checkpoint));
+        if let Some(checkpoints) = &mut self.checkpoints {
+            checkpoints.last = Instant::now();
+        }
+        self.watchdog.keep(checkpoint);
+        Ok(flow)
+    }
+
+    /// Lays out newer weights where somebody wants them, or `always` where they are shared at all.
+    async fn lay_out(&self, always: bool) -> Result<()> {
+        if let Some(snapshot) = self.snapshot.as_ref().filter(|snapshot| always || snapshot.is_due()) {
+            snapshot.put(self.progress.step, self.weights().await?);
+        }
+        Ok(())
+    }
+
+    /// What a step spends in which kernel; `None` where the device has no timestamps. These are real steps, which change
+    /// the weights: for when the run is over.
+    pub async fn kernel_times(&mut self) -> Result<Option<Vec<KernelTime>>> {
+        kernel_times(&mut self.engine, &self.step.graph).await
+    }
+}
+
+/// Holds a model's input and number of classes to the data's.
+pub fn check_data(model: &Model, data: &Dataset) -> Result<()> {
+    let split = &data.train;
+    let found = [split.height, split.width, split.channels];
+    if found != model.input {
+        return Err(Error::input(format!(
+            "data set {}: images of {found:?}, the model {} expects {:?} (height, width, channels)",
+            data.name, model.name, model.input
+        )));
+    }
+    let classes = model.classes()?;
+    if let Some(place) = [&data.train, &data.test].into_iter().find(|split| {
+        // An image of one pixel has as many labels either way.
+        model.places().is_ok_and(|places| places != split.labels_per_sample)
+    }) {
+        let [has, wants] = [place.labels_per_sample > 1, model.is_segmentation()?]
+            .map(|pixels| if pixels { "a label a pixel" } else { "a label an image" });
+        return Err(Error::input(format!(
+            "data set {}: it has {has}, the model {} expects {wants}{}",
+            data.name,
+            model.name,
+            if model.is_segmentation()? {
+                ", since it ends in an image"
+            } else {
+                "; one for masks ends in an image, as unet-small does"
+            }
+        )));
+    }
+    if data.classes > classes {
+        return Err(Error::input(format!(
+            "data set {}: labels up to {}, the model {} has {classes} classes",
+            data.name,
+            data.classes - 1,
+            model.name
+        )));
+    }
+    // Names that somebody gave, a folder of images say, must stand for the same classes; numbers may stand for any.
+    let named = data.class_names.iter().enumerate().filter(|(class, name)| **name != class.to_string());
+    for (class, name) in named {
+        if let Some(known) = model.class_names.get(class).filter(|known| *known != name) {
+            return Err(Error::input(format!(
+                "data set {}: class {class} is {name}, the model {} expects {known}",
+                data.name, model.name
+            )));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! The loss of a run: which one, how far labels are smoothed, and what classes weigh.
+
+use crate::error::{Error, Result};
+use crate::ir::graph::{Graph, Role, Tensor, TensorInfo};
+use crate::ir::values::Values;
+use crate::ops::loss::class_scale::ClassScale;
+use crate::ops::loss::one_hot_loss::{Each, OneHotLoss};
+use crate::ops::loss::softmax_ce::SoftmaxCe;
+use serde::{Deserialize, Serialize};
+
+/// The losses by name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+pub enum LossName {
+    /// Cross-entropy of the softmax over the classes.
+    #[default]
+    Softmax,
+    /// Binary cross-entropy of each class by itself, its probability the logit's sigmoid.
+    Bce,
+    /// Squared difference from the one-hot form of the label.
+    Mse,
+    /// Half the squared difference up to 1, linear beyond.
+    Huber,
+}
+
+/// A loss with all that it is told.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Criterion {
+    /// Which one.
+    pub loss: LossName,
+    /// The part of the target that is spread over all classes.
+    pub smoothing: f64,
+    /// What each class weighs; empty where all weigh the same.
+    pub weights: Vec<f64>,
+}
+
+/// What a loss leaves in the graph.
+pub(in crate::train) struct Applied {
+    /// Loss, correct counts and delta.
+    pub(in crate::train) results: Vec<Tensor>,
+    /// What it has to be given before the first step.
+    pub(in crate::train) given: Vec<(Tensor, Values)>,
+}
+
+impl Criterion {
+    /// Refuses what cannot be meant; the number of weights is held to the classes when the step is built.
+    ///
+    /// # Errors
+    /// [`Error::Input`] that names the option.
+    pub fn check(&self) -> Result<()> {
+        let wrong = |what: &str, found: String, expected: &str| {
+            Err(Error::input(format!("{what} {found}: {expected} is expected")))
+        };
+        let softmax = self.loss == LossName::Softmax;
+        if !(0.0..1.0).contains(&self.smoothing) {
+            return wrong("label smoothing", self.smoothing.to_string(), "a number from 0 up to, but not including, 1");
+        }
+        if self.smoothing > 0.0 && !softmax {
+            return wrong("label smoothing", self.smoothing.to_string(), "none but with --loss softmax");
+        }
+        if let Some(weight) = self.weights.iter().find(|weight| !(weight.is_finite() && **weight >= 0.0)) {
+            return wrong("class weight", weight.to_string(), "a finite number, 0 or above,");
+        }
+        if !self.weights.is_empty() && !softmax {
+            return wrong("class weights", format!("{:?}", self.weights), "none but with --loss softmax");
+        }
+        if !self.weights.is_empty() && self.weights.iter().all(|weight| *weight as f32 == 0.0) {
+            return wrong("class weights", format!("{:?}", self.weights), "one above 0");
+        }
+        Ok(())
+    }
+
+    /// Adds the loss of `logits` to the graph; `mixed` are the labels and shares of mixup.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where there are not as many weights as classes.
+    pub(in crate::train) fn apply(
+        &self,
+        graph: &mut Graph,
+        [control, logits, labels]: [Tensor; 3],
+        mixed: Option<[Tensor; 2]>,
+    ) -> Result<Applied> {
+        let each = match self.loss {
+            LossName::Softmax => None,
+            LossName::Bce => Some(Each::Bce),
+            LossName::Mse => Some(Each::Mse),
+            LossName::Huber => Some(Each::Huber),
+        };
+        if let Some(each) = each {
+            let results = graph.apply(OneHotLoss(each), &[control, logits, labels])?;
+            return Ok(Applied { results, given: Vec::new() });
+        }
+        let plain = SoftmaxCe { smoothing: self.smoothing as f32, mixed: mixed.is_some(), ..SoftmaxCe::default() };
+        if self.weights.is_empty() {
+            let from: Vec<Tensor> = [control, logits, labels].into_iter().chain(mixed.into_iter().flatten()).collect();
+            return Ok(Applied { results: graph.apply(plain, &from)?, given: Vec::new() });
+        }
+        let classes = graph.shape(logits).last().copied().unwrap_or(0);
+        if self.weights.len() != classes {
+            return Err(Error::input(format!("{} class weights, expected {classes}, one a class", self.weights.len())));
+        }
+        let weights = graph.tensor(TensorInfo::floats("class weights", [classes]).role(Role::Data));
+        let scale = graph.apply(ClassScale, &[control, labels, weights])?[0];
+        let results = graph.apply(SoftmaxCe { weighted: true, ..plain }, &[control, logits, labels, scale])?;
+        let values = self.weights.iter().map(|weight| *weight as f32).collect();
+        Ok(Applied { results, given: vec![(weights, Values::Float(values))] })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_by_name() {
+        let base = Criterion::default;
+        let cases = [
+            (Criterion { smoothing: 1.0, ..base() }, "label smoothing 1"),
+            (Criterion { smoothing: f64::NAN, ..base() }, "label smoothing NaN"),
+            (Criterion { smoothing: 0.1, loss: LossName::Bce, ..base() }, "label smoothing 0.1"),
+            (Criterion { weights: vec![1.0, -1.0], ..base() }, "class weight -1"),
+            (Criterion { weights: vec![f64::INFINITY], ..base() }, "class weight inf"),
+            (Criterion { weights: vec![0.0, 0.0], ..base() }, "class weights"),
+            (Criterion { weights: vec![1.0], loss: LossName::Mse, ..base() }, "class weights"),
+        ];
+        for (criterion, start) in cases {
+            let error = criterion.check().expect_err(start).to_string();
+            assert!(error.starts_with(start), "{error}");
+        }
+        assert_eq!(Criterion { smoothing: 0.1, weights: vec![0.0, 2.0], ..base() }.check(), Ok(()));
+    }
+}

@@ -1,0 +1,7 @@
+//! What a run can be told.
+
+pub mod every;
+pub mod loss;
+mod optimizer;
+pub mod options;
+pub mod recipe;

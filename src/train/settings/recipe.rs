@@ -1,0 +1,41 @@
+//! Recipes: settings that go well together, by name; whatever is said beside them goes before.
+
+use crate::step::augment::Augment;
+use crate::train::run::RunConfig;
+use crate::train::settings::options::{OptimizerName, ScheduleName, TrainOptions};
+use serde::{Deserialize, Serialize};
+
+/// A recipe by name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+pub enum Recipe {
+    /// The defaults: the article's net, Adam, no augmentation.
+    #[default]
+    Plain,
+    /// Normalised layers, images moved a little in each step, one cycle of the rate, an average of the weights.
+    Best,
+}
+
+impl Recipe {
+    /// The settings of a run by this recipe.
+    pub fn config(self) -> RunConfig {
+        match self {
+            Recipe::Plain => RunConfig::default(),
+            Recipe::Best => RunConfig {
+                model: "mnist-bn".into(),
+                train: TrainOptions {
+                    epochs: 5,
+                    optimizer: OptimizerName::Adamw,
+                    lr: Some(5e-3),
+                    weight_decay: Some(1e-2),
+                    schedule: ScheduleName::OneCycle,
+                    ema: Some(0.999),
+                    augment: Augment { shift: 2.0, rotate: 10.0, scale: 0.1, shear: 5.0, ..Augment::default() },
+                    ..TrainOptions::default()
+                },
+                ..RunConfig::default()
+            },
+        }
+    }
+}

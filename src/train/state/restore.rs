@@ -1,0 +1,138 @@
+//! From a trainer to a checkpoint and back: what the device holds, in the order of files.
+
+use crate::error::{Error, Result};
+use crate::ir::graph::{Graph, Role, Tensor, TensorInfo};
+use crate::ir::values::Values;
+use crate::model::formats::weights::{EMA, Weights};
+use crate::step::control::Control;
+use crate::train::epochs::trainer::Trainer;
+use crate::train::state::checkpoint::{Checkpoint, State};
+
+impl Trainer {
+    /// The weights that the run would leave now, in the weight file's order: their average, where one is kept.
+    pub async fn weights(&self) -> Result<Weights> {
+        self.weights_in(self.step.answers()).await
+    }
+
+    /// The weights that are trained, as they are now.
+    pub(in crate::train) async fn raw_weights(&self) -> Result<Weights> {
+        self.weights_in(self.step.params).await
+    }
+
+    /// The weights in an arena that is laid out as the parameters are.
+    async fn weights_in(&self, arena: Tensor) -> Result<Weights> {
+        let arena = self.floats(arena).await?;
+        let graph = &self.step.graph;
+        Weights::from_params(graph.params.iter().map(|param| {
+            let (_, offset) = graph.root(param.tensor);
+            (param, &arena[offset..][..graph.info(param.tensor).elements()])
+        }))
+    }
+
+    /// Everything that the run needs to go on from here. No step may be in flight: `fit` leaves none.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] where the device fails.
+    pub async fn checkpoint(&self) -> Result<Checkpoint> {
+        self.checkpoint_with(self.raw_weights().await?).await
+    }
+
+    /// `checkpoint`, with the trained weights of now.
+    pub(in crate::train) async fn checkpoint_with(&self, weights: Weights) -> Result<Checkpoint> {
+        let Values::Word(control) = self.engine.read(self.step.control).await? else {
+            return Err(Error::failed("the control block is not words"));
+        };
+        let graph = &self.step.graph;
+        let mut optimizer = Vec::new();
+        for tensor in states(graph) {
+            if Some(tensor) == self.step.ema {
+                optimizer.push((EMA.into(), self.weights_in(tensor).await?));
+                continue;
+            }
+            let state = self.floats(tensor).await?;
+            let members = graph.trained_params();
+            let members = members.map(|(param, at)| (param, &state[at..][..graph.info(param.tensor).elements()]));
+            optimizer.push((graph.info(tensor).name.clone(), Weights::from_params(members)?));
+        }
+        let (progress, options) = (self.progress.clone(), self.options.clone().resolved());
+        let state = State::new(Control::read(&control), progress, options, self.data.clone(), self.device.clone())?;
+        Ok(Checkpoint { model: self.model.clone(), weights, optimizer, state })
+    }
+
+    /// Goes on from a checkpoint: `fit` then does what the run that wrote it would have done.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where it belongs to another model, other settings (their length apart) or other data.
+    pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        let Checkpoint { model, weights, optimizer, state } = checkpoint;
+        if *model != self.model {
+            let (found, expected) = (&model.name, &self.model.name);
+            return Err(Error::input(format!(
+                "the checkpoint has the model {found}, expected {expected} and the same layers"
+            )));
+        }
+        state.check(&self.options, &self.data)?;
+        let samples = self.data.samples[0];
+        let begun = state.options.rates(samples);
+        let start = self.step.start(self.options.seed, begun.at(0), self.options.optimizer().betas());
+        let mut control = state.control(start)?;
+        // A run that is made longer takes the rates of its new length from here on.
+        let rates = self.options.rates(samples);
+        if rates != begun {
+            control.rate = self.options.rate_at(samples, control.step.into()) as f32;
+        }
+        let graph = self.step.graph.clone();
+        // A file has them by name.
+        let mut names: Vec<&str> = states(&graph).map(|t| graph.info(t).name.as_str()).collect();
+        let mut found: Vec<&str> = optimizer.iter().map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        found.sort_unstable();
+        if found != names {
+            return Err(Error::input(format!("the checkpoint has the optimizer's {found:?}, expected {names:?}")));
+        }
+        // With the gaps between them, which a step that went wrong may have written to.
+        self.engine.write(self.step.params, arena(&graph, self.step.params, &weights.to_graph(&graph)?))?;
+        for tensor in states(&graph) {
+            let name = &graph.info(tensor).name;
+            let Some((_, weights)) = optimizer.iter().find(|(found, _)| found == name) else { continue };
+            if Some(tensor) == self.step.ema {
+                self.engine.write(tensor, arena(&graph, self.step.params, &weights.to_graph(&graph)?))?;
+                continue;
+            }
+            let mut state = vec![0.0; graph.info(tensor).elements()];
+            for (param, at) in graph.trained_params() {
+                let values = weights.to_param(param)?;
+                state[at..][..values.len()].copy_from_slice(&values);
+            }
+            self.engine.write(tensor, Values::Float(state))?;
+        }
+        self.engine.write(self.step.control, Values::Word(control.words()))?;
+        self.engine.write(self.step.fault, Values::Word(vec![0]))?;
+        self.engine.restart_at(state.progress.step);
+        self.feed.iter_mut().for_each(|feed| feed.restart_at(state.progress.step));
+        self.progress = state.progress.clone();
+        Ok(())
+    }
+
+    async fn floats(&self, tensor: Tensor) -> Result<Vec<f32>> {
+        match self.engine.read(tensor).await? {
+            Values::Float(values) => Ok(values),
+            _ => Err(Error::failed(format!("{} are not floats", self.step.graph.info(tensor).name))),
+        }
+    }
+}
+
+/// Parameters in the arena that `params` is, each at its place.
+pub(in crate::train) fn arena(graph: &Graph, params: Tensor, weights: &[(Tensor, Vec<f32>)]) -> Values {
+    let mut arena = vec![0.0; graph.info(params).elements()];
+    for (tensor, values) in weights {
+        arena[graph.root(*tensor).1..][..values.len()].copy_from_slice(values);
+    }
+    Values::Float(arena)
+}
+
+/// The arenas that the optimizer keeps from step to step.
+fn states(graph: &Graph) -> impl Iterator<Item = Tensor> + '_ {
+    let whole = |info: &TensorInfo| info.role == Role::State && info.view.is_none();
+    (0..graph.tensors.len() as u32).map(Tensor).filter(move |t| whole(graph.info(*t)))
+}

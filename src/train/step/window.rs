@@ -1,0 +1,137 @@
+//! Data that the device does not take whole: an epoch's order in chunks, and which steps draw from which chunk.
+//!
+//! The device holds two chunks, one that steps draw from and one that is being filled. A chunk is a whole number of
+//! batches, so an epoch has as many steps as without a window, and places and valid rows of a batch are the same.
+//! Which samples a chunk holds is the host's affair (`feed.rs`); a step draws from it in an order keyed by the
+//! chunk's number since the start of the run.
+
+use crate::data::Split;
+use crate::device::Device;
+use crate::device::gpu::limits_of;
+use crate::error::{Error, Result};
+use crate::plan::human_bytes;
+
+/// What the device holds of the images where it does not take them whole and nobody says how much it is to be.
+pub const WINDOW_BYTES: u64 = 128 << 20;
+
+/// What the native CPU holds of images that are in a file, where nobody says how much it is to be.
+const CPU_BYTES: u64 = 1 << 30;
+
+/// Two chunks of a data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Samples of a chunk, a multiple of the batch and of four (what is written to a device begins at a whole word,
+    /// labels of a byte included).
+    pub rows: usize,
+    /// Samples of the data set.
+    pub samples: usize,
+    /// Rows of a batch.
+    pub batch: usize,
+}
+
+impl Window {
+    /// The window for samples of `stride` bytes, labels of pixels among them, of which at most `limit` may be on the
+    /// device; none where all may.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where two chunks of a batch are more than the limit.
+    pub fn of(samples: usize, stride: usize, batch: usize, limit: Option<u64>) -> Result<Option<Window>> {
+        let (Some(limit), whole) = (limit, (samples as u64).saturating_mul(stride as u64)) else { return Ok(None) };
+        if whole <= limit {
+            return Ok(None);
+        }
+        let unit = (1..=4).map(|times| batch * times).find(|rows| rows.is_multiple_of(4)).unwrap_or(batch * 4);
+        let rows = usize::try_from(limit / 2 / stride.max(1) as u64).unwrap_or(usize::MAX) / unit * unit;
+        if rows == 0 {
+            let (least, all) = (2 * unit as u64 * stride as u64, human_bytes(whole));
+            return Err(Error::input(format!(
+                "device data limit {limit}: at least {least} bytes are expected, two chunks of {unit} images of {stride} \
+                 bytes at batch size {batch}, or {all} for all images; a smaller batch may fit"
+            )));
+        }
+        Ok(Some(Window { rows, samples, batch }))
+    }
+
+    /// Rows that the device holds.
+    pub fn held(&self) -> usize {
+        2 * self.rows
+    }
+
+    /// Chunks of an epoch.
+    pub fn chunks(&self) -> u64 {
+        self.samples.div_ceil(self.rows) as u64
+    }
+
+    fn steps_per_epoch(&self) -> u64 {
+        self.samples.div_ceil(self.batch) as u64
+    }
+
+    /// The chunk that a step draws from, counted from the start of the run.
+    pub fn chunk_of(&self, step: u64) -> u64 {
+        let within = step % self.steps_per_epoch();
+        step / self.steps_per_epoch() * self.chunks() + within / (self.rows / self.batch) as u64
+    }
+
+    /// Steps from this one on that draw from the same chunk.
+    pub fn steps_left(&self, step: u64) -> u64 {
+        let (within, each) = (step % self.steps_per_epoch(), (self.rows / self.batch) as u64);
+        ((within / each + 1) * each).min(self.steps_per_epoch()) - within
+    }
+
+    /// The places of a chunk in its epoch's order.
+    pub fn places(&self, chunk: u64) -> std::ops::Range<usize> {
+        let first = (chunk % self.chunks()) as usize * self.rows;
+        first..self.samples.min(first + self.rows)
+    }
+}
+
+/// The most bytes of a split's images that the device is to hold: what was asked for; or else, where it does not take
+/// them whole, or they stay in a file and the device's memory is the host's own, so many that a window will do.
+pub fn limit_on(device: &Device, split: &Split, asked: Option<u64>) -> Option<u64> {
+    if asked.is_some() {
+        return asked;
+    }
+    let most = match device {
+        Device::Gpu(gpu) => limits_of(gpu).binding_bytes.min(limits_of(gpu).buffer_bytes),
+        Device::Cpu(_) if split.file.is_some() => CPU_BYTES,
+        Device::Cpu(_) => u64::MAX,
+    };
+    let whole = (split.count as u64).saturating_mul(split.image_bytes().next_multiple_of(4) as u64);
+    (whole > most).then_some(WINDOW_BYTES.min(most))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_and_chunks_of_an_epoch_go_together() {
+        for (samples, batch, limit) in [(100, 8, 64), (97, 3, 24), (50, 1, 8), (64, 8, 63), (1000, 7, 777)] {
+            let window = Window::of(samples, 1, batch, Some(limit)).unwrap().expect("a window");
+            assert!(window.held() as u64 <= limit && window.rows.is_multiple_of(4) && window.chunks() >= 2);
+            let per_epoch = window.steps_per_epoch();
+            assert_eq!(per_epoch, samples.div_ceil(batch) as u64, "as without a window");
+            for step in 0..3 * per_epoch {
+                let (chunk, left) = (window.chunk_of(step), window.steps_left(step));
+                let first = (step % per_epoch) as usize * batch;
+                let places = first..samples.min(first + batch);
+                let held = window.places(chunk);
+                assert!(held.start <= places.start && places.end <= held.end, "step {step}: {places:?} in {held:?}");
+                assert_eq!(chunk / window.chunks(), step / per_epoch, "epoch of step {step}");
+                assert!(left > 0 && window.chunk_of(step + left - 1) == chunk);
+                assert_eq!(window.chunk_of(step + left), chunk + 1);
+            }
+        }
+    }
+
+    #[test]
+    fn a_window_is_only_where_the_images_do_not_fit() {
+        assert_eq!(Window::of(100, 8, 10, None).unwrap(), None);
+        assert_eq!(Window::of(100, 8, 10, Some(800)).unwrap(), None);
+        let window = |batch, limit| Window::of(100, 8, batch, Some(limit)).map(|window| window.map(|w| w.rows));
+        assert_eq!(window(10, 799), Ok(Some(40)), "a multiple of the batch and of four");
+        assert_eq!(window(10, 320), Ok(Some(20)));
+        let error = window(10, 319).unwrap_err().to_string();
+        assert!(error.starts_with("device data limit 319: at least 320 bytes"), "{error}");
+    }
+}
