@@ -13,21 +13,14 @@ override scale: f32;
 override shift: f32;
 override window: u32 = 0u;
 
-struct Control {
-    key: u32, step: u32, epoch: u32, first: u32, valid: u32, samples: u32,
-    rate: f32, correction1: f32, correction2: f32, reserved: array<u32, 3>,
-}
+//: use control
 @group(0) @binding(0) var<storage, read> control: Control;
 @group(0) @binding(1) var<storage, read> images: array<u32>;
 @group(0) @binding(2) var<storage, read> all_labels: array<u32>;
 @group(0) @binding(3) var<storage, read_write> x: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> labels: array<u32>;
 
-fn pcg(v: u32) -> u32 {
-    let s = v * 747796405u + 2891336453u;
-    let t = ((s >> ((s >> 28u) + 4u)) ^ s) * 277803737u;
-    return (t >> 22u) ^ t;
-}
+//: use random
 
 fn sample(b: u32) -> u32 {
     var place = control.first + b;

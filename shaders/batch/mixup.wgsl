@@ -8,10 +8,7 @@ override batch: u32;
 override pixels: u32;
 override salt: u32;
 
-struct Control {
-    key: u32, step: u32, epoch: u32, first: u32, valid: u32, samples: u32,
-    rate: f32, correction1: f32, correction2: f32, reserved: array<u32, 3>,
-}
+//: use control
 @group(0) @binding(0) var<storage, read> control: Control;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read> labels: array<u32>;
@@ -20,11 +17,7 @@ struct Control {
 @group(0) @binding(5) var<storage, read_write> other: array<u32>;
 @group(0) @binding(6) var<storage, read_write> share: array<f32>;
 
-fn pcg(v: u32) -> u32 {
-    let s = v * 747796405u + 2891336453u;
-    let t = ((s >> ((s >> 28u) + 4u)) ^ s) * 277803737u;
-    return (t >> 22u) ^ t;
-}
+//: use random
 
 // 1 - λ of a row.
 fn rest(b: u32) -> f32 {

@@ -4,10 +4,7 @@
 override count: u32;
 override rest: f32;
 
-struct Control {
-    key: u32, step: u32, epoch: u32, first: u32, valid: u32, samples: u32,
-    rate: f32, correction1: f32, correction2: f32, reserved: array<u32, 3>,
-}
+//: use control
 @group(0) @binding(0) var<storage, read> control: Control;
 @group(0) @binding(1) var<storage, read> params: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> average: array<vec4f>;

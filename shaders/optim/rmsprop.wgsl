@@ -9,10 +9,7 @@ override epsilon: f32;
 override momentum: f32;
 override l2: f32;
 
-struct Control {
-    key: u32, step: u32, epoch: u32, first: u32, valid: u32, samples: u32,
-    rate: f32, correction1: f32, correction2: f32, reserved: array<u32, 3>,
-}
+//: use control
 @group(0) @binding(0) var<storage, read> control: Control;
 @group(0) @binding(1) var<storage, read> grads: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> params: array<vec4f>;

@@ -20,10 +20,7 @@ override start: f32;
 override end: f32;
 override accumulate: u32 = 1u;
 
-struct Control {
-    key: u32, step: u32, epoch: u32, first: u32, valid: u32, samples: u32,
-    rate: f32, correction1: f32, correction2: f32, reserved: array<u32, 3>,
-}
+//: use control
 @group(0) @binding(0) var<storage, read> loss: array<f32>;
 @group(0) @binding(1) var<storage, read> correct: array<u32>;
 @group(0) @binding(2) var<storage, read> fault: array<u32>;

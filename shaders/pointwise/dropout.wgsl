@@ -5,19 +5,12 @@ override threshold: u32;
 override salt: u32;
 override scale: f32;
 
-struct Control {
-    key: u32, step: u32, epoch: u32, first: u32, valid: u32, samples: u32,
-    rate: f32, correction1: f32, correction2: f32, reserved: array<u32, 3>,
-}
+//: use control
 @group(0) @binding(0) var<storage, read> control: Control;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
 
-fn pcg(v: u32) -> u32 {
-    let s = v * 747796405u + 2891336453u;
-    let t = ((s >> ((s >> 28u) + 4u)) ^ s) * 277803737u;
-    return (t >> 22u) ^ t;
-}
+//: use random
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {

@@ -1,7 +1,7 @@
 //! Kernels: WGSL sources, and what naga reads off them. The host never types a binding or a size again.
 
 use crate::error::{Error, Result};
-use crate::plan::template;
+use crate::plan::template::{self, Shared};
 use std::collections::BTreeMap;
 
 /// One shader file.
@@ -11,32 +11,36 @@ pub struct Source {
     pub path: &'static str,
     /// The stem of the file.
     pub name: &'static str,
-    /// Its text.
+    /// Its text, as [`crate::plan::template`] expands it.
     pub text: &'static str,
-    /// Whether it is a template (`.wgsl.in`).
-    pub template: bool,
 }
 
-/// The shader file of a stem: `shader!("pointwise/add")`, or `shader!(template "matmul/matmul_nt_lanes")`.
+/// The shader file of a path in `shaders/`: `shader!("pointwise/add")`.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! shader {
-    (template $name:literal) => {
+    ($path:literal) => {
         $crate::plan::kernel::Source {
-            path: $name,
-            name: $crate::plan::kernel::stem($name),
-            text: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $name, ".wgsl.in")),
-            template: true,
+            path: $path,
+            name: $crate::plan::kernel::stem($path),
+            text: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $path, ".wgsl")),
         }
     };
-    ($name:literal) => {
-        $crate::plan::kernel::Source {
-            path: $name,
-            name: $crate::plan::kernel::stem($name),
-            text: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $name, ".wgsl")),
-            template: false,
-        }
+}
+
+macro_rules! library {
+    ($($name:ident)*) => {
+        /// The texts that shaders share: the files of `shaders/lib/`.
+        pub const LIBRARY: &[Shared] = &[$((
+            stringify!($name),
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/lib/", stringify!($name), ".wgsl")),
+        )),*];
     };
+}
+
+library! {
+    control
+    random
 }
 
 /// The last part of a path with slashes.
@@ -80,7 +84,7 @@ pub struct Binding {
 pub struct Kernel {
     /// The stem of its file.
     pub name: &'static str,
-    /// The WGSL, expanded where it was a template.
+    /// The WGSL, expanded.
     pub text: String,
     /// Its storage bindings, by number.
     pub bindings: Vec<Binding>,
@@ -95,18 +99,19 @@ pub struct Kernel {
 impl Source {
     /// A kernel of an application's own, of this name and WGSL.
     pub const fn new(name: &'static str, text: &'static str) -> Source {
-        Source { path: name, name, text, template: false }
+        Source { path: name, name, text }
     }
 
     /// Expands and reflects the file; an error is a defect of the shader and names it.
     pub fn reflect(&self, params: &[(&'static str, i64)]) -> Result<Kernel> {
         let fault = |why: String| Error::failed(format!("kernel {}: {why}", self.name));
-        let text = match self.template {
-            true => template::expand(self.text, params).map_err(fault)?,
-            false => self.text.to_string(),
-        };
-        let module =
-            naga::front::wgsl::parse_str(&text).map_err(|e| fault(e.emit_to_string_with_path(&text, self.name)))?;
+        let expanded = template::expand(self.text, params, LIBRARY).map_err(fault)?;
+        let text = expanded.text;
+        let module = naga::front::wgsl::parse_str(&text).map_err(|e| {
+            let line = e.location(&text).and_then(|at| expanded.origins.get(at.line_number as usize - 1));
+            let place = line.map_or(String::new(), |line| format!("{line}: "));
+            fault(format!("{place}{}", e.emit_to_string_with_path(&text, self.name)))
+        })?;
         let [entry] = module.entry_points.as_slice() else {
             return Err(fault(format!("{} entry points where one is expected", module.entry_points.len())));
         };

@@ -1,36 +1,102 @@
-//! Expansion of shader templates (`.wgsl.in`): repetition and constants, nothing more.
+//! Expansion of shader files: texts that are shared, repetition and constants, nothing more.
 //!
+//! A line `//: use NAME` stands for the text of `shaders/lib/NAME.wgsl`; a file that is used twice is taken in once.
 //! A line `//: for i in A..B` repeats the lines up to its `//: end` with `i` counting from A to B - 1.
 //! `$(…)` stands for the value of an integer expression over the loop counters and the parameters, with
 //! `+ - * / % ( )`; `$i` is short for `$(i)`.
 //!
-//! What is repeated joins conditions by `&` and `|`: `&&` and `||` branch, and a driver's compiler can take far longer
-//! for a few of them more (a minute did not do SwiftShader's for fourteen lines, and a fifth of a second did for none).
+//! What is repeated joins conditions by `&` and `|`: `&&` and `||` branch, and the compilers of some drivers take far
+//! longer for every branch (SwiftShader's did not finish fourteen such lines in a minute, and takes a fifth of a second
+//! without them).
 
 /// A name and its value.
 pub type Binding<'a> = (&'a str, i64);
 
-/// Expands `text` with the given parameters; the error names the line.
-pub fn expand(text: &str, params: &[Binding]) -> Result<String, String> {
-    let lines: Vec<(usize, &str)> = text.lines().enumerate().map(|(i, line)| (i + 1, line)).collect();
-    let mut out = String::with_capacity(text.len() * 4);
+/// A text that shaders share: its name and its WGSL.
+pub type Shared = (&'static str, &'static str);
+
+/// An expanded shader.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expanded {
+    /// The WGSL.
+    pub text: String,
+    /// Where each line of it comes from, such as `line 7` or `lib/control line 2`.
+    pub origins: Vec<String>,
+}
+
+/// A line and where it stands.
+#[derive(Clone, Copy)]
+struct Line<'a> {
+    file: Option<&'a str>,
+    number: usize,
+    text: &'a str,
+}
+
+impl Line<'_> {
+    fn place(&self) -> String {
+        match self.file {
+            Some(file) => format!("lib/{file} line {}", self.number),
+            None => format!("line {}", self.number),
+        }
+    }
+
+    fn fault(&self, why: impl std::fmt::Display) -> String {
+        format!("{}: {why}", self.place())
+    }
+}
+
+/// Expands `text` with the given parameters and the texts that it may use; an error names the line.
+pub fn expand(text: &str, params: &[Binding], library: &[Shared]) -> Result<Expanded, String> {
+    let mut lines = Vec::new();
+    gather(None, text, library, &mut Vec::new(), &mut Vec::new(), &mut lines)?;
+    let mut out = Expanded { text: String::with_capacity(text.len() * 4), origins: Vec::new() };
     block(&lines, &mut params.to_vec(), &mut out)?;
     Ok(out)
 }
 
-fn block<'a>(lines: &[(usize, &'a str)], scope: &mut Vec<Binding<'a>>, out: &mut String) -> Result<(), String> {
+/// Collects the lines of a file, with those of each `use` in its place. `open` are the files that are being read.
+fn gather<'a>(
+    file: Option<&'a str>,
+    text: &'a str,
+    library: &'a [Shared],
+    open: &mut Vec<&'a str>,
+    taken: &mut Vec<&'a str>,
+    lines: &mut Vec<Line<'a>>,
+) -> Result<(), String> {
+    for (number, text) in (1..).zip(text.lines()) {
+        let line = Line { file, number, text };
+        let Some(name) = directive(text).and_then(|head| head.strip_prefix("use ")).map(str::trim) else {
+            lines.push(line);
+            continue;
+        };
+        let known = library.iter().find(|(known, _)| *known == name);
+        let &(name, shared) = known.ok_or_else(|| line.fault(format!("there is no lib/{name} to use")))?;
+        if open.contains(&name) {
+            return Err(line.fault(format!("lib/{name} uses itself: {} → {name}", open.join(" → "))));
+        }
+        if !taken.contains(&name) {
+            taken.push(name);
+            open.push(name);
+            gather(Some(name), shared, library, open, taken, lines)?;
+            open.pop();
+        }
+    }
+    Ok(())
+}
+
+fn block<'a>(lines: &[Line<'a>], scope: &mut Vec<Binding<'a>>, out: &mut Expanded) -> Result<(), String> {
     let mut at = 0;
     while at < lines.len() {
-        let (number, line) = lines[at];
-        let place = |why: String| format!("line {number}: {why}");
+        let line = lines[at];
+        let place = |why: String| line.fault(why);
         at += 1;
-        match directive(line) {
+        match directive(line.text) {
             Some("end") => return Err(place("`end` without `for`".into())),
             Some(head) => {
                 let (name, range) = head
                     .strip_prefix("for ")
                     .and_then(|head| head.split_once(" in "))
-                    .ok_or_else(|| place(format!("`{head}` is neither `for NAME in A..B` nor `end`")))?;
+                    .ok_or_else(|| place(format!("`{head}` is none of `use NAME`, `for NAME in A..B` and `end`")))?;
                 let (low, high) =
                     range.split_once("..").ok_or_else(|| place(format!("`{range}` is not a range A..B")))?;
                 let end = at + closing(&lines[at..]).ok_or_else(|| place("`for` without `end`".into()))?;
@@ -43,8 +109,9 @@ fn block<'a>(lines: &[(usize, &'a str)], scope: &mut Vec<Binding<'a>>, out: &mut
                 at = end + 1;
             }
             None => {
-                substitute(line, scope, out).map_err(place)?;
-                out.push('\n');
+                substitute(line.text, scope, &mut out.text).map_err(place)?;
+                out.text.push('\n');
+                out.origins.push(line.place());
             }
         }
     }
@@ -56,10 +123,10 @@ fn directive(line: &str) -> Option<&str> {
 }
 
 /// The position of the `end` that closes an open `for`.
-fn closing(lines: &[(usize, &str)]) -> Option<usize> {
+fn closing(lines: &[Line]) -> Option<usize> {
     let mut depth = 0;
-    lines.iter().position(|(_, line)| {
-        match directive(line) {
+    lines.iter().position(|line| {
+        match directive(line.text) {
             Some("end") if depth == 0 => return true,
             Some("end") => depth -= 1,
             Some(_) => depth += 1,
@@ -172,7 +239,24 @@ mod tests {
     #[test]
     fn loops_nest_and_substitute() {
         let text = "//: for r in 0..R\n  //: for c in r..2\na_$(r)_$c = $(r*10+c);\n  //: end\n//: end\nend";
-        assert_eq!(expand(text, &[("R", 2)]).as_deref(), Ok("a_0_0 = 0;\na_0_1 = 1;\na_1_1 = 11;\nend\n"));
+        let expanded = expand(text, &[("R", 2)], &[]).unwrap();
+        assert_eq!(expanded.text, "a_0_0 = 0;\na_0_1 = 1;\na_1_1 = 11;\nend\n");
+        assert_eq!(expanded.origins, ["line 3", "line 3", "line 3", "line 6"]);
+    }
+
+    #[test]
+    fn shared_texts_are_taken_in_once_and_expanded_too() {
+        let library = [("a", "a$N\n//: use b"), ("b", "b"), ("round", "//: use about"), ("about", "x\n//: use round")];
+        let expanded = expand("first\n//: use b\n//: use a\nlast", &[("N", 7)], &library).unwrap();
+        assert_eq!(expanded.text, "first\nb\na7\nlast\n");
+        assert_eq!(expanded.origins, ["line 1", "lib/b line 1", "lib/a line 1", "line 4"]);
+        for (text, error) in [
+            ("\n//: use c", "line 2: there is no lib/c to use"),
+            ("//: use round", "lib/about line 2: lib/round uses itself: round → about → round"),
+            ("//: use a", "lib/a line 1: `N` is not a parameter or a loop counter"),
+        ] {
+            assert_eq!(expand(text, &[], &library).unwrap_err(), error);
+        }
     }
 
     #[test]
@@ -185,7 +269,7 @@ mod tests {
             ("\n$x", "line 2"),
             ("$(1", "line 1"),
         ] {
-            let error = expand(text, &[]).expect_err(text);
+            let error = expand(text, &[], &[]).expect_err(text);
             assert!(error.starts_with(line), "{text}: {error}");
         }
     }

@@ -6,7 +6,7 @@ use std::mem::offset_of;
 use std::path::{Path, PathBuf};
 use wgrad::ops;
 use wgrad::ops::matmul::tiles::{LANES, SIDES};
-use wgrad::plan::kernel::Source;
+use wgrad::plan::kernel::{LIBRARY, Source};
 use wgrad::plan::lower::lower;
 use wgrad::plan::{Class, KernelId};
 use wgrad::step::control::Control;
@@ -38,25 +38,17 @@ fn sources() -> Vec<(&'static str, &'static Source)> {
     ops::ALL.iter().flat_map(|entry| entry.kernels.iter().map(|source| (entry.name, source))).collect()
 }
 
-/// WGSL has no include: what several shaders declare is one text, from its beginning to its end.
+/// Every text of the library is used, and by more than one shader: what one alone uses stands in it.
 #[test]
-fn what_shaders_share_is_one_text() {
-    for (start, end, least) in [
-        ("\nfn pcg(", "\n}\n", 5),
-        ("\nfn sample(", "\n}\n", 3),
-        ("\nstruct Control {", "\n}\n", 5),
-        ("\n// V is $(W) channels", "\n@group", 5),
-    ] {
-        let with = sources().into_iter().filter_map(|(_, source)| {
-            let at = source.text.find(start)?;
-            let length = source.text[at..].find(end)?;
-            Some((source.name, &source.text[at..at + length]))
-        });
-        let with: Vec<_> = with.collect();
-        assert!(with.len() >= least, "{start}: only in {with:?}");
-        for (shader, text) in &with[1..] {
-            assert_eq!(*text, with[0].1, "{start} of {shader} and of {}", with[0].0);
-        }
+fn every_shared_text_is_shared() {
+    let names: BTreeSet<String> = LIBRARY.iter().map(|(name, _)| format!("lib/{name}.wgsl")).collect();
+    let files: BTreeSet<String> = files("shaders").into_iter().filter(|file| file.starts_with("lib/")).collect();
+    assert_eq!(names, files, "the library, and its files");
+    for (name, _) in LIBRARY {
+        let uses = format!("//: use {name}\n");
+        let texts = sources().into_iter().map(|(_, source)| source.text).chain(LIBRARY.iter().map(|(_, text)| *text));
+        let users = texts.filter(|text| text.contains(&uses)).count();
+        assert!(users > 1, "lib/{name}.wgsl has {users} users");
     }
 }
 
@@ -64,7 +56,7 @@ fn what_shaders_share_is_one_text() {
 fn every_shader_file_is_in_exactly_one_entry() {
     let mut owners: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for (op, source) in sources() {
-        let file = format!("{}.wgsl{}", source.path, if source.template { ".in" } else { "" });
+        let file = format!("{}.wgsl", source.path);
         assert_eq!(source.path, format!("{}/{}", family(op), source.name), "the family of {op} is that of its shaders");
         let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders").join(&file));
         assert_eq!(text.unwrap_or_else(|e| panic!("{file}: {e}")), source.text, "{file}");
@@ -72,7 +64,8 @@ fn every_shader_file_is_in_exactly_one_entry() {
     }
     let twice: Vec<_> = owners.iter().filter(|(_, ops)| ops.len() > 1).collect();
     assert!(twice.is_empty(), "in several entries: {twice:?}");
-    assert_eq!(files("shaders"), owners.into_keys().collect::<BTreeSet<_>>(), "files, and the registry's shaders");
+    let kernels = files("shaders").into_iter().filter(|file| !file.starts_with("lib/"));
+    assert_eq!(kernels.collect::<BTreeSet<_>>(), owners.into_keys().collect::<BTreeSet<_>>(), "files, and the registry's shaders");
 }
 
 #[test]
@@ -107,10 +100,10 @@ fn every_shader_begins_with_its_formula() {
     }
 }
 
-/// See `src/template.rs` for the reason.
+/// See `src/plan/template.rs` for the reason.
 #[test]
 fn what_a_template_repeats_joins_conditions_without_branching() {
-    for (_, source) in sources().into_iter().filter(|(_, source)| source.template) {
+    for (_, source) in sources() {
         let mut depth = 0;
         for line in source.text.lines() {
             match line.trim_start().strip_prefix("//: ") {

@@ -15,9 +15,9 @@ use crate::ops::shape::reshape;
 use std::any::Any;
 
 pub(in crate::ops) const KERNELS: &[Source] = &[
-    shader!(template "conv/conv2d_tile"),
-    shader!(template "conv/conv2d_lanes"),
-    shader!(template "conv/conv2d_patch_lanes"),
+    shader!("conv/conv2d_tile"),
+    shader!("conv/conv2d_lanes"),
+    shader!("conv/conv2d_patch_lanes"),
     pad::KERNEL,
 ];
 

@@ -8,11 +8,11 @@ use crate::ops::prelude::*;
 use crate::ops::shape::reshape;
 
 pub(in crate::ops) const KERNELS: &[Source] = &[
-    shader!(template "conv/conv2d_dw_tile"),
-    shader!(template "conv/conv2d_dw_lanes"),
-    shader!(template "conv/conv2d_dw_patch_lanes"),
+    shader!("conv/conv2d_dw_tile"),
+    shader!("conv/conv2d_dw_lanes"),
+    shader!("conv/conv2d_dw_patch_lanes"),
     shader!("conv/conv2d_dw_sum"),
-    shader!(template "conv/conv2d_dw_taps_lanes"),
+    shader!("conv/conv2d_dw_taps_lanes"),
     shader!("conv/conv2d_dw_sum_many"),
 ];
 

@@ -10,9 +10,9 @@ use crate::ops::prelude::*;
 use crate::ops::shape::reshape;
 
 pub(in crate::ops) const KERNELS: &[Source] = &[
-    shader!(template "conv/conv2d_relu_pool_tile"),
-    shader!(template "conv/conv2d_relu_pool_lanes"),
-    shader!(template "conv/conv2d_relu_pool_patch_lanes"),
+    shader!("conv/conv2d_relu_pool_tile"),
+    shader!("conv/conv2d_relu_pool_lanes"),
+    shader!("conv/conv2d_relu_pool_patch_lanes"),
 ];
 
 /// `max_pool2d(relu(conv2d(x, w, b)))` with windows of 2 × 2 side by side. The arguments are those of the

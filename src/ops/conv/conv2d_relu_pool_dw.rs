@@ -13,7 +13,7 @@ use crate::ops::prelude::*;
 use crate::ops::shape::reshape;
 
 pub(in crate::ops) const KERNELS: &[Source] =
-    &[shader!(template "conv/conv2d_relu_pool_dw_patch_lanes"), shader!(template "conv/conv2d_relu_pool_dw_lanes")];
+    &[shader!("conv/conv2d_relu_pool_dw_patch_lanes"), shader!("conv/conv2d_relu_pool_dw_lanes")];
 
 /// `conv2d_dw(x, max_pool2d_dx(dp, argmax))`, without the gradient between where a fused kernel fits.
 /// The arguments are x [N, H, W, C], dp and argmax [N, PH, PW, O]; the results dw [KH, KW, C, O] and db `[O]`.

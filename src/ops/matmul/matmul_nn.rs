@@ -7,9 +7,9 @@ use crate::ops::shape::reshape;
 use crate::sys::{Gemm, gemm};
 
 pub(in crate::ops) const KERNELS: &[Source] = &[
-    shader!(template "matmul/matmul_nn_tile"),
-    shader!(template "matmul/matmul_nn_lanes"),
-    shader!(template "matmul/matmul_nn_few_lanes"),
+    shader!("matmul/matmul_nn_tile"),
+    shader!("matmul/matmul_nn_lanes"),
+    shader!("matmul/matmul_nn_few_lanes"),
 ];
 
 /// `y[i, j] = Σ_t a[i, t] · b[t, j]`; with `masked` it is 0 where a mask is not above 0: the gradient of a ReLU before

@@ -12,9 +12,9 @@ use crate::sys::{Gemm, gemm};
 use std::any::Any;
 
 pub(in crate::ops) const KERNELS: &[Source] = &[
-    shader!(template "matmul/matmul_nt_tile"),
-    shader!(template "matmul/matmul_nt_lanes"),
-    shader!(template "matmul/matmul_nt_terms_lanes"),
+    shader!("matmul/matmul_nt_tile"),
+    shader!("matmul/matmul_nt_lanes"),
+    shader!("matmul/matmul_nt_terms_lanes"),
     splits::KERNEL,
 ];
 

@@ -5,9 +5,9 @@ use crate::ops::prelude::*;
 use crate::sys::{Gemm, gemm};
 
 pub(in crate::ops) const KERNELS: &[Source] = &[
-    shader!(template "matmul/matmul_tn_tile"),
-    shader!(template "matmul/matmul_tn_lanes"),
-    shader!(template "matmul/matmul_tn_few_lanes"),
+    shader!("matmul/matmul_tn_tile"),
+    shader!("matmul/matmul_tn_lanes"),
+    shader!("matmul/matmul_tn_few_lanes"),
 ];
 
 /// `y[i, j] = Σ_t a[t, i] · b[t, j]` and `sums[i] = Σ_t a[t, i]`; the arguments are a [K, M] and b [K, N],

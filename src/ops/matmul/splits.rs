@@ -5,7 +5,7 @@ use crate::ops::prelude::*;
 use crate::plan::lower::Launch;
 
 /// One of those of `matmul_nt`.
-pub(in crate::ops) const KERNEL: Source = shader!(template "matmul/matmul_nt_sum");
+pub(in crate::ops) const KERNEL: Source = shader!("matmul/matmul_nt_sum");
 
 /// Workgroups that keep a device of a class busy: about as many as a large GPU runs at a time, and some for every core.
 fn groups(class: Class) -> usize {

@@ -9,8 +9,8 @@ use crate::step::control::Control;
 use std::any::Any;
 
 pub(in crate::ops) const KERNELS: &[Source] = &[
-    shader!(template "norm/batch_norm"),
-    shader!(template "norm/batch_norm_partial"),
+    shader!("norm/batch_norm"),
+    shader!("norm/batch_norm_partial"),
     shader!("norm/batch_norm_stats"),
 ];
 

@@ -6,9 +6,9 @@ use crate::ops::prelude::*;
 use crate::step::control::Control;
 
 pub(in crate::ops) const KERNELS: &[Source] = &[
-    shader!(template "norm/batch_norm_dx"),
-    shader!(template "norm/batch_norm_dx_frozen"),
-    shader!(template "norm/batch_norm_dx_partial"),
+    shader!("norm/batch_norm_dx"),
+    shader!("norm/batch_norm_dx_frozen"),
+    shader!("norm/batch_norm_dx_partial"),
     shader!("norm/batch_norm_dx_sum"),
 ];
 

@@ -26,7 +26,6 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     }
     y[id.x % 16u] = x;
 }",
-    template: false,
 };
 
 #[derive(Clone, Copy, Debug)]

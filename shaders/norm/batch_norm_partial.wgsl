@@ -7,10 +7,7 @@ override blocks: u32;
 override chunks: u32;
 override per: u32;
 
-struct Control {
-    key: u32, step: u32, epoch: u32, first: u32, valid: u32, samples: u32,
-    rate: f32, correction1: f32, correction2: f32, reserved: array<u32, 3>,
-}
+//: use control
 // V is $(W) channels side by side; channels is a multiple of it.
 //: for vector in 4..W+1
 alias V = vec4f;
