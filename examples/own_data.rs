@@ -62,8 +62,8 @@ fn main() -> wgrad::Result<()> {
         ControlFlow::Continue(())
     }))?;
 
-    let probabilities = trained.predict(&data.test.pixels)?;
-    let confusion = Confusion::from_scores(data.classes, &data.test.labels, &probabilities)?;
+    let probabilities = trained.predict(data.test.pixels())?;
+    let confusion = Confusion::from_scores(data.classes, &data.test.labels(), &probabilities)?;
     println!("{}", confusion.table(|class| NAMES[class].into()));
 
     let file = std::env::temp_dir().join("wgrad-shapes.safetensors");

@@ -32,7 +32,7 @@ fn main() -> wgrad::Result<()> {
 
     let file = std::env::temp_dir().join("wgrad-example.safetensors");
     trained.save(&file)?;
-    let probabilities = &Model::load(&file)?.predict(&data.test.pixels[..28 * 28])?[0];
-    println!("the first test image is a {}; P(7) = {:.4}", data.test.labels[0], probabilities[7]);
+    let probabilities = &Model::load(&file)?.predict(&data.test.pixels()[..28 * 28])?[0];
+    println!("the first test image is a {}; P(7) = {:.4}", data.test.labels()[0], probabilities[7]);
     Ok(())
 }

@@ -42,7 +42,7 @@
 //! println!("{}", choice.reason);
 //! let options = TrainOptions::default();
 //! let (trained, _) = pollster::block_on(model.fit(&data, &options, &device, |_| ControlFlow::Continue(())))?;
-//! let probabilities = trained.predict(&data.test.pixels[..28 * 28])?;
+//! let probabilities = trained.predict(&data.test.pixels()[..28 * 28])?;
 //! # Ok(())
 //! # }
 //! ```

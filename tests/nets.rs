@@ -78,6 +78,7 @@ fn net() -> impl Strategy<Value = Model> {
             layers: Vec::new(),
             normalisation,
             class_names: Vec::new(),
+            inputs: wgrad::model::default_inputs(),
         };
         for layer in images {
             net.layers.push(layer);
@@ -193,7 +194,14 @@ fn any_net_at_all_is_planned_or_refused() {
     let strategy = (input, vec(layer, 1..6), 1usize..40);
     let done = runner(nets(24) * 20).run(&strategy, |(input, layers, batch)| {
         let normalisation = Normalisation::default();
-        let model = Model { name: "any".into(), input, layers, normalisation, class_names: Vec::new() };
+        let model = Model {
+            name: "any".into(),
+            input,
+            layers,
+            normalisation,
+            class_names: Vec::new(),
+            inputs: wgrad::model::default_inputs(),
+        };
         let planned = || {
             let model = Model::from_toml(&model.to_toml(), "net.toml", "any")?;
             let step = Step::training(&model, 40, &TrainOptions { batch_size: batch, ..TrainOptions::default() })?;

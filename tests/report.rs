@@ -68,13 +68,13 @@ fn counts_agree_with_predictions_made_apart() {
         let (weights, [accuracy, loss], findings) = trained(&device, &data);
         let found = findings.confusion.expect("a confusion matrix");
         let net = TrainedModel { model: model(), weights };
-        let predicted = net.predict(&data.test.pixels).expect("probabilities");
+        let predicted = net.predict(data.test.pixels()).expect("probabilities");
         let best = |p: &[f32]| (1..p.len()).fold(0, |best, c| if p[c] > p[best] { c } else { best });
         let mut counts = vec![vec![0; 4]; 4];
         let mut right = 0;
-        for (p, label) in predicted.iter().zip(&data.test.labels) {
-            counts[usize::from(*label)][best(p)] += 1;
-            right += usize::from(best(p) == usize::from(*label));
+        for (p, label) in predicted.iter().zip(&data.test.labels()) {
+            counts[*label as usize][best(p)] += 1;
+            right += usize::from(best(p) == *label as usize);
         }
         assert_eq!(found.counts, counts, "{}", device.name());
         assert_eq!((found.samples, found.accuracy), (75, right as f64 / 75.0));
@@ -91,13 +91,13 @@ fn counts_agree_with_predictions_made_apart() {
         assert!(sureness.len() > 3 && sureness.is_sorted_by(|a, b| a >= b), "{sureness:?}");
         for one in &findings.mistakes {
             let p = &predicted[one.index];
-            assert_eq!((one.label, one.guesses[0].0), (data.test.labels[one.index].into(), best(p)));
+            assert_eq!((one.label, one.guesses[0].0), (data.test.labels()[one.index] as usize, best(p)));
             assert_ne!(one.label, one.guesses[0].0);
             // One softmax in single, one in double precision, over logits from two devices.
             assert!((one.guesses[0].1 - f64::from(p[best(p)])).abs() < 1e-4, "{one:?} {p:?}");
-            assert_eq!(one.picture.bytes(), &data.test.pixels[one.index * 64..][..64]);
+            assert_eq!(one.picture.bytes(), &data.test.pixels()[one.index * 64..][..64]);
         }
-        let surest = predicted.iter().zip(&data.test.labels).filter(|(p, label)| best(p) != usize::from(**label));
+        let surest = predicted.iter().zip(data.test.labels()).filter(|(p, label)| best(p) != *label as usize);
         let surest = surest.map(|(p, _)| p[best(p)]).fold(0.0, f32::max);
         assert!((sureness[0] - f64::from(surest)).abs() < 1e-4, "none is surer than the first");
 

@@ -9,7 +9,7 @@ use std::fs;
 use std::io::Write;
 use std::ops::ControlFlow;
 use wgrad::data::Dataset;
-use wgrad::data::formats::folder::ImageOptions;
+use wgrad::data::ReadOptions;
 use wgrad::device::Device;
 use wgrad::device::choice::DeviceRequest;
 use wgrad::model::Sequential;
@@ -40,14 +40,14 @@ fn memory_does_not_grow_with_the_data() {
         let labels: Vec<u8> = (0..count).map(|n| (n % 10) as u8).collect();
         fs::write(path("labels-idx1-ubyte"), common::idx(2049, &[count], &labels)).expect("labels");
     }
-    let options = ImageOptions { hold_bytes: Some(LIMIT), ..ImageOptions::default() };
+    let options = ReadOptions { hold_bytes: Some(LIMIT), ..ReadOptions::default() };
     let model = Sequential::new([28, 28, 1]).flatten().dense(10).build().expect("a model");
     let (adapter, _) = pollster::block_on(Device::open(&DeviceRequest::default(), 0)).expect("a device");
     assert!(matches!(adapter, Device::Gpu(_)), "no adapter: install a Vulkan driver");
     for device in [Device::cpu(1).expect("a thread"), adapter] {
         let before = peak_bytes();
         let data = Dataset::open_with(place.path().to_str().expect("a path"), &options).expect("a data set");
-        assert!(data.train.file.is_some() && data.train.pixels.is_empty());
+        assert!(data.train.is_in_file() && data.train.pixels().is_empty());
         // More than two chunks of 21,376 samples.
         let train = TrainOptions { max_steps: Some(400), device_data_limit: Some(LIMIT), ..TrainOptions::default() };
         let mut trainer = Trainer::new(&device, &model, &data, &train, None).expect("a trainer");

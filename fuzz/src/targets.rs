@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 use std::path::{Component, PathBuf};
 use wgrad::data::Dataset;
-use wgrad::data::formats::folder::ImageOptions;
+use wgrad::data::ReadOptions;
 use wgrad::data::formats::{cifar as cifar10, csv as csv_file, emnist, idx, npy as numpy};
 use wgrad::data::pictures::picture::Picture;
 use wgrad::model::formats::import::{Hints, Order, import as match_weights};
@@ -135,7 +135,7 @@ pub fn csv(data: &[u8]) {
     let path = file("x.csv", data);
     for size in [None, Some([2, 3])] {
         if let Some(split) = accepted(csv_file::read_split(&path, size)) {
-            assert!(split.count <= data.len() && split.pixels.len() <= data.len());
+            assert!(split.count <= data.len() && split.pixels().len() <= data.len());
         }
         accepted(csv_file::read(&path, size));
     }
@@ -177,7 +177,7 @@ pub fn image_folder(data: &[u8]) {
     let folder = file("images", b"").with_file_name("folder");
     let Some(folder) = folder.to_str() else { return };
     for (strict, channels) in [(false, None), (true, Some(3))] {
-        let options = ImageOptions { size: Some([2, 3]), channels, strict, hold_bytes: None, progress: None };
+        let options = ReadOptions { size: Some([2, 3]), channels, strict, hold_bytes: None, progress: None };
         if let Some(set) = accepted(Dataset::open_with(folder, &options)) {
             assert!((3..=4).contains(&(set.train.count + set.test.count)));
         }

@@ -1,6 +1,5 @@
-// x[b, y, x, c] = image(M·(x, y) + t, c) · scale + shift, labels[b] = all_labels[s(b)], for b < valid; zero beyond.
-// s(b) is the sample at place first + b of the epoch's order, with a window its row there as in gather; image is its
-// picture, bilinear between pixels and 0 outside.
+// x[b, y, x, c] = image(M·(x, y) + t, c) · scale + shift, for b < valid; zero beyond. image is the picture of the sample of
+// row b, see lib/sample: bilinear between pixels and 0 outside.
 // M and t belong to a sample and a step: shifted by up to `reach` pixels, turned by up to `turn` and slanted by up to `slant`
 // radians, 1 ± `zoom` times as large, flipped, and shifted by whole pixels up to `crop`, all about the middle. A square of
 // `cutout` pixels is 0. Without reach, turn, slant and zoom (`warp` 0) pixels fall on pixels.
@@ -11,7 +10,6 @@ override height: u32;
 override width: u32;
 override channels: u32;
 override stride: u32;
-override shuffle: u32;
 override scale: f32;
 override shift: f32;
 override warp: u32;
@@ -24,14 +22,11 @@ override vflip: u32;
 override crop: u32;
 override cutout: u32;
 override salt: u32;
-override window: u32 = 0u;
 
 //: use control
 @group(0) @binding(0) var<storage, read> control: Control;
 @group(0) @binding(1) var<storage, read> images: array<u32>;
-@group(0) @binding(2) var<storage, read> all_labels: array<u32>;
-@group(0) @binding(3) var<storage, read_write> x: array<vec4f>;
-@group(0) @binding(4) var<storage, read_write> labels: array<u32>;
+@group(0) @binding(2) var<storage, read_write> x: array<vec4f>;
 
 // Where the pixels of a row come from: `right` and `down` are the columns of M.
 struct Map {
@@ -44,38 +39,7 @@ struct Map {
 
 //: use random
 
-fn sample(b: u32) -> u32 {
-    var place = control.first + b;
-    var count = control.samples;
-    var order = control.epoch;
-    var base = 0u;
-    if window != 0u {
-        // What is never reached must not divide by zero either.
-        let rows = max(window, 1u);
-        let chunk = control.first / rows;
-        order = order * ((count - 1u) / rows + 1u) + chunk;
-        place -= chunk * rows;
-        count = min(rows, count - chunk * rows);
-        base = order % 2u * rows;
-    }
-    if shuffle == 0u || b >= control.valid {
-        return base + min(place, count - 1u);
-    }
-    let bits = 32u - countLeadingZeros(max(count, 2u) - 1u);
-    let mask = 0xffffffffu >> (32u - bits);
-    let salt = pcg(control.key ^ pcg(order));
-    var i = place;
-    loop {
-        for (var round = 0u; round < 4u; round += 1u) {
-            i = (i * (pcg(salt + 2u * round) | 1u) + pcg(salt + 2u * round + 1u)) & mask;
-            i = i ^ (i >> ((bits + 1u) / 2u));
-        }
-        if i < count {
-            break;
-        }
-    }
-    return base + i;
-}
+//: use sample
 
 // Evenly spread over (-1, 1), 23 bits, exact.
 fn unit(bits: u32) -> f32 {
@@ -160,9 +124,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     }
     let pixels = height * width * channels;
     let here = map_of(b);
-    if lane == 0u {
-        labels[b] = select(0u, all_labels[here.image / stride], b < control.valid);
-    }
     let end = ((b + 1u) * pixels + 3u) / 4u;
     for (var v = (b * pixels + 3u) / 4u + lane; v < end; v += 64u) {
         let p = v * 4u - b * pixels;

@@ -1,5 +1,5 @@
-// scale[c] = weights[c] / Σ weights[labels[b]] over the rows b of the first `valid` samples, of `places` rows each; zero
-// where that sum is zero.
+// scale[c] = weights[c] / Σ weights[labels[b]] over the rows b of the first `valid` samples, of `places` rows each, whose
+// label is not ignored (all bits one); zero where that sum is zero.
 // labels [batch], weights, scale [classes]. One workgroup; invocation i sums rows i, i + 256, …, then pairs are summed.
 override batch: u32;
 override classes: u32;
@@ -18,7 +18,8 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     let rows = min(batch, control.valid * places);
     var sum = 0.0;
     for (var b = lane; b < rows; b += 256u) {
-        sum += weights[labels[b]];
+        let k = labels[b];
+        sum += select(weights[min(k, classes - 1u)], 0.0, k == 0xffffffffu);
     }
     sums[lane] = sum;
     workgroupBarrier();

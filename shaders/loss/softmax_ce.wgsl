@@ -1,5 +1,5 @@
 // With p = softmax(logits[b]), k = labels[b] and t[c] = (1 - smoothing)·[c = k] + smoothing / classes, for the rows b of
-// the first `valid` samples, of `places` rows each (zero beyond):
+// the first `valid` samples, of `places` rows each (zero beyond, and where k is all bits one, a label that is ignored):
 //   loss[b] = -Σ t[c]·ln p[c] / (valid·places), a row's share of the batch's mean loss;
 //   correct[b] = 1 where the first largest logit is k;  delta[b, c] = (p[c] - t[c]) / (valid·places).
 // logits, delta [batch, classes]; labels, loss, correct [batch]. An invocation owns a row.
@@ -39,9 +39,10 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     }
     let k = labels[b];
     let rows = control.valid * places;
-    let valid = b < rows;
+    let ignored = k == 0xffffffffu;
+    let valid = b < rows && !ignored;
     let share = select(0.0, 1.0 / f32(rows), valid);
-    var near = logits[row + k] - most;
+    var near = logits[row + select(k, 0u, ignored)] - most;
     if smoothing > 0.0 {
         near = (1.0 - smoothing) * near + smoothing * (all / f32(classes));
     }

@@ -1,6 +1,6 @@
 // With p = softmax(logits[b]), k = labels[b], o = other[b], λ = share[b] and
 // t[c] = (1 - smoothing)·(λ·[c = k] + (1 - λ)·[c = o]) + smoothing / classes, for the rows b of the first `valid`
-// samples, of `places` rows each (zero beyond):
+// samples, of `places` rows each (zero beyond, and where k or o is all bits one, a label that is ignored):
 //   loss[b] = -Σ t[c]·ln p[c] / (valid·places), a row's share of the batch's mean loss;
 //   correct[b] = 1 where the first largest logit is the label of the larger share, k where they are equal;
 //   delta[b, c] = (p[c] - t[c]) / (valid·places).
@@ -46,9 +46,10 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     let part = share[b];
     let rest = 1.0 - part;
     let rows = control.valid * places;
-    let valid = b < rows;
+    let ignored = max(k, o) == 0xffffffffu;
+    let valid = b < rows && !ignored;
     let each = select(0.0, 1.0 / f32(rows), valid);
-    var near = part * (logits[row + k] - most) + rest * (logits[row + o] - most);
+    var near = part * (logits[row + select(k, 0u, ignored)] - most) + rest * (logits[row + select(o, 0u, ignored)] - most);
     if smoothing > 0.0 {
         near = (1.0 - smoothing) * near + smoothing * (all / f32(classes));
     }

@@ -1,6 +1,6 @@
 // With p = softmax(logits[b]), k = labels[b] and t[c] = scale[c]·((1 - smoothing)·[c = k] + smoothing / classes), where
 // scale is a class's weight over the batch's sum of its labels' weights, for the rows b of the first `valid` samples,
-// of `places` rows each (zero beyond):
+// of `places` rows each (zero beyond, and where k is all bits one, a label that is ignored):
 //   loss[b] = -Σ t[c]·ln p[c], a row's share of the batch's mean loss;
 //   correct[b] = 1 where the first largest logit is k;  delta[b, c] = p[c]·Σ t - t[c].
 // logits, delta [batch, classes]; scale [classes]; labels, loss, correct [batch]. An invocation owns a row.
@@ -43,7 +43,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
         all += t;
         near += t * x;
     }
-    let valid = b < control.valid * places;
+    let valid = b < control.valid * places && k != 0xffffffffu;
     loss[b] = select(0.0, all * log(sum) - near, valid);
     correct[b] = u32(valid && best == k);
     for (var c = 0u; c < classes; c += 1u) {

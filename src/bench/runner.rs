@@ -40,10 +40,10 @@ pub fn random_data(model: &Model, batch: usize, steps: usize) -> Result<Dataset>
     }
     let count = (batch.saturating_mul(steps)).min(DATA_BYTES / pixels).max(batch);
     let classes = model.classes()?.min(256) as u32;
-    let (places, masked) = (model.places()?, model.is_segmentation()?);
+    let (positions, masked) = (model.positions()?, model.is_segmentation()?);
     let random = |i: usize| pcg(i as u32);
     let split = |count: usize| {
-        let labels = (0..count * places).map(|i| (random(i) % classes) as u8).collect();
+        let labels = (0..count * positions).map(|i| (random(i) % classes) as u8).collect();
         let images = (0..count * pixels).map(|i| random(i) as u8).collect();
         match masked {
             true => Split::masked(model.input, images, labels),
@@ -56,7 +56,7 @@ pub fn random_data(model: &Model, batch: usize, steps: usize) -> Result<Dataset>
 /// What a step's tensors hold at the start: data, control block, first weights.
 pub fn contents(step: &Step, model: &Model, data: &Split, options: &TrainOptions) -> Result<Vec<(Tensor, Values)>> {
     let control = step.start(0, options.rate(), options.optimizer().betas());
-    let mut contents = step.data(data);
+    let mut contents = step.data(data)?;
     contents.push((step.control, Values::Word(control.words())));
     let weights = crate::model::init::glorot_uniform(model, 0)?.to_graph(&step.graph)?;
     contents.extend(weights.into_iter().map(|(tensor, values)| (tensor, Values::Float(values))));

@@ -72,7 +72,7 @@ const EXAMPLES: usize = 3;
 struct Seen {
     part: usize,
     at: usize,
-    label: u8,
+    label: u32,
     in_part: [bool; 2],
     conflict: bool,
 }
@@ -84,12 +84,20 @@ struct Seen {
 pub fn survey(data: &Dataset) -> Result<Survey> {
     let mut classes: Vec<Class> =
         data.class_names.iter().map(|name| Class { name: name.clone(), train: 0, test: 0 }).collect();
-    data.train.labels.iter().for_each(|&label| classes[usize::from(label)].train += 1);
-    data.test.labels.iter().for_each(|&label| classes[usize::from(label)].test += 1);
+    // Ignored labels are of no class.
+    let count = |split: &Split, of: fn(&mut Class) -> &mut usize, classes: &mut [Class]| {
+        split.each_label().for_each(|label| {
+            if let Some(class) = classes.get_mut(label as usize) {
+                *of(class) += 1;
+            }
+        });
+    };
+    count(&data.train, |class| &mut class.train, &mut classes);
+    count(&data.test, |class| &mut class.test, &mut classes);
     let counts = || classes.iter().map(|class| class.train);
     let (least, most) = (counts().min().unwrap_or(0), counts().max().unwrap_or(0));
     let (mean, deviation) = moments(&data.train)?;
-    let held = data.train.file.is_none() && data.test.file.is_none();
+    let held = !data.train.is_in_file() && !data.test.is_in_file();
     Ok(Survey {
         name: data.name.clone(),
         shape: data.train.shape(),
@@ -105,9 +113,10 @@ pub fn survey(data: &Dataset) -> Result<Survey> {
 
 /// Mean and standard deviation of each channel, from counts of the 256 values, which are exact.
 fn moments(split: &Split) -> Result<(Vec<f64>, Vec<f64>)> {
-    let mut counts = vec![[0u64; 256]; split.channels];
+    let channels = split.shape()[2];
+    let mut counts = vec![[0u64; 256]; channels];
     for part in split.parts() {
-        for pixel in part?.1.chunks_exact(split.channels) {
+        for pixel in part?.1.chunks_exact(channels) {
             pixel.iter().zip(&mut counts).for_each(|(&value, counts)| counts[usize::from(value)] += 1);
         }
     }
@@ -126,13 +135,14 @@ fn duplicates(data: &Dataset) -> Result<Duplicates> {
     let mut seen: HashMap<[u8; 32], Seen> = HashMap::with_capacity(data.train.count + data.test.count);
     let mut found = Duplicates::default();
     let size = data.train.image_bytes();
-    let class = |label: u8| data.class_names.get(usize::from(label)).cloned().unwrap_or_default();
+    let class = |label: u32| data.class_names.get(label as usize).cloned().unwrap_or_default();
     for (part, split) in [&data.train, &data.test].into_iter().enumerate() {
+        // Where each pixel has a label, images are not told apart by them.
+        let labels = if split.positions() > 1 { vec![0; split.count] } else { split.labels() };
         for images in split.parts() {
             let (start, images) = images?;
             for (at, image) in (start..).zip(images.chunks_exact(size)) {
-                // Where each pixel has a label, images are not told apart by them.
-                let label = if split.labels_per_sample > 1 { 0 } else { split.labels[at] };
+                let label = labels[at];
                 let new = || Seen { part, at, label, in_part: [false; 2], conflict: false };
                 let one = seen.entry(Sha256::digest(image).into()).or_insert_with(new);
                 match part {
@@ -180,7 +190,7 @@ mod tests {
 
     #[test]
     fn mean_and_deviation_are_those_of_a_channel() {
-        let train = Split::new([1, 2, 2], vec![0, 51, 255, 51], vec![0]).unwrap();
+        let train = Split::new([1, 2, 2], vec![0, 51, 255, 51], vec![0u8]).unwrap();
         let (mean, deviation) = moments(&train).unwrap();
         assert!((mean[0] - 0.5).abs() < 1e-12 && (deviation[0] - 0.5).abs() < 1e-12);
         assert!((mean[1] - 0.2).abs() < 1e-12 && deviation[1].abs() < 1e-12);

@@ -15,11 +15,12 @@ impl Dataset {
     /// # Errors
     /// [`Error::Input`] where one of the two would be left without samples.
     pub fn with_validation(&self, share: f64, seed: u64) -> Result<(Dataset, Split)> {
-        let mut classes: Vec<Vec<usize>> = vec![Vec::new(); 256];
+        let mut classes: Vec<Vec<usize>> = vec![Vec::new(); self.classes.max(1)];
         for at in 0..self.train.count {
             // An image whose pixels have labels is of no class.
-            let class = if let [label] = self.train.labels_of(at) { usize::from(*label) } else { 0 };
-            classes[class].push(at);
+            let class = if let [label] = self.train.labels_of(at)[..] { label as usize } else { 0 };
+            // A label that is ignored is none of them.
+            classes[class.min(self.classes.saturating_sub(1))].push(at);
         }
         let key = pcg(seed as u32 ^ 0x7A11_DA7E) ^ pcg((seed >> 32) as u32).rotate_left(16);
         let mut kept_aside = vec![false; self.train.count];
@@ -66,22 +67,22 @@ mod tests {
     fn the_share_is_taken_of_every_class_and_nothing_is_lost() {
         let data = data();
         let (run, test) = data.with_validation(0.2, 3).unwrap();
-        let count = |split: &Split, class: u8| split.labels.iter().filter(|&&label| label == class).count();
+        let count = |split: &Split, class: u32| split.each_label().filter(|&label| label == class).count();
         assert_eq!([0, 1, 2].map(|class| count(&run.test, class)), [20, 10, 1]);
         assert_eq!([0, 1, 2].map(|class| count(&run.train, class)), [80, 40, 6]);
-        let both = |split: &Split| -> Vec<(u8, u8)> {
-            split.pixels.chunks(2).zip(&split.labels).map(|(image, &label)| (image[0], label)).collect()
+        let both = |split: &Split| -> Vec<(u8, u32)> {
+            split.pixels().chunks(2).zip(split.each_label()).map(|(image, label)| (image[0], label)).collect()
         };
-        let ascends = |split: &Split| split.pixels.is_sorted();
+        let ascends = |split: &Split| split.pixels().is_sorted();
         assert!(ascends(&run.train) && ascends(&run.test), "in file order");
         let mut all = [both(&run.train), both(&run.test)].concat();
         all.sort_unstable();
         assert_eq!(all, both(&data.train));
-        assert_eq!((test.labels, run.classes), (data.test.labels.clone(), data.classes));
+        assert_eq!((test.labels(), run.classes), (data.test.labels(), data.classes));
         let again = data.with_validation(0.2, 3).unwrap().0;
-        assert_eq!(again.test.pixels, run.test.pixels, "one seed, one split");
-        assert_ne!(data.with_validation(0.2, 4).unwrap().0.test.pixels, run.test.pixels);
-        assert_ne!(data.with_validation(0.2, 3 << 32).unwrap().0.test.pixels, run.test.pixels);
+        assert_eq!(again.test.pixels(), run.test.pixels(), "one seed, one split");
+        assert_ne!(data.with_validation(0.2, 4).unwrap().0.test.pixels(), run.test.pixels());
+        assert_ne!(data.with_validation(0.2, 3 << 32).unwrap().0.test.pixels(), run.test.pixels());
     }
 
     /// Images that stay in their file are the same ones, and where pixels have labels so are these.
@@ -99,22 +100,22 @@ mod tests {
             let [held, filed] = [u64::MAX, 0].map(|bytes| npy::read_holding(place.path(), bytes).unwrap());
             let (held, filed) = (held.with_validation(0.3, 5).unwrap().0, filed.with_validation(0.3, 5).unwrap().0);
             for (held, filed) in [(&held.train, &filed.train), (&held.test, &filed.test)] {
-                assert!(held.file.is_none() && filed.file.is_some() && filed.pixels.is_empty());
-                let numbers = |split: &Split| (split.count, split.labels_per_sample, split.labels.clone());
+                assert!(!held.is_in_file() && filed.is_in_file() && filed.pixels().is_empty());
+                let numbers = |split: &Split| (split.count, split.positions(), split.labels());
                 assert_eq!(numbers(held), numbers(filed));
                 assert_eq!(held.rows(0..held.count), filed.rows(0..held.count));
                 assert_eq!(held.rows(3..7), filed.rows(3..7));
             }
             // Each image once, with its labels.
-            let mut all: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+            let mut all: Vec<(Vec<u8>, Vec<u32>)> = Vec::new();
             for split in [&filed.train, &filed.test] {
-                all.extend((0..split.count).map(|n| (split.image(n).unwrap().to_vec(), split.labels_of(n).to_vec())));
+                all.extend((0..split.count).map(|n| (split.image(n).unwrap().to_vec(), split.labels_of(n))));
             }
             let each = labels.len() / 157;
-            let mut whole: Vec<(Vec<u8>, Vec<u8>)> = pixels
+            let mut whole: Vec<(Vec<u8>, Vec<u32>)> = pixels
                 .chunks(6)
                 .zip(labels.chunks(each))
-                .map(|(image, label)| (image.to_vec(), label.to_vec()))
+                .map(|(image, label)| (image.to_vec(), label.iter().copied().map(u32::from).collect()))
                 .collect();
             all.sort_unstable();
             whole.sort_unstable();

@@ -78,6 +78,15 @@ impl Case {
         self
     }
 
+    /// An argument of given bytes of the data set; zeros take the place of those that are not given.
+    pub fn stored(mut self, shape: impl Into<Shape>, bytes: impl IntoIterator<Item = u8>) -> Self {
+        let info = TensorInfo::bytes("x", shape);
+        let mut values: Vec<u8> = bytes.into_iter().collect();
+        values.resize(info.elements(), 0);
+        self.x.push((info, Values::Byte(values)));
+        self
+    }
+
     /// Makes the last argument one that the op updates in place.
     pub fn in_place(mut self) -> Self {
         if let Some((info, values)) = self.x.pop() {

@@ -1,6 +1,7 @@
 //! What is computed, as pure data: tensors, ops and their graph, and the cases that hold an op to its reference.
 
 pub mod case;
+pub mod element;
 pub mod freeze;
 pub mod graph;
 pub mod op;

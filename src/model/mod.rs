@@ -53,6 +53,18 @@ pub struct Model {
     pub normalisation: Normalisation,
     /// Names of the first classes, those that the training data had; empty before.
     pub class_names: Vec<String>,
+    /// The fields of the data that the first layer reads; one, and left out of files where it is `image`.
+    #[serde(default = "default_inputs", skip_serializing_if = "is_default_inputs")]
+    pub inputs: Vec<String>,
+}
+
+/// The one input of most models.
+pub fn default_inputs() -> Vec<String> {
+    vec!["image".into()]
+}
+
+fn is_default_inputs(inputs: &[String]) -> bool {
+    inputs == default_inputs()
 }
 
 impl Model {
@@ -98,11 +110,11 @@ impl Model {
         Ok(self.end()?.1)
     }
 
-    /// Labels that a sample has: 1, or height × width of a model that tells the class of each pixel.
+    /// Targets that a sample has: 1, or height × width of a model that tells the class of each pixel.
     ///
     /// # Errors
     /// [`Error::Input`] as [`Model::classes`].
-    pub fn places(&self) -> Result<usize> {
+    pub fn positions(&self) -> Result<usize> {
         Ok(self.end()?.0.unwrap_or(1))
     }
 
@@ -130,6 +142,11 @@ impl Model {
         }
     }
 
+    /// The field of the data that the first layer reads.
+    pub fn input_name(&self) -> &str {
+        self.inputs.first().map_or("image", |name| name)
+    }
+
     /// What a class is called: its name, or its number where it has none.
     pub fn class_name(&self, class: usize) -> String {
         self.class_names.get(class).cloned().unwrap_or_else(|| class.to_string())
@@ -143,6 +160,10 @@ impl Model {
     pub fn check(&self) -> Result<()> {
         if elements(&self.input).is_none() {
             return Err(self.says(format!("found input = {:?}, expected 1 to {LARGEST} elements", self.input)));
+        }
+        let named = |name: &String| !name.is_empty() && name.len() <= 200 && !name.contains(char::is_control);
+        if self.inputs.len() != 1 || !self.inputs.iter().all(named) {
+            return Err(self.says(format!("found inputs = {:?}, expected the name of one field", self.inputs)));
         }
         let classes = self.classes()?;
         if self.params()?.is_empty() {

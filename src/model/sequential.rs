@@ -1,7 +1,7 @@
 //! The builder: a model in one expression.
 
 use crate::error::{Error, Result};
-use crate::model::{Custom, CustomLayer, Layer, Model, Normalisation};
+use crate::model::{Custom, CustomLayer, Layer, Model, Normalisation, default_inputs};
 use crate::ops::conv::geometry::Padding;
 use crate::ops::pointwise::activation::Function;
 use std::collections::BTreeMap;
@@ -52,7 +52,8 @@ impl Sequential {
     /// No layers yet, for images of height, width and channels.
     pub fn new(input: [usize; 3]) -> Self {
         let (name, normalisation) = ("sequential".into(), Normalisation::default());
-        let model = Model { name, input, layers: Vec::new(), normalisation, class_names: Vec::new() };
+        let model =
+            Model { name, input, layers: Vec::new(), normalisation, class_names: Vec::new(), inputs: default_inputs() };
         Sequential(model, Names::default())
     }
 

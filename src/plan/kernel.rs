@@ -40,7 +40,9 @@ macro_rules! library {
 
 library! {
     control
+    each_loss
     random
+    sample
 }
 
 /// The last part of a path with slashes.

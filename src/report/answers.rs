@@ -53,13 +53,13 @@ impl TestResults {
     ///
     /// # Errors
     /// [`Error::Input`] where the lengths do not fit, a label is beyond the classes, or those are too many to count.
-    pub fn new(logits: &[f32], labels: &[u8], classes: usize) -> Result<TestResults> {
+    pub fn new(logits: &[f32], labels: &[u32], classes: usize) -> Result<TestResults> {
         if classes == 0 || labels.is_empty() {
             return Err(Error::input(format!("{} samples of {classes} classes, expected some", labels.len())));
         }
         let rows: Vec<&[f32]> = logits.chunks(classes).collect();
         let confusion = Confusion::from_scores(classes, labels, &rows)?;
-        let loss: f64 = rows.iter().zip(labels).map(|(row, &label)| -log_probability(row, label.into())).sum();
+        let loss: f64 = rows.iter().zip(labels).map(|(row, &label)| -log_probability(row, label as usize)).sum();
         Ok(TestResults::of(&confusion, loss / labels.len() as f64))
     }
 }
@@ -72,9 +72,9 @@ fn log_probability(logits: &[f32], class: usize) -> f64 {
 }
 
 /// The samples that were taken for another class, those first where the net was surest; at most `limit`.
-pub fn surest_mistakes(logits: &[f32], labels: &[u8], classes: usize, limit: usize) -> Vec<(usize, Answer)> {
+pub fn surest_mistakes(logits: &[f32], labels: &[u32], classes: usize, limit: usize) -> Vec<(usize, Answer)> {
     let answers = logits.chunks(classes.max(1)).zip(labels).enumerate();
-    let wrong = answers.map(|(index, (row, &label))| (index, answer(row), usize::from(label)));
+    let wrong = answers.map(|(index, (row, &label))| (index, answer(row), label as usize));
     let mut wrong: Vec<(usize, Answer)> =
         wrong.filter(|(_, answer, label)| answer.class != *label).map(|(index, answer, _)| (index, answer)).collect();
     let sureness = |answer: &Answer| answer.probabilities.get(answer.class).copied().unwrap_or(0.0);
@@ -97,7 +97,7 @@ mod tests {
     fn a_small_set_by_hand() {
         let answers = [(0, 0), (0, 0), (0, 1), (0, 1), (1, 1), (1, 0), (0, 0)];
         let logits: Vec<f32> = answers.iter().flat_map(|&(_, class)| one(class, 2.0)).collect();
-        let labels: Vec<u8> = answers.iter().map(|&(label, _)| label).collect();
+        let labels: Vec<u32> = answers.iter().map(|&(label, _)| label).collect();
         let found = TestResults::new(&logits, &labels, 3).expect("results");
         assert_eq!(found.counts, [[3, 2, 0], [1, 1, 0], [0, 0, 0]]);
         assert_eq!((found.accuracy, found.samples), (4.0 / 7.0, 7));

@@ -39,7 +39,7 @@ impl<F: Real> Inside<F> {
         let layers = model.build_each(&mut graph, input, Build::INFERENCE)?;
         let logits = layers.last().copied().unwrap_or(input);
         let control = graph.tensor(TensorInfo::words("control", [Control::WORDS]));
-        let label = graph.tensor(TensorInfo::words("label", [model.places()?]));
+        let label = graph.tensor(TensorInfo::words("label", [model.positions()?]));
         let loss = graph.apply(SoftmaxCe::default(), &[control, logits, label])?;
         let forward = graph.nodes.len();
         let gradient = graph.gradients(loss[0], &[input])?[0];

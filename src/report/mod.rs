@@ -199,10 +199,10 @@ pub async fn gather(
 /// [`crate::Error::Input`] where logits and data, or model and weights do not fit.
 pub fn seen(model: &Model, weights: &Weights, data: &Dataset, logits: &[f32]) -> Result<Findings> {
     let classes = class_names(model)?;
-    let test = &data.test;
+    let (test, labels) = (&data.test, data.test.labels());
     let mut findings = Findings {
         model: Some(model_table(model)?),
-        confusion: Some(TestResults::new(logits, &test.labels, classes.len())?),
+        confusion: Some(TestResults::new(logits, &labels, classes.len())?),
         filters: pictures::filters(model, weights)?,
         classes,
         ..Findings::default()
@@ -220,16 +220,16 @@ pub fn seen(model: &Model, weights: &Weights, data: &Dataset, logits: &[f32]) ->
     };
     inside.set_weights(weights)?;
     let name = |class: usize| findings.classes.get(class).cloned().unwrap_or_default();
-    let label = Some(name(test.labels[0].into()));
+    let label = labels.first().map(|label| name(*label as usize));
     let maps = pictures::maps(model, &mut inside, &test.image(0)?, label)?;
     findings.maps = Some(maps);
-    for (index, answer) in surest_mistakes(logits, &test.labels, findings.classes.len(), MISTAKES) {
+    for (index, answer) in surest_mistakes(logits, &labels, findings.classes.len(), MISTAKES) {
         let pixels = &*test.image(index)?;
         let sample = inside.normalised(pixels);
         inside.run(sample)?;
         findings.mistakes.push(Mistake {
             index,
-            label: test.labels[index].into(),
+            label: labels[index] as usize,
             guesses: likeliest(&answer.probabilities, GUESSES),
             picture: Picture::image(pixels, model.input),
             saliency: pictures::saliency(model, &mut inside, answer.class)?,

@@ -1,32 +1,38 @@
 //! What the net sees of augmented images, as a contact sheet: by the op that trains, on the native CPU.
 
+use crate::data::column::padded;
 use crate::data::pictures::contact::{COLUMNS, grid};
 use crate::data::{Dataset, Split};
 use crate::device::cpu::Executor;
 use crate::error::Result;
+use crate::ir::element::{Element, Read};
 use crate::ir::graph::{Graph, Role, TensorInfo};
 use crate::ir::values::Values;
-use crate::ops::batch::gather::Gather;
+use crate::ops::batch::draw::Draw;
 use crate::ops::batch::gather_augmented::GatherAugmented;
 use crate::ops::batch::mixup::Mixup;
 use crate::step::augment::{Augment, CELLS, quantiles};
 use crate::step::control::Control;
 use crate::train::step::key_of;
 
-/// A PNG of a row a class: an image as it is, then as it is drawn in one step after another of a run with this seed.
+/// The most classes that a sheet shows.
+const MOST_ROWS: usize = 256;
+
+/// A PNG of a row for each class: an image as it is, then as it is drawn in one step after another of a run with this seed.
 ///
 /// # Errors
 /// [`Error::Input`](crate::Error) for amounts that the images are too small for, [`Error::Failed`](crate::Error) where the
 /// PNG cannot be made.
 pub fn sheet(data: &Dataset, augment: &Augment, seed: u64) -> Result<Vec<u8>> {
     augment.check_for(data.train.shape())?;
-    let first = |class| data.train.labels.iter().position(|&label| usize::from(label) == class);
+    let labels = data.train.labels();
+    let first = |class| labels.iter().position(|&label| label as usize == class);
     // Of an image whose pixels have labels, the image.
-    let shown: Vec<usize> =
-        (0..data.classes).filter_map(first).map(|n| n / data.train.labels_per_sample.max(1)).collect();
+    let positions = data.train.positions().max(1);
+    let shown: Vec<usize> = (0..data.classes.min(MOST_ROWS)).filter_map(first).map(|n| n / positions).collect();
     let size = data.train.image_bytes();
     let originals = shown.iter().map(|&n| data.train.image(n)).collect::<Result<Vec<_>>>()?;
-    let split = Split::new(data.train.shape(), originals.concat(), vec![0; shown.len()])?;
+    let split = Split::new(data.train.shape(), originals.concat(), vec![0u8; shown.len()])?;
     let drawn = draw(&split, augment, seed)?;
     let row = |n: usize| {
         let draws = drawn.iter().map(|step| &step[n * size..][..size]);
@@ -39,20 +45,21 @@ pub fn sheet(data: &Dataset, augment: &Augment, seed: u64) -> Result<Vec<u8>> {
 fn draw(split: &Split, augment: &Augment, seed: u64) -> Result<Vec<Vec<u8>>> {
     let batch = split.count;
     // Bytes stay bytes.
-    let gather = Gather { batch, image: split.shape(), shuffle: false, scale: 1.0, shift: 0.0, window: 0 };
-    let stride = gather.stride();
+    let (shape, element, read) = (split.shape().to_vec(), Element::U8, Read::FLOAT);
+    let draw = Draw { batch, shape, element, read, ignored: None, shuffle: false, window: 0 };
+    let stride = draw.stride();
     let mut graph = Graph::new();
     let control = graph.tensor(TensorInfo::words("control", [Control::WORDS]).role(Role::Control));
     let images = graph.tensor(TensorInfo::bytes("images", [batch, stride]));
     let labels = graph.tensor(TensorInfo::words("labels", [batch]).role(Role::Data));
-    let op = GatherAugmented { gather, augment: *augment };
-    let mut drawn = graph.apply(op, &[control, images, labels])?[0];
+    let op = GatherAugmented { draw, augment: *augment };
+    let mut drawn = graph.apply(op, &[control, images])?[0];
     let table = graph.tensor(TensorInfo::floats("quantiles", [CELLS + 1]).role(Role::Data));
     if augment.mixup > 0.0 {
         drawn = graph.apply(Mixup, &[control, drawn, labels, table])?[0];
     }
     let mut executor = Executor::<f32>::new(graph, true)?;
-    executor.set(images, Values::Byte(split.padded(stride)))?;
+    executor.set(images, Values::Byte(padded(split.pixels(), split.image_bytes(), stride)))?;
     if augment.mixup > 0.0 {
         executor.set(table, Values::Float(quantiles(augment.mixup)))?;
     }

@@ -1,6 +1,7 @@
 //! The library in a few lines: `Model::fit`, `Model::load`, `TrainedModel::predict` and `Predictor`.
 
-use crate::data::{Dataset, Split};
+use crate::data::Dataset;
+use crate::data::column::padded;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::ir::graph::Tensor;
@@ -141,7 +142,7 @@ impl Predictor {
     ///
     /// # Errors
     /// [`Error::Input`] where the pixels are no whole number of images, and for a model that tells the class of images.
-    pub async fn masks(&mut self, pixels: &[u8]) -> Result<Vec<Vec<u8>>> {
+    pub async fn masks(&mut self, pixels: &[u8]) -> Result<Vec<Vec<u32>>> {
         let Some(mask) = self.step.mask else {
             let model = &self.model;
             return Err(Error::input(format!("model {model}: it tells the class of an image, not of each pixel")));
@@ -149,8 +150,7 @@ impl Predictor {
         let Values::Word(masks) = self.run(pixels, mask).await? else {
             return Err(Error::failed("classes of pixels are not words"));
         };
-        let mask = |classes: &[u32]| classes.iter().map(|class| *class as u8).collect();
-        Ok(masks.chunks(self.step.places).map(mask).collect())
+        Ok(masks.chunks(self.step.positions).map(<[u32]>::to_vec).collect())
     }
 
     /// What the step leaves in `result` for images, one behind the other.
@@ -163,14 +163,9 @@ impl Predictor {
         let (mut floats, mut words) = (Vec::new(), Vec::new());
         for images in pixels.chunks(batch * size) {
             let count = images.len() / size;
-            let mut padded = images.to_vec();
-            padded.resize(batch * size, 0);
-            let labels = vec![0; batch * self.step.places];
-            let split = match self.step.mask {
-                Some(_) => Split::masked(self.input, padded, labels)?,
-                None => Split::new(self.input, padded, labels)?,
-            };
-            self.engine.write_all(self.step.data(&split))?;
+            let mut stored = padded(images, size, self.step.input().field.stride());
+            stored.resize(batch * self.step.input().field.stride(), 0);
+            self.engine.write(self.step.input().tensor, Values::Byte(stored))?;
             let control = Control { valid: count as u32, ..self.step.start(0, 1.0, [0.0; 2]) };
             self.engine.write(self.step.control, Values::Word(control.words()))?;
             self.engine.restart();

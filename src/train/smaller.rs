@@ -24,9 +24,11 @@ fn fits(device: &Device, model: &Model, data: &Dataset, options: &TrainOptions, 
     let (train, test) = (data.train.count, data.test.count);
     let limit = limit_on(device, &data.train, options.device_data_limit);
     let options = TrainOptions { batch_size: batch, device_data_limit: limit, ..options.clone() };
-    let training = Step::training(model, train, &options)?;
+    let schema = data.train.schema();
+    let training = Step::training_on(model, &schema, train, &options)?;
     let within = limit_on(device, &data.test, limit);
-    let evaluation = Step::evaluation_by(&options.criterion(), model, test, batch.min(test), within)?;
+    let evaluation =
+        Step::evaluation_by(&options.criterion(), model, &data.test.schema(), test, batch.min(test), within)?;
     match device {
         Device::Gpu(gpu) => {
             let target = Target { class: class_of(gpu), limits: limits_of(gpu), reuse: true };

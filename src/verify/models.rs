@@ -5,7 +5,7 @@ use crate::device::cpu;
 use crate::device::gpu::executor::Executor;
 use crate::device::gpu::{class_of, limits_of};
 use crate::error::Result;
-use crate::ir::graph::{DType, Graph, Phase, Tensor};
+use crate::ir::graph::{Graph, Phase, Tensor};
 use crate::ir::op::{Real, Rounding};
 use crate::ir::values::Values;
 use crate::model::{Model, Normalisation};
@@ -59,14 +59,14 @@ impl Setup {
         let mut contents = Vec::new();
         let graph = &step.graph;
         let classes = model.classes()? as u32;
-        let images = graph.info(step.images).elements();
-        contents.push((step.images, Values::Byte((0..images).map(|i| (random(1, i) % 4) as u8).collect())));
-        let labels = graph.info(step.labels);
-        let label = |i: usize| random(2, i) % classes;
-        contents.push(match labels.dtype {
-            DType::U8 => (step.labels, Values::Byte((0..labels.elements()).map(|i| label(i) as u8).collect())),
-            _ => (step.labels, Values::Word((0..BATCH).map(label).collect())),
-        });
+        let [images, labels] = [&step.columns[0], &step.columns[1]];
+        let bytes = graph.info(images.tensor).elements();
+        contents.push((images.tensor, Values::Byte((0..bytes).map(|i| (random(1, i) % 4) as u8).collect())));
+        // Bytes or two bytes, the lower first; the rest of a sample's whole words is not read.
+        let (width, size) = (labels.field.element.bytes(), labels.field.bytes());
+        let label = |i: usize| (random(2, i / width) % classes).to_le_bytes()[i % width];
+        let sample = |s: usize| (0..labels.field.stride()).map(move |i| if i < size { label(s * size + i) } else { 0 });
+        contents.push((labels.tensor, Values::Byte((0..BATCH).flat_map(sample).collect())));
         contents.push((step.control, Values::Word(step.start(1, options.rate(), options.optimizer().betas()).words())));
         for (p, param) in graph.params.iter().enumerate() {
             // Multiples of 1/8 up to 3/8; few of them in wide layers, so that sums stay small.

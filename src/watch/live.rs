@@ -64,9 +64,9 @@ impl Live {
         let Device::Cpu(pool) = Device::cpu(1)? else { return Err(Error::failed("the native CPU is no adapter")) };
         let test = &data.test;
         let findings = Findings { model: Some(model_table(model)?), classes: classes.clone(), ..Findings::default() };
-        let label = match test.labels_per_sample {
-            1 => classes.get(usize::from(test.labels[0])).cloned().unwrap_or_default(),
-            _ => "a class a pixel".into(),
+        let label = match test.labels_of(0)[..] {
+            [label] => classes.get(label as usize).cloned().unwrap_or_default(),
+            _ => "a class for each pixel".into(),
         };
         let report = ReportData { live: true, ..ReportData::of(run, findings) };
         let state = State {

@@ -229,9 +229,9 @@ fn eval_agrees_with_the_last_line_of_the_metrics() {
         let trained = wgrad::model::Model::load(place.path(&file)).unwrap();
         let test = wgrad::data::Dataset::open(place.path("data").to_str().unwrap()).unwrap().test;
         let mut counts = [[0u64; 4]; 4];
-        for (label, probabilities) in test.labels.iter().zip(trained.predict(&test.pixels).unwrap()) {
+        for (label, probabilities) in test.labels().iter().zip(trained.predict(test.pixels()).unwrap()) {
             let best = (0..4).fold(0, |best, c| if probabilities[c] > probabilities[best] { c } else { best });
-            counts[usize::from(*label)][best] += 1;
+            counts[*label as usize][best] += 1;
         }
         assert_eq!(found["confusion"], json!(counts));
         assert_eq!(found["classes"], json!(["0", "1", "2", "3"]));

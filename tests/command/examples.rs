@@ -41,9 +41,9 @@ fn inference_agrees_with_the_library() {
     let file = place.path("run/model.safetensors");
     let out = example(&place, "inference", &[file.to_str().unwrap(), "5"]);
     let test = wgrad::data::Dataset::open("mnist").unwrap().test;
-    let found = wgrad::model::Model::load(&file).unwrap().predict(&test.pixels[..5 * 784]).unwrap();
+    let found = wgrad::model::Model::load(&file).unwrap().predict(&test.pixels()[..5 * 784]).unwrap();
     assert_eq!(out.lines().count(), 5);
-    for ((number, line), (wanted, label)) in out.lines().enumerate().zip(found.iter().zip(&test.labels)) {
+    for ((number, line), (wanted, label)) in out.lines().enumerate().zip(found.iter().zip(&test.labels())) {
         let rest = line.strip_prefix(&format!("image {number}, a {label}: ")).unwrap_or_else(|| panic!("{line}"));
         let shares: Vec<f64> = rest.split(' ').map(|share| share.parse().unwrap()).collect();
         assert!(shares.iter().zip(wanted).all(|(a, b)| (a - f64::from(*b)).abs() <= 1e-6), "{line}: {wanted:?}");

@@ -4,7 +4,7 @@
 use crate::common::Place;
 use image::{DynamicImage, Rgb, RgbImage};
 use wgrad::data::Dataset;
-use wgrad::data::formats::folder::ImageOptions;
+use wgrad::data::ReadOptions;
 
 /// An image of one colour with a little of another, so that no two are alike.
 fn picture([height, width]: [u32; 2], colour: [u8; 3], n: u32) -> RgbImage {
@@ -29,7 +29,7 @@ fn classes(place: &Place, root: &str, count: u32) {
     }
 }
 
-fn open(place: &Place, name: &str, options: &ImageOptions) -> wgrad::Result<Dataset> {
+fn open(place: &Place, name: &str, options: &ReadOptions) -> wgrad::Result<Dataset> {
     Dataset::open_with(place.path(name).to_str().expect("a path"), options)
 }
 
@@ -39,7 +39,7 @@ fn a_fifth_of_each_class_is_kept_for_tests() {
     classes(&place, "all", 11);
     place.write("all/blue/.hidden", "nothing");
     place.write("all/.git/x", "nothing");
-    let data = open(&place, "all", &ImageOptions::default()).expect("a data set");
+    let data = open(&place, "all", &ReadOptions::default()).expect("a data set");
     assert_eq!(
         (&*data.name, &*data.class_names, data.classes),
         ("all", &["blue", "green", "red"].map(String::from)[..], 3)
@@ -47,21 +47,21 @@ fn a_fifth_of_each_class_is_kept_for_tests() {
     assert_eq!((data.train.shape(), data.train.count, data.test.count), ([6, 5, 3], 27, 6));
     assert!(data.notice.expect("it is said").contains("one image in 5 of each class is kept for tests"));
     for split in [&data.train, &data.test] {
-        for (pixels, label) in split.pixels.chunks(90).zip(&split.labels) {
-            let strongest = [2, 1, 0][usize::from(*label)];
+        for (pixels, label) in split.pixels().chunks(90).zip(split.labels()) {
+            let strongest = [2, 1, 0][label as usize];
             assert!(pixels[87 + strongest] >= 200 || pixels[strongest] >= 200, "{label}");
         }
     }
     // No image is in both, and none is lost.
-    let mut all: Vec<&[u8]> = data.train.pixels.chunks(90).chain(data.test.pixels.chunks(90)).collect();
+    let mut all: Vec<&[u8]> = data.train.pixels().chunks(90).chain(data.test.pixels().chunks(90)).collect();
     all.sort();
     all.dedup();
     assert_eq!(all.len(), 33);
     // What is added moves little of the rest: at most the images that the larger fifth takes in or gives away.
     classes(&place, "all", 12);
-    let again = open(&place, "all", &ImageOptions::default()).expect("a data set");
-    let was: Vec<&[u8]> = data.test.pixels.chunks(90).collect();
-    assert!(again.test.pixels.chunks(90).filter(|image| was.contains(image)).count() >= 3);
+    let again = open(&place, "all", &ReadOptions::default()).expect("a data set");
+    let was: Vec<&[u8]> = data.test.pixels().chunks(90).collect();
+    assert!(again.test.pixels().chunks(90).filter(|image| was.contains(image)).count() >= 3);
     assert_eq!((again.train.count, again.test.count), (30, 6));
 }
 
@@ -73,7 +73,7 @@ fn train_and_test_folders_are_taken_as_they_are() {
     }
     save(&place, "both/Train/red/deeper/9.jpg", picture([6, 5], [200, 0, 0], 3));
     for (name, train, test) in [("both", 13, 6), ("three", 12, 3)] {
-        let data = open(&place, name, &ImageOptions::default()).expect("a data set");
+        let data = open(&place, name, &ReadOptions::default()).expect("a data set");
         assert_eq!((data.train.count, data.test.count, data.notice), (train, test, None), "{name}");
     }
 }
@@ -84,12 +84,12 @@ fn sizes_and_kinds_become_one() {
     classes(&place, "all", 5);
     let grey = DynamicImage::from(picture([12, 10], [0, 0, 200], 0)).to_luma8();
     save(&place, "all/blue/grey.jpg", grey);
-    let error = open(&place, "all", &ImageOptions::default()).unwrap_err().to_string();
+    let error = open(&place, "all", &ReadOptions::default()).unwrap_err().to_string();
     assert!(
         error.contains("found images of 5×6 to 10×12, expected one size") && error.contains("--image-size"),
         "{error}"
     );
-    let options = ImageOptions { size: Some([4, 7]), strict: true, ..ImageOptions::default() };
+    let options = ReadOptions { size: Some([4, 7]), strict: true, ..ReadOptions::default() };
     let data = open(&place, "all", &options).expect("a data set");
     assert_eq!((data.train.shape(), data.train.count + data.test.count), ([4, 7, 3], 16));
 }
@@ -111,17 +111,17 @@ fn grey_pictures_have_one_channel() {
     for (name, channels, wants) in
         [("grey", None, 1), ("grey", Some(3), 3), ("colour", None, 3), ("colour", Some(1), 1)]
     {
-        let data = open(&place, name, &ImageOptions { channels, ..ImageOptions::default() }).expect("a data set");
+        let data = open(&place, name, &ReadOptions { channels, ..ReadOptions::default() }).expect("a data set");
         assert_eq!((data.train.shape(), data.test.shape()), ([6, 5, wants], [6, 5, wants]), "{name}");
     }
-    let grey = open(&place, "grey", &ImageOptions::default()).expect("a data set");
-    assert_eq!(grey.test.pixels.iter().filter(|&&value| value >= 200).count(), 29, "one of 30 pixels is another");
+    let grey = open(&place, "grey", &ReadOptions::default()).expect("a data set");
+    assert_eq!(grey.test.pixels().iter().filter(|&&value| value >= 200).count(), 29, "one of 30 pixels is another");
     let blue =
-        open(&place, "colour", &ImageOptions { channels: Some(1), ..ImageOptions::default() }).expect("a data set");
-    assert!(blue.train.pixels.contains(&23), "the luma of 0, 0, 200 is 22.8");
+        open(&place, "colour", &ReadOptions { channels: Some(1), ..ReadOptions::default() }).expect("a data set");
+    assert!(blue.train.pixels().contains(&23), "the luma of 0, 0, 200 is 22.8");
     save(&place, "grey/a/colour.png", picture([6, 5], [1, 2, 3], 0));
-    assert_eq!(open(&place, "grey", &ImageOptions::default()).expect("a data set").train.shape()[2], 3);
-    assert!(open(&place, "grey", &ImageOptions { channels: Some(2), ..ImageOptions::default() }).is_err());
+    assert_eq!(open(&place, "grey", &ReadOptions::default()).expect("a data set").train.shape()[2], 3);
+    assert!(open(&place, "grey", &ReadOptions { channels: Some(2), ..ReadOptions::default() }).is_err());
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn what_is_no_image_is_left_out_and_named() {
     }
     let seen = std::sync::Mutex::new(Vec::new());
     let progress = |done, of| seen.lock().unwrap().push((done, of));
-    let options = ImageOptions { progress: Some(&progress), ..ImageOptions::default() };
+    let options = ReadOptions { progress: Some(&progress), ..ReadOptions::default() };
     let data = open(&place, "all", &options).expect("a data set");
     assert_eq!(data.train.count + data.test.count, 30);
     let notice = data.notice.expect("it is said");
@@ -144,8 +144,7 @@ fn what_is_no_image_is_left_out_and_named() {
     assert!(notice.contains("green") && notice.contains("found no known kind of picture"), "{notice}");
     let seen = seen.lock().unwrap().clone();
     assert!(seen.len() == 34 && seen.contains(&(34, 34)), "{seen:?}");
-    let strict =
-        open(&place, "all", &ImageOptions { strict: true, ..ImageOptions::default() }).unwrap_err().to_string();
+    let strict = open(&place, "all", &ReadOptions { strict: true, ..ReadOptions::default() }).unwrap_err().to_string();
     assert!(strict.contains("green") && strict.contains("(4 of 34 files cannot be used)"), "{strict}");
 }
 
@@ -171,13 +170,12 @@ fn folders_that_do_not_fit_are_refused() {
         ("text", Some([4, 4]), &["train", "is empty"]),
         ("huge", Some([1 << 30, 1 << 30]), &["of memory", "smaller image"]),
     ] {
-        let error = open(&place, name, &ImageOptions { size, ..ImageOptions::default() }).unwrap_err().to_string();
+        let error = open(&place, name, &ReadOptions { size, ..ReadOptions::default() }).unwrap_err().to_string();
         assert!(wants.iter().all(|want| error.contains(want)), "{name}: {error}");
     }
-    let names = ["a", "b"].map(|class| (0..257).map(|n| format!("many/{class}{n}/1.png")).collect::<Vec<_>>()).concat();
-    names.iter().for_each(|name| place.write(name, "x"));
-    let error = open(&place, "many", &ImageOptions::default()).unwrap_err().to_string();
-    assert!(error.contains("found 514 folders"), "{error}");
+    place.write("one/a/1.png", "x");
+    let error = open(&place, "one", &ReadOptions::default()).unwrap_err().to_string();
+    assert!(error.contains("found 1 folders, expected one for each of 2 to 65536 classes"), "{error}");
 }
 
 /// One command trains on a folder, and what it leaves knows the classes by name.

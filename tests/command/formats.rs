@@ -3,9 +3,9 @@
 
 use crate::common::Place;
 use wgrad::data::Dataset;
-use wgrad::data::formats::folder::ImageOptions;
+use wgrad::data::ReadOptions;
+use wgrad::data::formats::Format;
 use wgrad::data::formats::{cifar, idx, npy};
-use wgrad::data::source::Kind;
 use wgrad::error::Error;
 
 fn put(place: &Place, name: &str, contents: impl AsRef<[u8]>) {
@@ -19,7 +19,7 @@ fn open(place: &Place, name: &str) -> wgrad::Result<Dataset> {
 }
 
 fn open_sized(place: &Place, name: &str, size: [usize; 2]) -> wgrad::Result<Dataset> {
-    let options = ImageOptions { size: Some(size), ..ImageOptions::default() };
+    let options = ReadOptions { size: Some(size), ..ReadOptions::default() };
     Dataset::open_with(place.path(name).to_str().unwrap(), &options)
 }
 
@@ -57,9 +57,9 @@ fn cifar_is_read_with_its_names() {
     for (name, last) in [("plain", "9"), ("whole", "truck")] {
         let data = open(&place, name).unwrap();
         assert_eq!((data.train.shape(), data.train.count, data.test.count), ([32, 32, 3], 10, 2));
-        assert_eq!(data.train.labels, [0, 9, 1, 9, 2, 9, 3, 9, 4, 9]);
+        assert_eq!(data.train.labels(), [0, 9, 1, 9, 2, 9, 3, 9, 4, 9]);
         assert_eq!((data.classes, &*data.class_names[9], &*data.name), (10, last, name));
-        assert_eq!(data.test.pixels[33 * 3..34 * 3], [5, 105, 1], "red, green and blue of row 1, column 1");
+        assert_eq!(data.test.pixels()[33 * 3..34 * 3], [5, 105, 1], "red, green and blue of row 1, column 1");
         assert!(data.notice.unwrap().contains("test_batch.bin holds 2 images, where CIFAR-10's files hold 10000"));
     }
 }
@@ -110,8 +110,9 @@ fn arrays_are_read() {
     arrays(&place);
     let data = open(&place, "").unwrap();
     assert_eq!((data.train.shape(), data.train.count, data.classes), ([2, 3, 1], 3, 4));
-    assert_eq!((data.train.labels, data.test.labels), (vec![0, 1, 3], vec![2, 0]));
-    assert_eq!((data.train.pixels, data.test.pixels), ((0..18).collect(), (6..18).collect()));
+    assert_eq!((data.train.labels(), data.test.labels()), (vec![0, 1, 3], vec![2, 0]));
+    let range = |from, to| (from..to).collect::<Vec<u8>>();
+    assert_eq!((data.train.pixels(), data.test.pixels()), (&*range(0, 18), &*range(6, 18)));
     // Versions 2 and 3 have longer lengths; four dimensions end in channels.
     for version in [2, 3] {
         let header = "{\"shape\": (1, 1, 2, 3), 'descr':'<u1','fortran_order':False}";
@@ -170,8 +171,8 @@ fn csv_is_read() {
     put(&place, "set/my_train.csv", "label,pixel0,pixel1,pixel2,pixel3\n1,0,1,2,255\r\n2, 9,8,7,6\n");
     put(&place, "set/my_TEST.CSV", "0,1,2,3,4\n");
     let data = open(&place, "set").unwrap();
-    assert_eq!((data.train.shape(), data.train.labels, data.test.labels), ([2, 2, 1], vec![1, 2], vec![0]));
-    assert_eq!((data.train.pixels, data.classes), (vec![0, 1, 2, 255, 9, 8, 7, 6], 3));
+    assert_eq!((data.train.shape(), data.train.labels(), data.test.labels()), ([2, 2, 1], vec![1, 2], vec![0]));
+    assert_eq!((data.train.pixels(), data.classes), (&[0, 1, 2, 255, 9, 8, 7, 6][..], 3));
     // A file by itself: of eleven samples a class two are kept, and the same pixels never lie in both parts.
     let lines: String = (0..22).map(|n| format!("{},{n},0,0,0,0,0\n", n % 2)).collect();
     put(&place, "one.csv", lines);
@@ -180,7 +181,7 @@ fn csv_is_read() {
         assert_eq!((data.train.shape(), data.train.count, data.test.count), (shape, 18, 4));
         assert!(data.notice.unwrap().contains("one sample in 5"));
         let mut all: Vec<u8> =
-            [&data.train, &data.test].iter().flat_map(|s| s.pixels.iter().step_by(6)).copied().collect();
+            [&data.train, &data.test].iter().flat_map(|s| s.pixels().iter().step_by(6)).copied().collect();
         all.sort();
         assert_eq!(all, (0..22).collect::<Vec<u8>>());
     }
@@ -236,8 +237,8 @@ fn emnist_is_turned_and_its_letters_counted_from_zero() {
     let place = Place::new();
     emnist(&place, "emnist-letters", [[1, 26], [2, 3]]);
     let data = open(&place, "").unwrap();
-    assert_eq!((data.train.shape(), &data.train.pixels[..6]), ([3, 2, 1], &[0, 3, 1, 4, 2, 5][..]));
-    assert_eq!((data.train.labels, data.test.labels, data.classes), (vec![0, 25], vec![1, 2], 26));
+    assert_eq!((data.train.shape(), &data.train.pixels()[..6]), ([3, 2, 1], &[0, 3, 1, 4, 2, 5][..]));
+    assert_eq!((data.train.labels(), data.test.labels(), data.classes), (vec![0, 25], vec![1, 2], 26));
     assert_eq!((&*data.class_names[0], &*data.class_names[25]), ("A", "Z"));
     let notice = data.notice.unwrap();
     assert!(notice.contains("rows and columns changed places") && notice.contains("A is class 0"), "{notice}");
@@ -253,7 +254,7 @@ fn emnist_is_turned_and_its_letters_counted_from_zero() {
     emnist(&place, "emnist-balanced", [[0, 1], [2, 0]]);
     put(&place, "emnist-balanced-mapping.txt", "0 48\n1 65\n2 97\n");
     let data = open(&place, "").unwrap();
-    assert_eq!((data.class_names.join(""), data.train.labels), ("0Aa".into(), vec![0, 1]));
+    assert_eq!((data.class_names.join(""), data.train.labels()), ("0Aa".into(), vec![0, 1]));
 
     // Under other names the same files are MNIST's kind.
     let place = Place::new();
@@ -265,7 +266,7 @@ fn emnist_is_turned_and_its_letters_counted_from_zero() {
 #[test]
 fn what_a_folder_holds_is_recognised_in_one_order() {
     let place = Place::new();
-    let kind = |place: &Place| Kind::of(&place.path("set"));
+    let kind = |place: &Place| Format::of(&place.path("set")).map(|format| format.name);
     put(&place, "set/notes.md", "");
     let error = kind(&place).unwrap_err().to_string();
     for part in
@@ -274,15 +275,15 @@ fn what_a_folder_holds_is_recognised_in_one_order() {
         assert!(error.contains(part), "{part}: {error}");
     }
     put(&place, "set/train_labels.csv", "");
-    assert_eq!(kind(&place), Ok(Kind::Csv));
+    assert_eq!(kind(&place), Ok("CSV"));
     put(&place, "set/cat/1.png", "");
-    assert_eq!(kind(&place), Ok(Kind::Images));
+    assert_eq!(kind(&place), Ok("folders of images"));
     put(&place, "set/Train-Images.gz", "");
-    assert_eq!(kind(&place), Ok(Kind::Idx));
+    assert_eq!(kind(&place), Ok("IDX"));
     put(&place, "set/x_test.npy", "");
-    assert_eq!(kind(&place), Ok(Kind::Npy));
+    assert_eq!(kind(&place), Ok("NumPy arrays"));
     std::fs::create_dir(place.path("set/cifar-10-batches-bin")).unwrap();
-    assert_eq!(kind(&place), Ok(Kind::Cifar10));
+    assert_eq!(kind(&place), Ok("CIFAR-10 binary"));
     put(&place, "file.txt", "");
     refused(open(&place, "file.txt"), &["file.txt is a file", "FILE.csv"]);
 }

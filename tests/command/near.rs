@@ -17,7 +17,7 @@ fn the_near_name_is_suggested_everywhere() {
         ("eval x --data mnits", "x: cannot be read"),
         ("train --data mnits", "no data set 'mnits'; did you mean 'mnist'?"),
         ("verify --device softwar", "--device 'softwar' matches no device; did you mean 'software'?"),
-        ("plan mnist-cnn --wgsl gathr", "no kernel 'gathr'; did you mean 'gather'?"),
+        ("plan mnist-cnn --wgsl drawn", "no kernel 'drawn'; did you mean 'draw'?"),
         ("summary type.toml", "line 5: layer 1: found type = \"dens\""),
         ("summary type.toml", "did you mean 'dense'?"),
         ("summary key.toml", "found unknown key unit, expected type, units, name; did you mean 'units'?"),

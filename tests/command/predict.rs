@@ -18,7 +18,7 @@ fn photographs_of_digits_are_recognised() {
     place.works(TRAIN);
     let test = Dataset::open("mnist").unwrap().test;
     let count = 40;
-    for (seed, digit) in (0..count).zip(test.pixels.chunks(784)) {
+    for (seed, digit) in (0..count).zip(test.pixels().chunks(784)) {
         place.write(&format!("photos/{seed}.jpg"), photo::photo(digit, seed));
     }
     let names: Vec<String> = (0..count).map(|seed| format!("photos/{seed}.jpg")).collect();
@@ -27,7 +27,7 @@ fn photographs_of_digits_are_recognised() {
     let answers: Vec<Value> = serde_json::from_str(&done.out).expect("JSON alone");
     assert_eq!(answers.len(), names.len());
     let mut right = 0;
-    for ((answer, name), label) in answers.iter().zip(&names).zip(&test.labels) {
+    for ((answer, name), label) in answers.iter().zip(&names).zip(&test.labels()) {
         assert_eq!(keys(answer), ["image", "label", "prepared", "probability", "top"]);
         assert_eq!(answer["image"], *name);
         assert!(answer["prepared"].as_str().unwrap().starts_with("640×480, grey, inverted"), "{answer}");
@@ -55,7 +55,7 @@ fn inputs_can_be_looked_at() {
     let place = Place::new();
     let flags = "--train-limit 200 --test-limit 10 --epochs 1 --no-report --device cpu";
     place.works(&format!("train {flags} --run-dir run"));
-    let digit = Dataset::open("mnist").unwrap().test.pixels[..784].to_vec();
+    let digit = Dataset::open("mnist").unwrap().test.pixels()[..784].to_vec();
     place.write("a/one.jpg", photo::photo(&digit, 1));
     place.write("b/one.png", photo::photo(&digit, 2));
     place.works("predict run/model.safetensors a/one.jpg b/one.png a/one.jpg --device cpu --save-prepared seen/here");

@@ -8,7 +8,7 @@ use wgrad::plan::lower::{Target, lower};
 use wgrad::plan::{Class, Limits, Plan};
 use wgrad::train::settings::loss::Criterion;
 use wgrad::train::settings::options::{OptimizerName, TrainOptions};
-use wgrad::train::step::Step;
+use wgrad::train::step::{Step, schema_of};
 
 /// The lowerings: tiles, and lanes for every size of subgroup that an adapter is given them for.
 pub const CLASSES: [Class; 4] = [Class::Tile, Class::Lanes(4), Class::Lanes(8), Class::Lanes(16)];
@@ -34,7 +34,9 @@ pub fn steps(name: &str, optimizer: OptimizerName) -> [(&'static str, Step); 2] 
     let model = preset(name);
     let training = Step::training(&model, 60_000, &options).expect("a training step");
     let plain = Criterion::default();
-    let evaluation = Step::evaluation_by(&plain, &model, 10_000, BATCH, device_data_limit).expect("an evaluation step");
+    let schema = schema_of(&model).expect("fields");
+    let evaluation = Step::evaluation_by(&plain, &model, &schema, 10_000, BATCH, device_data_limit);
+    let evaluation = evaluation.expect("an evaluation step");
     [("training", training), ("evaluation", evaluation)]
 }
 

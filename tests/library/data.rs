@@ -77,9 +77,9 @@ fn a_folder_of_four_files_is_read() {
     assert_eq!(set.name, folder.path().file_name().unwrap().to_string_lossy());
     assert_eq!((set.classes, set.class_names.join(" ")), (4, "0 1 2 3".into()));
     assert_eq!((set.train.count, set.train.shape()), (3, [2, 3, 1]));
-    assert_eq!(set.train.pixels, images([3, 2, 3], 18)[16..]);
-    assert_eq!((set.train.labels, set.test.labels), (vec![0, 1, 3], vec![2, 0]));
-    assert_eq!((set.test.count, set.test.pixels.len(), set.notice), (2, 12, None));
+    assert_eq!(*set.train.pixels(), images([3, 2, 3], 18)[16..]);
+    assert_eq!((set.train.labels(), set.test.labels()), (vec![0, 1, 3], vec![2, 0]));
+    assert_eq!((set.test.count, set.test.pixels().len(), set.notice), (2, 12, None));
 }
 
 #[test]

@@ -8,7 +8,8 @@ use wgrad::device::cpu::Executor;
 use wgrad::ir::graph::{Graph, Shape, Tensor, TensorInfo};
 use wgrad::ir::values::Values;
 use wgrad::ops::loss::class_scale::ClassScale;
-use wgrad::ops::loss::one_hot_loss::{Each, OneHotLoss};
+use wgrad::ops::loss::each::Each;
+use wgrad::ops::loss::one_hot_loss::OneHotLoss;
 use wgrad::ops::loss::softmax_ce::SoftmaxCe;
 use wgrad::step::control::Control;
 
@@ -56,9 +57,9 @@ impl Loss {
                 let op = SoftmaxCe { mixed: told.mixed.is_some(), weighted, smoothing: told.smoothing };
                 graph.apply(op, &x)
             }
-            "bce" => graph.apply(OneHotLoss(Each::Bce), &x),
-            "mse" => graph.apply(OneHotLoss(Each::Mse), &x),
-            "huber" => graph.apply(OneHotLoss(Each::Huber), &x),
+            "bce" => graph.apply(OneHotLoss { each: Each::Bce, counted: false }, &x),
+            "mse" => graph.apply(OneHotLoss { each: Each::Mse, counted: false }, &x),
+            "huber" => graph.apply(OneHotLoss { each: Each::Huber, counted: false }, &x),
             other => panic!("no loss {other}"),
         };
         let results = results.unwrap();

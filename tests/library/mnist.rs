@@ -19,8 +19,8 @@ fn checked(set: &Dataset) {
     assert_eq!((set.name.as_str(), set.classes, set.class_names.len()), ("mnist", 10, 10));
     assert_eq!((set.train.count, set.test.count), (60_000, 10_000));
     assert_eq!((set.train.shape(), set.test.shape()), ([28, 28, 1], [28, 28, 1]));
-    assert_eq!(set.train.labels[..8], [5, 0, 4, 1, 9, 2, 1, 3]);
-    assert_eq!(set.test.labels[..8], [7, 2, 1, 0, 4, 1, 4, 9]);
+    assert_eq!(set.train.labels()[..8], [5, 0, 4, 1, 9, 2, 1, 3]);
+    assert_eq!(set.test.labels()[..8], [7, 2, 1, 0, 4, 1, 4, 9]);
 }
 
 /// Not `assert_eq`, which would print 47 MB.

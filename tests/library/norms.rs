@@ -81,7 +81,8 @@ fn statistics_are_learnt_and_travel_with_the_weights() {
         let found = pollster::block_on(evaluator.run()).unwrap().loss();
         assert!((found - test_loss).abs() < 1e-5, "{}: {found}, in training {test_loss}", device.name());
         // An image's answer does not depend on those beside it.
-        let pixels = &data().test.pixels[..3 * 64];
+        let data = data();
+        let pixels = &data.test.pixels()[..3 * 64];
         let together = loaded.predict(pixels).unwrap();
         let alone: Vec<Vec<f32>> = pixels.chunks(64).flat_map(|image| loaded.predict(image).unwrap()).collect();
         let apart = together.concat().iter().zip(alone.concat()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);

@@ -14,7 +14,7 @@ const DIGIT: [usize; 3] = [28, 28, 1];
 
 fn digits(count: usize) -> Vec<Vec<u8>> {
     let test = Dataset::open("mnist").unwrap().test;
-    test.pixels.chunks(784).take(count).map(<[u8]>::to_vec).collect()
+    test.pixels().chunks(784).take(count).map(<[u8]>::to_vec).collect()
 }
 
 /// A digit as it is, in the middle of `width` × `height` pixels, ink and paper of the given brightness.

@@ -65,7 +65,11 @@ fn every_shader_file_is_in_exactly_one_entry() {
     let twice: Vec<_> = owners.iter().filter(|(_, ops)| ops.len() > 1).collect();
     assert!(twice.is_empty(), "in several entries: {twice:?}");
     let kernels = files("shaders").into_iter().filter(|file| !file.starts_with("lib/"));
-    assert_eq!(kernels.collect::<BTreeSet<_>>(), owners.into_keys().collect::<BTreeSet<_>>(), "files, and the registry's shaders");
+    assert_eq!(
+        kernels.collect::<BTreeSet<_>>(),
+        owners.into_keys().collect::<BTreeSet<_>>(),
+        "files, and the registry's shaders"
+    );
 }
 
 #[test]
@@ -222,7 +226,7 @@ fn the_control_block_is_one_in_rust_and_in_every_shader() {
             declared.insert(id.name);
         }
     }
-    for kernel in ["adam", "sgd", "gather", "softmax_ce", "step_end"] {
+    for kernel in ["adam", "sgd", "draw", "draw_words", "softmax_ce", "step_end"] {
         assert!(declared.contains(kernel), "{kernel} reads the control block: {declared:?}");
     }
 }

@@ -175,9 +175,9 @@ fn checked_and_unchecked_shaders_give_the_same_bytes() {
             let run = |checked: bool| {
                 let plan = lower(&step.graph, Target { class, limits: limits_of(&gpu), reuse: true }).unwrap();
                 let mut executor = Executor::new(gpu.clone(), plan, None, checked).unwrap();
-                executor.write(step.images, &data.train.pixels).unwrap();
-                let labels = Values::Word(data.train.labels.iter().map(|&label| label.into()).collect());
-                executor.write(step.labels, labels.bytes()).unwrap();
+                for (t, values) in step.data(&data.train).unwrap() {
+                    executor.write(t, values.bytes()).unwrap();
+                }
                 let control = step.start(0, options.rate(), options.optimizer().betas());
                 executor.write(step.control, Values::Word(control.words()).bytes()).unwrap();
                 for (tensor, values) in init.to_graph(&step.graph).unwrap() {

@@ -85,11 +85,8 @@ impl Run {
         let optimizer = options.optimizer();
         let step = Step::training(&model, split.count, &options).unwrap();
         let control = step.start(0, options.rate(), optimizer.betas());
-        let mut contents = vec![
-            (step.images, Values::Byte(split.pixels.clone())),
-            (step.labels, Values::Word(split.labels.iter().map(|&label| label.into()).collect())),
-            (step.control, Values::Word(control.words())),
-        ];
+        let mut contents = step.data(&split).unwrap();
+        contents.push((step.control, Values::Word(control.words())));
         for (p, (spec, param)) in model.params().unwrap().iter().zip(&step.graph.params).enumerate() {
             let values = initial(p0 as usize + p, spec);
             check_initial(table, name, p0, &spec.name, &values);

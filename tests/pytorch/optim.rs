@@ -52,7 +52,7 @@ fn check(run: &Value, form: &Form) {
     let (name, options, model, split) = (run["name"].as_str().unwrap(), options(run), model(), images());
     let step = Step::training(&model, SAMPLES, &options).unwrap();
     let control = step.start(0, options.rates(SAMPLES).at(0), options.optimizer().betas());
-    let mut contents: Vec<(Tensor, Values)> = step.data(&split).into_iter().collect();
+    let mut contents: Vec<(Tensor, Values)> = step.data(&split).unwrap();
     contents.push((step.control, Values::Word(control.words())));
     let mut arena = vec![0.0; step.graph.info(step.params).elements()];
     for (p, (spec, param)) in model.params().unwrap().iter().zip(&step.graph.params).enumerate() {

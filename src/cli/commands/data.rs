@@ -1,9 +1,9 @@
 //! `wgrad data`: what a data set holds, before anything is trained on it.
 
 use crate::cli::print;
-use crate::data::formats::folder::ImageOptions;
+use crate::data::ReadOptions;
+use crate::data::formats::Format;
 use crate::data::pictures::contact;
-use crate::data::source::Kind;
 use crate::data::survey::{Class, Duplicates, Survey, survey};
 use crate::data::{BUILT_IN, Dataset};
 use crate::error::{Error, Result};
@@ -69,9 +69,9 @@ pub fn run(args: DataArgs) -> Result<()> {
         return Err(Error::input("--augment: --contact-sheet FILE.png is expected with it"));
     }
     let spec = args.data.ok_or_else(|| Error::input("a data set is expected"))?;
-    let options = ImageOptions { size: args.image_size, hold_bytes: Some(HOLD_BYTES), ..ImageOptions::default() };
+    let options = ReadOptions { size: args.image_size, hold_bytes: Some(HOLD_BYTES), ..ReadOptions::default() };
     let data = Dataset::open_with(&spec, &options)?;
-    let kind = if spec == BUILT_IN { "built in" } else { Kind::of(Path::new(&spec))?.name() };
+    let kind = if spec == BUILT_IN { "built in" } else { Format::of(Path::new(&spec))?.name };
     if let Some(notice) = &data.notice {
         crate::cli::say(&format!("note: {notice}"));
     }
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn no_line_is_wider_than_a_terminal() {
-        let split = Split::new([1, 1, 3], vec![1; 6], vec![0, 1]).unwrap();
+        let split = Split::new([1, 1, 3], vec![1; 6], vec![0u8, 1]).unwrap();
         let mut data = Dataset::new("n".repeat(90), split.clone(), split).unwrap();
         data.class_names = vec!["a\u{1b}[31m".repeat(9), "b".repeat(99)];
         let text = text(&survey(&data).unwrap(), "folders of images");

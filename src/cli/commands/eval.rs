@@ -2,7 +2,7 @@
 
 use crate::cli::{DeviceArgs, print};
 use crate::data::Dataset;
-use crate::data::formats::folder::ImageOptions;
+use crate::data::ReadOptions;
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::model::formats::weights::Weights;
@@ -40,7 +40,7 @@ pub fn run(args: EvalArgs) -> Result<()> {
     let (described, weights) = Weights::load(&args.file)?;
     let size = described.as_ref().map(|model| [model.input[0], model.input[1]]);
     let channels = described.as_ref().map(|model| model.input[2]).filter(|channels| [1, 3].contains(channels));
-    let options = ImageOptions { size, channels, hold_bytes: Some(WINDOW_BYTES), ..ImageOptions::default() };
+    let options = ReadOptions { size, channels, hold_bytes: Some(WINDOW_BYTES), ..ReadOptions::default() };
     let data = Dataset::open_with(&args.data, &options)?;
     if let Some(notice) = &data.notice {
         eprintln!("note: {notice}");
@@ -74,7 +74,7 @@ pub fn run(args: EvalArgs) -> Result<()> {
     if classes > MOST_CLASSES {
         eprintln!("note: {classes} classes are too many for a confusion matrix");
     } else {
-        let confusion = Confusion::from_predictions(classes, &data.test.labels, &predicted)?;
+        let confusion = Confusion::from_predictions(classes, &data.test.labels(), &predicted)?;
         let names: Vec<String> = (0..classes).map(|class| model.class_name(class)).collect();
         text += &format!("\n{}", confusion.table(|class| names[class].clone()));
         found["confusion"] = serde_json::json!(confusion.rows());

@@ -123,10 +123,10 @@ fn masks(args: &PredictArgs, trained: &TrainedModel, inputs: &[(&PathBuf, Prepar
     for (((path, _), name), classes) in inputs.iter().zip(names(inputs)).zip(found) {
         let file = folder.join(name + "-mask.png");
         write_whole(&file, &mask::png(&classes, [model.input[0], model.input[1]])?)?;
-        let mut counts = [0usize; 256];
-        classes.iter().for_each(|class| counts[usize::from(*class)] += 1);
+        let mut counts = vec![0usize; model.classes()?];
+        classes.iter().for_each(|class| counts[*class as usize] += 1);
         let share = |class: usize| counts[class] as f64 / classes.len() as f64;
-        let present: Vec<usize> = (0..256).filter(|class| counts[*class] > 0).collect();
+        let present: Vec<usize> = (0..counts.len()).filter(|class| counts[*class] > 0).collect();
         let shares =
             present.iter().map(|&class| format!("{} ({:.2} %)", model.class_name(class), 100.0 * share(class)));
         lines += &format!("{}: {}\n", file.display(), shares.collect::<Vec<_>>().join(", "));

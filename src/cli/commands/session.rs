@@ -2,7 +2,7 @@
 
 use crate::cli::terminal::progress::Progress;
 use crate::data::Dataset;
-use crate::data::formats::folder::ImageOptions;
+use crate::data::ReadOptions;
 use crate::data::pictures::mask;
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -43,7 +43,7 @@ pub(in crate::cli) fn load_data(
 ) -> Result<Dataset> {
     let (size, channels, strict) = (config.image_size, config.image_channels, config.strict_data);
     let hold_bytes = Some(config.train.device_data_limit.unwrap_or(WINDOW_BYTES));
-    let options = ImageOptions { size, channels, strict, hold_bytes, progress };
+    let options = ReadOptions { size, channels, strict, hold_bytes, progress };
     let mut data = Dataset::open_with(&config.data, &options)?;
     if let Some(notice) = &data.notice {
         eprintln!("note: {notice}");

@@ -2,6 +2,7 @@
 //!
 //! The format is Krizhevsky's, <https://www.cs.toronto.edu/~kriz/cifar.html>; any number of records a file is read.
 
+use crate::data::formats::Format;
 use crate::data::source::{Source, file_name};
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
@@ -16,6 +17,14 @@ pub const FILES: [&str; 6] = [
     "data_batch_5.bin",
     "test_batch.bin",
 ];
+
+/// The format's line in the registry.
+pub(super) const FORMAT: Format = Format {
+    name: "CIFAR-10 binary",
+    by: "data_batch_1.bin to data_batch_5.bin and test_batch.bin",
+    recognise: |entries| entries.any(|name| FILES.contains(&name)) || entries.folders.iter().any(|name| name == FOLDER),
+    read: |folder, _| read(folder),
+};
 
 /// The folder that the published archive holds them in.
 pub const FOLDER: &str = "cifar-10-batches-bin";

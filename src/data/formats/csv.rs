@@ -1,16 +1,24 @@
 //! CSV: a line a sample, its label and then its pixels, 0–255, row by row; a first line of names may come before.
 
-use crate::data::source::{Source, file_name, is_csv};
-use crate::data::{Dataset, Split, held_out};
+use crate::data::formats::Format;
+use crate::data::formats::held_out::held_out;
+use crate::data::formats::missing::{CSV, is_csv, is_part};
+use crate::data::source::{Source, file_name};
+use crate::data::split::Labels;
+use crate::data::{Dataset, MOST_CLASSES, Split};
 use crate::error::{Error, Result};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+
+/// The format's line in the registry.
+pub(super) const FORMAT: Format =
+    Format { name: CSV.0, by: CSV.1, recognise: is_csv, read: |path, options| read(path, options.size) };
 
 /// The samples of a file: height, width and channels, pixels and labels.
 struct Table {
     shape: [usize; 3],
     pixels: Vec<u8>,
-    labels: Vec<u8>,
+    labels: Vec<u16>,
 }
 
 /// Reads a file, of which a fifth of each class is kept for tests, or the two files of a folder. Images are square and
@@ -29,8 +37,8 @@ pub fn read(path: &Path, size: Option<[usize; 2]>) -> Result<Dataset> {
         let part = |kept_part: bool| {
             let rows: Vec<usize> = (0..kept.len()).filter(|&n| kept[n] == kept_part).collect();
             let pixels = rows.iter().flat_map(|n| &table.pixels[n * image..(n + 1) * image]).copied().collect();
-            let labels = rows.iter().map(|&n| table.labels[n]).collect();
-            Split::new(table.shape, pixels, labels).map_err(|_| {
+            let labels = Labels::narrow(rows.iter().map(|&n| table.labels[n]).collect());
+            Split::narrow(table.shape, pixels, labels, &[]).map_err(|_| {
                 let found = table.labels.len();
                 Error::input(format!(
                     "{}: found {found} samples, expected two of a class to keep one for tests",
@@ -45,7 +53,7 @@ pub fn read(path: &Path, size: Option<[usize; 2]>) -> Result<Dataset> {
     }
     let [train, test] = [find(path, &["train"])?, find(path, &["test"])?];
     let [train, test] = [table(&train, size)?, table(&test, size)?];
-    let split = |table: Table| Split::new(table.shape, table.pixels, table.labels);
+    let split = |table: Table| Split::narrow(table.shape, table.pixels, Labels::narrow(table.labels), &[]);
     Dataset::new(file_name(path), split(train)?, split(test)?)
 }
 
@@ -56,7 +64,7 @@ fn find(folder: &Path, parts: &[&str]) -> Result<PathBuf> {
     let mut names = Vec::new();
     for entry in fs::read_dir(folder).map_err(fault)? {
         let path = entry.map_err(fault)?.path();
-        if path.is_file() && is_csv(&file_name(&path), parts) {
+        if path.is_file() && is_part(&file_name(&path), parts) {
             names.push(file_name(&path));
         }
     }
@@ -83,7 +91,7 @@ fn find(folder: &Path, parts: &[&str]) -> Result<PathBuf> {
 /// As [`read`].
 pub fn read_split(path: &Path, size: Option<[usize; 2]>) -> Result<Split> {
     let Table { shape, pixels, labels } = table(path, size)?;
-    Split::new(shape, pixels, labels)
+    Split::narrow(shape, pixels, Labels::narrow(labels), &[])
 }
 
 fn table(path: &Path, size: Option<[usize; 2]>) -> Result<Table> {
@@ -109,15 +117,18 @@ fn table(path: &Path, size: Option<[usize; 2]>) -> Result<Table> {
             continue;
         }
         for (column, field) in record.iter().enumerate() {
-            let value = number(field).ok_or_else(|| {
+            let (what, most) = if column == 0 { ("label", MOST_CLASSES - 1) } else { ("pixel", 255) };
+            let value = number(field).filter(|value| *value as usize <= most).ok_or_else(|| {
                 let found = String::from_utf8_lossy(field).chars().take(20).collect::<String>();
-                let what = if column == 0 { "label" } else { "pixel" };
                 let place = format!("line {line}, column {}", column + 1);
                 Error::input(format!(
-                    "{shown}, {place}: found '{found}', expected a {what}: a whole number of 0 to 255"
+                    "{shown}, {place}: found '{found}', expected a {what}: a whole number of 0 to {most}"
                 ))
             })?;
-            if column == 0 { &mut labels } else { &mut pixels }.push(value);
+            match column {
+                0 => labels.push(value as u16),
+                _ => pixels.push(value as u8),
+            }
         }
     }
     if labels.is_empty() {
@@ -146,10 +157,10 @@ fn heading(path: &Path, names: &csv::ByteRecord) -> Result<()> {
     }
 }
 
-/// One to three digits, 0 to 255.
-fn number(field: &[u8]) -> Option<u8> {
+/// One to five digits.
+fn number(field: &[u8]) -> Option<u32> {
     match field.len() {
-        1..=3 if field.iter().all(u8::is_ascii_digit) => std::str::from_utf8(field).ok()?.parse().ok(),
+        1..=5 if field.iter().all(u8::is_ascii_digit) => std::str::from_utf8(field).ok()?.parse().ok(),
         _ => None,
     }
 }

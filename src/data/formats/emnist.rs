@@ -3,8 +3,9 @@
 //! Cohen, Afshar, Tapson and van Schaik, "EMNIST: an extension of MNIST to handwritten letters", 2017.
 
 use crate::data::formats::idx::Files;
+use crate::data::schema::{IMAGE, LABEL};
 use crate::data::source::{Source, file_name};
-use crate::data::{Dataset, Split, region};
+use crate::data::{Column, Dataset};
 use crate::error::{Error, Result};
 use std::path::Path;
 
@@ -23,23 +24,26 @@ pub(in crate::data) fn adjust(files: &Files, data: &mut Dataset) -> Result<()> {
     if !lower.starts_with(PREFIX) || !file_name(&files.test_images).to_lowercase().starts_with(PREFIX) {
         return Ok(());
     }
-    [&mut data.train, &mut data.test].into_iter().for_each(turn);
+    let splits = [&mut data.train, &mut data.test];
+    splits.into_iter().filter_map(|split| split.column_mut(IMAGE)).for_each(Column::turn);
     let mut said = vec!["EMNIST's images lie on their sides: their rows and columns changed places".to_owned()];
-    let labels = || data.train.labels.iter().chain(&data.test.labels);
-    let (least, most) = (labels().min().copied().unwrap_or(0), labels().max().copied().unwrap_or(0));
+    let labels = || data.train.each_label().chain(data.test.each_label());
+    let (least, most) = (labels().min().unwrap_or(0), labels().max().unwrap_or(0));
     // Only the split of letters has labels from 1: without the shift there is a class that never occurs.
     let shift = lower.starts_with("emnist-letters") && least >= 1;
     let stem = lower.find("-train").map_or("", |at| name.get(..at).unwrap_or(""));
     let path = files.train_images.with_file_name(format!("{stem}-mapping.txt"));
     let names = match (path.is_file(), shift) {
         (true, _) => Some(mapping(&path)?),
-        (false, true) if most <= 26 => Some((1..=26).map(|n| (n, char::from(b'A' + n - 1).to_string())).collect()),
+        (false, true) if most <= 26 => {
+            Some((1..=26u8).map(|n| (n.into(), char::from(b'A' + n - 1).to_string())).collect())
+        }
         _ => None,
     };
     if let Some(names) = names {
-        let first = u8::from(shift);
+        let first = u32::from(shift);
         let last = names.iter().map(|(label, _)| *label).max().unwrap_or(0).max(most);
-        let name = |label: u8| {
+        let name = |label: u32| {
             let found = names.iter().find(|(known, _)| *known == label).map(|(_, name)| name.clone());
             found.ok_or_else(|| {
                 Error::input(format!("{}: found no line for label {label}, expected one", path.display()))
@@ -52,34 +56,26 @@ pub(in crate::data) fn adjust(files: &Files, data: &mut Dataset) -> Result<()> {
         data.classes = data.class_names.len();
     }
     if shift {
-        let shifted = |split: &mut Split| split.labels.iter_mut().for_each(|label| *label -= 1);
-        [&mut data.train, &mut data.test].into_iter().for_each(shifted);
+        let splits = [&mut data.train, &mut data.test];
+        splits.into_iter().filter_map(|split| split.column_mut(LABEL)).for_each(Column::lower_labels);
         said.push("the letters' labels begin at 1: they are counted from 0, A is class 0".to_owned());
     }
     data.notice = Some(said.join("; "));
     Ok(())
 }
 
-/// Rows become columns.
-fn turn(split: &mut Split) {
-    let shape = [split.height, split.width];
-    match &mut split.file {
-        Some(file) => file.turn(shape),
-        None => region::turn(shape, &mut split.pixels),
-    }
-    [split.width, split.height] = shape;
-}
-
 /// Lines of a label and the codes of the characters that it stands for, of which the first is its name.
-pub fn mapping(path: &Path) -> Result<Vec<(u8, String)>> {
+pub fn mapping(path: &Path) -> Result<Vec<(u32, String)>> {
     let shown = path.display();
     let bytes = Source::open(path)?.take(MAPPING_BYTES)?;
     let text = String::from_utf8_lossy(&bytes);
-    let mut found: Vec<(u8, String)> = Vec::new();
+    let mut found: Vec<(u32, String)> = Vec::new();
     for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let mut words = line.split_whitespace().map(str::parse::<u8>);
         let named = match (words.next(), words.next()) {
-            (Some(Ok(label)), Some(Ok(code))) if code.is_ascii_graphic() => Some((label, char::from(code).to_string())),
+            (Some(Ok(label)), Some(Ok(code))) if code.is_ascii_graphic() => {
+                Some((u32::from(label), char::from(code).to_string()))
+            }
             _ => None,
         };
         match named.filter(|(label, _)| found.iter().all(|(known, _)| known != label)) {

@@ -1,9 +1,13 @@
 //! Folders of images, one folder a class: read in parallel, brought to one size, some kept for tests.
 
+use crate::data::formats::Format;
+use crate::data::formats::held_out::{HELD_OUT, held_out};
+use crate::data::formats::missing::{IMAGES, has_folders};
 use crate::data::pictures::picture::Picture;
 use crate::data::pictures::prepare::resized;
 use crate::data::source::{file_name, is_hidden};
-use crate::data::{Dataset, HELD_OUT, Split, held_out};
+use crate::data::split::Labels;
+use crate::data::{Dataset, MOST_CLASSES, ReadOptions, Split};
 use crate::error::{Error, Result};
 use rayon::prelude::*;
 use std::fs;
@@ -20,37 +24,13 @@ const TEST: &[&str] = &["test", "testing", "val", "valid", "validation"];
 /// How many files that could not be used are named; the others are counted.
 const NAMED: usize = 3;
 
-/// How a folder of images is to be read.
-#[derive(Clone, Copy, Default)]
-pub struct ImageOptions<'a> {
-    /// Height and width that all images are brought to; without, they must have one size.
-    pub size: Option<[usize; 2]>,
-    /// Channels of the images, 1 grey or 3 RGB; without, 1 where every image is grey, else 3.
-    pub channels: Option<usize>,
-    /// Whether a file that cannot be used is an error; without, it is left out, named and counted.
-    pub strict: bool,
-    /// The most bytes of a split's pixels that are held in memory, where they can stay in their file instead (IDX that is
-    /// not packed, NumPy); without, all are.
-    pub hold_bytes: Option<u64>,
-    /// Is told how many files are read, of how many.
-    pub progress: Option<&'a (dyn Fn(usize, usize) + Sync)>,
-}
-
-impl std::fmt::Debug for ImageOptions<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        f.debug_struct("ImageOptions")
-            .field("size", &self.size)
-            .field("channels", &self.channels)
-            .field("strict", &self.strict)
-            .field("hold_bytes", &self.hold_bytes)
-            .finish_non_exhaustive()
-    }
-}
+/// The format's line in the registry.
+pub(super) const FORMAT: Format = Format { name: IMAGES.0, by: IMAGES.1, recognise: has_folders, read };
 
 /// A file and its class.
 struct Item {
     path: PathBuf,
-    label: u8,
+    label: u16,
 }
 
 /// Reads `folder`: `train` and `test` (or `val`) with a folder a class in each, or folders of classes alone, of each of
@@ -58,9 +38,9 @@ struct Item {
 /// where all of them are.
 ///
 /// # Errors
-/// [`Error::Input`] for fewer than two or more than 256 classes, images of different sizes where none is asked for, no
+/// [`Error::Input`] for fewer than two or more than [`MOST_CLASSES`] classes, images of different sizes where none is asked for, no
 /// usable image in a part, and where the options are strict, any file that is no readable image.
-pub(in crate::data) fn read(folder: &Path, options: &ImageOptions) -> Result<Dataset> {
+pub(in crate::data) fn read(folder: &Path, options: &ReadOptions) -> Result<Dataset> {
     let shown = folder.display();
     let parts = folders(folder)?;
     let find = |names: &[&str]| {
@@ -74,10 +54,10 @@ pub(in crate::data) fn read(folder: &Path, options: &ImageOptions) -> Result<Dat
         (train, test) => (train.map_or(folder, |train| train), test),
     };
     let classes: Vec<String> = folders(train_root)?.iter().map(|class| file_name(class)).collect();
-    if !(2..=256).contains(&classes.len()) {
+    if !(2..=MOST_CLASSES).contains(&classes.len()) {
         let found = classes.len();
         return Err(Error::input(format!(
-            "data folder {}: found {found} folders, expected one for each of 2 to 256 classes",
+            "data folder {}: found {found} folders, expected one for each of 2 to {MOST_CLASSES} classes",
             train_root.display()
         )));
     }
@@ -123,7 +103,8 @@ pub(in crate::data) fn read(folder: &Path, options: &ImageOptions) -> Result<Dat
     let [train, test] = parts;
     let [train, test] = [("train", train), ("test", test)].map(|(part, (pixels, labels))| {
         let shape = [size[0], size[1], channels];
-        Split::new(shape, pixels, labels).map_err(|e| Error::input(format!("data folder {shown}, {part}: {e}")))
+        Split::narrow(shape, pixels, Labels::narrow(labels), &[])
+            .map_err(|e| Error::input(format!("data folder {shown}, {part}: {e}")))
     });
     if let Some(why) = bad.first() {
         let named = bad.iter().take(NAMED).cloned().collect::<Vec<_>>().join("; ");
@@ -170,7 +151,7 @@ fn items(root: &Path, classes: &[String]) -> Result<Vec<Item>> {
                 // A link to a folder is not followed: it may lead round in a circle.
                 match entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                     true => open.push(entry.path()),
-                    false => items.push(Item { path: entry.path(), label: label as u8 }),
+                    false => items.push(Item { path: entry.path(), label: label as u16 }),
                 }
             }
         }
@@ -181,7 +162,7 @@ fn items(root: &Path, classes: &[String]) -> Result<Vec<Item>> {
 /// Parts each class's files in two. Which go where hangs on their names alone.
 fn hold_out(mut items: Vec<Item>) -> (Vec<Item>, Vec<Item>) {
     items.sort_by(|a, b| (a.label, &a.path).cmp(&(b.label, &b.path)));
-    let labels: Vec<u8> = items.iter().map(|item| item.label).collect();
+    let labels: Vec<u16> = items.iter().map(|item| item.label).collect();
     let key = |n: usize| (crc32fast::hash(file_name(&items[n].path).as_bytes()), items[n].path.clone());
     let kept = held_out(&labels, key);
     let (test, train): (Vec<_>, Vec<_>) = items.into_iter().zip(kept).partition(|(_, kept)| *kept);
@@ -215,7 +196,7 @@ fn decode(
     [height, width]: [usize; 2],
     bad: &mut Vec<String>,
     tell: &(impl Fn() + Sync),
-) -> (Vec<u8>, Vec<u8>) {
+) -> (Vec<u8>, Vec<u16>) {
     let size = height * width * CHANNELS;
     let mut pixels = vec![0; size * items.len()];
     let read = |(place, item): (&mut [u8], &Item)| {

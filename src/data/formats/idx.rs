@@ -1,7 +1,11 @@
-//! A strict reader of IDX files (u8 images and labels, plain or gzip) that believes no header before its bytes are there.
+//! A strict reader of IDX files (u8 images; u8, i16 or i32 labels; plain or gzip) that believes no header before its bytes
+//! are there.
 
-use crate::data::Split;
+use crate::data::formats::{Format, emnist};
 use crate::data::region::Region;
+use crate::data::source::file_name;
+use crate::data::split::Labels;
+use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use flate2::read::MultiGzDecoder;
 use std::fs::{self, File};
@@ -12,6 +16,23 @@ use std::path::{Path, PathBuf};
 pub const IMAGES_MAGIC: u32 = 0x0000_0803;
 /// First four bytes of a file of u8 labels: unsigned bytes, one dimension.
 pub const LABELS_MAGIC: u32 = 0x0000_0801;
+/// The same of labels of more classes: shorts, or integers of four bytes, both big-endian and signed.
+pub const WIDE_LABELS_MAGIC: [u32; 2] = [0x0000_0b01, 0x0000_0c01];
+
+/// The format's line in the registry.
+pub(super) const FORMAT: Format = Format {
+    name: "IDX",
+    by: "four IDX files (*train*images*, *train*labels*, *test*images*, *test*labels*)",
+    recognise: |entries| entries.any(is_idx),
+    read: |folder, options| read_folder(folder, options.hold_bytes.unwrap_or(u64::MAX)),
+};
+
+/// Whether a file in a folder is likely one of four IDX files.
+fn is_idx(name: &str) -> bool {
+    let name = name.to_lowercase();
+    let other = [".csv", ".txt", ".json", ".npy"].iter().any(|end| name.ends_with(end));
+    !other && (name.contains("images") || name.contains("labels"))
+}
 
 /// DEFLATE cannot shrink a run of zeros further than this, so a compressed file bounds its own contents.
 const DEFLATE_MAX_RATIO: u128 = 1032;
@@ -27,6 +48,15 @@ pub struct Files {
     pub test_images: PathBuf,
     /// `[count]` of the test labels.
     pub test_labels: PathBuf,
+}
+
+fn read_folder(folder: &Path, hold_bytes: u64) -> Result<Dataset> {
+    let files = find(folder)?;
+    let train = read_split_holding(&files.train_images, &files.train_labels, hold_bytes)?;
+    let test = read_split_holding(&files.test_images, &files.test_labels, hold_bytes)?;
+    let mut data = Dataset::new(file_name(folder), train, test)?;
+    emnist::adjust(&files, &mut data)?;
+    Ok(data)
 }
 
 /// Finds the four files in `folder` by their names, whatever their case, each plain or `.gz`; where one is
@@ -123,8 +153,8 @@ pub fn read_split(images: &Path, labels: &Path) -> Result<Split> {
 /// As for [`read_split`].
 pub fn read_split_holding(images: &Path, labels: &Path, hold_bytes: u64) -> Result<Split> {
     // Labels first: they are small, so most mistakes show before the pixels are read.
-    let classes = read_labels(labels)?;
-    let ([count, height, width], body) = read(images, IMAGES_MAGIC, "images", hold_bytes)?;
+    let classes = labels_in(labels)?;
+    let ([count, height, width], body) = read(images, &[(IMAGES_MAGIC, 1)], "images", hold_bytes)?;
     if count != classes.len() {
         return Err(Error::input(format!(
             "{} holds {} labels, but {} holds {count} images: expected as many labels as images",
@@ -134,8 +164,8 @@ pub fn read_split_holding(images: &Path, labels: &Path, hold_bytes: u64) -> Resu
         )));
     }
     match body {
-        Body::Held(pixels) => Split::new([height, width, 1], pixels, classes),
-        Body::InFile(region) => Split::in_file([height, width, 1], region, classes),
+        Body::Held(pixels) => Split::narrow([height, width, 1], pixels, classes, &[]),
+        Body::InFile(region) => Split::in_file([height, width, 1], region, classes, &[]),
     }
 }
 
@@ -145,16 +175,40 @@ pub fn read_split_holding(images: &Path, labels: &Path, hold_bytes: u64) -> Resu
 /// [`Error::Input`] if the file cannot be read, has another magic number, a size of zero, or fewer or more
 /// bytes than its header says.
 pub fn read_images(path: &Path) -> Result<(usize, [usize; 2], Vec<u8>)> {
-    let ([count, height, width], body) = read(path, IMAGES_MAGIC, "images", u64::MAX)?;
+    let ([count, height, width], body) = read(path, &[(IMAGES_MAGIC, 1)], "images", u64::MAX)?;
     Ok((count, [height, width], body.held()))
 }
 
-/// Reads a file of labels `[count]`.
+/// Reads a file of labels `[count]`, of u8, i16 or i32.
 ///
 /// # Errors
-/// [`Error::Input`] as for [`read_images`].
-pub fn read_labels(path: &Path) -> Result<Vec<u8>> {
-    read::<1>(path, LABELS_MAGIC, "labels", u64::MAX).map(|(_, labels)| labels.held())
+/// [`Error::Input`] as for [`read_images`], and for a label below 0 or above 65,535.
+pub fn read_labels(path: &Path) -> Result<Vec<u32>> {
+    Ok(match labels_in(path)? {
+        Labels::Bytes(labels) => labels.into_iter().map(u32::from).collect(),
+        Labels::Words(labels) => labels.into_iter().map(u32::from).collect(),
+    })
+}
+
+fn labels_in(path: &Path) -> Result<Labels> {
+    let magics = [(LABELS_MAGIC, 1), (WIDE_LABELS_MAGIC[0], 2), (WIDE_LABELS_MAGIC[1], 4)];
+    let ([count], body) = read::<1>(path, &magics, "labels", u64::MAX)?;
+    let bytes = body.held();
+    if bytes.len() == count {
+        return Ok(Labels::Bytes(bytes));
+    }
+    let width = bytes.len() / count;
+    let label = |(n, bytes): (usize, &[u8])| {
+        let value = match *bytes {
+            [a, b, c, d] => i32::from_be_bytes([a, b, c, d]),
+            [a, b] => i16::from_be_bytes([a, b]).into(),
+            _ => -1,
+        };
+        u16::try_from(value).map_err(|_| {
+            Error::input(format!("{}, label {n}: found {value}, expected 0 to {}", path.display(), u16::MAX))
+        })
+    };
+    bytes.chunks_exact(width).enumerate().map(label).collect::<Result<_>>().map(Labels::narrow)
 }
 
 /// What comes after a header.
@@ -173,8 +227,9 @@ impl Body {
     }
 }
 
-/// Header and body of an IDX file with `D` dimensions; a body of more than `hold_bytes` stays in a file that is not packed.
-fn read<const D: usize>(path: &Path, magic: u32, what: &str, hold_bytes: u64) -> Result<([usize; D], Body)> {
+/// Header and body of an IDX file with `D` dimensions, of one of these magic numbers and the bytes of an element that each
+/// stands for; a body of more than `hold_bytes` stays in a file that is not packed.
+fn read<const D: usize>(path: &Path, magics: &[(u32, u32)], what: &str, hold_bytes: u64) -> Result<([usize; D], Body)> {
     let shown = path.display();
     let unreadable = |e: io::Error| Error::input(format!("{shown} cannot be read: {e}"));
     let file = File::open(path).map_err(unreadable)?;
@@ -197,9 +252,9 @@ fn read<const D: usize>(path: &Path, magic: u32, what: &str, hold_bytes: u64) ->
     source.by_ref().take(header_bytes as u64).read_to_end(&mut header).map_err(explain)?;
     let words: Vec<u32> =
         header.chunks_exact(4).map(|word| word.iter().fold(0, |all, &byte| all << 8 | u32::from(byte))).collect();
-    if let Some(&found) = words.first()
-        && found != magic
-    {
+    let width = magics.iter().find(|(magic, _)| words.first() == Some(magic)).map(|(_, width)| *width);
+    if let (Some(&found), None) = (words.first(), width) {
+        let magic = magics[0].0;
         let hint = if header.starts_with(&[0x1f, 0x8b]) { " (it is gzip: name it .gz)" } else { "" };
         return Err(Error::input(format!(
             "{shown} starts with {found:#010x}{hint}: expected {magic:#010x}, the magic number of IDX {what}"
@@ -217,8 +272,8 @@ fn read<const D: usize>(path: &Path, magic: u32, what: &str, hold_bytes: u64) ->
     if sizes.contains(&0) {
         return Err(Error::input(format!("{shown} says that it holds {said} {what}: expected no size of zero")));
     }
-    // Three u32 multiply to less than 2^96, which u128 holds.
-    let body_bytes: u128 = sizes.iter().map(|&size| u128::from(size)).product();
+    // Three u32 multiply to less than 2^96, which u128 holds four times.
+    let body_bytes = sizes.iter().map(|&size| u128::from(size)).product::<u128>() * u128::from(width.unwrap_or(1));
     let mismatch = |found: String| {
         Error::input(format!(
             "{shown} {found} after its header, but the header says {said} {what}: expected {body_bytes} bytes"

@@ -1,4 +1,4 @@
-//! Files of data sets, one format a file.
+//! Formats of data sets, one a file: how each is recognised by the names of files, and how it is read.
 
 pub mod cifar;
 #[cfg(feature = "csv")]
@@ -6,7 +6,148 @@ pub mod csv;
 pub mod emnist;
 #[cfg(feature = "images")]
 pub mod folder;
+#[cfg(any(feature = "csv", feature = "images"))]
+mod held_out;
 pub mod idx;
+mod missing;
 #[cfg(feature = "mnist-data")]
 pub mod mnist;
 pub mod npy;
+
+use crate::data::source::{file_name, is_hidden};
+use crate::data::{Dataset, ReadOptions};
+use crate::error::{Error, Result};
+#[cfg(not(feature = "csv"))]
+use missing::csv;
+#[cfg(not(feature = "images"))]
+use missing::folder;
+use std::fs;
+use std::path::Path;
+
+/// A form that a data set may have on disk.
+#[derive(Clone, Copy)]
+pub struct Format {
+    /// Its name, such as `CIFAR-10 binary`.
+    pub name: &'static str,
+    /// What it is recognised by, for a sentence that says what was expected.
+    pub by: &'static str,
+    /// Whether a folder of these entries, or a file given itself, is in this format.
+    pub recognise: fn(&Entries) -> bool,
+    /// Reads the folder or the file.
+    pub read: fn(&Path, &ReadOptions) -> Result<Dataset>,
+}
+
+/// Every format, in the order in which they are looked for.
+pub const ALL: [Format; 5] = [cifar::FORMAT, npy::FORMAT, idx::FORMAT, folder::FORMAT, csv::FORMAT];
+
+/// The names of a folder's entries, hidden ones left out, or that of a file given itself.
+#[derive(Clone, Debug, Default)]
+pub struct Entries {
+    /// Whether this is a single file.
+    pub is_file: bool,
+    /// Names of files, in order.
+    pub files: Vec<String>,
+    /// Names of folders, in order.
+    pub folders: Vec<String>,
+}
+
+/// How many of a folder's entries an error names.
+const NAMED: usize = 5;
+
+impl std::fmt::Debug for Format {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.debug_struct("Format").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Format {
+    /// The format of what is at `path`: the first that recognises it.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where there is nothing that can be read, or nothing that is known.
+    pub fn of(path: &Path) -> Result<Format> {
+        let shown = path.display();
+        let entries = Entries::of(path)?;
+        ALL.into_iter().find(|format| (format.recognise)(&entries)).ok_or_else(|| {
+            if entries.is_file {
+                return Error::input(format!("data {shown} is a file: expected FILE.csv, or {}", expected()));
+            }
+            let files = &entries.files;
+            let named = files.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+            let found = match files.len() {
+                0 => "it is empty".to_owned(),
+                1..=NAMED => format!("found {named}"),
+                count => format!("found {named} and {} more", count - NAMED),
+            };
+            Error::input(format!("data folder {shown}: {found}, expected {}", expected()))
+        })
+    }
+}
+
+impl Entries {
+    fn of(path: &Path) -> Result<Entries> {
+        if path.is_file() {
+            return Ok(Entries { is_file: true, files: vec![file_name(path)], folders: Vec::new() });
+        }
+        let fault = |e: std::io::Error| {
+            let shown = path.display();
+            Error::input(format!("data folder {shown} cannot be read ({e}): expected {}", expected()))
+        };
+        let found = fs::read_dir(path).map_err(fault)?.collect::<std::io::Result<Vec<_>>>().map_err(fault)?;
+        let mut entries = Entries::default();
+        for entry in found.iter().map(fs::DirEntry::path).filter(|path| !is_hidden(path)) {
+            if entry.is_dir() { &mut entries.folders } else { &mut entries.files }.push(file_name(&entry));
+        }
+        entries.files.sort();
+        entries.folders.sort();
+        Ok(entries)
+    }
+
+    /// Whether this is a folder with a file for which `fits` holds.
+    pub fn any(&self, fits: impl Fn(&str) -> bool) -> bool {
+        !self.is_file && self.files.iter().any(|name| fits(name))
+    }
+}
+
+/// All that is looked for, in its order.
+pub(in crate::data) fn expected() -> String {
+    let kinds: Vec<&str> = ALL.iter().map(|format| format.by).collect();
+    format!("`{}`, or a folder with {}", crate::data::BUILT_IN, kinds.join("; or "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One table of names and of the format that they are recognised as.
+    #[test]
+    fn formats_are_recognised_in_their_order() {
+        let of = |files: &[&str], folders: &[&str], is_file| {
+            let names = |names: &[&str]| names.iter().map(|name| name.to_string()).collect();
+            let entries = Entries { is_file, files: names(files), folders: names(folders) };
+            ALL.into_iter().find(|format| (format.recognise)(&entries)).map(|format| format.name)
+        };
+        const IDX: &[&str] =
+            &["train-images.gz", "train-labels.gz", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
+        for (files, folders, expected) in [
+            (&["data_batch_3.bin"][..], &[][..], Some("CIFAR-10 binary")),
+            (&[], &["cifar-10-batches-bin"], Some("CIFAR-10 binary")),
+            (&["test_batch.bin", "x_train.npy"], &["a"], Some("CIFAR-10 binary")),
+            (&["y_test.npy", "train-images.gz"], &["a"], Some("NumPy arrays")),
+            (IDX, &["a"], Some("IDX")),
+            (&["Train-LABELS"], &[], Some("IDX")),
+            (&["labels.txt", "images.csv", "labels.json"], &[], None),
+            (&["labels.txt", "train.csv"], &["cats", "dogs"], Some("folders of images")),
+            (&["my-Train.CSV", "readme"], &[], Some("CSV")),
+            (&["digits.csv"], &[], None),
+            (&["z.npy"], &[], None),
+            (&[], &[], None),
+        ] {
+            assert_eq!(of(files, folders, false), expected, "{files:?} {folders:?}");
+        }
+        assert_eq!(of(&["digits.CSV"], &[], true), Some("CSV"), "a file itself");
+        for name in ["x_train.npy", "data_batch_1.bin", "train-images"] {
+            assert_eq!(of(&[name], &[], true), None, "{name} itself");
+        }
+    }
+}

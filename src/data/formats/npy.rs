@@ -3,18 +3,28 @@
 //! The format is NumPy's, versions 1 to 3 (numpy.lib.format): a magic number, the length of a header, the header as a
 //! Python dictionary of `descr`, `fortran_order` and `shape`, then the values.
 
+use crate::data::formats::Format;
 use crate::data::source::{Source, file_name};
-use crate::data::{Dataset, Split};
+use crate::data::split::Labels;
+use crate::data::{Dataset, MOST_CLASSES, Split};
 use crate::error::{Error, Result};
 use std::path::Path;
 
 /// Images and labels to train on, then those to test on.
 pub const FILES: [&str; 4] = ["x_train.npy", "y_train.npy", "x_test.npy", "y_test.npy"];
 
+/// The format's line in the registry.
+pub(super) const FORMAT: Format = Format {
+    name: "NumPy arrays",
+    by: "x_train.npy, y_train.npy, x_test.npy and y_test.npy",
+    recognise: |entries| entries.any(|name| FILES.contains(&name)),
+    read: |folder, options| read_holding(folder, options.hold_bytes.unwrap_or(u64::MAX)),
+};
+
 /// Where the names of the classes may stand, one a line.
 pub const CLASSES: &str = "classes.txt";
 
-const LARGEST_NAMES_BYTES: u64 = 1 << 16;
+const LARGEST_NAMES_BYTES: u64 = 1 << 22;
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 /// The longest header that is read; NumPy's own take less than 200 bytes.
@@ -75,8 +85,10 @@ fn class_names(path: &Path, classes: usize) -> Result<Option<Vec<String>>> {
         return Err(Error::input(format!("{shown}, line {}: found no name, expected one a line", line + 1)));
     }
     match names.len() {
-        found if (classes..=256).contains(&found) => Ok(Some(names)),
-        found => Err(Error::input(format!("{shown}: found {found} names, expected {classes} to 256, one a class"))),
+        found if (classes..=MOST_CLASSES).contains(&found) => Ok(Some(names)),
+        found => Err(Error::input(format!(
+            "{shown}: found {found} names, expected {classes} to {MOST_CLASSES}, one for each class"
+        ))),
     }
 }
 
@@ -104,8 +116,8 @@ fn read_split_holding(images: &Path, labels: &Path, hold_bytes: u64) -> Result<S
             )));
         }
         return match left > hold_bytes {
-            true => Split::masked_in_file(shape, source.region()?, classes),
-            false => Split::masked(shape, source.rest(left)?, classes),
+            true => Split::in_file(shape, source.region()?, classes, &[height, width]),
+            false => Split::narrow(shape, source.rest(left)?, classes, &[height, width]),
         };
     }
     if count != classes.len() {
@@ -117,8 +129,8 @@ fn read_split_holding(images: &Path, labels: &Path, hold_bytes: u64) -> Result<S
         )));
     }
     match left > hold_bytes {
-        true => Split::in_file(shape, source.region()?, classes),
-        false => Split::new(shape, source.rest(left)?, classes),
+        true => Split::in_file(shape, source.region()?, classes, &[]),
+        false => Split::narrow(shape, source.rest(left)?, classes, &[]),
     }
 }
 
@@ -169,9 +181,10 @@ fn open_images(path: &Path) -> Result<(usize, [usize; 3], Source, u64)> {
 ///
 /// # Errors
 /// As [`read`].
-pub fn read_labels(path: &Path) -> Result<Vec<u8>> {
+pub fn read_labels(path: &Path) -> Result<Vec<u32>> {
     match read_any_labels(path)? {
-        (sizes, labels) if sizes.len() < 3 => Ok(labels),
+        (sizes, Labels::Bytes(labels)) if sizes.len() < 3 => Ok(labels.into_iter().map(u32::from).collect()),
+        (sizes, Labels::Words(labels)) if sizes.len() < 3 => Ok(labels.into_iter().map(u32::from).collect()),
         (sizes, _) => {
             Err(Error::input(format!("{}: found labels of shape {sizes:?}, expected one an image", path.display())))
         }
@@ -179,7 +192,7 @@ pub fn read_labels(path: &Path) -> Result<Vec<u8>> {
 }
 
 /// Labels and their shape: `[count]`, [count, 1] or [count, height, width].
-fn read_any_labels(path: &Path) -> Result<(Vec<usize>, Vec<u8>)> {
+fn read_any_labels(path: &Path) -> Result<(Vec<usize>, Labels)> {
     let shown = path.display();
     let (header, mut source, left) = open(path)?;
     let unknown = || {
@@ -207,18 +220,17 @@ fn read_any_labels(path: &Path) -> Result<(Vec<usize>, Vec<u8>)> {
         // The least significant byte first; a negative number's last bit, where it has one, is its sign.
         let at = |place: usize| if order == b'>' { bytes[width - 1 - place] } else { bytes[place] };
         let negative = kind == b'i' && at(width - 1) >= 0x80;
-        match !negative && (1..width).all(|place| at(place) == 0) {
-            true => Ok(at(0)),
-            false => {
-                let value = (0..width)
-                    .rev()
-                    .fold(if negative { -1i128 } else { 0 }, |all, place| all << 8 | i128::from(at(place)));
-                Err(Error::input(format!("{shown}, label {n}: found {value}, expected 0 to 255")))
-            }
-        }
+        let sign = if negative { -1i128 } else { 0 };
+        let value = (0..width).rev().fold(sign, |all, place| all << 8 | i128::from(at(place)));
+        u16::try_from(value)
+            .map_err(|_| Error::input(format!("{shown}, label {n}: found {value}, expected 0 to {}", MOST_CLASSES - 1)))
     };
-    let labels: Result<Vec<u8>> = source.rest(left)?.chunks_exact(width).enumerate().map(label).collect();
-    Ok((header.shape.clone(), labels?))
+    let bytes = source.rest(left)?;
+    if (kind, width) == (b'u', 1) {
+        return Ok((header.shape.clone(), Labels::Bytes(bytes)));
+    }
+    let labels: Result<Vec<u16>> = bytes.chunks_exact(width).enumerate().map(label).collect();
+    Ok((header.shape.clone(), Labels::narrow(labels?)))
 }
 
 /// An array of unsigned bytes as a file.

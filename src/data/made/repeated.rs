@@ -25,8 +25,11 @@ pub fn write(data: &Dataset, times: u32, folder: &Path) -> Result<()> {
     let count = count.ok_or_else(|| {
         Error::input(format!("{times} times {} images: 1 to {} are expected in all", train.count, u32::MAX))
     })?;
-    if train.channels != 1 {
-        return Err(Error::input(format!("images of {} channels: 1 is expected in IDX files", train.channels)));
+    if train.shape()[2] != 1 {
+        return Err(Error::input(format!("images of {} channels: 1 is expected in IDX files", train.shape()[2])));
+    }
+    if train.positions() > 1 || data.classes > 256 {
+        return Err(Error::input("a class of 0 to 255 for each image is expected in IDX files"));
     }
     fs::create_dir_all(folder).map_err(|e| Error::input(format!("{}: {e}", folder.display())))?;
     images(&folder.join("train-images-idx3-ubyte"), train, count, times)?;
@@ -36,7 +39,8 @@ pub fn write(data: &Dataset, times: u32, folder: &Path) -> Result<()> {
 }
 
 fn images(path: &Path, split: &Split, count: u32, times: u32) -> Result<()> {
-    let sizes = [count, split.height as u32, split.width as u32];
+    let [height, width, _] = split.shape();
+    let sizes = [count, height as u32, width as u32];
     file(path, 0x803, &sizes, |out| {
         for copy in 0..times as usize {
             for part in split.parts() {
@@ -52,12 +56,15 @@ fn images(path: &Path, split: &Split, count: u32, times: u32) -> Result<()> {
 }
 
 fn labels(path: &Path, split: &Split, count: u32, times: u32) -> Result<()> {
-    file(path, 0x801, &[count], |out| (0..times).try_for_each(|_| out(&split.labels)))
+    file(path, 0x801, &[count], |out| {
+        let labels: Vec<u8> = split.each_label().map(|label| label as u8).collect();
+        (0..times).try_for_each(|_| out(&labels))
+    })
 }
 
 /// An image of the copy of that number, from 1: moved, and paler in every round of moves.
 fn changed(split: &Split, image: &[u8], copy: usize) -> Vec<u8> {
-    let (height, width) = (split.height as isize, split.width as isize);
+    let [height, width, _] = split.shape().map(|side| side as isize);
     // The middle one of the moves is none.
     let (at, side) = ((copy + MOVES / 2) % MOVES, 2 * MOST + 1);
     let (down, right) = (at as isize / side - MOST, at as isize % side - MOST);
@@ -93,15 +100,15 @@ mod tests {
 
     #[test]
     fn copies_follow_one_another_each_changed_in_its_way() {
-        let split = Split::new([4, 5, 1], (0..60).collect(), vec![2, 0, 1]).unwrap();
+        let split = Split::new([4, 5, 1], (0..60).collect(), vec![2u8, 0, 1]).unwrap();
         let place = tempfile::tempdir().unwrap();
         let data = Dataset::new("s", split.clone(), split.clone()).unwrap();
         write(&data, 60, place.path()).unwrap();
         let found = Dataset::open(place.path().to_str().unwrap()).unwrap();
         assert_eq!((found.train.count, &found.test), (180, &split));
-        assert_eq!(found.train.labels, [2, 0, 1].repeat(60));
-        let copies: Vec<&[u8]> = found.train.pixels.chunks(60).collect();
-        assert_eq!(copies[0], split.pixels);
+        assert_eq!(found.train.labels(), [2, 0, 1].repeat(60));
+        let copies: Vec<&[u8]> = found.train.pixels().chunks(60).collect();
+        assert_eq!(copies[0], split.pixels());
         // A move to the right by one, then all moves again but paler.
         assert_eq!(copies[1][..6], [0, 0, 1, 2, 3, 0]);
         assert_eq!(copies[49][59], 59 - 59 / 32);

@@ -1,7 +1,8 @@
 //! A made data set for segmentation: digits of MNIST at random places of a canvas, and what each pixel is part of.
 
-use crate::data::Split;
 use crate::data::formats::{mnist, npy};
+use crate::data::schema::LABEL;
+use crate::data::{Column, Split};
 use crate::error::{Error, Result};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -53,7 +54,7 @@ impl Scenes {
         let wrong = |what: &str, found: usize, expected: &str| {
             Err(Error::input(format!("{what} {found}: {expected} is expected")))
         };
-        let least = digits.train.height.max(digits.train.width);
+        let least = digits.train.shape()[0].max(digits.train.shape()[1]);
         if !(least..=4096).contains(&self.size) {
             return wrong("size", self.size, &format!("{least} to 4096"));
         }
@@ -72,7 +73,7 @@ impl Scenes {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         rng.set_stream(part);
         let places = self.size * self.size;
-        let (mut pixels, mut labels) = (vec![0; count * places], vec![0; count * places]);
+        let (mut pixels, mut labels) = (vec![0; count * places], vec![0u8; count * places]);
         for (pixels, labels) in pixels.chunks_mut(places).zip(labels.chunks_mut(places)) {
             let more = below(&mut rng, self.digits.end() - self.digits.start() + 1);
             for _ in 0..self.digits.start() + more {
@@ -88,9 +89,11 @@ impl Scenes {
 
     /// Puts a digit where its ink touches no other's.
     fn place(&self, rng: &mut ChaCha8Rng, digits: &Split, pixels: &mut [u8], labels: &mut [u8]) {
-        let (h, w) = (digits.height, digits.width);
+        let [h, w, _] = digits.shape();
         let which = below(rng, digits.count);
-        let digit = &digits.pixels[which * h * w..][..h * w];
+        let digit = &digits.pixels()[which * h * w..][..h * w];
+        // The digits take labels 1 to 10.
+        let class = digits.labels_of(which).first().map_or(0, |digit| *digit as u8 + 1);
         let brightness = DARKEST + rng.next_u32() % (256 - DARKEST);
         for _ in 0..TRIES {
             let (top, left) = (below(rng, self.size - h + 1), below(rng, self.size - w + 1));
@@ -101,7 +104,7 @@ impl Scenes {
             }
             for p in (0..h * w).filter(faint) {
                 pixels[at(p)] = (u32::from(digit[p]) * brightness / 255) as u8;
-                labels[at(p)] = if digit[p] >= INK { digits.labels[which] + 1 } else { 0 };
+                labels[at(p)] = if digit[p] >= INK { class } else { 0 };
             }
             return;
         }
@@ -114,9 +117,10 @@ impl Scenes {
     pub fn files(&self) -> Result<Vec<(&'static str, Vec<u8>)>> {
         let mut files = Vec::new();
         for (split, names) in self.make()?.iter().zip(npy::FILES.chunks(2)) {
-            let shape = [split.count, split.height, split.width];
-            files.push((names[0], npy::bytes(&shape, &split.pixels)?));
-            files.push((names[1], npy::bytes(&shape, &split.labels)?));
+            let [height, width, _] = split.shape();
+            let shape = [split.count, height, width];
+            files.push((names[0], npy::bytes(&shape, split.pixels())?));
+            files.push((names[1], npy::bytes(&shape, split.column(LABEL).map_or(&[], Column::held))?));
         }
         files.push((npy::CLASSES, (CLASS_NAMES.join("\n") + "\n").into_bytes()));
         Ok(files)
@@ -138,25 +142,25 @@ mod tests {
         let [a, b] = [few.make().unwrap(), few.make().unwrap()];
         assert_eq!(a, b);
         let other = Scenes { seed: 1, ..few.clone() }.make().unwrap();
-        assert_ne!(a[0].pixels, other[0].pixels);
+        assert_ne!(a[0].pixels(), other[0].pixels());
         // Growing the set leaves what was there.
         let more = Scenes { train: 5, ..few }.make().unwrap();
-        assert_eq!(more[0].pixels[..a[0].pixels.len()], a[0].pixels);
+        assert_eq!(more[0].pixels()[..a[0].pixels().len()], *a[0].pixels());
     }
 
     #[test]
     fn labels_lie_where_the_ink_is() {
         let scenes = Scenes { train: 20, test: 20, size: 64, digits: 2..=3, ..Scenes::default() };
         for split in scenes.make().unwrap() {
-            assert_eq!((split.labels_per_sample, split.labels.len()), (64 * 64, 20 * 64 * 64));
-            for (&pixel, &label) in split.pixels.iter().zip(&split.labels) {
+            assert_eq!((split.positions(), split.labels().len()), (64 * 64, 20 * 64 * 64));
+            for (&pixel, label) in split.pixels().iter().zip(split.each_label()) {
                 assert!(label <= 10 && (label == 0 || u32::from(pixel) + NOISE >= u32::from(INK) * DARKEST / 255));
             }
             for sample in 0..split.count {
                 let ink = split.labels_of(sample).iter().filter(|label| **label > 0).count();
                 assert!((20..2000).contains(&ink), "{ink} pixels of ink");
             }
-            let classes: std::collections::BTreeSet<u8> = split.labels.iter().copied().collect();
+            let classes: std::collections::BTreeSet<u32> = split.each_label().collect();
             assert!(classes.len() > 8, "{classes:?}");
         }
     }

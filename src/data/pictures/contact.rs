@@ -22,10 +22,13 @@ const PAPER: u8 = 232;
 /// [`Error::Failed`] where the PNG cannot be made, [`Error::Input`] where an image cannot be read any more.
 pub fn sheet(data: &Dataset) -> Result<Vec<u8>> {
     let mut of_class: Vec<Vec<usize>> = vec![Vec::new(); data.classes];
-    for (n, labels) in data.train.labels.chunks(data.train.labels_per_sample.max(1)).enumerate() {
-        // An image is shown once a class, however many of its pixels are of it.
-        let classes: BTreeSet<usize> = labels.iter().map(|&label| label.into()).collect();
-        classes.into_iter().for_each(|class| of_class[class].push(n));
+    for n in 0..data.train.count {
+        // An image is shown once for each class, however many of its pixels are of it; ignored labels are of none.
+        let classes: BTreeSet<u32> = data.train.labels_of(n).into_iter().collect();
+        classes
+            .into_iter()
+            .filter(|class| (*class as usize) < data.classes)
+            .for_each(|class| of_class[class as usize].push(n));
     }
     // Spread over the set: neighbours, such as pictures of one camera, look alike.
     let row = |members: &Vec<usize>| {

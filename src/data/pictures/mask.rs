@@ -1,7 +1,7 @@
 //! Pictures of labels a pixel: a mask in distinct colours, and a sheet of input, truth and prediction.
 
-use crate::data::Split;
 use crate::data::pictures::prepare::Prepared;
+use crate::data::{IGNORED, Split};
 use crate::error::Result;
 
 /// Pixels between images, and round all of them.
@@ -37,10 +37,13 @@ const COLOURS: [[u8; 3]; 20] = [
     [0, 0, 128],
 ];
 
-/// The colour of a class; beyond the list it is worked out from the number.
-pub fn colour(class: u8) -> [u8; 3] {
-    COLOURS.get(usize::from(class)).copied().unwrap_or_else(|| {
-        let hash = u32::from(class).wrapping_mul(2_654_435_761);
+/// The colour of a class; beyond the list it is worked out from the number. What is ignored is the paper.
+pub fn colour(class: u32) -> [u8; 3] {
+    if class == IGNORED {
+        return PAPER;
+    }
+    COLOURS.get(class as usize).copied().unwrap_or_else(|| {
+        let hash = class.wrapping_mul(2_654_435_761);
         [8, 16, 24].map(|shift| 64 + (hash >> shift) as u8 / 4 * 3)
     })
 }
@@ -49,7 +52,7 @@ pub fn colour(class: u8) -> [u8; 3] {
 ///
 /// # Errors
 /// [`crate::Error::Failed`] where the PNG cannot be made.
-pub fn png(mask: &[u8], [height, width]: [usize; 2]) -> Result<Vec<u8>> {
+pub fn png(mask: &[u32], [height, width]: [usize; 2]) -> Result<Vec<u8>> {
     let pixels = mask.iter().flat_map(|class| colour(*class)).collect();
     Prepared { pixels, shape: [height, width, 3], how: String::new() }.to_png()
 }
@@ -58,9 +61,9 @@ pub fn png(mask: &[u8], [height, width]: [usize; 2]) -> Result<Vec<u8>> {
 ///
 /// # Errors
 /// As [`png`].
-pub fn sheet(split: &Split, predicted: &[u8]) -> Result<Vec<u8>> {
+pub fn sheet(split: &Split, predicted: &[u32]) -> Result<Vec<u8>> {
     let [height, width, channels] = split.shape();
-    let samples = split.count.min(SAMPLES).min(predicted.len() / split.labels_per_sample.max(1));
+    let samples = split.count.min(SAMPLES).min(predicted.len() / split.positions().max(1));
     let times = SIDE.div_ceil(height.max(width)).max(1);
     let (rows, columns) = (height * times, width * times);
     let (sheet_height, sheet_width) = (samples * (rows + GAP) + GAP, 3 * (columns + GAP) + GAP);
@@ -80,9 +83,9 @@ pub fn sheet(split: &Split, predicted: &[u8]) -> Result<Vec<u8>> {
             let pixel = &image[p * channels..][..channels];
             if channels >= 3 { [pixel[0], pixel[1], pixel[2]] } else { [pixel[0]; 3] }
         };
-        let answer = &predicted[sample * split.labels_per_sample..];
+        let (answer, truth) = (&predicted[sample * split.positions()..], split.labels_of(sample));
         paint(sample, 0, &shown);
-        paint(sample, 1, &|p| colour(split.labels_of(sample)[p]));
+        paint(sample, 1, &|p| colour(truth[p]));
         paint(sample, 2, &|p| colour(answer[p]));
     }
     Prepared { pixels: sheet, shape: [sheet_height, sheet_width, 3], how: String::new() }.to_png()
@@ -100,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_sheet_has_three_pictures_a_row() {
-        let labels = vec![0, 1, 2, 1, 1, 0];
+        let labels = vec![0u8, 1, 2, 1, 1, 0];
         let split = Split::masked([1, 3, 1], vec![0, 50, 250, 9, 8, 7], labels.clone()).unwrap();
         let sheet =
             crate::data::pictures::picture::Picture::decode(&sheet(&split, &[0, 2, 2, 1, 1, 0]).unwrap()).unwrap();

@@ -1,9 +1,9 @@
 //! The model file: strict TOML, read with the line of whatever is wrong.
 
 use crate::error::{Error, Result};
-use crate::model::in_context;
 use crate::model::layers::{EPSILON, LARGEST, MOMENTUM};
 use crate::model::{Layer, Model, Normalisation};
+use crate::model::{default_inputs, in_context};
 use crate::near;
 use crate::ops::conv::geometry::Padding;
 use crate::ops::pointwise::activation::Function;
@@ -51,11 +51,12 @@ impl Model {
         let document = DeTable::parse(text)
             .map_err(|error| source.error(error.span().unwrap_or(0..0), &error.message().replace('\n', " ")))?;
         let root = Section { source, table: document.get_ref(), at: 0..0, name: "the model".into() };
-        root.only(&["input", "layers"])?;
+        root.only(&["input", "inputs", "layers"])?;
         let input = match root.sizes("input")?[..] {
             [height, width, channels] => [height, width, channels],
             _ => return Err(root.wrong("input", "[height, width, channels]")),
         };
+        let inputs = root.inputs()?;
         let listed = root.required("layers")?.get_ref().as_array();
         let listed = listed.ok_or_else(|| root.wrong("layers", "a list, each entry begun by [[layers]]"))?;
         let mut shape = input.to_vec();
@@ -76,7 +77,7 @@ impl Model {
             layers.push(layer);
         }
         let normalisation = Normalisation::default();
-        let model = Model { name: name.into(), input, layers, normalisation, class_names: Vec::new() };
+        let model = Model { name: name.into(), input, layers, normalisation, class_names: Vec::new(), inputs };
         model.check().map_err(|error| in_context(file, error))?;
         Ok(model)
     }
@@ -85,6 +86,9 @@ impl Model {
     /// cannot be read again.
     pub fn to_toml(&self) -> String {
         let mut text = format!("input = {:?}\n", self.input);
+        if self.inputs != default_inputs() {
+            let _ = writeln!(text, "inputs = {:?}", self.inputs);
+        }
         for (index, layer) in self.layers.iter().enumerate() {
             let name = layer.type_name();
             // Writing to a String cannot fail.
@@ -301,6 +305,15 @@ impl<'a> Section<'a> {
                 None => Err(self.wrong("type", &types)),
             },
         }
+    }
+
+    /// The names of the fields that the model reads, where they are given.
+    fn inputs(&self) -> Result<Vec<String>> {
+        let Some(value) = self.table.get("inputs") else { return Ok(default_inputs()) };
+        let list = value.get_ref().as_array();
+        let names: Option<Vec<String>> =
+            list.and_then(|list| list.iter().map(|name| name.get_ref().as_str().map(str::to_owned)).collect());
+        names.filter(|names| names.len() == 1).ok_or_else(|| self.wrong("inputs", "a list of the name of one field"))
     }
 
     /// The name that a layer bears, which none before it may have.

@@ -2,10 +2,9 @@
 
 use super::Entry;
 
-pub mod gather;
+pub mod draw;
 pub mod gather_augmented;
-pub mod gather_labels;
 pub mod mixup;
 
 /// The ops of this family.
-pub(super) const OPS: &[Entry] = &[entry!(gather), entry!(gather_augmented), entry!(gather_labels), entry!(mixup)];
+pub(super) const OPS: &[Entry] = &[entry!(draw), entry!(gather_augmented), entry!(mixup)];

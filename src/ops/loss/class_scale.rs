@@ -1,12 +1,13 @@
 //! What each class of a weighted loss counts in a batch: its weight over the sum of the weights of the batch's labels.
 
+use crate::ir::element::IGNORED;
 use crate::ops::prelude::*;
 use crate::step::control::Control;
 
 pub(in crate::ops) const KERNELS: &[Source] = &[shader!("loss/class_scale")];
 
-/// `scale[c] = weights[c] / Σ weights[labels]` over the rows of the valid samples, zero where that sum is zero: a sum of
-/// losses by these is PyTorch's weighted mean. The arguments are the control block, labels [batch, …] and weights
+/// `scale[c] = weights[c] / Σ weights[labels]` over the rows of the valid samples whose label is not ignored, zero where
+/// that sum is zero: a sum of losses by these is PyTorch's weighted mean; with weights of 1, the mean over valid targets. The arguments are the control block, labels [batch, …] and weights
 /// `[classes]`, none of them below zero.
 #[derive(Clone, Copy, Debug)]
 pub struct ClassScale;
@@ -15,7 +16,8 @@ impl Reference for ClassScale {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
         let (labels, weights) = (x[1].words(), x[2].floats());
         let rows = Control::read(x[0].words()).valid as usize * (labels.len() / x[1].shape[0]);
-        let sum = labels.iter().take(rows).fold(F::of(0.0), |sum, label| sum + weights[*label as usize]);
+        let counted = labels.iter().take(rows).filter(|label| **label != IGNORED);
+        let sum = counted.fold(F::of(0.0), |sum, label| sum + weights[*label as usize]);
         for (scale, weight) in y[0].floats().iter_mut().zip(weights) {
             *scale = if sum > F::of(0.0) { *weight / sum } else { F::of(0.0) };
         }
@@ -68,5 +70,9 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
         case(&[3, 17, 19], 11, 2, false),
         case(&[5], 300, 5, false),
         case(&[7], 3, 7, true),
+        Case::new(ClassScale)
+            .words([Control::WORDS], Control { valid: 5, samples: 5, ..Control::default() }.words())
+            .words([6], vec![2, IGNORED, 0, IGNORED, 2, 1])
+            .floats([3], vec![1.0, 1.5, 0.25]),
     ]
 }

@@ -4,10 +4,12 @@ use super::Entry;
 
 pub mod argmax;
 pub mod class_scale;
+pub mod each;
 pub mod one_hot_loss;
 pub mod sample_sum;
 pub mod scale_rows;
 pub mod softmax_ce;
+pub mod target_loss;
 
 /// The ops of this family.
 pub(super) const OPS: &[Entry] = &[
@@ -17,4 +19,5 @@ pub(super) const OPS: &[Entry] = &[
     entry!(sample_sum),
     entry!(scale_rows),
     entry!(softmax_ce),
+    entry!(target_loss),
 ];

@@ -1,5 +1,6 @@
 //! Softmax cross-entropy of integer labels: loss, correct counts, and the gradient it keeps for backward.
 
+use crate::ir::element::IGNORED;
 use crate::ops::loss::scale_rows::ScaleRows;
 use crate::ops::prelude::*;
 use crate::step::control::Control;
@@ -13,7 +14,8 @@ const ROWS: usize = 64;
 
 /// The arguments are the control block, logits [batch, …, classes] and labels, one a row of logits: [batch, …]. The
 /// results are loss (each row's share of the batch's mean) and correct (0 or 1), both shaped as the labels, and delta,
-/// shaped as the logits: the gradient of the mean loss. Rows beyond the valid samples give zero.
+/// shaped as the logits: the gradient of the mean loss. Rows beyond the valid samples give zero, and so do rows whose label is
+/// [`IGNORED`]; with `scale` the mean is over the others.
 ///
 /// The target of a row is `t[c] = (1 - smoothing)·[c = label] + smoothing / classes`. Where the batch is `mixed` two
 /// more arguments follow, the label `other` and the label's `share` λ, one of each a row: λ·[c = label] + (1 - λ)·[c =
@@ -73,8 +75,10 @@ impl SoftmaxCe {
             let mut targets = vec![F::of(0.0); classes];
             for (i, delta) in delta.chunks_mut(classes).enumerate() {
                 let b = chunk * ROWS + i;
-                let (k, half) = (labels[b] as usize, F::of(0.5));
-                let (other, part) = mixed.map_or((k, F::of(1.0)), |(other, share)| (other[b] as usize, share[b]));
+                let (k, half) = (labels[b], F::of(0.5));
+                let (other, part) = mixed.map_or((k, F::of(1.0)), |(other, share)| (other[b], share[b]));
+                let counts = b < valid && k != IGNORED && other != IGNORED;
+                let [k, other] = [k, other].map(|k| if k == IGNORED { 0 } else { k as usize });
                 targets.fill(F::of(0.0));
                 targets[k] += part;
                 targets[other] += F::of(1.0) - part;
@@ -83,9 +87,9 @@ impl SoftmaxCe {
                 }
                 let truth = if part >= half { k } else { other };
                 let (value, right) = row(&logits[b * classes..][..classes], &targets, truth, delta);
-                let share = if b < valid { share } else { F::of(0.0) };
+                let share = if counts { share } else { F::of(0.0) };
                 loss[i] = value * share;
-                correct[i] = if b < valid { right } else { 0 };
+                correct[i] = if counts { right } else { 0 };
                 delta.iter_mut().for_each(|d| *d = *d * share);
             }
         });
@@ -236,5 +240,13 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
         }
     }
     cases.push(scaled(SoftmaxCe { smoothing: 1.0, ..plain }, &[3, 4], 3, 1.0));
+    // Every third label is ignored.
+    for op in [plain, mixed, weighted, SoftmaxCe { smoothing: 0.1, ..weighted }] {
+        let mut case = scaled(op, &[4, 5, 7], 3, 3.0);
+        if let crate::ir::values::Values::Word(labels) = &mut case.x[2].1 {
+            labels.iter_mut().step_by(3).for_each(|label| *label = IGNORED);
+        }
+        cases.push(case);
+    }
     cases
 }

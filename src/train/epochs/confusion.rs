@@ -1,5 +1,6 @@
 //! The confusion matrix of a classifier, with the precision and recall of each class.
 
+use crate::data::IGNORED;
 use crate::error::{Error, Result};
 use serde::Serialize;
 
@@ -45,17 +46,18 @@ impl Confusion {
         }
     }
 
-    /// The matrix of `labels` and the classes predicted for them, one a sample.
+    /// The matrix of `labels` and the classes predicted for them, one for each sample; ignored labels are not counted.
     ///
     /// # Errors
     /// [`Error::Input`] for classes beyond `classes`, and where there are more of the one than of the other.
-    pub fn from_predictions(classes: usize, labels: &[u8], predicted: &[usize]) -> Result<Self> {
+    pub fn from_predictions(classes: usize, labels: &[u32], predicted: &[usize]) -> Result<Self> {
         if labels.len() != predicted.len() {
             let (labels, predicted) = (labels.len(), predicted.len());
             return Err(Error::input(format!("{labels} labels and {predicted} predictions, expected as many of both")));
         }
         let mut confusion = Confusion::new(classes)?;
-        labels.iter().zip(predicted).try_for_each(|(label, predicted)| confusion.add((*label).into(), *predicted))?;
+        let counted = labels.iter().zip(predicted).filter(|(label, _)| **label != IGNORED);
+        counted.into_iter().try_for_each(|(label, predicted)| confusion.add(*label as usize, *predicted))?;
         Ok(confusion)
     }
 
@@ -63,7 +65,7 @@ impl Confusion {
     ///
     /// # Errors
     /// [`Error::Input`] as [`Confusion::from_predictions`], and for rows of other lengths.
-    pub fn from_scores<S: AsRef<[f32]>>(classes: usize, labels: &[u8], scores: &[S]) -> Result<Self> {
+    pub fn from_scores<S: AsRef<[f32]>>(classes: usize, labels: &[u32], scores: &[S]) -> Result<Self> {
         if let Some(row) = scores.iter().find(|row| row.as_ref().len() != classes) {
             return Err(Error::input(format!(
                 "{} scores, expected one for each of {classes} classes",

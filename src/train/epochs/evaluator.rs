@@ -1,6 +1,7 @@
 //! Mean loss and accuracy of a model over a data set, and its answers for single images.
 
-use crate::data::Split;
+use crate::data::schema::{IGNORED, LABEL};
+use crate::data::{Column, Split};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::ir::values::Values;
@@ -35,8 +36,8 @@ fn is_zero(value: &u64) -> bool {
 
 impl Totals {
     /// No step yet, of samples of so many labels.
-    pub fn of(places: usize) -> Self {
-        Totals { further: (places as u64).saturating_sub(1), ..Totals::default() }
+    pub fn of(positions: usize) -> Self {
+        Totals { further: (positions as u64).saturating_sub(1), ..Totals::default() }
     }
 
     /// No step yet, of such samples as these.
@@ -75,7 +76,7 @@ pub struct Evaluator {
     feed: Option<Feed>,
     start: Control,
     // The classes and labels of a model of masks, and what the last pass found of them.
-    truth: Option<(usize, Vec<u8>)>,
+    truth: Option<(usize, Column)>,
     confusion: Option<Confusion>,
 }
 
@@ -96,8 +97,9 @@ impl Evaluator {
         limit: Option<u64>,
     ) -> Result<Self> {
         let limit = limit_on(device, split, limit);
-        let step = Step::evaluation_by(criterion, model, split.count, batch.min(split.count), limit)?;
-        let truth = step.mask.map(|_| Ok((model.classes()?, split.labels.clone()))).transpose()?;
+        let step = Step::evaluation_by(criterion, model, &split.schema(), split.count, batch.min(split.count), limit)?;
+        let labels = split.column(LABEL).filter(|_| step.mask.is_some());
+        let truth = labels.map(|labels| Ok((model.classes()?, labels.clone()))).transpose()?;
         let mut engine = Engine::new(device, step.graph.clone(), step.log)?;
         let feed = Feed::begin(&mut engine, &step, split, None)?;
         let start = step.start(0, 1.0, [0.0; 2]);
@@ -156,8 +158,8 @@ impl Evaluator {
             return Err(Error::input("the model tells no classes of pixels"));
         };
         let mut confusion = Confusion::new(*classes)?;
-        let mut totals = Totals::of(step.places);
-        let mut truth = labels.chunks(step.places);
+        let mut totals = Totals::of(step.positions);
+        let mut truth = (0..labels.count()).map(|sample| labels.words(sample..sample + 1));
         let steps = step.steps_per_epoch() as u64;
         for at in 0..steps {
             feed::submit(feed, engine, step, at, 1, steps)?;
@@ -167,9 +169,9 @@ impl Evaluator {
             let Values::Word(found) = engine.read(mask).await? else {
                 return Err(Error::failed("classes of pixels are not words"));
             };
-            for (found, truth) in found.chunks(step.places).take(valid).zip(&mut truth) {
-                for (found, truth) in found.iter().zip(truth) {
-                    confusion.add((*truth).into(), *found as usize)?;
+            for (found, truth) in found.chunks(step.positions).take(valid).zip(&mut truth) {
+                for (found, truth) in found.iter().zip(truth).filter(|(_, truth)| *truth != IGNORED) {
+                    confusion.add(truth as usize, *found as usize)?;
                 }
                 each(found)?;
             }

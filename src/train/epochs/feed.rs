@@ -4,7 +4,7 @@
 //! blocks from all over the file, so that data sorted by class is mixed as well, and reading takes no more than one
 //! look a block. Within a chunk the device shuffles single samples.
 
-use crate::data::{Split, padded};
+use crate::data::Split;
 use crate::error::Result;
 use crate::ir::values::Values;
 use crate::step::control::{pcg, shuffled};
@@ -30,20 +30,22 @@ const SALT: u32 = 0x626c_6f63;
 
 /// Writes a split that the device takes whole, some images at a time.
 pub(in crate::train) fn write_whole(engine: &mut Engine, step: &Step, split: &Split) -> Result<()> {
-    let (size, stride) = (split.image_bytes(), engine.graph().shape(step.images)[1]);
     let mut written = 0;
-    for part in split.parts() {
-        let (first, pixels) = part?;
-        let pixels = if stride > size { padded(&pixels, size, stride) } else { pixels.into_owned() };
-        written += pixels.len();
-        engine.write_rows(step.images, first, &Values::Byte(pixels))?;
-        // What waits lies in memory once more.
-        if written >= FLUSH_BYTES {
-            engine.flush()?;
-            written = 0;
+    for stored in &step.columns {
+        let column = stored.column(split)?;
+        let rows = (PIECE_BYTES / stored.field.stride()).max(1);
+        for first in (0..split.count).step_by(rows) {
+            let bytes = column.padded(first..split.count.min(first + rows))?.into_owned();
+            written += bytes.len();
+            engine.write_rows(stored.tensor, first, &Values::Byte(bytes))?;
+            // What waits lies in memory once more.
+            if written >= FLUSH_BYTES {
+                engine.flush()?;
+                written = 0;
+            }
         }
     }
-    engine.write(step.labels, step.labels_of(&split.labels))
+    Ok(())
 }
 
 /// Submits the steps behind the first `at`, at most `steps` of them, as far as the data for them is on the device, the last
@@ -87,7 +89,7 @@ impl Feed {
     ) -> Result<Option<Feed>> {
         engine.write_all(step.given.iter().cloned())?;
         let Some(window) = step.window else { return write_whole(engine, step, split).map(|()| None) };
-        let block = (BLOCK_BYTES / split.image_bytes()).min(window.rows / BLOCKS).max(1);
+        let block = (BLOCK_BYTES / step.input().field.bytes()).min(window.rows / BLOCKS).max(1);
         let order = Order::new(window.samples, block, key);
         Ok(Some(Feed { split: split.clone(), window, order, chunk: 0, row: 0 }))
     }
@@ -118,7 +120,7 @@ impl Feed {
             return Ok(());
         }
         let most = (self.window.chunk_of(at) + 1).min(self.window.chunk_of(last - 1));
-        let stride = engine.graph().shape(step.images)[1];
+        let stride = step.input().field.stride();
         let mut bytes = (LEAD * self.window.batch * stride * steps as usize).min(AHEAD_BYTES);
         while bytes > 0 && self.chunk <= most {
             bytes = bytes.saturating_sub(self.piece(engine, step, bytes)?);
@@ -128,22 +130,22 @@ impl Feed {
 
     /// Writes the next rows of the chunk, of about `bytes` bytes at most; returns how many bytes they have.
     fn piece(&mut self, engine: &mut Engine, step: &Step, bytes: usize) -> Result<usize> {
-        let stride = engine.graph().shape(step.images)[1];
+        let stride = step.input().field.stride();
         let places = self.window.places(self.chunk);
         // Whole words of labels, should they be bytes; the chunk's end may be anywhere.
         let rows = (bytes.min(PIECE_BYTES) / stride).max(1).next_multiple_of(4).min(places.len() - self.row);
         let first = places.start + self.row;
         let epoch = (self.chunk / self.window.chunks()) as u32;
-        let (mut pixels, mut classes) = (Vec::with_capacity(rows * stride), Vec::with_capacity(rows * step.places));
-        for run in self.order.runs(epoch, first..first + rows) {
-            run.clone().for_each(|sample| classes.extend_from_slice(self.split.labels_of(sample)));
-            pixels.extend_from_slice(&self.split.rows(run)?);
-        }
-        let size = self.split.image_bytes();
-        let pixels = if stride > size { padded(&pixels, size, stride) } else { pixels };
+        let runs = self.order.runs(epoch, first..first + rows);
         let row = (self.chunk % 2) as usize * self.window.rows + self.row;
-        engine.write_rows(step.images, row, &Values::Byte(pixels))?;
-        engine.write_rows(step.labels, row, &step.labels_of(&classes))?;
+        for stored in &step.columns {
+            let column = stored.column(&self.split)?;
+            let mut bytes = Vec::with_capacity(rows * stored.field.stride());
+            for run in &runs {
+                bytes.extend_from_slice(&column.padded(run.clone())?);
+            }
+            engine.write_rows(stored.tensor, row, &Values::Byte(bytes))?;
+        }
         self.row += rows;
         if self.row == places.len() {
             (self.chunk, self.row) = (self.chunk + 1, 0);
@@ -228,12 +230,11 @@ mod tests {
             let options = TrainOptions { batch_size, shuffle, device_data_limit, ..TrainOptions::default() };
             let step = Step::training(&model, samples, &options).unwrap();
             let window = step.window.expect("a window");
-            assert_eq!(step.graph.shape(step.images), [window.held(), 4]);
+            assert_eq!(step.graph.shape(step.input().tensor), [window.held(), 4]);
             let mut engine = Engine::new(&device, step.graph.clone(), step.log).unwrap();
             let control = step.start(7, 1e-3, [0.9, 0.999]);
             engine.write(step.control, Values::Word(control.words())).unwrap();
             let mut feed = Feed::begin(&mut engine, &step, &split, shuffle.then_some(control.key)).unwrap();
-            let drawn = &step.graph.nodes[0].y;
             let per_epoch = step.steps_per_epoch() as u64;
             let mut orders = HashSet::new();
             for epoch in 0..4 {
@@ -242,7 +243,11 @@ mod tests {
                     assert_eq!(submit(&mut feed, &mut engine, &step, at, 1, 4 * per_epoch).unwrap(), 1);
                     let records = pollster::block_on(engine.collect()).unwrap();
                     let read = |t| pollster::block_on(engine.read(t)).unwrap();
-                    let (Values::Float(x), Values::Word(labels)) = (read(drawn[0]), read(drawn[1])) else { panic!() };
+                    let (Values::Float(x), Values::Word(labels)) =
+                        (read(step.columns[0].drawn), read(step.columns[1].drawn))
+                    else {
+                        panic!()
+                    };
                     for (x, label) in x.chunks(2).zip(labels).take(records[0].samples as usize) {
                         let normal = &model.normalisation;
                         let byte = |x: f32| ((x - normal.shift) / normal.scale).round() as usize;

@@ -38,13 +38,13 @@ impl Trainer {
     ///
     /// # Errors
     /// [`Error::Input`] for a model that tells no classes of pixels, and those of the device.
-    pub async fn test_masks(&mut self) -> Result<(Vec<u8>, f64, Confusion)> {
+    pub async fn test_masks(&mut self) -> Result<(Vec<u32>, f64, Confusion)> {
         let mut own = self.tester()?;
         let evaluator = own.as_mut().unwrap_or(&mut self.evaluator);
         evaluator.copy_weights(&self.step, &self.engine)?;
         let mut masks = Vec::new();
         let totals = evaluator.run_masks(|mask| {
-            masks.extend(mask.iter().map(|class| *class as u8));
+            masks.extend_from_slice(mask);
             Ok(())
         });
         let loss = totals.await?.loss();

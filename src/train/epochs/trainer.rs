@@ -105,7 +105,7 @@ impl Trainer {
         let options = &TrainOptions { device_data_limit: limit, ..options.clone() };
         let optimizer = options.optimizer();
         let rates = options.rates(data.train.count);
-        let step = Step::training(model, data.train.count, options)?;
+        let step = Step::training_on(model, &data.train.schema(), data.train.count, options)?;
         let mut engine = Engine::new(device, step.graph.clone(), step.log)?;
         let control = step.start(options.seed, rates.at(0), optimizer.betas());
         let feed = Feed::begin(&mut engine, &step, &data.train, options.shuffle.then_some(control.key))?;
@@ -121,7 +121,7 @@ impl Trainer {
         engine.write_all(first.into_iter().map(|(tensor, values)| (tensor, Values::Float(values))))?;
         let criterion = options.criterion();
         let evaluator = Evaluator::by(&criterion, device, model, &data.test, options.batch_size, limit)?;
-        let progress = Progress { totals: Totals::of(step.places), ..Progress::default() };
+        let progress = Progress { totals: Totals::of(step.positions), ..Progress::default() };
         Ok(Trainer {
             model: model.clone(),
             options: options.clone(),
@@ -344,7 +344,7 @@ impl Trainer {
 /// Holds a model's input and number of classes to the data's.
 pub fn check_data(model: &Model, data: &Dataset) -> Result<()> {
     let split = &data.train;
-    let found = [split.height, split.width, split.channels];
+    let found = split.shape();
     if found != model.input {
         return Err(Error::input(format!(
             "data set {}: images of {found:?}, the model {} expects {:?} (height, width, channels)",
@@ -354,10 +354,10 @@ pub fn check_data(model: &Model, data: &Dataset) -> Result<()> {
     let classes = model.classes()?;
     if let Some(place) = [&data.train, &data.test].into_iter().find(|split| {
         // An image of one pixel has as many labels either way.
-        model.places().is_ok_and(|places| places != split.labels_per_sample)
+        model.positions().is_ok_and(|positions| positions != split.positions())
     }) {
-        let [has, wants] = [place.labels_per_sample > 1, model.is_segmentation()?]
-            .map(|pixels| if pixels { "a label a pixel" } else { "a label an image" });
+        let [has, wants] = [place.positions() > 1, model.is_segmentation()?]
+            .map(|pixels| if pixels { "a label for each pixel" } else { "a label for each image" });
         return Err(Error::input(format!(
             "data set {}: it has {has}, the model {} expects {wants}{}",
             data.name,

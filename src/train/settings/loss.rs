@@ -4,7 +4,8 @@ use crate::error::{Error, Result};
 use crate::ir::graph::{Graph, Role, Tensor, TensorInfo};
 use crate::ir::values::Values;
 use crate::ops::loss::class_scale::ClassScale;
-use crate::ops::loss::one_hot_loss::{Each, OneHotLoss};
+use crate::ops::loss::each::Each;
+use crate::ops::loss::one_hot_loss::OneHotLoss;
 use crate::ops::loss::softmax_ce::SoftmaxCe;
 use serde::{Deserialize, Serialize};
 
@@ -71,16 +72,22 @@ impl Criterion {
         Ok(())
     }
 
-    /// Adds the loss of `logits` to the graph; `mixed` are the labels and shares of mixup.
+    /// Adds the loss of `logits` to the graph; `mixed` are the labels and shares of mixup. Where labels may be `ignored`, the
+    /// mean is over the others.
     ///
     /// # Errors
-    /// [`Error::Input`] where there are not as many weights as classes.
+    /// [`Error::Input`] where there are not as many weights as classes, and for mixup of labels that may be ignored.
     pub(in crate::train) fn apply(
         &self,
         graph: &mut Graph,
         [control, logits, labels]: [Tensor; 3],
         mixed: Option<[Tensor; 2]>,
+        ignored: bool,
     ) -> Result<Applied> {
+        let classes = graph.shape(logits).last().copied().unwrap_or(0);
+        if ignored && mixed.is_some() {
+            return Err(Error::input("mixup: labels of which none is ignored are expected"));
+        }
         let each = match self.loss {
             LossName::Softmax => None,
             LossName::Bce => Some(Each::Bce),
@@ -88,24 +95,39 @@ impl Criterion {
             LossName::Huber => Some(Each::Huber),
         };
         if let Some(each) = each {
-            let results = graph.apply(OneHotLoss(each), &[control, logits, labels])?;
-            return Ok(Applied { results, given: Vec::new() });
+            let op = OneHotLoss { each, counted: ignored };
+            if !ignored {
+                let results = graph.apply(op, &[control, logits, labels])?;
+                return Ok(Applied { results, given: Vec::new() });
+            }
+            let (scale, given) = scale(graph, control, labels, vec![1.0; classes])?;
+            let results = graph.apply(op, &[control, logits, labels, scale])?;
+            return Ok(Applied { results, given: vec![given] });
         }
         let plain = SoftmaxCe { smoothing: self.smoothing as f32, mixed: mixed.is_some(), ..SoftmaxCe::default() };
-        if self.weights.is_empty() {
+        if self.weights.is_empty() && !ignored {
             let from: Vec<Tensor> = [control, logits, labels].into_iter().chain(mixed.into_iter().flatten()).collect();
             return Ok(Applied { results: graph.apply(plain, &from)?, given: Vec::new() });
         }
-        let classes = graph.shape(logits).last().copied().unwrap_or(0);
-        if self.weights.len() != classes {
-            return Err(Error::input(format!("{} class weights, expected {classes}, one a class", self.weights.len())));
+        let weights: Vec<f32> = match self.weights.is_empty() {
+            true => vec![1.0; classes],
+            false => self.weights.iter().map(|weight| *weight as f32).collect(),
+        };
+        if weights.len() != classes {
+            let found = weights.len();
+            return Err(Error::input(format!("{found} class weights, expected {classes}, one for each class")));
         }
-        let weights = graph.tensor(TensorInfo::floats("class weights", [classes]).role(Role::Data));
-        let scale = graph.apply(ClassScale, &[control, labels, weights])?[0];
+        let (scale, given) = scale(graph, control, labels, weights)?;
         let results = graph.apply(SoftmaxCe { weighted: true, ..plain }, &[control, logits, labels, scale])?;
-        let values = self.weights.iter().map(|weight| *weight as f32).collect();
-        Ok(Applied { results, given: vec![(weights, Values::Float(values))] })
+        Ok(Applied { results, given: vec![given] })
     }
+}
+
+/// Weights of classes over their sum over the batch's labels, and the weights to be given.
+fn scale(graph: &mut Graph, control: Tensor, labels: Tensor, values: Vec<f32>) -> Result<(Tensor, (Tensor, Values))> {
+    let weights = graph.tensor(TensorInfo::floats("class weights", [values.len()]).role(Role::Data));
+    let scale = graph.apply(ClassScale, &[control, labels, weights])?[0];
+    Ok((scale, (weights, Values::Float(values))))
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@
 //! `optimizer.<state>.<parameter>` in the same shapes (`ema` is the average of all weights, where one is kept), and in the metadata the model (`wgrad`) and all else as JSON
 //! (`wgrad_checkpoint`).
 
-use crate::data::Dataset;
+use crate::data::schema::LABEL;
+use crate::data::{Column, Dataset};
 use crate::error::{Error, Result};
 use crate::model::formats::sealed;
 use crate::model::formats::weights::{EMA, METADATA_KEY, NamedTensor, OPTIMIZER_PREFIX, Weights};
@@ -82,7 +83,9 @@ impl DataMark {
             for part in split.parts() {
                 crc.update(&part?.1);
             }
-            crc.update(&split.labels);
+            for part in split.column(LABEL).into_iter().flat_map(Column::parts) {
+                crc.update(&part?.1);
+            }
         }
         Ok(DataMark {
             name: data.name.clone(),

@@ -2,15 +2,15 @@
 
 pub mod window;
 
-use crate::data::{Split, padded};
+use crate::data::schema::{Element, Field, LABEL, Read, Schema};
+use crate::data::{Column, Split};
 use crate::error::{Error, Result};
 use crate::ir::graph::{Graph, Role, Tensor, TensorInfo};
 use crate::ir::values::Values;
 use crate::model::formats::weights::EMA;
 use crate::model::{Build, Mode, Model};
-use crate::ops::batch::gather::Gather;
+use crate::ops::batch::draw::Draw;
 use crate::ops::batch::gather_augmented::GatherAugmented;
-use crate::ops::batch::gather_labels::GatherLabels;
 use crate::ops::batch::mixup::Mixup;
 use crate::ops::loss::argmax::Argmax;
 use crate::ops::loss::sample_sum::SampleSum;
@@ -44,10 +44,8 @@ pub const LOG_CAPACITY: usize = 64;
 pub struct Step {
     /// The graph.
     pub graph: Graph,
-    /// The data set's images, [samples, stride] bytes; with a window, those of two chunks.
-    pub images: Tensor,
-    /// The data set's labels: words, `[samples]`, or where each pixel has its own bytes, [samples, stride]; likewise.
-    pub labels: Tensor,
+    /// What of the data set is on the device: the model's input first, the targets last.
+    pub columns: Vec<Stored>,
     /// The control block.
     pub control: Tensor,
     /// Records of steps, [capacity, 4].
@@ -59,7 +57,7 @@ pub struct Step {
     /// The class of the largest logit of each pixel, [batch, height, width]; in evaluation, where a model tells them.
     pub mask: Option<Tensor>,
     /// Labels of a sample: 1, or height × width.
-    pub places: usize,
+    pub positions: usize,
     /// What else has to be there before the first step, and stays.
     pub(super) given: Vec<(Tensor, Values)>,
     /// The arena of all parameters.
@@ -74,6 +72,29 @@ pub struct Step {
     pub window: Option<Window>,
 }
 
+/// A field of the data set on the device.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// The field.
+    pub field: Field,
+    /// Its bytes, [samples, stride]; with a window, those of two chunks.
+    pub tensor: Tensor,
+    /// What a step draws of it, [batch, …].
+    pub drawn: Tensor,
+}
+
+/// The fields that a model reads where there is no data to say: images of bytes, and a label for each, or for each pixel.
+///
+/// # Errors
+/// [`Error::Input`] as [`Model::classes`].
+pub fn schema_of(model: &Model) -> Result<Schema> {
+    let [height, width, _] = model.input;
+    let of_sample = if model.is_segmentation()? { vec![height, width] } else { Vec::new() };
+    let element = if model.classes()? <= 256 { Element::U8 } else { Element::U16 };
+    let image = Field { name: model.input_name().into(), ..Field::image(model.input) };
+    Schema::new(vec![image, Field::label(&of_sample, element)])
+}
+
 impl Step {
     /// A training step of `model` over `samples` samples. A learning rate that is the same throughout is left as the
     /// control block has it.
@@ -81,12 +102,20 @@ impl Step {
     /// # Errors
     /// [`Error::Input`] for a layer to freeze that there is not, and where nothing is left to train.
     pub fn training(model: &Model, samples: usize, options: &TrainOptions) -> Result<Step> {
+        Step::training_on(model, &schema_of(model)?, samples, options)
+    }
+
+    /// `training` on data of these fields.
+    ///
+    /// # Errors
+    /// As [`Step::training`], and where the data lacks a field that the model reads.
+    pub fn training_on(model: &Model, schema: &Schema, samples: usize, options: &TrainOptions) -> Result<Step> {
         let TrainOptions { batch_size, shuffle, ref freeze, augment, .. } = *options;
         let (optimizer, rates) = (options.optimizer(), options.rates(samples));
         let limit = options.device_data_limit;
         // One graph for all constant rates.
         let rates = if rates.is_constant() { Rates::constant(0.0) } else { rates };
-        let mut start = Start::new(model, samples, batch_size, shuffle, augment, Mode::Training, limit)?;
+        let mut start = Start::new(model, schema, samples, batch_size, shuffle, augment, Mode::Training, limit)?;
         fuse(&mut start.graph, &[start.logits]);
         start.graph.freeze(freeze)?;
         start.graph.fix_frozen_norms();
@@ -157,18 +186,20 @@ impl Step {
 
     /// An evaluation step of `model` over `samples` samples, in their order.
     pub fn evaluation(model: &Model, samples: usize, batch: usize) -> Result<Step> {
-        Step::evaluation_by(&Criterion::default(), model, samples, batch, None)
+        Step::evaluation_by(&Criterion::default(), model, &schema_of(model)?, samples, batch, None)
     }
 
-    /// `evaluation` by another loss than the plain one, and with at most so many bytes of the data on the device.
+    /// `evaluation` by another loss than the plain one, on data of these fields, and with at most so many bytes of it on the
+    /// device.
     pub fn evaluation_by(
         criterion: &Criterion,
         model: &Model,
+        schema: &Schema,
         samples: usize,
         batch: usize,
         limit: Option<u64>,
     ) -> Result<Step> {
-        let mut start = Start::new(model, samples, batch, false, Augment::default(), Mode::Inference, limit)?;
+        let mut start = Start::new(model, schema, samples, batch, false, Augment::default(), Mode::Inference, limit)?;
         fuse(&mut start.graph, &[start.logits]);
         start.mask()?;
         let loss = start.loss(criterion)?;
@@ -196,21 +227,23 @@ impl Step {
         }
     }
 
-    /// A split in memory for the data tensors, and what else has to be there: images padded to whole words, labels as
-    /// words, or those of pixels padded as images are.
-    pub fn data(&self, split: &Split) -> Vec<(Tensor, Values)> {
-        let labels = self.labels_of(&split.labels);
-        let images = split.padded(self.graph.shape(self.images)[1]);
-        let data = [(self.images, Values::Byte(images)), (self.labels, labels)];
-        data.into_iter().chain(self.given.iter().cloned()).collect()
+    /// A split for the data tensors, each sample padded to whole words, and what else has to be there.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where the split lacks a field, or has other elements in it.
+    pub fn data(&self, split: &Split) -> Result<Vec<(Tensor, Values)>> {
+        let mut data = Vec::new();
+        for stored in &self.columns {
+            let bytes = stored.column(split)?.padded(0..split.count)?.into_owned();
+            data.push((stored.tensor, Values::Byte(bytes)));
+        }
+        data.extend(self.given.iter().cloned());
+        Ok(data)
     }
 
-    /// Labels of samples as they are on the device: words, or those of pixels as bytes, padded to whole words a sample.
-    pub(super) fn labels_of(&self, labels: &[u8]) -> Values {
-        match self.graph.shape(self.labels)[..] {
-            [_, stride] => Values::Byte(padded(labels, self.places, stride)),
-            _ => Values::Word(labels.iter().map(|&label| label.into()).collect()),
-        }
+    /// The field that the model reads first.
+    pub fn input(&self) -> &Stored {
+        &self.columns[0]
     }
 
     /// Steps of one pass over the data.
@@ -219,17 +252,36 @@ impl Step {
     }
 }
 
+impl Stored {
+    /// The column of a split that belongs here.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where there is none, or one of other elements.
+    pub fn column<'a>(&self, split: &'a Split) -> Result<&'a Column> {
+        let Field { name, shape, element, .. } = &self.field;
+        let missing = || Error::input(format!("the data has no field {name}, expected one"));
+        let column = split.column(name).ok_or_else(missing)?;
+        let found = column.field();
+        match (&found.shape, found.element) == (shape, *element) {
+            true => Ok(column),
+            false => Err(Error::input(format!(
+                "field {name}: found {:?} of {:?}, expected {shape:?} of {element:?}",
+                found.shape, found.element
+            ))),
+        }
+    }
+}
+
 /// The part that training and evaluation share: from the data set to the logits.
 struct Start {
     graph: Graph,
-    images: Tensor,
-    all_labels: Tensor,
+    columns: Vec<Stored>,
     control: Tensor,
     labels: Tensor,
     logits: Tensor,
     mask: Option<Tensor>,
     given: Vec<(Tensor, Values)>,
-    places: usize,
+    positions: usize,
     batch: usize,
     samples: usize,
     window: Option<Window>,
@@ -238,8 +290,10 @@ struct Start {
 }
 
 impl Start {
+    #[expect(clippy::too_many_arguments, reason = "a step is all of these, once")]
     fn new(
         model: &Model,
+        schema: &Schema,
         samples: usize,
         batch: usize,
         shuffle: bool,
@@ -250,69 +304,58 @@ impl Start {
         if batch == 0 || batch > samples {
             return Err(Error::input(format!("batch size {batch}: between 1 and the {samples} samples is expected")));
         }
-        let normal = &model.normalisation;
-        let gather = Gather { batch, image: model.input, shuffle, scale: normal.scale, shift: normal.shift, window: 0 };
-        let places = model.places()?;
-        let masks = model.is_segmentation()?.then(|| {
-            let size = [model.input[0], model.input[1]];
-            GatherLabels { batch, size, shuffle, window: 0 }
-        });
-        let stride = gather.stride() + masks.map_or(0, |masks| masks.stride());
+        let (positions, is_image) = (model.positions()?, schema.field(model.input_name())?.element == Element::U8);
+        let fields = [schema.field(model.input_name())?, schema.field(LABEL)?];
+        // A class of a sample takes a word, which was never counted.
+        let stride = fields.iter().filter(|field| !field.shape.is_empty()).map(|field| field.stride()).sum();
         let window = Window::of(samples, stride, batch, limit)?;
-        let rows = window.map_or(0, |window| window.rows);
-        let gather = Gather { window: rows, ..gather };
-        let held = window.map_or(samples, |window| window.held());
+        let (rows, held) = (window.map_or(0, |window| window.rows), window.map_or(samples, |window| window.held()));
+        let normal = &model.normalisation;
         let mut graph = Graph::new();
         let control = graph.tensor(TensorInfo::words("control", [Control::WORDS]).role(Role::Control));
-        let images = graph.tensor(TensorInfo::bytes("images", [held, gather.stride()]));
-        let mut all_labels = graph.tensor(TensorInfo::words("all labels", [held]).role(Role::Data));
-        augment.check_for(model.input)?;
-        let from = [control, images, all_labels];
-        let mut drawn = match augment.keeps_images() {
-            true => graph.apply(gather, &from)?,
-            false => graph.apply(GatherAugmented { gather, augment }, &from)?,
-        };
-        let mut labels = drawn[1];
-        if let Some(masks) = masks {
-            if !augment.is_off() {
-                let expected = "augment off is expected where a model tells the class of each pixel";
-                return Err(Error::input(format!("augment {augment}: {expected}, since labels are not moved along")));
-            }
-            // Labels of pixels stay bytes, and those of the images stay zero.
-            let masks = GatherLabels { window: rows, ..masks };
-            all_labels = graph.tensor(TensorInfo::bytes("labels of pixels", [held, masks.stride()]));
-            labels = graph.apply(masks, &[control, all_labels])?[0];
+        if is_image {
+            augment.check_for(model.input)?;
         }
+        if !augment.keeps_images() && !is_image {
+            return Err(Error::input(format!("augment {augment}: only images of bytes are changed at random")));
+        }
+        if !augment.is_off() && positions > 1 {
+            let expected = "augment off is expected where a model tells the class of each pixel";
+            return Err(Error::input(format!("augment {augment}: {expected}, since labels are not moved along")));
+        }
+        let mut columns = Vec::new();
+        for (place, field) in fields.into_iter().enumerate() {
+            let tensor = graph.tensor(TensorInfo::bytes(&field.name, [held, field.stride()]));
+            let read = match place {
+                0 if is_image => Read::Scaled { scale: normal.scale, shift: normal.shift },
+                _ => field.read,
+            };
+            let (shape, element, ignored) = (field.shape.clone(), field.element, field.ignored);
+            let draw = Draw { batch, shape, element, read, ignored, shuffle, window: rows };
+            let drawn = match place == 0 && !augment.keeps_images() {
+                true => graph.apply(GatherAugmented { draw, augment }, &[control, tensor])?,
+                false => graph.apply(draw, &[control, tensor])?,
+            };
+            columns.push(Stored { field: field.clone(), tensor, drawn: drawn[0] });
+        }
+        let (mut x, labels) = (columns[0].drawn, columns[1].drawn);
         let (mut given, mut mixed) = (Vec::new(), None);
         if augment.mixup > 0.0 {
             let table = graph.tensor(TensorInfo::floats("quantiles", [CELLS + 1]).role(Role::Data));
-            let blended = graph.apply(Mixup, &[control, drawn[0], labels, table])?;
-            drawn[0] = blended[0];
+            let blended = graph.apply(Mixup, &[control, x, labels, table])?;
+            x = blended[0];
             given.push((table, Values::Float(quantiles(augment.mixup))));
             mixed = Some([blended[1], blended[2]]);
         }
-        let logits = model.build(&mut graph, drawn[0], Build { mode, control: Some(control) })?;
+        let logits = model.build(&mut graph, x, Build { mode, control: Some(control) })?;
         let mask = None;
-        Ok(Start {
-            graph,
-            images,
-            all_labels,
-            control,
-            labels,
-            logits,
-            mask,
-            given,
-            places,
-            batch,
-            samples,
-            window,
-            mixed,
-        })
+        Ok(Start { graph, columns, control, labels, logits, mask, given, positions, batch, samples, window, mixed })
     }
 
     fn loss(&mut self, criterion: &Criterion) -> Result<Vec<Tensor>> {
         let from = [self.control, self.logits, self.labels];
-        let Applied { results, given } = criterion.apply(&mut self.graph, from, self.mixed)?;
+        let Applied { results, given } =
+            criterion.apply(&mut self.graph, from, self.mixed, self.columns[1].field.may_be_ignored())?;
         self.given.extend(given);
         Ok(results)
     }
@@ -366,14 +409,13 @@ impl Start {
         self.graph.update(end, &[loss[0], loss[1], fault], &[self.control, log])?;
         Ok(Step {
             graph: self.graph,
-            images: self.images,
-            labels: self.all_labels,
+            columns: self.columns,
             control: self.control,
             log,
             fault,
             logits: self.logits,
             mask: self.mask,
-            places: self.places,
+            positions: self.positions,
             given: self.given,
             params,
             ema: None,

@@ -93,10 +93,11 @@ pub fn limit_on(device: &Device, split: &Split, asked: Option<u64>) -> Option<u6
     }
     let most = match device {
         Device::Gpu(gpu) => limits_of(gpu).binding_bytes.min(limits_of(gpu).buffer_bytes),
-        Device::Cpu(_) if split.file.is_some() => CPU_BYTES,
+        Device::Cpu(_) if split.is_in_file() => CPU_BYTES,
         Device::Cpu(_) => u64::MAX,
     };
-    let whole = (split.count as u64).saturating_mul(split.image_bytes().next_multiple_of(4) as u64);
+    let widest = split.columns().iter().map(|column| column.field().stride()).max().unwrap_or(0);
+    let whole = (split.count as u64).saturating_mul(widest as u64);
     (whole > most).then_some(WINDOW_BYTES.min(most))
 }
 

@@ -1,0 +1,65 @@
+// x[b, e] = stored[s(b), e] · scale + shift, for b < valid; zero beyond. s(b) is the sample of row b, see lib/sample.
+// stored [samples, stride] bytes, elements of the type `kind`: 0 u8, 1 u16, 2 u32, 3 f32; x [batch, elements]. A workgroup
+// owns the vectors of four elements of x that begin in row b; where elements is no multiple of four the last one reaches
+// into row b + 1, and further where a sample has but one element.
+override batch: u32;
+override elements: u32;
+override stride: u32;
+override scale: f32;
+override shift: f32;
+override kind: u32 = 0u;
+
+//: use control
+@group(0) @binding(0) var<storage, read> control: Control;
+@group(0) @binding(1) var<storage, read> stored: array<u32>;
+@group(0) @binding(2) var<storage, read_write> x: array<vec4f>;
+
+//: use random
+
+//: use sample
+
+fn element(s: u32, e: u32) -> f32 {
+    let row = s * stride;
+    switch kind {
+        case 0u: { return f32((stored[(row + e) / 4u] >> ((row + e) % 4u * 8u)) & 0xffu) * scale + shift; }
+        case 1u: { return f32((stored[(row + e * 2u) / 4u] >> (e % 2u * 16u)) & 0xffffu) * scale + shift; }
+        case 2u: { return f32(stored[row / 4u + e]) * scale + shift; }
+        default: { return bitcast<f32>(stored[row / 4u + e]) * scale + shift; }
+    }
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(local_invocation_index) lane: u32) {
+    let b = group.x + group.y * groups.x;
+    if b >= batch {
+        return;
+    }
+    let here = sample(b);
+    var next = here;
+    if elements % 4u != 0u {
+        next = sample(b + 1u);
+    }
+    let end = ((b + 1u) * elements + 3u) / 4u;
+    for (var v = (b * elements + 3u) / 4u + lane; v < end; v += 64u) {
+        let p = v * 4u - b * elements;
+        var value = vec4f(0.0);
+        if elements % 4u == 0u && kind == 0u {
+            let four = stored[(here * stride + p) / 4u];
+            let bytes = (vec4u(four) >> vec4u(0u, 8u, 16u, 24u)) & vec4u(0xffu);
+            value = select(vec4f(0.0), vec4f(bytes) * scale + shift, b < control.valid);
+        } else {
+            for (var e = 0u; e < 4u; e += 1u) {
+                let row = b + (p + e) / elements;
+                if row < control.valid {
+                    var s = select(here, next, row > b);
+                    if row > b + 1u {
+                        s = sample(row);
+                    }
+                    value[e] = element(s, (p + e) % elements);
+                }
+            }
+        }
+        x[v] = value;
+    }
+}

@@ -1,0 +1,23 @@
+//! Samples that are kept for tests, where no file or folder has them.
+
+use std::collections::BTreeMap;
+
+/// Of a class's samples one in so many is kept for tests, where no file or folder has them.
+pub(super) const HELD_OUT: usize = 5;
+
+/// Which samples are kept for tests, [labels]: of each class those with the smallest keys, so that samples that are added
+/// or taken away move few others. A class of one sample keeps none.
+pub(super) fn held_out<L: Ord + Copy, K: Ord>(labels: &[L], key: impl Fn(usize) -> K) -> Vec<bool> {
+    let mut classes: BTreeMap<L, Vec<usize>> = BTreeMap::new();
+    labels.iter().enumerate().for_each(|(n, &label)| classes.entry(label).or_default().push(n));
+    let mut kept = vec![false; labels.len()];
+    for mut class in classes.into_values() {
+        class.sort_by_cached_key(|&n| key(n));
+        let count = match class.len() {
+            1 => 0,
+            count => (count / HELD_OUT).max(1),
+        };
+        class.iter().take(count).for_each(|&n| kept[n] = true);
+    }
+    kept
+}
