@@ -9,6 +9,7 @@ override dilation_w: u32;
 override inner: u32;
 override outer: u32;
 override relu: u32;
+override biased: u32;
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> weights: array<f32>;
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
@@ -24,7 +25,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     let place = e / o;
     let image = place / (oh * ow);
     let first = channel / outer * inner;
-    var sum = bias[channel];
+    var sum = select(0.0, bias[channel], biased == 1u);
     for (var i = 0u; i < kh; i += 1u) {
         // Rows and columns before the image wrap round and are beyond it too.
         let row = place / ow % oh * sh + i * dilation_h - pt;

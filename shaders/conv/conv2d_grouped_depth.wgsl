@@ -7,6 +7,7 @@ override count: u32;
 override dilation_h: u32;
 override dilation_w: u32;
 override relu: u32;
+override biased: u32;
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;
 @group(0) @binding(1) var<storage, read> weights: array<vec4f>;
 @group(0) @binding(2) var<storage, read> bias: array<vec4f>;
@@ -22,7 +23,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     let vector = e % vectors;
     let place = e / vectors;
     let image = place / (oh * ow);
-    var sum = bias[vector];
+    var sum = select(vec4f(0.0), bias[vector], biased == 1u);
     for (var i = 0u; i < kh; i += 1u) {
         // Rows and columns before the image wrap round and are beyond it too.
         let row = place / ow % oh * sh + i * dilation_h - pt;

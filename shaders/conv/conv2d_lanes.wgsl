@@ -8,6 +8,7 @@ override relu: u32;
 // The weights begin at this texel.
 override first: u32;
 override texels: u32;
+override biased: u32;
 @group(0) @binding(0) var x: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(1) var weights: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(2) var<storage, read> bias: array<vec4f>;
@@ -78,7 +79,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) groups: vec3u
     }
     //: for v in 0..V
     if column + $(v * L)u < columns {
-        let b = bias[column + $(v * L)u];
+        let b = select(vec4f(0.0), bias[column + $(v * L)u], biased == 1u);
         //: for r in 0..R
         if m0 + $(r)u < n * oh * ow {
             let z = sum_$(r)_$(v) + b;

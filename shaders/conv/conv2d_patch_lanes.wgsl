@@ -5,6 +5,7 @@
 // weights, and moves along the rows $(PC) columns at a time.
 //: use window
 override relu: u32;
+override biased: u32;
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> weights: array<vec4f>;
 @group(0) @binding(2) var<storage, read> bias: array<vec4f>;
@@ -39,7 +40,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) groups: vec3u
     //: for k in 0..KH*KW*CI
     let w_$(k) = weights[$(k)u * columns + column];
     //: end
-    let b = bias[column];
+    let b = select(vec4f(0.0), bias[column], biased == 1u);
     for (var left = 0u; left < ow; left += $(PC)u) {
         //: for q in 0..(PATCH+L-1)/L
         let column_$(q) = left * sw + right_$(q);

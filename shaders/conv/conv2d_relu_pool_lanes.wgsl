@@ -7,6 +7,7 @@
 //: use window
 override ph: u32;
 override pw: u32;
+override biased: u32;
 @group(0) @binding(0) var x: texture_storage_2d<rgba32float, read>;
 // The weights begin at this texel.
 override first: u32;
@@ -82,7 +83,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) groups: vec3u
     }
     //: for v in 0..V
     if column + $(v * L)u < columns {
-        let b = bias[column + $(v * L)u];
+        let b = select(vec4f(0.0), bias[column + $(v * L)u], biased == 1u);
         //: for g in 0..R/4
         if m0 / 4u + $(g)u < n * ph * pw {
             var most = sum_$(4*g)_$(v);

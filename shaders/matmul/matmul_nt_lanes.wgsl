@@ -9,6 +9,7 @@ override relu: u32;
 // b begins at this texel.
 override first: u32;
 override texels: u32;
+override biased: u32;
 @group(0) @binding(0) var<storage, read> a: array<vec4f>;
 @group(0) @binding(1) var b: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(2) var<storage, read> bias: array<vec4f>;
@@ -63,7 +64,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) groups: vec3u
     }
     //: for v in 0..V
     if j0 + $(v * L)u < columns {
-        let bias_$(v) = bias[j0 + $(v * L)u];
+        let bias_$(v) = select(vec4f(0.0), bias[j0 + $(v * L)u], biased == 1u);
         //: for r in 0..R
         if i0 + $(r)u < m {
             let value = sum_$(r)_$(v) + bias_$(v);

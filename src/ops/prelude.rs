@@ -27,6 +27,26 @@ pub fn axes<const N: usize>(info: &TensorInfo) -> Result<[usize; N], String> {
     }
 }
 
+/// The sizes of a tensor whose leading axes are rows: their product, and the last axis.
+pub fn as_rows(shape: &[usize]) -> [usize; 2] {
+    let (last, leading) = shape.split_last().unwrap_or((&1, &[]));
+    [leading.iter().product(), *last]
+}
+
+/// `as_rows` of an argument, which must have an axis and no empty one.
+pub fn rows(info: &TensorInfo) -> Result<[usize; 2], String> {
+    match info.shape.0.is_empty() || info.shape.0.contains(&0) {
+        true => Err(format!("{} is {}, expected one axis or more, none of size 0", info.name, info.shape)),
+        false => Ok(as_rows(&info.shape.0)),
+    }
+}
+
+/// A tensor's shape with another last axis.
+pub fn with_last(info: &TensorInfo, last: usize) -> Shape {
+    let leading = info.shape.0.split_last().map_or(&[][..], |(_, leading)| leading);
+    Shape([leading, &[last]].concat())
+}
+
 /// The answer of an op that is itself a gradient.
 pub fn no_second_order(op: &dyn Op) -> crate::Result<Vec<Option<Tensor>>> {
     Err(Error::input(format!("{}: gradients of gradients are not supported", op.name())))

@@ -39,8 +39,14 @@ macro_rules! library {
 }
 
 library! {
+    activation
     control
+    epilogue
+    gemm_tile
     random
+    store_pool
+    store_rows
+    sum_parts
     window
 }
 

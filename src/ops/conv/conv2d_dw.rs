@@ -13,7 +13,6 @@ pub(in crate::ops) const KERNELS: &[Source] = &[
     shader!("conv/conv2d_dw_patch_lanes"),
     shader!("conv/conv2d_dw_sum"),
     shader!("conv/conv2d_dw_taps_lanes"),
-    shader!("conv/conv2d_dw_sum_many"),
 ];
 
 /// `dw[i, j, c, o] = Σ x[n, oh·SH + i, ow·SW + j, c] · dy[n, oh, ow, o]` and `db[o] = Σ dy[n, oh, ow, o]`.
@@ -174,14 +173,8 @@ pub(in crate::ops) fn sum_partials(
     [dw, db]: [Tensor; 2],
 ) -> crate::Result<()> {
     let (weights, channels) = (cx.elements(dw), cx.elements(db));
-    let sizes = [("splits", splits), ("weights", weights), ("channels", channels)];
-    let many = cx.class == Class::Tile && splits >= splits::MANY;
-    let launch = cx.kernel(KERNELS[if many { 5 } else { 3 }], &[])?.sizes(&sizes).bind("partials", partials);
-    let launch = launch.bind("dw", dw).bind("db", db);
-    match many {
-        true => cx.groups(launch, (weights + channels).div_ceil(32)),
-        false => cx.invocations(launch, weights + channels),
-    }
+    let launch = splits::sum(cx, KERNELS[3], partials, splits)?.size("weights", weights).size("channels", channels);
+    splits::sums(cx, launch.bind("dw", dw).bind("db", db), weights + channels, splits)
 }
 
 pub(in crate::ops) fn cases() -> Vec<Case> {

@@ -9,7 +9,6 @@ use crate::ops::matmul::splits::Epilogue;
 use crate::ops::pointwise::relu_dx::{ReluDx, apply_mask, check_mask, is_mask, split_mask};
 use crate::ops::prelude::*;
 use crate::ops::shape::reshape;
-use crate::ops::shape::zeros::Zeros;
 
 pub(in crate::ops) const KERNELS: &[Source] =
     &[shader!("conv/conv2d_dx_tile"), shader!("conv/conv2d_dx_lanes")];
@@ -73,11 +72,10 @@ impl Op for Conv2dDx {
         if let (_, Some(&mask)) = split_mask(at.x, self.masked) {
             up = graph.apply(ReluDx, &[up, mask])?[0];
         }
-        let [kh, kw, _, elements] = axes::<4>(graph.info(w)).map_err(Error::input)?;
+        let [kh, kw, ..] = axes::<4>(graph.info(w)).map_err(Error::input)?;
         let mut grads = vec![None; at.x.len()];
         if at.wants[0] {
-            let bias = graph.apply(Zeros { elements }, &[])?[0];
-            grads[0] = Some(graph.apply(Conv2d { relu: false, ..self.conv }, &[up, w, bias])?[0]);
+            grads[0] = Some(graph.apply(Conv2d { relu: false, ..self.conv }, &[up, w])?[0]);
         }
         if at.wants[1] {
             grads[1] = Some(graph.apply(Conv2dDw { conv: self.conv, kernel: [kh, kw] }, &[up, dy])?[0]);
@@ -158,11 +156,10 @@ fn dispatch_into(
         None => {
             let (tm, tn) = (64, side(g.c));
             let launch = cx.kernel(KERNELS[0], &[("TM", tm as i64), ("TN", tn as i64)])?.sizes(&g.sizes());
-            let launch = launch.set("masked", mask.is_some()).bind("mask", mask.unwrap_or(dy));
             let launch = launch.bind("dy", dy).bind("weights", weights);
             let tiles = pixels.div_ceil(tm) * g.c.div_ceil(tn);
             let end = Epilogue { mask, ..Epilogue::default() };
-            return splits::product(cx, launch, [tiles, g.kh * g.kw * g.o, g.c], end, ("dx", dx));
+            return splits::product(cx, launch, [tiles, g.kh * g.kw * g.o, g.c], end, [weights, dx]);
         }
     };
     // Where there is no mask the kernel does not read it, and any float buffer will do.

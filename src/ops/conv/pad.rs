@@ -23,13 +23,15 @@ pub(in crate::ops) fn padded(cx: &mut Lower, t: Tensor, from: [usize; 3], to: [u
     })
 }
 
-/// An op's x, weights and bias, padded from one convolution's sizes to another's.
-pub(in crate::ops) fn arguments(cx: &mut Lower, g: &Geometry, even: &Geometry) -> crate::Result<[Tensor; 3]> {
-    Ok([
-        padded(cx, cx.x[0], [g.n * g.h * g.w, 1, g.c], [1, even.c])?,
-        padded(cx, cx.x[1], [g.kh * g.kw, g.c, g.o], [even.c, even.o])?,
-        padded(cx, cx.x[2], [1, 1, g.o], [1, even.o])?,
-    ])
+/// A convolution's x and weights, and its bias if it has one.
+pub(in crate::ops) type Arguments = ([Tensor; 2], Option<Tensor>);
+
+/// An op's arguments, padded from one convolution's sizes to another's.
+pub(in crate::ops) fn arguments(cx: &mut Lower, g: &Geometry, even: &Geometry) -> crate::Result<Arguments> {
+    let x = padded(cx, cx.x[0], [g.n * g.h * g.w, 1, g.c], [1, even.c])?;
+    let weights = padded(cx, cx.x[1], [g.kh * g.kw, g.c, g.o], [even.c, even.o])?;
+    let bias = cx.x.get(2).map(|&bias| padded(cx, bias, [1, 1, g.o], [1, even.o])).transpose()?;
+    Ok(([x, weights], bias))
 }
 
 /// What `of` computes as [outer, `from`], the rows and columns beyond `to` left out, into y [outer, `to`].

@@ -2,6 +2,7 @@
 
 use super::Entry;
 
+pub(crate) mod bias;
 pub mod matmul_nn;
 pub mod matmul_nt;
 pub mod matmul_tn;

@@ -1,6 +1,7 @@
 //! Sums of a product split into parts, so that few tiles of many terms keep a whole device busy: else their workgroups walk
 //! all terms one after the other while most of a GPU has nothing to do.
 
+use crate::ops::pointwise::activation;
 use crate::ops::prelude::*;
 use crate::plan::lower::Launch;
 
@@ -18,7 +19,7 @@ fn groups(class: Class) -> usize {
 /// The fewest terms of a part: to write it and read it again is then cheap beside reading what it is made of.
 const TERMS: usize = 128;
 /// Sums of so many parts and more are shared out among invocations.
-pub(in crate::ops) const MANY: usize = 8;
+const MANY: usize = 8;
 
 /// How the sum over `terms` is split where a product has `tiles` tiles: the number of parts, none of them empty, and the
 /// terms of one, in which the tiles' steps of 16 come out even.
@@ -28,7 +29,8 @@ pub(in crate::ops) fn splits(class: Class, tiles: usize, terms: usize) -> [usize
     [terms.div_ceil(part), part]
 }
 
-/// What becomes of the sums: bias [N] is added, what is below zero cut off, what the mask leaves out zero.
+/// What becomes of the sums, as `lib/epilogue` has it: bias [N] is added, what is below zero cut off, what the mask leaves
+/// out zero.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::ops) struct Epilogue {
     pub bias: Option<Tensor>,
@@ -36,30 +38,64 @@ pub(in crate::ops) struct Epilogue {
     pub mask: Option<Tensor>,
 }
 
-/// Launches a product of `tiles` tiles and `terms` terms into `y`, called so by the kernel, of
-/// [M, `columns`]: at once, or in parts and then their sum.
+impl Epilogue {
+    /// Sets it in a launch. What is not there is not read, and `any` float buffer that the kernel reads will do.
+    fn set(&self, launch: Launch, any: Tensor) -> Launch {
+        let launch = launch.set("biased", self.bias.is_some()).set("masked", self.mask.is_some());
+        let launch = launch.set("kind", activation::kind(self.relu)).set("slope", 0.0);
+        launch.bind("bias", self.bias.unwrap_or(any)).bind("mask", self.mask.unwrap_or(any))
+    }
+}
+
+/// Launches a product of `tiles` tiles and `terms` terms: at once, into `whole`; or in parts of `elements` elements each,
+/// which the kernel writes in its place, and `sum` is launched to add up, given the parts and their number.
+pub(in crate::ops) fn split(
+    cx: &mut Lower,
+    launch: Launch,
+    [tiles, terms, elements]: [usize; 3],
+    (name, whole): (&str, Tensor),
+    sum: impl FnOnce(&mut Lower, Tensor, usize) -> crate::Result<()>,
+) -> crate::Result<()> {
+    let [splits, part] = splits(cx.class, tiles, terms);
+    let launch = launch.size("splits", splits).size("per_split", part);
+    if splits == 1 {
+        return cx.groups(launch.bind(name, whole), tiles);
+    }
+    let partials = cx.scratch(splits * elements);
+    cx.groups(launch.bind(name, partials), splits * tiles)?;
+    sum(cx, partials, splits)
+}
+
+/// `split` for a product y of rows of `columns`, with what becomes of its sums. `any` is a float buffer that it reads.
 pub(in crate::ops) fn product(
     cx: &mut Lower,
     launch: Launch,
     [tiles, terms, columns]: [usize; 3],
     end: Epilogue,
-    (name, y): (&str, Tensor),
+    [any, y]: [Tensor; 2],
 ) -> crate::Result<()> {
-    let [splits, part] = splits(cx.class, tiles, terms);
-    let launch = launch.size("splits", splits).size("per_split", part);
-    if splits == 1 {
-        return cx.groups(launch.bind(name, y), tiles);
-    }
     let count = cx.elements(y);
-    let partials = cx.scratch(splits * count);
-    cx.groups(launch.bind(name, partials), splits * tiles)?;
-    let shares = if splits < MANY { 1 } else { MANY };
-    let launch =
-        cx.kernel(KERNEL, &[("P", shares as i64)])?.sizes(&[("splits", splits), ("count", count), ("n", columns)]);
-    let launch = launch.set("biased", end.bias.is_some()).set("relu", end.relu).set("masked", end.mask.is_some());
-    // What is not there is not read, and any float buffer will do.
-    let launch = launch.bind("bias", end.bias.unwrap_or(partials)).bind("mask", end.mask.unwrap_or(partials));
-    cx.groups(launch.bind("partials", partials).bind("y", y), count.div_ceil(256 / shares))
+    split(cx, end.set(launch, any), [tiles, terms, count], ("y", y), |cx, partials, splits| {
+        let launch = end.set(sum(cx, KERNEL, partials, splits)?, partials);
+        sums(cx, launch.size("elements", count).size("columns", columns).bind("y", y), count, splits)
+    })
+}
+
+/// Begins the launch of one of the kernels that add up `splits` parts (`lib/sum_parts`).
+pub(in crate::ops) fn sum(cx: &mut Lower, kernel: Source, partials: Tensor, splits: usize) -> crate::Result<Launch> {
+    let [sums, shares] = shares(cx.class, splits);
+    let launch = cx.kernel(kernel, &[("S", sums as i64), ("P", shares as i64)])?;
+    Ok(launch.size("splits", splits).bind("partials", partials))
+}
+
+/// Launches it for `count` sums.
+pub(in crate::ops) fn sums(cx: &mut Lower, launch: Launch, count: usize, splits: usize) -> crate::Result<()> {
+    cx.groups(launch, count.div_ceil(shares(cx.class, splits)[0]))
+}
+
+/// The sums of a workgroup, and the invocations that share out the parts of one.
+fn shares(class: Class, splits: usize) -> [usize; 2] {
+    if class == Class::Tile && splits >= MANY { [32, MANY] } else { [64, 1] }
 }
 
 #[cfg(test)]

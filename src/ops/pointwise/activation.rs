@@ -130,6 +130,11 @@ functions! {
     }
 }
 
+/// The kernels' `kind` of ReLU, which comes after those of the table, or of no activation.
+pub(in crate::ops) fn kind(relu: bool) -> u32 {
+    Function::ALL.len() as u32 + u32::from(!relu)
+}
+
 fn sigmoid(x: f64) -> f64 {
     let e = (-x.abs()).exp();
     if x >= 0.0 { 1.0 / (1.0 + e) } else { e / (1.0 + e) }
