@@ -9,6 +9,7 @@ use super::train_args::TrainArgs;
 use super::watch::Watching;
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::gpu::choose::DeviceRequest;
 use crate::gpu::listing::device_json;
 use crate::train::augmented;
 use crate::train::finetune::First;
@@ -52,13 +53,16 @@ fn begin(args: &TrainArgs, progress: &mut Progress) -> Result<Session> {
     if let Some(path) = &args.run_dir {
         RunFolder::check(path)?;
     }
+    let asked = super::request(args.device.as_deref(), config.device.as_deref())?;
+    // Wherever it was named, the run's folder keeps it: a resumed run goes on there.
+    config.device = Some(asked.text());
     let data = open_data(&config, progress)?;
     let First { model, weights, notice } = First::of(&config, &data)?;
     if config.from.is_some() {
         config.model.clone_from(&model.name);
     }
     notice.iter().for_each(|notice| super::say(&format!("note: {notice}")));
-    let (device, choice) = super::open(&config.device, config.require_gpu, config.threads)?;
+    let (device, choice) = super::open(DeviceRequest { require_gpu: config.require_gpu, ..asked }, config.threads)?;
     progress.building(&device);
     let trainer = Trainer::new(&device, &model, &data, &config.train, weights.as_ref()).map_err(|error| {
         let Error::Input(why) = &error else { return error };

@@ -4,7 +4,7 @@ use super::models::ModelReport;
 use super::{KernelReport, classes};
 use crate::device::Device;
 use crate::gpu::candidate::Candidate;
-use crate::gpu::choose::Choice;
+use crate::gpu::choose::{Choice, VARIABLE};
 use crate::gpu::open::Opened;
 use crate::gpu::{class_of, listing};
 use std::fmt::Write;
@@ -19,7 +19,8 @@ const SYSTEMS: [(&str, &[&str]); 4] = [
 ];
 
 /// The variables that change which device is found, or what it does.
-const VARIABLES: [&str; 8] = [
+const VARIABLES: [&str; 9] = [
+    VARIABLE,
     "WGPU_BACKEND",
     "WGPU_ADAPTER_NAME",
     "WGRAD_PORTABLE_LIMITS",

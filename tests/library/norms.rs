@@ -4,7 +4,6 @@
 use std::ops::ControlFlow;
 use wgrad::data::{Dataset, Split};
 use wgrad::device::Device;
-use wgrad::gpu::choose::DeviceRequest;
 use wgrad::model::init::glorot_uniform;
 use wgrad::model::{Model, Sequential, Weights};
 use wgrad::train::checkpoint::Checkpoint;
@@ -15,8 +14,7 @@ use wgrad::train::predict::TrainedModel;
 use wgrad::train::trainer::{Event, Trainer};
 
 fn devices() -> [Device; 2] {
-    let (device, _) = pollster::block_on(Device::open(&DeviceRequest::default(), 0)).expect("a device");
-    assert!(matches!(device, Device::Gpu(_)), "no adapter: install a Vulkan driver");
+    let device = crate::adapter::device();
     [device, Device::cpu(2).expect("two threads")]
 }
 
