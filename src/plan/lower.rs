@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::ir::graph::{DType, Graph, Phase, Role, Tensor, TensorInfo, root};
 use crate::plan::kernel::{Kernel, Source, Space, TEXELS};
-use crate::plan::{Buffer, Class, Dispatch, KernelId, Limits, Place, Plan};
+use crate::plan::{Buffer, Dispatch, KernelClass, KernelId, Limits, Place, Plan};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
     /// The class of adapter.
-    pub class: Class,
+    pub class: KernelClass,
     /// What the adapter allows.
     pub limits: Limits,
     /// Whether results may share memory when their lifetimes allow; off where all are to be read back.
@@ -21,7 +21,7 @@ pub struct Target {
 /// What an op's `lower` works with.
 pub struct Lower<'a> {
     /// The class of adapter.
-    pub class: Class,
+    pub class: KernelClass,
     /// The op's arguments.
     pub x: &'a [Tensor],
     /// The op's results.

@@ -14,18 +14,18 @@ use std::sync::Arc;
 
 /// The class of adapter that a plan is made for: it decides the form of the heavy kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
+pub enum KernelClass {
     /// GPUs: tiles in workgroup memory.
     Tile,
     /// Software adapters with a fixed subgroup size: no workgroup memory, operands handed round by shuffles.
     Lanes(u32),
 }
 
-impl fmt::Display for Class {
+impl fmt::Display for KernelClass {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
-            Class::Tile => write!(f, "tile"),
-            Class::Lanes(n) => write!(f, "lanes({n})"),
+            KernelClass::Tile => write!(f, "tile"),
+            KernelClass::Lanes(n) => write!(f, "lanes({n})"),
         }
     }
 }
@@ -112,7 +112,7 @@ pub struct Place {
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The class of adapter that it was made for.
-    pub class: Class,
+    pub class: KernelClass,
     /// The graph's tensors, and the scratch of the lowering behind them.
     pub tensors: Vec<TensorInfo>,
     /// What a step is: this list, replayed.

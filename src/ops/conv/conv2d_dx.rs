@@ -11,8 +11,7 @@ use crate::ops::prelude::*;
 use crate::ops::shape::reshape;
 use crate::ops::shape::zeros::Zeros;
 
-pub(in crate::ops) const KERNELS: &[Source] =
-    &[shader!("conv/conv2d_dx_tile"), shader!("conv/conv2d_dx_lanes")];
+pub(in crate::ops) const KERNELS: &[Source] = &[shader!("conv/conv2d_dx_tile"), shader!("conv/conv2d_dx_lanes")];
 
 /// `dx[n, r, s, c] = Σ dy[n, oh, ow, o] · w[i, j, c, o]` over the places and taps that read (r, s).
 /// With `masked` it is 0 where a mask is not above 0: the gradient of a ReLU before the convolution.
@@ -113,8 +112,8 @@ impl Op for Conv2dDx {
 }
 
 /// The product form of the lanes class, where it serves.
-pub(in crate::ops) fn lanes_form(g: &Geometry, class: Class) -> Option<(u32, LanesTile)> {
-    let Class::Lanes(lanes) = class else { return None };
+pub(in crate::ops) fn lanes_form(g: &Geometry, class: KernelClass) -> Option<(u32, LanesTile)> {
+    let KernelClass::Lanes(lanes) = class else { return None };
     match g.product_form(lanes, g.o, g.c) {
         LanesForm::Product(tile) => Some((lanes, tile)),
         _ => None,
@@ -129,7 +128,7 @@ pub(in crate::ops) fn dispatch(
     weights: Tensor,
     mask: Option<Tensor>,
 ) -> crate::Result<()> {
-    if cx.class == Class::Tile || lanes_form(g, cx.class).is_some() {
+    if cx.class == KernelClass::Tile || lanes_form(g, cx.class).is_some() {
         return dispatch_into(cx, g, [dy, weights], mask, cx.y[0]);
     }
     let even = Geometry { c: g.c.next_multiple_of(4), o: g.o.next_multiple_of(4), ..*g };
