@@ -5,7 +5,7 @@ mod plans;
 
 use plans::{steps, target};
 use std::collections::BTreeMap;
-use wgrad::plan::KernelClass;
+use wgrad::ir::launch::KernelClass;
 use wgrad::plan::lower::lower;
 use wgrad::train::settings::options::OptimizerName;
 

@@ -2,10 +2,11 @@
 // Every test file compiles this module for itself and uses a part of it.
 #![allow(dead_code)]
 
+use wgrad::ir::launch::KernelClass;
 use wgrad::model::{Model, presets};
 use wgrad::ops;
 use wgrad::plan::lower::{Target, lower};
-use wgrad::plan::{KernelClass, Limits, Plan};
+use wgrad::plan::{Limits, Plan};
 use wgrad::train::settings::loss::Criterion;
 use wgrad::train::settings::options::{OptimizerName, TrainOptions};
 use wgrad::train::step::Step;

@@ -4,11 +4,12 @@ use crate::plans::{CLASSES, case_plans, preset_plans, target};
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::offset_of;
 use std::path::{Path, PathBuf};
+use wgrad::ir::launch::{KernelClass, Source};
 use wgrad::ops;
 use wgrad::ops::matmul::tiles::{LANES, SIDES};
-use wgrad::plan::kernel::{LIBRARY, Source};
+use wgrad::plan::KernelId;
+use wgrad::plan::kernel::LIBRARY;
 use wgrad::plan::lower::lower;
-use wgrad::plan::{KernelClass, KernelId};
 use wgrad::step::control::Control;
 
 /// The files in the families of a folder, such as `pointwise/add.wgsl` of `shaders`.

@@ -10,9 +10,9 @@ use wgrad::device::gpu::executor::Executor;
 use wgrad::device::gpu::open::{OpenOptions, Opened, open};
 use wgrad::device::gpu::{class_of, limits_of};
 use wgrad::ir::graph::{Graph, Tensor};
+use wgrad::ir::launch::KernelClass;
 use wgrad::ir::op::Real;
 use wgrad::ir::values::Values;
-use wgrad::plan::KernelClass;
 use wgrad::plan::lower::{Target, lower};
 use wgrad::verify::classes;
 

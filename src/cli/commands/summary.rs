@@ -2,9 +2,10 @@
 
 use crate::cli::print;
 use crate::error::Result;
+use crate::ir::launch::KernelClass;
 use crate::model::Model;
+use crate::plan::Limits;
 use crate::plan::lower::{Target, lower};
-use crate::plan::{KernelClass, Limits};
 use crate::train::settings::options::TrainOptions;
 use crate::train::step::Step;
 use clap::Args;

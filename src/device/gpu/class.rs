@@ -1,7 +1,7 @@
 //! Which form of the heavy kernels a device runs: the one that suits it, or the one that is asked for.
 
 use crate::error::{Error, Result};
-use crate::plan::KernelClass;
+use crate::ir::launch::KernelClass;
 use wgpu::{AdapterInfo, DeviceType, Features};
 
 /// The environment variable that asks for a form.

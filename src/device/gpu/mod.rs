@@ -9,7 +9,8 @@ pub mod open;
 pub mod pipelines;
 pub mod timing;
 
-use crate::plan::{KernelClass, Limits};
+use crate::ir::launch::KernelClass;
+use crate::plan::Limits;
 
 /// The class of plan that steps are lowered for on an open device.
 pub fn class_of(gpu: &open::Opened) -> KernelClass {

@@ -1,5 +1,6 @@
 //! Opens a device on an adapter and keeps what its driver reports, so that no error is lost.
 
+use crate::ir::launch::KernelClass;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -11,7 +12,6 @@ use crate::device::gpu::cache::PipelineCache;
 use crate::device::gpu::careful::{HUNG, ONE_BY_ONE};
 use crate::device::gpu::class::{Form, class_for};
 use crate::error::{Error, Result};
-use crate::plan::KernelClass;
 
 /// The features that are used wherever they are offered.
 const WELCOME: Features = Features::SUBGROUP

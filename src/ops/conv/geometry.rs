@@ -1,7 +1,7 @@
 //! Sizes of a window that moves over an image: shared by convolutions and pools.
 
+use crate::ir::launch::KernelClass;
 use crate::ops::matmul::tiles::LanesTile;
-use crate::plan::KernelClass;
 use serde::{Deserialize, Serialize};
 
 /// What is added around an image before a convolution.

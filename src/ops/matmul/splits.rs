@@ -2,7 +2,6 @@
 //! all terms one after the other while most of a GPU has nothing to do.
 
 use crate::ops::prelude::*;
-use crate::plan::lower::Launch;
 
 /// One of those of `matmul_nt`.
 pub(in crate::ops) const KERNEL: Source = shader!("matmul/matmul_nt_sum");
