@@ -67,6 +67,7 @@ pub mod cli;
 pub mod data;
 pub mod device;
 pub mod error;
+pub mod files;
 pub mod ir;
 pub mod model;
 pub mod near;

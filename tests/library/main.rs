@@ -7,6 +7,7 @@ mod plans;
 
 mod custom;
 mod data;
+mod files;
 mod gradients;
 mod kernels;
 mod layers;

@@ -65,7 +65,11 @@ fn every_shader_file_is_in_exactly_one_entry() {
     let twice: Vec<_> = owners.iter().filter(|(_, ops)| ops.len() > 1).collect();
     assert!(twice.is_empty(), "in several entries: {twice:?}");
     let kernels = files("shaders").into_iter().filter(|file| !file.starts_with("lib/"));
-    assert_eq!(kernels.collect::<BTreeSet<_>>(), owners.into_keys().collect::<BTreeSet<_>>(), "files, and the registry's shaders");
+    assert_eq!(
+        kernels.collect::<BTreeSet<_>>(),
+        owners.into_keys().collect::<BTreeSet<_>>(),
+        "files, and the registry's shaders"
+    );
 }
 
 #[test]
