@@ -3,19 +3,7 @@
 // x [n, h, w, c], dy [n, oh, ow, o], partials [splits, kh·kw·c + 1, o].
 // For subgroups of $(L): a workgroup owns one tap, $(R) input channels and $(V) vectors of four output channels a lane.
 // $(L) lanes bring $(4 * L / R) places' x at a time, and hand them round.
-override n: u32;
-override h: u32;
-override w: u32;
-override c: u32;
-override kh: u32;
-override kw: u32;
-override o: u32;
-override oh: u32;
-override ow: u32;
-override sh: u32;
-override sw: u32;
-override pt: u32;
-override pl: u32;
+//: use window
 override splits: u32;
 override per_split: u32;
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;

@@ -3,16 +3,7 @@
 // a multiple of four. x [n, h, w, c], dy [n, oh, ow, o], partials [splits, kh·kw·c + 1, o].
 // For subgroups of $(L): a workgroup owns a part and a vector of four channels a lane; it keeps the sums, and moves
 // along pairs of rows $(PC) columns at a time.
-override n: u32;
-override h: u32;
-override w: u32;
-override o: u32;
-override oh: u32;
-override ow: u32;
-override sh: u32;
-override sw: u32;
-override pt: u32;
-override pl: u32;
+//: use window
 override splits: u32;
 override per_split: u32;
 @group(0) @binding(0) var<storage, read> x: array<f32>;

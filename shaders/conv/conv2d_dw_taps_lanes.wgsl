@@ -3,17 +3,7 @@
 // x [n, h, w, c], dy [n, oh, ow, o], partials [splits, $(KH)·$(KW)·c + 1, o].
 // For subgroups of $(L): a workgroup owns every tap, $(E) vectors of four output channels and a vector of four input
 // channels a lane. Lane l brings the gradient of place l; the pixels of a place's window are read once for all of them.
-override n: u32;
-override h: u32;
-override w: u32;
-override c: u32;
-override o: u32;
-override oh: u32;
-override ow: u32;
-override sh: u32;
-override sw: u32;
-override pt: u32;
-override pl: u32;
+//: use window
 override splits: u32;
 override per_split: u32;
 override texels: u32;

@@ -3,19 +3,7 @@
 // dy [n, oh, ow, o], weights [kh, kw, c, o], mask and dx [n, h, w, c]; c and o are multiples of four.
 // For subgroups of $(L): a workgroup owns $(R) pixels and $(V) vectors of four channels a lane. Lane l reads dy for
 // pixel l, four channels at a time, and hands them round.
-override n: u32;
-override h: u32;
-override w: u32;
-override c: u32;
-override kh: u32;
-override kw: u32;
-override o: u32;
-override oh: u32;
-override ow: u32;
-override sh: u32;
-override sw: u32;
-override pt: u32;
-override pl: u32;
+//: use window
 override masked: u32;
 // The weights begin at this texel.
 override first: u32;

@@ -3,16 +3,7 @@
 // x [n, h, w, c], weights [kh, kw, c, o], bias [o], y [n, oh, ow, o].
 // For subgroups of $(L): a workgroup owns two rows of places and a vector of four channels a lane; it keeps the
 // weights, and moves along the rows $(PC) columns at a time.
-override n: u32;
-override h: u32;
-override w: u32;
-override o: u32;
-override oh: u32;
-override ow: u32;
-override sh: u32;
-override sw: u32;
-override pt: u32;
-override pl: u32;
+//: use window
 override relu: u32;
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> weights: array<vec4f>;

@@ -4,11 +4,7 @@
 // x [n, h, w, c], dp and argmax [n, ph, pw, o], partials [splits, $(KH)·$(KW)·c + 1, o]; c and o are multiples of four.
 // For subgroups of $(L): a workgroup owns every tap, four output channels and a vector of four input channels a lane.
 // Lane l brings the gradient of window l; the patch of pixels behind a window is read once for the four channels.
-override n: u32;
-override h: u32;
-override w: u32;
-override c: u32;
-override o: u32;
+//: use window
 override ph: u32;
 override pw: u32;
 override splits: u32;

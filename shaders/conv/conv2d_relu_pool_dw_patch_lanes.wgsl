@@ -3,16 +3,9 @@
 // For few input channels; o is a multiple of four. x [n, h, w, c], dp and argmax [n, ph, pw, o], partials
 // [splits, kh·kw·c + 1, o], the last row the bias. For subgroups of $(L): a workgroup owns a part of the rows of
 // windows and a vector of four channels a lane; it keeps the sums, and moves $(PC / 2) windows at a time.
-override n: u32;
-override h: u32;
-override w: u32;
-override o: u32;
+//: use window
 override ph: u32;
 override pw: u32;
-override sh: u32;
-override sw: u32;
-override pt: u32;
-override pl: u32;
 override splits: u32;
 override per_split: u32;
 @group(0) @binding(0) var<storage, read> x: array<f32>;

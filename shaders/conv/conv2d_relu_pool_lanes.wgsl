@@ -4,19 +4,7 @@
 // x [n, h, w, c], weights [kh, kw, c, o], bias [o], y and argmax [n, ph, pw, o].
 // For subgroups of $(L): a workgroup owns $(R / 4) windows, of four places each, and $(V) vectors of four channels a
 // lane. Lane l reads x for place l, four channels at a time, and hands them round.
-override n: u32;
-override h: u32;
-override w: u32;
-override c: u32;
-override kh: u32;
-override kw: u32;
-override o: u32;
-override oh: u32;
-override ow: u32;
-override sh: u32;
-override sw: u32;
-override pt: u32;
-override pl: u32;
+//: use window
 override ph: u32;
 override pw: u32;
 @group(0) @binding(0) var x: texture_storage_2d<rgba32float, read>;

@@ -4,14 +4,7 @@
 // For few input channels; o is a multiple of four. x [n, h, w, c], weights [kh, kw, c, o], bias [o], y and argmax
 // [n, ph, pw, o]. For subgroups of $(L): a workgroup owns a row of windows and a vector of four channels a lane; it
 // keeps the weights, and moves along the row $(PC / 2) windows at a time.
-override n: u32;
-override h: u32;
-override w: u32;
-override o: u32;
-override sh: u32;
-override sw: u32;
-override pt: u32;
-override pl: u32;
+//: use window
 override ph: u32;
 override pw: u32;
 @group(0) @binding(0) var<storage, read> x: array<f32>;

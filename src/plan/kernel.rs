@@ -41,6 +41,7 @@ macro_rules! library {
 library! {
     control
     random
+    window
 }
 
 /// The last part of a path with slashes.
