@@ -1,6 +1,10 @@
 //! The live page over real connections: what it answers, whom it refuses, and that the training does not notice it.
 #![cfg(feature = "watch")]
 
+#[path = "common/noise.rs"]
+mod noise;
+
+use noise::noise;
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -8,7 +12,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use wgrad::data::{Dataset, Split};
+use wgrad::data::Dataset;
 use wgrad::device::Device;
 use wgrad::device::choice::DeviceRequest;
 use wgrad::model::{Model, Sequential};
@@ -21,11 +25,7 @@ use wgrad::watch::live::Live;
 use wgrad::watch::server::{Bound, Server};
 
 fn data() -> Dataset {
-    let split = |count: usize| {
-        let pixels = (0..count * 64).map(|i| (i * 2_654_435_761 % 65_536 / 256) as u8).collect();
-        Split::new([8, 8, 1], pixels, (0..count).map(|i| (i % 4) as u8).collect()).expect("a split")
-    };
-    Dataset::new("noise", split(64), split(20)).expect("a data set")
+    noise([8, 8, 1], 4, [64, 20])
 }
 
 fn model() -> Model {

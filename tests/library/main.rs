@@ -1,5 +1,9 @@
 //! The library: one program of tests, for each of its own takes as long to build as they all.
 
+#[path = "../common/fixtures.rs"]
+mod fixtures;
+#[path = "../common/noise.rs"]
+mod noise;
 #[path = "../common/photo.rs"]
 mod photo;
 #[path = "../common/plans.rs"]
@@ -17,5 +21,6 @@ mod model;
 mod norms;
 mod prepare;
 mod registry;
+mod structure;
 mod training;
 mod weights;
