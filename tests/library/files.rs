@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 use wgrad::Error;
 use wgrad::files::{Unfinished, beside, write_whole};
@@ -93,21 +93,8 @@ fn writers_of_the_same_file_do_not_mix() {
     assert_eq!(names(folder.path()), ["file"]);
 }
 
-/// This test program once more, with an order for [`the_other_process`]: `(program, arguments)` come before it.
-fn other_process(order: &str, shell: Option<&str>) -> Command {
-    let program = std::env::current_exe().unwrap();
-    let mut command = match shell {
-        None => Command::new(&program),
-        Some(script) => {
-            let mut command = Command::new("unshare");
-            command.args(["--user", "--map-root-user", "--mount", "sh", "-ec"]);
-            command.arg(format!("{script}\nexec \"$0\" \"$@\"")).arg(&program);
-            command
-        }
-    };
-    command.args(["--exact", "files::the_other_process", "--nocapture"]).env(ORDER, order);
-    command
-}
+/// What makes this test program run [`the_other_process`] alone.
+const ALONE: [&str; 3] = ["--exact", "files::the_other_process", "--nocapture"];
 
 /// Does nothing but what a test of this file has ordered in [`ORDER`]: `forever PATH` or `once PATH`.
 #[test]
@@ -125,9 +112,10 @@ fn a_writer_that_is_killed_leaves_a_whole_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file");
     write_whole(&path, &content(0)).unwrap();
-    let mut midway = 0;
     for kill in 0..8 {
-        let mut child = other_process(&format!("forever {}", path.display()), None).spawn().unwrap();
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        let order = format!("forever {}", path.display());
+        let mut child = command.args(ALONE).env(ORDER, order).stdout(Stdio::null()).spawn().unwrap();
         while fs::read(&path).unwrap()[0] == 0 && child.try_wait().unwrap().is_none() {
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -136,11 +124,10 @@ fn a_writer_that_is_killed_leaves_a_whole_file() {
         child.wait().unwrap();
         let bytes = fs::read(&path).unwrap();
         assert!(is_whole(&bytes) && bytes[0] > 0, "kill {kill}: {} bytes", bytes.len());
-        midway += names(folder.path()).len() - 1;
         // Whatever the killed ones left, the next write succeeds.
         write_whole(&path, &content(0)).unwrap();
     }
-    println!("{midway} of 8 were killed midway");
+    println!("{} of 8 were killed midway", names(folder.path()).len() - 1);
 }
 
 /// A disk of its own for the test, where this system lets it have one: full, then one that can only be read.
@@ -149,21 +136,23 @@ fn a_full_disk_and_one_that_can_only_be_read_leave_the_old_file() {
     let folder = tempfile::tempdir().unwrap();
     let disk = folder.path().display();
     let mount = format!("mount -t tmpfs -o size=1m none '{disk}'; printf old > '{disk}/file'");
-    let possible = Command::new("unshare").args(["--user", "--map-root-user", "--mount", "sh", "-ec", &mount]).output();
-    if !possible.is_ok_and(|output| output.status.success()) {
+    // In name spaces of its own, in which the mount needs no rights and goes away with the process.
+    let shell = |script: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user", "--mount", "sh", "-ec", script]);
+        command.arg(std::env::current_exe().unwrap()).args(ALONE).env(ORDER, format!("once {disk}/file"));
+        command.output()
+    };
+    if !shell(&mount).is_ok_and(|output| output.status.success()) {
         println!("no disk of its own can be had here: this test checks nothing");
         return;
     }
-    // The listing comes after the write: the program is not the last that the shell calls.
-    let after = format!("\"$0\" \"$@\"; cd '{disk}'; echo left: $(ls -A) holds $(cat file); exit 0");
-    let cases = [
-        ("", "cannot be written: No space left on device"),
-        ("mount -o remount,ro none", "cannot be created: Read-only file system"),
-    ];
-    for (more, want) in cases {
-        let more = if more.is_empty() { String::new() } else { format!("{more} '{disk}'") };
-        let output = other_process(&format!("once {disk}/file"), Some(&format!("{mount}\n{more}\n{after}"))).output();
-        let output = output.unwrap();
+    let read_only = format!("mount -o remount,ro none '{disk}'");
+    for (then, want) in
+        [("", "cannot be written: No space left on device"), (&read_only, "cannot be created: Read-only file system")]
+    {
+        let script = format!("{mount}\n{then}\n\"$0\" \"$@\"\ncd '{disk}'; echo left: $(ls -A) holds $(cat file)");
+        let output = shell(&script).unwrap();
         let text = String::from_utf8_lossy(&output.stdout);
         assert!(text.contains(&format!("the error: {disk}/file: {want}")), "{text}{output:?}");
         assert!(text.contains("left: file holds old"), "{text}");
