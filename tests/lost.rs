@@ -1,10 +1,13 @@
 //! A device that goes away in the middle of a run: what was saved is whole, and the run goes on elsewhere.
 
 mod common;
+#[path = "common/noise.rs"]
+mod noise;
 
 use common::Place;
+use noise::noise;
 use std::ops::ControlFlow;
-use wgrad::data::{Dataset, Split};
+use wgrad::data::Dataset;
 use wgrad::device::Device;
 use wgrad::model::{Model, Sequential};
 use wgrad::train::epochs::trainer::{Event, Trainer};
@@ -17,13 +20,9 @@ fn adapter() -> Device {
 }
 
 fn setting() -> (Model, Dataset, TrainOptions) {
-    let split = |count: usize| {
-        let pixels = (0..count * 36).map(|i| (i * 2_654_435_761 % 65_536 / 257) as u8).collect();
-        Split::new([6, 6, 1], pixels, (0..count).map(|i| (i * 7 % 3) as u8).collect()).expect("a split")
-    };
     let model = Sequential::new([6, 6, 1]).name("net").conv2d(4, 3).relu().flatten().dense(3).build().expect("a model");
     let options = TrainOptions { epochs: 4, batch_size: 8, ..TrainOptions::default() };
-    (model, Dataset::new("noise", split(80), split(8)).expect("a data set"), options)
+    (model, noise([6, 6, 1], 3, [80, 8]), options)
 }
 
 #[test]

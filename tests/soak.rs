@@ -5,13 +5,16 @@
 
 #[path = "common/adapter.rs"]
 mod adapter;
+#[path = "common/noise.rs"]
+mod noise;
 
+use noise::noise;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::fs;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
-use wgrad::data::{Dataset, Split};
+use wgrad::data::Dataset;
 use wgrad::model::{Model, Sequential};
 use wgrad::report::folder::RunRecord;
 use wgrad::report::{ReportData, gather, page};
@@ -47,13 +50,9 @@ struct Counts {
 }
 
 fn setting() -> (Model, Dataset, TrainOptions) {
-    let split = |count: usize| {
-        let pixels = (0..count * 256).map(|i| (i * 2_654_435_761 % 65_536 / 257) as u8).collect();
-        Split::new([16, 16, 1], pixels, (0..count).map(|i| (i * 7 % 5) as u8).collect()).expect("a split")
-    };
     let net = Sequential::new([16, 16, 1]).name("net").conv2d(16, 3).relu().max_pool2d(2).flatten().dense(64).relu();
     let options = TrainOptions { epochs: 6, batch_size: 32, ..TrainOptions::default() };
-    (net.dense(5).build().expect("a model"), Dataset::new("noise", split(600), split(70)).expect("a data set"), options)
+    (net.dense(5).build().expect("a model"), noise([16, 16, 1], 5, [600, 70]), options)
 }
 
 /// Resident memory in bytes, open handles and the processor's seconds of this process so far.

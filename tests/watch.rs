@@ -3,7 +3,10 @@
 
 #[path = "common/adapter.rs"]
 mod adapter;
+#[path = "common/noise.rs"]
+mod noise;
 
+use noise::noise;
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -11,7 +14,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use wgrad::data::{Dataset, Split};
+use wgrad::data::Dataset;
 use wgrad::device::Device;
 use wgrad::model::{Model, Sequential};
 use wgrad::report::folder::RunRecord;
@@ -23,11 +26,7 @@ use wgrad::watch::live::Live;
 use wgrad::watch::server::{Bound, Server};
 
 fn data() -> Dataset {
-    let split = |count: usize| {
-        let pixels = (0..count * 64).map(|i| (i * 2_654_435_761 % 65_536 / 256) as u8).collect();
-        Split::new([8, 8, 1], pixels, (0..count).map(|i| (i % 4) as u8).collect()).expect("a split")
-    };
-    Dataset::new("noise", split(64), split(20)).expect("a data set")
+    noise([8, 8, 1], 4, [64, 20])
 }
 
 fn model() -> Model {

@@ -2,6 +2,10 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/fixtures.rs"]
+mod fixtures;
+#[path = "../common/noise.rs"]
+mod noise;
 #[path = "../common/photo.rs"]
 mod photo;
 

@@ -1,9 +1,10 @@
 //! The watchdog: what is no finite number stops the run, at its step, with the op where it began; all else does not.
 
 use crate::common::{Place, adapter};
+use crate::noise::noise;
 use std::ops::ControlFlow;
 use std::time::Duration;
-use wgrad::data::{Dataset, Split};
+use wgrad::data::Dataset;
 use wgrad::device::Device;
 use wgrad::device::gpu::executor::Executor;
 use wgrad::device::gpu::limits_of;
@@ -201,11 +202,7 @@ impl CustomLayer for Explode {
 }
 
 fn data() -> Dataset {
-    let split = |count: usize| {
-        let pixels = (0..count * 36).map(|i| (i * 2_654_435_761 % 65_536 / 257) as u8).collect();
-        Split::new([6, 6, 1], pixels, (0..count).map(|i| (i * 7 % 3) as u8).collect()).expect("a split")
-    };
-    Dataset::new("noise", split(80), split(8)).expect("a data set")
+    noise([6, 6, 1], 3, [80, 8])
 }
 
 fn net(exploding: bool) -> Model {

@@ -2,6 +2,10 @@
 
 #[path = "../common/adapter.rs"]
 mod adapter;
+#[path = "../common/fixtures.rs"]
+mod fixtures;
+#[path = "../common/noise.rs"]
+mod noise;
 #[path = "../common/photo.rs"]
 mod photo;
 #[path = "../common/plans.rs"]
@@ -9,6 +13,7 @@ mod plans;
 
 mod custom;
 mod data;
+mod files;
 mod gradients;
 mod kernels;
 mod layers;
@@ -18,5 +23,6 @@ mod model;
 mod norms;
 mod prepare;
 mod registry;
+mod structure;
 mod training;
 mod weights;

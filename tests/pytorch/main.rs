@@ -7,6 +7,9 @@
 
 #[path = "../common/adapter.rs"]
 mod adapter;
+#[path = "../common/fixtures.rs"]
+mod fixtures;
+
 mod convs;
 mod curves;
 mod forms;
