@@ -11,7 +11,6 @@ override height: u32;
 override width: u32;
 override channels: u32;
 override stride: u32;
-override shuffle: u32;
 override scale: f32;
 override shift: f32;
 override warp: u32;
@@ -24,7 +23,6 @@ override vflip: u32;
 override crop: u32;
 override cutout: u32;
 override salt: u32;
-override window: u32 = 0u;
 
 //: use control
 @group(0) @binding(0) var<storage, read> control: Control;
@@ -42,40 +40,7 @@ struct Map {
     image: u32,
 }
 
-//: use random
-
-fn sample(b: u32) -> u32 {
-    var place = control.first + b;
-    var count = control.samples;
-    var order = control.epoch;
-    var base = 0u;
-    if window != 0u {
-        // What is never reached must not divide by zero either.
-        let rows = max(window, 1u);
-        let chunk = control.first / rows;
-        order = order * ((count - 1u) / rows + 1u) + chunk;
-        place -= chunk * rows;
-        count = min(rows, count - chunk * rows);
-        base = order % 2u * rows;
-    }
-    if shuffle == 0u || b >= control.valid {
-        return base + min(place, count - 1u);
-    }
-    let bits = 32u - countLeadingZeros(max(count, 2u) - 1u);
-    let mask = 0xffffffffu >> (32u - bits);
-    let salt = pcg(control.key ^ pcg(order));
-    var i = place;
-    loop {
-        for (var round = 0u; round < 4u; round += 1u) {
-            i = (i * (pcg(salt + 2u * round) | 1u) + pcg(salt + 2u * round + 1u)) & mask;
-            i = i ^ (i >> ((bits + 1u) / 2u));
-        }
-        if i < count {
-            break;
-        }
-    }
-    return base + i;
-}
+//: use sample
 
 // Evenly spread over (-1, 1), 23 bits, exact.
 fn unit(bits: u32) -> f32 {

@@ -1,7 +1,7 @@
 //! The registry: one line an op, in its family. An op's file names its shaders, its arithmetic, its gradient and its cases.
 
 use crate::ir::case::Case;
-use crate::plan::kernel::Source;
+use crate::ir::launch::Source;
 use std::sync::LazyLock;
 
 /// One line of the registry.
@@ -13,6 +13,14 @@ pub struct Entry {
     pub kernels: &'static [Source],
     /// Its test cases.
     pub cases: fn() -> Vec<Case>,
+}
+
+/// An op's shader files, each by the name of its kernel: what the op launches, and what the registry lists.
+macro_rules! kernels {
+    ($($name:ident = $path:literal),* $(,)?) => {
+        $(pub(in crate::ops) const $name: $crate::ir::launch::Source = $crate::shader!($path);)*
+        pub(in crate::ops) const KERNELS: &[$crate::ir::launch::Source] = &[$($name),*];
+    };
 }
 
 /// The line of an op: of the file `add`, `entry!(add)`.

@@ -4,7 +4,9 @@ use crate::ir::graph::Role;
 use crate::ops::prelude::*;
 use crate::step::control::{Control, shuffled};
 
-pub(in crate::ops) const KERNELS: &[Source] = &[shader!("batch/gather")];
+kernels! {
+    GATHER = "batch/gather",
+}
 
 /// `x[b, p] = images[s(b), p] · scale + shift` and `labels[b]`; rows beyond the valid ones are zero.
 ///
@@ -112,7 +114,7 @@ impl Op for Gather {
     }
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
-        let launch = cx.kernel(KERNELS[0], &[])?;
+        let launch = cx.kernel(GATHER, &[])?;
         let launch = launch.size("batch", self.batch).size("pixels", self.pixels()).size("stride", self.stride());
         let launch = launch.set("shuffle", self.shuffle).set("scale", self.scale).set("shift", self.shift);
         let launch = if self.window > 0 { launch.size("window", self.window) } else { launch };
@@ -130,7 +132,7 @@ impl Op for Gather {
 
     fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
         let (control, images, all_labels) = (Control::read(x[0].words()), x[1].bytes(), x[2].words());
-        let [batch, labels] = y else { return };
+        let [batch, labels] = results(y);
         let rows = batch.floats().par_chunks_mut(self.pixels()).zip(labels.words()).enumerate();
         rows.for_each(|(b, (row, label))| match self.sample(&control, b as u32) {
             None => {

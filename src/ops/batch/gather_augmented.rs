@@ -6,7 +6,9 @@ use crate::ops::prelude::*;
 use crate::step::augment::Augment;
 use crate::step::control::{Control, pcg};
 
-pub(in crate::ops) const KERNELS: &[Source] = &[shader!("batch/gather_augmented")];
+kernels! {
+    GATHER_AUGMENTED = "batch/gather_augmented",
+}
 
 /// What tells these random numbers from others of the same key and step.
 const SALT: u32 = 0x6175_676d;
@@ -149,7 +151,7 @@ impl Op for GatherAugmented {
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let (gather, augment, [height, width, channels]) = (&self.gather, &self.augment, self.gather.image);
         let [reach, turn, zoom, slant] = self.amounts();
-        let launch = cx.kernel(KERNELS[0], &[])?.size("batch", gather.batch).size("stride", gather.stride());
+        let launch = cx.kernel(GATHER_AUGMENTED, &[])?.size("batch", gather.batch).size("stride", gather.stride());
         let launch = launch.sizes(&[("height", height), ("width", width), ("channels", channels)]);
         let launch = launch.set("shuffle", gather.shuffle).set("scale", gather.scale).set("shift", gather.shift);
         let launch = launch.set("warp", augment.warps()).set("reach", reach).set("turn", turn);
@@ -179,7 +181,7 @@ impl Op for GatherAugmented {
 
     fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
         let (control, images, all_labels) = (Control::read(x[0].words()), x[1].bytes(), x[2].words());
-        let [batch, labels] = y else { return };
+        let [batch, labels] = results(y);
         let rows = batch.floats().par_chunks_mut(self.gather.pixels()).zip(labels.words()).enumerate();
         rows.for_each(|(b, (row, label))| match self.gather.sample(&control, b as u32) {
             None => {

@@ -4,7 +4,9 @@ use crate::ops::batch::gather;
 use crate::ops::prelude::*;
 use crate::step::control::Control;
 
-pub(in crate::ops) const KERNELS: &[Source] = &[shader!("batch/gather_labels")];
+kernels! {
+    GATHER_LABELS = "batch/gather_labels",
+}
 
 /// `labels[b, p] = all_labels[s(b), p]`; rows beyond the valid ones are zero. With a window as `gather` has it.
 ///
@@ -68,7 +70,7 @@ impl Op for GatherLabels {
     }
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
-        let launch = cx.kernel(KERNELS[0], &[])?.size("batch", self.batch).size("places", self.places());
+        let launch = cx.kernel(GATHER_LABELS, &[])?.size("batch", self.batch).size("places", self.places());
         let launch = launch.size("stride", self.stride()).set("shuffle", self.shuffle);
         let launch = if self.window > 0 { launch.size("window", self.window) } else { launch };
         let launch = launch.bind("control", cx.x[0]).bind("all_labels", cx.x[1]).bind("labels", cx.y[0]);

@@ -15,12 +15,12 @@ use crate::ops::prelude::*;
 use crate::ops::shape::reshape;
 use std::any::Any;
 
-pub(in crate::ops) const KERNELS: &[Source] = &[
-    shader!("conv/conv2d_tile"),
-    shader!("conv/conv2d_lanes"),
-    shader!("conv/conv2d_patch_lanes"),
-    pad::KERNEL,
-];
+kernels! {
+    CONV2D_TILE = "conv/conv2d_tile",
+    CONV2D_LANES = "conv/conv2d_lanes",
+    CONV2D_PATCH_LANES = "conv/conv2d_patch_lanes",
+    CONV2D_PAD = "conv/conv2d_pad",
+}
 
 /// `y[n, oh, ow, o] = Σ x[n, oh·SH + i, ow·SW + j, c] · w[i, j, c, o] + b[o]`, then max(·, 0) with `relu`.
 /// The arguments are x [N, H, W, C], w [KH, KW, C, O] and, if there is one, b `[O]`; the result is [N, OH, OW, O].
@@ -71,23 +71,23 @@ impl Conv2d {
     ) -> crate::Result<()> {
         let mut first = 0;
         let form = match cx.class {
-            Class::Tile => LanesForm::Tile,
-            Class::Lanes(lanes) => g.lanes_form(lanes, g.c, g.o),
+            KernelClass::Tile => LanesForm::Tile,
+            KernelClass::Lanes(lanes) => g.lanes_form(lanes, g.c, g.o),
         };
         let (launch, groups) = match (form, cx.class) {
-            (LanesForm::Patch, Class::Lanes(lanes)) => {
+            (LanesForm::Patch, KernelClass::Lanes(lanes)) => {
                 let groups = g.n * g.oh.div_ceil(2) * (g.o / 4).div_ceil(lanes as usize);
-                (cx.kernel(KERNELS[2], &g.patch_params(lanes))?, groups)
+                (cx.kernel(CONV2D_PATCH_LANES, &g.patch_params(lanes))?, groups)
             }
-            (LanesForm::Product(tile), Class::Lanes(lanes)) => {
+            (LanesForm::Product(tile), KernelClass::Lanes(lanes)) => {
                 (x, _) = reshape::texture(cx, x)?;
                 (weights, first) = reshape::texture(cx, weights)?;
                 let groups = tile.groups(g.places(), g.o, lanes);
-                (cx.kernel(KERNELS[1], &tile.params(lanes))?, groups)
+                (cx.kernel(CONV2D_LANES, &tile.params(lanes))?, groups)
             }
             _ => {
                 let (tm, tn) = (64, side(g.o));
-                let launch = cx.kernel(KERNELS[0], &[("TM", tm as i64), ("TN", tn as i64)])?.sizes(&g.sizes());
+                let launch = cx.kernel(CONV2D_TILE, &[("TM", tm as i64), ("TN", tn as i64)])?.sizes(&g.sizes());
                 let launch = launch.bind("x", x).bind("weights", weights);
                 let tiles = g.places().div_ceil(tm) * g.o.div_ceil(tn);
                 let end = Epilogue { bias, relu: self.relu, mask: None };
@@ -103,7 +103,7 @@ impl Conv2d {
 
 impl Reference for Conv2d {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
-        let Ok(g) = self.geometry(x[0].axes(), x[1].axes()) else { return };
+        let g = checked(self.geometry(x[0].axes(), x[1].axes()));
         let (x, w, b, y) = (x[0].floats(), x[1].floats(), x.get(2).map(In::floats), y[0].floats());
         for (i, y) in y.iter_mut().enumerate() {
             *y = b.map_or(F::of(0.0), |b| b[i % g.o]);
@@ -163,7 +163,7 @@ impl Op for Conv2d {
     }
 
     fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
-        let Ok(g) = self.geometry(x[0].axes(), x[1].axes()) else { return };
+        let g = checked(self.geometry(x[0].axes(), x[1].axes()));
         let (x, w, b, y) = (x[0].floats(), x[1].floats(), x.get(2).map(In::floats), y[0].floats());
         if direct::fits(&g) {
             return direct::Forward { g: &g, x, w, b, relu: self.relu, y, argmax: None }.run();

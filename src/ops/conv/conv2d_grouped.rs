@@ -10,8 +10,11 @@ use crate::ops::pointwise::relu_dx::ReluDx;
 use crate::ops::prelude::*;
 use std::any::Any;
 
-pub(in crate::ops) const KERNELS: &[Source] =
-    &[shader!("conv/conv2d_grouped"), shader!("conv/conv2d_grouped_four"), shader!("conv/conv2d_grouped_depth")];
+kernels! {
+    CONV2D_GROUPED = "conv/conv2d_grouped",
+    CONV2D_GROUPED_FOUR = "conv/conv2d_grouped_four",
+    CONV2D_GROUPED_DEPTH = "conv/conv2d_grouped_depth",
+}
 
 /// `y[n, oh, ow, o] = Σ x[n, oh·SH + i·DH, ow·SW + j·DW, o / outer · inner + k] · w[i, j, k, o] + b[o]`, then max(·, 0)
 /// with `relu`; each of the groups has `inner` = C / groups channels of x and `outer` = O / groups of y.
@@ -89,7 +92,7 @@ impl Conv2dGrouped {
 
 impl Grouped {
     /// The sizes by the names that the kernels use.
-    pub(in crate::ops) fn set(&self, launch: crate::plan::lower::Launch) -> crate::plan::lower::Launch {
+    pub(in crate::ops) fn set(&self, launch: Launch) -> Launch {
         let [dh, dw] = self.dilation;
         let own = [("dilation_h", dh), ("dilation_w", dw), ("inner", self.inner), ("outer", self.outer)];
         launch.sizes(&self.g.sizes()).sizes(&own)
@@ -148,7 +151,7 @@ impl Grouped {
 
 impl Reference for Conv2dGrouped {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
-        let Ok(s) = self.geometry(x[0].axes(), x[1].axes()) else { return };
+        let s = checked(self.geometry(x[0].axes(), x[1].axes()));
         let (x, w, b, zero) = (x[0].floats(), x[1].floats(), x.get(2).map(In::floats), F::of(0.0));
         let images = y[0].floats().par_chunks_mut(s.g.oh * s.g.ow * s.g.o).zip(x.par_chunks(s.g.h * s.g.w * s.g.c));
         images.for_each(|(y, x)| {
@@ -209,9 +212,9 @@ impl Op for Conv2dGrouped {
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let s = self.geometry(cx.axes(cx.x[0])?, cx.axes(cx.x[1])?).map_err(Error::input)?;
         let (kernel, count) = match s.form() {
-            Form::Any => (KERNELS[0], s.g.places() * s.g.o),
-            Form::Four => (KERNELS[1], s.g.n * s.g.oh * s.g.ow.div_ceil(4) * (s.g.o / 4)),
-            Form::Depth => (KERNELS[2], s.g.places() * (s.g.o / 4)),
+            Form::Any => (CONV2D_GROUPED, s.g.places() * s.g.o),
+            Form::Four => (CONV2D_GROUPED_FOUR, s.g.n * s.g.oh * s.g.ow.div_ceil(4) * (s.g.o / 4)),
+            Form::Depth => (CONV2D_GROUPED_DEPTH, s.g.places() * (s.g.o / 4)),
         };
         let launch = s.set(cx.kernel(kernel, &[])?).size("count", count).set("relu", self.relu).bind("x", cx.x[0]);
         let bias = cx.x.get(2).copied();

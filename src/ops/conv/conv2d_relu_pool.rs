@@ -1,5 +1,6 @@
 //! Convolution, ReLU and a 2 × 2 max pool in one pass: what lies between never reaches memory.
 
+use crate::ir::launch::Launch;
 use crate::ops::conv::conv2d::Conv2d;
 use crate::ops::conv::conv2d_relu_pool_dw::Conv2dReluPoolDw;
 use crate::ops::conv::conv2d_relu_pool_dx::Conv2dReluPoolDx;
@@ -10,14 +11,13 @@ use crate::ops::matmul::splits;
 use crate::ops::pool::max_pool2d::MaxPool2d;
 use crate::ops::prelude::*;
 use crate::ops::shape::reshape;
-use crate::plan::lower::Launch;
 
-pub(in crate::ops) const KERNELS: &[Source] = &[
-    shader!("conv/conv2d_relu_pool_tile"),
-    shader!("conv/conv2d_relu_pool_lanes"),
-    shader!("conv/conv2d_relu_pool_patch_lanes"),
-    shader!("conv/conv2d_relu_pool_sum"),
-];
+kernels! {
+    CONV2D_RELU_POOL_TILE = "conv/conv2d_relu_pool_tile",
+    CONV2D_RELU_POOL_LANES = "conv/conv2d_relu_pool_lanes",
+    CONV2D_RELU_POOL_PATCH_LANES = "conv/conv2d_relu_pool_patch_lanes",
+    CONV2D_RELU_POOL_SUM = "conv/conv2d_relu_pool_sum",
+}
 
 /// `max_pool2d(relu(conv2d(x, w, b)))` with windows of 2 × 2 side by side. The arguments are those of the
 /// convolution; the results y [N, PH, PW, O] and argmax, which is 4 (no place) where the ReLU lets nothing through.
@@ -41,12 +41,12 @@ impl Conv2dReluPool {
 
 impl Reference for Conv2dReluPool {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
-        let Ok((g, _)) = self.geometry(x[0].axes(), x[1].axes()) else { return };
+        let (g, _) = checked(self.geometry(x[0].axes(), x[1].axes()));
         let mut z = vec![F::of(0.0); g.places() * g.o];
         Conv2d { relu: false, ..self.conv }.reference(x, &mut [Out::Float(&mut z)]);
         let z = In { shape: &g.y(), elements: crate::ir::op::Elements::Float(&z) };
         POOL.reference(&[z], y);
-        let [y, argmax] = y else { return };
+        let [y, argmax] = results(y);
         for (y, argmax) in y.floats().iter_mut().zip(argmax.words()) {
             if *y <= F::of(0.0) {
                 (*y, *argmax) = (F::of(0.0), 4);
@@ -111,7 +111,7 @@ impl Op for Conv2dReluPool {
     }
 
     fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
-        let (Ok((g, _)), [y, argmax]) = (self.geometry(x[0].axes(), x[1].axes()), y) else { return };
+        let ((g, _), [y, argmax]) = (checked(self.geometry(x[0].axes(), x[1].axes())), results(y));
         let (x, w, b, y, argmax) = (x[0].floats(), x[1].floats(), x.get(2).map(In::floats), y.floats(), argmax.words());
         match direct::fits(&g) {
             true => direct::Forward { g: &g, x, w, b, relu: true, y, argmax: Some(argmax) }.run(),
@@ -130,31 +130,32 @@ fn dispatch(
 ) -> crate::Result<()> {
     let (windows, mut first) = (g.n * ph * pw, 0);
     let form = match cx.class {
-        Class::Tile => LanesForm::Tile,
-        Class::Lanes(lanes) => g.lanes_form(lanes, g.c, g.o),
+        KernelClass::Tile => LanesForm::Tile,
+        KernelClass::Lanes(lanes) => g.lanes_form(lanes, g.c, g.o),
     };
     let (launch, groups) = match (form, cx.class) {
-        (LanesForm::Patch, Class::Lanes(lanes)) => {
+        (LanesForm::Patch, KernelClass::Lanes(lanes)) => {
             let groups = g.n * ph * (g.o / 4).div_ceil(lanes as usize);
-            (cx.kernel(KERNELS[2], &g.patch_params(lanes))?, groups)
+            (cx.kernel(CONV2D_RELU_POOL_PATCH_LANES, &g.patch_params(lanes))?, groups)
         }
-        (LanesForm::Product(tile), Class::Lanes(lanes)) => {
+        (LanesForm::Product(tile), KernelClass::Lanes(lanes)) => {
             let groups = tile.groups(windows * 4, g.o, lanes);
             (x, _) = reshape::texture(cx, x)?;
             (weights, first) = reshape::texture(cx, weights)?;
-            (cx.kernel(KERNELS[1], &tile.params(lanes))?, groups)
+            (cx.kernel(CONV2D_RELU_POOL_LANES, &tile.params(lanes))?, groups)
         }
         _ => {
             let tn = side(g.o);
-            let launch = cx.kernel(KERNELS[0], &[("TM", 64), ("TN", tn as i64)])?;
-            let launch = launch.sizes(&g.sizes()).sizes(&[("ph", ph), ("pw", pw)]).bind("x", x).bind("weights", weights);
+            let launch = cx.kernel(CONV2D_RELU_POOL_TILE, &[("TM", 64), ("TN", tn as i64)])?;
+            let launch =
+                launch.sizes(&g.sizes()).sizes(&[("ph", ph), ("pw", pw)]).bind("x", x).bind("weights", weights);
             let end = |launch: Launch, any| {
                 launch.set("biased", bias.is_some()).bind("bias", bias.unwrap_or(any)).bind("argmax", argmax)
             };
             let (tiles, count) = (windows.div_ceil(16) * g.o.div_ceil(tn), windows * g.o);
             let sizes = [tiles, g.terms(), 4 * count];
             return splits::split(cx, end(launch, weights), sizes, ("y", y), |cx, partials, splits| {
-                let launch = end(splits::sum(cx, KERNELS[3], partials, splits)?, partials).bind("y", y);
+                let launch = end(splits::sum(cx, CONV2D_RELU_POOL_SUM, partials, splits)?, partials).bind("y", y);
                 splits::sums(cx, launch.size("elements", count).size("o", g.o), count, splits)
             });
         }

@@ -1,11 +1,9 @@
 //! Zeros behind rows and columns: how convolutions with odd numbers of channels come to the lanes forms, which read
 //! four channels at a time.
 
+use crate::ops::conv::conv2d::CONV2D_PAD;
 use crate::ops::conv::geometry::Geometry;
 use crate::ops::prelude::*;
-
-/// One of those of `conv2d`.
-pub(in crate::ops) const KERNEL: Source = shader!("conv/conv2d_pad");
 
 /// `t` [outer, rows, columns] with zeros behind, rows and columns as they are or up to a multiple of four, as [outer, `to`]:
 /// a copy that later ops share, or `t` where nothing is added.
@@ -52,7 +50,7 @@ pub(in crate::ops) fn cropped(
 
 fn copy(cx: &mut Lower, x: Tensor, [outer, rows, columns]: [usize; 3], y: Tensor, to: [usize; 2]) -> crate::Result<()> {
     let elements = outer * to[0] * to[1];
-    let launch = cx.kernel(KERNEL, &[])?.sizes(&[("elements", elements), ("rows", rows), ("columns", columns)]);
+    let launch = cx.kernel(CONV2D_PAD, &[])?.sizes(&[("elements", elements), ("rows", rows), ("columns", columns)]);
     let launch = launch.size("to_rows", to[0]).size("to_columns", to[1]);
     cx.invocations(launch.bind("x", x).bind("y", y), elements.div_ceil(4))
 }

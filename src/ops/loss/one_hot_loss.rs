@@ -6,7 +6,9 @@ use crate::ops::loss::scale_rows::ScaleRows;
 use crate::ops::prelude::*;
 use crate::step::control::Control;
 
-pub(in crate::ops) const KERNELS: &[Source] = &[shader!("loss/one_hot_loss")];
+kernels! {
+    ONE_HOT_LOSS = "loss/one_hot_loss",
+}
 
 /// The loss of a logit. Its number is the kernel's `kind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +66,7 @@ impl OneHotLoss {
         let classes = logits.len() / labels.len();
         let valid = Control::read(x[0].words()).valid as usize * (labels.len() / x[1].shape[0]);
         let share = F::of(1.0 / (valid as f64 * classes as f64));
-        let [loss, correct, delta] = y else { return };
+        let [loss, correct, delta] = results(y);
         let rows = delta.floats().par_chunks_mut(classes).zip(loss.floats()).zip(correct.words()).enumerate();
         rows.for_each(|(b, ((delta, loss), correct))| {
             let (row, k) = (&logits[b * classes..][..classes], labels[b] as usize);
@@ -119,7 +121,7 @@ impl Op for OneHotLoss {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let (batch, rows) = (cx.shape(cx.x[1])[0], cx.elements(cx.y[0]));
-        let launch = cx.kernel(KERNELS[0], &[])?.size("batch", rows).size("places", rows / batch);
+        let launch = cx.kernel(ONE_HOT_LOSS, &[])?.size("batch", rows).size("places", rows / batch);
         let launch = launch.size("classes", cx.elements(cx.x[1]) / rows).set("kind", self.0 as u32);
         let launch = launch.bind("control", cx.x[0]).bind("logits", cx.x[1]).bind("labels", cx.x[2]);
         let launch = launch.bind("loss", cx.y[0]).bind("correct", cx.y[1]).bind("delta", cx.y[2]);

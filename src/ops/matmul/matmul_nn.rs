@@ -8,11 +8,11 @@ use crate::ops::prelude::*;
 use crate::ops::shape::reshape;
 use crate::sys::{Gemm, gemm};
 
-pub(in crate::ops) const KERNELS: &[Source] = &[
-    shader!("matmul/matmul_nn_tile"),
-    shader!("matmul/matmul_nn_lanes"),
-    shader!("matmul/matmul_nn_few_lanes"),
-];
+kernels! {
+    MATMUL_NN_TILE = "matmul/matmul_nn_tile",
+    MATMUL_NN_LANES = "matmul/matmul_nn_lanes",
+    MATMUL_NN_FEW_LANES = "matmul/matmul_nn_few_lanes",
+}
 
 /// `y[i, j] = Σ_t a[i, t] · b[t, j]`; with `masked` it is 0 where a mask is not above 0: the gradient of a ReLU before
 /// the layer. The arguments are a [.., K], whose leading axes are rows, b [K, N] and the mask [.., N]; the result is [.., N].
@@ -60,20 +60,22 @@ impl Op for MatmulNn {
         let ([m, k], [_, n]) = (as_rows(&cx.shape(cx.x[0])), cx.axes(cx.x[1])?);
         let (mask, mut b) = (split_mask(cx.x, self.masked).1.copied(), (cx.x[1], 0));
         let (launch, groups) = match cx.class {
-            Class::Lanes(lanes) if n.is_multiple_of(4) => {
+            KernelClass::Lanes(lanes) if n.is_multiple_of(4) => {
                 let tile = LanesTile::of(n, lanes);
                 let launch = match k.is_multiple_of(4) && k >= 64 {
                     true => {
                         b = reshape::texture(cx, b.0)?;
-                        cx.kernel(KERNELS[1], &tile.params(lanes))?
+                        cx.kernel(MATMUL_NN_LANES, &tile.params(lanes))?
                     }
-                    false => cx.kernel(KERNELS[2], &[&tile.params(lanes)[..], &[("U", unroll(k))]].concat())?,
+                    false => {
+                        cx.kernel(MATMUL_NN_FEW_LANES, &[&tile.params(lanes)[..], &[("U", unroll(k))]].concat())?
+                    }
                 };
                 (launch, tile.groups(m, n, lanes))
             }
             _ => {
                 let (tm, tn) = (side(m), side(n));
-                let launch = cx.kernel(KERNELS[0], &[("TM", tm as i64), ("TN", tn as i64)])?;
+                let launch = cx.kernel(MATMUL_NN_TILE, &[("TM", tm as i64), ("TN", tn as i64)])?;
                 let launch = launch.sizes(&[("m", m), ("n", n), ("k", k)]).bind("a", cx.x[0]).bind("b", cx.x[1]);
                 let (end, tiles) = (Epilogue { mask, ..Epilogue::default() }, m.div_ceil(tm) * n.div_ceil(tn));
                 return splits::product(cx, launch, [tiles, k, n], end, [cx.x[0], cx.y[0]]);

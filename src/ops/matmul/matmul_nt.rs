@@ -12,12 +12,12 @@ use crate::ops::shape::reshape;
 use crate::sys::{Gemm, gemm};
 use std::any::Any;
 
-pub(in crate::ops) const KERNELS: &[Source] = &[
-    shader!("matmul/matmul_nt_tile"),
-    shader!("matmul/matmul_nt_lanes"),
-    shader!("matmul/matmul_nt_terms_lanes"),
-    splits::KERNEL,
-];
+kernels! {
+    MATMUL_NT_TILE = "matmul/matmul_nt_tile",
+    MATMUL_NT_LANES = "matmul/matmul_nt_lanes",
+    MATMUL_NT_TERMS_LANES = "matmul/matmul_nt_terms_lanes",
+    MATMUL_NT_SUM = "matmul/matmul_nt_sum",
+}
 
 /// `y[i, j] = Σ_t a[i, t] · b[j, t] + bias[j]`, then max(·, 0) with `relu`.
 /// The arguments are a [.., K], whose leading axes are rows, b [N, K] and, if there is one, bias `[N]`; the result is [.., N].
@@ -79,19 +79,19 @@ impl Op for MatmulNt {
         let bias = cx.x.get(2).copied();
         let mut b = (cx.x[1], 0);
         let (launch, groups) = match cx.class {
-            Class::Lanes(lanes) if k.is_multiple_of(4) && n.is_multiple_of(4) && n >= 32 => {
+            KernelClass::Lanes(lanes) if k.is_multiple_of(4) && n.is_multiple_of(4) && n >= 32 => {
                 let tile = LanesTile::of(n, lanes);
                 b = reshape::texture(cx, b.0)?;
-                (cx.kernel(KERNELS[1], &tile.params(lanes))?, tile.groups(m, n, lanes))
+                (cx.kernel(MATMUL_NT_LANES, &tile.params(lanes))?, tile.groups(m, n, lanes))
             }
-            Class::Lanes(lanes) if k.is_multiple_of(4) => {
+            KernelClass::Lanes(lanes) if k.is_multiple_of(4) => {
                 let (rows, columns) = if n <= 5 || n.is_multiple_of(5) { (6, 5) } else { (4, 8) };
                 let params = [("L", lanes.into()), ("R", rows as i64), ("C", columns as i64), ("U", 2)];
-                (cx.kernel(KERNELS[2], &params)?, m.div_ceil(rows) * n.div_ceil(columns))
+                (cx.kernel(MATMUL_NT_TERMS_LANES, &params)?, m.div_ceil(rows) * n.div_ceil(columns))
             }
             _ => {
                 let (tm, tn) = (side(m), side(n));
-                let launch = cx.kernel(KERNELS[0], &[("TM", tm as i64), ("TN", tn as i64)])?;
+                let launch = cx.kernel(MATMUL_NT_TILE, &[("TM", tm as i64), ("TN", tn as i64)])?;
                 let launch = launch.sizes(&[("m", m), ("n", n), ("k", k)]).bind("a", cx.x[0]).bind("b", cx.x[1]);
                 let end = Epilogue { bias, relu: self.relu, mask: None };
                 let tiles = m.div_ceil(tm) * n.div_ceil(tn);
@@ -149,5 +149,9 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
     };
     // Leading axes are rows.
     let leading = Case::new(MatmulNt { relu: false }).random([2, 3, 5, 7]).random([4, 7]).random([4]);
-    AWKWARD.into_iter().flat_map(case).chain([leading, Case::new(MatmulNt { relu: true }).random([8]).random([3, 8])]).collect()
+    AWKWARD
+        .into_iter()
+        .flat_map(case)
+        .chain([leading, Case::new(MatmulNt { relu: true }).random([8]).random([3, 8])])
+        .collect()
 }

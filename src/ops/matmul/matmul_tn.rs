@@ -6,11 +6,11 @@ use crate::ops::matmul::splits;
 use crate::ops::prelude::*;
 use crate::sys::{Gemm, gemm};
 
-pub(in crate::ops) const KERNELS: &[Source] = &[
-    shader!("matmul/matmul_tn_tile"),
-    shader!("matmul/matmul_tn_lanes"),
-    shader!("matmul/matmul_tn_few_lanes"),
-];
+kernels! {
+    MATMUL_TN_TILE = "matmul/matmul_tn_tile",
+    MATMUL_TN_LANES = "matmul/matmul_tn_lanes",
+    MATMUL_TN_FEW_LANES = "matmul/matmul_tn_few_lanes",
+}
 
 /// `y[i, j] = Σ_t a[t, i] · b[t, j]` and `sums[i] = Σ_t a[t, i]`; the arguments are a [.., M] and b [.., N],
 /// whose leading axes are the terms, the results y [M, N] and sums `[M]`. With a = dy and b = x they are the gradients of weights and bias.
@@ -20,7 +20,7 @@ pub struct MatmulTn;
 impl Reference for MatmulTn {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
         let ([k, m], [_, n]) = (as_rows(x[0].shape), as_rows(x[1].shape));
-        let [y, sums] = y else { return };
+        let [y, sums] = results(y);
         let (a, b, y, sums) = (x[0].floats(), x[1].floats(), y.floats(), sums.floats());
         y.fill(F::of(0.0));
         sums.fill(F::of(0.0));
@@ -56,20 +56,21 @@ impl Op for MatmulTn {
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let ([k, m], [_, n]) = (as_rows(&cx.shape(cx.x[0])), as_rows(&cx.shape(cx.x[1])));
         let (launch, groups) = match cx.class {
-            Class::Lanes(lanes) if n.is_multiple_of(4) && m.is_multiple_of(4) && m >= 16 => {
+            KernelClass::Lanes(lanes) if n.is_multiple_of(4) && m.is_multiple_of(4) && m >= 16 => {
                 let tile = LANES[0];
-                let launch = cx.kernel(KERNELS[1], &[&tile.params(lanes)[..], &[("U", 4)]].concat())?;
+                let launch = cx.kernel(MATMUL_TN_LANES, &[&tile.params(lanes)[..], &[("U", 4)]].concat())?;
                 (launch, tile.groups(m, n, lanes))
             }
-            Class::Lanes(lanes) if n.is_multiple_of(4) => {
+            KernelClass::Lanes(lanes) if n.is_multiple_of(4) => {
                 // Few rows leave room for more columns.
                 let tile = if m <= 10 { LanesTile { rows: m, vectors: 3 } } else { LanesTile::of(n, lanes) };
-                let launch = cx.kernel(KERNELS[2], &[&tile.params(lanes)[..], &[("U", unroll(k))]].concat())?;
+                let launch =
+                    cx.kernel(MATMUL_TN_FEW_LANES, &[&tile.params(lanes)[..], &[("U", unroll(k))]].concat())?;
                 (launch, tile.groups(m, n, lanes))
             }
             _ => {
                 let (tm, tn) = (side(m), side(n + 1));
-                let launch = cx.kernel(KERNELS[0], &[("TM", tm as i64), ("TN", tn as i64)])?;
+                let launch = cx.kernel(MATMUL_TN_TILE, &[("TM", tm as i64), ("TN", tn as i64)])?;
                 let launch = launch.sizes(&[("m", m), ("n", n), ("k", k), ("summed", 1)]);
                 let launch = launch.bind("a", cx.x[0]).bind("b", cx.x[1]).bind("sums", cx.y[1]);
                 let (tiles, y) = (m.div_ceil(tm) * (n + 1).div_ceil(tn), [cx.y[0], cx.y[1]]);
@@ -93,7 +94,7 @@ impl Op for MatmulTn {
 
     fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
         let ([k, m], [_, n]) = (as_rows(x[0].shape), as_rows(x[1].shape));
-        let [y, sums] = y else { return };
+        let [y, sums] = results(y);
         gemm(Gemm::parallel([m, n, k]), y.floats(), (x[0].floats(), [1, m]), (x[1].floats(), [n, 1]));
         let sums = sums.floats();
         sums.fill(0.0);

@@ -1,18 +1,15 @@
 //! Sums of a product split into parts, so that few tiles of many terms keep a whole device busy: else their workgroups walk
 //! all terms one after the other while most of a GPU has nothing to do.
 
+use crate::ops::matmul::matmul_nt::MATMUL_NT_SUM;
 use crate::ops::pointwise::activation;
 use crate::ops::prelude::*;
-use crate::plan::lower::Launch;
-
-/// One of those of `matmul_nt`.
-pub(in crate::ops) const KERNEL: Source = shader!("matmul/matmul_nt_sum");
 
 /// Workgroups that keep a device of a class busy: about as many as a large GPU runs at a time, and some for every core.
-fn groups(class: Class) -> usize {
+fn groups(class: KernelClass) -> usize {
     match class {
-        Class::Tile => 512,
-        Class::Lanes(_) => 64,
+        KernelClass::Tile => 512,
+        KernelClass::Lanes(_) => 64,
     }
 }
 
@@ -23,7 +20,7 @@ const MANY: usize = 8;
 
 /// How the sum over `terms` is split where a product has `tiles` tiles: the number of parts, none of them empty, and the
 /// terms of one, in which the tiles' steps of 16 come out even.
-pub(in crate::ops) fn splits(class: Class, tiles: usize, terms: usize) -> [usize; 2] {
+pub(in crate::ops) fn splits(class: KernelClass, tiles: usize, terms: usize) -> [usize; 2] {
     let splits = (groups(class) / tiles).min(terms / TERMS).max(1);
     let part = terms.div_ceil(splits).next_multiple_of(16);
     [terms.div_ceil(part), part]
@@ -74,11 +71,23 @@ pub(in crate::ops) fn product(
     end: Epilogue,
     [any, y]: [Tensor; 2],
 ) -> crate::Result<()> {
-    let count = cx.elements(y);
-    split(cx, end.set(launch, any), [tiles, terms, count], ("y", y), |cx, partials, splits| {
-        let launch = end.set(sum(cx, KERNEL, partials, splits)?, partials);
-        sums(cx, launch.size("elements", count).size("columns", columns).bind("y", y), count, splits)
+    let sizes = [tiles, terms, cx.elements(y)];
+    split(cx, end.set(launch, any), sizes, ("y", y), |cx, partials, splits| {
+        sum_rows(cx, (partials, splits), columns, end, y)
     })
+}
+
+/// Adds up the parts of y, which has rows of `columns`, with what becomes of the sums.
+pub(in crate::ops) fn sum_rows(
+    cx: &mut Lower,
+    (partials, splits): (Tensor, usize),
+    columns: usize,
+    end: Epilogue,
+    y: Tensor,
+) -> crate::Result<()> {
+    let count = cx.elements(y);
+    let launch = end.set(sum(cx, MATMUL_NT_SUM, partials, splits)?, partials);
+    sums(cx, launch.size("elements", count).size("columns", columns).bind("y", y), count, splits)
 }
 
 /// Begins the launch of one of the kernels that add up `splits` parts (`lib/sum_parts`).
@@ -94,8 +103,8 @@ pub(in crate::ops) fn sums(cx: &mut Lower, launch: Launch, count: usize, splits:
 }
 
 /// The sums of a workgroup, and the invocations that share out the parts of one.
-fn shares(class: Class, splits: usize) -> [usize; 2] {
-    if class == Class::Tile && splits >= MANY { [32, MANY] } else { [64, 1] }
+fn shares(class: KernelClass, splits: usize) -> [usize; 2] {
+    if class == KernelClass::Tile && splits >= MANY { [32, MANY] } else { [64, 1] }
 }
 
 #[cfg(test)]
@@ -107,17 +116,17 @@ mod tests {
         for (tiles, terms) in
             [(1, 1), (1, 5408), (2, 5408), (4, 9216), (98, 576), (600, 5408), (1, 128), (1, 257), (3, 100_000)]
         {
-            let [splits, part] = splits(Class::Tile, tiles, terms);
+            let [splits, part] = splits(KernelClass::Tile, tiles, terms);
             assert!(
                 splits * part >= terms && (splits - 1) * part < terms,
                 "{tiles} tiles, {terms} terms: {splits} of {part}"
             );
             assert!(
-                splits == 1 || (part >= TERMS && splits * tiles <= groups(Class::Tile)),
+                splits == 1 || (part >= TERMS && splits * tiles <= groups(KernelClass::Tile)),
                 "{tiles} tiles, {terms} terms: {splits} of {part}"
             );
         }
         // Two tiles would keep two of a GPU's hundred processors busy.
-        assert_eq!(splits(Class::Tile, 2, 5408), [38, 144]);
+        assert_eq!(splits(KernelClass::Tile, 2, 5408), [38, 144]);
     }
 }

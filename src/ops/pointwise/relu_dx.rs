@@ -3,7 +3,9 @@
 use crate::ops::prelude::*;
 use std::any::Any;
 
-pub(in crate::ops) const KERNELS: &[Source] = &[shader!("pointwise/relu_dx")];
+kernels! {
+    RELU_DX = "pointwise/relu_dx",
+}
 
 /// `dx = dy · [y > 0]`; the arguments are dy and y.
 #[derive(Clone, Copy, Debug)]
@@ -66,7 +68,7 @@ impl Op for ReluDx {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let count = cx.elements(cx.y[0]).div_ceil(4);
-        let launch = cx.kernel(KERNELS[0], &[])?.size("count", count);
+        let launch = cx.kernel(RELU_DX, &[])?.size("count", count);
         cx.invocations(launch.bind("dy", cx.x[0]).bind("y", cx.x[1]).bind("dx", cx.y[0]), count)
     }
 
