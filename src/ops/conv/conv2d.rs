@@ -2,17 +2,13 @@
 
 use crate::ops::conv::conv2d_dw::Conv2dDw;
 use crate::ops::conv::conv2d_dx::Conv2dDx;
-use crate::ops::conv::conv2d_relu_pool::Conv2dReluPool;
 use crate::ops::conv::geometry::{Geometry, LanesForm, Padding};
 use crate::ops::conv::{direct, im2col, pad};
 use crate::ops::matmul::splits;
 use crate::ops::matmul::splits::Epilogue;
-use crate::ops::pointwise::relu::Relu;
 use crate::ops::pointwise::relu_dx::ReluDx;
-use crate::ops::pool::max_pool2d::MaxPool2d;
 use crate::ops::prelude::*;
 use crate::ops::shape::reshape;
-use std::any::Any;
 
 pub(in crate::ops) const KERNELS: &[Source] =
     &[shader!("conv/conv2d_tile"), shader!("conv/conv2d_lanes"), shader!("conv/conv2d_patch_lanes"), pad::KERNEL];
@@ -167,16 +163,6 @@ impl Op for Conv2d {
                 *y = if self.relu { (*y + b).max(0.0) } else { *y + b };
             }
         });
-    }
-
-    fn followed_by(&self, next: &dyn Op) -> Option<Arc<dyn Op>> {
-        let next = next as &dyn Any;
-        if next.is::<Relu>() && !self.relu {
-            return Some(Arc::new(Conv2d { relu: true, ..*self }));
-        }
-        let pool = next.downcast_ref::<MaxPool2d>()?;
-        let fits = self.relu && pool.size == [2, 2] && pool.stride == [2, 2];
-        fits.then(|| Arc::new(Conv2dReluPool { conv: *self }) as Arc<dyn Op>)
     }
 }
 

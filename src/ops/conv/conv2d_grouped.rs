@@ -4,10 +4,8 @@
 use crate::ops::conv::conv2d_grouped_dw::Conv2dGroupedDw;
 use crate::ops::conv::conv2d_grouped_dx::Conv2dGroupedDx;
 use crate::ops::conv::geometry::{Geometry, Padding};
-use crate::ops::pointwise::relu::Relu;
 use crate::ops::pointwise::relu_dx::ReluDx;
 use crate::ops::prelude::*;
-use std::any::Any;
 
 pub(in crate::ops) const KERNELS: &[Source] =
     &[shader!("conv/conv2d_grouped"), shader!("conv/conv2d_grouped_four"), shader!("conv/conv2d_grouped_depth")];
@@ -221,11 +219,6 @@ impl Op for Conv2dGrouped {
 
     fn rounding(&self, x: &[&TensorInfo]) -> Rounding {
         Rounding { terms: x[1].elements() / x[1].shape.0[3] + 1, ulps: 1.0 }
-    }
-
-    fn followed_by(&self, next: &dyn Op) -> Option<Arc<dyn Op>> {
-        let joins = (next as &dyn Any).is::<Relu>() && !self.relu;
-        joins.then(|| Arc::new(Conv2dGrouped { relu: true, ..*self }) as Arc<dyn Op>)
     }
 }
 

@@ -4,12 +4,10 @@ use crate::ops::matmul::matmul_nn::MatmulNn;
 use crate::ops::matmul::matmul_tn::MatmulTn;
 use crate::ops::matmul::splits;
 use crate::ops::matmul::splits::Epilogue;
-use crate::ops::pointwise::relu::Relu;
 use crate::ops::pointwise::relu_dx::ReluDx;
 use crate::ops::prelude::*;
 use crate::ops::shape::reshape;
 use crate::sys::{Gemm, gemm};
-use std::any::Any;
 
 pub(in crate::ops) const KERNELS: &[Source] = &[
     shader!("matmul/matmul_nt_tile"),
@@ -116,11 +114,6 @@ impl Op for MatmulNt {
                 *y = if self.relu { (*y + bias).max(0.0) } else { *y + bias };
             }
         });
-    }
-
-    fn followed_by(&self, next: &dyn Op) -> Option<Arc<dyn Op>> {
-        let fits = (next as &dyn Any).is::<Relu>() && !self.relu;
-        fits.then(|| Arc::new(MatmulNt { relu: true }) as Arc<dyn Op>)
     }
 }
 

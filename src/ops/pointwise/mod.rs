@@ -7,6 +7,7 @@ pub mod activation_dx;
 pub mod add;
 pub mod add_bias;
 pub mod add_bias_db;
+pub mod add_to;
 pub mod dropout;
 pub mod relu;
 pub mod relu_dx;
@@ -18,6 +19,7 @@ pub(super) const OPS: &[Entry] = &[
     entry!(add),
     entry!(add_bias),
     entry!(add_bias_db),
+    entry!(add_to),
     entry!(dropout),
     entry!(relu),
     entry!(relu_dx),
