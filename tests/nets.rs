@@ -11,11 +11,12 @@ use proptest::sample::{Index, select};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use std::cell::Cell;
 use wgrad::Error;
+use wgrad::ir::launch::KernelClass;
 use wgrad::model::{Layer, Model, Normalisation};
 use wgrad::ops::conv::geometry::Padding;
 use wgrad::ops::pointwise::activation::Function;
+use wgrad::plan::Limits;
 use wgrad::plan::lower::{Target, lower};
-use wgrad::plan::{Class, Limits};
 use wgrad::train::settings::options::TrainOptions;
 use wgrad::train::step::Step;
 use wgrad::verify::models;
@@ -197,7 +198,7 @@ fn any_net_at_all_is_planned_or_refused() {
         let planned = || {
             let model = Model::from_toml(&model.to_toml(), "net.toml", "any")?;
             let step = Step::training(&model, 40, &TrainOptions { batch_size: batch, ..TrainOptions::default() })?;
-            for class in [Class::Tile, Class::Lanes(8)] {
+            for class in [KernelClass::Tile, KernelClass::Lanes(8)] {
                 lower(&step.graph, Target { class, limits: Limits::PORTABLE, reuse: true })?;
             }
             Ok(())

@@ -9,11 +9,10 @@ use std::sync::LazyLock;
 use wgrad::device::Device;
 use wgrad::ir::case::Case;
 use wgrad::ir::graph::{Graph, Tensor, TensorInfo};
+use wgrad::ir::launch::{Lower, Source};
 use wgrad::ir::op::{Backward, In, Op, Out, Real, Reference, Rounding};
 use wgrad::ops::Entry;
 use wgrad::ops::pointwise::relu::Relu;
-use wgrad::plan::kernel::Source;
-use wgrad::plan::lower::Lower;
 use wgrad::verify::kernels;
 use wgrad::verify::report::{Facts, markdown};
 

@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::ir::graph::{Graph, Tensor, TensorInfo};
-use crate::plan::lower::Lower;
+use crate::ir::launch::Lower;
 use std::any::Any;
 use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub, SubAssign};
@@ -231,7 +231,7 @@ pub trait Op: Any + Debug + Send + Sync + RunReference {
     /// Adds the ops that compute the gradient of each wanted argument.
     fn backward(&self, graph: &mut Graph, at: &Backward) -> Result<Vec<Option<Tensor>>>;
 
-    /// Emits the dispatches.
+    /// Launches the kernels.
     fn lower(&self, cx: &mut Lower) -> Result<()>;
 
     /// The rounding of one output, given the arguments.

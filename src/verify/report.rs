@@ -20,11 +20,12 @@ const SYSTEMS: [(&str, &[&str]); 4] = [
 ];
 
 /// The variables that change which device is found, or what it does.
-const VARIABLES: [&str; 9] = [
+const VARIABLES: [&str; 10] = [
     VARIABLE,
     "WGPU_BACKEND",
     "WGPU_ADAPTER_NAME",
     "WGRAD_PORTABLE_LIMITS",
+    "WGRAD_KERNELS",
     "VK_DRIVER_FILES",
     "VK_ICD_FILENAMES",
     "VK_LOADER_DRIVERS_SELECT",

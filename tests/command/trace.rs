@@ -4,10 +4,9 @@ use crate::common::{Place, adapter, keys, number};
 use serde_json::Value;
 use wgrad::device::Device;
 use wgrad::ir::graph::{Graph, Tensor, TensorInfo};
+use wgrad::ir::launch::{Lower, Source};
 use wgrad::ir::op::{Backward, In, Op, Out, Real, Reference, Rounding};
 use wgrad::model::{CustomLayer, Inferred, Model, Sequential};
-use wgrad::plan::kernel::Source;
-use wgrad::plan::lower::Lower;
 use wgrad::verify::trace::{Against, trace};
 
 /// `y = x / 2`, exact; its shader may say otherwise.

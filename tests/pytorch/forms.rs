@@ -9,9 +9,9 @@ use wgrad::device::gpu::executor::Executor;
 use wgrad::device::gpu::open::{OpenOptions, Opened, open};
 use wgrad::device::gpu::{class_of, limits_of};
 use wgrad::ir::graph::{Graph, Tensor};
+use wgrad::ir::launch::KernelClass;
 use wgrad::ir::op::Real;
 use wgrad::ir::values::Values;
-use wgrad::plan::Class;
 use wgrad::plan::lower::{Target, lower};
 use wgrad::verify::classes;
 
@@ -25,7 +25,7 @@ pub enum Form {
     /// The fast forms of the native CPU.
     Cpu(rayon::ThreadPool),
     /// An adapter with plans of one class; `training` where a run would choose both.
-    Gpu { gpu: Arc<Opened>, class: Class, label: String, training: bool },
+    Gpu { gpu: Arc<Opened>, class: KernelClass, label: String, training: bool },
 }
 
 impl fmt::Display for Form {

@@ -65,15 +65,15 @@ impl Conv2d {
     ) -> crate::Result<()> {
         let mut first = 0;
         let form = match cx.class {
-            Class::Tile => LanesForm::Tile,
-            Class::Lanes(lanes) => g.lanes_form(lanes, g.c, g.o),
+            KernelClass::Tile => LanesForm::Tile,
+            KernelClass::Lanes(lanes) => g.lanes_form(lanes, g.c, g.o),
         };
         let (launch, groups) = match (form, cx.class) {
-            (LanesForm::Patch, Class::Lanes(lanes)) => {
+            (LanesForm::Patch, KernelClass::Lanes(lanes)) => {
                 let groups = g.n * g.oh.div_ceil(2) * (g.o / 4).div_ceil(lanes as usize);
                 (cx.kernel(KERNELS[2], &g.patch_params(lanes))?, groups)
             }
-            (LanesForm::Product(tile), Class::Lanes(lanes)) => {
+            (LanesForm::Product(tile), KernelClass::Lanes(lanes)) => {
                 (x, _) = reshape::texture(cx, x)?;
                 (weights, first) = reshape::texture(cx, weights)?;
                 let groups = tile.groups(g.places(), g.o, lanes);

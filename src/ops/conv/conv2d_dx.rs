@@ -112,8 +112,8 @@ impl Op for Conv2dDx {
 }
 
 /// The product form of the lanes class, where it serves.
-pub(in crate::ops) fn lanes_form(g: &Geometry, class: Class) -> Option<(u32, LanesTile)> {
-    let Class::Lanes(lanes) = class else { return None };
+pub(in crate::ops) fn lanes_form(g: &Geometry, class: KernelClass) -> Option<(u32, LanesTile)> {
+    let KernelClass::Lanes(lanes) = class else { return None };
     match g.product_form(lanes, g.o, g.c) {
         LanesForm::Product(tile) => Some((lanes, tile)),
         _ => None,
@@ -128,7 +128,7 @@ pub(in crate::ops) fn dispatch(
     weights: Tensor,
     mask: Option<Tensor>,
 ) -> crate::Result<()> {
-    if cx.class == Class::Tile || lanes_form(g, cx.class).is_some() {
+    if cx.class == KernelClass::Tile || lanes_form(g, cx.class).is_some() {
         return dispatch_into(cx, g, [dy, weights], mask, cx.y[0]);
     }
     let even = Geometry { c: g.c.next_multiple_of(4), o: g.o.next_multiple_of(4), ..*g };

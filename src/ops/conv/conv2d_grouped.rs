@@ -88,7 +88,7 @@ impl Conv2dGrouped {
 
 impl Grouped {
     /// The sizes by the names that the kernels use.
-    pub(in crate::ops) fn set(&self, launch: crate::plan::lower::Launch) -> crate::plan::lower::Launch {
+    pub(in crate::ops) fn set(&self, launch: Launch) -> Launch {
         let [dh, dw] = self.dilation;
         let own = [("dilation_h", dh), ("dilation_w", dw), ("inner", self.inner), ("outer", self.outer)];
         launch.sizes(&self.g.sizes()).sizes(&own)

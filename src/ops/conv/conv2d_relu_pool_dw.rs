@@ -103,8 +103,8 @@ impl Op for Conv2dReluPoolDw {
 
 /// The kernel of the lanes class that fits, its parameters, the workgroups of one part of the sum, and what the sum is
 /// over: `strips` rows of windows, or their `pw` windows each.
-fn lanes_form(g: &Geometry, class: Class, strips: usize, pw: usize) -> Option<(usize, Params, usize, usize)> {
-    let Class::Lanes(lanes) = class else { return None };
+fn lanes_form(g: &Geometry, class: KernelClass, strips: usize, pw: usize) -> Option<(usize, Params, usize, usize)> {
+    let KernelClass::Lanes(lanes) = class else { return None };
     // What the second kernel unrolls: the pixels behind a window.
     let patch = (g.kh + g.sh) * (g.kw + g.sw);
     match g.lanes_form(lanes, g.c, g.o) {

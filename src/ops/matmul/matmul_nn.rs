@@ -55,7 +55,7 @@ impl Op for MatmulNn {
         let ([m, k], [_, n]) = (cx.axes(cx.x[0])?, cx.axes(cx.x[1])?);
         let mut b = (cx.x[1], 0);
         let (launch, groups) = match cx.class {
-            Class::Lanes(lanes) if n.is_multiple_of(4) => {
+            KernelClass::Lanes(lanes) if n.is_multiple_of(4) => {
                 let tile = LanesTile::of(n, lanes);
                 let launch = match k.is_multiple_of(4) && k >= 64 {
                     true => {

@@ -75,12 +75,12 @@ impl Op for MatmulNt {
         let ([m, k], [n, _]) = (cx.axes(cx.x[0])?, cx.axes(cx.x[1])?);
         let mut b = (cx.x[1], 0);
         let (launch, groups) = match cx.class {
-            Class::Lanes(lanes) if k.is_multiple_of(4) && n.is_multiple_of(4) && n >= 32 => {
+            KernelClass::Lanes(lanes) if k.is_multiple_of(4) && n.is_multiple_of(4) && n >= 32 => {
                 let tile = LanesTile::of(n, lanes);
                 b = reshape::texture(cx, b.0)?;
                 (cx.kernel(KERNELS[1], &tile.params(lanes))?, tile.groups(m, n, lanes))
             }
-            Class::Lanes(lanes) if k.is_multiple_of(4) => {
+            KernelClass::Lanes(lanes) if k.is_multiple_of(4) => {
                 let (rows, columns) = if n <= 5 || n.is_multiple_of(5) { (6, 5) } else { (4, 8) };
                 let params = [("L", lanes.into()), ("R", rows as i64), ("C", columns as i64), ("U", 2)];
                 (cx.kernel(KERNELS[2], &params)?, m.div_ceil(rows) * n.div_ceil(columns))

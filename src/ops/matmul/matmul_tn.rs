@@ -51,12 +51,12 @@ impl Op for MatmulTn {
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let ([k, m], [_, n]) = (cx.axes(cx.x[0])?, cx.axes(cx.x[1])?);
         let (launch, groups) = match cx.class {
-            Class::Lanes(lanes) if n.is_multiple_of(4) && m.is_multiple_of(4) && m >= 16 => {
+            KernelClass::Lanes(lanes) if n.is_multiple_of(4) && m.is_multiple_of(4) && m >= 16 => {
                 let tile = LANES[0];
                 let launch = cx.kernel(KERNELS[1], &[&tile.params(lanes)[..], &[("U", 4)]].concat())?;
                 (launch, tile.groups(m, n, lanes))
             }
-            Class::Lanes(lanes) if n.is_multiple_of(4) => {
+            KernelClass::Lanes(lanes) if n.is_multiple_of(4) => {
                 // Few rows leave room for more columns.
                 let tile = if m <= 10 { LanesTile { rows: m, vectors: 3 } } else { LanesTile::of(n, lanes) };
                 let launch = cx.kernel(KERNELS[2], &[&tile.params(lanes)[..], &[("U", unroll(k))]].concat())?;

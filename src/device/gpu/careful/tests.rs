@@ -5,10 +5,10 @@ use crate::device::gpu::careful::*;
 use crate::device::gpu::open::{OpenOptions, Opened, open};
 use crate::device::gpu::{class_of, limits_of};
 use crate::ir::graph::{Graph, Tensor, TensorInfo};
+use crate::ir::launch::{Lower, Source};
 use crate::ir::op::{Backward, In, Op, Out, Real, Reference, Rounding};
 use crate::ops::pointwise::relu::Relu;
-use crate::plan::kernel::Source;
-use crate::plan::lower::{Lower, Target, lower};
+use crate::plan::lower::{Target, lower};
 use std::sync::Arc;
 
 /// As many invocations as keep a device busy for milliseconds, each with so many turns as `rounds` says.
