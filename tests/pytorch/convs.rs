@@ -1,8 +1,12 @@
 //! Convolutions in groups, with dilation, depthwise and transposed, forward and backward.
 
-use crate::layers::hold;
+use crate::layers::hold_in;
 use crate::ops::Stored;
 use wgrad::model::Layer;
+
+fn hold(kind: &str, layer: impl Fn(&Stored) -> Layer, holds: &[&str]) {
+    hold_in("convs", kind, layer, holds);
+}
 
 #[test]
 fn convolution_in_groups_and_with_dilation() {
