@@ -103,13 +103,14 @@ fn every_shader_begins_with_its_formula() {
 /// See `src/plan/template.rs` for the reason.
 #[test]
 fn what_a_template_repeats_joins_conditions_without_branching() {
-    for (_, source) in sources() {
+    let shared = LIBRARY.iter().copied();
+    for (name, text) in sources().into_iter().map(|(_, source)| (source.name, source.text)).chain(shared) {
         let mut depth = 0;
-        for line in source.text.lines() {
+        for line in text.lines() {
             match line.trim_start().strip_prefix("//: ") {
                 Some("end") => depth -= 1,
                 Some(_) => depth += 1,
-                None => assert!(depth == 0 || !line.contains("&&") && !line.contains("||"), "{}: {line}", source.name),
+                None => assert!(depth == 0 || !line.contains("&&") && !line.contains("||"), "{name}: {line}"),
             }
         }
     }
