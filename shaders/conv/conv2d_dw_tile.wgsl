@@ -4,19 +4,7 @@
 // A matrix product: a row is a tap and an input channel, a term an output place.
 // A workgroup owns a tile of $(TM) × $(TN) outputs, an invocation $(TM/16) × $(TN/16) of them, 16 apart; 16 terms at a time
 // pass through workgroup memory.
-override n: u32;
-override h: u32;
-override w: u32;
-override c: u32;
-override kh: u32;
-override kw: u32;
-override o: u32;
-override oh: u32;
-override ow: u32;
-override sh: u32;
-override sw: u32;
-override pt: u32;
-override pl: u32;
+//: use window
 override splits: u32;
 override per_split: u32;
 @group(0) @binding(0) var<storage, read> x: array<f32>;

@@ -3,17 +3,7 @@
 // x [n, h, w, c], weights [kh, kw, 1, c], bias [c], y [n, oh, ow, c], c a multiple of four; an invocation owns a vector of
 // four channels at one place, `count` in all.
 override count: u32;
-override h: u32;
-override w: u32;
-override c: u32;
-override kh: u32;
-override kw: u32;
-override oh: u32;
-override ow: u32;
-override sh: u32;
-override sw: u32;
-override pt: u32;
-override pl: u32;
+//: use window
 override dilation_h: u32;
 override dilation_w: u32;
 override relu: u32;

@@ -3,17 +3,7 @@
 // dy [n, oh, ow, c], weights [kh, kw, 1, c], dx [n, h, w, c], c a multiple of four; an invocation owns a vector of four
 // channels of one pixel, `count` in all, and gathers.
 override count: u32;
-override h: u32;
-override w: u32;
-override c: u32;
-override kh: u32;
-override kw: u32;
-override oh: u32;
-override ow: u32;
-override sh: u32;
-override sw: u32;
-override pt: u32;
-override pl: u32;
+//: use window
 override dilation_h: u32;
 override dilation_w: u32;
 @group(0) @binding(0) var<storage, read> dy: array<vec4f>;

@@ -4,18 +4,7 @@
 // multiple of four, of y, which are taken as vectors.
 // An invocation owns one of `count` elements of dx and gathers.
 override count: u32;
-override h: u32;
-override w: u32;
-override c: u32;
-override kh: u32;
-override kw: u32;
-override o: u32;
-override oh: u32;
-override ow: u32;
-override sh: u32;
-override sw: u32;
-override pt: u32;
-override pl: u32;
+//: use window
 override dilation_h: u32;
 override dilation_w: u32;
 override inner: u32;

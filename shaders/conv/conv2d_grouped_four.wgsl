@@ -3,19 +3,7 @@
 // x and `outer`, a multiple of four, of y.
 // x [n, h, w, c], weights [kh, kw, inner, o], bias [o], y [n, oh, ow, o]. An invocation owns four outputs of a group, as a
 // vector, at each of four places side by side in a row.
-override n: u32;
-override h: u32;
-override w: u32;
-override c: u32;
-override kh: u32;
-override kw: u32;
-override o: u32;
-override oh: u32;
-override ow: u32;
-override sh: u32;
-override sw: u32;
-override pt: u32;
-override pl: u32;
+//: use window
 override dilation_h: u32;
 override dilation_w: u32;
 override inner: u32;

@@ -5,19 +5,7 @@
 // A matrix product: of the 64 rows of a tile, row 16·p + q is place p of window q.
 // A workgroup owns a tile of $(TM) × $(TN) outputs, an invocation 4 × $(TN/16) of them, 16 apart; 16 terms at a time
 // pass through workgroup memory.
-override n: u32;
-override h: u32;
-override w: u32;
-override c: u32;
-override kh: u32;
-override kw: u32;
-override o: u32;
-override oh: u32;
-override ow: u32;
-override sh: u32;
-override sw: u32;
-override pt: u32;
-override pl: u32;
+//: use window
 override ph: u32;
 override pw: u32;
 @group(0) @binding(0) var<storage, read> x: array<f32>;

@@ -5,19 +5,7 @@
 // A matrix product: a row is an output place, a term a tap and an input channel.
 // A workgroup owns a tile of $(TM) × $(TN) outputs, an invocation $(TM/16) × $(TN/16) of them, 16 apart; 16 terms at a time
 // pass through workgroup memory.
-override n: u32;
-override h: u32;
-override w: u32;
-override c: u32;
-override kh: u32;
-override kw: u32;
-override o: u32;
-override oh: u32;
-override ow: u32;
-override sh: u32;
-override sw: u32;
-override pt: u32;
-override pl: u32;
+//: use window
 override relu: u32;
 override splits: u32;
 override per_split: u32;

@@ -1,15 +1,7 @@
 // dx[n, h, w, c] = Σ dy[n, oh, ow, c] over the windows that hold (h, w) and whose argmax it is.
 // dy and argmax [N, OH, OW, C], dx [N, H, W, C]; an invocation owns one element of dx and gathers.
 override count: u32;
-override h: u32;
-override w: u32;
-override c: u32;
-override oh: u32;
-override ow: u32;
-override kh: u32;
-override kw: u32;
-override sh: u32;
-override sw: u32;
+//: use window
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
 @group(0) @binding(1) var<storage, read> argmax: array<u32>;
 @group(0) @binding(2) var<storage, read_write> dx: array<f32>;

@@ -14,12 +14,8 @@ use crate::ops::prelude::*;
 use crate::ops::shape::reshape;
 use std::any::Any;
 
-pub(in crate::ops) const KERNELS: &[Source] = &[
-    shader!("conv/conv2d_tile"),
-    shader!("conv/conv2d_lanes"),
-    shader!("conv/conv2d_patch_lanes"),
-    pad::KERNEL,
-];
+pub(in crate::ops) const KERNELS: &[Source] =
+    &[shader!("conv/conv2d_tile"), shader!("conv/conv2d_lanes"), shader!("conv/conv2d_patch_lanes"), pad::KERNEL];
 
 /// `y[n, oh, ow, o] = Σ x[n, oh·SH + i, ow·SW + j, c] · w[i, j, c, o] + b[o]`, then max(·, 0) with `relu`.
 /// The arguments are x [N, H, W, C], w [KH, KW, C, O] and b `[O]`; the result is [N, OH, OW, O].

@@ -11,8 +11,7 @@ use crate::ops::prelude::*;
 use crate::ops::shape::reshape;
 use crate::ops::shape::zeros::Zeros;
 
-pub(in crate::ops) const KERNELS: &[Source] =
-    &[shader!("conv/conv2d_dx_tile"), shader!("conv/conv2d_dx_lanes")];
+pub(in crate::ops) const KERNELS: &[Source] = &[shader!("conv/conv2d_dx_tile"), shader!("conv/conv2d_dx_lanes")];
 
 /// `dx[n, r, s, c] = Σ dy[n, oh, ow, o] · w[i, j, c, o]` over the places and taps that read (r, s).
 /// With `masked` it is 0 where a mask is not above 0: the gradient of a ReLU before the convolution.

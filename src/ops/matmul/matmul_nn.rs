@@ -6,11 +6,8 @@ use crate::ops::prelude::*;
 use crate::ops::shape::reshape;
 use crate::sys::{Gemm, gemm};
 
-pub(in crate::ops) const KERNELS: &[Source] = &[
-    shader!("matmul/matmul_nn_tile"),
-    shader!("matmul/matmul_nn_lanes"),
-    shader!("matmul/matmul_nn_few_lanes"),
-];
+pub(in crate::ops) const KERNELS: &[Source] =
+    &[shader!("matmul/matmul_nn_tile"), shader!("matmul/matmul_nn_lanes"), shader!("matmul/matmul_nn_few_lanes")];
 
 /// `y[i, j] = Σ_t a[i, t] · b[t, j]`; with `masked` it is 0 where a mask is not above 0: the gradient of a ReLU before
 /// the layer. The arguments are a [M, K], b [K, N] and the mask [M, N]; the result is [M, N].

@@ -4,11 +4,8 @@ use crate::ops::matmul::matmul_nt::AWKWARD;
 use crate::ops::prelude::*;
 use crate::sys::{Gemm, gemm};
 
-pub(in crate::ops) const KERNELS: &[Source] = &[
-    shader!("matmul/matmul_tn_tile"),
-    shader!("matmul/matmul_tn_lanes"),
-    shader!("matmul/matmul_tn_few_lanes"),
-];
+pub(in crate::ops) const KERNELS: &[Source] =
+    &[shader!("matmul/matmul_tn_tile"), shader!("matmul/matmul_tn_lanes"), shader!("matmul/matmul_tn_few_lanes")];
 
 /// `y[i, j] = Σ_t a[t, i] · b[t, j]` and `sums[i] = Σ_t a[t, i]`; the arguments are a [K, M] and b [K, N],
 /// the results y [M, N] and sums `[M]`. With a = dy and b = x they are the gradients of weights and bias.

@@ -8,11 +8,8 @@ use crate::ops::prelude::*;
 use crate::step::control::Control;
 use std::any::Any;
 
-pub(in crate::ops) const KERNELS: &[Source] = &[
-    shader!("norm/batch_norm"),
-    shader!("norm/batch_norm_partial"),
-    shader!("norm/batch_norm_stats"),
-];
+pub(in crate::ops) const KERNELS: &[Source] =
+    &[shader!("norm/batch_norm"), shader!("norm/batch_norm_partial"), shader!("norm/batch_norm_stats")];
 
 /// `y = (x - mean) / √(variance + ε) · γ + β`, channel by channel, as PyTorch's. The arguments are x [N, H, W, C] or
 /// [N, C], γ and β `[C]`, and then the running mean and variance `[C]`, or in training the control block, which says how
