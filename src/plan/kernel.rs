@@ -17,7 +17,20 @@ macro_rules! library {
 
 library! {
     control
+    conv_lanes
+    gemm_few_lanes
+    gemm_lanes
+    gemm_tn_lanes
+    lanes_tile
+    matrix_lanes
+    patch
+    patch_dw_lanes
+    patch_lanes
     random
+    store_rows
+    store_window
+    taps_lanes
+    texel
     window
 }
 
