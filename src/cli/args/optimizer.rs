@@ -21,6 +21,9 @@ pub struct OptimizerArgs {
     /// ε of adam, adamw and rmsprop [default: 1e-7; rmsprop: 1e-8]
     #[arg(long, value_name = "X", conflicts_with = "resume", allow_negative_numbers = true)]
     epsilon: Option<f64>,
+    /// ρ of adadelta [default: 0.9]
+    #[arg(long, value_name = "X", conflicts_with = "resume", allow_negative_numbers = true)]
+    rho: Option<f64>,
     /// Weight decay [default: 0; adamw: 0.01]
     #[arg(long, value_name = "X", conflicts_with = "resume", allow_negative_numbers = true)]
     weight_decay: Option<f64>,
@@ -43,15 +46,16 @@ impl OptimizerArgs {
     pub(in crate::cli) fn set(&self, train: &mut TrainOptions) {
         if let Some(optimizer) = self.optimizer.filter(|optimizer| *optimizer != train.optimizer) {
             // What the file resolved belongs to its own optimizer.
-            let TrainOptions { lr, weight_decay, momentum, nesterov, betas, epsilon, .. } = TrainOptions::default();
+            let TrainOptions { lr, weight_decay, momentum, nesterov, betas, epsilon, rho, .. } = TrainOptions::default();
             (train.lr, train.weight_decay, train.momentum) = (lr, weight_decay, momentum);
-            (train.nesterov, train.betas, train.epsilon) = (nesterov, betas, epsilon);
+            (train.nesterov, train.betas, train.epsilon, train.rho) = (nesterov, betas, epsilon, rho);
             train.optimizer = optimizer;
         }
         train.momentum = self.momentum.unwrap_or(train.momentum);
         train.nesterov |= self.nesterov;
         train.betas = self.betas.or(train.betas);
         train.epsilon = self.epsilon.or(train.epsilon);
+        train.rho = self.rho.or(train.rho);
         train.weight_decay = self.weight_decay.or(train.weight_decay);
         if self.clip_norm.is_some() || self.clip_value.is_some() {
             (train.clip_norm, train.clip_value) = (self.clip_norm, self.clip_value);

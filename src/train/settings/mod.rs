@@ -3,5 +3,6 @@
 pub mod every;
 pub mod loss;
 mod optimizer;
+pub mod optimizers;
 pub mod options;
 pub mod recipe;

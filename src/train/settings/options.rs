@@ -6,7 +6,7 @@ use crate::step::augment::Augment;
 use crate::step::schedule::{Rates, Schedule};
 use crate::train::epochs::progress::Goal;
 use crate::train::settings::loss::{Criterion, LossName};
-pub use crate::train::settings::optimizer::{Optimizer, OptimizerName};
+pub use crate::train::settings::optimizers::{Optimizer, OptimizerName};
 use serde::{Deserialize, Serialize};
 
 /// The schedules by name.
@@ -61,6 +61,9 @@ pub struct TrainOptions {
     /// Adam's or RMSprop's ε; where not given 1e-7, for RMSprop 1e-8.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epsilon: Option<f64>,
+    /// Adadelta's ρ; where not given 0.9.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rho: Option<f64>,
     /// The largest norm over all gradients that stays: larger ones are scaled down to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f64>,
@@ -129,7 +132,7 @@ impl Default for TrainOptions {
         TrainOptions {
             epochs: 10,
             batch_size: 128,
-            optimizer: OptimizerName::Adam,
+            optimizer: OptimizerName::default(),
             lr: None,
             schedule: ScheduleName::Constant,
             warmup_steps: 0,
@@ -139,6 +142,7 @@ impl Default for TrainOptions {
             nesterov: false,
             betas: None,
             epsilon: None,
+            rho: None,
             clip_norm: None,
             clip_value: None,
             accumulate: 1,
@@ -163,11 +167,7 @@ impl Default for TrainOptions {
 impl TrainOptions {
     /// The learning rate in force.
     pub fn rate(&self) -> f64 {
-        self.lr.unwrap_or(match self.optimizer {
-            OptimizerName::Adam | OptimizerName::Adamw | OptimizerName::Rmsprop => 1e-3,
-            OptimizerName::Sgd => 1e-2,
-            OptimizerName::Lion => 1e-4,
-        })
+        self.lr.unwrap_or(self.optimizer.defaults().lr)
     }
 
     /// The rates of a run over so many training samples.
@@ -205,7 +205,7 @@ impl TrainOptions {
 
     /// The weight decay in force.
     pub fn decay(&self) -> f64 {
-        self.weight_decay.unwrap_or(if self.optimizer == OptimizerName::Adamw { 0.01 } else { 0.0 })
+        self.weight_decay.unwrap_or(self.optimizer.defaults().weight_decay)
     }
 
     /// Fills in what was left to the optimizer.
@@ -270,12 +270,14 @@ pub(in crate::train) fn wrong(what: &str, found: &dyn std::fmt::Display, expecte
 mod tests {
     use super::*;
 
-    const OPTIMIZERS: [(OptimizerName, f64, f64); 5] = [
+    const OPTIMIZERS: [(OptimizerName, f64, f64); 7] = [
         (OptimizerName::Adam, 1e-3, 0.0),
         (OptimizerName::Adamw, 1e-3, 0.01),
         (OptimizerName::Sgd, 1e-2, 0.0),
         (OptimizerName::Rmsprop, 1e-3, 0.0),
         (OptimizerName::Lion, 1e-4, 0.0),
+        (OptimizerName::Adagrad, 1e-2, 0.0),
+        (OptimizerName::Adadelta, 1.0, 0.0),
     ];
 
     /// Seven batches an epoch, of which three make an update: three updates, the last of one batch.
@@ -321,6 +323,8 @@ mod tests {
             (TrainOptions { betas: Some([f64::NAN, 0.9]), ..base() }, "betas NaN,0.9"),
             (TrainOptions { betas: Some([0.9, 0.9]), ..sgd() }, "betas 0.9,0.9"),
             (TrainOptions { epsilon: Some(0.0), ..base() }, "epsilon 0"),
+            (TrainOptions { rho: Some(0.9), ..base() }, "rho 0.9"),
+            (TrainOptions { rho: Some(1.0), optimizer: OptimizerName::Adadelta, ..base() }, "rho 1"),
             (TrainOptions { epsilon: Some(1e-60), ..base() }, "epsilon 0.0"),
             (TrainOptions { epsilon: Some(1e-8), ..sgd() }, "epsilon 0.0"),
             (TrainOptions { clip_norm: Some(0.0), ..base() }, "clip norm 0"),
