@@ -4,10 +4,8 @@ mod common;
 
 use common::Place;
 use std::ops::ControlFlow;
-use std::process::Command;
 use wgrad::data::{Dataset, Split};
 use wgrad::device::Device;
-use wgrad::device::choice::DeviceRequest;
 use wgrad::model::{Model, Sequential};
 use wgrad::train::epochs::trainer::{Event, Trainer};
 use wgrad::train::settings::every::Every;
@@ -15,9 +13,7 @@ use wgrad::train::settings::options::TrainOptions;
 use wgrad::train::state::checkpoint::Checkpoint;
 
 fn adapter() -> Device {
-    let (device, _) = pollster::block_on(Device::open(&DeviceRequest::default(), 0)).expect("a device");
-    assert!(matches!(device, Device::Gpu(_)), "no adapter: install a Vulkan driver");
-    device
+    common::adapter::device()
 }
 
 fn setting() -> (Model, Dataset, TrainOptions) {
@@ -77,7 +73,7 @@ fn the_command_stops_with_the_command_that_goes_on() {
     place.works(&format!("{train} --checkpoint-every 3 --run-dir uncut"));
     for (at, run) in [(1, "a"), (9, "b"), (19, "c")] {
         let line = format!("{train} --checkpoint-every 3 --run-dir {run}");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_wgrad"));
+        let mut command = common::wgrad();
         command.args(line.split_whitespace()).env("WGRAD_TEST_LOSE_DEVICE_AT", at.to_string());
         let done = common::call(&mut command, &place.path(""));
         let last = done.err.lines().last().unwrap_or_default();

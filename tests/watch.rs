@@ -1,6 +1,9 @@
 //! The live page over real connections: what it answers, whom it refuses, and that the training does not notice it.
 #![cfg(feature = "watch")]
 
+#[path = "common/adapter.rs"]
+mod adapter;
+
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -10,7 +13,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use wgrad::data::{Dataset, Split};
 use wgrad::device::Device;
-use wgrad::device::choice::DeviceRequest;
 use wgrad::model::{Model, Sequential};
 use wgrad::report::folder::RunRecord;
 use wgrad::train::epochs::trainer::Trainer;
@@ -206,7 +208,7 @@ fn a_port_that_is_taken_is_named_or_passed_over() {
 #[test]
 fn looking_on_changes_no_byte() {
     let options = TrainOptions { epochs: 40, batch_size: 4, ..TrainOptions::default() };
-    let adapter = pollster::block_on(Device::open(&DeviceRequest::default(), 0)).expect("a device").0;
+    let adapter = adapter::device();
     let run = |device: &Device, snapshot: Option<Arc<Snapshot>>| {
         let mut trainer = Trainer::new(device, &model(), &data(), &options, None).expect("a trainer");
         if let Some(snapshot) = &snapshot {

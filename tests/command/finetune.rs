@@ -1,10 +1,9 @@
 //! Fine-tuning: what is frozen keeps its bytes, what is not learns as before, and a head for other classes is new.
 
-use crate::common::{Place, idx};
+use crate::common::{Place, adapter, idx};
 use std::ops::ControlFlow;
 use wgrad::data::{Dataset, Split};
 use wgrad::device::Device;
-use wgrad::device::choice::DeviceRequest;
 use wgrad::model::init::glorot_uniform;
 use wgrad::model::{Model, Sequential, Weights};
 use wgrad::train::epochs::trainer::Trainer;
@@ -13,9 +12,7 @@ use wgrad::train::settings::options::{OptimizerName, TrainOptions};
 use wgrad::train::step::Step;
 
 fn devices() -> [Device; 2] {
-    let (device, _) = pollster::block_on(Device::open(&DeviceRequest::default(), 0)).expect("a device");
-    assert!(matches!(device, Device::Gpu(_)), "no adapter: install a Vulkan driver");
-    [device, Device::cpu(2).expect("two threads")]
+    [adapter::device(), Device::cpu(2).expect("two threads")]
 }
 
 fn model() -> Model {

@@ -10,6 +10,7 @@ mod batch_offer;
 mod cli;
 mod cli_input;
 mod cli_report;
+mod device;
 mod examples;
 mod finetune;
 mod folder;

@@ -1,11 +1,10 @@
 //! The watchdog: what is no finite number stops the run, at its step, with the op where it began; all else does not.
 
-use crate::common::Place;
+use crate::common::{Place, adapter};
 use std::ops::ControlFlow;
 use std::time::Duration;
 use wgrad::data::{Dataset, Split};
 use wgrad::device::Device;
-use wgrad::device::choice::DeviceRequest;
 use wgrad::device::gpu::executor::Executor;
 use wgrad::device::gpu::limits_of;
 use wgrad::ir::case::Case;
@@ -27,9 +26,7 @@ use wgrad::train::state::checkpoint::Checkpoint;
 use wgrad::verify::classes;
 
 fn devices() -> [Device; 2] {
-    let (gpu, _) = pollster::block_on(Device::open(&DeviceRequest::default(), 0)).expect("a device");
-    assert!(matches!(gpu, Device::Gpu(_)), "no adapter: install a Vulkan driver");
-    [gpu, Device::cpu(2).expect("two threads")]
+    [adapter::device(), Device::cpu(2).expect("two threads")]
 }
 
 /// The fault that a case's op leaves on each device and in its plain form.

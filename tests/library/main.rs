@@ -1,5 +1,7 @@
 //! The library: one program of tests, for each of its own takes as long to build as they all.
 
+#[path = "../common/adapter.rs"]
+mod adapter;
 #[path = "../common/photo.rs"]
 mod photo;
 #[path = "../common/plans.rs"]

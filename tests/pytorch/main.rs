@@ -5,6 +5,8 @@
 //! that the adapter can run. `tests/fixtures/make_fixtures.py` made the stored values and says what each is.
 //! All of it takes about half a minute on two cores without a GPU, most of that the oracle's.
 
+#[path = "../common/adapter.rs"]
+mod adapter;
 mod convs;
 mod curves;
 mod forms;

@@ -1,6 +1,6 @@
 use crate::bench::matmul::matmul;
 use crate::device::Device;
-use crate::device::gpu::adapter::list_adapters;
+use crate::device::gpu::adapter::usable_adapters;
 use crate::device::gpu::cache::*;
 use crate::device::gpu::open::{OpenOptions, open};
 use std::sync::Arc;
@@ -30,10 +30,8 @@ fn a_file_is_taken_only_whole_unaltered_and_for_its_own_driver() {
 
 /// An adapter of this machine that has a pipeline cache; none of them is required to.
 fn adapter() -> Option<wgpu::Adapter> {
-    let adapters = pollster::block_on(list_adapters());
-    assert!(!adapters.is_empty(), "no adapter");
     let has = |adapter: &wgpu::Adapter| adapter.features().contains(wgpu::Features::PIPELINE_CACHE);
-    adapters.into_iter().find(|(c, adapter)| c.unusable.is_none() && has(adapter)).map(|(_, adapter)| adapter)
+    usable_adapters().into_iter().find(|(_, adapter)| has(adapter)).map(|(_, adapter)| adapter)
 }
 
 /// Opens the adapter with a folder of pipelines, and computes a product whose every element is checked.
