@@ -96,7 +96,12 @@ fn updates(options: &TrainOptions) {
     let unit = f64::from(f32::EPSILON) / 2.0;
     for at in 0..ELEMENTS {
         let (off, most) = ((p[at] - f64::from(found[at])).abs(), 32.0 * f64::from(STEPS) * unit * path[at]);
-        assert!(off <= most, "{name}, element {at}: found {}, expected {}, {off:.1e} of {most:.1e} off", found[at], p[at]);
+        assert!(
+            off <= most,
+            "{name}, element {at}: found {}, expected {}, {off:.1e} of {most:.1e} off",
+            found[at],
+            p[at]
+        );
         assert!((p[at] - (at as f64).cos() * 0.5).abs() > 1e3 * most || rate < 1e-3, "{name}: nothing has moved");
     }
 }
