@@ -265,6 +265,8 @@ fn nothing_between_gradients_and_weights_hides_what_is_no_number() {
     let all = [
         TrainOptions { optimizer: OptimizerName::Rmsprop, ..base() },
         TrainOptions { optimizer: OptimizerName::Lion, ..base() },
+        TrainOptions { optimizer: OptimizerName::Adagrad, ..base() },
+        TrainOptions { optimizer: OptimizerName::Adadelta, ..base() },
         TrainOptions { optimizer: OptimizerName::Lion, clip_norm: Some(1.0), ..base() },
         TrainOptions { clip_norm: Some(1e-3), ..base() },
         TrainOptions { clip_value: Some(1e-3), ..base() },
