@@ -2,7 +2,7 @@ use crate::bench::matmul::matmul;
 use crate::device::Device;
 use crate::device::gpu::adapter::usable_adapters;
 use crate::device::gpu::cache::*;
-use crate::device::gpu::open::{OpenOptions, open};
+use crate::device::gpu::open::{OpenOptions, Opened, open};
 use std::sync::Arc;
 
 const KEY: &str = "adapter / name / driver / 1.2 (a)";
