@@ -74,7 +74,8 @@ impl Op for Conv2dReluPoolDw {
         // The sum is split so that small filters keep every core busy.
         let splits = 64usize.div_ceil(tiles).min(terms);
         let partials = cx.scratch(splits * (g.terms() + 1) * g.o);
-        let launch = cx.kernel(KERNELS[kernel], &params)?.sizes(&g.sizes()).sizes(&[("ph", ph), ("pw", pw), ("first", first)]);
+        let launch =
+            cx.kernel(KERNELS[kernel], &params)?.sizes(&g.sizes()).sizes(&[("ph", ph), ("pw", pw), ("first", first)]);
         let launch = launch.size("splits", splits).size("per_split", terms.div_ceil(splits));
         let launch = launch.bind("x", x).bind("dp", cx.x[1]).bind("argmax", cx.x[2]).bind("partials", partials);
         cx.groups(launch, splits * tiles)?;

@@ -23,7 +23,7 @@ pub struct Adadelta {
 impl Reference for Adadelta {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
         let control = Control::read(x[0].words());
-        let [p, s, a, found] = y else { return };
+        let [p, s, a, found] = results(y);
         if control.valid == 0 {
             return;
         }
@@ -77,7 +77,7 @@ impl Op for Adadelta {
     /// Each result with all its terms taken as positive, but for the root that divides them.
     fn magnitude(&self, x: &[In<f64>], y: &mut [Out<f64>]) {
         let rate = f64::from(Control::read(x[0].words()).rate);
-        let [p, s, a, _] = y else { return };
+        let [p, s, a, _] = results(y);
         let (p, s, a, rest) = (p.floats(), s.floats(), a.floats(), 1.0 - self.rho);
         for (i, g) in x[1].floats().iter().enumerate() {
             let (g, size) = (g + self.l2 * p[i], g.abs() + self.l2 * p[i].abs());

@@ -21,7 +21,7 @@ pub struct Adagrad {
 impl Reference for Adagrad {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
         let control = Control::read(x[0].words());
-        let [p, s, found] = y else { return };
+        let [p, s, found] = results(y);
         if control.valid == 0 {
             return;
         }
@@ -66,7 +66,7 @@ impl Op for Adagrad {
     /// Each result with all its terms taken as positive, but for the root, which divides them.
     fn magnitude(&self, x: &[In<f64>], y: &mut [Out<f64>]) {
         let rate = f64::from(Control::read(x[0].words()).rate);
-        let [p, s, _] = y else { return };
+        let [p, s, _] = results(y);
         let (p, s) = (p.floats(), s.floats());
         for (i, g) in x[1].floats().iter().enumerate() {
             let (g, size) = (g + self.l2 * p[i], g.abs() + self.l2 * p[i].abs());
