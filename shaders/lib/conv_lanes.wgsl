@@ -1,7 +1,9 @@
 // x and the weights of a convolution, both textures, as gemm_lanes takes them: x from its first texel on, the weights from
 // `first`. c and o are multiples of four. The file that uses it declares a_row(row) -> Place.
+
 //: use window
 //: use texel
+
 override first: u32;
 
 // The image of a place, and the row and column at which its window begins: before the image they wrap round and are beyond
@@ -29,4 +31,5 @@ fn b_at(tap: u32, t: u32, column: u32) -> mat4x4f {
     let at = (tap * c + t * 4u) * (o / 4u) + column;
     return mat4x4f(weight(at), weight(at + o / 4u), weight(at + o / 2u), weight(at + 3u * (o / 4u)));
 }
+
 //: use gemm_lanes

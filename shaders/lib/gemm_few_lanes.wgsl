@@ -1,5 +1,5 @@
-// y = A·B for few terms, and the sums of A's rows, for subgroups of $(L): a workgroup owns $(R) rows and $(V) vectors of four
-// columns a lane. Lane l reads A for row l, a term at a time and $(U) a turn, and hands them round; the workgroups of
+// y = A·B for few terms, and the sums of A's rows, for subgroups of $(L): a workgroup owns $(R) rows and $(V) vectors of
+// four columns a lane. Lane l reads A for row l, a term at a time and $(U) a turn, and hands them round; the workgroups of
 // the first columns keep the sums. b [k, n], y [m, n]; n is a multiple of four. The file that uses it declares
 //   a_at(row, t) -> f32; store(row, column, sum); store_total(row, total).
 override m: u32;

@@ -1,10 +1,11 @@
-// y = A·B for subgroups of $(L): a workgroup owns $(R) rows and $(V) vectors of four columns a lane. Lane l reads A for row l,
-// four terms at a time, and hands them round. The terms come in taps: one of a matrix, kh·kw of a convolution.
+// y = A·B for subgroups of $(L): a workgroup owns $(R) rows and $(V) vectors of four columns a lane. Lane l reads A for row
+// l, four terms at a time, and hands them round. A matrix has one tap of terms, a convolution kh·kw.
 // The file that uses it declares
 //   rows(), columns(), taps(), terms(): columns in vectors of four, terms in vectors of four of one tap;
 //   a_row(row): what is worked out once for a row; a_tap(a_row, tap): and once for each of its taps;
 //   a_at(a_tap, t) -> vec4f: terms 4·t to 4·t + 3 of the tap; b_at(tap, t, column) -> mat4x4f: their rows of B;
-//   bias_at(column) -> vec4f; store_four(row, column, sums, bias): the sums of four rows, of which some may be beyond the end.
+//   bias_at(column) -> vec4f;
+//   store_four(row, column, sums, bias): the sums of four rows, some of which may be beyond the end (see store_rows).
 
 fn parts() -> u32 { return 1u; }
 

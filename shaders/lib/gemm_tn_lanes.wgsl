@@ -1,6 +1,6 @@
-// y = Aᵀ·B in parts, the sums of A's columns and those of B's, for subgroups of $(L): a workgroup owns a part, $(R) rows of y
-// and $(V) vectors of four columns a lane. Its lanes read $(4 * L / R) terms of A at a time, four rows a lane, and hand them
-// round. The terms come in strips: one of a matrix, a row of places of a convolution.
+// y = Aᵀ·B in parts, the sums of A's columns and those of B's, for subgroups of $(L): a workgroup owns a part, $(R) rows of
+// y and $(V) vectors of four columns a lane. Its lanes read $(4 * L / R) terms of A at a time, four rows a lane, and hand
+// them round. A matrix has one strip of terms, a convolution one for each row of places.
 // The file that uses it declares
 //   parts(), rows(), columns(), terms(): columns in vectors of four, terms of one strip; rows are a multiple of four;
 //   strips(part) -> vec2u: the first strip and the one after the last;

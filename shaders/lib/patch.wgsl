@@ -1,8 +1,9 @@
-// For few input channels: the patch of numbers of x [n, h, w, $(CI)] behind 2 × $(PC) places, $(PATCH / WIDE) rows of $(WIDE). Lane l
-// brings elements l, l + $(L), … of it.
+// For few input channels: the numbers of x [n, h, w, $(CI)] that 2 × $(PC) places read, a patch of $(PATCH / WIDE) rows of
+// $(WIDE). Lane l brings elements l, l + $(L), … of it.
+
 //: use window
 
-// An element of the patches along two rows of places: where its row of x begins, and its column behind the first place.
+// An element of the patches along two rows of places: where its row of x begins, and its column after the first place's.
 // Rows and columns before the image wrap round and are beyond it too.
 struct Element { at: u32, right: u32, live: bool }
 

@@ -1,10 +1,12 @@
-// partials[s, (i, j, c), o] = Σ x[n, r·sh + i - pt, s·sw + j - pl, c] · dy[n, r, s, o] over the s-th part of the pairs of rows
-// of places, for few input channels; the row after the last tap has x = 1: the gradient of the bias.
+// partials[s, (i, j, c), o] = Σ x[n, r·sh + i - pt, s·sw + j - pl, c] · dy[n, r, s, o] over the s-th part of
+// the pairs of rows of places, for few input channels; the row after the last tap has x = 1: the gradient of the bias.
 // For subgroups of $(L): a workgroup owns a part and a vector of four channels a lane; it keeps the sums, and moves
 // along pairs of rows $(PC) columns at a time. The file that uses it declares
 //   places() -> vec2u: rows and columns of places;
 //   dy_four(image, top, left, column) -> mat4x4f: dy of the places (top, left), one to the right, one lower, both.
+
 //: use patch
+
 override splits: u32;
 override per_split: u32;
 

@@ -3,7 +3,9 @@
 // weights, and moves along the rows $(PC) columns at a time. The file that uses it declares
 //   places() -> vec2u: rows and columns of places; bias_at(column) -> vec4f;
 //   store_four(image, top, left, column, z): the places (top, left), one to the right, one lower, both.
+
 //: use patch
+
 @compute @workgroup_size($(L))
 fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) groups: vec3u,
         @builtin(local_invocation_index) lane: u32) {

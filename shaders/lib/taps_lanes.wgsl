@@ -6,8 +6,10 @@
 // The file that uses it declares
 //   places(); corner(place) -> vec3u: image, top and left; given(place, column) -> Given;
 //   padded: whether pixels may be beyond the image, where they are zero.
+
 //: use window
 //: use texel
+
 override splits: u32;
 override per_split: u32;
 override first: u32;
@@ -99,7 +101,8 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) groups: vec3u
         //: end
         //: end
     }
-    let bias_$(e) = vec4f(subgroupAdd(total_$(e)[0]), subgroupAdd(total_$(e)[1]), subgroupAdd(total_$(e)[2]), subgroupAdd(total_$(e)[3]));
+    let bias_$(e) = vec4f(subgroupAdd(total_$(e)[0]), subgroupAdd(total_$(e)[1]),
+        subgroupAdd(total_$(e)[2]), subgroupAdd(total_$(e)[3]));
     if (row == 0u) & (column + $(e)u < columns) {
         partials[(base + $(KH * KW)u * c) * columns + column_$(e)] = bias_$(e);
     }

@@ -1,6 +1,7 @@
 // y[i, j] = Σ_t a[t, i] · b[t, j] and sums[i] = Σ_t a[t, i]; n is a multiple of four.
 // a [k, m], b [k, n], y [m, n], sums [m].
-// For subgroups of $(L): a workgroup owns $(R) rows and $(V) vectors of four columns a lane, and that of the first columns the sums.
+// For subgroups of $(L): a workgroup owns $(R) rows and $(V) vectors of four columns a lane; those of the first columns also
+// own the sums.
 @group(0) @binding(0) var<storage, read> a: array<f32>;
 @group(0) @binding(1) var<storage, read> b: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec4f>;

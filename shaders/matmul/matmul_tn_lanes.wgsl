@@ -1,6 +1,7 @@
 // y[i, j] = Σ_t a[t, i] · b[t, j] and sums[i] = Σ_t a[t, i]; m and n are multiples of four.
 // a [k, m], b [k, n], y [m, n], sums [m].
-// For subgroups of $(L): a workgroup owns $(R) rows and $(V) vectors of four columns a lane, and that of the first columns the sums.
+// For subgroups of $(L): a workgroup owns $(R) rows and $(V) vectors of four columns a lane; those of the first columns also
+// own the sums.
 override m: u32;
 override n: u32;
 override k: u32;
