@@ -181,6 +181,11 @@ impl Sequential {
         self.layer(Concat::new()).reading(name)
     }
 
+    /// Multiplies the last result with that of the layer of that name; features gate the channels of an image.
+    pub fn multiply_from(self, name: &str) -> Self {
+        self.layer(Multiply::new()).reading(name)
+    }
+
     /// Where the layer of that name is; what is not there is said by `build`.
     fn place(&mut self, name: &str) -> usize {
         let place = self.1.places.get(name).copied();
@@ -244,6 +249,16 @@ impl Sequential {
     /// Adds a layer normalisation over the last axis, with an epsilon of 1e-5.
     pub fn layer_norm(self) -> Self {
         self.layer(LayerNorm::new())
+    }
+
+    /// Adds a normalisation over this number of groups of channels, with an epsilon of 1e-5.
+    pub fn group_norm(self, groups: usize) -> Self {
+        self.layer(GroupNorm::new(groups))
+    }
+
+    /// Adds a normalisation by the root of the mean square over the last axis.
+    pub fn rms_norm(self) -> Self {
+        self.layer(RmsNorm::new())
     }
 
     /// Adds a flatten, which puts the features into C, H, W order.

@@ -39,7 +39,9 @@ macro_rules! library {
 }
 
 library! {
+    column_sums
     control
+    lane_sums
     random
     window
 }

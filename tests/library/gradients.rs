@@ -1,5 +1,6 @@
 //! Gradients of whole nets on the oracle, held to finite differences and to those of the fused graph.
 
+use crate::layer_types;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use wgrad::device::cpu::Executor;
@@ -7,6 +8,7 @@ use wgrad::ir::case::unit;
 use wgrad::ir::graph::{Graph, Node, Shape, Tensor, TensorInfo};
 use wgrad::ir::values::Values;
 use wgrad::model::formats::weights::{to_file, to_memory};
+use wgrad::model::layers::keys::Value;
 use wgrad::model::layers::*;
 use wgrad::model::{Build, Sequential};
 use wgrad::ops::conv::geometry::Padding;
@@ -391,4 +393,40 @@ fn upsampling_between_convolutions() {
         let flat = chain(graph, 0, x, &layers);
         chain(graph, 5, flat, &[dense(3)])
     });
+}
+
+/// Every type of layer with its default keys, and again without its bias where it can do without one; it stands behind a
+/// function without kinks, since a pool or a ReLU behind another would have ties.
+#[test]
+fn every_type_of_layer() {
+    for kind in TYPES.iter() {
+        let (model, at) = layer_types::around(kind);
+        check_built(model.input, |graph, x, build| model.build(graph, x, build).unwrap());
+        if let Some(changed) = model.layers[at].with("bias", Value::Flag(false)) {
+            let mut model = model;
+            model.layers[at] = changed;
+            assert!(!model.params().unwrap().iter().any(|param| param.name == format!("{at}.bias")));
+            check_built(model.input, |graph, x, build| model.build(graph, x, build).unwrap());
+        }
+    }
+}
+
+/// Squeeze-and-excitation: features gate the channels of an image, in either order, and a product of one shape.
+#[test]
+fn gates_of_channels() {
+    let net = Sequential::new([4, 3, 2]).conv2d_with(4, 2, 1, Padding::Same).relu().named("image");
+    let net = net.global_avg_pool2d().named("squeezed").dense(4).activation(Function::Sigmoid).named("gate");
+    let net = net.multiply_from("image").named("gated").conv2d(4, 1).multiply_from("gate").multiply_from("gated");
+    let model = net.multiply_from("squeezed").flatten().dense(3).build().unwrap();
+    check(model.input, |graph, x| model.build(graph, x, Build::INFERENCE).unwrap());
+}
+
+/// A layer reads an earlier result in place of the one before it, and several are joined at once.
+#[test]
+fn results_that_are_read_from_far() {
+    let net = Sequential::new([4, 3, 2]).conv2d(3, 2).relu().named("a").conv2d(3, 1).named("b");
+    let net = net.activation(Function::Tanh).reading("a").named("c").add_from("b").reading("a");
+    let model = net.concat_from("c").reading("b").flatten().dense(3).build().unwrap();
+    assert_eq!(model.infer().unwrap()[5].shape, [3, 2, 9]);
+    check(model.input, |graph, x| model.build(graph, x, Build::INFERENCE).unwrap());
 }

@@ -53,7 +53,8 @@ impl Layer for Conv2d {
             return self.grouped().build(graph, at);
         }
         let conv = ops::conv::conv2d::Conv2d { stride, padding, relu: false };
-        Ok(graph.apply(conv, &at.arguments())?[0])
+        let arguments = at.with_bias(graph)?;
+        Ok(graph.apply(conv, &arguments)?[0])
     }
 
     fn onnx(&self, onnx: &mut Onnx) -> Result<(), String> {
@@ -85,7 +86,8 @@ impl Window {
     }
 
     pub fn build(&self, graph: &mut Graph, at: &Inputs) -> Result<Tensor> {
-        Ok(graph.apply(self.conv, &at.arguments())?[0])
+        let arguments = at.with_bias(graph)?;
+        Ok(graph.apply(self.conv, &arguments)?[0])
     }
 
     pub fn onnx(&self, onnx: &mut Onnx) -> Result<(), String> {

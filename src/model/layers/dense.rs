@@ -31,7 +31,8 @@ impl Layer for Dense {
     }
 
     fn build(&self, graph: &mut Graph, at: &Inputs) -> Result<Tensor> {
-        Ok(graph.apply(MatmulNt { relu: false }, &at.arguments())?[0])
+        let arguments = at.with_bias(graph)?;
+        Ok(graph.apply(MatmulNt { relu: false }, &arguments)?[0])
     }
 
     fn onnx(&self, onnx: &mut Onnx) -> Result<(), String> {

@@ -20,9 +20,12 @@ mod dropout;
 mod flatten;
 mod global_avg_pool2d;
 mod global_max_pool2d;
+mod group_norm;
 mod layer_norm;
 mod max_pool2d;
+mod multiply;
 mod relu;
+mod rms_norm;
 mod upsample2d;
 
 pub use activation::Activation;
@@ -39,9 +42,12 @@ pub use entry::LayerEntry;
 pub use flatten::Flatten;
 pub use global_avg_pool2d::GlobalAvgPool2d;
 pub use global_max_pool2d::GlobalMaxPool2d;
+pub use group_norm::GroupNorm;
 pub use layer_norm::LayerNorm;
 pub use max_pool2d::MaxPool2d;
+pub use multiply::Multiply;
 pub use relu::Relu;
+pub use rms_norm::RmsNorm;
 pub use upsample2d::Upsample2d;
 
 use crate::error::{Error, Result};
@@ -50,6 +56,7 @@ use crate::model::Build;
 use crate::model::layers::keys::{Key, Keyed, Value};
 use crate::model::layers::onnx::Onnx;
 use crate::model::layers::params::Inferred;
+use crate::ops::shape::zeros::Zeros;
 use std::any::Any;
 use std::fmt::Debug;
 use std::sync::{Arc, LazyLock};
@@ -67,11 +74,14 @@ const LISTED: &[fn() -> Vec<LayerType>] = &[
     one::<GlobalMaxPool2d>,
     one::<BatchNorm>,
     one::<LayerNorm>,
+    one::<GroupNorm>,
+    one::<RmsNorm>,
     one::<Flatten>,
     one::<Dense>,
     one::<Dropout>,
     one::<Add>,
     one::<Concat>,
+    one::<Multiply>,
     one::<Upsample2d>,
     one::<ConvTranspose2d>,
     one::<DepthwiseConv2d>,
@@ -163,6 +173,16 @@ impl Inputs<'_> {
     /// What it reads, then its parameters: the arguments of an op.
     pub fn arguments(&self) -> Vec<Tensor> {
         [self.x, self.params].concat()
+    }
+
+    /// `arguments` of an op with a bias: zeros where the layer has none.
+    fn with_bias(&self, graph: &mut Graph) -> Result<Vec<Tensor>> {
+        let mut arguments = self.arguments();
+        if self.params.len() == 1 {
+            let elements = self.shape.last().copied().unwrap_or(1);
+            arguments.extend(graph.apply(Zeros { elements }, &[])?);
+        }
+        Ok(arguments)
     }
 
     /// The control block, which a layer needs in training.

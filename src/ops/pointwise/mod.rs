@@ -8,6 +8,8 @@ pub mod add;
 pub mod add_bias;
 pub mod add_bias_db;
 pub mod dropout;
+pub mod multiply;
+pub mod multiply_db;
 pub mod relu;
 pub mod relu_dx;
 
@@ -19,6 +21,8 @@ pub(super) const OPS: &[Entry] = &[
     entry!(add_bias),
     entry!(add_bias_db),
     entry!(dropout),
+    entry!(multiply),
+    entry!(multiply_db),
     entry!(relu),
     entry!(relu_dx),
 ];
