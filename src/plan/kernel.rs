@@ -16,6 +16,7 @@ macro_rules! library {
 }
 
 library! {
+    column_sums
     control
     conv_lanes
     gemm_few_lanes
@@ -26,6 +27,7 @@ library! {
     patch
     patch_dw_lanes
     patch_lanes
+    lane_sums
     random
     store_rows
     store_window

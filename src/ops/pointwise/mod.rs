@@ -9,6 +9,8 @@ pub mod add_bias;
 pub mod add_bias_db;
 pub mod add_to;
 pub mod dropout;
+pub mod multiply;
+pub mod multiply_db;
 pub mod relu;
 pub mod relu_dx;
 
@@ -21,6 +23,8 @@ pub(super) const OPS: &[Entry] = &[
     entry!(add_bias_db),
     entry!(add_to),
     entry!(dropout),
+    entry!(multiply),
+    entry!(multiply_db),
     entry!(relu),
     entry!(relu_dx),
 ];
