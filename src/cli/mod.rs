@@ -106,14 +106,10 @@ fn say(line: &str) {
     }
 }
 
-/// The help of every `--device` whose default is the variable.
-const DEVICE_HELP: &str = "auto (a GPU, or else the native CPU), gpu, software, cpu, an index of `wgrad devices`, or part \
-                           of a name [default: the environment variable WGRAD_DEVICE, or else auto]";
-
 /// The device's flags, alike in every subcommand that needs one.
 #[derive(Clone, Debug, Args)]
 struct DeviceArgs {
-    #[arg(long, value_name = "D", help = DEVICE_HELP)]
+    #[arg(long, value_name = "D", help = crate::device::choice::HELP)]
     device: Option<String>,
     /// Threads of the native CPU; 0 takes all cores
     #[arg(long, default_value_t = 0, value_name = "N")]

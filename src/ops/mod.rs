@@ -32,6 +32,7 @@ macro_rules! entry {
 
 pub mod batch;
 pub mod conv;
+mod gradients;
 pub mod loss;
 pub mod matmul;
 pub mod norm;

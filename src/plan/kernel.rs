@@ -17,20 +17,36 @@ macro_rules! library {
 
 library! {
     activation
+    bias_lanes
     column_pairs
+    column_sums
     control
+    conv_lanes
     epilogue
     functions
+    gemm_few_lanes
+    gemm_lanes
     gemm_tile
+    gemm_tn_lanes
+    lane_sums
+    lanes_tile
     logits
+    matrix_lanes
+    patch
+    patch_dw_lanes
+    patch_lanes
     pool_dx
     product_rows
     random
     reader
+    row_by_row
     sample
     store_pool
     store_rows
+    store_window
     sum_parts
+    taps_lanes
+    texel
     wild
     window
 }

@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::ir::graph::{Graph, Phase, Tensor, root};
 use crate::ir::launch::{Count, Derived, KernelClass, Launch, Lower};
 use crate::plan::allocate::allocate;
+use crate::plan::in_place::sum_in_place;
 use crate::plan::kernel::{Kernel, TEXELS};
 use crate::plan::{Dispatch, KernelId, Limits, Plan};
 use std::collections::BTreeMap;
@@ -22,6 +23,10 @@ pub struct Target {
 
 /// Lowers a graph for a class of adapter.
 pub fn lower(graph: &Graph, target: Target) -> Result<Plan> {
+    let mut graph = graph.clone();
+    if target.reuse {
+        sum_in_place(&mut graph);
+    }
     let mut tensors = graph.tensors.clone();
     let (mut dispatches, mut kernels, mut derived) = (Vec::new(), BTreeMap::new(), Derived::new());
     for (n, node) in graph.nodes.iter().enumerate() {

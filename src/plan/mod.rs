@@ -2,6 +2,7 @@
 
 mod allocate;
 pub mod fuse;
+mod in_place;
 pub mod kernel;
 pub mod lower;
 mod template;

@@ -6,7 +6,7 @@ use wgrad::device::Device;
 use wgrad::ir::graph::{Graph, Tensor, TensorInfo};
 use wgrad::ir::launch::{Lower, Source};
 use wgrad::ir::op::{Backward, In, Op, Out, Real, Reference, Rounding};
-use wgrad::model::{CustomLayer, Inferred, Model, Sequential};
+use wgrad::model::{Inferred, Inputs, Layer, Model, Sequential};
 use wgrad::verify::trace::{Against, trace};
 
 /// `y = x / 2`, exact; its shader may say otherwise.
@@ -73,17 +73,17 @@ impl Op for Half {
 #[derive(Debug)]
 struct Halving(Half);
 
-impl CustomLayer for Halving {
+impl Layer for Halving {
     fn type_name(&self) -> &'static str {
         "halving"
     }
 
-    fn infer(&self, _: usize, input: &[usize]) -> Result<Inferred, String> {
-        Ok(Inferred { shape: input.to_vec(), params: Vec::new() })
+    fn infer(&self, inputs: &[&[usize]]) -> Result<Inferred, String> {
+        Ok(Inferred::of(inputs[0]))
     }
 
-    fn build(&self, graph: &mut Graph, x: Tensor, _: &[Tensor]) -> wgrad::Result<Tensor> {
-        Ok(graph.apply(self.0, &[x])?[0])
+    fn build(&self, graph: &mut Graph, at: &Inputs) -> wgrad::Result<Tensor> {
+        Ok(graph.apply(self.0, at.x)?[0])
     }
 }
 

@@ -13,7 +13,7 @@ use wgrad::ir::graph::{Graph, Tensor, TensorInfo};
 use wgrad::ir::launch::{Lower, Source};
 use wgrad::ir::op::{Backward, In, Op, Out, Real, Reference, Rounding};
 use wgrad::ir::values::Values;
-use wgrad::model::{CustomLayer, Inferred, Model, Sequential};
+use wgrad::model::{Inferred, Inputs, Layer, Model, Sequential};
 use wgrad::ops::optim::adam::Adam;
 use wgrad::ops::optim::sgd::Sgd;
 use wgrad::ops::optim::step_end::StepEnd;
@@ -187,17 +187,17 @@ impl Op for Explode {
     }
 }
 
-impl CustomLayer for Explode {
+impl Layer for Explode {
     fn type_name(&self) -> &'static str {
         "explode"
     }
 
-    fn infer(&self, _: usize, input: &[usize]) -> Result<Inferred, String> {
-        Ok(Inferred { shape: input.to_vec(), params: Vec::new() })
+    fn infer(&self, inputs: &[&[usize]]) -> Result<Inferred, String> {
+        Ok(Inferred::of(inputs[0]))
     }
 
-    fn build(&self, graph: &mut Graph, x: Tensor, _: &[Tensor]) -> wgrad::Result<Tensor> {
-        Ok(graph.apply(*self, &[x])?[0])
+    fn build(&self, graph: &mut Graph, at: &Inputs) -> wgrad::Result<Tensor> {
+        Ok(graph.apply(*self, at.x)?[0])
     }
 }
 
@@ -265,6 +265,8 @@ fn nothing_between_gradients_and_weights_hides_what_is_no_number() {
     let all = [
         TrainOptions { optimizer: OptimizerName::Rmsprop, ..base() },
         TrainOptions { optimizer: OptimizerName::Lion, ..base() },
+        TrainOptions { optimizer: OptimizerName::Adagrad, ..base() },
+        TrainOptions { optimizer: OptimizerName::Adadelta, ..base() },
         TrainOptions { optimizer: OptimizerName::Lion, clip_norm: Some(1.0), ..base() },
         TrainOptions { clip_norm: Some(1e-3), ..base() },
         TrainOptions { clip_value: Some(1e-3), ..base() },

@@ -125,13 +125,14 @@ fn every_shader_begins_with_its_formula() {
 /// See `src/plan/template.rs` for the reason.
 #[test]
 fn what_a_template_repeats_joins_conditions_without_branching() {
-    for (_, source) in sources() {
+    let texts = sources().into_iter().map(|(_, source)| (source.name, source.text));
+    for (name, text) in texts.chain(LIBRARY.iter().copied()) {
         let mut depth = 0;
-        for line in source.text.lines() {
+        for line in text.lines() {
             match line.trim_start().strip_prefix("//: ") {
                 Some("end") => depth -= 1,
                 Some(head) => depth += i32::from(head.starts_with("for ")),
-                None => assert!(depth == 0 || !line.contains("&&") && !line.contains("||"), "{}: {line}", source.name),
+                None => assert!(depth == 0 || !line.contains("&&") && !line.contains("||"), "{name}: {line}"),
             }
         }
     }

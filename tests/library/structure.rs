@@ -186,6 +186,18 @@ fn the_core_waits_with_async() {
     assert_eq!(found, WAITS, "the files outside src/cli that block");
 }
 
+/// What creates or renames files by itself: the writer, the second name that a checkpoint gets, and data that is made image
+/// by image in a new folder.
+const WRITERS: [&str; 3] = ["src/data/made/repeated.rs", "src/files.rs", "src/train/run/files.rs"];
+
+#[test]
+fn files_are_written_in_one_place() {
+    let calls = ["File::create", "fs::write(", "fs::rename(", ".persist("];
+    let writes = |file: &String| !file.ends_with("/tests.rs") && calls.iter().any(|call| product(file).contains(call));
+    let found: Vec<String> = files_below("src", "rs").into_iter().filter(writes).collect();
+    assert_eq!(found, WRITERS, "wgrad::files writes a file whole or not at all");
+}
+
 /// Pieces of text between back ticks.
 fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)

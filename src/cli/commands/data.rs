@@ -39,7 +39,7 @@ pub struct DataArgs {
     #[arg(required = true, value_name = "mnist|DIR|FILE.csv")]
     data: Option<String>,
     /// Height and width that a folder's images are brought to, or that CSV's have, such as 64 or 48x64
-    #[arg(long, value_name = "N|HxW", value_parser = crate::cli::args::train::image_size)]
+    #[arg(long, value_name = "N|HxW", value_parser = crate::train::settings::flags::image_size)]
     image_size: Option<[usize; 2]>,
     /// Write a picture of images of every class, a row a class
     #[arg(long, value_name = "FILE.png")]

@@ -23,6 +23,7 @@ use std::path::Path;
 /// [`Error::Input`] where the folder has no checkpoint, a damaged one, or another run going on in it;
 /// [`Error::Failed`] where it cannot be written.
 pub(in crate::cli) fn resume(run: &Path, args: &TrainArgs, progress: &mut Progress) -> Result<Option<Session>> {
+    args.flags.0.check_run()?;
     let which = if args.from_previous { Which::Previous } else { Which::Last };
     let checkpoints = Checkpoints::of(run);
     checkpoints.find(which)?;
@@ -31,7 +32,7 @@ pub(in crate::cli) fn resume(run: &Path, args: &TrainArgs, progress: &mut Progre
     let lock = files::lock(run).map_err(|e| with_way_on(e, run, last.exists().then_some((&last, None))))?;
     let checkpoint = checkpoints.read(which)?;
     let mut config = settings(run, args)?;
-    let asked = crate::cli::request(args.device.as_deref(), config.device.as_deref())?;
+    let asked = crate::cli::request(args.device(&config), config.device.as_deref())?;
     config.device = Some(asked.text());
     config.train.check()?;
     let state = &checkpoint.state;
@@ -80,8 +81,8 @@ pub(in crate::cli) fn resume(run: &Path, args: &TrainArgs, progress: &mut Progre
         return Ok(None);
     }
     // Where the data was when the run began, wherever this command was called; a flag goes before it.
-    if let Some(data) = &args.data {
-        from.data_folder = RunConfig { data: data.clone(), ..RunConfig::default() }.data_folder();
+    if args.flags.0.has("data") {
+        from.data_folder = config.data_folder();
     }
     let (data, device, choice, trainer) = rebuild(&config, asked, &checkpoint, from.data_folder.as_deref(), progress)?;
     let device_json = device_json(&choice).map_err(|e| Error::failed(format!("device.json: {e}")))?;
@@ -123,21 +124,10 @@ fn rebuild(
 /// The run's settings, with the flags that may change them.
 fn settings(run: &Path, args: &TrainArgs) -> Result<RunConfig> {
     let mut config = RunConfig::read(&run.join("config.toml"))?;
-    if let Some(epochs) = args.epochs {
-        // So many epochs are wanted, whatever had ended the run.
-        (config.train.epochs, config.train.max_steps, config.train.patience) = (epochs, None, None);
+    if config.device.as_deref() == Some("auto") && ran_on_software(run) {
+        config.device = Some("software".into());
     }
-    config.train.max_steps = args.max_steps.or(config.train.max_steps);
-    config.device = match &args.device {
-        Some(device) => Some(device.clone()),
-        None if config.device.as_deref() == Some("auto") && ran_on_software(run) => Some("software".into()),
-        None => config.device,
-    };
-    config.threads = args.threads.unwrap_or(config.threads);
-    config.require_gpu |= args.require_gpu;
-    config.data = args.data.clone().unwrap_or(config.data);
-    config.checkpoint_every = args.checkpoint_every.or(config.checkpoint_every);
-    Ok(config)
+    args.flags.0.over_run(&config)
 }
 
 /// Whether a run's `device.json` names a software adapter: `auto` took one before it took the native CPU, and a run of then

@@ -54,7 +54,7 @@ fn begin(args: &TrainArgs, progress: &mut Progress) -> Result<Session> {
     if let Some(path) = &args.run_dir {
         RunFolder::check(path)?;
     }
-    let asked = crate::cli::request(args.device.as_deref(), config.device.as_deref())?;
+    let asked = crate::cli::request(args.device(&config), config.device.as_deref())?;
     // Wherever it was named, the run's folder keeps it: a resumed run goes on there.
     config.device = Some(asked.text());
     let data = open_data(&config, progress)?;

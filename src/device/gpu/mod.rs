@@ -6,6 +6,7 @@ pub mod careful;
 pub mod class;
 pub mod executor;
 pub mod open;
+pub mod patience;
 pub mod pipelines;
 pub mod timing;
 

@@ -9,8 +9,8 @@ use wgpu::{Features, Limits};
 
 use crate::device::gpu::cache;
 use crate::device::gpu::cache::PipelineCache;
-use crate::device::gpu::careful::{HUNG, ONE_BY_ONE};
 use crate::device::gpu::class::{Form, class_for};
+use crate::device::gpu::patience::{HUNG, ONE_BY_ONE};
 use crate::error::{Error, Result};
 
 /// The features that are used wherever they are offered.
@@ -87,6 +87,15 @@ impl Opened {
             let _ = self.device.poll(wgpu::PollType::Wait { submission_index: None, timeout });
         }
         self.state.check()
+    }
+}
+
+impl Opened {
+    /// Writes what the driver has compiled to the pipeline cache's file, where there is one.
+    pub fn save_pipelines(&self) {
+        if let Some(cache) = &self.cache {
+            cache.save();
+        }
     }
 }
 

@@ -4,7 +4,8 @@ use crate::error::{Error, Result};
 use crate::files::write_whole;
 use crate::ir::graph::{Graph, Layout, Param, Tensor};
 use crate::model::formats::sealed;
-use crate::model::layers::ParamSpec;
+pub use crate::model::formats::tensor::NamedTensor;
+use crate::model::layers::params::ParamSpec;
 use crate::model::{Model, in_context};
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorView};
@@ -24,17 +25,6 @@ pub const EMA: &str = "ema";
 
 /// The longest header that the format allows, in bytes.
 const LARGEST_HEADER_BYTES: u64 = 100_000_000;
-
-/// A tensor as the weight file has it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NamedTensor {
-    /// Its name, such as `0.weight`.
-    pub name: String,
-    /// Its sizes in the file.
-    pub shape: Vec<usize>,
-    /// Its elements, row-major in that shape.
-    pub values: Vec<f32>,
-}
 
 /// Tensors by name.
 #[derive(Clone, Debug, PartialEq)]

@@ -2,18 +2,14 @@
 
 use crate::ops::conv::conv2d_dw::Conv2dDw;
 use crate::ops::conv::conv2d_dx::Conv2dDx;
-use crate::ops::conv::conv2d_relu_pool::Conv2dReluPool;
 use crate::ops::conv::geometry::{Geometry, LanesForm, Padding};
 use crate::ops::conv::{direct, im2col, pad};
 use crate::ops::matmul::bias::{check_bias, finish_rows, split_bias};
 use crate::ops::matmul::splits;
 use crate::ops::matmul::splits::Epilogue;
-use crate::ops::pointwise::relu::Relu;
 use crate::ops::pointwise::relu_dx::ReluDx;
-use crate::ops::pool::max_pool2d::MaxPool2d;
 use crate::ops::prelude::*;
 use crate::ops::shape::reshape;
-use std::any::Any;
 
 kernels! {
     CONV2D_TILE = "conv/conv2d_tile",
@@ -170,16 +166,6 @@ impl Op for Conv2d {
         }
         im2col::forward(&g, x, w, y);
         finish_rows(y, b, g.o, self.relu);
-    }
-
-    fn followed_by(&self, next: &dyn Op) -> Option<Arc<dyn Op>> {
-        let next = next as &dyn Any;
-        if next.is::<Relu>() && !self.relu {
-            return Some(Arc::new(Conv2d { relu: true, ..*self }));
-        }
-        let pool = next.downcast_ref::<MaxPool2d>()?;
-        let fits = self.relu && pool.size == [2, 2] && pool.stride == [2, 2];
-        fits.then(|| Arc::new(Conv2dReluPool { conv: *self }) as Arc<dyn Op>)
     }
 }
 

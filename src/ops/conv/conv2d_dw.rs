@@ -114,13 +114,16 @@ fn dispatch_into(cx: &mut Lower, g: &Geometry, [mut x, dy]: [Tensor; 2], y: [Ten
         (LanesForm::Product(_), KernelClass::Lanes(lanes)) if taps_fit(g, lanes) => {
             // As many vectors of output channels as keep the sums of a lane to 36.
             let vectors = (8 / (g.kh * g.kw)).max(1).min(g.o / 4);
-            let sizes = [("L", lanes as usize), ("E", vectors), ("KH", g.kh), ("KW", g.kw)];
-            let mut params = sizes.map(|(name, size)| (name, size as i64)).to_vec();
-            params.push(("PADDED", g.padded().into()));
+            let sizes = [("L", lanes as usize), ("E", vectors), ("KH", g.kh), ("KW", g.kw), ("DH", 0), ("DW", 0)];
+            let params = sizes.map(|(name, size)| (name, size as i64));
             let first;
             (x, first) = reshape::texture(cx, x)?;
             let tiles = (g.o / 4).div_ceil(vectors) * (g.c / 4).div_ceil(lanes as usize);
-            (cx.kernel(CONV2D_DW_TAPS_LANES, &params)?.size("first", first), tiles, g.places())
+            (
+                cx.kernel(CONV2D_DW_TAPS_LANES, &params)?.size("first", first).set("padded", g.padded()),
+                tiles,
+                g.places(),
+            )
         }
         (LanesForm::Patch, KernelClass::Lanes(lanes)) => {
             let tiles = (g.o / 4).div_ceil(lanes as usize);
@@ -129,7 +132,7 @@ fn dispatch_into(cx: &mut Lower, g: &Geometry, [mut x, dy]: [Tensor; 2], y: [Ten
         (LanesForm::Product(LanesTile { vectors, .. }), KernelClass::Lanes(lanes)) => {
             let rows = [16, 8, 4].into_iter().find(|&rows| g.c >= rows).unwrap_or(4);
             let places = places_at_once(lanes) as i64;
-            let params = [("L", lanes.into()), ("R", rows as i64), ("V", vectors as i64), ("P", places)];
+            let params = [("L", lanes.into()), ("R", rows as i64), ("V", vectors as i64), ("U", places)];
             let tiles = g.kh * g.kw * g.c.div_ceil(rows) * (g.o / 4).div_ceil(vectors * lanes as usize);
             (cx.kernel(CONV2D_DW_LANES, &params)?, tiles, g.n * g.oh)
         }

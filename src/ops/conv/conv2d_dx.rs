@@ -6,7 +6,7 @@ use crate::ops::conv::geometry::{Geometry, LanesForm};
 use crate::ops::conv::{im2col, pad};
 use crate::ops::matmul::splits;
 use crate::ops::matmul::splits::Epilogue;
-use crate::ops::pointwise::relu_dx::{ReluDx, apply_mask, check_mask, is_mask, split_mask};
+use crate::ops::pointwise::relu_dx::{ReluDx, apply_mask, check_mask, split_mask};
 use crate::ops::prelude::*;
 use crate::ops::shape::reshape;
 
@@ -105,10 +105,6 @@ impl Op for Conv2dDx {
         let g = checked(self.geometry(x[0].axes(), x[1].axes()));
         im2col::input_gradient(&g, x[0].floats(), None, x[1].floats(), dx[0].floats());
         apply_mask(split_mask(x, self.masked).1, dx[0].floats());
-    }
-
-    fn followed_by(&self, next: &dyn Op) -> Option<Arc<dyn Op>> {
-        (is_mask(next) && !self.masked).then(|| Arc::new(Conv2dDx { masked: true, ..*self }) as Arc<dyn Op>)
     }
 }
 

@@ -8,7 +8,6 @@ use crate::ops::matmul::bias::{check_bias, split_bias};
 use crate::ops::pointwise::relu::Relu;
 use crate::ops::pointwise::relu_dx::ReluDx;
 use crate::ops::prelude::*;
-use std::any::Any;
 
 kernels! {
     CONV2D_GROUPED = "conv/conv2d_grouped",
@@ -230,11 +229,6 @@ impl Op for Conv2dGrouped {
 
     fn rounding(&self, x: &[&TensorInfo]) -> Rounding {
         Rounding { terms: x[1].elements() / x[1].shape.0[3] + 1, ulps: 1.0 }
-    }
-
-    fn followed_by(&self, next: &dyn Op) -> Option<Arc<dyn Op>> {
-        let joins = (next as &dyn Any).is::<Relu>() && !self.relu;
-        joins.then(|| Arc::new(Conv2dGrouped { relu: true, ..*self }) as Arc<dyn Op>)
     }
 }
 

@@ -72,15 +72,12 @@ impl Op for Conv2dReluPoolDw {
             let dz = max_pool2d_dx::spread(cx, &g, cx.x[1], cx.x[2])?;
             return conv2d_dw::dispatch(cx, &g, cx.x[0], dz);
         };
-        let x = if kernel.name == CONV2D_RELU_POOL_DW_PATCH_LANES.name {
-            cx.x[0]
-        } else {
-            reshape::texture(cx, cx.x[0])?.0
-        };
+        let patch = kernel.name == CONV2D_RELU_POOL_DW_PATCH_LANES.name;
+        let (x, first) = if patch { (cx.x[0], 0) } else { reshape::texture(cx, cx.x[0])? };
         // The sum is split so that small filters keep every core busy.
         let splits = 64usize.div_ceil(tiles).min(terms);
         let partials = cx.scratch(splits * (g.terms() + 1) * g.o);
-        let launch = cx.kernel(kernel, &params)?.sizes(&g.sizes()).sizes(&[("ph", ph), ("pw", pw)]);
+        let launch = cx.kernel(kernel, &params)?.sizes(&g.sizes()).sizes(&[("ph", ph), ("pw", pw), ("first", first)]);
         let launch = launch.size("splits", splits).size("per_split", terms.div_ceil(splits));
         let launch = launch.bind("x", x).bind("dp", cx.x[1]).bind("argmax", cx.x[2]).bind("partials", partials);
         cx.groups(launch, splits * tiles)?;
@@ -121,7 +118,7 @@ fn lanes_form(g: &Geometry, class: KernelClass, strips: usize, pw: usize) -> Opt
             strips,
         )),
         LanesForm::Product(_) if (g.pt, g.pl) == (0, 0) && patch <= 25 => {
-            let sizes = [("L", lanes as usize), ("KH", g.kh), ("KW", g.kw), ("SH", g.sh), ("SW", g.sw)];
+            let sizes = [("L", lanes as usize), ("E", 1), ("KH", g.kh), ("KW", g.kw), ("DH", g.sh), ("DW", g.sw)];
             let params = sizes.map(|(name, size)| (name, size as i64)).into();
             Some((CONV2D_RELU_POOL_DW_LANES, params, (g.c / 4).div_ceil(lanes as usize) * g.o / 4, strips * pw))
         }

@@ -7,7 +7,7 @@ use crate::ops::conv::conv2d_dx::Conv2dDx;
 use crate::ops::conv::conv2d_relu_pool::{Conv2dReluPool, POOL};
 use crate::ops::conv::geometry::{Geometry, Padding};
 use crate::ops::conv::im2col;
-use crate::ops::pointwise::relu_dx::{apply_mask, check_mask, is_mask, split_mask};
+use crate::ops::pointwise::relu_dx::{apply_mask, check_mask, split_mask};
 use crate::ops::pool::max_pool2d_dx;
 use crate::ops::pool::max_pool2d_dx::MaxPool2dDx;
 use crate::ops::prelude::*;
@@ -91,10 +91,6 @@ impl Op for Conv2dReluPoolDx {
         let g = checked(self.geometry(x[1].axes(), x[2].axes()));
         im2col::input_gradient(&g, x[0].floats(), Some(x[1].words()), x[2].floats(), dx[0].floats());
         apply_mask(split_mask(x, self.masked).1, dx[0].floats());
-    }
-
-    fn followed_by(&self, next: &dyn Op) -> Option<Arc<dyn Op>> {
-        (is_mask(next) && !self.masked).then(|| Arc::new(Conv2dReluPoolDx { masked: true, ..*self }) as Arc<dyn Op>)
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::ops::matmul::matmul_nt::AWKWARD;
 use crate::ops::matmul::splits;
 use crate::ops::matmul::splits::Epilogue;
-use crate::ops::pointwise::relu_dx::{apply_mask, check_mask, is_mask, split_mask};
+use crate::ops::pointwise::relu_dx::{apply_mask, check_mask, split_mask};
 use crate::ops::prelude::*;
 use crate::ops::shape::reshape;
 use crate::sys::{Gemm, gemm};
@@ -99,10 +99,6 @@ impl Op for MatmulNn {
         let ([m, k], [_, n]) = (as_rows(x[0].shape), x[1].axes());
         gemm(Gemm::parallel([m, n, k]), y[0].floats(), (x[0].floats(), [k, 1]), (x[1].floats(), [n, 1]));
         apply_mask(split_mask(x, self.masked).1, y[0].floats());
-    }
-
-    fn followed_by(&self, next: &dyn Op) -> Option<Arc<dyn Op>> {
-        (is_mask(next) && !self.masked).then(|| Arc::new(MatmulNn { masked: true }) as Arc<dyn Op>)
     }
 }
 

@@ -5,12 +5,10 @@ use crate::ops::matmul::matmul_nn::MatmulNn;
 use crate::ops::matmul::matmul_tn::MatmulTn;
 use crate::ops::matmul::splits;
 use crate::ops::matmul::splits::Epilogue;
-use crate::ops::pointwise::relu::Relu;
 use crate::ops::pointwise::relu_dx::ReluDx;
 use crate::ops::prelude::*;
 use crate::ops::shape::reshape;
 use crate::sys::{Gemm, gemm};
-use std::any::Any;
 
 kernels! {
     MATMUL_NT_TILE = "matmul/matmul_nt_tile",
@@ -116,11 +114,6 @@ impl Op for MatmulNt {
         let y = y[0].floats();
         gemm(Gemm::parallel([m, n, k]), y, (x[0].floats(), [k, 1]), (x[1].floats(), [1, k]));
         finish_rows(y, x.get(2).map(In::floats), n, self.relu);
-    }
-
-    fn followed_by(&self, next: &dyn Op) -> Option<Arc<dyn Op>> {
-        let fits = (next as &dyn Any).is::<Relu>() && !self.relu;
-        fits.then(|| Arc::new(MatmulNt { relu: true }) as Arc<dyn Op>)
     }
 }
 

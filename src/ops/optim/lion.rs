@@ -52,7 +52,7 @@ impl Op for Lion {
     fn outputs(&self, x: &[&TensorInfo]) -> Result<Vec<TensorInfo>, String> {
         let [_, grads] = arguments(x)?;
         let like = |name| TensorInfo::floats(name, grads.shape.clone());
-        Ok(vec![like("params"), like("momentum"), TensorInfo::words("fault", [1])])
+        Ok(vec![like("params"), like("m"), TensorInfo::words("fault", [1])])
     }
 
     fn backward(&self, _: &mut Graph, _: &Backward) -> crate::Result<Vec<Option<Tensor>>> {
