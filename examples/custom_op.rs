@@ -9,12 +9,11 @@ use wgrad::device::choice::DeviceRequest;
 use wgrad::error::{Error, Result};
 use wgrad::ir::case::Case;
 use wgrad::ir::graph::{Graph, Tensor, TensorInfo};
+use wgrad::ir::launch::{Lower, Source};
 use wgrad::ir::op::{Backward, In, Op, Out, Real, Reference, Rounding};
 use wgrad::model::{Inferred, Inputs, Layer, ParamSpec, Sequential};
 use wgrad::ops::Entry;
 use wgrad::ops::matmul::matmul_nt::MatmulNt;
-use wgrad::plan::kernel::Source;
-use wgrad::plan::lower::Lower;
 use wgrad::train::epochs::trainer::Event;
 use wgrad::train::settings::options::TrainOptions;
 use wgrad::verify;
@@ -144,7 +143,7 @@ fn main() -> Result<()> {
     let request: DeviceRequest = arguments.next().unwrap_or("auto".into()).parse()?;
     let samples = arguments.next().and_then(|n| n.parse().ok()).unwrap_or(10_000);
     let (device, choice) = pollster::block_on(Device::open(&request, 0))?;
-    println!("{}", choice.lines()[0]);
+    println!("{}", choice.line());
 
     // Both ops at awkward sizes, on this device, against their formulas in double precision.
     let entries = [

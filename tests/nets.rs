@@ -2,20 +2,22 @@
 //!
 //! `WGRAD_NETS` sets how many; they are the same every time, and more are the same and others.
 
+#[path = "common/adapter.rs"]
+mod adapter;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use std::cell::Cell;
 use wgrad::Error;
-use wgrad::device::Device;
-use wgrad::device::choice::DeviceRequest;
+use wgrad::ir::launch::KernelClass;
 use wgrad::model::layers::*;
 use wgrad::model::{Model, Normalisation};
 use wgrad::ops::conv::geometry::Padding;
 use wgrad::ops::pointwise::activation::Function;
+use wgrad::plan::Limits;
 use wgrad::plan::lower::{Target, lower};
-use wgrad::plan::{Class, Limits};
 use wgrad::train::settings::options::TrainOptions;
 use wgrad::train::step::Step;
 use wgrad::verify::models;
@@ -99,8 +101,7 @@ fn net() -> impl Strategy<Value = Model> {
 
 #[test]
 fn random_nets_train_a_step_as_the_oracle_does() {
-    let (device, _) = pollster::block_on(Device::open(&DeviceRequest::default(), 0)).expect("a device");
-    assert!(matches!(device, Device::Gpu(_)), "no adapter: install a Vulkan driver");
+    let device = adapter::device();
     let (ops, end_to_end) = (Cell::new(0), Cell::new(0));
     let done = runner(nets(24)).run(&net(), |net| {
         let text = net.to_toml();
@@ -199,7 +200,7 @@ fn any_net_at_all_is_planned_or_refused() {
         let planned = || {
             let model = Model::from_toml(&model.to_toml(), "net.toml", "any")?;
             let step = Step::training(&model, 40, &TrainOptions { batch_size: batch, ..TrainOptions::default() })?;
-            for class in [Class::Tile, Class::Lanes(8)] {
+            for class in [KernelClass::Tile, KernelClass::Lanes(8)] {
                 lower(&step.graph, Target { class, limits: Limits::PORTABLE, reuse: true })?;
             }
             Ok(())

@@ -3,7 +3,8 @@
 mod proto;
 
 use crate::error::{Error, Result};
-use crate::model::formats::weights::{METADATA_KEY, write_whole};
+use crate::files::write_whole;
+use crate::model::formats::weights::METADATA_KEY;
 use crate::model::layers::onnx::{Attribute, Elements, Onnx, OnnxConstant, OnnxNode};
 use crate::model::{Model, Normalisation};
 use crate::train::predict::TrainedModel;

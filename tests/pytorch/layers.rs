@@ -8,9 +8,9 @@ use wgrad::ops::conv::geometry::Padding;
 use wgrad::ops::pointwise::activation::Function;
 use wgrad::plan::fuse::fuse;
 
-/// Holds the layer of each case of a kind to PyTorch; `holds` says which ops it must be made of.
-fn hold(kind: &str, layer: impl Fn(&Stored) -> LayerEntry, holds: &[&str]) {
-    every_of("layers", kind, |case| {
+/// Holds the layer of each case of a kind in a table to PyTorch; `holds` says which ops it must be made of.
+pub fn hold_in(table: &str, kind: &str, layer: impl Fn(&Stored) -> LayerEntry, holds: &[&str]) {
+    every_of(table, kind, |case| {
         let layers = [layer(case)];
         let net = layered(case, PLAIN, &[""], |g, x| vec![chain(g, 0, x, &layers)]);
         for op in holds {
@@ -18,6 +18,10 @@ fn hold(kind: &str, layer: impl Fn(&Stored) -> LayerEntry, holds: &[&str]) {
         }
         net.check(&case.label)
     });
+}
+
+fn hold(kind: &str, layer: impl Fn(&Stored) -> LayerEntry, holds: &[&str]) {
+    hold_in("layers", kind, layer, holds);
 }
 
 #[test]

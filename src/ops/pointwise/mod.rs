@@ -7,6 +7,7 @@ pub mod activation_dx;
 pub mod add;
 pub mod add_bias;
 pub mod add_bias_db;
+pub mod add_to;
 pub mod dropout;
 pub mod multiply;
 pub mod multiply_db;
@@ -20,6 +21,7 @@ pub(super) const OPS: &[Entry] = &[
     entry!(add),
     entry!(add_bias),
     entry!(add_bias_db),
+    entry!(add_to),
     entry!(dropout),
     entry!(multiply),
     entry!(multiply_db),
