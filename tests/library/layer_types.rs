@@ -91,13 +91,13 @@ fn unknown_keys_of_every_layer_are_refused() {
         for key in kind.keys.iter().filter(|key| !key.hidden) {
             let meant = format!("; did you mean '{}'?", key.name);
             assert!(with(&format!("{}s = 1", key.name)).ends_with(&meant), "{}", key.name);
-            let without: Vec<&str> =
-                lines.iter().copied().filter(|line| !line.starts_with(&format!("{} = ", key.name))).collect();
-            let text = without.join("\n").replacen(
-                &format!("type = \"{}\"", kind.name),
-                &format!("type = \"{}\"\n{} = {{}}", kind.name, key.name),
-                1,
-            );
+            let end = begins.get(at + 1).copied().unwrap_or(lines.len());
+            let is_key =
+                |&line: &usize| line > begins[at] && line < end && lines[line].starts_with(&format!("{} = ", key.name));
+            let mut others: Vec<&str> = (0..lines.len()).filter(|line| !is_key(line)).map(|line| lines[line]).collect();
+            let empty = format!("{} = {{}}", key.name);
+            others.insert(begins[at] + 2, &empty);
+            let text = others.join("\n");
             let error = Model::from_toml(&text, "net.toml", "net").unwrap_err().to_string();
             let want = format!("found {} = a table, expected {}", key.name, key.kind.expected());
             assert!(error.contains(&want), "{}: {error}", kind.name);

@@ -562,7 +562,7 @@ fn convolutions_of_every_kind() {
             .contains("found dilation = [2, 2] after a layer that has no such key, expected it after \"conv2d\" or")
     );
     assert!(end(net().depthwise_conv2d(2).grouped(2)).contains("found groups = 2 after a layer that has no such key"));
-    assert!(end(net().conv2d(2, 2).multiplied(2)).contains("expected it behind a depthwise_conv2d"));
+    assert!(end(net().conv2d(2, 2).multiplied(2)).contains("expected it after \"depthwise_conv2d\""));
 }
 
 #[test]

@@ -251,7 +251,7 @@ fn the_description_is_canonical_and_read_strictly() {
     assert_eq!(Model::from_json(&json).unwrap(), model);
     for (from, to) in [
         (r#""shift":0.0"#, r#""shift":0.0,"gain":1"#),
-        (r#""units":10"#, r#""units":10,"bias":true"#),
+        (r#""units":10"#, r#""units":10,"biased":true"#),
         (r#"{"type":"relu"}"#, r#"{"type":"relu","slope":1}"#),
         (r#""units":10"#, r#""units":-1"#),
         (r#""units":10"#, r#""units":10.5"#),
