@@ -6,7 +6,6 @@ pub use crate::ir::graph::{Graph, Shape, Tensor, TensorInfo};
 pub use crate::ir::launch::{KernelClass, Launch, Lower, Source};
 pub use crate::ir::op::{Backward, In, Op, Out, Real, Reference, Rounding};
 pub use crate::ops::matmul::tiles::{LANES, LanesTile, side, unroll};
-pub use crate::shader;
 pub use rayon::prelude::*;
 pub use std::sync::Arc;
 

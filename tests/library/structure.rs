@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// As many code lines in a row, equal in two shader files outside `shaders/lib/`, are refused. The longest run there is
-/// has one less. It becomes 12 when the heavy kernels are composed from `shaders/lib/`.
-const LONGEST: usize = 32;
+/// As many code lines in a row, equal in two shader files outside `shaders/lib/`, are refused.
+const LONGEST: usize = 12;
 /// A run of this many lines counts as repeated in the share that the test prints.
 const REPEATED: usize = 6;
 /// The folders whose Rust files are formatted.

@@ -53,7 +53,7 @@ impl Layer for Conv2d {
             return self.grouped().build(graph, at);
         }
         let conv = ops::conv::conv2d::Conv2d { stride, padding, relu: false };
-        let arguments = at.with_bias(graph)?;
+        let arguments = at.arguments();
         Ok(graph.apply(conv, &arguments)?[0])
     }
 
@@ -86,7 +86,7 @@ impl Window {
     }
 
     pub fn build(&self, graph: &mut Graph, at: &Inputs) -> Result<Tensor> {
-        let arguments = at.with_bias(graph)?;
+        let arguments = at.arguments();
         Ok(graph.apply(self.conv, &arguments)?[0])
     }
 

@@ -31,7 +31,7 @@ impl Layer for Dense {
     }
 
     fn build(&self, graph: &mut Graph, at: &Inputs) -> Result<Tensor> {
-        let arguments = at.with_bias(graph)?;
+        let arguments = at.arguments();
         Ok(graph.apply(MatmulNt { relu: false }, &arguments)?[0])
     }
 

@@ -56,7 +56,6 @@ use crate::model::Build;
 use crate::model::layers::keys::{Key, Keyed, Value};
 use crate::model::layers::onnx::Onnx;
 use crate::model::layers::params::Inferred;
-use crate::ops::shape::zeros::Zeros;
 use std::any::Any;
 use std::fmt::Debug;
 use std::sync::{Arc, LazyLock};
@@ -173,16 +172,6 @@ impl Inputs<'_> {
     /// What it reads, then its parameters: the arguments of an op.
     pub fn arguments(&self) -> Vec<Tensor> {
         [self.x, self.params].concat()
-    }
-
-    /// `arguments` of an op with a bias: zeros where the layer has none.
-    fn with_bias(&self, graph: &mut Graph) -> Result<Vec<Tensor>> {
-        let mut arguments = self.arguments();
-        if self.params.len() == 1 {
-            let elements = self.shape.last().copied().unwrap_or(1);
-            arguments.extend(graph.apply(Zeros { elements }, &[])?);
-        }
-        Ok(arguments)
     }
 
     /// The control block, which a layer needs in training.

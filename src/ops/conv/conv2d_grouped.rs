@@ -5,7 +5,6 @@ use crate::ops::conv::conv2d_grouped_dw::Conv2dGroupedDw;
 use crate::ops::conv::conv2d_grouped_dx::Conv2dGroupedDx;
 use crate::ops::conv::geometry::{Geometry, Padding};
 use crate::ops::matmul::bias::{check_bias, split_bias};
-use crate::ops::pointwise::relu::Relu;
 use crate::ops::pointwise::relu_dx::ReluDx;
 use crate::ops::prelude::*;
 
