@@ -4,9 +4,9 @@ use crate::error::{Error, Result};
 use crate::model::init::InitMethod;
 use crate::step::augment::Augment;
 use crate::step::schedule::{Rates, Schedule};
-use crate::train::epochs::progress::Goal;
 #[cfg(feature = "cli")]
 use crate::train::settings::flags::{self, DATA, LOSS, MODEL, OPTIMIZER, RATE, TRAINING};
+use crate::train::settings::goal::Goal;
 use crate::train::settings::loss::{Criterion, LossName};
 #[cfg(feature = "cli")]
 use crate::train::settings::optimizers::help::{self, number};
