@@ -54,7 +54,7 @@ fn its_settings_begin_another_run() {
     let config = String::from_utf8(place.read("run/config.toml")).unwrap();
     place.write("wrong.toml", config.replace("batch_size", "batch_sise"));
     let done = place.call("train --config wrong.toml");
-    for want in ["wrong.toml: line 12: unknown field `batch_sise`", "did you mean 'batch_size'?"] {
+    for want in ["wrong.toml: line 13: unknown field `batch_sise`", "did you mean 'batch_size'?"] {
         assert!(done.status == Some(2) && done.err.contains(want), "{want}: {done:#?}");
     }
 }
