@@ -35,6 +35,17 @@ fn a_custom_op_passes_verification_and_trains() {
 }
 
 #[test]
+fn a_run_of_the_library_goes_on_to_the_same_bytes() {
+    let place = Place::new();
+    let folder = place.path("runs");
+    let out = example(&place, "resume", &["cpu", folder.to_str().unwrap()]);
+    let stopped = out.lines().find_map(|line| line.strip_prefix("stopped at step ")).unwrap_or_else(|| panic!("{out}"));
+    let step: u64 = stopped.parse().unwrap();
+    assert!((20..52).contains(&step) && out.contains(&format!("going on at step {step} of 52")), "{out}");
+    assert_eq!(out.lines().last(), Some("the same bytes"), "{out}");
+}
+
+#[test]
 fn inference_agrees_with_the_library() {
     let place = Place::new();
     place.works("train --train-limit 256 --test-limit 10 --max-steps 2 --device cpu --run-dir run");

@@ -6,6 +6,7 @@ mod common;
 mod faults;
 #[cfg(unix)]
 mod interrupt;
+mod older;
 mod refusals;
 
 use common::{Done, Place, number};

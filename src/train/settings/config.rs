@@ -40,11 +40,11 @@ pub struct RunConfig {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub strict_data: bool,
     /// Take only the first N training samples
-    #[cfg_attr(feature = "cli", arg(long, value_name = "N", help_heading = DATA))]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N", value_parser = flags::whole::<usize>, help_heading = DATA))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub train_limit: Option<usize>,
     /// Take only the first N test samples
-    #[cfg_attr(feature = "cli", arg(long, value_name = "N", help_heading = DATA))]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N", value_parser = flags::whole::<usize>, help_heading = DATA))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test_limit: Option<usize>,
     /// First weights, from a safetensors file (PyTorch's included)
@@ -64,7 +64,7 @@ pub struct RunConfig {
     #[cfg_attr(feature = "cli", arg(long, help_heading = DEVICE))]
     pub require_gpu: bool,
     /// Threads of the native CPU; 0 takes all cores
-    #[cfg_attr(feature = "cli", arg(long, value_name = "N", default_value_t = RunConfig::default().threads, help_heading = DEVICE))]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N", value_parser = flags::whole::<usize>, default_value_t = RunConfig::default().threads, help_heading = DEVICE))]
     pub threads: usize,
     /// Write every step's loss to steps.jsonl
     #[cfg_attr(feature = "cli", arg(long, help_heading = RUN))]

@@ -72,6 +72,16 @@ impl FromArgMatches for Flags {
     }
 }
 
+/// A whole number that a configuration can hold: its numbers have a sign.
+pub(super) fn whole<T>(text: &str) -> Result<T, String>
+where
+    T: std::str::FromStr<Err: std::fmt::Display> + TryInto<i64> + Copy,
+{
+    let number: T = text.parse().map_err(|e: T::Err| e.to_string())?;
+    let fits: Result<i64, _> = number.try_into();
+    fits.map(|_| number).map_err(|_| format!("expected a number of at most {}", i64::MAX))
+}
+
 /// `0.9,0.999`.
 pub(super) fn betas(text: &str) -> Result<[f64; 2], String> {
     let parsed = text.split_once(',').and_then(|(a, b)| Some([a.trim().parse().ok()?, b.trim().parse().ok()?]));

@@ -4,6 +4,7 @@ pub mod config;
 pub mod every;
 #[cfg(feature = "cli")]
 pub mod flags;
+pub mod goal;
 pub mod loss;
 mod optimizer;
 pub mod optimizers;

@@ -4,9 +4,9 @@ use crate::error::{Error, Result};
 use crate::model::init::InitMethod;
 use crate::step::augment::Augment;
 use crate::step::schedule::{Rates, Schedule};
-use crate::train::epochs::progress::Goal;
 #[cfg(feature = "cli")]
 use crate::train::settings::flags::{self, DATA, LOSS, MODEL, OPTIMIZER, RATE, TRAINING};
+use crate::train::settings::goal::Goal;
 use crate::train::settings::loss::{Criterion, LossName};
 #[cfg(feature = "cli")]
 use crate::train::settings::optimizers::help::{self, number};
@@ -35,10 +35,10 @@ pub enum ScheduleName {
 #[cfg_attr(feature = "cli", derive(clap::Args))]
 pub struct TrainOptions {
     /// Passes over the training data
-    #[cfg_attr(feature = "cli", arg(long, value_name = "N", default_value_t = TrainOptions::default().epochs, help_heading = TRAINING))]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N", value_parser = flags::whole::<usize>, default_value_t = TrainOptions::default().epochs, help_heading = TRAINING))]
     pub epochs: usize,
     /// Samples of a step
-    #[cfg_attr(feature = "cli", arg(long, value_name = "N", default_value_t = TrainOptions::default().batch_size, help_heading = TRAINING))]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N", value_parser = flags::whole::<usize>, default_value_t = TrainOptions::default().batch_size, help_heading = TRAINING))]
     pub batch_size: usize,
     /// Optimizer
     #[cfg_attr(feature = "cli", arg(long, value_enum, default_value_t = TrainOptions::default().optimizer, help_heading = OPTIMIZER))]
@@ -99,7 +99,7 @@ pub struct TrainOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<f64>,
     /// Seed of the first weights and of every epoch's order
-    #[cfg_attr(feature = "cli", arg(long, value_name = "N", default_value_t = TrainOptions::default().seed, help_heading = TRAINING))]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N", value_parser = flags::whole::<u64>, default_value_t = TrainOptions::default().seed, help_heading = TRAINING))]
     pub seed: u64,
     /// How the first weights are drawn
     #[cfg_attr(feature = "cli", arg(long, value_enum, value_name = "M", conflicts_with_all = ["init", "from"], default_value_t = TrainOptions::default().init_method, help_heading = MODEL))]
@@ -113,11 +113,11 @@ pub struct TrainOptions {
     #[cfg_attr(feature = "cli", arg(long = "no-shuffle", action = clap::ArgAction::SetFalse, help_heading = TRAINING))]
     pub shuffle: bool,
     /// End the run after so many steps
-    #[cfg_attr(feature = "cli", arg(long, value_name = "N", help_heading = TRAINING))]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N", value_parser = flags::whole::<u64>, help_heading = TRAINING))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_steps: Option<u64>,
     /// End the run after N epochs in a row without a smaller validation loss
-    #[cfg_attr(feature = "cli", arg(long, value_name = "N", help_heading = TRAINING))]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N", value_parser = flags::whole::<usize>, help_heading = TRAINING))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<usize>,
     /// Validate on so large a share of the training samples, such as 0.1 of every class; the test set is asked once, at

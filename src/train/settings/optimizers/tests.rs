@@ -74,6 +74,7 @@ fn updates(options: &TrainOptions) {
 
     let mut executor = cpu::Executor::<f32>::new(graph, true).expect("an executor");
     let mut p: Vec<f64> = (0..ELEMENTS).map(|at| f64::from(((at as f64).cos() * 0.5) as f32)).collect();
+    let first = p.clone();
     let mut s = vec![vec![0.0; states.len()]; ELEMENTS];
     // What was added to each parameter so far, all of it taken as positive.
     let mut path: Vec<f64> = p.iter().map(|p| p.abs()).collect();
@@ -102,7 +103,7 @@ fn updates(options: &TrainOptions) {
             found[at],
             p[at]
         );
-        assert!((p[at] - (at as f64).cos() * 0.5).abs() > 1e3 * most || rate < 1e-3, "{name}: nothing has moved");
+        assert!(path[at] - first[at].abs() > 20.0 * most, "{name}, element {at}: the path is too short to tell");
     }
 }
 
@@ -120,7 +121,7 @@ fn names_are_those_of_the_files() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/train/settings/optimizers");
     let text = |path: &std::path::Path| std::fs::read_to_string(path).expect("a file");
     let files = std::fs::read_dir(folder).expect("the folder").map(|entry| entry.expect("an entry").path());
-    let columns = files.filter(|path| text(path).contains("COLUMN: Column = Column {"));
+    let columns = files.filter(|path| !path.ends_with("tests.rs") && text(path).contains("COLUMN: Column = Column {"));
     let columns: BTreeSet<String> =
         columns.map(|path| path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().into()).collect();
     assert_eq!(columns, names);
