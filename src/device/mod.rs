@@ -28,7 +28,7 @@ impl Device {
         };
         let (choice, adapter) = adapter::choose(request, threads).await?;
         let device = match adapter {
-            Some(adapter) => Device::Gpu(Arc::new(open(&adapter, OpenOptions::from_env()).await?)),
+            Some(adapter) => Device::Gpu(Arc::new(open(&adapter, OpenOptions::from_env()?).await?)),
             None => Device::cpu(threads)?,
         };
         Ok((device, choice))

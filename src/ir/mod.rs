@@ -3,5 +3,6 @@
 pub mod case;
 pub mod freeze;
 pub mod graph;
+pub mod launch;
 pub mod op;
 pub mod values;

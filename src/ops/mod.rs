@@ -1,7 +1,7 @@
 //! The registry: one line an op, in its family. An op's file names its shaders, its arithmetic, its gradient and its cases.
 
 use crate::ir::case::Case;
-use crate::plan::kernel::Source;
+use crate::ir::launch::Source;
 use std::sync::LazyLock;
 
 /// One line of the registry.
@@ -24,6 +24,7 @@ macro_rules! entry {
 
 pub mod batch;
 pub mod conv;
+mod gradients;
 pub mod loss;
 pub mod matmul;
 pub mod norm;

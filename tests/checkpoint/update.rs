@@ -17,6 +17,8 @@ fn runs() -> Vec<(&'static str, TrainOptions)> {
         ("nesterov", TrainOptions { nesterov: true, ..options(OptimizerName::Sgd) }),
         ("rmsprop", TrainOptions { momentum: 0.9, lr: Some(2e-3), ..options(OptimizerName::Rmsprop) }),
         ("lion", TrainOptions { lr: Some(2e-3), ..options(OptimizerName::Lion) }),
+        ("adagrad", TrainOptions { lr: Some(3e-2), ..options(OptimizerName::Adagrad) }),
+        ("adadelta", TrainOptions { rho: Some(0.8), ..options(OptimizerName::Adadelta) }),
         ("clip norm", TrainOptions { clip_norm: Some(0.01), ..options(OptimizerName::Sgd) }),
         ("clip value", TrainOptions { clip_value: Some(1e-3), ..options(OptimizerName::Sgd) }),
         // Four batches an epoch: groups of three and one, so that cuts fall within them.

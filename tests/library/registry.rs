@@ -4,11 +4,12 @@ use crate::plans::{CLASSES, case_plans, preset_plans, target};
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::offset_of;
 use std::path::{Path, PathBuf};
+use wgrad::ir::launch::{KernelClass, Source};
 use wgrad::ops;
 use wgrad::ops::matmul::tiles::{LANES, SIDES};
-use wgrad::plan::kernel::{LIBRARY, Source};
+use wgrad::plan::KernelId;
+use wgrad::plan::kernel::LIBRARY;
 use wgrad::plan::lower::lower;
-use wgrad::plan::{Class, KernelId};
 use wgrad::step::control::Control;
 
 /// The files in the families of a folder, such as `pointwise/add.wgsl` of `shaders`.
@@ -154,19 +155,19 @@ fn every_kernel_of_a_preset_is_run_by_a_case() {
 #[test]
 fn every_tile_shape_is_run_by_a_case() {
     let cases = case_plans();
-    let run = |class: Class, wanted: &[(&str, i64)]| {
+    let run = |class: KernelClass, wanted: &[(&str, i64)]| {
         let ids = cases.iter().filter(|(_, of, _)| *of == class).flat_map(|(_, _, plan)| plan.kernels.keys());
         ids.into_iter().any(|id| wanted.iter().all(|param| id.params.contains(param)))
     };
     for rows in SIDES {
         for columns in SIDES {
             let wanted = [("TM", rows as i64), ("TN", columns as i64)];
-            assert!(run(Class::Tile, &wanted), "no case runs a tile of {rows} × {columns}");
+            assert!(run(KernelClass::Tile, &wanted), "no case runs a tile of {rows} × {columns}");
         }
     }
     for class in CLASSES {
         for tile in LANES {
-            let Class::Lanes(lanes) = class else { continue };
+            let KernelClass::Lanes(lanes) = class else { continue };
             assert!(run(class, &tile.params(lanes)), "no case runs {tile:?} in {class}");
         }
     }

@@ -1,7 +1,7 @@
 //! Replays a plan: builds everything once, then a step is nothing but the same dispatches again.
 
-use crate::device::gpu::careful::SLOW;
 use crate::device::gpu::open::Opened;
+use crate::device::gpu::patience::SLOW;
 use crate::device::gpu::pipelines;
 use crate::error::{Error, Result};
 use crate::ir::graph::Tensor;

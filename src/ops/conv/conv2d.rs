@@ -2,17 +2,13 @@
 
 use crate::ops::conv::conv2d_dw::Conv2dDw;
 use crate::ops::conv::conv2d_dx::Conv2dDx;
-use crate::ops::conv::conv2d_relu_pool::Conv2dReluPool;
 use crate::ops::conv::geometry::{Geometry, LanesForm, Padding};
 use crate::ops::conv::{direct, im2col, pad};
 use crate::ops::matmul::splits;
 use crate::ops::matmul::splits::Epilogue;
-use crate::ops::pointwise::relu::Relu;
 use crate::ops::pointwise::relu_dx::ReluDx;
-use crate::ops::pool::max_pool2d::MaxPool2d;
 use crate::ops::prelude::*;
 use crate::ops::shape::reshape;
-use std::any::Any;
 
 pub(in crate::ops) const KERNELS: &[Source] =
     &[shader!("conv/conv2d_tile"), shader!("conv/conv2d_lanes"), shader!("conv/conv2d_patch_lanes"), pad::KERNEL];
@@ -65,15 +61,15 @@ impl Conv2d {
     ) -> crate::Result<()> {
         let mut first = 0;
         let form = match cx.class {
-            Class::Tile => LanesForm::Tile,
-            Class::Lanes(lanes) => g.lanes_form(lanes, g.c, g.o),
+            KernelClass::Tile => LanesForm::Tile,
+            KernelClass::Lanes(lanes) => g.lanes_form(lanes, g.c, g.o),
         };
         let (launch, groups) = match (form, cx.class) {
-            (LanesForm::Patch, Class::Lanes(lanes)) => {
+            (LanesForm::Patch, KernelClass::Lanes(lanes)) => {
                 let groups = g.n * g.oh.div_ceil(2) * (g.o / 4).div_ceil(lanes as usize);
                 (cx.kernel(KERNELS[2], &g.patch_params(lanes))?, groups)
             }
-            (LanesForm::Product(tile), Class::Lanes(lanes)) => {
+            (LanesForm::Product(tile), KernelClass::Lanes(lanes)) => {
                 (x, _) = reshape::texture(cx, x)?;
                 (weights, first) = reshape::texture(cx, weights)?;
                 let groups = tile.groups(g.places(), g.o, lanes);
@@ -96,7 +92,7 @@ impl Conv2d {
 
 impl Reference for Conv2d {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
-        let Ok(g) = self.geometry(x[0].axes(), x[1].axes()) else { return };
+        let g = checked(self.geometry(x[0].axes(), x[1].axes()));
         let (x, w, b, y) = (x[0].floats(), x[1].floats(), x[2].floats(), y[0].floats());
         for (i, y) in y.iter_mut().enumerate() {
             *y = b[i % g.o];
@@ -156,7 +152,7 @@ impl Op for Conv2d {
     }
 
     fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
-        let Ok(g) = self.geometry(x[0].axes(), x[1].axes()) else { return };
+        let g = checked(self.geometry(x[0].axes(), x[1].axes()));
         let (x, w, b, y) = (x[0].floats(), x[1].floats(), x[2].floats(), y[0].floats());
         if direct::fits(&g) {
             return direct::Forward { g: &g, x, w, b, relu: self.relu, y, argmax: None }.run();
@@ -167,16 +163,6 @@ impl Op for Conv2d {
                 *y = if self.relu { (*y + b).max(0.0) } else { *y + b };
             }
         });
-    }
-
-    fn followed_by(&self, next: &dyn Op) -> Option<Arc<dyn Op>> {
-        let next = next as &dyn Any;
-        if next.is::<Relu>() && !self.relu {
-            return Some(Arc::new(Conv2d { relu: true, ..*self }));
-        }
-        let pool = next.downcast_ref::<MaxPool2d>()?;
-        let fits = self.relu && pool.size == [2, 2] && pool.stride == [2, 2];
-        fits.then(|| Arc::new(Conv2dReluPool { conv: *self }) as Arc<dyn Op>)
     }
 }
 

@@ -38,7 +38,7 @@ impl Conv2dDw {
 
 impl Reference for Conv2dDw {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
-        let (Ok(g), [dw, db]) = (self.geometry(x[0].axes(), x[1].axes()), y) else { return };
+        let (g, [dw, db]) = (checked(self.geometry(x[0].axes(), x[1].axes())), results(y));
         let (x, dy, dw, db) = (x[0].floats(), x[1].floats(), dw.floats(), db.floats());
         dw.fill(F::of(0.0));
         db.fill(F::of(0.0));
@@ -85,7 +85,7 @@ impl Op for Conv2dDw {
     }
 
     fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
-        let (Ok(g), [dw, db]) = (self.geometry(x[0].axes(), x[1].axes()), y) else { return };
+        let (g, [dw, db]) = (checked(self.geometry(x[0].axes(), x[1].axes())), results(y));
         let (x, dy, dw, db) = (x[0].floats(), x[1].floats(), dw.floats(), db.floats());
         match direct::fits(&g) {
             true => direct::Gradient { g: &g, x, dy, argmax: None, dw, db }.run(),
@@ -107,12 +107,12 @@ pub(in crate::ops) fn dispatch(cx: &mut Lower, g: &Geometry, x: Tensor, dy: Tens
 
 fn dispatch_into(cx: &mut Lower, g: &Geometry, [mut x, dy]: [Tensor; 2], y: [Tensor; 2]) -> crate::Result<()> {
     let form = match cx.class {
-        Class::Tile => LanesForm::Tile,
-        Class::Lanes(lanes) => g.lanes_form(lanes, g.c, g.o),
+        KernelClass::Tile => LanesForm::Tile,
+        KernelClass::Lanes(lanes) => g.lanes_form(lanes, g.c, g.o),
     };
     let partial = (g.terms() + 1) * g.o;
     let (launch, tiles, terms) = match (form, cx.class) {
-        (LanesForm::Product(_), Class::Lanes(lanes)) if taps_fit(g, lanes) => {
+        (LanesForm::Product(_), KernelClass::Lanes(lanes)) if taps_fit(g, lanes) => {
             // As many vectors of output channels as keep the sums of a lane to 36.
             let vectors = (8 / (g.kh * g.kw)).max(1).min(g.o / 4);
             let sizes = [("L", lanes as usize), ("E", vectors), ("KH", g.kh), ("KW", g.kw), ("DH", 0), ("DW", 0)];
@@ -122,11 +122,11 @@ fn dispatch_into(cx: &mut Lower, g: &Geometry, [mut x, dy]: [Tensor; 2], y: [Ten
             let tiles = (g.o / 4).div_ceil(vectors) * (g.c / 4).div_ceil(lanes as usize);
             (cx.kernel(KERNELS[4], &params)?.size("first", first).set("padded", g.padded()), tiles, g.places())
         }
-        (LanesForm::Patch, Class::Lanes(lanes)) => {
+        (LanesForm::Patch, KernelClass::Lanes(lanes)) => {
             let tiles = (g.o / 4).div_ceil(lanes as usize);
             (cx.kernel(KERNELS[2], &g.patch_params(lanes))?, tiles, g.n * g.oh.div_ceil(2))
         }
-        (LanesForm::Product(LanesTile { vectors, .. }), Class::Lanes(lanes)) => {
+        (LanesForm::Product(LanesTile { vectors, .. }), KernelClass::Lanes(lanes)) => {
             let rows = [16, 8, 4].into_iter().find(|&rows| g.c >= rows).unwrap_or(4);
             let places = places_at_once(lanes) as i64;
             let params = [("L", lanes.into()), ("R", rows as i64), ("V", vectors as i64), ("U", places)];
@@ -174,7 +174,7 @@ pub(in crate::ops) fn sum_partials(
 ) -> crate::Result<()> {
     let (weights, channels) = (cx.elements(dw), cx.elements(db));
     let sizes = [("splits", splits), ("weights", weights), ("channels", channels)];
-    let many = cx.class == Class::Tile && splits >= splits::MANY;
+    let many = cx.class == KernelClass::Tile && splits >= splits::MANY;
     let launch = cx.kernel(KERNELS[if many { 5 } else { 3 }], &[])?.sizes(&sizes).bind("partials", partials);
     let launch = launch.bind("dw", dw).bind("db", db);
     match many {

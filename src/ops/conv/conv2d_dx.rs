@@ -6,7 +6,7 @@ use crate::ops::conv::geometry::{Geometry, LanesForm};
 use crate::ops::conv::{im2col, pad};
 use crate::ops::matmul::splits;
 use crate::ops::matmul::splits::Epilogue;
-use crate::ops::pointwise::relu_dx::{ReluDx, apply_mask, check_mask, is_mask, split_mask};
+use crate::ops::pointwise::relu_dx::{ReluDx, apply_mask, check_mask, split_mask};
 use crate::ops::prelude::*;
 use crate::ops::shape::reshape;
 use crate::ops::shape::zeros::Zeros;
@@ -38,7 +38,7 @@ impl Conv2dDx {
 
 impl Reference for Conv2dDx {
     fn reference<F: Real>(&self, x: &[In<F>], dx: &mut [Out<F>]) {
-        let Ok(g) = self.geometry(x[0].axes(), x[1].axes()) else { return };
+        let g = checked(self.geometry(x[0].axes(), x[1].axes()));
         let (dy, w, dx) = (x[0].floats(), x[1].floats(), dx[0].floats());
         dx.fill(F::of(0.0));
         g.for_each_tap(|at_x, at_w, at_y| {
@@ -101,19 +101,15 @@ impl Op for Conv2dDx {
     }
 
     fn fast(&self, x: &[In<f32>], dx: &mut [Out<f32>]) {
-        let Ok(g) = self.geometry(x[0].axes(), x[1].axes()) else { return };
+        let g = checked(self.geometry(x[0].axes(), x[1].axes()));
         im2col::input_gradient(&g, x[0].floats(), None, x[1].floats(), dx[0].floats());
         apply_mask(split_mask(x, self.masked).1, dx[0].floats());
-    }
-
-    fn followed_by(&self, next: &dyn Op) -> Option<Arc<dyn Op>> {
-        (is_mask(next) && !self.masked).then(|| Arc::new(Conv2dDx { masked: true, ..*self }) as Arc<dyn Op>)
     }
 }
 
 /// The product form of the lanes class, where it serves.
-pub(in crate::ops) fn lanes_form(g: &Geometry, class: Class) -> Option<(u32, LanesTile)> {
-    let Class::Lanes(lanes) = class else { return None };
+pub(in crate::ops) fn lanes_form(g: &Geometry, class: KernelClass) -> Option<(u32, LanesTile)> {
+    let KernelClass::Lanes(lanes) = class else { return None };
     match g.product_form(lanes, g.o, g.c) {
         LanesForm::Product(tile) => Some((lanes, tile)),
         _ => None,
@@ -128,7 +124,7 @@ pub(in crate::ops) fn dispatch(
     weights: Tensor,
     mask: Option<Tensor>,
 ) -> crate::Result<()> {
-    if cx.class == Class::Tile || lanes_form(g, cx.class).is_some() {
+    if cx.class == KernelClass::Tile || lanes_form(g, cx.class).is_some() {
         return dispatch_into(cx, g, [dy, weights], mask, cx.y[0]);
     }
     let even = Geometry { c: g.c.next_multiple_of(4), o: g.o.next_multiple_of(4), ..*g };

@@ -4,10 +4,8 @@
 use crate::ops::conv::conv2d_grouped_dw::Conv2dGroupedDw;
 use crate::ops::conv::conv2d_grouped_dx::Conv2dGroupedDx;
 use crate::ops::conv::geometry::{Geometry, Padding};
-use crate::ops::pointwise::relu::Relu;
 use crate::ops::pointwise::relu_dx::ReluDx;
 use crate::ops::prelude::*;
-use std::any::Any;
 
 pub(in crate::ops) const KERNELS: &[Source] =
     &[shader!("conv/conv2d_grouped"), shader!("conv/conv2d_grouped_four"), shader!("conv/conv2d_grouped_depth")];
@@ -88,7 +86,7 @@ impl Conv2dGrouped {
 
 impl Grouped {
     /// The sizes by the names that the kernels use.
-    pub(in crate::ops) fn set(&self, launch: crate::plan::lower::Launch) -> crate::plan::lower::Launch {
+    pub(in crate::ops) fn set(&self, launch: Launch) -> Launch {
         let [dh, dw] = self.dilation;
         let own = [("dilation_h", dh), ("dilation_w", dw), ("inner", self.inner), ("outer", self.outer)];
         launch.sizes(&self.g.sizes()).sizes(&own)
@@ -147,7 +145,7 @@ impl Grouped {
 
 impl Reference for Conv2dGrouped {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
-        let Ok(s) = self.geometry(x[0].axes(), x[1].axes()) else { return };
+        let s = checked(self.geometry(x[0].axes(), x[1].axes()));
         let (x, w, b, zero) = (x[0].floats(), x[1].floats(), x[2].floats(), F::of(0.0));
         let images = y[0].floats().par_chunks_mut(s.g.oh * s.g.ow * s.g.o).zip(x.par_chunks(s.g.h * s.g.w * s.g.c));
         images.for_each(|(y, x)| {
@@ -221,11 +219,6 @@ impl Op for Conv2dGrouped {
 
     fn rounding(&self, x: &[&TensorInfo]) -> Rounding {
         Rounding { terms: x[1].elements() / x[1].shape.0[3] + 1, ulps: 1.0 }
-    }
-
-    fn followed_by(&self, next: &dyn Op) -> Option<Arc<dyn Op>> {
-        let joins = (next as &dyn Any).is::<Relu>() && !self.relu;
-        joins.then(|| Arc::new(Conv2dGrouped { relu: true, ..*self }) as Arc<dyn Op>)
     }
 }
 

@@ -38,7 +38,7 @@ impl Conv2dReluPoolDw {
 
 impl Reference for Conv2dReluPoolDw {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
-        let Ok((g, _)) = self.geometry(x[0].axes(), x[1].axes()) else { return };
+        let (g, _) = checked(self.geometry(x[0].axes(), x[1].axes()));
         let mut dz = vec![F::of(0.0); g.places() * g.o];
         MaxPool2dDx { pool: POOL, input: [g.oh, g.ow] }.reference(&x[1..], &mut [Out::Float(&mut dz)]);
         let dz = In { shape: &g.y(), elements: Elements::Float(&dz) };
@@ -74,7 +74,8 @@ impl Op for Conv2dReluPoolDw {
         // The sum is split so that small filters keep every core busy.
         let splits = 64usize.div_ceil(tiles).min(terms);
         let partials = cx.scratch(splits * (g.terms() + 1) * g.o);
-        let launch = cx.kernel(KERNELS[kernel], &params)?.sizes(&g.sizes()).sizes(&[("ph", ph), ("pw", pw), ("first", first)]);
+        let launch =
+            cx.kernel(KERNELS[kernel], &params)?.sizes(&g.sizes()).sizes(&[("ph", ph), ("pw", pw), ("first", first)]);
         let launch = launch.size("splits", splits).size("per_split", terms.div_ceil(splits));
         let launch = launch.bind("x", x).bind("dp", cx.x[1]).bind("argmax", cx.x[2]).bind("partials", partials);
         cx.groups(launch, splits * tiles)?;
@@ -91,8 +92,8 @@ impl Op for Conv2dReluPoolDw {
     }
 
     fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
-        let Ok((g, _)) = self.geometry(x[0].axes(), x[1].axes()) else { return };
-        let [dw, db] = y else { return };
+        let (g, _) = checked(self.geometry(x[0].axes(), x[1].axes()));
+        let [dw, db] = results(y);
         let (dw, db, argmax) = (dw.floats(), db.floats(), Some(x[2].words()));
         if direct::fits(&g) {
             return direct::Gradient { g: &g, x: x[0].floats(), dy: x[1].floats(), argmax, dw, db }.run();
@@ -103,8 +104,8 @@ impl Op for Conv2dReluPoolDw {
 
 /// The kernel of the lanes class that fits, its parameters, the workgroups of one part of the sum, and what the sum is
 /// over: `strips` rows of windows, or their `pw` windows each.
-fn lanes_form(g: &Geometry, class: Class, strips: usize, pw: usize) -> Option<(usize, Params, usize, usize)> {
-    let Class::Lanes(lanes) = class else { return None };
+fn lanes_form(g: &Geometry, class: KernelClass, strips: usize, pw: usize) -> Option<(usize, Params, usize, usize)> {
+    let KernelClass::Lanes(lanes) = class else { return None };
     // What the second kernel unrolls: the pixels behind a window.
     let patch = (g.kh + g.sh) * (g.kw + g.sw);
     match g.lanes_form(lanes, g.c, g.o) {

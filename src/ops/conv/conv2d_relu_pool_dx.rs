@@ -7,7 +7,7 @@ use crate::ops::conv::conv2d_dx::Conv2dDx;
 use crate::ops::conv::conv2d_relu_pool::{Conv2dReluPool, POOL};
 use crate::ops::conv::geometry::{Geometry, Padding};
 use crate::ops::conv::im2col;
-use crate::ops::pointwise::relu_dx::{apply_mask, check_mask, is_mask, split_mask};
+use crate::ops::pointwise::relu_dx::{apply_mask, check_mask, split_mask};
 use crate::ops::pool::max_pool2d_dx;
 use crate::ops::pool::max_pool2d_dx::MaxPool2dDx;
 use crate::ops::prelude::*;
@@ -39,7 +39,7 @@ impl Conv2dReluPoolDx {
 
 impl Reference for Conv2dReluPoolDx {
     fn reference<F: Real>(&self, x: &[In<F>], dx: &mut [Out<F>]) {
-        let Ok(g) = self.geometry(x[1].axes(), x[2].axes()) else { return };
+        let g = checked(self.geometry(x[1].axes(), x[2].axes()));
         let mut dz = vec![F::of(0.0); g.places() * g.o];
         MaxPool2dDx { pool: POOL, input: [g.oh, g.ow] }.reference(&x[..2], &mut [Out::Float(&mut dz)]);
         let dz = In { shape: &g.y(), elements: Elements::Float(&dz) };
@@ -86,13 +86,9 @@ impl Op for Conv2dReluPoolDx {
     }
 
     fn fast(&self, x: &[In<f32>], dx: &mut [Out<f32>]) {
-        let Ok(g) = self.geometry(x[1].axes(), x[2].axes()) else { return };
+        let g = checked(self.geometry(x[1].axes(), x[2].axes()));
         im2col::input_gradient(&g, x[0].floats(), Some(x[1].words()), x[2].floats(), dx[0].floats());
         apply_mask(split_mask(x, self.masked).1, dx[0].floats());
-    }
-
-    fn followed_by(&self, next: &dyn Op) -> Option<Arc<dyn Op>> {
-        (is_mask(next) && !self.masked).then(|| Arc::new(Conv2dReluPoolDx { masked: true, ..*self }) as Arc<dyn Op>)
     }
 }
 

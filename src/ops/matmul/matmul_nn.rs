@@ -1,7 +1,7 @@
 //! The product of two matrices: the gradient that a dense layer hands back to its input.
 
 use crate::ops::matmul::matmul_nt::AWKWARD;
-use crate::ops::pointwise::relu_dx::{apply_mask, check_mask, is_mask, split_mask};
+use crate::ops::pointwise::relu_dx::{apply_mask, check_mask, split_mask};
 use crate::ops::prelude::*;
 use crate::ops::shape::reshape;
 use crate::sys::{Gemm, gemm};
@@ -55,7 +55,7 @@ impl Op for MatmulNn {
         let ([m, k], [_, n]) = (cx.axes(cx.x[0])?, cx.axes(cx.x[1])?);
         let mut b = (cx.x[1], 0);
         let (launch, groups) = match cx.class {
-            Class::Lanes(lanes) if n.is_multiple_of(4) => {
+            KernelClass::Lanes(lanes) if n.is_multiple_of(4) => {
                 let tile = LanesTile::of(n, lanes);
                 let launch = match k.is_multiple_of(4) && k >= 64 {
                     true => {
@@ -91,10 +91,6 @@ impl Op for MatmulNn {
         let ([m, k], [_, n]) = (x[0].axes(), x[1].axes());
         gemm(Gemm::parallel([m, n, k]), y[0].floats(), (x[0].floats(), [k, 1]), (x[1].floats(), [n, 1]));
         apply_mask(split_mask(x, self.masked).1, y[0].floats());
-    }
-
-    fn followed_by(&self, next: &dyn Op) -> Option<Arc<dyn Op>> {
-        (is_mask(next) && !self.masked).then(|| Arc::new(MatmulNn { masked: true }) as Arc<dyn Op>)
     }
 }
 

@@ -4,12 +4,10 @@ use crate::ops::matmul::matmul_nn::MatmulNn;
 use crate::ops::matmul::matmul_tn::MatmulTn;
 use crate::ops::matmul::splits;
 use crate::ops::matmul::splits::Epilogue;
-use crate::ops::pointwise::relu::Relu;
 use crate::ops::pointwise::relu_dx::ReluDx;
 use crate::ops::prelude::*;
 use crate::ops::shape::reshape;
 use crate::sys::{Gemm, gemm};
-use std::any::Any;
 
 pub(in crate::ops) const KERNELS: &[Source] = &[
     shader!("matmul/matmul_nt_tile"),
@@ -75,12 +73,12 @@ impl Op for MatmulNt {
         let ([m, k], [n, _]) = (cx.axes(cx.x[0])?, cx.axes(cx.x[1])?);
         let mut b = (cx.x[1], 0);
         let (launch, groups) = match cx.class {
-            Class::Lanes(lanes) if k.is_multiple_of(4) && n.is_multiple_of(4) && n >= 32 => {
+            KernelClass::Lanes(lanes) if k.is_multiple_of(4) && n.is_multiple_of(4) && n >= 32 => {
                 let tile = LanesTile::of(n, lanes);
                 b = reshape::texture(cx, b.0)?;
                 (cx.kernel(KERNELS[1], &tile.params(lanes))?, tile.groups(m, n, lanes))
             }
-            Class::Lanes(lanes) if k.is_multiple_of(4) => {
+            KernelClass::Lanes(lanes) if k.is_multiple_of(4) => {
                 let (rows, columns) = if n <= 5 || n.is_multiple_of(5) { (6, 5) } else { (4, 8) };
                 let params = [("L", lanes.into()), ("R", rows as i64), ("C", columns as i64), ("U", 2)];
                 (cx.kernel(KERNELS[2], &params)?, m.div_ceil(rows) * n.div_ceil(columns))
@@ -116,11 +114,6 @@ impl Op for MatmulNt {
                 *y = if self.relu { (*y + bias).max(0.0) } else { *y + bias };
             }
         });
-    }
-
-    fn followed_by(&self, next: &dyn Op) -> Option<Arc<dyn Op>> {
-        let fits = (next as &dyn Any).is::<Relu>() && !self.relu;
-        fits.then(|| Arc::new(MatmulNt { relu: true }) as Arc<dyn Op>)
     }
 }
 

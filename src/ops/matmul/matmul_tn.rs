@@ -15,7 +15,7 @@ pub struct MatmulTn;
 impl Reference for MatmulTn {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
         let ([k, m], [_, n]) = (x[0].axes(), x[1].axes());
-        let [y, sums] = y else { return };
+        let [y, sums] = results(y);
         let (a, b, y, sums) = (x[0].floats(), x[1].floats(), y.floats(), sums.floats());
         y.fill(F::of(0.0));
         sums.fill(F::of(0.0));
@@ -51,12 +51,12 @@ impl Op for MatmulTn {
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let ([k, m], [_, n]) = (cx.axes(cx.x[0])?, cx.axes(cx.x[1])?);
         let (launch, groups) = match cx.class {
-            Class::Lanes(lanes) if n.is_multiple_of(4) && m.is_multiple_of(4) && m >= 16 => {
+            KernelClass::Lanes(lanes) if n.is_multiple_of(4) && m.is_multiple_of(4) && m >= 16 => {
                 let tile = LANES[0];
                 let launch = cx.kernel(KERNELS[1], &[&tile.params(lanes)[..], &[("U", 4)]].concat())?;
                 (launch, tile.groups(m, n, lanes))
             }
-            Class::Lanes(lanes) if n.is_multiple_of(4) => {
+            KernelClass::Lanes(lanes) if n.is_multiple_of(4) => {
                 // Few rows leave room for more columns.
                 let tile = if m <= 10 { LanesTile { rows: m, vectors: 3 } } else { LanesTile::of(n, lanes) };
                 let launch = cx.kernel(KERNELS[2], &[&tile.params(lanes)[..], &[("U", unroll(k))]].concat())?;
@@ -83,7 +83,7 @@ impl Op for MatmulTn {
 
     fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
         let ([k, m], [_, n]) = (x[0].axes(), x[1].axes());
-        let [y, sums] = y else { return };
+        let [y, sums] = results(y);
         gemm(Gemm::parallel([m, n, k]), y.floats(), (x[0].floats(), [1, m]), (x[1].floats(), [n, 1]));
         let sums = sums.floats();
         sums.fill(0.0);

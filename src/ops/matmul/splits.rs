@@ -2,16 +2,15 @@
 //! all terms one after the other while most of a GPU has nothing to do.
 
 use crate::ops::prelude::*;
-use crate::plan::lower::Launch;
 
 /// One of those of `matmul_nt`.
 pub(in crate::ops) const KERNEL: Source = shader!("matmul/matmul_nt_sum");
 
 /// Workgroups that keep a device of a class busy: about as many as a large GPU runs at a time, and some for every core.
-fn groups(class: Class) -> usize {
+fn groups(class: KernelClass) -> usize {
     match class {
-        Class::Tile => 512,
-        Class::Lanes(_) => 64,
+        KernelClass::Tile => 512,
+        KernelClass::Lanes(_) => 64,
     }
 }
 
@@ -22,7 +21,7 @@ pub(in crate::ops) const MANY: usize = 8;
 
 /// How the sum over `terms` is split where a product has `tiles` tiles: the number of parts, none of them empty, and the
 /// terms of one, in which the tiles' steps of 16 come out even.
-pub(in crate::ops) fn splits(class: Class, tiles: usize, terms: usize) -> [usize; 2] {
+pub(in crate::ops) fn splits(class: KernelClass, tiles: usize, terms: usize) -> [usize; 2] {
     let splits = (groups(class) / tiles).min(terms / TERMS).max(1);
     let part = terms.div_ceil(splits).next_multiple_of(16);
     [terms.div_ceil(part), part]
@@ -71,17 +70,17 @@ mod tests {
         for (tiles, terms) in
             [(1, 1), (1, 5408), (2, 5408), (4, 9216), (98, 576), (600, 5408), (1, 128), (1, 257), (3, 100_000)]
         {
-            let [splits, part] = splits(Class::Tile, tiles, terms);
+            let [splits, part] = splits(KernelClass::Tile, tiles, terms);
             assert!(
                 splits * part >= terms && (splits - 1) * part < terms,
                 "{tiles} tiles, {terms} terms: {splits} of {part}"
             );
             assert!(
-                splits == 1 || (part >= TERMS && splits * tiles <= groups(Class::Tile)),
+                splits == 1 || (part >= TERMS && splits * tiles <= groups(KernelClass::Tile)),
                 "{tiles} tiles, {terms} terms: {splits} of {part}"
             );
         }
         // Two tiles would keep two of a GPU's hundred processors busy.
-        assert_eq!(splits(Class::Tile, 2, 5408), [38, 144]);
+        assert_eq!(splits(KernelClass::Tile, 2, 5408), [38, 144]);
     }
 }

@@ -37,6 +37,18 @@ impl LayerNormDx {
     }
 }
 
+/// Emits the sums of both numbers of a channel over the chunks: of dγ and dβ.
+pub(super) fn sum_chunks(
+    cx: &mut Lower,
+    partials: Tensor,
+    chunks: usize,
+    channels: usize,
+    [dgamma, dbeta]: [Tensor; 2],
+) -> crate::Result<()> {
+    let launch = cx.kernel(KERNELS[2], &[])?.size("chunks", chunks).size("channels", channels);
+    cx.invocations(launch.bind("partials", partials).bind("dgamma", dgamma).bind("dbeta", dbeta), channels)
+}
+
 impl Reference for LayerNormDx {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
         LayerNormDx::run(x, y, |x| x, |a, b| a - b);
@@ -70,9 +82,7 @@ impl Op for LayerNormDx {
         let launch = cx.kernel(KERNELS[1], &[])?.sizes(&chunks.sizes()).size("rows", rows).size("channels", channels);
         let launch = launch.bind("dy", cx.x[0]).bind("x", cx.x[1]).bind("mean", cx.x[3]).bind("scale", cx.x[4]);
         cx.groups(launch.bind("partials", partials), chunks.groups())?;
-        let launch = cx.kernel(KERNELS[2], &[])?.size("chunks", chunks.chunks).size("channels", channels);
-        let launch = launch.bind("partials", partials).bind("dgamma", cx.y[1]).bind("dbeta", cx.y[2]);
-        cx.invocations(launch, channels)?;
+        sum_chunks(cx, partials, chunks.chunks, channels, [cx.y[1], cx.y[2]])?;
         let launch = cx.kernel(KERNELS[0], &[])?.size("rows", rows).size("channels", channels);
         let launch = launch.bind("dy", cx.x[0]).bind("x", cx.x[1]).bind("gamma", cx.x[2]).bind("mean", cx.x[3]);
         cx.groups(launch.bind("scale", cx.x[4]).bind("dx", cx.y[0]), rows.div_ceil(8))

@@ -3,10 +3,8 @@
 use crate::ops::norm::columns;
 use crate::ops::norm::columns::{per_channel, split};
 use crate::ops::pointwise::add_bias_db::AddBiasDb;
-use crate::ops::pointwise::relu::Relu;
 use crate::ops::pointwise::relu_dx::ReluDx;
 use crate::ops::prelude::*;
-use std::any::Any;
 
 pub(in crate::ops) const KERNELS: &[Source] = &[shader!("pointwise/add_bias")];
 
@@ -59,11 +57,6 @@ impl Op for AddBias {
 
     fn rounding(&self, _: &[&TensorInfo]) -> Rounding {
         Rounding { terms: 0, ulps: 1.0 }
-    }
-
-    fn followed_by(&self, next: &dyn Op) -> Option<Arc<dyn Op>> {
-        let joins = (next as &dyn Any).is::<Relu>() && !self.relu;
-        joins.then(|| Arc::new(AddBias { relu: true }) as Arc<dyn Op>)
     }
 }
 

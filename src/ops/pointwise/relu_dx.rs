@@ -1,7 +1,6 @@
 //! The gradient of ReLU, from its result: `dx = dy` where `y > 0`, else 0.
 
 use crate::ops::prelude::*;
-use std::any::Any;
 
 pub(in crate::ops) const KERNELS: &[Source] = &[shader!("pointwise/relu_dx")];
 
@@ -83,11 +82,6 @@ impl Op for ReluDx {
             }
         });
     }
-}
-
-/// Whether `next` is the gradient of a ReLU, which the op before it can take up as a mask.
-pub(in crate::ops) fn is_mask(next: &dyn Op) -> bool {
-    (next as &dyn Any).is::<ReluDx>()
 }
 
 pub(in crate::ops) fn cases() -> Vec<Case> {

@@ -5,7 +5,7 @@ pub mod parts;
 use crate::device::Device;
 use crate::device::cpu;
 use crate::device::gpu;
-use crate::device::gpu::careful::SLOW;
+use crate::device::gpu::patience::SLOW;
 use crate::device::gpu::timing::Clock;
 use crate::device::gpu::{class_of, limits_of};
 use crate::error::{Error, Result};
