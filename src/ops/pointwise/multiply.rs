@@ -24,13 +24,16 @@ pub(super) fn places(a: &[usize], b: &[usize]) -> Result<[usize; 2], String> {
 
 impl Reference for Multiply {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
-        let (a, b) = (x[0].floats(), x[1].floats());
-        let [n, rows, channels] = rows_and_channels(x[0].shape);
-        let of_b = if a.len() == b.len() { rows * channels } else { channels };
-        let samples = y[0].floats().par_chunks_mut(rows * channels).zip(a.par_chunks(rows * channels));
-        samples.zip(b.par_chunks(of_b)).take(n).for_each(|((y, a), b)| {
+        let (a, b, y) = (x[0].floats(), x[1].floats(), y[0].floats());
+        if a.len() == b.len() {
+            y.par_iter_mut().zip(a.par_iter().zip(b)).for_each(|(y, (a, b))| *y = *a * *b);
+            return;
+        }
+        let [_, places, channels] = rows_and_channels(x[0].shape);
+        let samples = y.par_chunks_mut(places * channels).zip(a.par_chunks(places * channels));
+        samples.zip(b.par_chunks(channels)).for_each(|((y, a), b)| {
             for (i, y) in y.iter_mut().enumerate() {
-                *y = a[i] * b[i % of_b];
+                *y = a[i] * b[i % channels];
             }
         });
     }
