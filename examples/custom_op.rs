@@ -151,7 +151,7 @@ fn main() -> Result<()> {
     let request: DeviceRequest = arguments.next().unwrap_or("auto".into()).parse()?;
     let samples = arguments.next().and_then(|n| n.parse().ok()).unwrap_or(10_000);
     let (device, choice) = pollster::block_on(Device::open(&request, 0))?;
-    println!("{}", choice.lines()[0]);
+    println!("{}", choice.line());
 
     // Both ops at awkward sizes, on this device, against their formulas in double precision.
     let entries = [

@@ -1,13 +1,14 @@
 //! A device that goes away in the middle of a run: what was saved is whole, and the run goes on elsewhere.
 
 mod common;
+#[path = "common/noise.rs"]
+mod noise;
 
 use common::Place;
+use noise::noise;
 use std::ops::ControlFlow;
-use std::process::Command;
-use wgrad::data::{Dataset, Split};
+use wgrad::data::Dataset;
 use wgrad::device::Device;
-use wgrad::device::choice::DeviceRequest;
 use wgrad::model::{Model, Sequential};
 use wgrad::train::epochs::trainer::{Event, Trainer};
 use wgrad::train::settings::every::Every;
@@ -15,19 +16,13 @@ use wgrad::train::settings::options::TrainOptions;
 use wgrad::train::state::checkpoint::Checkpoint;
 
 fn adapter() -> Device {
-    let (device, _) = pollster::block_on(Device::open(&DeviceRequest::default(), 0)).expect("a device");
-    assert!(matches!(device, Device::Gpu(_)), "no adapter: install a Vulkan driver");
-    device
+    common::adapter::device()
 }
 
 fn setting() -> (Model, Dataset, TrainOptions) {
-    let split = |count: usize| {
-        let pixels = (0..count * 36).map(|i| (i * 2_654_435_761 % 65_536 / 257) as u8).collect();
-        Split::new([6, 6, 1], pixels, (0..count).map(|i| (i * 7 % 3) as u8).collect()).expect("a split")
-    };
     let model = Sequential::new([6, 6, 1]).name("net").conv2d(4, 3).relu().flatten().dense(3).build().expect("a model");
     let options = TrainOptions { epochs: 4, batch_size: 8, ..TrainOptions::default() };
-    (model, Dataset::new("noise", split(80), split(8)).expect("a data set"), options)
+    (model, noise([6, 6, 1], 3, [80, 8]), options)
 }
 
 #[test]
@@ -77,7 +72,7 @@ fn the_command_stops_with_the_command_that_goes_on() {
     place.works(&format!("{train} --checkpoint-every 3 --run-dir uncut"));
     for (at, run) in [(1, "a"), (9, "b"), (19, "c")] {
         let line = format!("{train} --checkpoint-every 3 --run-dir {run}");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_wgrad"));
+        let mut command = common::wgrad();
         command.args(line.split_whitespace()).env("WGRAD_TEST_LOSE_DEVICE_AT", at.to_string());
         let done = common::call(&mut command, &place.path(""));
         let last = done.err.lines().last().unwrap_or_default();

@@ -2,14 +2,15 @@
 //!
 //! `WGRAD_NETS` sets how many; they are the same every time, and more are the same and others.
 
+#[path = "common/adapter.rs"]
+mod adapter;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use std::cell::Cell;
 use wgrad::Error;
-use wgrad::device::Device;
-use wgrad::device::choice::DeviceRequest;
 use wgrad::ir::launch::KernelClass;
 use wgrad::model::{Layer, Model, Normalisation};
 use wgrad::ops::conv::geometry::Padding;
@@ -98,8 +99,7 @@ fn net() -> impl Strategy<Value = Model> {
 
 #[test]
 fn random_nets_train_a_step_as_the_oracle_does() {
-    let (device, _) = pollster::block_on(Device::open(&DeviceRequest::default(), 0)).expect("a device");
-    assert!(matches!(device, Device::Gpu(_)), "no adapter: install a Vulkan driver");
+    let device = adapter::device();
     let (ops, end_to_end) = (Cell::new(0), Cell::new(0));
     let done = runner(nets(24)).run(&net(), |net| {
         let text = net.to_toml();

@@ -3,7 +3,8 @@
 mod proto;
 
 use crate::error::{Error, Result};
-use crate::model::formats::weights::{METADATA_KEY, write_whole};
+use crate::files::write_whole;
+use crate::model::formats::weights::METADATA_KEY;
 use crate::model::{Layer, Model, Normalisation};
 use crate::ops::conv::geometry::Padding;
 use crate::ops::pointwise::activation::{Function, With};

@@ -25,6 +25,18 @@ pub fn axes<const N: usize>(info: &TensorInfo) -> Result<[usize; N], String> {
     }
 }
 
+/// The geometry of an op that runs. [`Op::outputs`] derived it from the same shapes when the graph was built, and an op
+/// whose shapes do not fit is in no graph.
+pub fn checked<T>(geometry: Result<T, String>) -> T {
+    geometry.unwrap_or_else(|why| unreachable!("an op runs with the shapes that its graph was built with: {why}"))
+}
+
+/// The results of an op that runs: as many as [`Op::outputs`] declares.
+pub fn results<'a, 'b, F, const N: usize>(y: &'a mut [Out<'b, F>]) -> &'a mut [Out<'b, F>; N] {
+    let found = y.len();
+    y.try_into().unwrap_or_else(|_| unreachable!("{found} results of an op that declares {N}"))
+}
+
 /// The answer of an op that is itself a gradient.
 pub fn no_second_order(op: &dyn Op) -> crate::Result<Vec<Option<Tensor>>> {
     Err(Error::input(format!("{}: gradients of gradients are not supported", op.name())))

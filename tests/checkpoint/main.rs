@@ -1,5 +1,7 @@
 //! Checkpoints through the library: a run cut at any step ends in the same bytes, and nothing wrong is ever restored.
 
+#[path = "../common/adapter.rs"]
+mod adapter;
 mod damage;
 mod update;
 
@@ -8,18 +10,15 @@ use std::time::Duration;
 use wgrad::Error;
 use wgrad::data::{Dataset, Split};
 use wgrad::device::Device;
-use wgrad::device::choice::DeviceRequest;
 use wgrad::model::{Model, Sequential};
 use wgrad::train::epochs::trainer::{Event, Metrics, Trainer};
 use wgrad::train::settings::every::Every;
 use wgrad::train::settings::options::{OptimizerName, TrainOptions};
 use wgrad::train::state::checkpoint::Checkpoint;
 
-/// The default adapter and the native CPU; no adapter is a failure, not a skip.
+/// The adapter of the tests and the native CPU.
 fn devices() -> [Device; 2] {
-    let (device, _) = pollster::block_on(Device::open(&DeviceRequest::default(), 0)).expect("a device");
-    assert!(matches!(device, Device::Gpu(_)), "no adapter: install a Vulkan driver");
-    [device, cpu()]
+    [adapter::device(), cpu()]
 }
 
 fn cpu() -> Device {

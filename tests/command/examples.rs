@@ -1,7 +1,7 @@
 //! The example programs run to their end and say what they promise.
 #![cfg(all(feature = "cli", feature = "mnist-data"))]
 
-use crate::common::{Place, call};
+use crate::common::{Place, adapter, call};
 use std::process::Command;
 
 /// Runs an example as the tests were built, and expects status 0.
@@ -27,7 +27,7 @@ fn training_on_own_data_learns_it() {
 
 #[test]
 fn a_custom_op_passes_verification_and_trains() {
-    for device in ["cpu", "auto"] {
+    for device in ["cpu", adapter::name()] {
         let out = example(&Place::new(), "custom_op", &[device, "256"]);
         assert!(out.contains("silu: pass") && out.contains("silu_dx: pass") && out.contains("3 (dense_silu)"), "{out}");
         assert!(out.contains("epoch 2: loss "), "{out}");

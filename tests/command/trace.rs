@@ -1,9 +1,8 @@
 //! `trace`: a broken shader is the first op that differs and the only one, and the presets agree everywhere.
 
-use crate::common::{Place, keys, number};
+use crate::common::{Place, adapter, keys, number};
 use serde_json::Value;
 use wgrad::device::Device;
-use wgrad::device::choice::DeviceRequest;
 use wgrad::ir::graph::{Graph, Tensor, TensorInfo};
 use wgrad::ir::launch::{Lower, Source};
 use wgrad::ir::op::{Backward, In, Op, Out, Real, Reference, Rounding};
@@ -95,8 +94,7 @@ fn net(forward: &'static str, backward: &'static str) -> Model {
 
 #[test]
 fn a_broken_shader_is_named_and_nothing_else() {
-    let (gpu, _) = pollster::block_on(Device::open(&DeviceRequest::default(), 0)).expect("a device");
-    assert!(matches!(gpu, Device::Gpu(_)), "no adapter: install a Vulkan driver");
+    let gpu = adapter::device();
     let cpu = Device::cpu(2).expect("two threads");
     for (forward, backward, kernel) in [
         (SOUND, SOUND, None),

@@ -1,11 +1,11 @@
 //! The watchdog: what is no finite number stops the run, at its step, with the op where it began; all else does not.
 
-use crate::common::Place;
+use crate::common::{Place, adapter};
+use crate::noise::noise;
 use std::ops::ControlFlow;
 use std::time::Duration;
-use wgrad::data::{Dataset, Split};
+use wgrad::data::Dataset;
 use wgrad::device::Device;
-use wgrad::device::choice::DeviceRequest;
 use wgrad::device::gpu::executor::Executor;
 use wgrad::device::gpu::limits_of;
 use wgrad::ir::case::Case;
@@ -27,9 +27,7 @@ use wgrad::train::state::checkpoint::Checkpoint;
 use wgrad::verify::classes;
 
 fn devices() -> [Device; 2] {
-    let (gpu, _) = pollster::block_on(Device::open(&DeviceRequest::default(), 0)).expect("a device");
-    assert!(matches!(gpu, Device::Gpu(_)), "no adapter: install a Vulkan driver");
-    [gpu, Device::cpu(2).expect("two threads")]
+    [adapter::device(), Device::cpu(2).expect("two threads")]
 }
 
 /// The fault that a case's op leaves on each device and in its plain form.
@@ -204,11 +202,7 @@ impl CustomLayer for Explode {
 }
 
 fn data() -> Dataset {
-    let split = |count: usize| {
-        let pixels = (0..count * 36).map(|i| (i * 2_654_435_761 % 65_536 / 257) as u8).collect();
-        Split::new([6, 6, 1], pixels, (0..count).map(|i| (i * 7 % 3) as u8).collect()).expect("a split")
-    };
-    Dataset::new("noise", split(80), split(8)).expect("a data set")
+    noise([6, 6, 1], 3, [80, 8])
 }
 
 fn net(exploding: bool) -> Model {

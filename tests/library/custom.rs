@@ -3,7 +3,6 @@
 use std::ops::ControlFlow;
 use wgrad::data::{Dataset, Split};
 use wgrad::device::Device;
-use wgrad::device::choice::DeviceRequest;
 use wgrad::error::Result;
 use wgrad::ir::graph::{Graph, Tensor};
 use wgrad::model::{Build, CustomLayer, Inferred, Layer, Model, Sequential};
@@ -49,8 +48,7 @@ fn a_custom_layer_trains_as_a_built_in_one() {
     assert!(custom.summary().unwrap().contains("3 (my_dense)"));
     assert_eq!(custom, custom.clone());
     assert_ne!(custom, net(|net| net.custom(MyDense { units: 5, says: 5 })).unwrap());
-    let (gpu, _) = pollster::block_on(Device::open(&DeviceRequest::default(), 0)).unwrap();
-    for device in [gpu, Device::cpu(2).unwrap()] {
+    for device in [crate::adapter::device(), Device::cpu(2).unwrap()] {
         let options = TrainOptions { epochs: 2, batch_size: 8, ..TrainOptions::default() };
         let weights = |model: &Model| {
             let fitted = model.fit(&data, &options, &device, |_| ControlFlow::Continue(()));

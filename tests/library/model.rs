@@ -57,7 +57,7 @@ type = "dense"
 units = 1_0
 "#;
 
-fn small() -> Model {
+pub fn small() -> Model {
     let net = Sequential::new([6, 5, 2]).name("small").conv2d_with(3, [3, 2], 1, Padding::Same);
     net.relu().flatten().dense(4).build().unwrap()
 }

@@ -1,19 +1,8 @@
 //! Convolutions in groups, with dilation, depthwise and transposed, forward and backward.
 
-use crate::ops::{PLAIN, Stored, chain, every_of, layered, ops};
+use crate::layers::hold;
+use crate::ops::Stored;
 use wgrad::model::Layer;
-
-/// Holds the layer of each case of a kind to PyTorch; `holds` says which ops it may be made of.
-fn hold(kind: &str, layer: impl Fn(&Stored) -> Layer, holds: &[&str]) {
-    every_of("convs", kind, |case| {
-        let layers = [layer(case)];
-        let net = layered(case, PLAIN, &[""], |g, x| vec![chain(g, 0, x, &layers)]);
-        for op in holds {
-            assert!(ops(&net).contains(op), "{}: {:?}", case.label, ops(&net));
-        }
-        net.check(&case.label)
-    });
-}
 
 #[test]
 fn convolution_in_groups_and_with_dilation() {

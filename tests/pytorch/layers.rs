@@ -8,7 +8,7 @@ use wgrad::ops::pointwise::activation::Function;
 use wgrad::plan::fuse::fuse;
 
 /// Holds the layer of each case of a kind to PyTorch; `holds` says which ops it must be made of.
-fn hold(kind: &str, layer: impl Fn(&Stored) -> Layer, holds: &[&str]) {
+pub fn hold(kind: &str, layer: impl Fn(&Stored) -> Layer, holds: &[&str]) {
     every_of("layers", kind, |case| {
         let layers = [layer(case)];
         let net = layered(case, PLAIN, &[""], |g, x| vec![chain(g, 0, x, &layers)]);

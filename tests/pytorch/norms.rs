@@ -1,9 +1,9 @@
 //! Normalisations: several steps of batch normalisation with their running statistics, the last batch smaller than its
 //! buffers, then inference by what was gathered; and layer normalisation.
 
+use crate::fixtures::bytes;
 use crate::forms::all;
 use crate::net::{Array, Upstream, layout};
-use crate::ops::fixture;
 use safetensors::SafeTensors;
 use wgrad::ir::graph::{Graph, Shape, Tensor, TensorInfo};
 use wgrad::ir::values::Values;
@@ -106,7 +106,7 @@ fn hold_results(label: &str, got: &[Values<f64>], tensors: &SafeTensors, at: &st
 
 #[test]
 fn batch_normalisation_follows_pytorch_over_several_steps() {
-    let bytes = std::fs::read(fixture("norms.safetensors")).unwrap();
+    let bytes = bytes("norms.safetensors");
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
     for (k, (epsilon, momentum)) in [(1e-5, 0.1), (1e-5, 0.1), (1e-3, 0.3)].into_iter().enumerate() {
         let layer = Layer::BatchNorm { epsilon, momentum };
@@ -163,7 +163,7 @@ fn batch_normalisation_follows_pytorch_over_several_steps() {
 
 #[test]
 fn layer_normalisation_follows_pytorch() {
-    let bytes = std::fs::read(fixture("norms.safetensors")).unwrap();
+    let bytes = bytes("norms.safetensors");
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
     for k in 0..3 {
         let at = format!("layer_norm/{k}");

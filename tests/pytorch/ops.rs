@@ -1,10 +1,10 @@
 //! Single ops and short chains, forward and backward, and a model that PyTorch wrote.
 
+use crate::fixtures::{bytes, fixture, json};
 use crate::forms::all;
 use crate::net::{Array, Net};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
-use std::path::PathBuf;
 use wgrad::ir::graph::{Graph, Tensor};
 use wgrad::model::formats::weights::Weights;
 use wgrad::model::{Build, Layer, Sequential};
@@ -13,14 +13,6 @@ use wgrad::ops::loss::softmax_ce::SoftmaxCe;
 use wgrad::plan::fuse::fuse;
 use wgrad::step::control::Control;
 use wgrad::verify::compare::Deviation;
-
-pub fn fixture(name: &str) -> PathBuf {
-    [env!("CARGO_MANIFEST_DIR"), "tests", "fixtures", name].iter().collect()
-}
-
-pub fn json(name: &str) -> Value {
-    serde_json::from_slice(&std::fs::read(fixture(name)).unwrap()).unwrap()
-}
 
 /// One case of a table, such as `ops.json`, with its tensors.
 pub struct Stored<'a> {
@@ -66,7 +58,7 @@ fn every(kind: &str, check: impl Fn(&Stored) -> Vec<Deviation>) {
 
 /// `every` of the table of that name.
 pub fn every_of(table: &str, kind: &str, check: impl Fn(&Stored) -> Vec<Deviation>) {
-    let bytes = std::fs::read(fixture(&format!("{table}.safetensors"))).unwrap();
+    let bytes = bytes(&format!("{table}.safetensors"));
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
     let table = json(&format!("{table}.json"));
     let cases = table["cases"][kind].as_array().unwrap();

@@ -57,8 +57,7 @@ pub struct TrainArgs {
     /// Seed of the first weights and of every epoch's order [default: 0]
     #[arg(long, value_name = "N")]
     pub(in crate::cli) seed: Option<u64>,
-    /// auto, gpu, software, cpu, an index of `wgrad devices`, or part of a name [default: auto]
-    #[arg(long, value_name = "D")]
+    #[arg(long, value_name = "D", help = crate::cli::DEVICE_HELP)]
     pub(in crate::cli) device: Option<String>,
     /// Refuse anything less than a GPU
     #[arg(long)]
@@ -155,7 +154,7 @@ impl TrainArgs {
         }
         set(&mut config.model, &self.model);
         set(&mut config.data, &self.data);
-        set(&mut config.device, &self.device);
+        config.device = self.device.clone().or(config.device);
         set(&mut config.threads, &self.threads);
         config.require_gpu |= self.require_gpu;
         config.image_size = self.image_size.or(config.image_size);

@@ -35,6 +35,11 @@ pub fn run(args: PlanArgs) -> Result<()> {
     let step = Step::training(&model, args.batch_size, &options)?;
     let (device, _) = args.device.open()?;
     let Device::Gpu(gpu) = device else {
+        if args.wgsl.is_some() {
+            return Err(Error::input(
+                "--wgsl: found the native CPU, which runs no shaders; expected an adapter, such as --device software",
+            ));
+        }
         return print(&format!("the native CPU runs the graph op by op:\n{}", step.graph));
     };
     let plan = lower(&step.graph, Target { class: class_of(&gpu), limits: limits_of(&gpu), reuse: true })?;

@@ -6,8 +6,8 @@ use crate::cli::commands::session::{SHEET, Session, open_data, test, with_way_on
 use crate::cli::terminal::progress::Progress;
 use crate::data::{BUILT_IN, Dataset};
 use crate::device::Device;
-use crate::device::choice::Choice;
 use crate::device::choice::listing::device_json;
+use crate::device::choice::{Choice, DeviceRequest};
 use crate::error::{Error, Result};
 use crate::train::epochs::trainer::Trainer;
 use crate::train::run::checkpoints::{Checkpoints, Which};
@@ -30,7 +30,9 @@ pub(in crate::cli) fn resume(run: &Path, args: &TrainArgs, progress: &mut Progre
     let last = checkpoints.path("last");
     let lock = files::lock(run).map_err(|e| with_way_on(e, run, last.exists().then_some((&last, None))))?;
     let checkpoint = checkpoints.read(which)?;
-    let config = settings(run, args)?;
+    let mut config = settings(run, args)?;
+    let asked = crate::cli::request(args.device.as_deref(), config.device.as_deref())?;
+    config.device = Some(asked.text());
     config.train.check()?;
     let state = &checkpoint.state;
     state.check(&config.train, &state.data)?;
@@ -61,7 +63,8 @@ pub(in crate::cli) fn resume(run: &Path, args: &TrainArgs, progress: &mut Progre
         folder.model(checkpoint.answers(), model).map_err(named)?;
         let lacks = |wanted: bool, name: &str| wanted && !run.join(name).exists();
         if lacks(config.train.validation_split.is_some(), TEST) || lacks(model.is_segmentation()?, SHEET) {
-            let (data, _, _, mut trainer) = rebuild(&config, &checkpoint, from.data_folder.as_deref(), progress)?;
+            let (data, _, _, mut trainer) =
+                rebuild(&config, asked, &checkpoint, from.data_folder.as_deref(), progress)?;
             progress.clear();
             test(&mut trainer, &folder, model, &data, progress)?;
         }
@@ -80,7 +83,7 @@ pub(in crate::cli) fn resume(run: &Path, args: &TrainArgs, progress: &mut Progre
     if let Some(data) = &args.data {
         from.data_folder = RunConfig { data: data.clone(), ..RunConfig::default() }.data_folder();
     }
-    let (data, device, choice, trainer) = rebuild(&config, &checkpoint, from.data_folder.as_deref(), progress)?;
+    let (data, device, choice, trainer) = rebuild(&config, asked, &checkpoint, from.data_folder.as_deref(), progress)?;
     let device_json = device_json(&choice).map_err(|e| Error::failed(format!("device.json: {e}")))?;
     from.device_json = Some(device_json.clone());
     progress.clear();
@@ -98,6 +101,7 @@ pub(in crate::cli) fn resume(run: &Path, args: &TrainArgs, progress: &mut Progre
 /// The data from its folder, the device, why it was chosen, and the trainer as it was at the checkpoint.
 fn rebuild(
     config: &RunConfig,
+    asked: DeviceRequest,
     checkpoint: &Checkpoint,
     data_folder: Option<&str>,
     progress: &mut Progress,
@@ -107,7 +111,8 @@ fn rebuild(
         (Some(folder), _) => folder.into(),
     };
     let data = open_data(&RunConfig { data: place, ..config.clone() }, progress)?;
-    let (device, choice) = crate::cli::open(&config.device, config.require_gpu, config.threads)?;
+    let (device, choice) =
+        crate::cli::open(DeviceRequest { require_gpu: config.require_gpu, ..asked }, config.threads)?;
     warn_of_changes(&checkpoint.state, &device.identity());
     progress.building(&device);
     let mut trainer = Trainer::new(&device, &checkpoint.model, &data, &config.train, Some(&checkpoint.weights))?;
@@ -123,12 +128,23 @@ fn settings(run: &Path, args: &TrainArgs) -> Result<RunConfig> {
         (config.train.epochs, config.train.max_steps, config.train.patience) = (epochs, None, None);
     }
     config.train.max_steps = args.max_steps.or(config.train.max_steps);
-    config.device = args.device.clone().unwrap_or(config.device);
+    config.device = match &args.device {
+        Some(device) => Some(device.clone()),
+        None if config.device.as_deref() == Some("auto") && ran_on_software(run) => Some("software".into()),
+        None => config.device,
+    };
     config.threads = args.threads.unwrap_or(config.threads);
     config.require_gpu |= args.require_gpu;
     config.data = args.data.clone().unwrap_or(config.data);
     config.checkpoint_every = args.checkpoint_every.or(config.checkpoint_every);
     Ok(config)
+}
+
+/// Whether a run's `device.json` names a software adapter: `auto` took one before it took the native CPU, and a run of then
+/// goes on where it was.
+fn ran_on_software(run: &Path) -> bool {
+    let text = std::fs::read_to_string(run.join("device.json")).unwrap_or_default();
+    serde_json::from_str(&text).is_ok_and(|found: serde_json::Value| found["device"]["type"] == "software")
 }
 
 /// Opens the folder and says what of it cannot be brought back.

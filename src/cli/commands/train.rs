@@ -9,6 +9,7 @@ use crate::cli::terminal::interrupt;
 use crate::cli::terminal::interrupt::Interrupt;
 use crate::cli::terminal::progress::Progress;
 use crate::device::Device;
+use crate::device::choice::DeviceRequest;
 use crate::device::choice::listing::device_json;
 use crate::error::{Error, Result};
 use crate::train::augmented;
@@ -53,13 +54,17 @@ fn begin(args: &TrainArgs, progress: &mut Progress) -> Result<Session> {
     if let Some(path) = &args.run_dir {
         RunFolder::check(path)?;
     }
+    let asked = crate::cli::request(args.device.as_deref(), config.device.as_deref())?;
+    // Wherever it was named, the run's folder keeps it: a resumed run goes on there.
+    config.device = Some(asked.text());
     let data = open_data(&config, progress)?;
     let First { model, weights, notice } = First::of(&config, &data)?;
     if config.from.is_some() {
         config.model.clone_from(&model.name);
     }
     notice.iter().for_each(|notice| crate::cli::say(&format!("note: {notice}")));
-    let (device, choice) = crate::cli::open(&config.device, config.require_gpu, config.threads)?;
+    let (device, choice) =
+        crate::cli::open(DeviceRequest { require_gpu: config.require_gpu, ..asked }, config.threads)?;
     progress.building(&device);
     let trainer = Trainer::new(&device, &model, &data, &config.train, weights.as_ref()).map_err(|error| {
         let Error::Input(why) = &error else { return error };

@@ -4,11 +4,12 @@
 //! compiled as if there were none, and a right one takes its place; a folder that cannot be written is told in
 //! [`PipelineCache::notice`]. Some drivers keep a cache of their own besides (Mesa, NVIDIA) and have little to add.
 
+use crate::error::{Error, Result};
+use crate::files::write_whole;
 use crate::sys::kept::{Kept, pack, sum_of};
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// The largest file that is read or written. A cache only ever grows; one beyond this is begun anew.
@@ -93,7 +94,7 @@ impl PipelineCache {
         }
         let done = match data.len() as u64 > MOST_BYTES {
             // The next start begins with an empty one.
-            true => fs::remove_file(&self.file),
+            true => fs::remove_file(&self.file).map_err(|e| Error::failed(e.to_string())),
             false => write(&self.file, &pack(&data, &self.key)),
         };
         if let Err(e) = &done {
@@ -128,22 +129,12 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Writes a file beside its place, under a name that no other writer has, and renames it.
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    static WRITES: AtomicU32 = AtomicU32::new(0);
+/// Writes a file, and creates the folder that it is in.
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
+        fs::create_dir_all(folder).map_err(|e| Error::failed(e.to_string()))?;
     }
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(format!(".{}-{}.tmp", std::process::id(), WRITES.fetch_add(1, Ordering::Relaxed)));
-    let done = File::create(&beside)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .and_then(|()| fs::rename(&beside, path));
-    if done.is_err() {
-        // What is left of the attempt is of no use; that it stays is no further error.
-        let _ = fs::remove_file(&beside);
-    }
-    done
+    write_whole(path, bytes)
 }
 
 #[cfg(test)]

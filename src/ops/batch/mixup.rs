@@ -32,7 +32,7 @@ impl Mixup {
         let control = Control::read(x[0].words());
         let (images, labels, quantiles) = (x[1].floats(), x[2].words(), x[3].floats());
         let (pixels, valid) = (images.len() / labels.len(), (control.valid as usize).min(labels.len()));
-        let [mixed, other, share] = y else { return };
+        let [mixed, other, share] = results(y);
         let rows = mixed.floats().par_chunks_mut(pixels).zip(other.words()).zip(share.floats()).enumerate();
         rows.for_each(|(b, ((row, other), share))| {
             let own = &images[b * pixels..][..pixels];

@@ -92,7 +92,7 @@ impl Conv2d {
 
 impl Reference for Conv2d {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
-        let Ok(g) = self.geometry(x[0].axes(), x[1].axes()) else { return };
+        let g = checked(self.geometry(x[0].axes(), x[1].axes()));
         let (x, w, b, y) = (x[0].floats(), x[1].floats(), x[2].floats(), y[0].floats());
         for (i, y) in y.iter_mut().enumerate() {
             *y = b[i % g.o];
@@ -152,7 +152,7 @@ impl Op for Conv2d {
     }
 
     fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
-        let Ok(g) = self.geometry(x[0].axes(), x[1].axes()) else { return };
+        let g = checked(self.geometry(x[0].axes(), x[1].axes()));
         let (x, w, b, y) = (x[0].floats(), x[1].floats(), x[2].floats(), y[0].floats());
         if direct::fits(&g) {
             return direct::Forward { g: &g, x, w, b, relu: self.relu, y, argmax: None }.run();

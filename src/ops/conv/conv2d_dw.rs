@@ -38,7 +38,7 @@ impl Conv2dDw {
 
 impl Reference for Conv2dDw {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
-        let (Ok(g), [dw, db]) = (self.geometry(x[0].axes(), x[1].axes()), y) else { return };
+        let (g, [dw, db]) = (checked(self.geometry(x[0].axes(), x[1].axes())), results(y));
         let (x, dy, dw, db) = (x[0].floats(), x[1].floats(), dw.floats(), db.floats());
         dw.fill(F::of(0.0));
         db.fill(F::of(0.0));
@@ -85,7 +85,7 @@ impl Op for Conv2dDw {
     }
 
     fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
-        let (Ok(g), [dw, db]) = (self.geometry(x[0].axes(), x[1].axes()), y) else { return };
+        let (g, [dw, db]) = (checked(self.geometry(x[0].axes(), x[1].axes())), results(y));
         let (x, dy, dw, db) = (x[0].floats(), x[1].floats(), dw.floats(), db.floats());
         match direct::fits(&g) {
             true => direct::Gradient { g: &g, x, dy, argmax: None, dw, db }.run(),

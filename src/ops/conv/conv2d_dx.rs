@@ -38,7 +38,7 @@ impl Conv2dDx {
 
 impl Reference for Conv2dDx {
     fn reference<F: Real>(&self, x: &[In<F>], dx: &mut [Out<F>]) {
-        let Ok(g) = self.geometry(x[0].axes(), x[1].axes()) else { return };
+        let g = checked(self.geometry(x[0].axes(), x[1].axes()));
         let (dy, w, dx) = (x[0].floats(), x[1].floats(), dx[0].floats());
         dx.fill(F::of(0.0));
         g.for_each_tap(|at_x, at_w, at_y| {
@@ -101,7 +101,7 @@ impl Op for Conv2dDx {
     }
 
     fn fast(&self, x: &[In<f32>], dx: &mut [Out<f32>]) {
-        let Ok(g) = self.geometry(x[0].axes(), x[1].axes()) else { return };
+        let g = checked(self.geometry(x[0].axes(), x[1].axes()));
         im2col::input_gradient(&g, x[0].floats(), None, x[1].floats(), dx[0].floats());
         apply_mask(split_mask(x, self.masked).1, dx[0].floats());
     }

@@ -145,7 +145,7 @@ impl Grouped {
 
 impl Reference for Conv2dGrouped {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
-        let Ok(s) = self.geometry(x[0].axes(), x[1].axes()) else { return };
+        let s = checked(self.geometry(x[0].axes(), x[1].axes()));
         let (x, w, b, zero) = (x[0].floats(), x[1].floats(), x[2].floats(), F::of(0.0));
         let images = y[0].floats().par_chunks_mut(s.g.oh * s.g.ow * s.g.o).zip(x.par_chunks(s.g.h * s.g.w * s.g.c));
         images.for_each(|(y, x)| {

@@ -40,7 +40,7 @@ impl Conv2dGroupedDw {
 
 impl Reference for Conv2dGroupedDw {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
-        let (Ok(s), [dw, db]) = (self.geometry(x[0].axes(), x[1].axes()), y) else { return };
+        let (s, [dw, db]) = (checked(self.geometry(x[0].axes(), x[1].axes())), results(y));
         let (x, dy, dw, db) = (x[0].floats(), x[1].floats(), dw.floats(), db.floats());
         let (pixels, places) = (s.g.h * s.g.w * s.g.c, s.g.oh * s.g.ow * s.g.o);
         let share = |(x, dy): (&[F], &[F])| {

@@ -32,7 +32,7 @@ impl Conv2dGroupedDx {
 
 impl Reference for Conv2dGroupedDx {
     fn reference<F: Real>(&self, x: &[In<F>], dx: &mut [Out<F>]) {
-        let Ok(s) = self.geometry(x[0].axes(), x[1].axes()) else { return };
+        let s = checked(self.geometry(x[0].axes(), x[1].axes()));
         let (dy, w) = (x[0].floats(), x[1].floats());
         let images = dx[0].floats().par_chunks_mut(s.g.h * s.g.w * s.g.c).zip(dy.par_chunks(s.g.oh * s.g.ow * s.g.o));
         images.for_each(|(dx, dy)| {

@@ -37,12 +37,12 @@ impl Conv2dReluPool {
 
 impl Reference for Conv2dReluPool {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
-        let Ok((g, _)) = self.geometry(x[0].axes(), x[1].axes()) else { return };
+        let (g, _) = checked(self.geometry(x[0].axes(), x[1].axes()));
         let mut z = vec![F::of(0.0); g.places() * g.o];
         Conv2d { relu: false, ..self.conv }.reference(x, &mut [Out::Float(&mut z)]);
         let z = In { shape: &g.y(), elements: crate::ir::op::Elements::Float(&z) };
         POOL.reference(&[z], y);
-        let [y, argmax] = y else { return };
+        let [y, argmax] = results(y);
         for (y, argmax) in y.floats().iter_mut().zip(argmax.words()) {
             if *y <= F::of(0.0) {
                 (*y, *argmax) = (F::of(0.0), 4);
@@ -109,7 +109,7 @@ impl Op for Conv2dReluPool {
     }
 
     fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
-        let (Ok((g, _)), [y, argmax]) = (self.geometry(x[0].axes(), x[1].axes()), y) else { return };
+        let ((g, _), [y, argmax]) = (checked(self.geometry(x[0].axes(), x[1].axes())), results(y));
         let (x, w, b, y, argmax) = (x[0].floats(), x[1].floats(), x[2].floats(), y.floats(), argmax.words());
         match direct::fits(&g) {
             true => direct::Forward { g: &g, x, w, b, relu: true, y, argmax: Some(argmax) }.run(),

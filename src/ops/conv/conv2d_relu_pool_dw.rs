@@ -38,7 +38,7 @@ impl Conv2dReluPoolDw {
 
 impl Reference for Conv2dReluPoolDw {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
-        let Ok((g, _)) = self.geometry(x[0].axes(), x[1].axes()) else { return };
+        let (g, _) = checked(self.geometry(x[0].axes(), x[1].axes()));
         let mut dz = vec![F::of(0.0); g.places() * g.o];
         MaxPool2dDx { pool: POOL, input: [g.oh, g.ow] }.reference(&x[1..], &mut [Out::Float(&mut dz)]);
         let dz = In { shape: &g.y(), elements: Elements::Float(&dz) };
@@ -91,8 +91,8 @@ impl Op for Conv2dReluPoolDw {
     }
 
     fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
-        let Ok((g, _)) = self.geometry(x[0].axes(), x[1].axes()) else { return };
-        let [dw, db] = y else { return };
+        let (g, _) = checked(self.geometry(x[0].axes(), x[1].axes()));
+        let [dw, db] = results(y);
         let (dw, db, argmax) = (dw.floats(), db.floats(), Some(x[2].words()));
         if direct::fits(&g) {
             return direct::Gradient { g: &g, x: x[0].floats(), dy: x[1].floats(), argmax, dw, db }.run();

@@ -39,7 +39,7 @@ impl Conv2dReluPoolDx {
 
 impl Reference for Conv2dReluPoolDx {
     fn reference<F: Real>(&self, x: &[In<F>], dx: &mut [Out<F>]) {
-        let Ok(g) = self.geometry(x[1].axes(), x[2].axes()) else { return };
+        let g = checked(self.geometry(x[1].axes(), x[2].axes()));
         let mut dz = vec![F::of(0.0); g.places() * g.o];
         MaxPool2dDx { pool: POOL, input: [g.oh, g.ow] }.reference(&x[..2], &mut [Out::Float(&mut dz)]);
         let dz = In { shape: &g.y(), elements: Elements::Float(&dz) };
@@ -86,7 +86,7 @@ impl Op for Conv2dReluPoolDx {
     }
 
     fn fast(&self, x: &[In<f32>], dx: &mut [Out<f32>]) {
-        let Ok(g) = self.geometry(x[1].axes(), x[2].axes()) else { return };
+        let g = checked(self.geometry(x[1].axes(), x[2].axes()));
         im2col::input_gradient(&g, x[0].floats(), Some(x[1].words()), x[2].floats(), dx[0].floats());
         apply_mask(split_mask(x, self.masked).1, dx[0].floats());
     }

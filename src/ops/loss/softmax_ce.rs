@@ -62,7 +62,7 @@ impl SoftmaxCe {
         let valid = Control::read(x[0].words()).valid as usize * (labels.len() / x[1].shape[0]);
         let mixed = self.mixed.then(|| (x[3].words(), x[4].floats()));
         let scale = self.weighted.then(|| x[self.arguments() - 1].floats());
-        let [loss, correct, delta] = y else { return };
+        let [loss, correct, delta] = results(y);
         let (loss, correct, delta) = (loss.floats(), correct.words(), delta.floats());
         let share = if self.weighted { F::of(1.0) } else { F::of(1.0 / valid as f64) };
         let (rest, spread) =

@@ -15,7 +15,7 @@ pub struct MatmulTn;
 impl Reference for MatmulTn {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
         let ([k, m], [_, n]) = (x[0].axes(), x[1].axes());
-        let [y, sums] = y else { return };
+        let [y, sums] = results(y);
         let (a, b, y, sums) = (x[0].floats(), x[1].floats(), y.floats(), sums.floats());
         y.fill(F::of(0.0));
         sums.fill(F::of(0.0));
@@ -83,7 +83,7 @@ impl Op for MatmulTn {
 
     fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
         let ([k, m], [_, n]) = (x[0].axes(), x[1].axes());
-        let [y, sums] = y else { return };
+        let [y, sums] = results(y);
         gemm(Gemm::parallel([m, n, k]), y.floats(), (x[0].floats(), [1, m]), (x[1].floats(), [n, 1]));
         let sums = sums.floats();
         sums.fill(0.0);

@@ -23,7 +23,7 @@ pub struct Accumulate {
 impl Reference for Accumulate {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
         let control = Control::read(x[0].words());
-        let [sum, grads, of_update, found] = y else { return };
+        let [sum, grads, of_update, found] = results(y);
         let place = control.first as usize / self.batch % self.every;
         let is_last = control.ends_update(self.batch as u32, self.every as u32);
         let share = F::of(f64::from(control.valid) / self.batch as f64);

@@ -39,7 +39,7 @@ impl Adam {
 impl Reference for Adam {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
         let (control, grads) = (Control::read(x[0].words()), x[1].floats());
-        let [p, m, v, found] = y else { return };
+        let [p, m, v, found] = results(y);
         if control.valid == 0 {
             return;
         }
@@ -87,7 +87,7 @@ impl Op for Adam {
     /// Each result with all its terms taken as positive.
     fn magnitude(&self, x: &[In<f64>], y: &mut [Out<f64>]) {
         let (c, grads) = (Control::read(x[0].words()), x[1].floats());
-        let [p, m, v, _] = y else { return };
+        let [p, m, v, _] = results(y);
         let (p, m, v) = (p.floats(), m.floats(), v.floats());
         for (i, g) in grads.iter().enumerate() {
             let (size, g) = (p[i].abs(), g.abs() + self.l2 * p[i].abs());
@@ -99,7 +99,7 @@ impl Op for Adam {
 
     fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
         let (control, grads) = (Control::read(x[0].words()), x[1].floats());
-        let [p, m, v, found] = y else { return };
+        let [p, m, v, found] = results(y);
         if control.valid == 0 {
             return;
         }

@@ -25,7 +25,7 @@ fn sign<F: Real>(x: F) -> F {
 impl Reference for Lion {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
         let control = Control::read(x[0].words());
-        let [p, m, found] = y else { return };
+        let [p, m, found] = results(y);
         if control.valid == 0 {
             return;
         }
@@ -73,7 +73,7 @@ impl Op for Lion {
 
     fn magnitude(&self, x: &[In<f64>], y: &mut [Out<f64>]) {
         let rate = f64::from(Control::read(x[0].words()).rate);
-        let [p, m, _] = y else { return };
+        let [p, m, _] = results(y);
         let (p, m) = (p.floats(), m.floats());
         for (i, g) in x[1].floats().iter().enumerate() {
             p[i] = p[i].abs() + rate * (1.0 + self.decay * p[i].abs());

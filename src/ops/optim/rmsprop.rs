@@ -25,7 +25,7 @@ pub struct Rmsprop {
 impl Reference for Rmsprop {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
         let control = Control::read(x[0].words());
-        let [p, s, b, found] = y else { return };
+        let [p, s, b, found] = results(y);
         if control.valid == 0 {
             return;
         }
@@ -78,7 +78,7 @@ impl Op for Rmsprop {
     /// Each result with all its terms taken as positive, but for the root, which divides them.
     fn magnitude(&self, x: &[In<f64>], y: &mut [Out<f64>]) {
         let rate = f64::from(Control::read(x[0].words()).rate);
-        let [p, s, b, _] = y else { return };
+        let [p, s, b, _] = results(y);
         let (p, s, b) = (p.floats(), s.floats(), b.floats());
         for (i, g) in x[1].floats().iter().enumerate() {
             let (g, size) = (g + self.l2 * p[i], g.abs() + self.l2 * p[i].abs());

@@ -21,7 +21,7 @@ pub struct Sgd {
 impl Reference for Sgd {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
         let control = Control::read(x[0].words());
-        let [p, v, found] = y else { return };
+        let [p, v, found] = results(y);
         if control.valid == 0 {
             return;
         }
@@ -67,7 +67,7 @@ impl Op for Sgd {
 
     fn magnitude(&self, x: &[In<f64>], y: &mut [Out<f64>]) {
         let rate = f64::from(Control::read(x[0].words()).rate);
-        let [p, v, _] = y else { return };
+        let [p, v, _] = results(y);
         let (p, v) = (p.floats(), v.floats());
         for (i, g) in x[1].floats().iter().enumerate() {
             v[i] = self.momentum * v[i].abs() + g.abs() + self.l2 * p[i].abs();

@@ -25,7 +25,7 @@ impl AvgPool2d {
 
 impl Reference for AvgPool2d {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
-        let Ok(g) = self.geometry(x[0].axes()) else { return };
+        let g = checked(self.geometry(x[0].axes()));
         let (x, area) = (x[0].floats(), F::of((g.kh * g.kw) as f64));
         y[0].floats().par_chunks_mut(g.ow * g.c).enumerate().for_each(|(r, y)| {
             let (n, oh) = (r / g.oh, r % g.oh);

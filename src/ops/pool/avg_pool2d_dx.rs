@@ -17,7 +17,7 @@ pub struct AvgPool2dDx {
 impl Reference for AvgPool2dDx {
     fn reference<F: Real>(&self, x: &[In<F>], dx: &mut [Out<F>]) {
         let c = x[0].shape.last().copied().unwrap_or(1);
-        let Ok(one) = self.pool.geometry([1, self.input[0], self.input[1], c]) else { return };
+        let one = checked(self.pool.geometry([1, self.input[0], self.input[1], c]));
         let (places, area) = (one.oh * one.ow, F::of((one.kh * one.kw) as f64));
         let images = dx[0].floats().par_chunks_mut(one.h * one.w * c).zip(x[0].floats().par_chunks(places * c));
         images.for_each(|(dx, dy)| {

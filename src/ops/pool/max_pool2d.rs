@@ -29,7 +29,7 @@ impl MaxPool2d {
     }
 
     fn pool<F: Real>(&self, x: &In<F>, y: &mut [Out<F>]) {
-        let (Ok(g), [y, argmax]) = (self.geometry(x.axes()), y) else { return };
+        let (g, [y, argmax]) = (checked(self.geometry(x.axes())), results(y));
         let row = g.ow * g.c;
         let rows = y.floats().par_chunks_mut(row).zip(argmax.words().par_chunks_mut(row)).enumerate();
         rows.for_each(|(r, (y, argmax))| {

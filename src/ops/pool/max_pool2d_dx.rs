@@ -20,7 +20,7 @@ pub struct MaxPool2dDx {
 impl Reference for MaxPool2dDx {
     fn reference<F: Real>(&self, x: &[In<F>], dx: &mut [Out<F>]) {
         let [n, _, _, c]: [usize; 4] = x[0].axes();
-        let Ok(g) = self.pool.geometry([n, self.input[0], self.input[1], c]) else { return };
+        let g = checked(self.pool.geometry([n, self.input[0], self.input[1], c]));
         let (dy, argmax, dx) = (x[0].floats(), x[1].words(), dx[0].floats());
         let images = dx.par_chunks_mut(g.h * g.w * g.c).enumerate();
         images.for_each(|(n, dx)| {

@@ -57,8 +57,10 @@ pub struct RunConfig {
     /// goes before `model`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<PathBuf>,
-    /// The device, as `--device` takes it.
-    pub device: String,
+    /// The device, as `--device` takes it; where it is not given, the command takes what `WGRAD_DEVICE` names, or else
+    /// `auto`. A run's folder has it always.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
     /// Whether anything less than a GPU is an error.
     pub require_gpu: bool,
     /// Threads of the native CPU; 0 takes all cores.
@@ -84,7 +86,7 @@ impl Default for RunConfig {
             test_limit: None,
             init: None,
             from: None,
-            device: "auto".into(),
+            device: None,
             require_gpu: false,
             threads: 0,
             log_steps: false,
