@@ -2,6 +2,7 @@
 
 pub mod choice;
 pub mod cpu;
+pub mod executor;
 pub mod gpu;
 
 use crate::device::choice::{Choice, DeviceRequest};

@@ -25,13 +25,16 @@ pub fn fuse(graph: &mut Graph, kept: &[Tensor]) {
     join_neighbours(graph, kept);
 }
 
+/// One op that does the work of two neighbours, where they fit together.
+type Join = fn(&dyn Any, &dyn Any) -> Option<Arc<dyn Op>>;
+
 /// Two neighbours that have a common form.
 pub struct Pattern {
     /// What it matches, for listings and tests.
     pub name: &'static str,
     /// The op that does what the first and then the second would, where the two match. Its arguments are those of the
     /// first and then those of the second without the first's result; its results are those of the second.
-    pub join: fn(&dyn Any, &dyn Any) -> Option<Arc<dyn Op>>,
+    pub join: Join,
 }
 
 /// Every pattern. An epilogue that an op gains (another activation, say) is a line here.

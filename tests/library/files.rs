@@ -101,7 +101,9 @@ const ALONE: [&str; 3] = ["--exact", "files::the_other_process", "--nocapture"];
 fn the_other_process() {
     let Ok(order) = std::env::var(ORDER) else { return };
     match order.split_once(' ').unwrap() {
-        ("forever", path) => (1..=255).cycle().for_each(|round| write_whole(Path::new(path), &content(round)).unwrap()),
+        ("forever", path) => loop {
+            (1..=255).for_each(|round| write_whole(Path::new(path), &content(round)).unwrap());
+        },
         ("once", path) => println!("the error: {}", write_whole(Path::new(path), &content(1)).unwrap_err()),
         (unknown, _) => panic!("{unknown}"),
     }

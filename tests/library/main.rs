@@ -15,6 +15,8 @@ mod custom;
 mod data;
 mod files;
 mod gradients;
+mod imports;
+mod in_place;
 mod kernels;
 mod layer_types;
 mod layers;

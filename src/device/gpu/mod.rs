@@ -8,6 +8,7 @@ pub mod executor;
 pub mod open;
 pub mod patience;
 pub mod pipelines;
+mod shared;
 pub mod timing;
 
 use crate::ir::launch::KernelClass;

@@ -183,6 +183,9 @@ impl Inputs<'_> {
     }
 }
 
+/// A layer of a type with these values of its keys.
+type Make = fn(&LayerType, &[Option<Value>]) -> Option<Arc<dyn Layer>>;
+
 /// A line of the registry: a type of layer as files have it.
 #[derive(Clone, Debug)]
 pub struct LayerType {
@@ -195,7 +198,7 @@ pub struct LayerType {
     /// Its keys.
     pub keys: Vec<Key>,
     /// The layer of these values, as [`Keyed::of`].
-    make: fn(&LayerType, &[Option<Value>]) -> Option<Arc<dyn Layer>>,
+    make: Make,
 }
 
 impl LayerType {

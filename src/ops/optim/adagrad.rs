@@ -30,7 +30,7 @@ impl Reference for Adagrad {
         let (p, s, rate) = (p.floats(), s.floats(), F::of(control.rate.into()));
         for (i, g) in x[1].floats().iter().enumerate() {
             let g = *g + F::of(self.l2) * p[i];
-            s[i] = s[i] + g * g;
+            s[i] += g * g;
             p[i] -= rate * (g / (s[i].sqrt() + F::of(self.epsilon)));
             let places = [(g, nonfinite::GRADIENT), (p[i], nonfinite::PARAMETER), (s[i], nonfinite::STATE)];
             places.iter().filter(|(x, _)| !x.is_finite()).for_each(|(_, bit)| found.words()[0] |= bit);

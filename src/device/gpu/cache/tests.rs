@@ -1,8 +1,14 @@
-use crate::bench::matmul::matmul;
-use crate::device::Device;
 use crate::device::gpu::adapter::usable_adapters;
 use crate::device::gpu::cache::*;
+use crate::device::gpu::executor::Executor;
 use crate::device::gpu::open::{OpenOptions, Opened, open};
+use crate::device::gpu::{class_of, limits_of};
+use crate::ir::case::Case;
+use crate::ir::graph::DType;
+use crate::ir::op::Out;
+use crate::ir::values::Values;
+use crate::ops::matmul::matmul_nn::MatmulNn;
+use crate::plan::lower::{Target, lower};
 use std::sync::Arc;
 
 const KEY: &str = "adapter / name / driver / 1.2 (a)";
@@ -38,8 +44,19 @@ fn adapter() -> Option<wgpu::Adapter> {
 fn run(adapter: &wgpu::Adapter, folder: &Path) -> Arc<Opened> {
     let options = OpenOptions { pipelines: Some(folder.into()), ..OpenOptions::default() };
     let opened = Arc::new(pollster::block_on(open(adapter, options)).unwrap());
-    let cpu = Device::cpu(1).unwrap();
-    pollster::block_on(matmul(&Device::Gpu(opened.clone()), &cpu, 33, None)).unwrap();
+    // Small integers: their products and sums are exact.
+    let case = Case::new(MatmulNn::default()).integers([33, 33], 3).integers([33, 33], 3);
+    let (graph, x, y) = case.graph().unwrap();
+    let plan = lower(&graph, Target { class: class_of(&opened), limits: limits_of(&opened), reuse: true }).unwrap();
+    let mut executor = Executor::new(opened.clone(), plan, None, false).unwrap();
+    for (&t, (_, values)) in x.iter().zip(&case.x) {
+        executor.write(t, values.bytes()).unwrap();
+    }
+    executor.submit(1).unwrap();
+    let found = pollster::block_on(executor.read(y[0])).unwrap();
+    let (args, mut wanted) = (case.x.iter().map(|(info, values)| values.arg(0, &info.shape.0)), vec![0.0; 33 * 33]);
+    case.op.reference_f32(&args.collect::<Vec<_>>(), &mut [Out::Float(&mut wanted)]);
+    assert_eq!(Values::from_bytes(DType::F32, &found), Values::Float(wanted));
     opened.state.check().unwrap();
     opened
 }
