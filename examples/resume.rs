@@ -14,7 +14,7 @@ use wgrad::train::finetune::First;
 use wgrad::train::run::RunConfig;
 use wgrad::train::run::checkpoints::Which;
 use wgrad::train::session::{Ended, Session, Stopped};
-use wgrad::train::settings::every::Every;
+use wgrad::train::settings::interval::Interval;
 use wgrad::train::settings::options::TrainOptions;
 use wgrad::train::settings::overlay::Overlay;
 
@@ -50,7 +50,7 @@ fn main() -> wgrad::Result<()> {
     let open = || pollster::block_on(Device::open(&request, 0));
     let folder = std::env::args().nth(2).map_or_else(|| std::env::temp_dir().join("wgrad-resume"), Into::into);
     let train = TrainOptions { epochs: 4, batch_size: 16, ..TrainOptions::default() };
-    let config = RunConfig { checkpoint_every: Some(Every::Steps(5)), train, ..RunConfig::default() };
+    let config = RunConfig { checkpoint_every: Some(Interval::Steps(5)), train, ..RunConfig::default() };
     let begin = |run: &Path| -> wgrad::Result<Session> {
         let model = Sequential::new([8, 8, 1]).name("sides").conv2d(4, 3).relu().flatten().dense(2).build()?;
         let (device, choice) = open()?;

@@ -49,7 +49,6 @@ pub mod error;
 pub mod files;
 pub mod ir;
 pub mod model;
-pub mod near;
 #[cfg(feature = "onnx")]
 pub mod onnx;
 pub mod ops;
@@ -57,6 +56,7 @@ pub mod plan;
 #[cfg(feature = "report")]
 pub mod report;
 pub mod step;
+pub mod suggest;
 mod sys;
 pub mod train;
 pub mod verify;

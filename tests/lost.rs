@@ -14,7 +14,7 @@ use wgrad::train::epochs::trainer::{Event, Trainer};
 use wgrad::train::finetune::First;
 use wgrad::train::run::RunConfig;
 use wgrad::train::session::{self, Session};
-use wgrad::train::settings::every::Every;
+use wgrad::train::settings::interval::Interval;
 use wgrad::train::settings::options::TrainOptions;
 use wgrad::train::state::checkpoint::Checkpoint;
 
@@ -40,7 +40,7 @@ fn a_new_device_goes_on_from_the_last_checkpoint_to_the_same_bytes() {
         let device = adapter();
         let Device::Gpu(gpu) = &device else { panic!("an adapter") };
         let mut trainer = Trainer::new(&device, &model, &data, &options, None).expect("a trainer");
-        trainer.checkpoints(Some(Every::Steps(3)));
+        trainer.checkpoints(Some(Interval::Steps(3)));
         let mut last: Option<Checkpoint> = None;
         let fitted = pollster::block_on(trainer.fit(|event| {
             match event {
@@ -81,7 +81,7 @@ fn a_run_that_loses_its_device_names_the_command_that_goes_on() {
             data: text("data"),
             device: Some(common::adapter::name().into()),
             log_steps: true,
-            checkpoint_every: Some(Every::Steps(3)),
+            checkpoint_every: Some(Interval::Steps(3)),
             train: TrainOptions { epochs: 5, batch_size: 16, ..TrainOptions::default() },
             ..RunConfig::default()
         };

@@ -20,7 +20,7 @@ use wgrad::report::folder::RunRecord;
 use wgrad::report::{ReportData, gather, page};
 use wgrad::train::epochs::trainer::{Event, Trainer};
 use wgrad::train::run::checkpoints::{Checkpoints, Which};
-use wgrad::train::settings::every::Every;
+use wgrad::train::settings::interval::Interval;
 use wgrad::train::settings::options::TrainOptions;
 use wgrad::train::state::checkpoint::Checkpoint;
 use wgrad::train::state::digest::Digest;
@@ -137,7 +137,7 @@ fn nothing_grows_however_long_it_trains() {
     kept.create().expect("a folder");
     let begin = || {
         let mut trainer = Trainer::new(&device, &model, &data, &options, None).expect("a trainer");
-        trainer.checkpoints(Some(Every::Steps(16)));
+        trainer.checkpoints(Some(Interval::Steps(16)));
         trainer
     };
     let mut rng = ChaCha8Rng::seed_from_u64(1);

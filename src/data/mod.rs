@@ -308,7 +308,7 @@ impl Dataset {
             return Ok(open_built_in());
         }
         let folder = Path::new(spec);
-        if let Some(near) = crate::near::nearest(spec, [BUILT_IN]).filter(|_| !folder.exists()) {
+        if let Some(near) = crate::suggest::nearest(spec, [BUILT_IN]).filter(|_| !folder.exists()) {
             let expected = source::expected();
             return Ok(Err(Error::input(format!(
                 "no data set '{spec}'; did you mean '{near}'? There is no such folder, expected {expected}"

@@ -5,9 +5,9 @@ pub use crate::model::layers::keys::Pair;
 use crate::model::layers::keys::{Field, Value, one_of};
 use crate::model::layers::*;
 use crate::model::{Model, Normalisation};
-use crate::near;
 use crate::ops::conv::geometry::Padding;
 use crate::ops::pointwise::activation::Function;
+use crate::suggest;
 use std::collections::BTreeMap;
 
 /// Layers one after the other.
@@ -190,7 +190,7 @@ impl Sequential {
     fn place(&mut self, name: &str) -> usize {
         let place = self.1.places.get(name).copied();
         if place.is_none() && self.1.wrong.is_none() {
-            let hint = near::hint(name, self.1.places.keys().map(|name| &name[..]));
+            let hint = suggest::hint(name, self.1.places.keys().map(|name| &name[..]));
             self.1.wrong = Some(format!("found no earlier layer of the name {name:?}, expected one{hint}"));
         }
         place.unwrap_or(usize::MAX)

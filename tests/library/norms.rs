@@ -10,7 +10,7 @@ use wgrad::model::{Model, Sequential, Weights};
 use wgrad::train::epochs::evaluator::Evaluator;
 use wgrad::train::epochs::trainer::{Event, Trainer};
 use wgrad::train::predict::TrainedModel;
-use wgrad::train::settings::every::Every;
+use wgrad::train::settings::interval::Interval;
 use wgrad::train::settings::options::TrainOptions;
 use wgrad::train::state::checkpoint::Checkpoint;
 
@@ -106,7 +106,7 @@ fn a_run_cut_at_any_step_ends_in_the_same_bytes() {
             let options = options(freeze);
             let mut files = Vec::new();
             let mut trainer = Trainer::new(&device, &model(), &data(), &options, None).unwrap();
-            trainer.checkpoints(Some(Every::Steps(1)));
+            trainer.checkpoints(Some(Interval::Steps(1)));
             pollster::block_on(trainer.fit(|event| {
                 if let Event::Checkpoint(checkpoint) = event {
                     files.push(checkpoint.to_bytes().expect("a file"));

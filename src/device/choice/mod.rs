@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use crate::device::choice::candidate::{Candidate, Kind};
 use crate::error::{Error, Result};
-use crate::near;
+use crate::suggest;
 
 /// What `--device` names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -292,7 +292,7 @@ fn hint(wanted: &Wanted, candidates: &[Candidate]) -> String {
     let Wanted::Name(part) = wanted else { return String::new() };
     let names = candidates.iter().flat_map(|c| [&*c.name, &*c.driver, c.api.tag(), c.api.words()]);
     let words = names.flat_map(|name| name.split(|letter: char| !letter.is_alphanumeric()));
-    near::hint(part, ["auto", "gpu", "software", "cpu"].into_iter().chain(words.filter(|word| word.len() > 2)))
+    suggest::hint(part, ["auto", "gpu", "software", "cpu"].into_iter().chain(words.filter(|word| word.len() > 2)))
 }
 
 /// The list of what there is, as the tail of an error message that may end in a question.

@@ -6,7 +6,7 @@ use crate::ir::graph::Layout;
 use crate::model::formats::weights::{NamedTensor, to_file};
 use crate::model::layers::{Flatten, KerasWeight};
 use crate::model::{Model, ParamSpec, Weights};
-use crate::near;
+use crate::suggest;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
@@ -347,7 +347,7 @@ fn pair(
         let place = (0..places.len()).find(|&place| places[place].index == *layer && pairs[place].is_none());
         let place = place.ok_or_else(|| unclear("no such layer has weights, or it has a module already".into()))?;
         let at = free.iter().position(|&module| modules[module].name == name);
-        let known = || near::unknown("module", name, &modules.iter().map(|m| m.name).collect::<Vec<_>>(), "");
+        let known = || suggest::unknown("module", name, &modules.iter().map(|m| m.name).collect::<Vec<_>>(), "");
         let module = free.remove(at.ok_or_else(|| unclear(known()))?);
         if !places[place].fits(&modules[module], order) {
             return Err(Fault::Misfit);

@@ -5,7 +5,7 @@ use crate::model::in_context;
 use crate::model::layers::keys::{Key, Kind, Value, one_of};
 use crate::model::layers::{LARGEST, LayerEntry, TYPES, named};
 use crate::model::{Model, Normalisation};
-use crate::near;
+use crate::suggest;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::io::Read;
@@ -154,7 +154,7 @@ impl<'a> Section<'a> {
             None => Ok(()),
             Some(key) => {
                 let found = key.get_ref();
-                let hint = near::hint(found, known.iter().copied());
+                let hint = suggest::hint(found, known.iter().copied());
                 let why = format!("found unknown key {}, expected {}{hint}", shorten(found), known.join(", "));
                 Err(self.error(key.span(), &why))
             }
@@ -171,7 +171,7 @@ impl<'a> Section<'a> {
         let found = self.table.get("type").and_then(|kind| kind.get_ref().as_str());
         let found = found.ok_or_else(|| self.wrong("type", &types))?;
         let kind = named(found)
-            .ok_or_else(|| self.wrong("type", &format!("{types}{}", near::hint(found, known.iter().copied()))))?;
+            .ok_or_else(|| self.wrong("type", &format!("{types}{}", suggest::hint(found, known.iter().copied()))))?;
         self.name = format!("{} ({found})", self.name);
         let keys = kind.keys.iter().filter(|key| !key.hidden).map(|key| key.name);
         self.only(&["type"].into_iter().chain(keys).chain(["from", "name"]).collect::<Vec<_>>())?;
@@ -226,7 +226,7 @@ impl<'a> Section<'a> {
         };
         let place = |found: &DeValue| {
             let hint =
-                found.as_str().map_or(String::new(), |found| near::hint(found, names.keys().map(|name| &name[..])));
+                found.as_str().map_or(String::new(), |found| suggest::hint(found, names.keys().map(|name| &name[..])));
             let place = found.as_str().and_then(|found| names.get(found)).copied();
             place.ok_or_else(|| self.wrong("from", &format!("{expected}{hint}")))
         };

@@ -152,7 +152,7 @@ impl Stopped {
         open: impl FnOnce(&Stopped) -> Result<(Dataset, Device)>,
     ) -> Result<(Tested, Option<String>)> {
         let (folder, notice) = self.folder(None)?;
-        folder.model(self.checkpoint.answers(), self.model()).map_err(|e| self.named(e))?;
+        folder.model(self.checkpoint.final_weights(), self.model()).map_err(|e| self.named(e))?;
         let missing = |wanted: bool, name: &str| wanted && !self.run.join(name).exists();
         let lacks = missing(self.config.train.validation_split.is_some(), TEST)
             || missing(self.model().is_segmentation()?, SHEET);

@@ -1,9 +1,9 @@
 //! The settings of a run, and their file.
 
 use crate::error::{Error, Result};
-use crate::train::settings::every::Every;
 #[cfg(feature = "cli")]
 use crate::train::settings::flags::{self, DATA, DEVICE, MODEL, RUN};
+use crate::train::settings::interval::Interval;
 use crate::train::settings::options::TrainOptions;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -72,7 +72,7 @@ pub struct RunConfig {
     /// Write checkpoints every N steps or 30s, 5m, 2h, besides at the end of every epoch
     #[cfg_attr(feature = "cli", arg(long, value_name = "N|TIME", allow_negative_numbers = true, help_heading = RUN))]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub checkpoint_every: Option<Every>,
+    pub checkpoint_every: Option<Interval>,
     /// What decides the numbers.
     #[cfg_attr(feature = "cli", command(flatten))]
     pub train: TrainOptions,
@@ -121,7 +121,7 @@ impl RunConfig {
             let start = e.span().map_or(0, |span| span.start);
             let line = 1 + text.bytes().take(start).filter(|byte| *byte == b'\n').count();
             let message = e.message().replace('\n', " ");
-            fault(&format!("line {line}: {message}{}", crate::near::hint_in(&message)))
+            fault(&format!("line {line}: {message}{}", crate::suggest::hint_in(&message)))
         })
     }
 

@@ -1,10 +1,10 @@
 //! What a run can be told.
 
 pub mod config;
-pub mod every;
 #[cfg(feature = "cli")]
 pub mod flags;
 pub mod goal;
+pub mod interval;
 pub mod loss;
 mod optimizer;
 pub mod optimizers;

@@ -141,7 +141,7 @@ impl Step {
     }
 
     /// The arena of the weights that the run is to leave: the average, where one is kept.
-    pub fn answers(&self) -> Tensor {
+    pub fn final_weights(&self) -> Tensor {
         self.ema.unwrap_or(self.params)
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// An interval between checkpoints, in steps or in time; as text `500`, `30s`, `5m` or `2h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub enum Every {
+pub enum Interval {
     /// Whenever so many steps are done, counted from the start of the run.
     Steps(u64),
     /// Whenever so much time has gone by since the last one.
@@ -19,7 +19,7 @@ pub enum Every {
 /// Seconds of a unit of time.
 const UNITS: [(char, u64); 3] = [('h', 3600), ('m', 60), ('s', 1)];
 
-impl FromStr for Every {
+impl FromStr for Interval {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
@@ -33,19 +33,19 @@ impl FromStr for Every {
         // Parsing alone would take a sign.
         let number = Some(digits).filter(|d| d.bytes().all(|b| b.is_ascii_digit())).and_then(|d| d.parse::<u64>().ok());
         let every = match (number.filter(|n| *n > 0), unit) {
-            (Some(steps), None) => Some(Every::Steps(steps)),
-            (Some(n), Some((_, seconds))) => n.checked_mul(*seconds).map(Duration::from_secs).map(Every::Time),
+            (Some(steps), None) => Some(Interval::Steps(steps)),
+            (Some(n), Some((_, seconds))) => n.checked_mul(*seconds).map(Duration::from_secs).map(Interval::Time),
             (None, _) => None,
         };
         every.ok_or_else(wrong)
     }
 }
 
-impl fmt::Display for Every {
+impl fmt::Display for Interval {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
-            Every::Steps(steps) => write!(f, "{steps}"),
-            Every::Time(time) => {
+            Interval::Steps(steps) => write!(f, "{steps}"),
+            Interval::Time(time) => {
                 let seconds = time.as_secs();
                 let (unit, size) = UNITS.iter().find(|(_, size)| seconds.is_multiple_of(*size)).unwrap_or(&UNITS[2]);
                 write!(f, "{}{unit}", seconds / size)
@@ -54,7 +54,7 @@ impl fmt::Display for Every {
     }
 }
 
-impl TryFrom<String> for Every {
+impl TryFrom<String> for Interval {
     type Error = Error;
 
     fn try_from(text: String) -> Result<Self> {
@@ -62,8 +62,8 @@ impl TryFrom<String> for Every {
     }
 }
 
-impl From<Every> for String {
-    fn from(every: Every) -> String {
+impl From<Interval> for String {
+    fn from(every: Interval) -> String {
         every.to_string()
     }
 }
@@ -75,14 +75,14 @@ mod tests {
     #[test]
     fn intervals_are_read_and_shown_alike() {
         for text in ["1", "500", "30s", "5m", "90s", "2h", "61m"] {
-            assert_eq!(text.parse::<Every>().unwrap().to_string(), text);
+            assert_eq!(text.parse::<Interval>().unwrap().to_string(), text);
         }
-        assert_eq!("60m".parse::<Every>().unwrap().to_string(), "1h");
-        assert_eq!("5m".parse::<Every>().unwrap(), Every::Time(Duration::from_secs(300)));
+        assert_eq!("60m".parse::<Interval>().unwrap().to_string(), "1h");
+        assert_eq!("5m".parse::<Interval>().unwrap(), Interval::Time(Duration::from_secs(300)));
         for text in
             ["", "0", "0m", "-1", "+1", "m", "1.5h", "5 m", "5d", "99999999999999999999", "9999999999999999999h"]
         {
-            assert!(text.parse::<Every>().is_err(), "{text}");
+            assert!(text.parse::<Interval>().is_err(), "{text}");
         }
     }
 }
