@@ -5,6 +5,7 @@
 use criterion::{Criterion, criterion_group, criterion_main};
 use std::time::Duration;
 use wgrad::device::Device;
+use wgrad::device::choice::DeviceRequest;
 use wgrad::device::gpu::executor::Executor;
 use wgrad::device::gpu::{class_of, limits_of};
 use wgrad::ir::op::Out;
@@ -13,8 +14,9 @@ use wgrad::ops;
 use wgrad::plan::lower::{Target, lower};
 
 fn every_op(c: &mut Criterion) {
-    let (device, choice) = pollster::block_on(Device::open(&Default::default(), 0)).expect("a device");
-    eprintln!("{}", choice.lines()[0]);
+    let request = DeviceRequest::from_env().expect("a device's name");
+    let (device, choice) = pollster::block_on(Device::open(&request, 0)).expect("a device");
+    eprintln!("{}", choice.line());
     for entry in ops::ALL.iter().filter(|entry| !entry.kernels.is_empty()) {
         let mut group = c.benchmark_group(entry.name);
         for (n, case) in (entry.cases)().iter().enumerate() {

@@ -9,12 +9,11 @@ use wgrad::device::choice::DeviceRequest;
 use wgrad::error::{Error, Result};
 use wgrad::ir::case::Case;
 use wgrad::ir::graph::{Graph, Tensor, TensorInfo};
+use wgrad::ir::launch::{Lower, Source};
 use wgrad::ir::op::{Backward, In, Op, Out, Real, Reference, Rounding};
-use wgrad::model::{CustomLayer, Inferred, ParamSpec, Sequential};
+use wgrad::model::{Inferred, Inputs, Layer, ParamSpec, Sequential};
 use wgrad::ops::Entry;
 use wgrad::ops::matmul::matmul_nt::MatmulNt;
-use wgrad::plan::kernel::Source;
-use wgrad::plan::lower::Lower;
 use wgrad::train::epochs::trainer::Event;
 use wgrad::train::settings::options::TrainOptions;
 use wgrad::verify;
@@ -121,28 +120,20 @@ struct DenseSilu {
     units: usize,
 }
 
-impl CustomLayer for DenseSilu {
+impl Layer for DenseSilu {
     fn type_name(&self) -> &'static str {
         "dense_silu"
     }
 
-    fn infer(&self, index: usize, input: &[usize]) -> Result<Inferred, String> {
-        let [features] = *input else { return Err("a flatten must come before it".into()) };
-        let param = |end: &str, file_shape: Vec<usize>| ParamSpec {
-            name: format!("{index}.{end}"),
-            is_bias: file_shape.len() == 1,
-            starts_at: None,
-            running: false,
-            file_shape,
-            fan_in: features,
-            fan_out: self.units,
-        };
-        let params = vec![param("weight", vec![self.units, features]), param("bias", vec![self.units])];
+    fn infer(&self, inputs: &[&[usize]]) -> Result<Inferred, String> {
+        let &[&[features]] = inputs else { return Err("a flatten must come before it".into()) };
+        let fans = [features, self.units];
+        let params = vec![ParamSpec::drawn(vec![self.units, features], fans), ParamSpec::bias(self.units, fans)];
         Ok(Inferred { shape: vec![self.units], params })
     }
 
-    fn build(&self, graph: &mut Graph, x: Tensor, params: &[Tensor]) -> Result<Tensor> {
-        let z = graph.apply(MatmulNt { relu: false }, &[&[x], params].concat())?;
+    fn build(&self, graph: &mut Graph, at: &Inputs) -> Result<Tensor> {
+        let z = graph.apply(MatmulNt { relu: false }, &at.arguments())?;
         Ok(graph.apply(Silu, &z)?[0])
     }
 }
@@ -152,7 +143,7 @@ fn main() -> Result<()> {
     let request: DeviceRequest = arguments.next().unwrap_or("auto".into()).parse()?;
     let samples = arguments.next().and_then(|n| n.parse().ok()).unwrap_or(10_000);
     let (device, choice) = pollster::block_on(Device::open(&request, 0))?;
-    println!("{}", choice.lines()[0]);
+    println!("{}", choice.line());
 
     // Both ops at awkward sizes, on this device, against their formulas in double precision.
     let entries = [

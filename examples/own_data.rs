@@ -53,7 +53,7 @@ fn main() -> wgrad::Result<()> {
     model.class_names = data.class_names.clone();
 
     let (device, choice) = pollster::block_on(Device::open(&DeviceRequest::default(), 0))?;
-    println!("{}", choice.lines()[0]);
+    println!("{}", choice.line());
     let options = TrainOptions { epochs: 6, batch_size: 32, ..TrainOptions::default() };
     let (trained, _) = pollster::block_on(model.fit(&data, &options, &device, |event| {
         if let Event::Epoch(m) = event {

@@ -19,7 +19,7 @@ fn main() -> wgrad::Result<()> {
 
     // The best device there is; the choice says which, and why.
     let (device, choice) = pollster::block_on(Device::open(&DeviceRequest::default(), 0))?;
-    println!("{}", choice.lines()[0]);
+    println!("{}", choice.line());
 
     let options = TrainOptions { epochs: 3, ..TrainOptions::default() };
     let (trained, _) = pollster::block_on(model.fit(&data, &options, &device, |event| match event {

@@ -2,32 +2,11 @@
 //! arithmetic, a Rust host for the rest, no CUDA and no Python. Without a GPU it runs the same shaders on a
 //! software adapter, and without any graphics driver natively on the CPU.
 //!
-//! # The way the data goes
-//!
-//! ```text
-//! flags, config.toml ─▶ settings ─▶ Model (layers) ──build──▶ Graph (ops, tensors, backward: pure data)
-//!                                                               │                      │
-//!                                                    fuse, lower(tile | lanes)         │ op by op
-//!                                                               ▼                      ▼
-//! Dataset (u8, uploaded once) ───────────────▶ Plan (dispatches) ─▶ gpu::Executor   cpu::Executor
-//!                                                                          └─────┬──────────┘
-//!                                     Engine ─▶ Trainer: epochs, metrics, run folder
-//! ```
-//!
-//! - [`ir`]: tensors and their graph, what an op is, the cases that hold an op to its reference.
-//! - [`ops`]: every op. An op is one column in three places: its shaders in `shaders/`, its file in `src/ops/` (formula,
-//!   shapes, launch, gradient, fast CPU form, cases), its line in the family's `mod.rs`. The reference is naive, generic
-//!   over the float type, and in `f64` the oracle of all else.
-//! - [`plan`]: from a graph to dispatches, and buffers by role; the rewrites before ([`plan::fuse`]), and what naga reads
-//!   off a shader ([`plan::kernel`]): bindings are matched by name and sizes set by name, never typed twice.
-//! - [`device`]: adapters and their choice, pipelines, the executor that replays a plan and the one that runs a graph on
-//!   the native CPU. After build, a step creates nothing: all that changes from step to step lives on the device ([`step`]).
-//! - [`model`]: layers, presets, first weights, model and weight files, the summary. [`data`]: data sets and their formats.
-//! - [`train`]: settings, the step's graphs, the loop, checkpoints, the run folder.
-//! - [`verify`]: every kernel against the oracle, and two devices op by op; [`bench`](mod@bench): every op against the
-//!   native CPU; `report` (feature `report`): a run as one page; `watch` (feature `watch`): the same page, live.
-//!
-//! Imports run one way: cli → watch, report → verify, bench, onnx → train → data, model → device → plan → ops → ir.
+//! A model ([`model`]) builds a graph of ops ([`ir`], [`ops`]); the graph is lowered to a plan of dispatches ([`plan`]), and a
+//! device ([`device`]) replays it, step by step ([`step`]), over a data set ([`data`]). [`train`] has settings, the loop, checkpoints
+//! and the run folder. [`verify`] holds every kernel to a double-precision oracle, and [`bench`](mod@bench) times it.
+//! `ARCHITECTURE.md` in the repository says how the parts fit together and which rules hold; `CONTRIBUTING.md` says how to add to
+//! them.
 //!
 //! # A few lines
 //!
@@ -67,9 +46,9 @@ pub mod cli;
 pub mod data;
 pub mod device;
 pub mod error;
+pub mod files;
 pub mod ir;
 pub mod model;
-pub mod near;
 #[cfg(feature = "onnx")]
 pub mod onnx;
 pub mod ops;
@@ -77,6 +56,7 @@ pub mod plan;
 #[cfg(feature = "report")]
 pub mod report;
 pub mod step;
+pub mod suggest;
 mod sys;
 pub mod train;
 pub mod verify;

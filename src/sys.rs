@@ -1,6 +1,8 @@
 //! The only unsafe code: thin wrappers, each with the reason why it is sound.
 #![allow(unsafe_code)]
 
+pub(crate) mod kept;
+
 /// Sizes and manner of a matrix product.
 #[derive(Clone, Copy, Debug)]
 pub struct Gemm {
@@ -71,7 +73,7 @@ pub fn gemm(
 }
 
 /// A pipeline cache that begins with `kept`, or empty where there is none or the driver does not want it.
-pub fn pipeline_cache(device: &wgpu::Device, kept: Option<&crate::device::gpu::cache::Kept>) -> wgpu::PipelineCache {
+pub fn pipeline_cache(device: &wgpu::Device, kept: Option<&kept::Kept>) -> wgpu::PipelineCache {
     let data = kept.map(|kept| kept.data());
     let descriptor = wgpu::PipelineCacheDescriptor { label: Some("pipelines"), data, fallback: true };
     // SAFETY: the data must have come from `get_data`. `Kept` is made from nothing but a file in the user's own cache

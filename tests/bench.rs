@@ -4,11 +4,9 @@ mod common;
 
 use common::{Place, call, number};
 use serde_json::Value;
-use std::process::Command;
 use wgrad::bench::ops::{OpReport, ops};
 use wgrad::data::Split;
 use wgrad::device::Device;
-use wgrad::device::choice::DeviceRequest;
 use wgrad::device::gpu::timing::Clock;
 use wgrad::model::Model;
 use wgrad::train::settings::options::TrainOptions;
@@ -31,7 +29,7 @@ fn within(found: &Value, key: &str, side: Option<&str>) {
 #[test]
 fn a_training_step_op_by_op() {
     let place = Place::new();
-    for (device, on_adapter) in [("auto", true), ("cpu", false)] {
+    for (device, on_adapter) in [(common::adapter::name(), true), ("cpu", false)] {
         let found = json(&place, &format!("bench --model tiny.toml --batch-size 16 --against cpu --device {device}"));
         assert_eq!((&found["model"], &found["batch_size"]), (&"tiny".into(), &16.into()));
         assert!(found["device"].as_str().is_some_and(|name| !name.is_empty()));
@@ -75,10 +73,9 @@ fn a_training_step_op_by_op() {
 /// every time.
 #[test]
 fn the_two_clocks_agree_on_the_heavy_ops() {
-    let (device, _) = pollster::block_on(Device::open(&DeviceRequest::default(), 0)).expect("a device");
+    let device = common::adapter::device();
     let cpu = Device::cpu(0).expect("threads");
     let model = Model::preset("mnist-deep", [28, 28, 1], 10).expect("a preset");
-    let Device::Gpu(_) = device else { panic!("no adapter") };
     // With fewer samples the optimizer takes most of a step where memory is slow, and no three others a tenth.
     let options = TrainOptions { batch_size: 16, ..TrainOptions::default() };
     let labels = (0..16).map(|i| i % 10).collect();
@@ -162,7 +159,7 @@ fn images_a_second_by_batch_size_and_where_the_limits_are() {
     place.write("wide.toml", WIDE);
     let line = "bench scale --model wide.toml --batch-sizes 4200,4,18446744073709551615 --json";
     // With WebGPU's default limits no storage binding holds the results of the first: 4200 × 8192 floats.
-    let mut command = Command::new(env!("CARGO_BIN_EXE_wgrad"));
+    let mut command = common::wgrad();
     let command = command.env("WGRAD_PORTABLE_LIMITS", "1").args(line.split_whitespace());
     let done = call(command, &place.path(""));
     assert_eq!(done.status, Some(0), "{done:#?}");
@@ -187,7 +184,7 @@ fn images_a_second_by_batch_size_and_where_the_limits_are() {
 #[test]
 fn a_matrix_product_agrees_with_the_gemm_crate() {
     let place = Place::new();
-    for (device, on_adapter) in [("auto", true), ("cpu", false)] {
+    for (device, on_adapter) in [(common::adapter::name(), true), ("cpu", false)] {
         // 52 is a multiple of four, for the lanes form; 33 is not.
         for size in [33, 52] {
             let found = json(&place, &format!("bench matmul --size {size} --device {device}"));

@@ -53,7 +53,7 @@ fn more_memory_than_the_machine_has() {
 impl Place {
     /// Calls the command with no more than 6 GB of address space, where a shell can set that limit.
     fn limited(&self, line: &str) -> common::Done {
-        let mut command = std::process::Command::new("sh");
+        let mut command = common::on_adapter("sh");
         let script = format!("ulimit -v 6000000 2>/dev/null; exec '{}' {line}", env!("CARGO_BIN_EXE_wgrad"));
         match cfg!(target_os = "linux") {
             true => common::call(command.args(["-c", &script]), &self.path("")),

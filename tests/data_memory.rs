@@ -2,7 +2,11 @@
 //!
 //! The one test of this file has a process to itself, because it reads the peak memory of the process.
 
+#[path = "common/memory.rs"]
+mod memory;
+
 use flate2::{Compression, write::GzEncoder};
+use memory::peak_memory_bytes;
 use std::fs;
 use std::io::Write;
 use std::time::Instant;
@@ -24,14 +28,6 @@ fn bomb(header: &[u8]) -> Vec<u8> {
         encoder.write_all(&zeros).unwrap();
     }
     encoder.finish().unwrap()
-}
-
-/// The most address space that this process has had at once, where the system says so (Linux), else 0.
-/// Space counts as soon as it is reserved, whether or not it is ever touched.
-fn peak_memory_bytes() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmPeak:"));
-    line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) * 1024
 }
 
 #[test]

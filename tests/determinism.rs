@@ -4,14 +4,13 @@
 
 mod common;
 
-use common::{Place, call};
+use common::{Place, call, wgrad};
 use serde_json::Value;
-use std::process::Command;
 
 /// Trains two epochs into `run`; the digest of the weights of each, and the bytes of the model.
 fn train(place: &Place, run: &str, options: &str, threads: Option<usize>) -> (Vec<Value>, Vec<u8>) {
     let line = format!("train --data data --batch-size 16 --epochs 2 --seed 5 --no-report --run-dir {run} {options}");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_wgrad"));
+    let mut command = wgrad();
     command.args(line.split_whitespace());
     if let Some(threads) = threads {
         // Mesa's; other drivers do not know it, and have their own threads.

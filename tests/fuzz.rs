@@ -3,9 +3,12 @@
 //! `tests/fuzz` runs the same targets under libFuzzer. `WGRAD_FUZZ` sets how many mutations each gets here.
 // The targets' folders for their files are named by the process: this is one test, which has its process to itself.
 
+#[path = "common/memory.rs"]
+mod memory;
 #[path = "../fuzz/src/targets.rs"]
 mod targets;
 
+use memory::peak_memory_bytes;
 use std::fs;
 use std::path::Path;
 use targets::TARGETS;
@@ -77,13 +80,6 @@ fn mutated(seed: &[u8], other: &[u8], random: &mut Random) -> Vec<u8> {
         }
     }
     data
-}
-
-/// The most address space that this process has had at once, where the system says so (Linux), else 0.
-fn peak_memory_bytes() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmPeak:"));
-    line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) * 1024
 }
 
 /// No panic, and no more memory than a file of this size has use for.

@@ -1,33 +1,31 @@
 //! A device that goes away in the middle of a run: what was saved is whole, and the run goes on elsewhere.
 
 mod common;
+#[path = "common/noise.rs"]
+mod noise;
 
 use common::Place;
+use noise::noise;
 use std::ops::ControlFlow;
-use std::process::Command;
-use wgrad::data::{Dataset, Split};
+use wgrad::data::Dataset;
 use wgrad::device::Device;
-use wgrad::device::choice::DeviceRequest;
 use wgrad::model::{Model, Sequential};
 use wgrad::train::epochs::trainer::{Event, Trainer};
-use wgrad::train::settings::every::Every;
+use wgrad::train::finetune::First;
+use wgrad::train::run::RunConfig;
+use wgrad::train::session::{self, Session};
+use wgrad::train::settings::interval::Interval;
 use wgrad::train::settings::options::TrainOptions;
 use wgrad::train::state::checkpoint::Checkpoint;
 
 fn adapter() -> Device {
-    let (device, _) = pollster::block_on(Device::open(&DeviceRequest::default(), 0)).expect("a device");
-    assert!(matches!(device, Device::Gpu(_)), "no adapter: install a Vulkan driver");
-    device
+    common::adapter::device()
 }
 
 fn setting() -> (Model, Dataset, TrainOptions) {
-    let split = |count: usize| {
-        let pixels = (0..count * 36).map(|i| (i * 2_654_435_761 % 65_536 / 257) as u8).collect();
-        Split::new([6, 6, 1], pixels, (0..count).map(|i| (i * 7 % 3) as u8).collect()).expect("a split")
-    };
     let model = Sequential::new([6, 6, 1]).name("net").conv2d(4, 3).relu().flatten().dense(3).build().expect("a model");
     let options = TrainOptions { epochs: 4, batch_size: 8, ..TrainOptions::default() };
-    (model, Dataset::new("noise", split(80), split(8)).expect("a data set"), options)
+    (model, noise([6, 6, 1], 3, [80, 8]), options)
 }
 
 #[test]
@@ -42,7 +40,7 @@ fn a_new_device_goes_on_from_the_last_checkpoint_to_the_same_bytes() {
         let device = adapter();
         let Device::Gpu(gpu) = &device else { panic!("an adapter") };
         let mut trainer = Trainer::new(&device, &model, &data, &options, None).expect("a trainer");
-        trainer.checkpoints(Some(Every::Steps(3)));
+        trainer.checkpoints(Some(Interval::Steps(3)));
         let mut last: Option<Checkpoint> = None;
         let fitted = pollster::block_on(trainer.fit(|event| {
             match event {
@@ -70,28 +68,53 @@ fn a_new_device_goes_on_from_the_last_checkpoint_to_the_same_bytes() {
     }
 }
 
+/// A run with a folder, by the library: the device goes away from an observer.
 #[test]
-fn the_command_stops_with_the_command_that_goes_on() {
+fn a_run_that_loses_its_device_names_the_command_that_goes_on() {
     let place = Place::new();
     let train = "train --model tiny.toml --data data --batch-size 16 --epochs 5 --no-report --log-steps";
     place.works(&format!("{train} --checkpoint-every 3 --run-dir uncut"));
+    let text = |name: &str| place.path(name).display().to_string();
     for (at, run) in [(1, "a"), (9, "b"), (19, "c")] {
-        let line = format!("{train} --checkpoint-every 3 --run-dir {run}");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_wgrad"));
-        command.args(line.split_whitespace()).env("WGRAD_TEST_LOSE_DEVICE_AT", at.to_string());
-        let done = common::call(&mut command, &place.path(""));
-        let last = done.err.lines().last().unwrap_or_default();
-        assert!(done.status == Some(1) && !done.err.contains("panicked"), "{done:#?}");
+        let config = RunConfig {
+            model: text("tiny.toml"),
+            data: text("data"),
+            device: Some(common::adapter::name().into()),
+            log_steps: true,
+            checkpoint_every: Some(Interval::Steps(3)),
+            train: TrainOptions { epochs: 5, batch_size: 16, ..TrainOptions::default() },
+            ..RunConfig::default()
+        };
+        let data = session::open_data(&config, None).expect("a data set");
+        let first = First::of(&config, &data).expect("a model");
+        let (device, choice) = common::adapter::chosen();
+        let run = place.path(run);
+        let mut session = Session::begin(config, data, first, (device.clone(), &choice), Some(&run)).expect("a run");
+        let driven = pollster::block_on(session.drive(
+            || false,
+            |event| {
+                if let (Event::Steps { first, records, .. }, Device::Gpu(gpu)) = (event, &device)
+                    && first + records.len() as u64 > at
+                {
+                    gpu.device.destroy();
+                }
+                Ok(())
+            },
+        ));
+        drop(session);
+        let error = driven.expect_err("the device is gone").to_string();
+        let last = run.join("checkpoints/last.safetensors");
         for want in [
             "the device was lost",
-            &format!("the last good checkpoint is {run}/checkpoints/last.safetensors (step "),
-            &format!("wgrad train --resume {run} goes on from it"),
+            &format!("the last good checkpoint is {} (step ", last.display()),
+            &format!("wgrad train --resume {} goes on from it", run.display()),
         ] {
-            assert!(last.contains(want), "{want}: {last}");
+            assert!(error.contains(want), "{want}: {error}");
         }
-        place.works(&format!("train --resume {run} --no-report"));
+        place.works(&format!("train --resume {} --no-report", run.display()));
         for file in ["model.safetensors", "steps.jsonl"] {
-            assert!(place.read(&format!("{run}/{file}")) == place.read(&format!("uncut/{file}")), "{at}: {file}");
+            let found = std::fs::read(run.join(file)).expect("a file");
+            assert!(found == place.read(&format!("uncut/{file}")), "{at}: {file}");
         }
     }
 }

@@ -2,19 +2,22 @@
 //!
 //! `WGRAD_NETS` sets how many; they are the same every time, and more are the same and others.
 
+#[path = "common/adapter.rs"]
+mod adapter;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use std::cell::Cell;
 use wgrad::Error;
-use wgrad::device::Device;
-use wgrad::device::choice::DeviceRequest;
-use wgrad::model::{Layer, Model, Normalisation};
+use wgrad::ir::launch::KernelClass;
+use wgrad::model::layers::*;
+use wgrad::model::{Model, Normalisation};
 use wgrad::ops::conv::geometry::Padding;
 use wgrad::ops::pointwise::activation::Function;
+use wgrad::plan::Limits;
 use wgrad::plan::lower::{Target, lower};
-use wgrad::plan::{Class, Limits};
 use wgrad::train::settings::options::TrainOptions;
 use wgrad::train::step::Step;
 use wgrad::verify::models;
@@ -32,37 +35,38 @@ fn pair(most: usize) -> impl Strategy<Value = [usize; 2]> {
     [1..=most, 1..=most]
 }
 
-fn image_layer() -> impl Strategy<Value = Layer> {
+fn image_layer() -> impl Strategy<Value = LayerEntry> {
     let padding = || select(vec![Padding::Valid, Padding::Same]);
-    let function = |function: Function| Layer::Activation { function, slope: function.slope().unwrap_or(0.0) };
+    let function =
+        |function: Function| LayerEntry::from(Activation { function, slope: function.slope().unwrap_or(0.0) });
     prop_oneof![
         6 => (1usize..=9, pair(4), pair(3), padding())
             .prop_map(|(filters, kernel, stride, padding)| {
-                Layer::Conv2d { filters, kernel, stride, padding, dilation: [1, 1], groups: 1 }
+                LayerEntry::from(Conv2d { filters, kernel, stride, padding, dilation: [1, 1], groups: 1, bias: true })
             }),
         2 => (1usize..=3, pair(3), pair(2), padding(), pair(2), 1usize..=3)
             .prop_map(|(filters, kernel, stride, padding, dilation, groups)| {
-                Layer::Conv2d { filters: filters * groups, kernel, stride, padding, dilation, groups }
+                LayerEntry::from(Conv2d { filters: filters * groups, kernel, stride, padding, dilation, groups, bias: true })
             }),
         1 => (pair(3), pair(2), padding(), pair(2), 1usize..=2)
             .prop_map(|(kernel, stride, padding, dilation, multiplier)| {
-                Layer::DepthwiseConv2d { kernel, stride, padding, dilation, multiplier }
+                LayerEntry::from(DepthwiseConv2d { kernel, stride, padding, dilation, multiplier, bias: true })
             }),
         1 => (1usize..=5, pair(3), pair(3), padding())
-            .prop_map(|(filters, kernel, stride, padding)| Layer::ConvTranspose2d { filters, kernel, stride, padding }),
-        2 => Just(Layer::Relu {}),
-        3 => (pair(3), pair(3)).prop_map(|(size, stride)| Layer::MaxPool2d { size, stride }),
-        1 => (pair(3), pair(3)).prop_map(|(size, stride)| Layer::AvgPool2d { size, stride }),
-        1 => select(vec![Layer::GlobalAvgPool2d {}, Layer::GlobalMaxPool2d {}]),
+            .prop_map(|(filters, kernel, stride, padding)| LayerEntry::from(ConvTranspose2d { filters, kernel, stride, padding, bias: true })),
+        2 => Just(LayerEntry::from(Relu::new())),
+        3 => (pair(3), pair(3)).prop_map(|(size, stride)| LayerEntry::from(MaxPool2d { size, stride })),
+        1 => (pair(3), pair(3)).prop_map(|(size, stride)| LayerEntry::from(AvgPool2d { size, stride })),
+        1 => select(vec![LayerEntry::from(GlobalAvgPool2d::new()), LayerEntry::from(GlobalMaxPool2d::new())]),
         1 => select(vec![
-            Layer::BatchNorm { epsilon: 1e-5, momentum: 0.1 },
-            Layer::LayerNorm { epsilon: 1e-5 },
-            Layer::Dropout { rate: 0.25 },
+            LayerEntry::from(BatchNorm { epsilon: 1e-5, momentum: 0.1 }),
+            LayerEntry::from(LayerNorm { epsilon: 1e-5 }),
+            LayerEntry::from(Dropout { rate: 0.25 }),
         ]),
         1 => select(Function::ALL).prop_map(function),
-        1 => pair(2).prop_map(|factor| Layer::Upsample2d { factor }),
+        1 => pair(2).prop_map(|factor| LayerEntry::from(Upsample2d { factor })),
         2 => (0usize..5, any::<bool>())
-            .prop_map(|(from, add)| if add { Layer::Add { from } } else { Layer::Concat { from } }),
+            .prop_map(|(from, add)| if add { LayerEntry::from(Add::new()).reading([from]) } else { LayerEntry::from(Concat::new()).reading([from]) }),
     ]
 }
 
@@ -86,20 +90,19 @@ fn net() -> impl Strategy<Value = Model> {
                 net.layers.pop();
             }
         }
-        net.layers.push(Layer::Flatten {});
+        net.layers.push(LayerEntry::from(Flatten::new()));
         for (units, relu) in dense {
-            net.layers.push(Layer::Dense { units });
-            net.layers.extend(relu.then_some(Layer::Relu {}));
+            net.layers.push(LayerEntry::from(Dense { units, bias: true }));
+            net.layers.extend(relu.then_some(LayerEntry::from(Relu::new())));
         }
-        net.layers.push(Layer::Dense { units: classes });
+        net.layers.push(LayerEntry::from(Dense { units: classes, bias: true }));
         net
     })
 }
 
 #[test]
 fn random_nets_train_a_step_as_the_oracle_does() {
-    let (device, _) = pollster::block_on(Device::open(&DeviceRequest::default(), 0)).expect("a device");
-    assert!(matches!(device, Device::Gpu(_)), "no adapter: install a Vulkan driver");
+    let device = adapter::device();
     let (ops, end_to_end) = (Cell::new(0), Cell::new(0));
     let done = runner(nets(24)).run(&net(), |net| {
         let text = net.to_toml();
@@ -173,22 +176,22 @@ fn any_net_at_all_is_planned_or_refused() {
     let layer = prop_oneof![
         (size(), pairs(), pairs(), padding(), pairs(), size()).prop_map(
             |(filters, kernel, stride, padding, dilation, groups)| {
-                Layer::Conv2d { filters, kernel, stride, padding, dilation, groups }
+                LayerEntry::from(Conv2d { filters, kernel, stride, padding, dilation, groups, bias: true })
             }
         ),
         (pairs(), pairs(), padding(), pairs(), size()).prop_map(|(kernel, stride, padding, dilation, multiplier)| {
-            Layer::DepthwiseConv2d { kernel, stride, padding, dilation, multiplier }
+            LayerEntry::from(DepthwiseConv2d { kernel, stride, padding, dilation, multiplier, bias: true })
         }),
         (size(), pairs(), pairs(), padding()).prop_map(|(filters, kernel, stride, padding)| {
-            Layer::ConvTranspose2d { filters, kernel, stride, padding }
+            LayerEntry::from(ConvTranspose2d { filters, kernel, stride, padding, bias: true })
         }),
         (size(), pairs(), pairs(), padding()).prop_map(|(filters, kernel, stride, padding)| {
-            Layer::Conv2d { filters, kernel, stride, padding, dilation: [1, 1], groups: 1 }
+            LayerEntry::from(Conv2d { filters, kernel, stride, padding, dilation: [1, 1], groups: 1, bias: true })
         }),
-        Just(Layer::Relu {}),
-        (pairs(), pairs()).prop_map(|(size, stride)| Layer::MaxPool2d { size, stride }),
-        Just(Layer::Flatten {}),
-        size().prop_map(|units| Layer::Dense { units }),
+        Just(LayerEntry::from(Relu::new())),
+        (pairs(), pairs()).prop_map(|(size, stride)| LayerEntry::from(MaxPool2d { size, stride })),
+        Just(LayerEntry::from(Flatten::new())),
+        size().prop_map(|units| LayerEntry::from(Dense { units, bias: true })),
     ];
     let input = (size(), size(), 1usize..5).prop_map(|(h, w, c)| [h, w, c]);
     let strategy = (input, vec(layer, 1..6), 1usize..40);
@@ -205,7 +208,7 @@ fn any_net_at_all_is_planned_or_refused() {
         let planned = || {
             let model = Model::from_toml(&model.to_toml(), "net.toml", "any")?;
             let step = Step::training(&model, 40, &TrainOptions { batch_size: batch, ..TrainOptions::default() })?;
-            for class in [Class::Tile, Class::Lanes(8)] {
+            for class in [KernelClass::Tile, KernelClass::Lanes(8)] {
                 lower(&step.graph, Target { class, limits: Limits::PORTABLE, reuse: true })?;
             }
             Ok(())

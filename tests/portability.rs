@@ -1,5 +1,7 @@
 //! Every kernel keeps to the portable limits and is translated to every language that its features allow.
 
+#[path = "common/adapter.rs"]
+mod adapter;
 #[path = "common/plans.rs"]
 mod plans;
 
@@ -15,7 +17,6 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use wgrad::device::Device;
-use wgrad::device::gpu::adapter::list_adapters;
 use wgrad::device::gpu::open::{OpenOptions, open};
 use wgrad::device::gpu::pipelines::{Key, key};
 use wgrad::plan::kernel::Kernel;
@@ -167,12 +168,9 @@ fn every_kernel_keeps_to_the_portable_limits() {
 /// With WebGPU's default limits forced on every adapter, both presets are planned, and train a step as the oracle does.
 #[test]
 fn the_presets_train_a_step_within_webgpus_default_limits() {
-    let adapters = pollster::block_on(list_adapters());
-    let usable: Vec<_> = adapters.iter().filter(|(candidate, _)| candidate.unusable.is_none()).collect();
-    assert!(!usable.is_empty(), "no adapter: install a Vulkan driver (mesa-vulkan-drivers has a software one)");
-    for (candidate, adapter) in usable {
+    for (candidate, adapter) in adapter::usable() {
         let options = OpenOptions { portable_limits: true, ..OpenOptions::default() };
-        let gpu = pollster::block_on(open(adapter, options)).expect("the adapter opens");
+        let gpu = pollster::block_on(open(&adapter, options)).expect("the adapter opens");
         let floor = wgpu::Limits::defaults();
         let storage = gpu.limits.max_storage_buffers_per_shader_stage;
         assert_eq!((storage, gpu.limits.max_buffer_size), (8, floor.max_buffer_size), "{}", candidate.label());

@@ -2,10 +2,12 @@
 //! as one file that loads nothing.
 #![cfg(feature = "report")]
 
+#[path = "common/adapter.rs"]
+mod adapter;
+
 use std::ops::ControlFlow;
 use wgrad::data::{Dataset, Split};
 use wgrad::device::Device;
-use wgrad::device::choice::DeviceRequest;
 use wgrad::model::formats::weights::{NamedTensor, Weights};
 use wgrad::model::init::glorot_uniform;
 use wgrad::model::{Model, Sequential};
@@ -45,8 +47,7 @@ fn model() -> Model {
 }
 
 fn devices() -> [Device; 2] {
-    let adapter = pollster::block_on(Device::open(&DeviceRequest::default(), 0)).expect("a device").0;
-    [adapter, Device::cpu(2).expect("two threads")]
+    [adapter::device(), Device::cpu(2).expect("two threads")]
 }
 
 /// Trains, and returns the weights, the test accuracy and loss that the training measured, and the findings.

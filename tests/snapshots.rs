@@ -5,7 +5,7 @@ mod plans;
 
 use plans::{steps, target};
 use std::collections::BTreeMap;
-use wgrad::plan::Class;
+use wgrad::ir::launch::KernelClass;
 use wgrad::plan::lower::lower;
 use wgrad::train::settings::options::OptimizerName;
 
@@ -29,7 +29,7 @@ fn graphs() {
 fn plans() {
     for name in NAMES {
         for (kind, step) in steps(name, OptimizerName::Adam) {
-            for class in [Class::Tile, Class::Lanes(8)] {
+            for class in [KernelClass::Tile, KernelClass::Lanes(8)] {
                 let plan = lower(&step.graph, target(class)).expect("a preset has a plan");
                 insta::assert_snapshot!(file(&format!("plan-{name}-{kind}-{class}")), plan.to_string());
             }
@@ -42,7 +42,7 @@ fn plans() {
 fn expansions() {
     let mut texts = BTreeMap::new();
     for (_, step) in steps("mnist-cnn", OptimizerName::Adam) {
-        for class in [Class::Tile, Class::Lanes(8)] {
+        for class in [KernelClass::Tile, KernelClass::Lanes(8)] {
             let plan = lower(&step.graph, target(class)).expect("a preset has a plan");
             // What takes no parameters is its own expansion.
             let expanded = plan.kernels.into_iter().filter(|(id, _)| !id.params.is_empty());

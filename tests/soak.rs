@@ -3,20 +3,24 @@
 // The figures are those that Linux keeps of a process.
 #![cfg(target_os = "linux")]
 
+#[path = "common/adapter.rs"]
+mod adapter;
+#[path = "common/noise.rs"]
+mod noise;
+
+use noise::noise;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::fs;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
-use wgrad::data::{Dataset, Split};
-use wgrad::device::Device;
-use wgrad::device::choice::DeviceRequest;
+use wgrad::data::Dataset;
 use wgrad::model::{Model, Sequential};
 use wgrad::report::folder::RunRecord;
 use wgrad::report::{ReportData, gather, page};
 use wgrad::train::epochs::trainer::{Event, Trainer};
 use wgrad::train::run::checkpoints::{Checkpoints, Which};
-use wgrad::train::settings::every::Every;
+use wgrad::train::settings::interval::Interval;
 use wgrad::train::settings::options::TrainOptions;
 use wgrad::train::state::checkpoint::Checkpoint;
 use wgrad::train::state::digest::Digest;
@@ -46,13 +50,9 @@ struct Counts {
 }
 
 fn setting() -> (Model, Dataset, TrainOptions) {
-    let split = |count: usize| {
-        let pixels = (0..count * 256).map(|i| (i * 2_654_435_761 % 65_536 / 257) as u8).collect();
-        Split::new([16, 16, 1], pixels, (0..count).map(|i| (i * 7 % 5) as u8).collect()).expect("a split")
-    };
     let net = Sequential::new([16, 16, 1]).name("net").conv2d(16, 3).relu().max_pool2d(2).flatten().dense(64).relu();
     let options = TrainOptions { epochs: 6, batch_size: 32, ..TrainOptions::default() };
-    (net.dense(5).build().expect("a model"), Dataset::new("noise", split(600), split(70)).expect("a data set"), options)
+    (net.dense(5).build().expect("a model"), noise([16, 16, 1], 5, [600, 70]), options)
 }
 
 /// Resident memory in bytes, open handles and the processor's seconds of this process so far.
@@ -110,8 +110,7 @@ fn growth_is_seen_and_noise_is_not() {
 fn a_trainer_that_takes_no_step_gives_its_memory_back() {
     let (_, data, options) = setting();
     let model = Sequential::new([16, 16, 1]).flatten().dense(4096).relu().dense(5).build().expect("a model");
-    let device = pollster::block_on(Device::open(&DeviceRequest::default(), 0)).expect("a device").0;
-    assert!(matches!(device, Device::Gpu(_)), "no adapter: install a Vulkan driver");
+    let device = adapter::device();
     let resident = || {
         drop(Trainer::new(&device, &model, &data, &options, None).expect("a trainer"));
         figures()[0]
@@ -132,14 +131,13 @@ fn nothing_grows_however_long_it_trains() {
     let minutes: Option<f64> = std::env::var("WGRAD_SOAK_MINUTES").ok().map(|m| m.parse().expect("minutes"));
     let long = Duration::from_secs_f64(minutes.map_or(8.0, |m| m * 60.0));
     let (model, data, options) = setting();
-    let device = pollster::block_on(Device::open(&DeviceRequest::default(), 0)).expect("a device").0;
-    assert!(matches!(device, Device::Gpu(_)), "no adapter: install a Vulkan driver");
+    let device = adapter::device();
     let folder = tempfile::tempdir().expect("a temporary folder");
     let kept = Checkpoints::of(folder.path());
     kept.create().expect("a folder");
     let begin = || {
         let mut trainer = Trainer::new(&device, &model, &data, &options, None).expect("a trainer");
-        trainer.checkpoints(Some(Every::Steps(16)));
+        trainer.checkpoints(Some(Interval::Steps(16)));
         trainer
     };
     let mut rng = ChaCha8Rng::seed_from_u64(1);

@@ -11,7 +11,6 @@ use std::ops::ControlFlow;
 use wgrad::data::Dataset;
 use wgrad::data::ReadOptions;
 use wgrad::device::Device;
-use wgrad::device::choice::DeviceRequest;
 use wgrad::model::Sequential;
 use wgrad::train::epochs::trainer::Trainer;
 use wgrad::train::settings::options::TrainOptions;
@@ -42,8 +41,7 @@ fn memory_does_not_grow_with_the_data() {
     }
     let options = ReadOptions { hold_bytes: Some(LIMIT), ..ReadOptions::default() };
     let model = Sequential::new([28, 28, 1]).flatten().dense(10).build().expect("a model");
-    let (adapter, _) = pollster::block_on(Device::open(&DeviceRequest::default(), 0)).expect("a device");
-    assert!(matches!(adapter, Device::Gpu(_)), "no adapter: install a Vulkan driver");
+    let adapter = common::adapter::device();
     for device in [Device::cpu(1).expect("a thread"), adapter] {
         let before = peak_bytes();
         let data = Dataset::open_with(place.path().to_str().expect("a path"), &options).expect("a data set");

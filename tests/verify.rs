@@ -7,14 +7,12 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 use wgrad::device::Device;
-use wgrad::device::choice::DeviceRequest;
 use wgrad::ir::case::Case;
 use wgrad::ir::graph::{Graph, Tensor, TensorInfo};
+use wgrad::ir::launch::{Lower, Source};
 use wgrad::ir::op::{Backward, In, Op, Out, Real, Reference, Rounding};
 use wgrad::ops::Entry;
 use wgrad::ops::pointwise::relu::Relu;
-use wgrad::plan::kernel::Source;
-use wgrad::plan::lower::Lower;
 use wgrad::verify::kernels;
 use wgrad::verify::report::{Facts, markdown};
 
@@ -102,8 +100,7 @@ fn entries() -> Vec<Entry> {
 
 #[test]
 fn a_broken_shader_fails_and_is_named() {
-    let (device, _) = pollster::block_on(Device::open(&DeviceRequest::default(), 0)).expect("a device");
-    assert!(matches!(device, Device::Gpu(_)), "no adapter: install a Vulkan driver");
+    let device = common::adapter::device();
     let devices = [device, Device::cpu(2).unwrap()];
     for (device, checked) in devices.iter().flat_map(|device| [(device, false), (device, true)]) {
         let reports = kernels(device, &entries(), checked).expect("every kernel runs");
@@ -189,7 +186,7 @@ fn the_command_passes_here_and_names_every_kernel_of_the_presets() {
 /// The report is whole where a kernel is broken: its shapes, its error against its tolerance, the device and its limits.
 #[test]
 fn a_report_names_the_device_and_every_failed_shape() {
-    let (device, choice) = pollster::block_on(Device::open(&DeviceRequest::default(), 0)).expect("a device");
+    let (device, choice) = common::adapter::chosen();
     let kernels = kernels(&device, &entries(), false).expect("every kernel runs");
     let error = Some("it fell short".to_string());
     let facts = Facts { device: Some((&device, &choice)), kernels: &kernels, error, ..Facts::default() };

@@ -1,6 +1,12 @@
 //! The live page over real connections: what it answers, whom it refuses, and that the training does not notice it.
 #![cfg(feature = "watch")]
 
+#[path = "common/adapter.rs"]
+mod adapter;
+#[path = "common/noise.rs"]
+mod noise;
+
+use noise::noise;
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -8,9 +14,8 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use wgrad::data::{Dataset, Split};
+use wgrad::data::Dataset;
 use wgrad::device::Device;
-use wgrad::device::choice::DeviceRequest;
 use wgrad::model::{Model, Sequential};
 use wgrad::report::folder::RunRecord;
 use wgrad::train::epochs::trainer::Trainer;
@@ -21,11 +26,7 @@ use wgrad::watch::live::Live;
 use wgrad::watch::server::{Bound, Server};
 
 fn data() -> Dataset {
-    let split = |count: usize| {
-        let pixels = (0..count * 64).map(|i| (i * 2_654_435_761 % 65_536 / 256) as u8).collect();
-        Split::new([8, 8, 1], pixels, (0..count).map(|i| (i % 4) as u8).collect()).expect("a split")
-    };
-    Dataset::new("noise", split(64), split(20)).expect("a data set")
+    noise([8, 8, 1], 4, [64, 20])
 }
 
 fn model() -> Model {
@@ -206,7 +207,7 @@ fn a_port_that_is_taken_is_named_or_passed_over() {
 #[test]
 fn looking_on_changes_no_byte() {
     let options = TrainOptions { epochs: 40, batch_size: 4, ..TrainOptions::default() };
-    let adapter = pollster::block_on(Device::open(&DeviceRequest::default(), 0)).expect("a device").0;
+    let adapter = adapter::device();
     let run = |device: &Device, snapshot: Option<Arc<Snapshot>>| {
         let mut trainer = Trainer::new(device, &model(), &data(), &options, None).expect("a trainer");
         if let Some(snapshot) = &snapshot {

@@ -6,11 +6,12 @@ use wgrad::data::Dataset;
 use wgrad::data::ReadOptions;
 use wgrad::data::formats::{cifar as cifar10, csv as csv_file, emnist, idx, npy as numpy};
 use wgrad::data::pictures::picture::Picture;
+use wgrad::ir::launch::KernelClass;
 use wgrad::model::formats::import::{Hints, Order, import as match_weights};
 use wgrad::model::formats::sealed;
 use wgrad::model::{Model, Sequential, Weights};
+use wgrad::plan::Limits;
 use wgrad::plan::lower::{Target, lower};
-use wgrad::plan::{Class, Limits};
 use wgrad::step::augment::{Augment, quantiles};
 use wgrad::step::control::Control;
 use wgrad::train::run::{RunConfig, RunFolder};
@@ -240,7 +241,7 @@ pub fn plan(data: &[u8]) {
     }
     let options = TrainOptions { batch_size: 3, ..TrainOptions::default() };
     let Some(step) = accepted(Step::training(&model, 5, &options)) else { return };
-    for class in [Class::Tile, Class::Lanes(8)] {
+    for class in [KernelClass::Tile, KernelClass::Lanes(8)] {
         if let Some(plan) = accepted(lower(&step.graph, Target { class, limits: Limits::PORTABLE, reuse: true })) {
             assert!(plan.buffers.iter().all(|buffer| buffer.bytes <= Limits::PORTABLE.buffer_bytes));
         }

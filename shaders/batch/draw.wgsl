@@ -14,8 +14,6 @@ override kind: u32 = 0u;
 @group(0) @binding(1) var<storage, read> stored: array<u32>;
 @group(0) @binding(2) var<storage, read_write> x: array<vec4f>;
 
-//: use random
-
 //: use sample
 
 fn element(s: u32, e: u32) -> f32 {
@@ -44,7 +42,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     for (var v = (b * elements + 3u) / 4u + lane; v < end; v += 64u) {
         let p = v * 4u - b * elements;
         var value = vec4f(0.0);
-        if elements % 4u == 0u && kind == 0u {
+        if kind == 0u && elements % 4u == 0u {
             let four = stored[(here * stride + p) / 4u];
             let bytes = (vec4u(four) >> vec4u(0u, 8u, 16u, 24u)) & vec4u(0xffu);
             value = select(vec4f(0.0), vec4f(bytes) * scale + shift, b < control.valid);

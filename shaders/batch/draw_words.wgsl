@@ -13,8 +13,6 @@ override ignored: u32 = 0xffffffffu;
 @group(0) @binding(1) var<storage, read> stored: array<u32>;
 @group(0) @binding(2) var<storage, read_write> x: array<u32>;
 
-//: use random
-
 //: use sample
 
 fn element(s: u32, e: u32) -> u32 {

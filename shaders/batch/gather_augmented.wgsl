@@ -37,8 +37,6 @@ struct Map {
     image: u32,
 }
 
-//: use random
-
 //: use sample
 
 // Evenly spread over (-1, 1), 23 bits, exact.

@@ -1,84 +1,22 @@
 // partials[s, (i, j, c), o] = Σ x[n, oh·sh + i - pt, ow·sw + j - pl, c] · dy[n, oh, ow, o] over the s-th part of
-// the pairs of rows; the row behind the last tap has x = 1: the gradient of the bias. For few input channels; o is
+// the pairs of rows; the row after the last tap has x = 1: the gradient of the bias. For few input channels; o is
 // a multiple of four. x [n, h, w, c], dy [n, oh, ow, o], partials [splits, kh·kw·c + 1, o].
-// For subgroups of $(L): a workgroup owns a part and a vector of four channels a lane; it keeps the sums, and moves
-// along pairs of rows $(PC) columns at a time.
-override n: u32;
-override h: u32;
-override w: u32;
-override o: u32;
-override oh: u32;
-override ow: u32;
-override sh: u32;
-override sw: u32;
-override pt: u32;
-override pl: u32;
-override splits: u32;
-override per_split: u32;
+// For subgroups of $(L): a workgroup owns a part and a vector of four channels a lane.
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> dy: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> partials: array<vec4f>;
 
-@compute @workgroup_size($(L))
-fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) groups: vec3u,
-        @builtin(local_invocation_index) lane: u32) {
-    let group = id.x + id.y * groups.x;
-    let columns = o / 4u;
-    let across = (columns + $(L - 1)u) / $(L)u;
-    let owned = group % across * $(L)u + lane;
-    let column = min(owned, columns - 1u);
-    let split = group / across;
-    if split >= splits {
-        return;
-    }
-    let strips = (oh + 1u) / 2u;
-    //: for k in 0..KH*KW*CI
-    var sum_$(k) = vec4f(0.0);
-    //: end
-    var total = vec4f(0.0);
-    // Lane l brings elements l, l + $(L), … of the patch, which has $(PATCH / WIDE) rows of $(WIDE) numbers.
-    //: for q in 0..(PATCH+L-1)/L
-    let patch_$(q) = min(lane + $(q * L)u, $(PATCH - 1)u);
-    let right_$(q) = patch_$(q) % $(WIDE)u / $(CI)u - pl;
-    //: end
-    for (var strip = split * per_split; strip < min((split + 1u) * per_split, n * strips); strip += 1u) {
-        let image = strip / strips;
-        let top = strip % strips * 2u;
-    //: for q in 0..(PATCH+L-1)/L
-    // Rows and columns before the image wrap round and are beyond it too.
-    let row_$(q) = top * sh + patch_$(q) / $(WIDE)u - pt;
-    let live_row_$(q) = row_$(q) < h;
-    let pixels_$(q) = (image * h + row_$(q)) * w * $(CI)u + patch_$(q) % $(CI)u;
-    //: end
-        for (var left = 0u; left < ow; left += $(PC)u) {
-        //: for q in 0..(PATCH+L-1)/L
-        let column_$(q) = left * sw + right_$(q);
-        let inside_$(q) = live_row_$(q) & (column_$(q) < w);
-        let x_$(q) = select(0.0, x[select(0u, pixels_$(q) + column_$(q) * $(CI)u, inside_$(q))], inside_$(q));
-        //: end
-        //: for e in 0..PATCH
-        let x_at_$(e) = subgroupBroadcast(x_$(e/L), $(e%L)u);
-        //: end
-        //: for p in 0..2*PC
-        let live_$(p) = (top + $(p/PC)u < oh) & (left + $(p%PC)u < ow);
-        let at_$(p) = ((image * oh + top + $(p/PC)u) * ow + left + $(p%PC)u) * columns + column;
-        let dy_$(p) = select(vec4f(0.0), dy[select(0u, at_$(p), live_$(p))], live_$(p));
-        //: end
-        //: for p in 0..2*PC
-        total += dy_$(p);
-        //: for i in 0..KH
-        //: for j in 0..KW*CI
-        sum_$(i*KW*CI+j) += x_at_$((p/PC*SH+i)*WIDE + p%PC*SW*CI + j) * dy_$(p);
-        //: end
-        //: end
-        //: end
-        }
-    }
-    if owned < columns {
-        let at = split * $(KH*KW*CI+1)u * columns + column;
-        //: for k in 0..KH*KW*CI
-        partials[at + $(k)u * columns] = sum_$(k);
-        //: end
-        partials[at + $(KH*KW*CI)u * columns] = total;
-    }
+fn places() -> vec2u { return vec2u(oh, ow); }
+
+fn dy_at(image: u32, row: u32, left: u32, column: u32) -> vec4f {
+    let live = (row < oh) & (left < ow);
+    let at = ((image * oh + row) * ow + left) * (o / 4u) + column;
+    return select(vec4f(0.0), dy[select(0u, at, live)], live);
 }
+
+fn dy_four(image: u32, top: u32, left: u32, column: u32) -> mat4x4f {
+    return mat4x4f(dy_at(image, top, left, column), dy_at(image, top, left + 1u, column),
+        dy_at(image, top + 1u, left, column), dy_at(image, top + 1u, left + 1u, column));
+}
+
+//: use patch_dw_lanes

@@ -1,106 +1,52 @@
 // dx[n, r, s, c] = Σ_{i,j,o} dy[n, (r + pt - i) / sh, (s + pl - j) / sw, o] · weights[i, j, c, o], over the taps for
 // which both quotients are whole and inside dy; where masked = 1, it is 0 where mask is not above 0.
-// dy [n, oh, ow, o], weights [kh, kw, c, o], mask and dx [n, h, w, c]; c and o are multiples of four.
-// For subgroups of $(L): a workgroup owns $(R) pixels and $(V) vectors of four channels a lane. Lane l reads dy for
-// pixel l, four channels at a time, and hands them round.
-override n: u32;
-override h: u32;
-override w: u32;
-override c: u32;
-override kh: u32;
-override kw: u32;
-override o: u32;
-override oh: u32;
-override ow: u32;
-override sh: u32;
-override sw: u32;
-override pt: u32;
-override pl: u32;
+// dy [n, oh, ow, o], weights [kh, kw, c, o] from texel `first` on, mask and dx [n, h, w, c]; c and o are multiples of four.
+// For subgroups of $(L): a workgroup owns $(R) pixels and $(V) vectors of four channels a lane.
+//: use window
+//: use texel
 override masked: u32;
-// The weights begin at this texel.
 override first: u32;
-override texels: u32;
 @group(0) @binding(0) var dy: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(1) var weights: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(2) var<storage, read> mask: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> dx: array<vec4f>;
 
-fn given(i: u32) -> vec4f {
-    return textureLoad(dy, vec2u(i % texels, i / texels));
+struct Pixel { image: u32, bottom: u32, right: u32, live: bool }
+
+struct Tap { at: u32, inside: bool }
+
+fn rows() -> u32 { return n * h * w; }
+fn columns() -> u32 { return c / 4u; }
+fn taps() -> u32 { return kh * kw; }
+fn terms() -> u32 { return o / 4u; }
+
+fn a_row(row: u32) -> Pixel { return Pixel(row / (h * w), row / w % h + pt, row % w + pl, row < rows()); }
+
+fn a_tap(pixel: Pixel, tap: u32) -> Tap {
+    // Before the image both wrap round; what they give then is beyond it too.
+    let down = pixel.bottom - tap / kw;
+    let along = pixel.right - tap % kw;
+    let whole = (down % sh == 0u) & (along % sw == 0u);
+    let inside = pixel.live & whole & (down / sh < oh) & (along / sw < ow);
+    return Tap(select(0u, ((pixel.image * oh + down / sh) * ow + along / sw) * (o / 4u), inside), inside);
 }
 
-fn weight(i: u32) -> vec4f {
-    return textureLoad(weights, vec2u((first + i) % texels, (first + i) / texels));
+fn a_at(tap: Tap, t: u32) -> vec4f { return select(vec4f(0.0), textureLoad(dy, texel(tap.at + t)), tap.inside); }
+
+fn weight(i: u32) -> vec4f { return textureLoad(weights, texel(first + i)); }
+
+fn b_at(tap: u32, t: u32, column: u32) -> mat4x4f {
+    let at = (tap * c + column * 4u) * (o / 4u) + t;
+    return transpose(mat4x4f(weight(at), weight(at + o / 4u), weight(at + o / 2u), weight(at + 3u * (o / 4u))));
 }
 
-@compute @workgroup_size($(L))
-fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) groups: vec3u,
-        @builtin(local_invocation_index) lane: u32) {
-    let group = id.x + id.y * groups.x;
-    let across = (c / 4u + $(V * L - 1)u) / $(V * L)u;
-    let m0 = group / across * $(R)u;
-    let column = group % across * $(V * L)u + lane;
-    if m0 >= n * h * w {
-        return;
-    }
-    let columns = c / 4u;
-    //: for v in 0..V
-    let column_$(v) = min(column + $(v * L)u, columns - 1u);
-    //: end
-    //: for r in 0..R
-    //: for v in 0..V
-    var sum_$(r)_$(v) = vec4f(0.0);
-    //: end
-    //: end
-    //: for q in 0..R/L
-    let row_$(q) = m0 + $(q * L)u + lane;
-    let image_$(q) = row_$(q) / (h * w);
-    let top_$(q) = row_$(q) / w % h + pt;
-    let left_$(q) = row_$(q) % w + pl;
-    //: end
-    for (var i = 0u; i < kh; i += 1u) {
-        for (var j = 0u; j < kw; j += 1u) {
-            //: for q in 0..R/L
-            // Before the image both wrap round; what they give then is beyond it too.
-            let y_$(q) = (top_$(q) - i) / sh;
-            let x_$(q) = (left_$(q) - j) / sw;
-            let whole_$(q) = ((top_$(q) - i) % sh == 0u) & ((left_$(q) - j) % sw == 0u);
-            let inside_$(q) = (row_$(q) < n * h * w) & whole_$(q) & (y_$(q) < oh) & (x_$(q) < ow);
-            let at_$(q) = select(0u, ((image_$(q) * oh + y_$(q)) * ow + x_$(q)) * (o / 4u), inside_$(q));
-            //: end
-            let tap = (i * kw + j) * c;
-            for (var t = 0u; t < o / 4u; t += 1u) {
-                //: for q in 0..R/L
-                let a_$(q) = select(vec4f(0.0), given(at_$(q) + t), inside_$(q));
-                //: end
-                //: for v in 0..V
-                //: for e in 0..4
-                let w_$(e)_$(v) = weight((tap + column_$(v) * 4u + $(e)u) * (o / 4u) + t);
-                //: end
-                //: for e in 0..4
-                let b_$(e)_$(v) = vec4f(w_0_$(v)[$(e)], w_1_$(v)[$(e)], w_2_$(v)[$(e)], w_3_$(v)[$(e)]);
-                //: end
-                //: end
-                //: for r in 0..R
-                //: for e in 0..4
-                let s_$(r)_$(e) = subgroupBroadcast(a_$(r/L)[$(e)], $(r%L)u);
-                //: end
-                //: for v in 0..V
-                sum_$(r)_$(v) += s_$(r)_0 * b_0_$(v) + s_$(r)_1 * b_1_$(v) + s_$(r)_2 * b_2_$(v) + s_$(r)_3 * b_3_$(v);
-                //: end
-                //: end
-            }
-        }
-    }
-    //: for v in 0..V
-    if column + $(v * L)u < columns {
-        //: for r in 0..R
-        if m0 + $(r)u < n * h * w {
-            let at = (m0 + $(r)u) * columns + column + $(v * L)u;
-            let kept = vec4<bool>(masked == 0u) | (mask[at] > vec4f(0.0));
-            dx[at] = select(vec4f(0.0), sum_$(r)_$(v), kept);
-        }
-        //: end
-    }
-    //: end
+fn bias_at(column: u32) -> vec4f { return vec4f(0.0); }
+
+fn store(row: u32, column: u32, sum: vec4f, bias: vec4f) {
+    let at = row * (c / 4u) + column;
+    let kept = vec4<bool>(masked == 0u) | (mask[at] > vec4f(0.0));
+    dx[at] = select(vec4f(0.0), sum, kept);
 }
+
+//: use gemm_lanes
+//: use row_by_row

@@ -3,23 +3,13 @@
 // x [n, h, w, c], weights [kh, kw, inner, o], bias [o], y [n, oh, ow, o]: a group has `inner` channels of x and `outer`
 // of y. An invocation owns one of `count` outputs.
 override count: u32;
-override h: u32;
-override w: u32;
-override c: u32;
-override kh: u32;
-override kw: u32;
-override o: u32;
-override oh: u32;
-override ow: u32;
-override sh: u32;
-override sw: u32;
-override pt: u32;
-override pl: u32;
+//: use window
 override dilation_h: u32;
 override dilation_w: u32;
 override inner: u32;
 override outer: u32;
 override relu: u32;
+override biased: u32;
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> weights: array<f32>;
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
@@ -35,7 +25,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     let place = e / o;
     let image = place / (oh * ow);
     let first = channel / outer * inner;
-    var sum = bias[channel];
+    var sum = select(0.0, bias[channel], biased == 1u);
     for (var i = 0u; i < kh; i += 1u) {
         // Rows and columns before the image wrap round and are beyond it too.
         let row = place / ow % oh * sh + i * dilation_h - pt;

@@ -3,20 +3,11 @@
 // x [n, h, w, c], weights [kh, kw, 1, c], bias [c], y [n, oh, ow, c], c a multiple of four; an invocation owns a vector of
 // four channels at one place, `count` in all.
 override count: u32;
-override h: u32;
-override w: u32;
-override c: u32;
-override kh: u32;
-override kw: u32;
-override oh: u32;
-override ow: u32;
-override sh: u32;
-override sw: u32;
-override pt: u32;
-override pl: u32;
+//: use window
 override dilation_h: u32;
 override dilation_w: u32;
 override relu: u32;
+override biased: u32;
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;
 @group(0) @binding(1) var<storage, read> weights: array<vec4f>;
 @group(0) @binding(2) var<storage, read> bias: array<vec4f>;
@@ -32,7 +23,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     let vector = e % vectors;
     let place = e / vectors;
     let image = place / (oh * ow);
-    var sum = bias[vector];
+    var sum = select(vec4f(0.0), bias[vector], biased == 1u);
     for (var i = 0u; i < kh; i += 1u) {
         // Rows and columns before the image wrap round and are beyond it too.
         let row = place / ow % oh * sh + i * dilation_h - pt;

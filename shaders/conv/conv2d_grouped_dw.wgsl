@@ -3,19 +3,7 @@
 // x is zero outside the image.
 // x [n, h, w, c], dy [n, oh, ow, o], partials [splits, kh·kw·inner + 1, o]: a group has `inner` channels of x and `outer`
 // of y. A split has `per_split` of the n·oh rows of places. An invocation owns one sum.
-override n: u32;
-override h: u32;
-override w: u32;
-override c: u32;
-override kh: u32;
-override kw: u32;
-override o: u32;
-override oh: u32;
-override ow: u32;
-override sh: u32;
-override sw: u32;
-override pt: u32;
-override pl: u32;
+//: use window
 override dilation_h: u32;
 override dilation_w: u32;
 override inner: u32;

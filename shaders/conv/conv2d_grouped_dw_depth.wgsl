@@ -3,18 +3,7 @@
 // channel is a group of its own.
 // x [n, h, w, c], dy [n, oh, ow, c], partials [splits, kh·kw + 1, c], c a multiple of four. A split has `per_split` of the
 // n·oh rows of places. An invocation owns a vector of four sums.
-override n: u32;
-override h: u32;
-override w: u32;
-override c: u32;
-override kh: u32;
-override kw: u32;
-override oh: u32;
-override ow: u32;
-override sh: u32;
-override sw: u32;
-override pt: u32;
-override pl: u32;
+//: use window
 override dilation_h: u32;
 override dilation_w: u32;
 override splits: u32;

@@ -4,18 +4,8 @@
 // multiple of four, of y, which are taken as vectors.
 // An invocation owns one of `count` elements of dx and gathers.
 override count: u32;
-override h: u32;
-override w: u32;
-override c: u32;
-override kh: u32;
-override kw: u32;
-override o: u32;
-override oh: u32;
-override ow: u32;
-override sh: u32;
-override sw: u32;
-override pt: u32;
-override pl: u32;
+//: use window
+//: use reader
 override dilation_h: u32;
 override dilation_w: u32;
 override inner: u32;
@@ -38,15 +28,13 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     let first = channel / inner * (outer / 4u);
     var sum = 0.0;
     for (var i = 0u; i < kh; i += 1u) {
-        let below = i * dilation_h;
-        let a = (row - below) / sh;
-        if below > row || a * sh + below != row || a >= oh {
+        let a = reader(row, i * dilation_h, sh);
+        if a >= oh {
             continue;
         }
         for (var j = 0u; j < kw; j += 1u) {
-            let across = j * dilation_w;
-            let b = (column - across) / sw;
-            if across > column || b * sw + across != column || b >= ow {
+            let b = reader(column, j * dilation_w, sw);
+            if b >= ow {
                 continue;
             }
             let place = ((image * oh + a) * ow + b) * vectors + first;

@@ -3,24 +3,13 @@
 // x and `outer`, a multiple of four, of y.
 // x [n, h, w, c], weights [kh, kw, inner, o], bias [o], y [n, oh, ow, o]. An invocation owns four outputs of a group, as a
 // vector, at each of four places side by side in a row.
-override n: u32;
-override h: u32;
-override w: u32;
-override c: u32;
-override kh: u32;
-override kw: u32;
-override o: u32;
-override oh: u32;
-override ow: u32;
-override sh: u32;
-override sw: u32;
-override pt: u32;
-override pl: u32;
+//: use window
 override dilation_h: u32;
 override dilation_w: u32;
 override inner: u32;
 override outer: u32;
 override relu: u32;
+override biased: u32;
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> weights: array<vec4f>;
 @group(0) @binding(2) var<storage, read> bias: array<vec4f>;
@@ -52,7 +41,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     let left = e / vectors % fours * 4u;
     let line = e / (vectors * fours);
     let first = 4u * vector / outer * inner;
-    var sum_0 = bias[vector];
+    var sum_0 = select(vec4f(0.0), bias[vector], biased == 1u);
     var sum_1 = sum_0;
     var sum_2 = sum_0;
     var sum_3 = sum_0;

@@ -2,9 +2,7 @@
 // of the convolution's places, in a texture. o is a multiple of four.
 // dp and argmax [n, ph, pw, o], dz [n, oh, ow, o]; an invocation owns a vector of four channels of dz.
 override count: u32;
-override o: u32;
-override oh: u32;
-override ow: u32;
+//: use window
 override ph: u32;
 override pw: u32;
 override texels: u32;

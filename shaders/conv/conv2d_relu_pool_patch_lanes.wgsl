@@ -2,16 +2,7 @@
 //   y[n, ph, pw, o] = max(0, max over p of z[n, 2·ph + p / 2, 2·pw + p % 2, o]);
 //   argmax = the first p of the largest z, or 4 where the largest is not above 0.
 // For few input channels; o is a multiple of four. x [n, h, w, c], weights [kh, kw, c, o], bias [o], y and argmax
-// [n, ph, pw, o]. For subgroups of $(L): a workgroup owns a row of windows and a vector of four channels a lane; it
-// keeps the weights, and moves along the row $(PC / 2) windows at a time.
-override n: u32;
-override h: u32;
-override w: u32;
-override o: u32;
-override sh: u32;
-override sw: u32;
-override pt: u32;
-override pl: u32;
+// [n, ph, pw, o]. For subgroups of $(L): a workgroup owns a row of windows and a vector of four channels a lane.
 override ph: u32;
 override pw: u32;
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -20,65 +11,15 @@ override pw: u32;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> argmax: array<vec4u>;
 
-@compute @workgroup_size($(L))
-fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) groups: vec3u,
-        @builtin(local_invocation_index) lane: u32) {
-    let group = id.x + id.y * groups.x;
-    let columns = o / 4u;
-    let across = (columns + $(L - 1)u) / $(L)u;
-    let owned = group % across * $(L)u + lane;
-    let column = min(owned, columns - 1u);
-    let strip = group / across;
-    let strips = ph;
-    if strip >= n * strips {
-        return;
-    }
-    let image = strip / strips;
-    let top = strip % strips * 2u;
-    // Lane l brings elements l, l + $(L), … of the patch, which has $(PATCH / WIDE) rows of $(WIDE) numbers.
-    //: for q in 0..(PATCH+L-1)/L
-    let patch_$(q) = min(lane + $(q * L)u, $(PATCH - 1)u);
-    let right_$(q) = patch_$(q) % $(WIDE)u / $(CI)u - pl;
-    //: end
-    //: for q in 0..(PATCH+L-1)/L
-    // Rows and columns before the image wrap round and are beyond it too.
-    let row_$(q) = top * sh + patch_$(q) / $(WIDE)u - pt;
-    let live_row_$(q) = row_$(q) < h;
-    let pixels_$(q) = (image * h + row_$(q)) * w * $(CI)u + patch_$(q) % $(CI)u;
-    //: end
-    //: for k in 0..KH*KW*CI
-    let w_$(k) = weights[$(k)u * columns + column];
-    //: end
-    let b = bias[column];
-    for (var left = 0u; left < 2u * pw; left += $(PC)u) {
-        //: for q in 0..(PATCH+L-1)/L
-        let column_$(q) = left * sw + right_$(q);
-        let inside_$(q) = live_row_$(q) & (column_$(q) < w);
-        let x_$(q) = select(0.0, x[select(0u, pixels_$(q) + column_$(q) * $(CI)u, inside_$(q))], inside_$(q));
-        //: end
-        //: for e in 0..PATCH
-        let x_at_$(e) = subgroupBroadcast(x_$(e/L), $(e%L)u);
-        //: end
-        //: for p in 0..2*PC
-        var z_$(p) = b;
-        //: for i in 0..KH
-        //: for j in 0..KW*CI
-        z_$(p) += x_at_$((p/PC*SH+i)*WIDE + p%PC*SW*CI + j) * w_$(i*KW*CI+j);
-        //: end
-        //: end
-        //: end
-        //: for g in 0..PC/2
-        if (owned < columns) & (left / 2u + $(g)u < pw) {
-            var most = z_$(2*g);
-            var best = vec4u(0u);
-            //: for p in 1..4
-            best = select(best, vec4u($(p)u), z_$(p/2*PC+2*g+p%2) > most);
-            most = max(most, z_$(p/2*PC+2*g+p%2));
-            //: end
-            let at = ((image * ph + top / 2u) * pw + left / 2u + $(g)u) * columns + column;
-            y[at] = max(most, vec4f(0.0));
-            argmax[at] = select(vec4u(4u), best, most > vec4f(0.0));
-        }
-        //: end
+fn places() -> vec2u { return vec2u(2u * ph, 2u * pw); }
+
+fn store_four(image: u32, top: u32, left: u32, column: u32, z: mat4x4f) {
+    if left / 2u < pw {
+        // z has its bias already.
+        store_window(((image * ph + top / 2u) * pw + left / 2u) * (o / 4u) + column, z, vec4f(0.0));
     }
 }
+
+//: use bias_lanes
+//: use patch_lanes
+//: use store_window

@@ -1,9 +1,10 @@
 // The sample of row b, in a window its row there: place first + b of the epoch's order, which is shuffled by (key, epoch), or
-// as it comes. With a window the epoch's places fall into chunks of `window` samples, and a batch into one of them: its even
-// chunks, counted from the start of the run, are rows 0 to window - 1, its odd ones window to 2·window - 1, each shuffled by
-// (key, its number). `sample` in src/ops/batch/draw.rs. It takes the file's `control` and lib/random.
+// as it comes where shuffle = 0. With a window the epoch's places fall into chunks of `window` samples, and a batch into one
+// of them: its even chunks, counted from the start of the run, are rows 0 to window - 1, its odd ones window to 2·window - 1,
+// each shuffled by (key, its number). `sample` in src/ops/batch/draw.rs. The file that uses this binds `control`.
 override shuffle: u32;
 override window: u32 = 0u;
+//: use random
 
 fn sample(b: u32) -> u32 {
     var place = control.first + b;

@@ -3,15 +3,7 @@
 //   loss[b] = -Σ t[c]·ln p[c] / (valid·places), a row's share of the batch's mean loss;
 //   correct[b] = 1 where the first largest logit is k;  delta[b, c] = (p[c] - t[c]) / (valid·places).
 // logits, delta [batch, classes]; labels, loss, correct [batch]. An invocation owns a row.
-override batch: u32;
-override classes: u32;
-override places: u32 = 1;
-override smoothing: f32 = 0.0;
-
-//: use control
-@group(0) @binding(0) var<storage, read> control: Control;
-@group(0) @binding(1) var<storage, read> logits: array<f32>;
-@group(0) @binding(2) var<storage, read> labels: array<u32>;
+//: use logits
 @group(0) @binding(3) var<storage, read_write> loss: array<f32>;
 @group(0) @binding(4) var<storage, read_write> correct: array<u32>;
 @group(0) @binding(5) var<storage, read_write> delta: array<f32>;
@@ -23,20 +15,9 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
         return;
     }
     let row = b * classes;
-    var most = logits[row];
-    var best = 0u;
-    for (var c = 1u; c < classes; c += 1u) {
-        let x = logits[row + c];
-        best = select(best, c, x > most);
-        most = max(most, x);
-    }
-    var sum = 0.0;
-    var all = 0.0;
-    for (var c = 0u; c < classes; c += 1u) {
-        let x = logits[row + c] - most;
-        sum += exp(x);
-        all += x;
-    }
+    let top = largest(row);
+    let most = top.value;
+    let found = sums(row, most);
     let k = labels[b];
     let rows = control.valid * places;
     let ignored = k == 0xffffffffu;
@@ -44,12 +25,12 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     let share = select(0.0, 1.0 / f32(rows), valid);
     var near = logits[row + select(k, 0u, ignored)] - most;
     if smoothing > 0.0 {
-        near = (1.0 - smoothing) * near + smoothing * (all / f32(classes));
+        near = (1.0 - smoothing) * near + smoothing * (found.y / f32(classes));
     }
-    loss[b] = (log(sum) - near) * share;
-    correct[b] = u32(valid && best == k);
+    loss[b] = (log(found.x) - near) * share;
+    correct[b] = u32(valid && top.index == k);
     for (var c = 0u; c < classes; c += 1u) {
-        let p = exp(logits[row + c] - most) / sum;
+        let p = exp(logits[row + c] - most) / found.x;
         let t = (1.0 - smoothing) * f32(c == k) + smoothing / f32(classes);
         delta[row + c] = (p - t) * share;
     }

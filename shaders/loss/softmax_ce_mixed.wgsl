@@ -5,15 +5,7 @@
 //   correct[b] = 1 where the first largest logit is the label of the larger share, k where they are equal;
 //   delta[b, c] = (p[c] - t[c]) / (valid·places).
 // logits, delta [batch, classes]; labels, other, share, loss, correct [batch]. An invocation owns a row.
-override batch: u32;
-override classes: u32;
-override places: u32 = 1;
-override smoothing: f32 = 0.0;
-
-//: use control
-@group(0) @binding(0) var<storage, read> control: Control;
-@group(0) @binding(1) var<storage, read> logits: array<f32>;
-@group(0) @binding(2) var<storage, read> labels: array<u32>;
+//: use logits
 @group(0) @binding(3) var<storage, read> other: array<u32>;
 @group(0) @binding(4) var<storage, read> share: array<f32>;
 @group(0) @binding(5) var<storage, read_write> loss: array<f32>;
@@ -27,20 +19,11 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
         return;
     }
     let row = b * classes;
-    var most = logits[row];
-    var best = 0u;
-    for (var c = 1u; c < classes; c += 1u) {
-        let x = logits[row + c];
-        best = select(best, c, x > most);
-        most = max(most, x);
-    }
-    var sum = 0.0;
-    var all = 0.0;
-    for (var c = 0u; c < classes; c += 1u) {
-        let x = logits[row + c] - most;
-        sum += exp(x);
-        all += x;
-    }
+    let top = largest(row);
+    let most = top.value;
+    let found = sums(row, most);
+    let sum = found.x;
+    let all = found.y;
     let k = labels[b];
     let o = other[b];
     let part = share[b];
@@ -54,7 +37,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
         near = (1.0 - smoothing) * near + smoothing * (all / f32(classes));
     }
     loss[b] = (log(sum) - near) * each;
-    correct[b] = u32(valid && best == select(o, k, part >= 0.5));
+    correct[b] = u32(valid && top.index == select(o, k, part >= 0.5));
     for (var c = 0u; c < classes; c += 1u) {
         let p = exp(logits[row + c] - most) / sum;
         let t = (1.0 - smoothing) * (part * f32(c == k) + rest * f32(c == o)) + smoothing / f32(classes);

@@ -4,15 +4,7 @@
 //   loss[b] = -Σ t[c]·ln p[c], a row's share of the batch's mean loss;
 //   correct[b] = 1 where the first largest logit is k;  delta[b, c] = p[c]·Σ t - t[c].
 // logits, delta [batch, classes]; scale [classes]; labels, loss, correct [batch]. An invocation owns a row.
-override batch: u32;
-override classes: u32;
-override places: u32 = 1;
-override smoothing: f32 = 0.0;
-
-//: use control
-@group(0) @binding(0) var<storage, read> control: Control;
-@group(0) @binding(1) var<storage, read> logits: array<f32>;
-@group(0) @binding(2) var<storage, read> labels: array<u32>;
+//: use logits
 @group(0) @binding(3) var<storage, read> scale: array<f32>;
 @group(0) @binding(4) var<storage, read_write> loss: array<f32>;
 @group(0) @binding(5) var<storage, read_write> correct: array<u32>;
@@ -25,13 +17,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
         return;
     }
     let row = b * classes;
-    var most = logits[row];
-    var best = 0u;
-    for (var c = 1u; c < classes; c += 1u) {
-        let x = logits[row + c];
-        best = select(best, c, x > most);
-        most = max(most, x);
-    }
+    let top = largest(row);
+    let most = top.value;
     let k = labels[b];
     var sum = 0.0;
     var all = 0.0;
@@ -45,7 +32,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     }
     let valid = b < control.valid * places && k != 0xffffffffu;
     loss[b] = select(0.0, all * log(sum) - near, valid);
-    correct[b] = u32(valid && best == k);
+    correct[b] = u32(valid && top.index == k);
     for (var c = 0u; c < classes; c += 1u) {
         let p = exp(logits[row + c] - most) / sum;
         let t = scale[c] * ((1.0 - smoothing) * f32(c == k) + smoothing / f32(classes));

@@ -6,6 +6,7 @@ override m: u32;
 override n: u32;
 override k: u32;
 override relu: u32;
+override biased: u32;
 @group(0) @binding(0) var<storage, read> a: array<vec4f>;
 @group(0) @binding(1) var<storage, read> b: array<vec4f>;
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
@@ -82,7 +83,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) groups: vec3u
         let i = i0 + q / $(C)u;
         let j = j0 + q % $(C)u;
         if (q < $(R * C)u) & (i < m) & (j < n) {
-            let value = mine_$(s) + bias[j];
+            let value = mine_$(s) + select(0.0, bias[j], biased == 1u);
             y[i * n + j] = select(value, max(value, 0.0), relu == 1u);
         }
     }

@@ -1,89 +1,57 @@
-// y[i, j] = Σ_t a[t, i] · b[t, j] and sums[i] = Σ_t a[t, i]: the sums are column n of y, with b[t, n] = 1.
-// a [k, m], b [k, n], y [m, n], sums [m].
-// A workgroup owns a tile of $(TM) × $(TN) outputs, an invocation $(TM/16) × $(TN/16) of them, 16 apart; 16 terms at a time
-// pass through workgroup memory.
+// y[i, j] = Σ_t a[t, i] · b[t, j], and where summed = 1 also sums[i] = Σ_t a[t, i]: column n of the product, with
+// b[t, n] = 1. Where splits > 1, y[s] has the s-th parts of all of y, then those of the sums.
+// a [batch, k, m], b [batch, k, n], y [batch, m, n] or [splits, batch·m·n + summed·m], sums [m].
+override summed: u32;
 override m: u32;
 override n: u32;
 override k: u32;
+//: use gemm_tile
 @group(0) @binding(0) var<storage, read> a: array<f32>;
 @group(0) @binding(1) var<storage, read> b: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 @group(0) @binding(3) var<storage, read_write> sums: array<f32>;
+const a_term = $(TM)u;
+const a_row = 1u;
+const b_term = $(TN)u;
+const b_column = 1u;
 
-var<workgroup> tile_a: array<f32, $(16 * (TM + 1))>;
-var<workgroup> tile_b: array<f32, $(16 * (TN + 1))>;
+fn rows() -> u32 {
+    return m;
+}
+
+fn columns() -> u32 {
+    return n + summed;
+}
+
+fn terms() -> u32 {
+    return k;
+}
 
 fn a_at(i: u32, t: u32, end: u32) -> f32 {
     if i < m && t < end {
-        return a[t * m + i];
+        return a[(item * k + t) * m + i];
     }
     return 0.0;
 }
 
 fn b_at(t: u32, j: u32, end: u32) -> f32 {
     if j < n && t < end {
-        return b[t * n + j];
+        return b[(item * k + t) * n + j];
     }
     return select(0.0, 1.0, j == n);
 }
 
-fn store(i: u32, j: u32, sum: f32) {
-    if i < m && j < n {
-        y[i * n + j] = sum;
-    } else if i < m && j == n {
-        sums[i] = sum;
-    }
-}
-
-@compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) groups: vec3u,
-        @builtin(local_invocation_index) lane: u32) {
-    let group = id.x + id.y * groups.x;
-    let across = ((n + 1u) + $(TN - 1)u) / $(TN)u;
-    let m0 = group / across * $(TM)u;
-    let n0 = group % across * $(TN)u;
-    if m0 >= m {
+fn store(i: u32, j: u32, sum: f32, split: u32) {
+    if i >= m || j >= n + summed {
         return;
     }
-    let begin = 0u;
-    let end = k;
-    let tm = lane / 16u;
-    let tn = lane % 16u;
-    //: for i in 0..TM/16
-    //: for j in 0..TN/16
-    var sum_$(i)_$(j) = 0.0;
-    //: end
-    //: end
-    for (var k0 = begin; k0 < end; k0 += 16u) {
-        for (var e = lane; e < $(16 * TM)u; e += 256u) {
-            let k = e / $(TM)u;
-            let m = e % $(TM)u;
-            tile_a[k * $(TM + 1)u + m] = a_at(m0 + m, k0 + k, end);
-        }
-        for (var e = lane; e < $(16 * TN)u; e += 256u) {
-            let k = e / $(TN)u;
-            let n = e % $(TN)u;
-            tile_b[k * $(TN + 1)u + n] = b_at(k0 + k, n0 + n, end);
-        }
-        workgroupBarrier();
-        for (var k = 0u; k < 16u; k += 1u) {
-            //: for i in 0..TM/16
-            let a_$(i) = tile_a[k * $(TM + 1)u + tm + $(16 * i)u];
-            //: end
-            //: for j in 0..TN/16
-            let b_$(j) = tile_b[k * $(TN + 1)u + tn + $(16 * j)u];
-            //: end
-            //: for i in 0..TM/16
-            //: for j in 0..TN/16
-            sum_$(i)_$(j) += a_$(i) * b_$(j);
-            //: end
-            //: end
-        }
-        workgroupBarrier();
+    let count = batch * m * n;
+    let at = select((item * m + i) * n + j, count + i, j == n);
+    if splits > 1u {
+        y[split * (count + summed * m) + at] = sum;
+    } else if j < n {
+        y[at] = sum;
+    } else {
+        sums[i] = sum;
     }
-    //: for i in 0..TM/16
-    //: for j in 0..TN/16
-    store(m0 + tm + $(16 * i)u, n0 + tn + $(16 * j)u, sum_$(i)_$(j));
-    //: end
-    //: end
 }

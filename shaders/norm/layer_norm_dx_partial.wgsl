@@ -1,46 +1,12 @@
 // Over the rows r of chunk s: partials[s, 0, c] = Σ dy[r, c]·(x[r, c] - mean[r])·scale[r], partials[s, 1, c] = Σ dy[r, c].
-// dy, x [rows, channels], mean and scale [rows]; partials [chunks, 2, channels]. A workgroup has eight channels of a
-// chunk, eight invocations for each, which take every eighth row; then pairs are summed.
-override rows: u32;
-override channels: u32;
-override blocks: u32;
-override chunks: u32;
-override per: u32;
-@group(0) @binding(0) var<storage, read> dy: array<f32>;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> mean: array<f32>;
-@group(0) @binding(3) var<storage, read> scale: array<f32>;
-@group(0) @binding(4) var<storage, read_write> partials: array<f32>;
+// dy, x [rows, channels], mean and scale [rows]; partials [chunks, 2, channels].
+//: use column_sums
+@group(0) @binding(1) var<storage, read> dy: array<f32>;
+@group(0) @binding(2) var<storage, read> x: array<f32>;
+@group(0) @binding(3) var<storage, read> mean: array<f32>;
+@group(0) @binding(4) var<storage, read> scale: array<f32>;
 
-var<workgroup> sums: array<vec2f, 64>;
-
-@compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) group: vec3u,
-    @builtin(num_workgroups) groups: vec3u,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let at = group.x + group.y * groups.x;
-    let channel = at % blocks * 8u + lane % 8u;
-    let chunk = at / blocks;
-    let inside = chunk < chunks && channel < channels;
-    var sum = vec2f(0.0);
-    if inside {
-        for (var r = chunk * per + lane / 8u; r < min((chunk + 1u) * per, rows); r += 8u) {
-            let d = dy[r * channels + channel];
-            sum += vec2f(d * ((x[r * channels + channel] - mean[r]) * scale[r]), d);
-        }
-    }
-    sums[lane] = sum;
-    workgroupBarrier();
-    for (var half = 32u; half >= 8u; half /= 2u) {
-        if lane < half {
-            sums[lane] += sums[lane + half];
-        }
-        workgroupBarrier();
-    }
-    if lane < 8u && inside {
-        partials[2u * chunk * channels + channel] = sums[lane].x;
-        partials[(2u * chunk + 1u) * channels + channel] = sums[lane].y;
-    }
+fn term(r: u32, c: u32) -> vec2f {
+    let d = dy[r * channels + c];
+    return vec2f(d * ((x[r * channels + c] - mean[r]) * scale[r]), d);
 }

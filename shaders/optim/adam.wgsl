@@ -21,10 +21,7 @@ override decay: f32;
 @group(0) @binding(4) var<storage, read_write> second_moment: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> fault: array<atomic<u32>>;
 
-// Whether one of the four is NaN or infinite. A test of floats might be folded away: compilers may take them for finite.
-fn wild(x: vec4f) -> bool {
-    return any((bitcast<vec4u>(x) & vec4u(0x7f800000u)) == vec4u(0x7f800000u));
-}
+//: use wild
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {

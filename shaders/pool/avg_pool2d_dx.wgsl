@@ -1,38 +1,13 @@
 // dx[n, h, w, c] = Σ dy[n, oh, ow, c] / (kh·kw) over the windows that hold (h, w).
 // dy [N, OH, OW, C], dx [N, H, W, C]; an invocation owns one element of dx and gathers.
-override count: u32;
-override h: u32;
-override w: u32;
-override c: u32;
-override oh: u32;
-override ow: u32;
-override kh: u32;
-override kw: u32;
-override sh: u32;
-override sw: u32;
+//: use pool_dx
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
 @group(0) @binding(1) var<storage, read_write> dx: array<f32>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-    let i = id.x + id.y * groups.x * 64u;
-    if i >= count {
-        return;
-    }
-    let channel = i % c;
-    let column = i / c % w;
-    let row = i / (c * w) % h;
-    let n = i / (c * w * h);
-    // The windows that hold a row r begin at r - k + 1 at the earliest and at r at the latest; a stride beyond the
-    // window leaves rows that none holds.
-    let first_row = select((row + sh - kh) / sh, 0u, row < kh);
-    let first_column = select((column + sw - kw) / sw, 0u, column < kw);
-    var sum = 0.0;
-    for (var a = first_row; a <= min(row / sh, oh - 1u); a += 1u) {
-        for (var b = first_column; b <= min(column / sw, ow - 1u); b += 1u) {
-            let held = row - a * sh < kh && column - b * sw < kw;
-            sum += select(0.0, dy[((n * oh + a) * ow + b) * c + channel], held);
-        }
-    }
-    dx[i] = sum / f32(kh * kw);
+fn part(o: u32, tap: u32) -> f32 {
+    return dy[o];
+}
+
+fn finished(sum: f32) -> f32 {
+    return sum / f32(kh * kw);
 }

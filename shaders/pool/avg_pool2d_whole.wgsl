@@ -3,11 +3,7 @@
 // (k, l) sums places l, l + 8, … of channel k, then pairs are summed.
 override blocks: u32;
 override count: u32;
-override h: u32;
-override w: u32;
-override c: u32;
-override kh: u32;
-override kw: u32;
+//: use window
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
 

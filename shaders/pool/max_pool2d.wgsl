@@ -1,15 +1,7 @@
 // y[n, oh, ow, c] = max over (i, j) of x[n, oh·sh + i, ow·sw + j, c]; argmax = i·kw + j of the first largest.
 // x [N, H, W, C], y and argmax [N, OH, OW, C]; an invocation owns one output.
 override count: u32;
-override h: u32;
-override w: u32;
-override c: u32;
-override oh: u32;
-override ow: u32;
-override kh: u32;
-override kw: u32;
-override sh: u32;
-override sw: u32;
+//: use window
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
 @group(0) @binding(2) var<storage, read_write> argmax: array<u32>;

@@ -2,15 +2,7 @@
 // overlap, so that at most one holds a pixel; c is a multiple of four.
 // dy and argmax [N, OH, OW, C], dx [N, H, W, C]; an invocation owns a vector of four channels of dx.
 override count: u32;
-override h: u32;
-override w: u32;
-override c: u32;
-override oh: u32;
-override ow: u32;
-override kh: u32;
-override kw: u32;
-override sh: u32;
-override sw: u32;
+//: use window
 @group(0) @binding(0) var<storage, read> dy: array<vec4f>;
 @group(0) @binding(1) var<storage, read> argmax: array<vec4u>;
 @group(0) @binding(2) var<storage, read_write> dx: array<vec4f>;

@@ -5,7 +5,7 @@ mod commands;
 mod terminal;
 
 use crate::device::Device;
-use crate::device::choice::{Choice, DeviceRequest};
+use crate::device::choice::{Choice, DeviceRequest, NamedBy};
 use crate::error::{Error, Result};
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
@@ -109,9 +109,8 @@ fn say(line: &str) {
 /// The device's flags, alike in every subcommand that needs one.
 #[derive(Clone, Debug, Args)]
 struct DeviceArgs {
-    /// auto, gpu, software, cpu, an index of `wgrad devices`, or part of a name
-    #[arg(long, default_value = "auto", value_name = "D")]
-    device: String,
+    #[arg(long, value_name = "D", help = crate::device::choice::HELP)]
+    device: Option<String>,
     /// Threads of the native CPU; 0 takes all cores
     #[arg(long, default_value_t = 0, value_name = "N")]
     threads: usize,
@@ -119,21 +118,29 @@ struct DeviceArgs {
 
 impl DeviceArgs {
     fn open(&self) -> Result<(Device, Choice)> {
-        open(&self.device, false, self.threads)
+        open(request(self.device.as_deref(), None)?, self.threads)
+    }
+}
+
+/// The device that is asked for: by the flag, else by the key `device` of a `config.toml`, else by WGRAD_DEVICE, else auto.
+fn request(flag: Option<&str>, key: Option<&str>) -> Result<DeviceRequest> {
+    match (flag, key) {
+        (Some(flag), _) => DeviceRequest::parse(flag, NamedBy::Flag),
+        (None, Some(key)) => DeviceRequest::parse(key, NamedBy::File),
+        (None, None) => DeviceRequest::from_env(),
     }
 }
 
 /// More threads than any machine has use for; a system that starts them all is one to be restarted.
 const MOST_THREADS: usize = 1024;
 
-/// Opens a device and tells which and why on stderr.
-fn open(device: &str, require_gpu: bool, threads: usize) -> Result<(Device, Choice)> {
+/// Opens a device and says which and why on stderr, in one line.
+fn open(request: DeviceRequest, threads: usize) -> Result<(Device, Choice)> {
     if threads > MOST_THREADS {
         return Err(Error::input(format!("threads {threads}: at most {MOST_THREADS} is expected, or 0 for all cores")));
     }
-    let request = DeviceRequest { require_gpu, ..device.parse()? };
     let (device, choice) = pollster::block_on(Device::open(&request, threads))?;
-    choice.lines().iter().for_each(|line| say(line));
+    say(&choice.line());
     Ok((device, choice))
 }
 

@@ -69,3 +69,34 @@ fn every_shell_completes_every_command() {
         assert!(script.contains("batch-size"), "{shell}");
     }
 }
+
+/// The settings that optimizers take, and the values that hold where none are given, stand in the help by their names.
+#[test]
+fn the_help_has_every_optimizer_and_its_defaults() {
+    use crate::train::settings::optimizers::OptimizerName;
+    let command = Cli::command();
+    let train = command.find_subcommand("train").expect("train");
+    let help = |id: &str| {
+        let argument = train.get_arguments().find(|argument| argument.get_id() == id).expect("a flag");
+        argument.get_help().expect("a help").to_string()
+    };
+    for optimizer in OptimizerName::ALL {
+        let (name, has) = (optimizer.name(), optimizer.defaults());
+        let first = OptimizerName::ALL[0].defaults();
+        let all = [
+            ("lr", Some(has.lr), Some(first.lr)),
+            ("weight_decay", Some(has.weight_decay), Some(first.weight_decay)),
+            ("momentum", has.momentum, None),
+            ("betas", has.betas.map(|betas| betas[1]), None),
+            ("epsilon", has.epsilon, first.epsilon),
+            ("rho", has.rho, None),
+        ];
+        for (id, own, first) in all {
+            let (text, Some(own)) = (help(id), own) else { continue };
+            let numbers = text.split(|c: char| ":;,]".contains(c) || c.is_whitespace());
+            assert!(numbers.filter_map(|number| number.parse::<f64>().ok()).any(|x| x == own), "{name}: {text}");
+            let said = first == Some(own) || text.contains(&format!(" {name}"));
+            assert!(said, "{name}: {text}");
+        }
+    }
+}

@@ -103,7 +103,7 @@ impl Dataset {
             return open_built_in();
         }
         let path = Path::new(spec);
-        if let Some(near) = crate::near::nearest(spec, [BUILT_IN]).filter(|_| !path.exists()) {
+        if let Some(near) = crate::suggest::nearest(spec, [BUILT_IN]).filter(|_| !path.exists()) {
             let expected = formats::expected();
             return Err(Error::input(format!(
                 "no data set '{spec}'; did you mean '{near}'? There is no such folder, expected {expected}"

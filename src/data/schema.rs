@@ -103,7 +103,7 @@ impl Schema {
     pub fn field(&self, name: &str) -> Result<&Field> {
         self.get(name).ok_or_else(|| {
             let names: Vec<&str> = self.fields.iter().map(|field| &*field.name).collect();
-            let hint = crate::near::hint(name, names.iter().copied());
+            let hint = crate::suggest::hint(name, names.iter().copied());
             Error::input(format!("the data has the fields {}, expected one {name}{hint}", names.join(", ")))
         })
     }

@@ -2,6 +2,7 @@
 
 pub mod choice;
 pub mod cpu;
+pub mod executor;
 pub mod gpu;
 
 use crate::device::choice::{Choice, DeviceRequest};
@@ -28,7 +29,7 @@ impl Device {
         };
         let (choice, adapter) = adapter::choose(request, threads).await?;
         let device = match adapter {
-            Some(adapter) => Device::Gpu(Arc::new(open(&adapter, OpenOptions::from_env()).await?)),
+            Some(adapter) => Device::Gpu(Arc::new(open(&adapter, OpenOptions::from_env()?).await?)),
             None => Device::cpu(threads)?,
         };
         Ok((device, choice))

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::ir::graph::{Graph, Param, Tensor, TensorInfo, View};
-use crate::near;
+use crate::suggest;
 
 /// Neighbours in the weight file that are trained together: one dispatch of the optimizer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ impl Graph {
                 known.dedup();
                 let whole: Vec<&str> = known.iter().map(|name| &**name).collect();
                 let others = ", the layers that have weights, or a weight's own name such as 0.bias";
-                return Err(Error::input(format!("freeze: {}", near::unknown("layer", name, &whole, others))));
+                return Err(Error::input(format!("freeze: {}", suggest::unknown("layer", name, &whole, others))));
             }
             found.for_each(|param| param.frozen = true);
         }

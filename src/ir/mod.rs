@@ -4,5 +4,6 @@ pub mod case;
 pub mod element;
 pub mod freeze;
 pub mod graph;
+pub mod launch;
 pub mod op;
 pub mod values;

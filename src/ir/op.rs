@@ -2,11 +2,10 @@
 
 use crate::error::Result;
 use crate::ir::graph::{Graph, Tensor, TensorInfo};
-use crate::plan::lower::Lower;
+use crate::ir::launch::Lower;
 use std::any::Any;
 use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub, SubAssign};
-use std::sync::Arc;
 
 /// The float type of a reference: `f32`, or `f64` where it serves as the oracle.
 pub trait Real:
@@ -231,7 +230,7 @@ pub trait Op: Any + Debug + Send + Sync + RunReference {
     /// Adds the ops that compute the gradient of each wanted argument.
     fn backward(&self, graph: &mut Graph, at: &Backward) -> Result<Vec<Option<Tensor>>>;
 
-    /// Emits the dispatches.
+    /// Launches the kernels.
     fn lower(&self, cx: &mut Lower) -> Result<()>;
 
     /// The rounding of one output, given the arguments.
@@ -279,11 +278,5 @@ pub trait Op: Any + Debug + Send + Sync + RunReference {
     /// op does not care in which order a tensor is stored.
     fn is_elementwise(&self) -> bool {
         false
-    }
-
-    /// One op that does what this one and then `next` would, where there is such a form. Its results
-    /// are those of `next`.
-    fn followed_by(&self, _next: &dyn Op) -> Option<Arc<dyn Op>> {
-        None
     }
 }

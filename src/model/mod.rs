@@ -9,8 +9,8 @@ pub mod sequential;
 mod summary;
 
 pub use formats::weights::Weights;
-pub use layers::custom::{Custom, CustomLayer};
-pub use layers::{Inferred, Layer, ParamSpec};
+pub use layers::params::{Inferred, ParamSpec};
+pub use layers::{Inputs, Layer, LayerEntry};
 pub use mode::{Build, Mode};
 pub use sequential::Sequential;
 
@@ -36,8 +36,8 @@ impl Default for Normalisation {
     }
 }
 
-/// A classifier of images, or of their pixels: layers one behind the other, from [height, width, channels] to one logit a
-/// class, or to one a class for each pixel.
+/// A classifier of images, or of their pixels: layers, each of which reads the result before it or earlier ones, from
+/// [height, width, channels] to one logit per class, or to one per class for each pixel.
 ///
 /// The order of the fields is that of the canonical JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,7 +48,7 @@ pub struct Model {
     /// Height, width and channels of an image.
     pub input: [usize; 3],
     /// The layers, in order; the parameters of the N-th are `N.weight` and `N.bias`.
-    pub layers: Vec<Layer>,
+    pub layers: Vec<LayerEntry>,
     /// How bytes become the floats that the first layer reads.
     pub normalisation: Normalisation,
     /// Names of the first classes, those that the training data had; empty before.
@@ -74,14 +74,15 @@ impl Model {
     /// [`Error::Input`] with the first layer that does not fit, and where the parameters of all layers
     /// together are more than [`LARGEST`].
     pub fn infer(&self) -> Result<Vec<Inferred>> {
-        let mut shape = self.input.to_vec();
+        let input = self.input.to_vec();
         let mut total = 0;
+        let mut shapes: Vec<Vec<usize>> = Vec::with_capacity(self.layers.len());
         let mut inferred: Vec<Inferred> = Vec::with_capacity(self.layers.len());
         for (index, layer) in self.layers.iter().enumerate() {
-            let other = layer.other(index, &inferred).map_err(|error| self.error(error))?;
-            let other = other.map(|other| &other.shape[..]);
-            let result = layer.infer_joined(index, &shape, other).map_err(|error| self.error(error))?;
-            shape.clone_from(&result.shape);
+            let inputs = layer.inputs(index, &input, &shapes).map_err(|error| self.error(error))?;
+            let inputs: Vec<&[usize]> = inputs.into_iter().map(|shape| &shape[..]).collect();
+            let result = layer.infer(index, &inputs).map_err(|error| self.error(error))?;
+            shapes.push(result.shape.clone());
             total += result.params.iter().map(|p| p.elements() as u64).sum::<u64>();
             if total > LARGEST as u64 {
                 return Err(
@@ -169,6 +170,12 @@ impl Model {
         if self.params()?.is_empty() {
             return Err(self.says("found no parameters, expected at least one dense or conv2d layer".into()));
         }
+        let read: Vec<Option<usize>> =
+            self.layers.iter().enumerate().flat_map(|(index, layer)| layer.places(index)).collect();
+        if let Some(unread) = (0..self.layers.len() - 1).find(|&index| !read.contains(&Some(index))) {
+            let why = "found no layer that reads its result, expected one, by its place or by `from`";
+            return Err(self.error(self.layers[unread].error(unread, why.into())));
+        }
         if self.class_names.len() > classes {
             return Err(self.says(format!("found {} class names, expected at most {classes}", self.class_names.len())));
         }
@@ -203,9 +210,9 @@ impl Model {
     pub(crate) fn build_each(&self, graph: &mut Graph, x: Tensor, build: Build) -> Result<Vec<Tensor>> {
         let mut results: Vec<Tensor> = Vec::with_capacity(self.layers.len());
         for (index, layer) in self.layers.iter().enumerate() {
-            let x = results.last().copied().unwrap_or(x);
-            let result = layer.other(index, &results).map(|other| other.copied());
-            let result = result.and_then(|other| layer.build_joined(index, graph, x, other, build));
+            let inputs = layer.inputs(index, &x, &results);
+            let inputs = inputs.map(|inputs| inputs.into_iter().copied().collect::<Vec<_>>());
+            let result = inputs.and_then(|inputs| layer.build(index, graph, &inputs, build));
             results.push(result.map_err(|error| self.error(error))?);
         }
         Ok(results)
@@ -217,7 +224,7 @@ impl Model {
     /// [`Error::Input`] where the model is not sound, or has a layer of an application's own.
     pub fn to_json(&self) -> Result<String> {
         self.check()?;
-        if let Some(at) = self.layers.iter().position(|layer| matches!(layer, Layer::Custom(_))) {
+        if let Some(at) = self.layers.iter().position(|layer| layer.stored().is_none()) {
             let kind = self.layers[at].type_name();
             return Err(self.says(format!("layer {at} ({kind}) is an application's own, which no file can describe")));
         }

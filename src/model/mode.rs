@@ -11,7 +11,7 @@ pub enum Mode {
     Inference,
 }
 
-/// What [`crate::model::Model::build`] and [`crate::model::Layer::build`] are told besides the input.
+/// What [`crate::model::Model::build`] and [`crate::model::Layer::build`] need besides the inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Build {
     /// What the graph is for.

@@ -2,8 +2,8 @@
 
 use crate::error::{Error, Result};
 use crate::model::{Model, Sequential};
-use crate::near;
 use crate::ops::conv::geometry::Padding;
+use crate::suggest;
 use std::path::Path;
 
 /// A model by name.
@@ -88,7 +88,7 @@ impl Preset {
     /// # Errors
     /// [`Error::Input`] for a name that no preset has, with those that there are.
     pub fn named(name: &str) -> Result<&'static Preset> {
-        let unknown = || Error::input(near::unknown("model", name, &names(), " or a file that ends in .toml"));
+        let unknown = || Error::input(suggest::unknown("model", name, &names(), " or a file that ends in .toml"));
         PRESETS.iter().find(|preset| preset.name == name).ok_or_else(unknown)
     }
 

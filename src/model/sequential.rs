@@ -1,29 +1,16 @@
 //! The builder: a model in one expression.
 
 use crate::error::{Error, Result};
-use crate::model::{Custom, CustomLayer, Layer, Model, Normalisation, default_inputs};
+pub use crate::model::layers::keys::Pair;
+use crate::model::layers::keys::{Field, Value, one_of};
+use crate::model::layers::*;
+use crate::model::{Model, Normalisation, default_inputs};
 use crate::ops::conv::geometry::Padding;
 use crate::ops::pointwise::activation::Function;
+use crate::suggest;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-/// Height and width, given as `[h, w]` or as one number for both.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pair(pub [usize; 2]);
-
-impl From<usize> for Pair {
-    fn from(size: usize) -> Self {
-        Pair([size; 2])
-    }
-}
-
-impl From<[usize; 2]> for Pair {
-    fn from(sizes: [usize; 2]) -> Self {
-        Pair(sizes)
-    }
-}
-
-/// Layers one behind the other.
+/// Layers one after the other.
 ///
 /// ```
 /// use wgrad::model::Sequential;
@@ -39,13 +26,6 @@ pub struct Sequential(Model, Names);
 struct Names {
     places: BTreeMap<String, usize>,
     wrong: Option<String>,
-}
-
-impl Names {
-    /// Notes that an option stands behind a layer that has none of its kind.
-    fn misplaced(&mut self, what: &str, expected: &str) {
-        self.wrong.get_or_insert_with(|| format!("found {what} behind another layer, expected it behind a {expected}"));
-    }
 }
 
 impl Sequential {
@@ -69,15 +49,30 @@ impl Sequential {
         self
     }
 
-    /// Adds a layer.
-    pub fn layer(mut self, layer: Layer) -> Self {
-        self.0.layers.push(layer);
+    /// Adds a layer: one of [`crate::model::layers`], or of an application's own.
+    pub fn layer(mut self, layer: impl Into<LayerEntry>) -> Self {
+        self.0.layers.push(layer.into());
+        self
+    }
+
+    /// Gives a key of the last layer, as model files name it, another value.
+    fn with(mut self, key: &str, value: Value) -> Self {
+        let changed = self.0.layers.last().and_then(|last| last.with(key, value));
+        match (self.0.layers.last_mut(), changed) {
+            (Some(last), Some(changed)) => *last = changed,
+            _ => {
+                let has = |kind: &&LayerType| kind.keys.iter().any(|known| known.name == key);
+                let kinds: Vec<&str> = TYPES.iter().filter(has).map(|kind| kind.name).collect();
+                let found = format!("found {key} = {value} after a layer that has no such key");
+                self.1.wrong.get_or_insert_with(|| format!("{found}, expected it after {}", one_of(&kinds)));
+            }
+        }
         self
     }
 
     /// Adds a convolution of stride 1 without padding.
     pub fn conv2d(self, filters: usize, kernel: impl Into<Pair>) -> Self {
-        self.conv2d_with(filters, kernel, 1, Padding::Valid)
+        self.layer(Conv2d::new(filters, kernel))
     }
 
     /// Adds a convolution.
@@ -88,24 +83,23 @@ impl Sequential {
         stride: impl Into<Pair>,
         padding: Padding,
     ) -> Self {
-        let (kernel, stride) = (kernel.into().0, stride.into().0);
-        self.layer(Layer::Conv2d { filters, kernel, stride, padding, dilation: [1, 1], groups: 1 })
+        let (stride, padding) = (stride.into().0, padding);
+        self.layer(Conv2d { stride, padding, ..Conv2d::new(filters, kernel) })
     }
 
     /// Adds a convolution of each channel alone, of stride 1 without padding.
     pub fn depthwise_conv2d(self, kernel: impl Into<Pair>) -> Self {
-        self.depthwise_conv2d_with(kernel, 1, Padding::Valid)
+        self.layer(DepthwiseConv2d::new(kernel))
     }
 
     /// Adds a convolution of each channel alone.
     pub fn depthwise_conv2d_with(self, kernel: impl Into<Pair>, stride: impl Into<Pair>, padding: Padding) -> Self {
-        let (kernel, stride) = (kernel.into().0, stride.into().0);
-        self.layer(Layer::DepthwiseConv2d { kernel, stride, padding, dilation: [1, 1], multiplier: 1 })
+        self.layer(DepthwiseConv2d { stride: stride.into().0, padding, ..DepthwiseConv2d::new(kernel) })
     }
 
     /// Adds a transposed convolution of stride 1 without padding.
     pub fn conv_transpose2d(self, filters: usize, kernel: impl Into<Pair>) -> Self {
-        self.conv_transpose2d_with(filters, kernel, 1, Padding::Valid)
+        self.layer(ConvTranspose2d::new(filters, kernel))
     }
 
     /// Adds a transposed convolution.
@@ -116,49 +110,42 @@ impl Sequential {
         stride: impl Into<Pair>,
         padding: Padding,
     ) -> Self {
-        self.layer(Layer::ConvTranspose2d { filters, kernel: kernel.into().0, stride: stride.into().0, padding })
+        self.layer(ConvTranspose2d { stride: stride.into().0, padding, ..ConvTranspose2d::new(filters, kernel) })
     }
 
     /// Gives the last layer, a convolution or a depthwise one, rows and columns from one tap to the next.
-    pub fn dilated(mut self, by: impl Into<Pair>) -> Self {
-        match self.0.layers.last_mut() {
-            Some(Layer::Conv2d { dilation, .. } | Layer::DepthwiseConv2d { dilation, .. }) => *dilation = by.into().0,
-            _ => self.1.misplaced("a dilation", "conv2d or depthwise_conv2d"),
-        }
-        self
+    pub fn dilated(self, by: impl Into<Pair>) -> Self {
+        self.with("dilation", by.into().0.value())
     }
 
     /// Divides the channels and filters of the last layer, a convolution, into groups.
-    pub fn grouped(mut self, into: usize) -> Self {
-        match self.0.layers.last_mut() {
-            Some(Layer::Conv2d { groups, .. }) => *groups = into,
-            _ => self.1.misplaced("groups", "conv2d"),
-        }
-        self
+    pub fn grouped(self, into: usize) -> Self {
+        self.with("groups", into.value())
     }
 
-    /// Gives the last layer, a depthwise convolution, so many filters for each channel.
-    pub fn multiplied(mut self, by: usize) -> Self {
-        match self.0.layers.last_mut() {
-            Some(Layer::DepthwiseConv2d { multiplier, .. }) => *multiplier = by,
-            _ => self.1.misplaced("a multiplier", "depthwise_conv2d"),
-        }
-        self
+    /// Gives the last layer, a depthwise convolution, this number of filters for each channel.
+    pub fn multiplied(self, by: usize) -> Self {
+        self.with("multiplier", by.value())
+    }
+
+    /// Takes the bias from the last layer: a dense one or any convolution.
+    pub fn without_bias(self) -> Self {
+        self.with("bias", false.value())
     }
 
     /// Adds an activation with its default slope, such as `Function::Gelu`.
     pub fn activation(self, function: Function) -> Self {
-        self.layer(Layer::Activation { function, slope: function.slope().unwrap_or(0.0) })
+        self.layer(Activation::new(function))
     }
 
     /// Adds `x` where `x > 0`, else `slope · x`.
     pub fn leaky_relu(self, slope: f32) -> Self {
-        self.layer(Layer::Activation { function: Function::LeakyRelu, slope })
+        self.layer(Activation { slope, ..Activation::new(Function::LeakyRelu) })
     }
 
     /// Adds a dropout of that rate, at least 0 and below 1.
     pub fn dropout(self, rate: f32) -> Self {
-        self.layer(Layer::Dropout { rate })
+        self.layer(Dropout::new(rate))
     }
 
     /// Gives the last layer a name, for [`Sequential::add_from`] and [`Sequential::concat_from`].
@@ -174,23 +161,37 @@ impl Sequential {
         self
     }
 
-    /// Adds the result of the layer of that name to the last one: a residual connection.
-    pub fn add_from(mut self, name: &str) -> Self {
+    /// Lets the last layer read the result of the layer of that name: in place of the result before it, or besides those
+    /// that it reads already where it joins results.
+    pub fn reading(mut self, name: &str) -> Self {
         let from = self.place(name);
-        self.layer(Layer::Add { from })
+        match self.0.layers.last_mut() {
+            Some(last) => last.from.push(from),
+            None => drop(self.1.wrong.get_or_insert_with(|| "found no layer that could read a result".into())),
+        }
+        self
     }
 
-    /// Puts the channels (or features) of the layer of that name behind those of the last result.
-    pub fn concat_from(mut self, name: &str) -> Self {
-        let from = self.place(name);
-        self.layer(Layer::Concat { from })
+    /// Adds the result of the layer of that name to the last one: a residual connection.
+    pub fn add_from(self, name: &str) -> Self {
+        self.layer(Add::new()).reading(name)
+    }
+
+    /// Puts the channels (or features) of the layer of that name after those of the last result.
+    pub fn concat_from(self, name: &str) -> Self {
+        self.layer(Concat::new()).reading(name)
+    }
+
+    /// Multiplies the last result with that of the layer of that name; features gate the channels of an image.
+    pub fn multiply_from(self, name: &str) -> Self {
+        self.layer(Multiply::new()).reading(name)
     }
 
     /// Where the layer of that name is; what is not there is said by `build`.
     fn place(&mut self, name: &str) -> usize {
         let place = self.1.places.get(name).copied();
         if place.is_none() && self.1.wrong.is_none() {
-            let hint = crate::near::hint(name, self.1.places.keys().map(|name| &name[..]));
+            let hint = suggest::hint(name, self.1.places.keys().map(|name| &name[..]));
             self.1.wrong = Some(format!("found no earlier layer of the name {name:?}, expected one{hint}"));
         }
         place.unwrap_or(usize::MAX)
@@ -198,74 +199,82 @@ impl Sequential {
 
     /// Adds a nearest-neighbour upsampling.
     pub fn upsample2d(self, factor: impl Into<Pair>) -> Self {
-        self.layer(Layer::Upsample2d { factor: factor.into().0 })
+        self.layer(Upsample2d::new(factor))
     }
 
     /// Adds `max(x, 0)`.
     pub fn relu(self) -> Self {
-        self.layer(Layer::Relu {})
+        self.layer(Relu::new())
     }
 
     /// Adds a max pool whose windows stand side by side.
     pub fn max_pool2d(self, size: impl Into<Pair>) -> Self {
-        let size = size.into();
-        self.max_pool2d_with(size.0, size.0)
+        self.layer(MaxPool2d::new(size))
     }
 
     /// Adds a max pool.
     pub fn max_pool2d_with(self, size: impl Into<Pair>, stride: impl Into<Pair>) -> Self {
-        self.layer(Layer::MaxPool2d { size: size.into().0, stride: stride.into().0 })
+        self.layer(MaxPool2d { stride: stride.into().0, ..MaxPool2d::new(size) })
     }
 
     /// Adds an average pool whose windows stand side by side.
     pub fn avg_pool2d(self, size: impl Into<Pair>) -> Self {
-        let size = size.into();
-        self.avg_pool2d_with(size.0, size.0)
+        self.layer(AvgPool2d::new(size))
     }
 
     /// Adds an average pool.
     pub fn avg_pool2d_with(self, size: impl Into<Pair>, stride: impl Into<Pair>) -> Self {
-        self.layer(Layer::AvgPool2d { size: size.into().0, stride: stride.into().0 })
+        self.layer(AvgPool2d { stride: stride.into().0, ..AvgPool2d::new(size) })
     }
 
     /// Adds the mean of each channel, as features.
     pub fn global_avg_pool2d(self) -> Self {
-        self.layer(Layer::GlobalAvgPool2d {})
+        self.layer(GlobalAvgPool2d::new())
     }
 
     /// Adds the largest value of each channel, as features.
     pub fn global_max_pool2d(self) -> Self {
-        self.layer(Layer::GlobalMaxPool2d {})
+        self.layer(GlobalMaxPool2d::new())
     }
 
     /// Adds a batch normalisation with an epsilon of 1e-5 and a momentum of 0.1, as PyTorch has them.
     pub fn batch_norm(self) -> Self {
-        self.batch_norm_with(1e-5, 0.1)
+        self.layer(BatchNorm::new())
     }
 
     /// Adds a batch normalisation; the momentum is the share of a batch in the running statistics.
     pub fn batch_norm_with(self, epsilon: f64, momentum: f64) -> Self {
-        self.layer(Layer::BatchNorm { epsilon, momentum })
+        self.layer(BatchNorm { epsilon, momentum })
     }
 
     /// Adds a layer normalisation over the last axis, with an epsilon of 1e-5.
     pub fn layer_norm(self) -> Self {
-        self.layer(Layer::LayerNorm { epsilon: 1e-5 })
+        self.layer(LayerNorm::new())
+    }
+
+    /// Adds a normalisation over this number of groups of channels, with an epsilon of 1e-5.
+    pub fn group_norm(self, groups: usize) -> Self {
+        self.layer(GroupNorm::new(groups))
+    }
+
+    /// Adds a normalisation by the root of the mean square over the last axis.
+    pub fn rms_norm(self) -> Self {
+        self.layer(RmsNorm::new())
     }
 
     /// Adds a flatten, which puts the features into C, H, W order.
     pub fn flatten(self) -> Self {
-        self.layer(Layer::Flatten {})
+        self.layer(Flatten::new())
     }
 
     /// Adds a dense layer.
     pub fn dense(self, units: usize) -> Self {
-        self.layer(Layer::Dense { units })
+        self.layer(Dense::new(units))
     }
 
-    /// Adds a layer of the application's own.
-    pub fn custom(self, layer: impl CustomLayer + 'static) -> Self {
-        self.layer(Layer::Custom(Custom(Arc::new(layer))))
+    /// Adds a layer of the application's own, as [`Sequential::layer`] does.
+    pub fn custom(self, layer: impl Layer) -> Self {
+        self.layer(layer)
     }
 
     /// The model, checked.

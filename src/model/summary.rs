@@ -35,9 +35,10 @@ impl Model {
             if index > 0 {
                 text += &border(['├', '┼', '┤'], '─');
             }
-            let name = match layer.joins() {
-                None => format!("{index} ({})", layer.type_name()),
-                Some(from) => format!("{index} ({}, from {from})", layer.type_name()),
+            let from: Vec<String> = layer.from.iter().map(usize::to_string).collect();
+            let name = match from.is_empty() {
+                true => format!("{index} ({})", layer.type_name()),
+                false => format!("{index} ({}, from {})", layer.type_name(), from.join(", ")),
             };
             text += &row('│', [&name, &format!("(None, {})", sizes.join(", ")), &grouped(params)]);
         }

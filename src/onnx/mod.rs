@@ -3,10 +3,10 @@
 mod proto;
 
 use crate::error::{Error, Result};
-use crate::model::formats::weights::{METADATA_KEY, write_whole};
-use crate::model::{Layer, Model, Normalisation};
-use crate::ops::conv::geometry::Padding;
-use crate::ops::pointwise::activation::{Function, With};
+use crate::files::write_whole;
+use crate::model::formats::weights::METADATA_KEY;
+use crate::model::layers::onnx::{Attribute, Elements, Onnx, OnnxConstant, OnnxNode};
+use crate::model::{Model, Normalisation};
 use crate::train::predict::TrainedModel;
 use prost::Message;
 use proto::*;
@@ -48,18 +48,24 @@ impl TrainedModel {
         let output = if model.is_segmentation()? { vec![classes, height, width] } else { vec![classes] };
         let mut graph = Builder::new(&model.name);
         graph.normalise(&model.normalisation);
-        let mut shape = model.input.to_vec();
+        let shapes: Vec<Vec<usize>> = model.infer()?.into_iter().map(|inferred| inferred.shape).collect();
+        let (input, first) = (model.input.to_vec(), graph.last.clone());
         let mut results: Vec<String> = Vec::new();
         for (index, (layer, inferred)) in model.layers.iter().zip(model.infer()?).enumerate() {
-            let params = inferred.params.iter().map(|p| p.name.clone());
-            let more = layer.other(index, &results)?.cloned().into_iter().chain(params).collect();
-            graph.layer(index, layer, &shape, more)?;
-            results.push(graph.last.clone());
-            shape = inferred.shape;
+            let name = format!("{index}_{}", layer.type_name());
+            let inputs = layer.inputs(index, &first, &results)?.into_iter().cloned().collect();
+            let given = layer.inputs(index, &input, &shapes)?.into_iter().map(|shape| &shape[..]).collect();
+            let params = inferred.params.iter().map(|param| param.name.clone()).collect();
+            let mut onnx = Onnx::new(name, inputs, given, params);
+            layer.onnx(&mut onnx).map_err(|why| Error::input(format!("layer {}: {why}", onnx.name)))?;
+            graph.last = onnx.result();
+            results.push(onnx.result());
+            onnx.constants.iter().for_each(|constant| graph.constant(constant));
+            onnx.nodes.into_iter().for_each(|node| graph.add(node));
         }
-        graph.node("Softmax", "probabilities", Vec::new(), vec![AttributeProto::int("axis", 1)]);
+        graph.then("Softmax", "probabilities", None, vec![("axis", Attribute::Int(1))]);
         for tensor in &self.weights.tensors {
-            graph.constant(&tensor.name, &tensor.shape, &tensor.values);
+            graph.floats(&tensor.name, &tensor.shape, tensor.values.clone());
         }
         let mut graph = graph.graph;
         graph.input = vec![value("input", &[channels, height, width])];
@@ -97,9 +103,10 @@ fn value(name: &str, sizes: &[usize]) -> ValueInfoProto {
     ValueInfoProto { name: name.into(), r#type: Some(TypeProto { tensor_type: Some(tensor) }) }
 }
 
-/// Nodes one behind the other.
+/// The messages of a graph.
 struct Builder {
     graph: GraphProto,
+    /// The name of the last result.
     last: String,
 }
 
@@ -108,18 +115,38 @@ impl Builder {
         Builder { graph: GraphProto { name: name.into(), ..GraphProto::default() }, last: "input".into() }
     }
 
-    /// Adds a node that reads the last result, then `more`; its result has its name.
-    fn node(&mut self, op: &str, name: &str, more: Vec<String>, attribute: Vec<AttributeProto>) {
-        let before = std::mem::replace(&mut self.last, name.into());
-        let input = std::iter::once(before).chain(more).collect();
-        let (op_type, output) = (op.into(), vec![name.into()]);
-        self.graph.node.push(NodeProto { input, output, name: name.into(), op_type, attribute });
+    fn add(&mut self, node: OnnxNode) {
+        let OnnxNode { op, name, inputs, attributes } = node;
+        let attribute = |(name, value): (&str, Attribute)| match value {
+            Attribute::Int(value) => AttributeProto::int(name, value),
+            Attribute::Ints(values) => AttributeProto::ints(name, &values),
+            Attribute::Float(value) => AttributeProto::float(name, value),
+            Attribute::Text(text) => AttributeProto::text(name, text),
+        };
+        let attribute = attributes.into_iter().map(attribute).collect();
+        let output = vec![name.clone()];
+        self.graph.node.push(NodeProto { input: inputs, output, name, op_type: op.into(), attribute });
     }
 
-    fn constant(&mut self, name: &str, shape: &[usize], values: &[f32]) {
-        let dims = shape.iter().map(|&size| size as i64).collect();
-        let raw_data = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        self.graph.initializer.push(TensorProto { dims, data_type: FLOAT, name: name.into(), raw_data });
+    /// Adds a node that reads the last result, then a constant; its result has its name.
+    fn then(&mut self, op: &'static str, name: &str, by: Option<&str>, attributes: Vec<(&'static str, Attribute)>) {
+        let before = std::mem::replace(&mut self.last, name.into());
+        let inputs = std::iter::once(before).chain(by.map(String::from)).collect();
+        self.add(OnnxNode { op, name: name.into(), inputs, attributes });
+    }
+
+    fn constant(&mut self, constant: &OnnxConstant) {
+        let (data_type, raw_data) = match &constant.elements {
+            Elements::Floats(values) => (FLOAT, values.iter().flat_map(|value| value.to_le_bytes()).collect()),
+            Elements::Ints(values) => (INT64, values.iter().flat_map(|value| value.to_le_bytes()).collect()),
+        };
+        let dims = constant.shape.iter().map(|&size| size as i64).collect();
+        self.graph.initializer.push(TensorProto { dims, data_type, name: constant.name.clone(), raw_data });
+    }
+
+    fn floats(&mut self, name: &str, shape: &[usize], values: Vec<f32>) {
+        let elements = Elements::Floats(values);
+        self.constant(&OnnxConstant { name: name.into(), shape: shape.into(), elements });
     }
 
     /// From pixels / 255 to what the first layer reads: nothing, where that is it.
@@ -127,132 +154,9 @@ impl Builder {
         if *normalisation == Normalisation::default() {
             return;
         }
-        self.constant("scale", &[], &[(f64::from(normalisation.scale) * 255.0) as f32]);
-        self.constant("shift", &[], &[normalisation.shift]);
-        self.node("Mul", "scaled", vec!["scale".into()], Vec::new());
-        self.node("Add", "normalised", vec!["shift".into()], Vec::new());
-    }
-
-    /// Adds the operators of an activation one behind the other; the last one's result has the layer's name.
-    fn activation(&mut self, name: &str, function: Function, slope: f32) {
-        let argument = self.last.clone();
-        let steps = function.onnx();
-        for (step, &(op, with)) in steps.iter().enumerate() {
-            let own = if step + 1 == steps.len() { name.into() } else { format!("{name}_{step}") };
-            let (more, attributes) = match with {
-                With::Alone => (Vec::new(), Vec::new()),
-                With::Argument => (vec![argument.clone()], Vec::new()),
-                With::SlopeAs(attribute) => (Vec::new(), vec![AttributeProto::float(attribute, slope)]),
-                With::Number(number) => {
-                    let constant = format!("{own}_by");
-                    self.constant(&constant, &[], &[number]);
-                    (vec![constant], Vec::new())
-                }
-            };
-            self.node(op, &own, more, attributes);
-        }
-    }
-
-    /// Adds a layer for one sample of the shape `input`: [H, W, C] or `[features]`. `params` are what it reads besides the
-    /// last result.
-    fn layer(&mut self, index: usize, layer: &Layer, input: &[usize], params: Vec<String>) -> Result<()> {
-        let name = format!("{index}_{}", layer.type_name());
-        match (layer, input) {
-            (Layer::Conv2d { .. } | Layer::DepthwiseConv2d { .. }, &[h, w, c]) => {
-                let Some((conv, kernel, filters)) = layer.grouped(c) else { return Ok(()) };
-                let s = conv.sizes([1, h, w, c], kernel, filters).map_err(Error::input)?;
-                let (g, [dh, dw]) = (s.g, s.dilation);
-                let after = |places: usize, stride: usize, window: usize, size: usize, before: usize| {
-                    ((places - 1) * stride + window).saturating_sub(size + before)
-                };
-                let (tall, wide) = ((g.kh - 1) * dh + 1, (g.kw - 1) * dw + 1);
-                let (bottom, right) = (after(g.oh, g.sh, tall, h, g.pt), after(g.ow, g.sw, wide, w, g.pl));
-                let mut attributes = vec![
-                    AttributeProto::ints("kernel_shape", &kernel),
-                    AttributeProto::ints("strides", &conv.stride),
-                    AttributeProto::ints("pads", &[g.pt, g.pl, bottom, right]),
-                ];
-                if conv.dilation != [1, 1] {
-                    attributes.push(AttributeProto::ints("dilations", &conv.dilation));
-                }
-                if conv.groups != 1 {
-                    attributes.push(AttributeProto::int("group", conv.groups as i64));
-                }
-                self.node("Conv", &name, params, attributes);
-            }
-            (&Layer::ConvTranspose2d { kernel, stride, padding, .. }, _) => {
-                // What the result is cropped by, at the start and at the end, and what is added there instead.
-                let crop = |axis: usize| match padding {
-                    Padding::Valid => [0; 3],
-                    Padding::Same => {
-                        let cropped = kernel[axis].saturating_sub(stride[axis]);
-                        [cropped / 2, cropped - cropped / 2, stride[axis].saturating_sub(kernel[axis])]
-                    }
-                };
-                let [[top, bottom, below], [left, right, beside]] = [0, 1].map(crop);
-                let attributes = vec![
-                    AttributeProto::ints("kernel_shape", &kernel),
-                    AttributeProto::ints("strides", &stride),
-                    AttributeProto::ints("pads", &[top, left, bottom, right]),
-                    AttributeProto::ints("output_padding", &[below, beside]),
-                ];
-                self.node("ConvTranspose", &name, params, attributes);
-            }
-            (Layer::MaxPool2d { size, stride } | Layer::AvgPool2d { size, stride }, _) => {
-                let attributes =
-                    vec![AttributeProto::ints("kernel_shape", size), AttributeProto::ints("strides", stride)];
-                let op = if matches!(layer, Layer::MaxPool2d { .. }) { "MaxPool" } else { "AveragePool" };
-                self.node(op, &name, params, attributes);
-            }
-            (Layer::GlobalAvgPool2d {} | Layer::GlobalMaxPool2d {}, _) => {
-                let op = if *layer == (Layer::GlobalMaxPool2d {}) { "GlobalMaxPool" } else { "GlobalAveragePool" };
-                self.node(op, &format!("{name}_pooled"), params, Vec::new());
-                self.node("Flatten", &name, Vec::new(), vec![AttributeProto::int("axis", 1)]);
-            }
-            // Its parameters are in ONNX's order: scale, B, mean, variance.
-            (&Layer::BatchNorm { epsilon, .. }, _) => {
-                self.node("BatchNormalization", &name, params, vec![AttributeProto::float("epsilon", epsilon as f32)]);
-            }
-            // Over the channels, which ONNX has in the second axis.
-            (&Layer::LayerNorm { epsilon }, &[_, _, _]) => {
-                let order = |axes: [usize; 4]| vec![AttributeProto::ints("perm", &axes)];
-                self.node("Transpose", &format!("{name}_before"), Vec::new(), order([0, 2, 3, 1]));
-                let attributes =
-                    vec![AttributeProto::int("axis", -1), AttributeProto::float("epsilon", epsilon as f32)];
-                self.node("LayerNormalization", &format!("{name}_normal"), params, attributes);
-                self.node("Transpose", &name, Vec::new(), order([0, 3, 1, 2]));
-            }
-            (&Layer::LayerNorm { epsilon }, _) => {
-                let attributes =
-                    vec![AttributeProto::int("axis", -1), AttributeProto::float("epsilon", epsilon as f32)];
-                self.node("LayerNormalization", &name, params, attributes);
-            }
-            (Layer::Relu {}, _) => self.node("Relu", &name, params, Vec::new()),
-            // N, C, H, W: the features come out in the order C, H, W, as they do here.
-            (Layer::Flatten {}, _) => self.node("Flatten", &name, params, vec![AttributeProto::int("axis", 1)]),
-            (Layer::Dense { .. }, _) => self.node("Gemm", &name, params, vec![AttributeProto::int("transB", 1)]),
-            (&Layer::Activation { function, slope }, _) => self.activation(&name, function, slope),
-            (&Layer::Upsample2d { factor: [fh, fw] }, _) => {
-                let scales = format!("{name}_scales");
-                self.constant(&scales, &[4], &[1.0, 1.0, fh as f32, fw as f32]);
-                // The second argument, a region, is left out; an output pixel reads the one that it lies in.
-                let attributes = vec![
-                    AttributeProto::text("mode", "nearest"),
-                    AttributeProto::text("coordinate_transformation_mode", "asymmetric"),
-                    AttributeProto::text("nearest_mode", "floor"),
-                ];
-                self.node("Resize", &name, vec![String::new(), scales], attributes);
-            }
-            (Layer::Add { .. }, _) => self.node("Add", &name, params, Vec::new()),
-            // N, C, H, W, or N, features.
-            (Layer::Concat { .. }, _) => self.node("Concat", &name, params, vec![AttributeProto::int("axis", 1)]),
-            // Nothing in inference.
-            (Layer::Dropout { .. }, _) => {}
-            (Layer::Custom(_), _) => return Err(Error::input(format!("layer {name}: it has no form in ONNX"))),
-            (Layer::Conv2d { .. } | Layer::DepthwiseConv2d { .. }, _) => {
-                return Err(Error::input(format!("layer {name}: found no image")));
-            }
-        }
-        Ok(())
+        self.floats("scale", &[], vec![(f64::from(normalisation.scale) * 255.0) as f32]);
+        self.floats("shift", &[], vec![normalisation.shift]);
+        self.then("Mul", "scaled", Some("scale"), Vec::new());
+        self.then("Add", "normalised", Some("shift"), Vec::new());
     }
 }

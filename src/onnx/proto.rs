@@ -11,6 +11,9 @@ pub const OPSET: i64 = 17;
 /// `TensorProto.DataType.FLOAT`.
 pub const FLOAT: i32 = 1;
 
+/// `TensorProto.DataType.INT64`.
+pub const INT64: i32 = 7;
+
 /// `AttributeProto.AttributeType.FLOAT`.
 const FLOAT_ATTRIBUTE: i32 = 1;
 

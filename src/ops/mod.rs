@@ -1,7 +1,7 @@
 //! The registry: one line an op, in its family. An op's file names its shaders, its arithmetic, its gradient and its cases.
 
 use crate::ir::case::Case;
-use crate::plan::kernel::Source;
+use crate::ir::launch::Source;
 use std::sync::LazyLock;
 
 /// One line of the registry.
@@ -15,6 +15,14 @@ pub struct Entry {
     pub cases: fn() -> Vec<Case>,
 }
 
+/// An op's shader files, each by the name of its kernel: what the op launches, and what the registry lists.
+macro_rules! kernels {
+    ($($name:ident = $path:literal),* $(,)?) => {
+        $(pub(in crate::ops) const $name: $crate::ir::launch::Source = $crate::shader!($path);)*
+        pub(in crate::ops) const KERNELS: &[$crate::ir::launch::Source] = &[$($name),*];
+    };
+}
+
 /// The line of an op: of the file `add`, `entry!(add)`.
 macro_rules! entry {
     ($op:ident) => {
@@ -24,6 +32,7 @@ macro_rules! entry {
 
 pub mod batch;
 pub mod conv;
+mod gradients;
 pub mod loss;
 pub mod matmul;
 pub mod norm;

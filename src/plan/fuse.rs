@@ -2,7 +2,18 @@
 //! and the order that `flatten` defines moves into the weights behind it.
 
 use crate::ir::graph::{Graph, Layout, Tensor, View};
+use crate::ir::op::Op;
+use crate::ops::conv::conv2d::Conv2d;
+use crate::ops::conv::conv2d_dx::Conv2dDx;
+use crate::ops::conv::conv2d_grouped::Conv2dGrouped;
+use crate::ops::conv::conv2d_relu_pool::Conv2dReluPool;
+use crate::ops::conv::conv2d_relu_pool_dx::Conv2dReluPoolDx;
+use crate::ops::matmul::matmul_nn::MatmulNn;
 use crate::ops::matmul::matmul_nt::MatmulNt;
+use crate::ops::pointwise::add_bias::AddBias;
+use crate::ops::pointwise::relu::Relu;
+use crate::ops::pointwise::relu_dx::ReluDx;
+use crate::ops::pool::max_pool2d::MaxPool2d;
 use crate::ops::shape::reshape::Reshape;
 use crate::ops::shape::transpose::Transpose;
 use std::any::Any;
@@ -14,7 +25,87 @@ pub fn fuse(graph: &mut Graph, kept: &[Tensor]) {
     join_neighbours(graph, kept);
 }
 
-/// Joins an op with the only consumer of its only result, again and again.
+/// One op that does the work of two neighbours, where they fit together.
+type Join = fn(&dyn Any, &dyn Any) -> Option<Arc<dyn Op>>;
+
+/// Two neighbours that have a common form.
+pub struct Pattern {
+    /// What it matches, for listings and tests.
+    pub name: &'static str,
+    /// The op that does what the first and then the second would, where the two match. Its arguments are those of the
+    /// first and then those of the second without the first's result; its results are those of the second.
+    pub join: Join,
+}
+
+/// Every pattern. An epilogue that an op gains (another activation, say) is a line here.
+///
+/// Batch_norm is in none: its statistics folded into a convolution's weights would round otherwise, and other numbers
+/// would come out.
+pub const PATTERNS: &[Pattern] = &[
+    Pattern {
+        name: "dense + relu",
+        join: |first, next| {
+            let MatmulNt { relu: false } = first.downcast_ref()? else { return None };
+            next.is::<Relu>().then(|| op(MatmulNt { relu: true }))
+        },
+    },
+    Pattern {
+        name: "conv2d + relu",
+        join: |first, next| {
+            let conv = first.downcast_ref::<Conv2d>().filter(|op| !op.relu)?;
+            next.is::<Relu>().then(|| op(Conv2d { relu: true, ..*conv }))
+        },
+    },
+    Pattern {
+        name: "conv2d + relu + max_pool2d of 2 × 2",
+        join: |first, next| {
+            let conv = first.downcast_ref::<Conv2d>().filter(|op| op.relu)?;
+            let pool = next.downcast_ref::<MaxPool2d>()?;
+            (pool.size == [2, 2] && pool.stride == [2, 2]).then(|| op(Conv2dReluPool { conv: *conv }))
+        },
+    },
+    Pattern {
+        name: "conv2d_grouped + relu",
+        join: |first, next| {
+            let conv = first.downcast_ref::<Conv2dGrouped>().filter(|op| !op.relu)?;
+            next.is::<Relu>().then(|| op(Conv2dGrouped { relu: true, ..*conv }))
+        },
+    },
+    Pattern {
+        name: "add_bias + relu",
+        join: |first, next| {
+            let AddBias { relu: false } = first.downcast_ref()? else { return None };
+            next.is::<Relu>().then(|| op(AddBias { relu: true }))
+        },
+    },
+    Pattern {
+        name: "matmul_nn + relu_dx",
+        join: |first, next| {
+            let MatmulNn { masked: false } = first.downcast_ref()? else { return None };
+            next.is::<ReluDx>().then(|| op(MatmulNn { masked: true }))
+        },
+    },
+    Pattern {
+        name: "conv2d_dx + relu_dx",
+        join: |first, next| {
+            let dx = first.downcast_ref::<Conv2dDx>().filter(|op| !op.masked)?;
+            next.is::<ReluDx>().then(|| op(Conv2dDx { masked: true, ..*dx }))
+        },
+    },
+    Pattern {
+        name: "conv2d_relu_pool_dx + relu_dx",
+        join: |first, next| {
+            let dx = first.downcast_ref::<Conv2dReluPoolDx>().filter(|op| !op.masked)?;
+            next.is::<ReluDx>().then(|| op(Conv2dReluPoolDx { masked: true, ..*dx }))
+        },
+    },
+];
+
+fn op(op: impl Op) -> Arc<dyn Op> {
+    Arc::new(op)
+}
+
+/// Joins an op with the only consumer of its only result by the patterns, again and again.
 pub fn join_neighbours(graph: &mut Graph, kept: &[Tensor]) {
     // The joined op takes the arguments of both, those of the second without the result of the first.
     let mut n = 0;
@@ -30,7 +121,7 @@ pub fn join_neighbours(graph: &mut Graph, kept: &[Tensor]) {
     }
 }
 
-fn next_to_join(graph: &Graph, n: usize, kept: &[Tensor]) -> Option<(usize, Arc<dyn crate::ir::op::Op>)> {
+fn next_to_join(graph: &Graph, n: usize, kept: &[Tensor]) -> Option<(usize, Arc<dyn Op>)> {
     let [y] = graph.nodes[n].y[..] else { return None };
     let [next] = graph.consumers()[y.index()][..] else { return None };
     // What else the consumer reads must be there already: no op between the two makes it.
@@ -38,7 +129,8 @@ fn next_to_join(graph: &Graph, n: usize, kept: &[Tensor]) -> Option<(usize, Arc<
     let there = |t: &Tensor| !between.iter().any(|node| node.y.contains(t));
     let [first, others @ ..] = &graph.nodes[next].x[..] else { return None };
     let fits = *first == y && others.iter().all(there) && !kept.contains(&y);
-    let op = fits.then(|| graph.nodes[n].op.followed_by(&*graph.nodes[next].op))??;
+    let (this, that): (&dyn Any, &dyn Any) = (&*graph.nodes[n].op, &*graph.nodes[next].op);
+    let op = fits.then(|| PATTERNS.iter().find_map(|pattern| (pattern.join)(this, that)))??;
     Some((next, op))
 }
 

@@ -1,32 +1,9 @@
 //! Kernels: WGSL sources, and what naga reads off them. The host never types a binding or a size again.
 
 use crate::error::{Error, Result};
+use crate::ir::launch::Source;
 use crate::plan::template::{self, Shared};
 use std::collections::BTreeMap;
-
-/// One shader file.
-#[derive(Clone, Copy, Debug)]
-pub struct Source {
-    /// The file in `shaders/`, without its extension.
-    pub path: &'static str,
-    /// The stem of the file.
-    pub name: &'static str,
-    /// Its text, as [`crate::plan::template`] expands it.
-    pub text: &'static str,
-}
-
-/// The shader file of a path in `shaders/`: `shader!("pointwise/add")`.
-#[macro_export]
-#[doc(hidden)]
-macro_rules! shader {
-    ($path:literal) => {
-        $crate::plan::kernel::Source {
-            path: $path,
-            name: $crate::plan::kernel::stem($path),
-            text: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $path, ".wgsl")),
-        }
-    };
-}
 
 macro_rules! library {
     ($($name:ident)*) => {
@@ -39,20 +16,40 @@ macro_rules! library {
 }
 
 library! {
+    activation
+    bias_lanes
+    column_pairs
+    column_sums
     control
+    conv_lanes
     each_loss
+    epilogue
+    functions
+    gemm_few_lanes
+    gemm_lanes
+    gemm_tile
+    gemm_tn_lanes
+    lane_sums
+    lanes_tile
+    logits
+    matrix_lanes
+    patch
+    patch_dw_lanes
+    patch_lanes
+    pool_dx
+    product_rows
     random
+    reader
+    row_by_row
     sample
-}
-
-/// The last part of a path with slashes.
-#[doc(hidden)]
-pub const fn stem(path: &'static str) -> &'static str {
-    let mut at = path.len();
-    while at > 0 && path.as_bytes()[at - 1] != b'/' {
-        at -= 1;
-    }
-    path.split_at(at).1
+    store_pool
+    store_rows
+    store_window
+    sum_parts
+    taps_lanes
+    texel
+    wild
+    window
 }
 
 /// What a binding is bound to.
@@ -99,11 +96,6 @@ pub struct Kernel {
 }
 
 impl Source {
-    /// A kernel of an application's own, of this name and WGSL.
-    pub const fn new(name: &'static str, text: &'static str) -> Source {
-        Source { path: name, name, text }
-    }
-
     /// Expands and reflects the file; an error is a defect of the shader and names it.
     pub fn reflect(&self, params: &[(&'static str, i64)]) -> Result<Kernel> {
         let fault = |why: String| Error::failed(format!("kernel {}: {why}", self.name));

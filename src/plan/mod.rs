@@ -1,34 +1,19 @@
 //! The plan: dispatches and buffers of one step for one class of adapter, as pure data.
 
+mod allocate;
 pub mod fuse;
+mod in_place;
 pub mod kernel;
 pub mod lower;
 mod template;
 
 use crate::error::{Error, Result};
 use crate::ir::graph::{Phase, Role, Tensor, TensorInfo};
+use crate::ir::launch::KernelClass;
 use crate::plan::kernel::{Kernel, Space, TEXELS};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-
-/// The class of adapter that a plan is made for: it decides the form of the heavy kernels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// GPUs: tiles in workgroup memory.
-    Tile,
-    /// Software adapters with a fixed subgroup size: no workgroup memory, operands handed round by shuffles.
-    Lanes(u32),
-}
-
-impl fmt::Display for Class {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        match self {
-            Class::Tile => write!(f, "tile"),
-            Class::Lanes(n) => write!(f, "lanes({n})"),
-        }
-    }
-}
 
 /// What the adapter allows, as far as a plan can break it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,7 +97,7 @@ pub struct Place {
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The class of adapter that it was made for.
-    pub class: Class,
+    pub class: KernelClass,
     /// The graph's tensors, and the scratch of the lowering behind them.
     pub tensors: Vec<TensorInfo>,
     /// What a step is: this list, replayed.

@@ -150,7 +150,7 @@ fn differences(runs: &[RunRecord]) -> Vec<Difference> {
 pub fn model_table(model: &Model) -> Result<ModelTable> {
     let rows = model.layers.iter().zip(model.infer()?).map(|(layer, inferred)| {
         let params = inferred.params.iter().map(|param| param.elements() as u64).sum();
-        (pictures::describe(layer), inferred.shape, params)
+        (layer.describe(), inferred.shape, params)
     });
     Ok(ModelTable { name: model.name.clone(), input: model.input, layers: rows.collect() })
 }

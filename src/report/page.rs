@@ -1,9 +1,8 @@
 //! The page itself: one HTML file that carries its style, its script and its data, and loads nothing.
 
 use crate::error::{Error, Result};
+use crate::files::write_whole;
 use crate::report::ReportData;
-use std::fs::{self, File};
-use std::io::Write;
 use std::path::Path;
 
 const TEMPLATE: &str = include_str!("page/page.html");
@@ -41,21 +40,10 @@ pub fn json(data: &impl serde::Serialize) -> Result<String> {
     Ok(text.replace('<', "\\u003c"))
 }
 
-/// Writes the page, whole or not at all: first beside it under a name that ends in `.tmp`.
+/// Writes the page, whole or not at all.
 ///
 /// # Errors
-/// [`Error::Input`] where the file cannot be created, [`Error::Failed`] where it cannot be completed.
+/// As [`write_whole`].
 pub fn write(data: &ReportData, path: &Path) -> Result<()> {
-    let text = html(data)?;
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".tmp");
-    let beside = Path::new(&beside);
-    let mut file = File::create(beside)
-        .map_err(|error| Error::input(format!("{}: cannot be created: {error}", beside.display())))?;
-    let done = file.write_all(text.as_bytes()).and_then(|()| fs::rename(beside, path));
-    done.map_err(|error| {
-        // What is left of the attempt is of no use; that it stays is no further error.
-        let _ = fs::remove_file(beside);
-        Error::failed(format!("{}: cannot be written: {error}", path.display()))
-    })
+    write_whole(path, html(data)?.as_bytes())
 }

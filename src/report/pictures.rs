@@ -1,7 +1,8 @@
 //! Pictures of a net: the first layer's filters, what each layer makes of a sample, and what the answer hangs on.
 
 use crate::error::Result;
-use crate::model::{Layer, Model, Weights};
+use crate::model::layers::{Conv2d, Dense, DepthwiseConv2d, Flatten, Relu};
+use crate::model::{Model, Weights};
 use crate::report::inside::Inside;
 use crate::report::picture::{Picture, largest, mean};
 use serde::Serialize;
@@ -59,11 +60,12 @@ pub fn filters(model: &Model, weights: &Weights) -> Result<Option<Filters>> {
     // What goes into the layer, and into the one before it.
     let into = |layer: usize| if layer == 0 { &model.input[..] } else { &inferred[layer - 1].shape[..] };
     // Both orders are outputs, channels, rows, columns: the features of a dense layer come from a flatten.
-    let [channels, height, width] = match (&model.layers[index], &weight.shape[..], into(index)) {
-        (Layer::Conv2d { .. } | Layer::DepthwiseConv2d { .. }, &[_, channels, height, width], _) => {
+    let first = &model.layers[index];
+    let [channels, height, width] = match (&weight.shape[..], into(index)) {
+        (&[_, channels, height, width], _) if first.is::<Conv2d>() || first.is::<DepthwiseConv2d>() => {
             [channels, height, width]
         }
-        (Layer::Dense { .. }, _, &[features]) if index > 0 => match *into(index - 1) {
+        (_, &[features]) if index > 0 && first.is::<Dense>() => match *into(index - 1) {
             // Behind a global pool each feature stands for a whole channel.
             [height, width, channels] if height * width * channels == features => [channels, height, width],
             _ => return Ok(None),
@@ -87,7 +89,7 @@ pub fn filters(model: &Model, weights: &Weights) -> Result<Option<Filters>> {
         _ => Picture::signed(filter, [height, width], most),
     };
     Ok(Some(Filters {
-        layer: describe(&model.layers[index]),
+        layer: first.describe(),
         pictures: shown.iter().map(picture).collect(),
         total: weight.values.len() / size.max(1),
         largest: most,
@@ -108,12 +110,12 @@ pub fn drawn(model: &Model, inside: &Inside, pixels: &[u8], label: Option<String
     for (index, layer) in model.layers.iter().enumerate() {
         let next = model.layers.get(index + 1);
         // A flatten changes no value, and a ReLU is drawn with the layer before it.
-        if matches!(layer, Layer::Flatten {}) || matches!(next, Some(Layer::Relu {})) {
+        if layer.is::<Flatten>() || next.is_some_and(|next| next.is::<Relu>() && next.from.is_empty()) {
             continue;
         }
-        let name = match (layer, index.checked_sub(1).map(|before| &model.layers[before])) {
-            (Layer::Relu {}, Some(before)) => format!("{}, relu", describe(before)),
-            _ => describe(layer),
+        let name = match index.checked_sub(1).map(|before| &model.layers[before]) {
+            Some(before) if layer.is::<Relu>() && layer.from.is_empty() => format!("{}, relu", before.describe()),
+            _ => layer.describe(),
         };
         let (shape, values) = inside.layer(index)?;
         layers.push(layer_maps(name, shape, &values));
@@ -152,29 +154,6 @@ fn layer_maps(layer: String, shape: Vec<usize>, values: &[f32]) -> LayerMaps {
         }
     };
     LayerMaps { layer, shape, pictures, largest: most }
-}
-
-/// A layer in a few words.
-pub fn describe(layer: &Layer) -> String {
-    let name = layer.type_name();
-    let pair = |[a, b]: [usize; 2]| format!("{a} × {b}");
-    match layer {
-        Layer::Conv2d { kernel, .. }
-        | Layer::DepthwiseConv2d { kernel, .. }
-        | Layer::ConvTranspose2d { kernel, .. } => format!("{name} {}", pair(*kernel)),
-        Layer::MaxPool2d { size, .. } | Layer::AvgPool2d { size, .. } => format!("{name} {}", pair(*size)),
-        Layer::GlobalAvgPool2d {} | Layer::GlobalMaxPool2d {} | Layer::BatchNorm { .. } => name.into(),
-        Layer::LayerNorm { .. } => name.into(),
-        Layer::Relu {}
-        | Layer::Flatten {}
-        | Layer::Dense { .. }
-        | Layer::Activation { .. }
-        | Layer::Dropout { .. }
-        | Layer::Upsample2d { .. }
-        | Layer::Add { .. }
-        | Layer::Concat { .. }
-        | Layer::Custom(_) => name.into(),
-    }
 }
 
 #[cfg(test)]

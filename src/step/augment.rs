@@ -1,7 +1,7 @@
 //! Augmentation: how training images are changed at random, anew in each step, and how it is written on the command line.
 
 use crate::error::{Error, Result};
-use crate::near;
+use crate::suggest;
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Display};
 use std::str::FromStr;
@@ -131,7 +131,7 @@ impl Augment {
             "mixup" => self.mixup = number(name, amount, unit)?,
             "hflip" => self.hflip = true,
             "vflip" => self.vflip = true,
-            _ => return Err(near::unknown("augmentation", name, &NAMES.map(|(name, _)| name), "")),
+            _ => return Err(suggest::unknown("augmentation", name, &NAMES.map(|(name, _)| name), "")),
         }
         Ok(())
     }

@@ -3,7 +3,8 @@
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::model::init::glorot_uniform;
-use crate::model::{Layer, Model, Weights, in_context};
+use crate::model::layers::Dense;
+use crate::model::{LayerEntry, Model, Weights, in_context};
 use crate::train::predict::TrainedModel;
 use crate::train::run::RunConfig;
 use std::fmt;
@@ -42,11 +43,12 @@ impl TrainedModel {
             |why: &str| Error::input(format!("model {}: {why}, so its classes cannot become {classes}", model.name));
         let layer = model.infer()?.iter().rposition(|layer| !layer.params.is_empty());
         let layer = layer.ok_or_else(|| wrong("it has no weights"))?;
-        if !matches!(model.layers[layer], Layer::Dense { .. }) {
+        let Some(&dense) = model.layers[layer].get::<Dense>() else {
             let kind = model.layers[layer].type_name();
             return Err(wrong(&format!("its last layer with weights is {layer} ({kind})")));
-        }
-        model.layers[layer] = Layer::Dense { units: classes };
+        };
+        let from = model.layers[layer].from.clone();
+        model.layers[layer] = LayerEntry::from(Dense { units: classes, ..dense }).reading(from);
         model.class_names.clear();
         let head = format!("{layer}.");
         let fresh = glorot_uniform(&model, seed)?;

@@ -6,6 +6,7 @@ pub mod epochs;
 pub mod finetune;
 pub mod predict;
 pub mod run;
+pub mod session;
 pub mod settings;
 pub mod smaller;
 pub mod state;

@@ -2,11 +2,8 @@
 
 use crate::data::Dataset;
 use crate::device::Device;
-use crate::device::cpu;
-use crate::device::gpu::{class_of, limits_of};
 use crate::error::Result;
 use crate::model::Model;
-use crate::plan::lower::{Target, lower};
 use crate::train::settings::options::TrainOptions;
 use crate::train::step::Step;
 use crate::train::step::window::limit_on;
@@ -29,11 +26,5 @@ fn fits(device: &Device, model: &Model, data: &Dataset, options: &TrainOptions, 
     let within = limit_on(device, &data.test, limit);
     let evaluation =
         Step::evaluation_by(&options.criterion(), model, &data.test.schema(), test, batch.min(test), within)?;
-    match device {
-        Device::Gpu(gpu) => {
-            let target = Target { class: class_of(gpu), limits: limits_of(gpu), reuse: true };
-            [training, evaluation].iter().try_for_each(|step| lower(&step.graph, target).map(drop))
-        }
-        Device::Cpu(_) => cpu::check_memory::<f32>(&[&training.graph, &evaluation.graph]),
-    }
+    device.check(&[&training.graph, &evaluation.graph])
 }

@@ -11,10 +11,10 @@ use crate::device::gpu::open::Opened;
 use crate::device::gpu::{class_of, limits_of};
 use crate::error::Result;
 use crate::ir::case::Case;
+use crate::ir::launch::KernelClass;
 use crate::ir::op::{In, Out};
 use crate::ir::values::Values;
 use crate::ops::Entry;
-use crate::plan::Class;
 use crate::plan::lower::{Target, lower};
 use compare::{Deviation, against_oracle};
 use serde::Serialize;
@@ -46,15 +46,15 @@ pub struct KernelReport {
 type Row = (usize, Deviation, Vec<(String, Deviation)>);
 
 /// The classes of plan that an adapter can run: its own, and tiles, which all can.
-pub fn classes(gpu: &Opened) -> Vec<Class> {
+pub fn classes(gpu: &Opened) -> Vec<KernelClass> {
     match class_of(gpu) {
-        Class::Tile => vec![Class::Tile],
-        lanes => vec![Class::Tile, lanes],
+        KernelClass::Tile => vec![KernelClass::Tile],
+        lanes => vec![KernelClass::Tile, lanes],
     }
 }
 
 /// Runs one case in one class on a device and holds it to the oracle; says which kernels ran.
-pub fn run_case(gpu: &Arc<Opened>, case: &Case, class: Class, checked: bool) -> Result<(Vec<String>, Deviation)> {
+pub fn run_case(gpu: &Arc<Opened>, case: &Case, class: KernelClass, checked: bool) -> Result<(Vec<String>, Deviation)> {
     let (graph, x, y) = case.graph()?;
     let plan = lower(&graph, Target { class, limits: limits_of(gpu), reuse: false })?;
     let kernels = plan.dispatches.iter().map(|d| d.kernel.name.to_string()).collect();

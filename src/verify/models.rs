@@ -2,14 +2,12 @@
 
 use crate::device::Device;
 use crate::device::cpu;
-use crate::device::gpu::executor::Executor;
-use crate::device::gpu::{class_of, limits_of};
+use crate::device::executor::Build;
 use crate::error::Result;
 use crate::ir::graph::{Graph, Phase, Tensor};
 use crate::ir::op::{Real, Rounding};
 use crate::ir::values::Values;
 use crate::model::{Model, Normalisation};
-use crate::plan::lower::{Target, lower};
 use crate::step::control::pcg;
 use crate::train::settings::options::TrainOptions;
 use crate::train::step::Step;
@@ -117,34 +115,19 @@ pub fn check(device: &Device, model: &Model, checked: bool) -> Result<ModelRepor
     let [_, double] = setup.oracle::<f64>()?;
     // Normalisations round: then a ReLU or a maximum may be decided one way here and another way there.
     let end_to_end = setup.forward_is_exact(&single, &double);
-    let (after, kernels) = match device {
-        Device::Gpu(gpu) => {
-            let target = Target { class: class_of(gpu), limits: limits_of(gpu), reuse: false };
-            let plan = lower(graph, target)?;
-            let mut kernels: Vec<String> = plan.dispatches.iter().map(|d| d.kernel.name.to_string()).collect();
-            kernels.dedup();
-            let touched: Vec<bool> = plan.places.iter().map(Option::is_some).collect();
-            let mut executor = Executor::new(gpu.clone(), plan, None, checked)?;
-            for (t, values) in &setup.contents {
-                executor.write(*t, values.bytes())?;
-            }
-            executor.submit(1)?;
-            let mut after = before.clone();
-            for t in tensors(graph).filter(|t| touched[t.index()]) {
-                let bytes = pollster::block_on(executor.read(t))?;
-                after[t.index()] = Values::from_bytes(graph.info(t).dtype, &bytes);
-            }
-            (after, kernels)
-        }
-        Device::Cpu(pool) => {
-            let mut executor = cpu::Executor::<f32>::new(graph.clone(), true)?;
-            for (t, values) in &setup.contents {
-                executor.set(*t, values.clone())?;
-            }
-            pool.install(|| executor.step());
-            (tensors(graph).map(|t| executor.get(t)).collect(), Vec::new())
-        }
-    };
+    let mut executor = device.executor(graph, Build { readback: None, reuse: false, checked })?;
+    for (t, values) in &setup.contents {
+        executor.write(*t, values)?;
+    }
+    executor.submit(1)?;
+    let mut after = before.clone();
+    for t in tensors(graph).filter(|t| executor.has(*t)) {
+        after[t.index()] = pollster::block_on(executor.read(t))?;
+    }
+    // The stem of each kernel, without what it is expanded with.
+    let stem = |kernel: String| kernel.split('<').next().map(String::from);
+    let mut kernels: Vec<String> = executor.parts().into_iter().filter_map(|part| stem(part.kernel?)).collect();
+    kernels.dedup();
     let exact = end_to_end.then(|| (setup.forward(), &double[..]));
     let (worst, ops, failed) = judge(graph, exact, &before, &after);
     Ok(ModelReport {

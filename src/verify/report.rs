@@ -1,9 +1,9 @@
 //! What a person pastes into a bug report: the system, the device, its limits and every row that `verify` found.
 
 use crate::device::Device;
-use crate::device::choice::Choice;
 use crate::device::choice::candidate::Candidate;
 use crate::device::choice::listing;
+use crate::device::choice::{Choice, VARIABLE};
 use crate::device::gpu::class_of;
 use crate::device::gpu::open::Opened;
 use crate::verify::models::ModelReport;
@@ -20,10 +20,12 @@ const SYSTEMS: [(&str, &[&str]); 4] = [
 ];
 
 /// The variables that change which device is found, or what it does.
-const VARIABLES: [&str; 8] = [
+const VARIABLES: [&str; 10] = [
+    VARIABLE,
     "WGPU_BACKEND",
     "WGPU_ADAPTER_NAME",
     "WGRAD_PORTABLE_LIMITS",
+    "WGRAD_KERNELS",
     "VK_DRIVER_FILES",
     "VK_ICD_FILENAMES",
     "VK_LOADER_DRIVERS_SELECT",

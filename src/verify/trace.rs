@@ -1,15 +1,12 @@
 //! One training step on two executors, op by op from the same inputs, and the first op where they differ.
 
 use crate::device::Device;
-use crate::device::cpu;
-use crate::device::gpu::executor::Executor;
-use crate::device::gpu::{class_of, limits_of};
+use crate::device::executor::{Build, Executor, Part};
 use crate::error::Result;
 use crate::ir::graph::{Graph, Tensor};
 use crate::ir::op::Rounding;
 use crate::ir::values::Values;
 use crate::model::Model;
-use crate::plan::lower::{Target, lower};
 use crate::verify::compare::{Deviation, against_oracle, deviation, magnitudes};
 use crate::verify::models::Setup;
 use serde::Serialize;
@@ -64,72 +61,31 @@ impl Trace {
     }
 }
 
-/// One executor of the step, run node by node.
-enum Side<'a> {
-    Gpu { executor: Box<Executor>, graph: &'a Graph },
-    Cpu { executor: Box<cpu::Executor>, pool: &'a rayon::ThreadPool },
+/// The step on one device, run node by node.
+struct Side {
+    executor: Box<dyn Executor>,
+    parts: Vec<Part>,
 }
 
-impl<'a> Side<'a> {
-    fn new(device: &'a Device, setup: &'a Setup, checked: bool) -> Result<Self> {
-        let graph = &setup.step.graph;
-        let mut side = match device {
-            Device::Gpu(gpu) => {
-                let plan = lower(graph, Target { class: class_of(gpu), limits: limits_of(gpu), reuse: false })?;
-                Side::Gpu { executor: Box::new(Executor::new(gpu.clone(), plan, None, checked)?), graph }
-            }
-            Device::Cpu(pool) => Side::Cpu { executor: Box::new(cpu::Executor::new(graph.clone(), true)?), pool },
-        };
-        setup.contents.iter().try_for_each(|(t, values)| side.set(*t, values))?;
-        Ok(side)
+impl Side {
+    fn new(device: &Device, setup: &Setup, checked: bool) -> Result<Self> {
+        let mut executor = device.executor(&setup.step.graph, Build { readback: None, reuse: false, checked })?;
+        setup.contents.iter().try_for_each(|(t, values)| executor.write(*t, values))?;
+        Ok(Side { parts: executor.parts(), executor })
     }
 
-    /// Whether the tensor has memory here: a plan leaves out what no dispatch touches.
-    fn has(&self, t: Tensor) -> bool {
-        match self {
-            Side::Gpu { executor, .. } => executor.plan().places[t.index()].is_some(),
-            Side::Cpu { .. } => true,
-        }
-    }
-
-    fn set(&mut self, t: Tensor, values: &Values) -> Result<()> {
-        match self {
-            Side::Gpu { executor, .. } => executor.write(t, values.bytes()),
-            Side::Cpu { executor, .. } => executor.set(t, values.clone()),
-        }
-    }
-
-    fn get(&self, t: Tensor) -> Result<Values> {
-        match self {
-            Side::Gpu { executor, graph } => {
-                Ok(Values::from_bytes(graph.info(t).dtype, &pollster::block_on(executor.read(t))?))
-            }
-            Side::Cpu { executor, .. } => Ok(executor.get(t)),
-        }
+    /// The parts of a node, with their numbers.
+    fn of(&self, node: usize) -> impl Iterator<Item = (usize, &Part)> {
+        self.parts.iter().enumerate().filter(move |(_, part)| part.node == node)
     }
 
     fn run(&mut self, node: usize) -> Result<()> {
-        match self {
-            Side::Gpu { executor, .. } => {
-                let dispatches = 0..executor.plan().dispatches.len();
-                let own = dispatches.filter(|&n| executor.plan().dispatches[n].node == node);
-                own.collect::<Vec<_>>().into_iter().try_for_each(|n| executor.run_dispatch(n))
-            }
-            Side::Cpu { executor, pool } => {
-                pool.install(|| executor.run(node));
-                Ok(())
-            }
-        }
+        let own: Vec<usize> = self.of(node).map(|(n, _)| n).collect();
+        own.into_iter().try_for_each(|n| self.executor.run_part(n))
     }
 
     fn kernels(&self, node: usize) -> Vec<String> {
-        match self {
-            Side::Gpu { executor, .. } => {
-                let own = executor.plan().dispatches.iter().filter(|dispatch| dispatch.node == node);
-                own.map(|dispatch| dispatch.kernel.to_string()).collect()
-            }
-            Side::Cpu { .. } => Vec::new(),
-        }
+        self.of(node).filter_map(|(_, part)| part.kernel.clone()).collect()
     }
 }
 
@@ -150,7 +106,11 @@ pub fn trace(device: &Device, against: Against, model: &Model, checked: bool) ->
     let mut ops = Vec::new();
     for (n, node) in graph.nodes.iter().enumerate().filter(|(_, node)| !node.op.is_view()) {
         let own = |side: &Side, ts: &[Tensor]| -> Result<Vec<Values>> {
-            ts.iter().map(|&t| if side.has(t) { side.get(t) } else { Ok(zeros(graph, t)) }).collect()
+            let read = |t| match side.executor.has(t) {
+                true => pollster::block_on(side.executor.read(t)),
+                false => Ok(zeros(graph, t)),
+            };
+            ts.iter().map(|&t| read(t)).collect()
         };
         let (x, before) = (own(&one, &node.x)?, own(&one, &node.y)?);
         one.run(n)?;
@@ -159,8 +119,8 @@ pub fn trace(device: &Device, against: Against, model: &Model, checked: bool) ->
             None => against_oracle(graph, node, &x, &before, &got),
             Some(other) => {
                 for (t, values) in node.x.iter().zip(&x).chain(node.y.iter().zip(&before)) {
-                    if one.has(*t) && other.has(*t) {
-                        other.set(*t, values)?;
+                    if one.executor.has(*t) && other.executor.has(*t) {
+                        other.executor.write(*t, values)?;
                     }
                 }
                 other.run(n)?;

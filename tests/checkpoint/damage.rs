@@ -5,7 +5,7 @@ use crate::{all_checkpoints, model, options, trainer};
 use serde_json::{Value, json};
 use wgrad::Error;
 use wgrad::model::formats::sealed;
-use wgrad::train::settings::every::Every;
+use wgrad::train::settings::interval::Interval;
 use wgrad::train::settings::options::OptimizerName;
 use wgrad::train::state::checkpoint::{Checkpoint, STATE_KEY};
 
@@ -44,7 +44,7 @@ fn boundaries(file: &[u8]) -> Vec<usize> {
 #[test]
 fn a_damaged_file_is_refused_wherever_it_was_hit() {
     let places = std::env::var("WGRAD_DAMAGES").ok().and_then(|n| n.parse().ok()).unwrap_or(1000);
-    let file = all_checkpoints(&cpu(), &options(OptimizerName::Adam), Every::Steps(3)).swap_remove(3);
+    let file = all_checkpoints(&cpu(), &options(OptimizerName::Adam), Interval::Steps(3)).swap_remove(3);
     assert!(Checkpoint::from_bytes(&file).is_ok());
     let hit = |at: usize, bits: u8| {
         let mut bad = file.clone();
@@ -88,7 +88,7 @@ fn a_damaged_file_is_refused_wherever_it_was_hit() {
 #[test]
 fn a_state_that_no_run_comes_to_is_refused() {
     let options = options(OptimizerName::Adam);
-    let file = all_checkpoints(&cpu(), &options, Every::Steps(3)).swap_remove(3);
+    let file = all_checkpoints(&cpu(), &options, Interval::Steps(3)).swap_remove(3);
     let sealed::Opened { metadata, tensors } = sealed::open(&file).unwrap();
     let state: Value = serde_json::from_str(&metadata[STATE_KEY]).unwrap();
     let sealed_with = |state: &Value, tensors: &[_]| {

@@ -1,5 +1,7 @@
 //! Checkpoints through the library: a run cut at any step ends in the same bytes, and nothing wrong is ever restored.
 
+#[path = "../common/adapter.rs"]
+mod adapter;
 mod damage;
 mod update;
 
@@ -8,18 +10,15 @@ use std::time::Duration;
 use wgrad::Error;
 use wgrad::data::{Dataset, Split};
 use wgrad::device::Device;
-use wgrad::device::choice::DeviceRequest;
 use wgrad::model::{Model, Sequential};
 use wgrad::train::epochs::trainer::{Event, Metrics, Trainer};
-use wgrad::train::settings::every::Every;
+use wgrad::train::settings::interval::Interval;
 use wgrad::train::settings::options::{OptimizerName, TrainOptions};
 use wgrad::train::state::checkpoint::Checkpoint;
 
-/// The default adapter and the native CPU; no adapter is a failure, not a skip.
+/// The adapter of the tests and the native CPU.
 fn devices() -> [Device; 2] {
-    let (device, _) = pollster::block_on(Device::open(&DeviceRequest::default(), 0)).expect("a device");
-    assert!(matches!(device, Device::Gpu(_)), "no adapter: install a Vulkan driver");
-    [device, cpu()]
+    [adapter::device(), cpu()]
 }
 
 fn cpu() -> Device {
@@ -62,7 +61,7 @@ fn finish(trainer: &mut Trainer) -> (Vec<Metrics>, Vec<u8>) {
 }
 
 /// A run with a checkpoint at every step; what it ends in, and the checkpoints as files.
-fn all_checkpoints(device: &Device, options: &TrainOptions, every: Every) -> Vec<Vec<u8>> {
+fn all_checkpoints(device: &Device, options: &TrainOptions, every: Interval) -> Vec<Vec<u8>> {
     let mut trainer = trainer(device, options);
     trainer.checkpoints(Some(every));
     let mut files = Vec::new();
@@ -94,7 +93,7 @@ fn a_run_cut_at_any_step_ends_in_the_same_bytes() {
             let options = TrainOptions { freeze, ..options(optimizer) };
             let uncut = finish(&mut trainer(&device, &options));
             assert_eq!(uncut.0.iter().map(|m| m.step).collect::<Vec<_>>(), [4, 8, 12]);
-            let files = all_checkpoints(&device, &options, Every::Steps(1));
+            let files = all_checkpoints(&device, &options, Interval::Steps(1));
             let steps = |file: &Vec<u8>| Checkpoint::from_bytes(file).unwrap().state.progress.step;
             assert_eq!(files.iter().map(steps).collect::<Vec<_>>(), (0..=12).collect::<Vec<_>>());
             // Every step of one optimizer; of the others a cut at the start, in the middle, at an epoch, at the end.
@@ -148,7 +147,7 @@ fn a_run_that_is_prolonged_is_the_longer_run() {
         let uncut = finish(&mut trainer(&device, &long));
         // Whole epochs, and an end in the middle of one.
         for short in [TrainOptions { epochs: 2, ..long.clone() }, TrainOptions { max_steps: Some(6), ..long.clone() }] {
-            let files = all_checkpoints(&device, &short, Every::Steps(100));
+            let files = all_checkpoints(&device, &short, Interval::Steps(100));
             assert!(finish(&mut resumed(&device, &long, files.last().unwrap())) == uncut, "{}", device.name());
         }
     }
@@ -161,11 +160,11 @@ fn checkpoints_come_as_often_as_asked_for() {
         let files = all_checkpoints(&cpu(), &options, every);
         files.iter().map(|file| Checkpoint::from_bytes(file).unwrap().state.progress.step).collect::<Vec<_>>()
     };
-    assert_eq!(steps(Every::Steps(3)), [0, 3, 4, 6, 8, 9, 12]);
-    assert_eq!(steps(Every::Steps(u64::MAX)), [0, 4, 8, 12]);
-    assert_eq!(steps(Every::Time(Duration::from_secs(3600))), [0, 4, 8, 12]);
+    assert_eq!(steps(Interval::Steps(3)), [0, 3, 4, 6, 8, 9, 12]);
+    assert_eq!(steps(Interval::Steps(u64::MAX)), [0, 4, 8, 12]);
+    assert_eq!(steps(Interval::Time(Duration::from_secs(3600))), [0, 4, 8, 12]);
     // Always due: after every submit, of which the first has one step.
-    let often = steps(Every::Time(Duration::ZERO));
+    let often = steps(Interval::Time(Duration::ZERO));
     assert!(often.starts_with(&[0, 1]) && often.len() > 4 && often.is_sorted(), "{often:?}");
 }
 
@@ -173,7 +172,7 @@ fn checkpoints_come_as_often_as_asked_for() {
 fn the_best_is_the_first_with_the_smallest_val_loss() {
     let device = cpu();
     let options = TrainOptions { lr: Some(0.3), epochs: 8, ..options(OptimizerName::Adam) };
-    let files = all_checkpoints(&device, &options, Every::Steps(100));
+    let files = all_checkpoints(&device, &options, Interval::Steps(100));
     let state = Checkpoint::from_bytes(files.last().unwrap()).unwrap().state;
     let least = state.progress.metrics.iter().map(|m| m.val_loss).fold(f64::INFINITY, f64::min);
     let first = state.progress.metrics.iter().find(|m| m.val_loss == least).unwrap();
@@ -185,7 +184,7 @@ fn the_best_is_the_first_with_the_smallest_val_loss() {
 #[test]
 fn another_run_is_refused_by_what_differs() {
     let own = options(OptimizerName::Adam);
-    let file = all_checkpoints(&cpu(), &own, Every::Steps(3)).swap_remove(1);
+    let file = all_checkpoints(&cpu(), &own, Interval::Steps(3)).swap_remove(1);
     let checkpoint = Checkpoint::from_bytes(&file).unwrap();
     let refusal = |model: &Model, data: &Dataset, options: &TrainOptions| {
         let error = Trainer::new(&cpu(), model, data, options, None).unwrap().restore(&checkpoint).unwrap_err();

@@ -4,7 +4,7 @@ use crate::cpu;
 use crate::{all_checkpoints, data, devices, finish, options, resumed, trainer};
 use wgrad::model::{Sequential, Weights};
 use wgrad::train::epochs::trainer::{Event, Trainer};
-use wgrad::train::settings::every::Every;
+use wgrad::train::settings::interval::Interval;
 use wgrad::train::settings::options::{OptimizerName, ScheduleName, TrainOptions};
 use wgrad::train::state::checkpoint::Checkpoint;
 
@@ -17,6 +17,8 @@ fn runs() -> Vec<(&'static str, TrainOptions)> {
         ("nesterov", TrainOptions { nesterov: true, ..options(OptimizerName::Sgd) }),
         ("rmsprop", TrainOptions { momentum: 0.9, lr: Some(2e-3), ..options(OptimizerName::Rmsprop) }),
         ("lion", TrainOptions { lr: Some(2e-3), ..options(OptimizerName::Lion) }),
+        ("adagrad", TrainOptions { lr: Some(3e-2), ..options(OptimizerName::Adagrad) }),
+        ("adadelta", TrainOptions { rho: Some(0.8), ..options(OptimizerName::Adadelta) }),
         ("clip norm", TrainOptions { clip_norm: Some(0.01), ..options(OptimizerName::Sgd) }),
         ("clip value", TrainOptions { clip_value: Some(1e-3), ..options(OptimizerName::Sgd) }),
         // Four batches an epoch: groups of three and one, so that cuts fall within them.
@@ -40,7 +42,7 @@ fn a_run_that_is_cut_ends_in_the_same_bytes() {
             let uncut = finish(&mut trainer(&device, &options));
             let plain = finish(&mut trainer(&device, &crate::options(options.optimizer)));
             assert!(uncut.1 != plain.1, "{}, {name}: it changes nothing", device.name());
-            let files = all_checkpoints(&device, &options, Every::Steps(1));
+            let files = all_checkpoints(&device, &options, Interval::Steps(1));
             for cut in [0, 2, 6, 8, 11, 12] {
                 let found = finish(&mut resumed(&device, &options, &files[cut]));
                 assert!(found == uncut, "{}, {name}, cut at step {cut}", device.name());
@@ -54,7 +56,7 @@ fn a_run_that_is_cut_ends_in_the_same_bytes() {
 fn accumulated_gradients_update_once_a_group() {
     for device in devices() {
         let options = TrainOptions { accumulate: 3, ..options(OptimizerName::Adam) };
-        let files = all_checkpoints(&device, &options, Every::Steps(1));
+        let files = all_checkpoints(&device, &options, Interval::Steps(1));
         let weights: Vec<Weights> =
             files.iter().map(|file| Checkpoint::from_bytes(file).expect("a file").weights).collect();
         let changed: Vec<bool> = weights.windows(2).map(|pair| pair[0] != pair[1]).collect();
@@ -69,7 +71,7 @@ fn the_average_is_that_of_the_weights_behind_each_step() {
     let options = TrainOptions { ema: Some(0.5), ..options(OptimizerName::Sgd) };
     for device in devices() {
         let mut trainer = Trainer::new(&device, &net, &data(0), &options, None).expect("a trainer");
-        trainer.checkpoints(Some(Every::Steps(1)));
+        trainer.checkpoints(Some(Interval::Steps(1)));
         let mut expected: Option<Weights> = None;
         let mut steps = 0;
         let fitted = pollster::block_on(trainer.fit(|event| {
@@ -83,7 +85,7 @@ fn the_average_is_that_of_the_weights_behind_each_step() {
                     }
                 }
                 let Event::Checkpoint(checkpoint) = event else { unreachable!() };
-                let found = checkpoint.answers();
+                let found = checkpoint.final_weights();
                 assert!(steps == 0 || *found != checkpoint.weights, "the average lags behind");
                 for (e, f) in average.tensors.iter().zip(&found.tensors) {
                     assert_eq!(e.name, f.name);
@@ -103,13 +105,13 @@ fn the_average_is_that_of_the_weights_behind_each_step() {
 #[test]
 fn the_weights_of_a_checkpoint_are_the_average() {
     let options = TrainOptions { ema: Some(0.9), ..options(OptimizerName::Adam) };
-    let file = all_checkpoints(&cpu(), &options, Every::Steps(3)).pop().expect("a checkpoint");
+    let file = all_checkpoints(&cpu(), &options, Interval::Steps(3)).pop().expect("a checkpoint");
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("last.safetensors");
     std::fs::write(&path, &file).expect("a file");
     let read = Weights::load(&path).expect("weights").1;
     let checkpoint = Checkpoint::from_bytes(&file).expect("a checkpoint");
-    assert_eq!(&read, checkpoint.answers());
+    assert_eq!(&read, checkpoint.final_weights());
     assert_ne!(read, checkpoint.weights);
     let trainer = resumed(&cpu(), &options, &file);
     let left = pollster::block_on(trainer.weights()).expect("weights");

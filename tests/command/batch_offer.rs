@@ -1,7 +1,6 @@
 //! A batch that the device cannot hold is refused before the first step, and a smaller one offered, not taken.
 
-use crate::common::{Place, TINY, call};
-use std::process::Command;
+use crate::common::{Place, TINY, call, wgrad};
 
 #[test]
 fn a_smaller_batch_is_offered_where_one_fits() {
@@ -13,7 +12,7 @@ fn a_smaller_batch_is_offered_where_one_fits() {
     let line = "train --model wide.toml --data data --max-steps 1 --no-report";
     // With WebGPU's default limits, so that every adapter is too small.
     let call = |line: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_wgrad"));
+        let mut command = wgrad();
         call(command.env("WGRAD_PORTABLE_LIMITS", "1").args(line.split_whitespace()), &place.path(""))
     };
     let done = call(&format!("{line} --batch-size 600"));

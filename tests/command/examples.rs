@@ -1,7 +1,7 @@
 //! The example programs run to their end and say what they promise.
 #![cfg(all(feature = "cli", feature = "mnist-data"))]
 
-use crate::common::{Place, call};
+use crate::common::{Place, adapter, call};
 use std::process::Command;
 
 /// Runs an example as the tests were built, and expects status 0.
@@ -27,11 +27,22 @@ fn training_on_own_data_learns_it() {
 
 #[test]
 fn a_custom_op_passes_verification_and_trains() {
-    for device in ["cpu", "auto"] {
+    for device in ["cpu", adapter::name()] {
         let out = example(&Place::new(), "custom_op", &[device, "256"]);
         assert!(out.contains("silu: pass") && out.contains("silu_dx: pass") && out.contains("3 (dense_silu)"), "{out}");
         assert!(out.contains("epoch 2: loss "), "{out}");
     }
+}
+
+#[test]
+fn a_run_of_the_library_goes_on_to_the_same_bytes() {
+    let place = Place::new();
+    let folder = place.path("runs");
+    let out = example(&place, "resume", &["cpu", folder.to_str().unwrap()]);
+    let stopped = out.lines().find_map(|line| line.strip_prefix("stopped at step ")).unwrap_or_else(|| panic!("{out}"));
+    let step: u64 = stopped.parse().unwrap();
+    assert!((20..52).contains(&step) && out.contains(&format!("going on at step {step} of 52")), "{out}");
+    assert_eq!(out.lines().last(), Some("the same bytes"), "{out}");
 }
 
 #[test]

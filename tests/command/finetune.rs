@@ -1,10 +1,10 @@
 //! Fine-tuning: what is frozen keeps its bytes, what is not learns as before, and a head for other classes is new.
 
-use crate::common::{Place, idx};
+use crate::common::{Place, adapter, idx};
+use crate::noise::noise;
 use std::ops::ControlFlow;
-use wgrad::data::{Dataset, Split};
+use wgrad::data::Dataset;
 use wgrad::device::Device;
-use wgrad::device::choice::DeviceRequest;
 use wgrad::model::init::glorot_uniform;
 use wgrad::model::{Model, Sequential, Weights};
 use wgrad::train::epochs::trainer::Trainer;
@@ -13,9 +13,7 @@ use wgrad::train::settings::options::{OptimizerName, TrainOptions};
 use wgrad::train::step::Step;
 
 fn devices() -> [Device; 2] {
-    let (device, _) = pollster::block_on(Device::open(&DeviceRequest::default(), 0)).expect("a device");
-    assert!(matches!(device, Device::Gpu(_)), "no adapter: install a Vulkan driver");
-    [device, Device::cpu(2).expect("two threads")]
+    [adapter::device(), Device::cpu(2).expect("two threads")]
 }
 
 fn model() -> Model {
@@ -24,11 +22,7 @@ fn model() -> Model {
 }
 
 fn data() -> Dataset {
-    let split = |count: usize| {
-        let pixels = (0..count * 72).map(|i| (i * 2_654_435_761 % 65_536 / 257) as u8).collect();
-        Split::new([9, 8, 1], pixels, (0..count).map(|i| (i * 7 % 4) as u8).collect()).expect("a split")
-    };
-    Dataset::new("noise", split(24), split(8)).expect("a data set")
+    noise([9, 8, 1], 4, [24, 8])
 }
 
 /// The weights after so many steps.

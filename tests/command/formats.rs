@@ -310,7 +310,7 @@ fn the_command_tells_what_is_there() {
     let mean = json["mean"][0].as_f64().unwrap();
     assert!((mean - 26.0 / 3.0 / 255.0).abs() < 1e-12, "{mean}");
     let gone = place.call("data set --contact-sheet no/such/sheet.png");
-    assert!(gone.status == Some(1) && gone.err.contains("no/such/sheet.png cannot be written"), "{gone:?}");
+    assert!(gone.status == Some(2) && gone.err.contains("no/such/sheet.png: cannot be created"), "{gone:?}");
     let none = place.call("data nowhere");
     assert!(none.status == Some(2) && none.err.contains("x_train.npy"), "{none:?}");
 }

@@ -2,8 +2,8 @@
 #![cfg(feature = "cli")]
 
 use crate::common::{Place, number};
+use crate::fixtures::{fixture, json};
 use serde_json::Value;
-use std::path::Path;
 use wgrad::model::formats::import::{Hints, Order, import};
 use wgrad::model::formats::weights::NamedTensor;
 use wgrad::model::{Model, Sequential, Weights};
@@ -13,10 +13,6 @@ use wgrad::ops::conv::geometry::Padding;
 fn net() -> Model {
     let net = Sequential::new([8, 7, 2]).name("net").conv2d_with(2, [3, 2], 1, Padding::Same).relu().conv2d(2, [3, 2]);
     net.relu().max_pool2d(2).flatten().dense(16).relu().dense(16).build().unwrap()
-}
-
-fn fixture(name: &str) -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
 #[test]
@@ -30,8 +26,7 @@ fn keras_and_pytorch_give_the_same_probabilities() {
         let done = place.works(&format!("import {} --model net.toml --out out.safetensors", file.display()));
         assert!(done.out.lines().count() == 5 && done.out.contains(order), "{}", done.out);
         assert!(done.out.contains("zeros") == (name == "pytorch"), "conv2 has no bias there: {}", done.out);
-        let facts: Value =
-            serde_json::from_slice(&std::fs::read(fixture(&format!("import_{name}.json"))).unwrap()).unwrap();
+        let facts = json(&format!("import_{name}.json"));
         let list = |value: &Value| value.as_array().unwrap().clone();
         let pixels: Vec<u8> = list(&facts["pixels"]).iter().flat_map(list).map(|p| p.as_u64().unwrap() as u8).collect();
         let found = Model::load(place.path("out.safetensors")).unwrap().predict(&pixels).unwrap();
@@ -282,7 +277,7 @@ fn the_command_refuses_what_it_must() {
     place.works(&format!("import {file} --model net.toml --out model.safetensors --map 0=conv2d,2=conv2d_1"));
     for (line, want) in [
         (format!("import {file} --model net.toml"), "model.safetensors is there already"),
-        (format!("import {file} --model net.toml --out none/x"), "none/x.tmp: cannot be created"),
+        (format!("import {file} --model net.toml --out none/x"), "none/x: cannot be created"),
         (format!("import {file} --model net.toml --out x --order pytorch"), "(nothing fits)"),
         (format!("import {file} --model net.toml --out x --map 0"), "expected LAYER=MODULE"),
         (format!("import {file} --model net.toml --out x --map a=b"), "layer \"a\""),

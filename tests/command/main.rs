@@ -2,6 +2,10 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/fixtures.rs"]
+mod fixtures;
+#[path = "../common/noise.rs"]
+mod noise;
 #[path = "../common/photo.rs"]
 mod photo;
 
@@ -10,6 +14,7 @@ mod batch_offer;
 mod cli;
 mod cli_input;
 mod cli_report;
+mod device;
 mod examples;
 mod finetune;
 mod folder;

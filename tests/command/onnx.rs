@@ -32,7 +32,7 @@ fn the_command_writes_whole_files_or_none() {
         std::fs::remove_file(place.path("socket")).unwrap();
     }
     for (line, status, want) in [
-        ("export run/model.safetensors --onnx none/out.onnx", 2, "none/out.onnx.tmp: cannot be created"),
+        ("export run/model.safetensors --onnx none/out.onnx", 2, "none/out.onnx: cannot be created"),
         ("export run/model.safetensors --onnx taken", 1, "taken: cannot be written"),
         ("export strange --onnx x", 2, "strange: it does not describe its model; wgrad import makes one that does"),
         ("export none --onnx x", 2, "none: cannot be read"),

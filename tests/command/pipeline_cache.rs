@@ -3,14 +3,13 @@
 //! Where the cache lies is a matter of variables on Linux alone.
 #![cfg(target_os = "linux")]
 
-use crate::common::{Done, Place, call};
+use crate::common::{Done, Place, call, wgrad};
 use std::path::PathBuf;
-use std::process::Command;
 
 /// Trains with `cache` as the user's cache folder, into `run`.
 fn train(place: &Place, cache: &str, run: &str) -> Done {
     let line = format!("train --model tiny.toml --data data --batch-size 16 --epochs 1 --run-dir {run}");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_wgrad"));
+    let mut command = wgrad();
     let command = command.env("XDG_CACHE_HOME", place.path(cache)).args(line.split_whitespace());
     let done = call(command, &place.path(""));
     assert_eq!(done.status, Some(0), "{done:#?}");

@@ -1,14 +1,12 @@
 //! `trace`: a broken shader is the first op that differs and the only one, and the presets agree everywhere.
 
-use crate::common::{Place, keys, number};
+use crate::common::{Place, adapter, keys, number};
 use serde_json::Value;
 use wgrad::device::Device;
-use wgrad::device::choice::DeviceRequest;
 use wgrad::ir::graph::{Graph, Tensor, TensorInfo};
+use wgrad::ir::launch::{Lower, Source};
 use wgrad::ir::op::{Backward, In, Op, Out, Real, Reference, Rounding};
-use wgrad::model::{CustomLayer, Inferred, Model, Sequential};
-use wgrad::plan::kernel::Source;
-use wgrad::plan::lower::Lower;
+use wgrad::model::{Inferred, Inputs, Layer, Model, Sequential};
 use wgrad::verify::trace::{Against, trace};
 
 /// `y = x / 2`, exact; its shader may say otherwise.
@@ -75,17 +73,17 @@ impl Op for Half {
 #[derive(Debug)]
 struct Halving(Half);
 
-impl CustomLayer for Halving {
+impl Layer for Halving {
     fn type_name(&self) -> &'static str {
         "halving"
     }
 
-    fn infer(&self, _: usize, input: &[usize]) -> Result<Inferred, String> {
-        Ok(Inferred { shape: input.to_vec(), params: Vec::new() })
+    fn infer(&self, inputs: &[&[usize]]) -> Result<Inferred, String> {
+        Ok(Inferred::of(inputs[0]))
     }
 
-    fn build(&self, graph: &mut Graph, x: Tensor, _: &[Tensor]) -> wgrad::Result<Tensor> {
-        Ok(graph.apply(self.0, &[x])?[0])
+    fn build(&self, graph: &mut Graph, at: &Inputs) -> wgrad::Result<Tensor> {
+        Ok(graph.apply(self.0, at.x)?[0])
     }
 }
 
@@ -96,8 +94,7 @@ fn net(forward: &'static str, backward: &'static str) -> Model {
 
 #[test]
 fn a_broken_shader_is_named_and_nothing_else() {
-    let (gpu, _) = pollster::block_on(Device::open(&DeviceRequest::default(), 0)).expect("a device");
-    assert!(matches!(gpu, Device::Gpu(_)), "no adapter: install a Vulkan driver");
+    let gpu = adapter::device();
     let cpu = Device::cpu(2).expect("two threads");
     for (forward, backward, kernel) in [
         (SOUND, SOUND, None),

@@ -1,23 +1,23 @@
 //! The watchdog: what is no finite number stops the run, at its step, with the op where it began; all else does not.
 
-use crate::common::Place;
+use crate::common::{Place, adapter};
+use crate::noise::noise;
 use std::ops::ControlFlow;
 use std::time::Duration;
-use wgrad::data::{Dataset, Split};
+use wgrad::data::Dataset;
 use wgrad::device::Device;
-use wgrad::device::choice::DeviceRequest;
 use wgrad::device::gpu::executor::Executor;
 use wgrad::device::gpu::limits_of;
 use wgrad::ir::case::Case;
 use wgrad::ir::graph::{Graph, Tensor, TensorInfo};
+use wgrad::ir::launch::{Lower, Source};
 use wgrad::ir::op::{Backward, In, Op, Out, Real, Reference, Rounding};
 use wgrad::ir::values::Values;
-use wgrad::model::{CustomLayer, Inferred, Model, Sequential};
+use wgrad::model::{Inferred, Inputs, Layer, Model, Sequential};
 use wgrad::ops::optim::adam::Adam;
 use wgrad::ops::optim::sgd::Sgd;
 use wgrad::ops::optim::step_end::StepEnd;
-use wgrad::plan::kernel::Source;
-use wgrad::plan::lower::{Lower, Target, lower};
+use wgrad::plan::lower::{Target, lower};
 use wgrad::step::control::Control;
 use wgrad::step::nonfinite::{GRADIENT, LOSS, PARAMETER, STATE};
 use wgrad::step::schedule::Rates;
@@ -27,9 +27,7 @@ use wgrad::train::state::checkpoint::Checkpoint;
 use wgrad::verify::classes;
 
 fn devices() -> [Device; 2] {
-    let (gpu, _) = pollster::block_on(Device::open(&DeviceRequest::default(), 0)).expect("a device");
-    assert!(matches!(gpu, Device::Gpu(_)), "no adapter: install a Vulkan driver");
-    [gpu, Device::cpu(2).expect("two threads")]
+    [adapter::device(), Device::cpu(2).expect("two threads")]
 }
 
 /// The fault that a case's op leaves on each device and in its plain form.
@@ -189,26 +187,22 @@ impl Op for Explode {
     }
 }
 
-impl CustomLayer for Explode {
+impl Layer for Explode {
     fn type_name(&self) -> &'static str {
         "explode"
     }
 
-    fn infer(&self, _: usize, input: &[usize]) -> Result<Inferred, String> {
-        Ok(Inferred { shape: input.to_vec(), params: Vec::new() })
+    fn infer(&self, inputs: &[&[usize]]) -> Result<Inferred, String> {
+        Ok(Inferred::of(inputs[0]))
     }
 
-    fn build(&self, graph: &mut Graph, x: Tensor, _: &[Tensor]) -> wgrad::Result<Tensor> {
-        Ok(graph.apply(*self, &[x])?[0])
+    fn build(&self, graph: &mut Graph, at: &Inputs) -> wgrad::Result<Tensor> {
+        Ok(graph.apply(*self, at.x)?[0])
     }
 }
 
 fn data() -> Dataset {
-    let split = |count: usize| {
-        let pixels = (0..count * 36).map(|i| (i * 2_654_435_761 % 65_536 / 257) as u8).collect();
-        Split::new([6, 6, 1], pixels, (0..count).map(|i| (i * 7 % 3) as u8).collect()).expect("a split")
-    };
-    Dataset::new("noise", split(80), split(8)).expect("a data set")
+    noise([6, 6, 1], 3, [80, 8])
 }
 
 fn net(exploding: bool) -> Model {
@@ -271,6 +265,8 @@ fn nothing_between_gradients_and_weights_hides_what_is_no_number() {
     let all = [
         TrainOptions { optimizer: OptimizerName::Rmsprop, ..base() },
         TrainOptions { optimizer: OptimizerName::Lion, ..base() },
+        TrainOptions { optimizer: OptimizerName::Adagrad, ..base() },
+        TrainOptions { optimizer: OptimizerName::Adadelta, ..base() },
         TrainOptions { optimizer: OptimizerName::Lion, clip_norm: Some(1.0), ..base() },
         TrainOptions { clip_norm: Some(1e-3), ..base() },
         TrainOptions { clip_value: Some(1e-3), ..base() },

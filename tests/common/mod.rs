@@ -2,11 +2,14 @@
 // Every test file compiles this module for itself and uses a part of it.
 #![allow(dead_code)]
 
+pub mod adapter;
+
 use serde_json::Value;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
+use wgrad::device::choice::VARIABLE;
 
 /// A model file for images of 8 × 8 in 4 classes.
 pub const TINY: &str = r#"input = [8, 8, 1]
@@ -131,12 +134,12 @@ impl Place {
 
     /// Calls the command in the folder with the words of `line`.
     pub fn call(&self, line: &str) -> Done {
-        call(Command::new(env!("CARGO_BIN_EXE_wgrad")).args(line.split_whitespace()), self.folder.path())
+        call(wgrad().args(line.split_whitespace()), self.folder.path())
     }
 
     /// Starts the command in the folder with the words of `line`; it can be told to stop, and killed.
     pub fn starts(&self, line: &str) -> Running {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_wgrad"));
+        let mut command = wgrad();
         command.args(line.split_whitespace()).current_dir(self.folder.path());
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         Running { child: child.expect("the command starts") }
@@ -153,6 +156,18 @@ impl Place {
     pub fn trains(&self, run: &str, more: &str) -> Done {
         self.works(&format!("train --model tiny.toml --data data --batch-size 16 --epochs 2 --run-dir {run} {more}"))
     }
+}
+
+/// The command, which without `--device` takes the adapter of the tests.
+pub fn wgrad() -> Command {
+    on_adapter(env!("CARGO_BIN_EXE_wgrad"))
+}
+
+/// A program that may call the command, which without `--device` takes the adapter of the tests.
+pub fn on_adapter(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command.env(VARIABLE, adapter::name());
+    command
 }
 
 /// Runs a command in a folder.

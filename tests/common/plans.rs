@@ -2,22 +2,24 @@
 // Every test file compiles this module for itself and uses a part of it.
 #![allow(dead_code)]
 
+use wgrad::ir::launch::KernelClass;
 use wgrad::model::{Model, presets};
 use wgrad::ops;
 use wgrad::plan::lower::{Target, lower};
-use wgrad::plan::{Class, Limits, Plan};
+use wgrad::plan::{Limits, Plan};
 use wgrad::train::settings::loss::Criterion;
 use wgrad::train::settings::options::{OptimizerName, TrainOptions};
 use wgrad::train::step::{Step, schema_of};
 
 /// The lowerings: tiles, and lanes for every size of subgroup that an adapter is given them for.
-pub const CLASSES: [Class; 4] = [Class::Tile, Class::Lanes(4), Class::Lanes(8), Class::Lanes(16)];
+pub const CLASSES: [KernelClass; 4] =
+    [KernelClass::Tile, KernelClass::Lanes(4), KernelClass::Lanes(8), KernelClass::Lanes(16)];
 
 /// Rows of a preset's batch.
 pub const BATCH: usize = 128;
 
 /// The target of a class within the portable limits.
-pub fn target(class: Class) -> Target {
+pub fn target(class: KernelClass) -> Target {
     Target { class, limits: Limits::PORTABLE, reuse: true }
 }
 
@@ -41,7 +43,7 @@ pub fn steps(name: &str, optimizer: OptimizerName) -> [(&'static str, Step); 2] 
 }
 
 /// The plans of all presets in a class, each with what it is for.
-pub fn preset_plans(class: Class) -> Vec<(String, Plan)> {
+pub fn preset_plans(class: KernelClass) -> Vec<(String, Plan)> {
     let mut plans = Vec::new();
     for name in presets::names() {
         for optimizer in [OptimizerName::Adam, OptimizerName::Adamw, OptimizerName::Sgd] {
@@ -55,7 +57,7 @@ pub fn preset_plans(class: Class) -> Vec<(String, Plan)> {
 }
 
 /// The plans of every case of every op in every class, each with its op.
-pub fn case_plans() -> Vec<(&'static str, Class, Plan)> {
+pub fn case_plans() -> Vec<(&'static str, KernelClass, Plan)> {
     let mut plans = Vec::new();
     for entry in ops::ALL.iter() {
         for case in (entry.cases)() {

@@ -21,8 +21,9 @@ PAGE = ROOT / "docs" / "tutorial.md"
 
 BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.M | re.S)
 
-# What differs from machine to machine is not on the page: the device and why it was chosen, notes, empty lines at the end.
-ELSEWHERE = re.compile(r"^(device: .*|  not \[\d.*|note: .*)\n", re.M)
+# What differs from machine to machine is not on the page: the device and why it was chosen, how far
+# an epoch is, notes.
+ELSEWHERE = re.compile(r"^(device: .*|step \d.*|note: .*)\n", re.M)
 
 
 @dataclass

@@ -3,10 +3,10 @@
 use std::ops::ControlFlow;
 use wgrad::data::{Dataset, Split};
 use wgrad::device::Device;
-use wgrad::device::choice::DeviceRequest;
 use wgrad::error::Result;
 use wgrad::ir::graph::{Graph, Tensor};
-use wgrad::model::{Build, CustomLayer, Inferred, Layer, Model, Sequential};
+use wgrad::model::layers::Dense;
+use wgrad::model::{Build, Inferred, Inputs, Layer, Model, Sequential};
 use wgrad::ops::matmul::matmul_nt::MatmulNt;
 use wgrad::train::settings::options::TrainOptions;
 
@@ -18,18 +18,18 @@ struct MyDense {
     says: usize,
 }
 
-impl CustomLayer for MyDense {
+impl Layer for MyDense {
     fn type_name(&self) -> &'static str {
         "my_dense"
     }
 
-    fn infer(&self, index: usize, input: &[usize]) -> Result<Inferred, String> {
-        let own = Layer::Dense { units: self.units }.infer(index, input).map_err(|e| e.to_string())?;
+    fn infer(&self, inputs: &[&[usize]]) -> Result<Inferred, String> {
+        let own = Dense::new(self.units).infer(inputs)?;
         Ok(Inferred { shape: vec![self.says], ..own })
     }
 
-    fn build(&self, graph: &mut Graph, x: Tensor, params: &[Tensor]) -> Result<Tensor> {
-        Ok(graph.apply(MatmulNt { relu: false }, &[x, params[0], params[1]])?[0])
+    fn build(&self, graph: &mut Graph, at: &Inputs) -> Result<Tensor> {
+        Ok(graph.apply(MatmulNt { relu: false }, &at.arguments())?[0])
     }
 }
 
@@ -49,8 +49,7 @@ fn a_custom_layer_trains_as_a_built_in_one() {
     assert!(custom.summary().unwrap().contains("3 (my_dense)"));
     assert_eq!(custom, custom.clone());
     assert_ne!(custom, net(|net| net.custom(MyDense { units: 5, says: 5 })).unwrap());
-    let (gpu, _) = pollster::block_on(Device::open(&DeviceRequest::default(), 0)).unwrap();
-    for device in [gpu, Device::cpu(2).unwrap()] {
+    for device in [crate::adapter::device(), Device::cpu(2).unwrap()] {
         let options = TrainOptions { epochs: 2, batch_size: 8, ..TrainOptions::default() };
         let weights = |model: &Model| {
             let fitted = model.fit(&data, &options, &device, |_| ControlFlow::Continue(()));
@@ -86,5 +85,5 @@ fn what_a_custom_layer_says_is_checked() {
     let mut graph = Graph::new();
     let x = graph.tensor(wgrad::ir::graph::TensorInfo::floats("x", [2, 6, 6, 1]));
     let error = wrong.build(&mut graph, x, Build::INFERENCE).unwrap_err().to_string();
-    assert!(error.contains("layer 3: found a result of [2, 5], expected [2, 6] as it infers"), "{error}");
+    assert!(error.contains("layer 3 (my_dense): found a result of [2, 5], expected [2, 6] as it infers"), "{error}");
 }

@@ -1,5 +1,6 @@
 //! Gradients of whole nets on the oracle, held to finite differences and to those of the fused graph.
 
+use crate::layer_types;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use wgrad::device::cpu::Executor;
@@ -7,7 +8,9 @@ use wgrad::ir::case::unit;
 use wgrad::ir::graph::{Graph, Node, Shape, Tensor, TensorInfo};
 use wgrad::ir::values::Values;
 use wgrad::model::formats::weights::{to_file, to_memory};
-use wgrad::model::{Build, Layer, Sequential};
+use wgrad::model::layers::keys::Value;
+use wgrad::model::layers::*;
+use wgrad::model::{Build, Sequential};
 use wgrad::ops::conv::geometry::Padding;
 use wgrad::ops::loss::softmax_ce::SoftmaxCe;
 use wgrad::ops::pointwise::activation::Function;
@@ -16,15 +19,28 @@ use wgrad::plan::fuse::fuse;
 use wgrad::step::control::Control;
 
 const BATCH: usize = 3;
-const RELU: Layer = Layer::Relu {};
-const FLATTEN: Layer = Layer::Flatten {};
-
-fn conv(filters: usize, kernel: [usize; 2], stride: [usize; 2]) -> Layer {
-    Layer::Conv2d { filters, kernel, stride, padding: Padding::Same, dilation: [1, 1], groups: 1 }
+fn relu() -> LayerEntry {
+    Relu::new().into()
 }
 
-fn dense(units: usize) -> Layer {
-    Layer::Dense { units }
+fn flatten() -> LayerEntry {
+    Flatten::new().into()
+}
+
+fn conv(filters: usize, kernel: [usize; 2], stride: [usize; 2]) -> LayerEntry {
+    LayerEntry::from(Conv2d {
+        filters,
+        kernel,
+        stride,
+        padding: Padding::Same,
+        dilation: [1, 1],
+        groups: 1,
+        bias: true,
+    })
+}
+
+fn dense(units: usize) -> LayerEntry {
+    LayerEntry::from(Dense { units, bias: true })
 }
 
 /// A net with softmax cross-entropy on top and the gradients of its parameters and of its input.
@@ -172,13 +188,13 @@ fn differences(net: &mut Net, upstream: Option<&[f64]>) {
 }
 
 /// Adds layers one behind the other, the first of them at `index` of the list.
-fn chain(graph: &mut Graph, index: usize, x: Tensor, layers: &[Layer]) -> Tensor {
+fn chain(graph: &mut Graph, index: usize, x: Tensor, layers: &[LayerEntry]) -> Tensor {
     chain_built(graph, index, x, layers, Build::INFERENCE)
 }
 
-fn chain_built(graph: &mut Graph, index: usize, x: Tensor, layers: &[Layer], build: Build) -> Tensor {
+fn chain_built(graph: &mut Graph, index: usize, x: Tensor, layers: &[LayerEntry], build: Build) -> Tensor {
     let mut layers = layers.iter().enumerate();
-    layers.try_fold(x, |x, (i, layer)| layer.build(index + i, graph, x, build)).unwrap()
+    layers.try_fold(x, |x, (i, layer)| layer.build(index + i, graph, &[x], build)).unwrap()
 }
 
 fn add(graph: &mut Graph, a: Tensor, b: Tensor) -> Tensor {
@@ -202,17 +218,17 @@ fn a_small_reference_net() {
 
 #[test]
 fn relu_between_flatten_and_dense() {
-    let pool = Layer::MaxPool2d { size: [2, 2], stride: [2, 2] };
-    let layers = [conv(3, [2, 2], [1, 1]), pool, FLATTEN, RELU, dense(5), RELU, dense(4)];
+    let pool = LayerEntry::from(MaxPool2d { size: [2, 2], stride: [2, 2] });
+    let layers = [conv(3, [2, 2], [1, 1]), pool, flatten(), relu(), dense(5), relu(), dense(4)];
     check([4, 6, 2], |graph, x| chain(graph, 0, x, &layers));
 }
 
 #[test]
 fn two_dense_layers_behind_one_flatten() {
     check([3, 4, 2], |graph, x| {
-        let flat = chain(graph, 0, x, &[conv(3, [3, 3], [1, 1]), FLATTEN]);
+        let flat = chain(graph, 0, x, &[conv(3, [3, 3], [1, 1]), flatten()]);
         let left = chain(graph, 2, flat, &[dense(4)]);
-        let right = chain(graph, 3, flat, &[RELU, dense(4)]);
+        let right = chain(graph, 3, flat, &[relu(), dense(4)]);
         add(graph, left, right)
     });
 }
@@ -221,8 +237,8 @@ fn two_dense_layers_behind_one_flatten() {
 #[test]
 fn a_residual_connection_around_features() {
     check([3, 2, 2], |graph, x| {
-        let flat = chain(graph, 0, x, &[conv(2, [2, 2], [1, 1]), RELU, FLATTEN]);
-        let branch = chain(graph, 3, flat, &[dense(12), RELU]);
+        let flat = chain(graph, 0, x, &[conv(2, [2, 2], [1, 1]), relu(), flatten()]);
+        let branch = chain(graph, 3, flat, &[dense(12), relu()]);
         let sum = add(graph, flat, branch);
         chain(graph, 5, sum, &[dense(3)])
     });
@@ -232,9 +248,9 @@ fn a_residual_connection_around_features() {
 fn a_residual_connection_between_convolutions() {
     check([5, 4, 2], |graph, x| {
         let stem = chain(graph, 0, x, &[conv(3, [3, 3], [1, 1])]);
-        let branch = chain(graph, 1, stem, &[RELU, conv(3, [3, 3], [1, 1])]);
+        let branch = chain(graph, 1, stem, &[relu(), conv(3, [3, 3], [1, 1])]);
         let sum = add(graph, stem, branch);
-        chain(graph, 3, sum, &[RELU, FLATTEN, dense(4)])
+        chain(graph, 3, sum, &[relu(), flatten(), dense(4)])
     });
 }
 
@@ -242,9 +258,9 @@ fn a_residual_connection_between_convolutions() {
 #[test]
 fn a_tensor_added_to_itself() {
     check([4, 4, 1], |graph, x| {
-        let stem = chain(graph, 0, x, &[conv(2, [3, 3], [2, 2]), RELU]);
+        let stem = chain(graph, 0, x, &[conv(2, [3, 3], [2, 2]), relu()]);
         let twice = add(graph, stem, stem);
-        chain(graph, 2, twice, &[FLATTEN, dense(3)])
+        chain(graph, 2, twice, &[flatten(), dense(3)])
     });
 }
 
@@ -253,7 +269,7 @@ fn a_tensor_added_to_itself() {
 fn dense_weights_used_twice() {
     check([2, 3, 2], |graph, x| {
         let flat = Shape::from([BATCH, 12]);
-        let features = chain(graph, 0, x, &[conv(2, [2, 2], [1, 1]), RELU, FLATTEN]);
+        let features = chain(graph, 0, x, &[conv(2, [2, 2], [1, 1]), relu(), flatten()]);
         assert_eq!(graph.shape(features), flat.0);
         let first = chain(graph, 3, features, &[dense(12)]);
         let shared: Vec<Tensor> = graph.params.iter().rev().take(2).rev().map(|param| param.tensor).collect();
@@ -265,17 +281,20 @@ fn dense_weights_used_twice() {
 /// Overlapping windows, windows that leave places out, and the mean of a whole image.
 #[test]
 fn average_pools() {
-    let pools = [Layer::AvgPool2d { size: [2, 3], stride: [1, 2] }, Layer::AvgPool2d { size: [1, 2], stride: [2, 3] }];
+    let pools = [
+        LayerEntry::from(AvgPool2d { size: [2, 3], stride: [1, 2] }),
+        LayerEntry::from(AvgPool2d { size: [1, 2], stride: [2, 3] }),
+    ];
     for pool in pools {
-        let layers = [conv(3, [2, 2], [1, 1]), RELU, pool, conv(2, [1, 1], [1, 1]), FLATTEN, RELU, dense(3)];
+        let layers = [conv(3, [2, 2], [1, 1]), relu(), pool, conv(2, [1, 1], [1, 1]), flatten(), relu(), dense(3)];
         check([6, 7, 2], |graph, x| chain(graph, 0, x, &layers));
     }
 }
 
 #[test]
 fn global_pools() {
-    for pool in [Layer::GlobalAvgPool2d {}, Layer::GlobalMaxPool2d {}] {
-        let layers = [conv(5, [3, 3], [1, 1]), RELU, pool, dense(4), RELU, dense(3)];
+    for pool in [LayerEntry::from(GlobalAvgPool2d::new()), LayerEntry::from(GlobalMaxPool2d::new())] {
+        let layers = [conv(5, [3, 3], [1, 1]), relu(), pool, dense(4), relu(), dense(3)];
         check([9, 8, 1], |graph, x| chain(graph, 0, x, &layers));
     }
 }
@@ -283,26 +302,26 @@ fn global_pools() {
 /// Of images and of features, by the batch's statistics and, as inference has them, by given ones.
 #[test]
 fn batch_normalisation() {
-    let norm = Layer::BatchNorm { epsilon: 1e-2, momentum: 0.1 };
+    let norm = LayerEntry::from(BatchNorm { epsilon: 1e-2, momentum: 0.1 });
     // A bias right before it would have no gradient.
-    let layers = [conv(3, [2, 2], [1, 1]), RELU, norm.clone(), FLATTEN, dense(5), RELU, norm.clone(), dense(4)];
+    let layers = [conv(3, [2, 2], [1, 1]), relu(), norm.clone(), flatten(), dense(5), relu(), norm.clone(), dense(4)];
     check_built([4, 5, 2], |graph, x, build| chain_built(graph, 0, x, &layers, build));
-    let layers = [conv(3, [2, 2], [1, 1]), norm, RELU, FLATTEN, RELU, dense(4)];
+    let layers = [conv(3, [2, 2], [1, 1]), norm, relu(), flatten(), relu(), dense(4)];
     check([4, 5, 2], |graph, x| chain(graph, 0, x, &layers));
 }
 
 #[test]
 fn layer_normalisation() {
-    let norm = Layer::LayerNorm { epsilon: 1e-2 };
-    let layers = [conv(3, [2, 2], [1, 1]), norm.clone(), RELU, FLATTEN, RELU, dense(5), norm, RELU, dense(4)];
+    let norm = LayerEntry::from(LayerNorm { epsilon: 1e-2 });
+    let layers = [conv(3, [2, 2], [1, 1]), norm.clone(), relu(), flatten(), relu(), dense(5), norm, relu(), dense(4)];
     check([4, 5, 2], |graph, x| chain(graph, 0, x, &layers));
 }
 
 #[test]
 fn every_activation_between_convolution_and_dense() {
     for &function in Function::ALL {
-        let activation = Layer::Activation { function, slope: function.slope().unwrap_or(0.0) };
-        let layers = [conv(2, [3, 3], [2, 2]), activation.clone(), FLATTEN, activation, dense(3)];
+        let activation = LayerEntry::from(Activation { function, slope: function.slope().unwrap_or(0.0) });
+        let layers = [conv(2, [3, 3], [2, 2]), activation.clone(), flatten(), activation, dense(3)];
         check([5, 4, 2], |graph, x| chain(graph, 0, x, &layers));
     }
 }
@@ -313,11 +332,11 @@ fn dropout_with_one_mask_forward_and_backward() {
     check([5, 4, 2], |graph, x| {
         let control = graph.tensor(TensorInfo::words("control", [Control::WORDS]));
         let dropout = |graph: &mut Graph, index: usize, x: Tensor| {
-            Layer::Dropout { rate: 0.25 }.build(index, graph, x, Build::training(control)).unwrap()
+            LayerEntry::from(Dropout { rate: 0.25 }).build(index, graph, &[x], Build::training(control)).unwrap()
         };
-        let features = chain(graph, 0, x, &[conv(3, [3, 3], [1, 1]), RELU]);
+        let features = chain(graph, 0, x, &[conv(3, [3, 3], [1, 1]), relu()]);
         let features = dropout(graph, 2, features);
-        let flat = chain(graph, 3, features, &[FLATTEN, dense(12)]);
+        let flat = chain(graph, 3, features, &[flatten(), dense(12)]);
         let flat = dropout(graph, 5, flat);
         chain(graph, 6, flat, &[dense(3)])
     });
@@ -336,9 +355,17 @@ fn named_layers_added_and_concatenated() {
 #[test]
 fn convolutions_in_groups_and_with_dilation() {
     let (kernel, stride, padding) = ([3, 2], [1, 2], Padding::Same);
-    let grouped = Layer::Conv2d { filters: 4, kernel, stride, padding, dilation: [2, 1], groups: 2 };
-    let apart = Layer::DepthwiseConv2d { kernel, stride: [1, 1], padding, dilation: [1, 2], multiplier: 2 };
-    let layers = [grouped, RELU, apart, RELU, FLATTEN, dense(3)];
+    let grouped =
+        LayerEntry::from(Conv2d { filters: 4, kernel, stride, padding, dilation: [2, 1], groups: 2, bias: true });
+    let apart = LayerEntry::from(DepthwiseConv2d {
+        kernel,
+        stride: [1, 1],
+        padding,
+        dilation: [1, 2],
+        multiplier: 2,
+        bias: true,
+    });
+    let layers = [grouped, relu(), apart, relu(), flatten(), dense(3)];
     check([5, 6, 2], |graph, x| chain(graph, 0, x, &layers));
 }
 
@@ -355,10 +382,51 @@ fn transposed_convolutions_in_an_encoder_and_decoder() {
 
 #[test]
 fn upsampling_between_convolutions() {
-    let layers =
-        [conv(3, [3, 3], [2, 2]), RELU, Layer::Upsample2d { factor: [3, 2] }, conv(2, [2, 3], [1, 1]), FLATTEN];
+    let layers = [
+        conv(3, [3, 3], [2, 2]),
+        relu(),
+        LayerEntry::from(Upsample2d { factor: [3, 2] }),
+        conv(2, [2, 3], [1, 1]),
+        flatten(),
+    ];
     check([4, 3, 2], |graph, x| {
         let flat = chain(graph, 0, x, &layers);
         chain(graph, 5, flat, &[dense(3)])
     });
+}
+
+/// Every type of layer with its default keys, and again without its bias where it can do without one; it stands behind a
+/// function without kinks, since a pool or a ReLU behind another would have ties.
+#[test]
+fn every_type_of_layer() {
+    for kind in TYPES.iter() {
+        let (model, at) = layer_types::around(kind);
+        check_built(model.input, |graph, x, build| model.build(graph, x, build).unwrap());
+        if let Some(changed) = model.layers[at].with("bias", Value::Flag(false)) {
+            let mut model = model;
+            model.layers[at] = changed;
+            assert!(!model.params().unwrap().iter().any(|param| param.name == format!("{at}.bias")));
+            check_built(model.input, |graph, x, build| model.build(graph, x, build).unwrap());
+        }
+    }
+}
+
+/// Squeeze-and-excitation: features gate the channels of an image, in either order, and a product of one shape.
+#[test]
+fn gates_of_channels() {
+    let net = Sequential::new([4, 3, 2]).conv2d_with(4, 2, 1, Padding::Same).relu().named("image");
+    let net = net.global_avg_pool2d().named("squeezed").dense(4).activation(Function::Sigmoid).named("gate");
+    let net = net.multiply_from("image").named("gated").conv2d(4, 1).multiply_from("gate").multiply_from("gated");
+    let model = net.multiply_from("squeezed").flatten().dense(3).build().unwrap();
+    check(model.input, |graph, x| model.build(graph, x, Build::INFERENCE).unwrap());
+}
+
+/// A layer reads an earlier result in place of the one before it, and several are joined at once.
+#[test]
+fn results_that_are_read_from_far() {
+    let net = Sequential::new([4, 3, 2]).conv2d(3, 2).relu().named("a").conv2d(3, 1).named("b");
+    let net = net.activation(Function::Tanh).reading("a").named("c").add_from("b").reading("a");
+    let model = net.concat_from("c").reading("b").flatten().dense(3).build().unwrap();
+    assert_eq!(model.infer().unwrap()[5].shape, [3, 2, 9]);
+    check(model.input, |graph, x| model.build(graph, x, Build::INFERENCE).unwrap());
 }

@@ -1,19 +1,16 @@
 //! Every kernel, at every case, on every adapter present, against the oracle.
 
+use crate::adapter::usable;
 use std::sync::Arc;
 use wgrad::device::Device;
-use wgrad::device::gpu::adapter::list_adapters;
 use wgrad::device::gpu::open::{OpenOptions, open};
 use wgrad::{ops, verify};
 
 /// No adapter is a failure, not a skip.
 #[test]
 fn every_kernel_agrees_with_the_oracle_on_every_adapter() {
-    let adapters = pollster::block_on(list_adapters());
-    let usable: Vec<_> = adapters.iter().filter(|(c, _)| c.unusable.is_none()).collect();
-    assert!(!usable.is_empty(), "no adapter: install a Vulkan driver (mesa-vulkan-drivers has a software one)");
-    for (candidate, adapter) in usable {
-        let gpu = pollster::block_on(open(adapter, OpenOptions::default())).expect("the adapter opens");
+    for (candidate, adapter) in usable() {
+        let gpu = pollster::block_on(open(&adapter, OpenOptions::default())).expect("the adapter opens");
         let reports = verify::kernels(&Device::Gpu(Arc::new(gpu)), &ops::ALL, false).expect("every kernel runs");
         for report in &reports {
             println!(

@@ -3,7 +3,8 @@
 use wgrad::device::cpu::Executor;
 use wgrad::ir::graph::{Graph, TensorInfo};
 use wgrad::ir::values::Values;
-use wgrad::model::{Build, Layer, Mode, Model, Sequential};
+use wgrad::model::layers::{Activation as ActivationLayer, Add, LayerEntry};
+use wgrad::model::{Build, Mode, Model, Sequential};
 use wgrad::ops::conv::geometry::Padding;
 use wgrad::ops::pointwise::activation::{Activation, Function};
 use wgrad::ops::pointwise::activation_dx::ActivationDx;
@@ -342,16 +343,19 @@ fn activations_are_named_in_model_files() {
     assert!(built.summary().unwrap().contains("1 (leaky_relu)"));
     for &function in Function::ALL {
         let file = FILE.replace("\"gelu\"", &format!("{:?}", function.name()));
-        let layer = Layer::Activation { function, slope: function.slope().unwrap_or(0.0) };
+        let layer = LayerEntry::from(ActivationLayer { function, slope: function.slope().unwrap_or(0.0) });
         assert_eq!(Model::from_toml(&file, "net.toml", "net").unwrap().layers[0], layer);
     }
 }
 
 /// A first layer, which begins in line 2, and what is said of it.
 const REFUSED: &[(&str, &str)] = &[
-    ("type = 'dropout'", "line 2: layer 0 (dropout): found no key rate, expected a finite number"),
-    ("type = 'dropout'\nrate = 1", "line 2: layer 0 (dropout): found rate = 1, expected at least 0 and below 1"),
-    ("type = 'dropout'\nrate = -0.1", "line 2: layer 0 (dropout): found rate = -0.1, expected at least 0"),
+    ("type = 'dropout'", "line 2: layer 0 (dropout): found no key rate, expected a number from 0 to less than 1"),
+    (
+        "type = 'dropout'\nrate = 1",
+        "line 4: layer 0 (dropout): found rate = 1, expected a number from 0 to less than 1",
+    ),
+    ("type = 'dropout'\nrate = -0.1", "line 4: layer 0 (dropout): found rate = -0.1, expected a number from 0"),
     ("type = 'gelo'", "line 3: layer 0: found type = \"gelo\", expected \"conv2d\", \"relu\""),
     ("type = 'gelo'", "did you mean 'gelu'?"),
     ("type = 'sigmoid'\nslope = 1", "line 4: layer 0 (sigmoid): found unknown key slope, expected type"),
@@ -367,7 +371,7 @@ fn what_is_wrong_is_named_with_its_line() {
         let error = Model::from_toml(&file, "net.toml", "net").unwrap_err().to_string();
         assert!(error.contains(want), "{layer}: {error}");
     }
-    let odd = Layer::Activation { function: Function::Tanh, slope: 0.5 };
+    let odd = LayerEntry::from(ActivationLayer { function: Function::Tanh, slope: 0.5 });
     let error = Sequential::new([4, 4, 2]).layer(odd).flatten().dense(3).build().unwrap_err().to_string();
     assert!(error.contains("layer 0 (tanh): found slope = 0.5"), "{error}");
     let json =
@@ -460,11 +464,11 @@ fn what_cannot_be_joined_is_named() {
             "line 17: layer 2 (add): found name = \"stem\", expected a text that names no",
         ),
         ("name = \"sum\"", "name = 3", "line 17: layer 2 (add): found name = 3, expected a text"),
-        ("\"relu\"", "\"flatten\"", "line 14: layer 2 (add): found [48] and [4, 4, 3] of layer 0, expected one shape"),
+        ("\"relu\"", "\"flatten\"", "line 14: layer 2 (add): found [48] and [4, 4, 3], expected results of one shape"),
         (
             "\"gelu\"",
             "\"flatten\"",
-            "line 22: layer 4 (concat): found [48] and [4, 4, 3] of layer 2, expected one shape, but",
+            "line 22: layer 4 (concat): found [48] and [4, 4, 3], expected results of one shape, but",
         ),
     ] {
         let error = Model::from_toml(&JOINED.replace(from, to), "net.toml", "net").unwrap_err().to_string();
@@ -478,7 +482,7 @@ fn what_cannot_be_joined_is_named() {
     assert!(end(net().relu().named("first")).contains("the name \"first\" for layer 1 and for layer 0"));
     assert!(end(Sequential::new([4, 4, 2]).named("x")).contains("the name \"x\" before the first layer"));
     for from in [1, 9, usize::MAX] {
-        let error = end(net().layer(Layer::Add { from }));
+        let error = end(net().layer(LayerEntry::from(Add::new()).reading([from])));
         assert!(error.contains("layer 1 (add): found from = "), "{error}");
     }
 }
@@ -553,9 +557,12 @@ fn convolutions_of_every_kind() {
     }
     let end = |net: Sequential| net.flatten().dense(3).build().unwrap_err().to_string();
     let net = || Sequential::new([4, 4, 2]).relu();
-    assert!(end(net().dilated(2)).contains("found a dilation behind another layer, expected it behind a conv2d or"));
-    assert!(end(net().depthwise_conv2d(2).grouped(2)).contains("found groups behind another layer"));
-    assert!(end(net().conv2d(2, 2).multiplied(2)).contains("expected it behind a depthwise_conv2d"));
+    assert!(
+        end(net().dilated(2))
+            .contains("found dilation = [2, 2] after a layer that has no such key, expected it after \"conv2d\" or")
+    );
+    assert!(end(net().depthwise_conv2d(2).grouped(2)).contains("found groups = 2 after a layer that has no such key"));
+    assert!(end(net().conv2d(2, 2).multiplied(2)).contains("expected it after \"depthwise_conv2d\""));
 }
 
 #[test]

@@ -1,9 +1,8 @@
 //! The losses: as PyTorch has them, against finite differences, and mixed labels as the mixture of two losses.
 //! `tests/fixtures/make_fixtures.py` made the stored values (its part `losses`).
 
+use crate::fixtures::{bytes, json};
 use safetensors::SafeTensors;
-use serde_json::Value;
-use std::path::PathBuf;
 use wgrad::device::cpu::Executor;
 use wgrad::ir::graph::{Graph, Shape, Tensor, TensorInfo};
 use wgrad::ir::values::Values;
@@ -83,16 +82,11 @@ impl Loss {
     }
 }
 
-fn fixture(name: &str) -> Vec<u8> {
-    let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests", "fixtures", name].iter().collect();
-    std::fs::read(path).unwrap()
-}
-
 #[test]
 fn losses_are_those_of_pytorch() {
-    let bytes = fixture("losses.safetensors");
+    let bytes = bytes("losses.safetensors");
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
-    let table: Value = serde_json::from_slice(&fixture("losses.json")).unwrap();
+    let table = json("losses.json");
     let cases = table["cases"].as_array().unwrap();
     assert!(cases.len() > 10);
     for (k, case) in cases.iter().enumerate() {

@@ -1,5 +1,11 @@
 //! The library: one program of tests, for each of its own takes as long to build as they all.
 
+#[path = "../common/adapter.rs"]
+mod adapter;
+#[path = "../common/fixtures.rs"]
+mod fixtures;
+#[path = "../common/noise.rs"]
+mod noise;
 #[path = "../common/photo.rs"]
 mod photo;
 #[path = "../common/plans.rs"]
@@ -7,14 +13,20 @@ mod plans;
 
 mod custom;
 mod data;
+mod files;
 mod gradients;
+mod imports;
+mod in_place;
 mod kernels;
+mod layer_types;
 mod layers;
 mod losses;
 mod mnist;
 mod model;
+mod norm_forms;
 mod norms;
 mod prepare;
 mod registry;
+mod structure;
 mod training;
 mod weights;

@@ -3,7 +3,8 @@
 use wgrad::Error;
 use wgrad::ir::graph::{Graph, TensorInfo};
 use wgrad::model::formats::toml::LARGEST_FILE_BYTES;
-use wgrad::model::{Build, Layer, Model, Normalisation, Sequential};
+use wgrad::model::layers::*;
+use wgrad::model::{Build, Model, Normalisation, Sequential};
 use wgrad::ops::conv::geometry::Padding;
 
 /// Every type of layer, every key, and the defaults.
@@ -57,7 +58,7 @@ type = "dense"
 units = 1_0
 "#;
 
-fn small() -> Model {
+pub fn small() -> Model {
     let net = Sequential::new([6, 5, 2]).name("small").conv2d_with(3, [3, 2], 1, Padding::Same);
     net.relu().flatten().dense(4).build().unwrap()
 }
@@ -221,11 +222,11 @@ fn unsound_models_are_refused() {
     refused(&|m| m.input[1] = 0, "found input = [6, 0, 2], expected 1 to 2147483647 elements");
     refused(&|m| m.input = [usize::MAX; 3], "expected 1 to 2147483647 elements");
     refused(&|m| m.layers.clear(), "found no layers");
-    let pooled = Layer::MaxPool2d { size: [2, 2], stride: [2, 2] };
+    let pooled = LayerEntry::from(MaxPool2d { size: [2, 2], stride: [2, 2] });
     refused(&|m| m.layers.splice(2.., [pooled.clone()]).for_each(drop), "found [3, 2, 3] behind the last layer");
-    refused(&|m| m.layers = vec![Layer::Flatten {}], "found no parameters");
+    refused(&|m| m.layers = vec![LayerEntry::from(Flatten::new())], "found no parameters");
     refused(
-        &|m| m.layers.extend(vec![Layer::Dense { units: 40_000 }; 3]),
+        &|m| m.layers.extend(vec![LayerEntry::from(Dense { units: 40_000, bias: true }); 3]),
         "parameters up to layer 6, expected at most",
     );
     refused(&|m| m.class_names = vec!["a".into(); 5], "found 5 class names, expected at most 4");
@@ -250,7 +251,7 @@ fn the_description_is_canonical_and_read_strictly() {
     assert_eq!(Model::from_json(&json).unwrap(), model);
     for (from, to) in [
         (r#""shift":0.0"#, r#""shift":0.0,"gain":1"#),
-        (r#""units":10"#, r#""units":10,"bias":true"#),
+        (r#""units":10"#, r#""units":10,"biased":true"#),
         (r#"{"type":"relu"}"#, r#"{"type":"relu","slope":1}"#),
         (r#""units":10"#, r#""units":-1"#),
         (r#""units":10"#, r#""units":10.5"#),

@@ -1,22 +1,21 @@
 //! Batch normalisation in whole runs: its running statistics are learnt, kept by checkpoints and files, used by
 //! evaluation and prediction, and left alone where it is frozen.
 
+use crate::noise::noise;
 use std::ops::ControlFlow;
-use wgrad::data::{Dataset, Split};
+use wgrad::data::Dataset;
 use wgrad::device::Device;
-use wgrad::device::choice::DeviceRequest;
 use wgrad::model::init::glorot_uniform;
 use wgrad::model::{Model, Sequential, Weights};
 use wgrad::train::epochs::evaluator::Evaluator;
 use wgrad::train::epochs::trainer::{Event, Trainer};
 use wgrad::train::predict::TrainedModel;
-use wgrad::train::settings::every::Every;
+use wgrad::train::settings::interval::Interval;
 use wgrad::train::settings::options::TrainOptions;
 use wgrad::train::state::checkpoint::Checkpoint;
 
 fn devices() -> [Device; 2] {
-    let (device, _) = pollster::block_on(Device::open(&DeviceRequest::default(), 0)).expect("a device");
-    assert!(matches!(device, Device::Gpu(_)), "no adapter: install a Vulkan driver");
+    let device = crate::adapter::device();
     [device, Device::cpu(2).expect("two threads")]
 }
 
@@ -28,11 +27,7 @@ fn model() -> Model {
 
 /// Batches of 16, 16, 16 and 3.
 fn data() -> Dataset {
-    let split = |count: usize| {
-        let pixels = (0..count * 64).map(|i| (i * 2_654_435_761 % 65_536 / 257) as u8).collect();
-        Split::new([8, 8, 1], pixels, (0..count).map(|i| (i * 7 % 4) as u8).collect()).expect("a split")
-    };
-    Dataset::new("noise", split(51), split(20)).expect("a data set")
+    noise([8, 8, 1], 4, [51, 20])
 }
 
 fn options(freeze: &[&str]) -> TrainOptions {
@@ -112,7 +107,7 @@ fn a_run_cut_at_any_step_ends_in_the_same_bytes() {
             let options = options(freeze);
             let mut files = Vec::new();
             let mut trainer = Trainer::new(&device, &model(), &data(), &options, None).unwrap();
-            trainer.checkpoints(Some(Every::Steps(1)));
+            trainer.checkpoints(Some(Interval::Steps(1)));
             pollster::block_on(trainer.fit(|event| {
                 if let Event::Checkpoint(checkpoint) = event {
                     files.push(checkpoint.to_bytes().expect("a file"));

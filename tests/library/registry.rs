@@ -4,11 +4,12 @@ use crate::plans::{CLASSES, case_plans, preset_plans, target};
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::offset_of;
 use std::path::{Path, PathBuf};
+use wgrad::ir::launch::{KernelClass, Source};
 use wgrad::ops;
 use wgrad::ops::matmul::tiles::{LANES, SIDES};
-use wgrad::plan::kernel::{LIBRARY, Source};
+use wgrad::plan::KernelId;
+use wgrad::plan::kernel::LIBRARY;
 use wgrad::plan::lower::lower;
-use wgrad::plan::{Class, KernelId};
 use wgrad::step::control::Control;
 
 /// The files in the families of a folder, such as `pointwise/add.wgsl` of `shaders`.
@@ -36,6 +37,23 @@ fn family(op: &str) -> String {
 /// Every shader of the registry, with its op.
 fn sources() -> Vec<(&'static str, &'static Source)> {
     ops::ALL.iter().flat_map(|entry| entry.kernels.iter().map(|source| (entry.name, source))).collect()
+}
+
+/// An op names the kernel that it launches: `ADD`, never `KERNELS[0]`. A name that is not there does not compile.
+#[test]
+fn kernels_are_chosen_by_name() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ops");
+    for file in files("src/ops") {
+        let text = std::fs::read_to_string(folder.join(&file)).unwrap();
+        assert!(!text.contains("KERNELS["), "src/ops/{file} chooses a kernel by its position");
+        // Each constant is the stem of its file in capitals.
+        for line in text.lines().filter(|line| line.starts_with("    ") && line.ends_with("\",")) {
+            let Some((name, path)) = line.trim().trim_end_matches(',').split_once(" = \"") else { continue };
+            let stem = path.trim_end_matches('"').rsplit('/').next().unwrap_or_default();
+            let is_constant = name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
+            assert!(!is_constant || name == stem.to_uppercase(), "src/ops/{file}: {line}");
+        }
+    }
 }
 
 /// Every text of the library is used, and by more than one shader: what one alone uses stands in it.
@@ -107,13 +125,14 @@ fn every_shader_begins_with_its_formula() {
 /// See `src/plan/template.rs` for the reason.
 #[test]
 fn what_a_template_repeats_joins_conditions_without_branching() {
-    for (_, source) in sources() {
+    let texts = sources().into_iter().map(|(_, source)| (source.name, source.text));
+    for (name, text) in texts.chain(LIBRARY.iter().copied()) {
         let mut depth = 0;
-        for line in source.text.lines() {
+        for line in text.lines() {
             match line.trim_start().strip_prefix("//: ") {
                 Some("end") => depth -= 1,
-                Some(_) => depth += 1,
-                None => assert!(depth == 0 || !line.contains("&&") && !line.contains("||"), "{}: {line}", source.name),
+                Some(head) => depth += i32::from(head.starts_with("for ")),
+                None => assert!(depth == 0 || !line.contains("&&") && !line.contains("||"), "{name}: {line}"),
             }
         }
     }
@@ -153,19 +172,19 @@ fn every_kernel_of_a_preset_is_run_by_a_case() {
 #[test]
 fn every_tile_shape_is_run_by_a_case() {
     let cases = case_plans();
-    let run = |class: Class, wanted: &[(&str, i64)]| {
+    let run = |class: KernelClass, wanted: &[(&str, i64)]| {
         let ids = cases.iter().filter(|(_, of, _)| *of == class).flat_map(|(_, _, plan)| plan.kernels.keys());
         ids.into_iter().any(|id| wanted.iter().all(|param| id.params.contains(param)))
     };
     for rows in SIDES {
         for columns in SIDES {
             let wanted = [("TM", rows as i64), ("TN", columns as i64)];
-            assert!(run(Class::Tile, &wanted), "no case runs a tile of {rows} × {columns}");
+            assert!(run(KernelClass::Tile, &wanted), "no case runs a tile of {rows} × {columns}");
         }
     }
     for class in CLASSES {
         for tile in LANES {
-            let Class::Lanes(lanes) = class else { continue };
+            let KernelClass::Lanes(lanes) = class else { continue };
             assert!(run(class, &tile.params(lanes)), "no case runs {tile:?} in {class}");
         }
     }

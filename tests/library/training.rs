@@ -1,13 +1,11 @@
 //! Training through the library, on the default adapter and on the native CPU.
 
+use crate::adapter;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use wgrad::data::{Dataset, Split};
 use wgrad::device::Device;
-use wgrad::device::choice::DeviceRequest;
 use wgrad::device::gpu::executor::Executor;
 use wgrad::device::gpu::limits_of;
-use wgrad::device::gpu::open::Opened;
 use wgrad::ir::values::Values;
 use wgrad::model::init::glorot_uniform;
 use wgrad::model::{Model, Sequential};
@@ -17,16 +15,8 @@ use wgrad::train::settings::options::{OptimizerName, TrainOptions};
 use wgrad::train::step::Step;
 use wgrad::verify::classes;
 
-/// The default adapter; none is a failure, not a skip.
-fn adapter() -> Arc<Opened> {
-    match pollster::block_on(Device::open(&DeviceRequest::default(), 0)).expect("a device") {
-        (Device::Gpu(gpu), _) => gpu,
-        (Device::Cpu(_), _) => panic!("no adapter: install a Vulkan driver (mesa-vulkan-drivers has a software one)"),
-    }
-}
-
 fn devices() -> [Device; 2] {
-    [Device::Gpu(adapter()), Device::cpu(2).expect("two threads")]
+    [adapter::device(), Device::cpu(2).expect("two threads")]
 }
 
 /// Images of `size` × `size` in 10 classes, each a noisy picture of its own.
@@ -165,7 +155,7 @@ fn an_observer_can_end_a_run() {
 /// Bounds checks may cost time; they may not change a bit.
 #[test]
 fn checked_and_unchecked_shaders_give_the_same_bytes() {
-    let gpu = adapter();
+    let gpu = adapter::gpu();
     let (model, data) = (small(), data(8, 60, 8));
     let init = glorot_uniform(&model, 0).unwrap();
     for optimizer in [OptimizerName::Adam, OptimizerName::Sgd] {

@@ -1,17 +1,12 @@
 //! Weight files and layouts in memory: what comes back, and what is refused.
 
+use crate::model::small;
 use std::path::PathBuf;
 use wgrad::Error;
 use wgrad::ir::graph::{Graph, Layout, TensorInfo};
 use wgrad::model::formats::weights::{NamedTensor, to_file, to_memory};
 use wgrad::model::init::glorot_uniform;
-use wgrad::model::{Build, Model, Sequential, Weights};
-use wgrad::ops::conv::geometry::Padding;
-
-fn small() -> Model {
-    let net = Sequential::new([6, 5, 2]).name("small").conv2d_with(3, [3, 2], 1, Padding::Same);
-    net.relu().flatten().dense(4).build().unwrap()
-}
+use wgrad::model::{Build, Weights};
 
 fn folder() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();

@@ -1,7 +1,7 @@
 //! Fifty training steps of both presets from the weights and batches that PyTorch had.
 
+use crate::fixtures::json;
 use crate::forms::{Form, all};
-use crate::ops::json;
 use serde_json::Value;
 use std::sync::OnceLock;
 use std::time::Instant;

@@ -1,18 +1,17 @@
 //! The ways to run a graph: the oracle, the native CPU, and each adapter in each class of plan.
 
+use crate::adapter;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use wgrad::device::choice;
-use wgrad::device::choice::{DeviceRequest, decide};
 use wgrad::device::cpu;
-use wgrad::device::gpu::adapter::{list_adapters, with_native_cpu};
 use wgrad::device::gpu::executor::Executor;
 use wgrad::device::gpu::open::{OpenOptions, Opened, open};
 use wgrad::device::gpu::{class_of, limits_of};
 use wgrad::ir::graph::{Graph, Tensor};
+use wgrad::ir::launch::KernelClass;
 use wgrad::ir::op::Real;
 use wgrad::ir::values::Values;
-use wgrad::plan::Class;
 use wgrad::plan::lower::{Target, lower};
 use wgrad::verify::classes;
 
@@ -26,7 +25,7 @@ pub enum Form {
     /// The fast forms of the native CPU.
     Cpu(rayon::ThreadPool),
     /// An adapter with plans of one class; `training` where a run would choose both.
-    Gpu { gpu: Arc<Opened>, class: Class, label: String, training: bool },
+    Gpu { gpu: Arc<Opened>, class: KernelClass, label: String, training: bool },
 }
 
 impl fmt::Display for Form {
@@ -44,19 +43,14 @@ pub fn all() -> &'static [Form] {
     static ALL: OnceLock<Vec<Form>> = OnceLock::new();
     ALL.get_or_init(|| {
         let mut forms = vec![Form::Oracle, Form::Cpu(rayon::ThreadPoolBuilder::new().build().unwrap())];
-        let adapters = pollster::block_on(list_adapters());
-        let chosen = decide(&with_native_cpu(&adapters, 1), &DeviceRequest::default()).unwrap().target;
-        for (index, (candidate, adapter)) in adapters.iter().enumerate() {
-            if candidate.unusable.is_some() {
-                continue;
-            }
+        let chosen = adapter::chosen().1.target;
+        for (candidate, adapter) in &adapter::usable() {
             let gpu = Arc::new(pollster::block_on(open(adapter, OpenOptions::default())).expect("the adapter opens"));
-            let training = |class| chosen == choice::Target::Adapter(index) && class == class_of(&gpu);
+            let training = |class| chosen == choice::Target::Adapter(candidate.index) && class == class_of(&gpu);
             let label = candidate.label();
             let form = |class| Form::Gpu { gpu: gpu.clone(), class, label: label.clone(), training: training(class) };
             forms.extend(classes(&gpu).into_iter().map(form));
         }
-        assert!(forms.len() > 2, "no adapter: install a Vulkan driver (mesa-vulkan-drivers has a software one)");
         forms
     })
 }

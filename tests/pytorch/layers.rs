@@ -2,14 +2,15 @@
 
 use crate::net::Net;
 use crate::ops::{PLAIN, Stored, chain, every_of, layered, ops};
-use wgrad::model::{Build, Layer, Model, Sequential};
+use wgrad::model::layers::*;
+use wgrad::model::{Build, Model, Sequential};
 use wgrad::ops::conv::geometry::Padding;
 use wgrad::ops::pointwise::activation::Function;
 use wgrad::plan::fuse::fuse;
 
-/// Holds the layer of each case of a kind to PyTorch; `holds` says which ops it must be made of.
-fn hold(kind: &str, layer: impl Fn(&Stored) -> Layer, holds: &[&str]) {
-    every_of("layers", kind, |case| {
+/// Holds the layer of each case of a kind in a table to PyTorch; `holds` says which ops it must be made of.
+pub fn hold_in(table: &str, kind: &str, layer: impl Fn(&Stored) -> LayerEntry, holds: &[&str]) {
+    every_of(table, kind, |case| {
         let layers = [layer(case)];
         let net = layered(case, PLAIN, &[""], |g, x| vec![chain(g, 0, x, &layers)]);
         for op in holds {
@@ -19,26 +20,30 @@ fn hold(kind: &str, layer: impl Fn(&Stored) -> Layer, holds: &[&str]) {
     });
 }
 
+fn hold(kind: &str, layer: impl Fn(&Stored) -> LayerEntry, holds: &[&str]) {
+    hold_in("layers", kind, layer, holds);
+}
+
 #[test]
 fn average_pool() {
-    let layer = |case: &Stored| Layer::AvgPool2d { size: case.pair("window"), stride: case.pair("stride") };
+    let layer = |case: &Stored| LayerEntry::from(AvgPool2d { size: case.pair("window"), stride: case.pair("stride") });
     hold("avg_pool", layer, &["avg_pool2d", "avg_pool2d_dx"]);
 }
 
 #[test]
 fn global_average_pool() {
-    hold("global_avg", |_| Layer::GlobalAvgPool2d {}, &["avg_pool2d", "avg_pool2d_dx"]);
+    hold("global_avg", |_| LayerEntry::from(GlobalAvgPool2d::new()), &["avg_pool2d", "avg_pool2d_dx"]);
 }
 
 /// Of several equal maxima the first has the gradient.
 #[test]
 fn global_max_pool() {
-    hold("global_max", |_| Layer::GlobalMaxPool2d {}, &["max_pool2d", "max_pool2d_dx"]);
+    hold("global_max", |_| LayerEntry::from(GlobalMaxPool2d::new()), &["max_pool2d", "max_pool2d_dx"]);
 }
 
 #[test]
 fn nearest_neighbour_upsampling() {
-    let layer = |case: &Stored| Layer::Upsample2d { factor: case.pair("factor") };
+    let layer = |case: &Stored| LayerEntry::from(Upsample2d { factor: case.pair("factor") });
     hold("upsample", layer, &["upsample2d", "upsample2d_dx"]);
 }
 
@@ -48,7 +53,7 @@ fn activations() {
     let layer = |case: &Stored| {
         let function = Function::named(case.value("name").as_str().unwrap()).unwrap();
         seen.borrow_mut().push(function);
-        Layer::Activation { function, slope: case.value("slope").as_f64().unwrap_or(0.0) as f32 }
+        LayerEntry::from(Activation { function, slope: case.value("slope").as_f64().unwrap_or(0.0) as f32 })
     };
     hold("activation", layer, &["activation", "activation_dx"]);
     let missing: Vec<_> = Function::ALL.iter().filter(|function| !seen.borrow().contains(function)).collect();

@@ -5,6 +5,11 @@
 //! that the adapter can run. `tests/fixtures/make_fixtures.py` made the stored values and says what each is.
 //! All of it takes about half a minute on two cores without a GPU, most of that the oracle's.
 
+#[path = "../common/adapter.rs"]
+mod adapter;
+#[path = "../common/fixtures.rs"]
+mod fixtures;
+
 mod convs;
 mod curves;
 mod forms;

@@ -3,10 +3,10 @@
 use crate::forms::{Form, all};
 use std::fmt::Write;
 use wgrad::ir::graph::{Graph, Layout, Tensor, TensorInfo};
+use wgrad::ir::launch::Lower;
 use wgrad::ir::op::{Backward, In, Op, Out, Real, Reference, Rounding};
 use wgrad::ir::values::Values;
 use wgrad::model::formats::weights::to_memory;
-use wgrad::plan::lower::Lower;
 use wgrad::verify::compare::{Deviation, deviation, magnitudes};
 
 /// The unit roundoff of single precision.

@@ -1,14 +1,15 @@
 //! Normalisations: several steps of batch normalisation with their running statistics, the last batch smaller than its
 //! buffers, then inference by what was gathered; and layer normalisation.
 
+use crate::fixtures::bytes;
 use crate::forms::all;
 use crate::net::{Array, Upstream, layout};
-use crate::ops::fixture;
 use safetensors::SafeTensors;
 use wgrad::ir::graph::{Graph, Shape, Tensor, TensorInfo};
 use wgrad::ir::values::Values;
+use wgrad::model::Build;
 use wgrad::model::formats::weights::to_memory;
-use wgrad::model::{Build, Layer};
+use wgrad::model::layers::{BatchNorm, LayerEntry, LayerNorm};
 use wgrad::step::control::Control;
 
 /// The unit roundoff of single precision.
@@ -38,13 +39,13 @@ struct One {
 }
 
 impl One {
-    fn new(layer: &Layer, shape: Vec<usize>, training: bool) -> One {
+    fn new(layer: &LayerEntry, shape: Vec<usize>, training: bool) -> One {
         let mut graph = Graph::new();
         let x = graph.tensor(TensorInfo::floats("x", Shape(shape.clone())));
         let dy = graph.tensor(TensorInfo::floats("dy", Shape(shape)));
         let control = graph.tensor(TensorInfo::words("control", [Control::WORDS]));
         let build = if training { Build::training(control) } else { Build::INFERENCE };
-        let y = layer.build(0, &mut graph, x, build).unwrap();
+        let y = layer.build(0, &mut graph, &[x], build).unwrap();
         let end = graph.apply(Upstream, &[y, dy]).unwrap()[0];
         let [gamma, beta] = [0, 1].map(|p| graph.params[p].tensor);
         let grads = graph.gradients(end, &[x, gamma, beta]).unwrap();
@@ -106,10 +107,10 @@ fn hold_results(label: &str, got: &[Values<f64>], tensors: &SafeTensors, at: &st
 
 #[test]
 fn batch_normalisation_follows_pytorch_over_several_steps() {
-    let bytes = std::fs::read(fixture("norms.safetensors")).unwrap();
+    let bytes = bytes("norms.safetensors");
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
     for (k, (epsilon, momentum)) in [(1e-5, 0.1), (1e-5, 0.1), (1e-3, 0.3)].into_iter().enumerate() {
-        let layer = Layer::BatchNorm { epsilon, momentum };
+        let layer = LayerEntry::from(BatchNorm { epsilon, momentum });
         let own = |name: &str| get(&tensors, &format!("batch_norm/{k}/{name}"));
         let (shape, _) = memory(&own("0/x"));
         let channels = *shape.last().unwrap();
@@ -163,14 +164,14 @@ fn batch_normalisation_follows_pytorch_over_several_steps() {
 
 #[test]
 fn layer_normalisation_follows_pytorch() {
-    let bytes = std::fs::read(fixture("norms.safetensors")).unwrap();
+    let bytes = bytes("norms.safetensors");
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
     for k in 0..3 {
         let at = format!("layer_norm/{k}");
         let own = |name: &str| memory(&get(&tensors, &format!("{at}/{name}")));
         let ((shape, x), (_, dy)) = (own("x"), own("dy"));
         let sizes = [x.len() / shape.last().unwrap(), *shape.last().unwrap()];
-        let one = One::new(&Layer::LayerNorm { epsilon: 1e-5 }, shape.clone(), false);
+        let one = One::new(&LayerEntry::from(LayerNorm { epsilon: 1e-5 }), shape.clone(), false);
         let mut contents = one.contents(&x, &dy, shape[0]);
         let given = [own("w").1, own("b").1].map(Values::Float);
         contents.extend(one.graph.params.iter().map(|param| param.tensor).zip(given));

@@ -1,26 +1,19 @@
 //! Single ops and short chains, forward and backward, and a model that PyTorch wrote.
 
+use crate::fixtures::{bytes, fixture, json};
 use crate::forms::all;
 use crate::net::{Array, Net};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
-use std::path::PathBuf;
 use wgrad::ir::graph::{Graph, Tensor};
 use wgrad::model::formats::weights::Weights;
-use wgrad::model::{Build, Layer, Sequential};
+use wgrad::model::layers::{Conv2d, Dense, Flatten, LayerEntry, MaxPool2d, Relu};
+use wgrad::model::{Build, Sequential};
 use wgrad::ops::conv::geometry::Padding;
 use wgrad::ops::loss::softmax_ce::SoftmaxCe;
 use wgrad::plan::fuse::fuse;
 use wgrad::step::control::Control;
 use wgrad::verify::compare::Deviation;
-
-pub fn fixture(name: &str) -> PathBuf {
-    [env!("CARGO_MANIFEST_DIR"), "tests", "fixtures", name].iter().collect()
-}
-
-pub fn json(name: &str) -> Value {
-    serde_json::from_slice(&std::fs::read(fixture(name)).unwrap()).unwrap()
-}
 
 /// One case of a table, such as `ops.json`, with its tensors.
 pub struct Stored<'a> {
@@ -66,7 +59,7 @@ fn every(kind: &str, check: impl Fn(&Stored) -> Vec<Deviation>) {
 
 /// `every` of the table of that name.
 pub fn every_of(table: &str, kind: &str, check: impl Fn(&Stored) -> Vec<Deviation>) {
-    let bytes = std::fs::read(fixture(&format!("{table}.safetensors"))).unwrap();
+    let bytes = bytes(&format!("{table}.safetensors"));
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
     let table = json(&format!("{table}.json"));
     let cases = table["cases"][kind].as_array().unwrap();
@@ -122,18 +115,26 @@ pub fn layered(case: &Stored, how: How, ends: &[&str], layers: impl Fn(&mut Grap
 }
 
 /// Adds layers one behind the other, the first of them at `index` of the list.
-pub fn chain(graph: &mut Graph, index: usize, x: Tensor, layers: &[Layer]) -> Tensor {
+pub fn chain(graph: &mut Graph, index: usize, x: Tensor, layers: &[LayerEntry]) -> Tensor {
     let mut layers = layers.iter().enumerate();
-    layers.try_fold(x, |x, (i, layer)| layer.build(index + i, graph, x, Build::INFERENCE)).unwrap()
+    layers.try_fold(x, |x, (i, layer)| layer.build(index + i, graph, &[x], Build::INFERENCE)).unwrap()
 }
 
 pub fn ops(net: &Net) -> Vec<&'static str> {
     net.graph.nodes.iter().map(|node| node.op.name()).collect()
 }
 
-fn conv(case: &Stored) -> Layer {
+fn conv(case: &Stored) -> LayerEntry {
     let (kernel, stride) = (case.pair("kernel"), case.pair("stride"));
-    Layer::Conv2d { filters: case.size("o"), kernel, stride, padding: case.padding(), dilation: [1, 1], groups: 1 }
+    LayerEntry::from(Conv2d {
+        filters: case.size("o"),
+        kernel,
+        stride,
+        padding: case.padding(),
+        dilation: [1, 1],
+        groups: 1,
+        bias: true,
+    })
 }
 
 #[test]
@@ -144,7 +145,7 @@ fn convolution() {
 #[test]
 fn max_pool() {
     every("pool", |case| {
-        let pool = Layer::MaxPool2d { size: case.pair("window"), stride: case.pair("stride") };
+        let pool = LayerEntry::from(MaxPool2d { size: case.pair("window"), stride: case.pair("stride") });
         layered(case, PLAIN, &[""], |g, x| vec![chain(g, 0, x, std::slice::from_ref(&pool))]).check(&case.label)
     });
 }
@@ -154,8 +155,8 @@ fn max_pool() {
 fn convolution_relu_and_pool() {
     for how in [PLAIN, FUSED, How { fused: true, input_gradient: false }] {
         every("conv_relu_pool", |case| {
-            let pool = Layer::MaxPool2d { size: case.pair("window"), stride: case.pair("pool_stride") };
-            let layers = [conv(case), Layer::Relu {}, pool];
+            let pool = LayerEntry::from(MaxPool2d { size: case.pair("window"), stride: case.pair("pool_stride") });
+            let layers = [conv(case), LayerEntry::from(Relu::new()), pool];
             let net = layered(case, how, &[""], |g, x| vec![chain(g, 0, x, &layers)]);
             let found = ops(&net);
             assert_eq!(found.contains(&"conv2d_relu_pool"), how.fused, "{found:?}");
@@ -170,7 +171,7 @@ fn convolution_relu_and_pool() {
 #[test]
 fn dense() {
     every("dense", |case| {
-        let layer = Layer::Dense { units: case.size("out") };
+        let layer = LayerEntry::from(Dense { units: case.size("out"), bias: true });
         layered(case, PLAIN, &[""], |g, x| vec![chain(g, 0, x, std::slice::from_ref(&layer))]).check(&case.label)
     });
 }
@@ -208,7 +209,11 @@ fn with_and_without_the_flatten(net: impl Fn(How) -> Net, label: &str) -> Vec<De
 #[test]
 fn relu_between_flatten_and_dense() {
     every("flatten_dense", |case| {
-        let layers = [Layer::Flatten {}, Layer::Relu {}, Layer::Dense { units: case.size("out") }];
+        let layers = [
+            LayerEntry::from(Flatten::new()),
+            LayerEntry::from(Relu::new()),
+            LayerEntry::from(Dense { units: case.size("out"), bias: true }),
+        ];
         let net = |how| layered(case, how, &[""], |g, x| vec![chain(g, 0, x, &layers)]);
         with_and_without_the_flatten(net, &case.label)
     });
@@ -217,11 +222,11 @@ fn relu_between_flatten_and_dense() {
 #[test]
 fn two_consumers_of_one_flatten() {
     every("flatten_two", |case| {
-        let [first, second] = ["out1", "out2"].map(|key| Layer::Dense { units: case.size(key) });
+        let [first, second] = ["out1", "out2"].map(|key| LayerEntry::from(Dense { units: case.size(key), bias: true }));
         let layers = |g: &mut Graph, x| {
-            let flat = chain(g, 0, x, &[Layer::Flatten {}]);
+            let flat = chain(g, 0, x, &[LayerEntry::from(Flatten::new())]);
             let left = chain(g, 1, flat, std::slice::from_ref(&first));
-            vec![left, chain(g, 2, flat, &[Layer::Relu {}, second.clone()])]
+            vec![left, chain(g, 2, flat, &[LayerEntry::from(Relu::new()), second.clone()])]
         };
         with_and_without_the_flatten(|how| layered(case, how, &["1", "2"], layers), &case.label)
     });

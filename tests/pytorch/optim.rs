@@ -2,8 +2,8 @@
 //! held to PyTorch's. An epoch has seven batches, the last of them smaller.
 
 use crate::curves::initial;
+use crate::fixtures::json;
 use crate::forms::{Form, all};
-use crate::ops::json;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use wgrad::data::Split;

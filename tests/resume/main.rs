@@ -6,6 +6,7 @@ mod common;
 mod faults;
 #[cfg(unix)]
 mod interrupt;
+mod older;
 mod refusals;
 
 use common::{Done, Place, number};
@@ -168,7 +169,7 @@ fn a_run_that_patience_ended_is_prolonged() {
 }
 
 fn call_in(place: &Place, folder: &str, line: &str) -> Done {
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_wgrad"));
+    let mut command = common::wgrad();
     common::call(command.args(line.split_whitespace()), &place.path(folder))
 }
 

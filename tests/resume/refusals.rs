@@ -77,6 +77,9 @@ fn what_cannot_be_resumed_is_refused() {
         let done = place.call(&format!("train --resume run {flag}"));
         assert!(done.status == Some(2) && done.err.contains("cannot be used with"), "{flag}: {done:#?}");
     }
+    let done = place.call("train --resume run --lr 1 --epochs 9 --no-shuffle --ema 0.9");
+    let want = "--lr, --ema, --no-shuffle: cannot be used with --resume: they belong to the run";
+    assert!(done.status == Some(2) && done.err.contains(want), "{done:#?}");
     let done = place.call(&format!("{TRAIN} --from-previous"));
     assert!(done.status == Some(2) && done.err.contains("--resume"), "{done:#?}");
     for every in ["0", "5d", "-1", "m"] {

@@ -7,6 +7,7 @@ use crate::data::pictures::contact;
 use crate::data::survey::{Class, Duplicates, Survey, survey};
 use crate::data::{BUILT_IN, Dataset};
 use crate::error::{Error, Result};
+use crate::files::write_whole;
 use crate::plan::human_bytes;
 use crate::step::augment::Augment;
 use crate::train::augmented;
@@ -38,7 +39,7 @@ pub struct DataArgs {
     #[arg(required = true, value_name = "mnist|DIR|FILE.csv")]
     data: Option<String>,
     /// Height and width that a folder's images are brought to, or that CSV's have, such as 64 or 48x64
-    #[arg(long, value_name = "N|HxW", value_parser = crate::cli::args::train::image_size)]
+    #[arg(long, value_name = "N|HxW", value_parser = crate::train::settings::flags::image_size)]
     image_size: Option<[usize; 2]>,
     /// Write a picture of images of every class, a row a class
     #[arg(long, value_name = "FILE.png")]
@@ -81,7 +82,7 @@ pub fn run(args: DataArgs) -> Result<()> {
             None => contact::sheet(&data)?,
             Some(augment) => augmented::sheet(&data, augment, 0)?,
         };
-        write(path, &sheet)?;
+        write_whole(path, &sheet)?;
     }
     if args.json {
         let mut json = serde_json::to_value(&found).map_err(|e| Error::failed(format!("JSON: {e}")))?;
@@ -89,15 +90,6 @@ pub fn run(args: DataArgs) -> Result<()> {
         return print(&format!("{json}\n"));
     }
     print(&text(&found, kind))
-}
-
-/// Written beside its place and renamed, so that nobody sees half a picture.
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let fault = |e: std::io::Error| Error::failed(format!("{} cannot be written: {e}", path.display()));
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".wgrad-").tempfile_in(folder).map_err(fault)?;
-    std::io::Write::write_all(&mut file, bytes).map_err(fault)?;
-    file.persist(path).map(drop).map_err(|e| fault(e.error))
 }
 
 /// The survey as lines of at most 79 columns.

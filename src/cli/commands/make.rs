@@ -4,7 +4,7 @@ use crate::data::made::repeated;
 use crate::data::made::scenes::Scenes;
 use crate::data::{BUILT_IN, Dataset};
 use crate::error::{Error, Result};
-use crate::model::formats::weights::write_whole;
+use crate::files::write_whole;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 

@@ -2,7 +2,7 @@
 
 use crate::cli::{Cli, print};
 use crate::error::{Error, Result};
-use crate::near;
+use crate::suggest;
 use clap::{Args, CommandFactory};
 use clap_mangen::Man;
 
@@ -30,7 +30,7 @@ pub(in crate::cli) fn page(words: &[String]) -> Result<String> {
         let known: Vec<String> = command.get_subcommands().map(|known| known.get_name().to_string()).collect();
         let known: Vec<&str> = known.iter().map(|name| &**name).collect();
         let found = command.find_subcommand(word);
-        command = found.ok_or_else(|| Error::input(near::unknown("command", word, &known, "")))?.clone();
+        command = found.ok_or_else(|| Error::input(suggest::unknown("command", word, &known, "")))?.clone();
     }
     // A page of its own is called wgrad-train.
     let title = command.get_display_name().unwrap_or("wgrad").to_string();

@@ -5,8 +5,8 @@ use crate::device::Device;
 use crate::device::gpu::{class_of, limits_of};
 use crate::error::{Error, Result};
 use crate::model::Model;
-use crate::near;
 use crate::plan::lower::{Target, lower};
+use crate::suggest;
 use crate::train::settings::options::TrainOptions;
 use crate::train::step::Step;
 use clap::Args;
@@ -35,6 +35,11 @@ pub fn run(args: PlanArgs) -> Result<()> {
     let step = Step::training(&model, args.batch_size, &options)?;
     let (device, _) = args.device.open()?;
     let Device::Gpu(gpu) = device else {
+        if args.wgsl.is_some() {
+            return Err(Error::input(
+                "--wgsl: found the native CPU, which runs no shaders; expected an adapter, such as --device software",
+            ));
+        }
         return print(&format!("the native CPU runs the graph op by op:\n{}", step.graph));
     };
     let plan = lower(&step.graph, Target { class: class_of(&gpu), limits: limits_of(&gpu), reuse: true })?;
@@ -42,7 +47,7 @@ pub fn run(args: PlanArgs) -> Result<()> {
     let wanted: Vec<_> = plan.kernels.iter().filter(|(id, _)| id.name.starts_with(&name)).collect();
     if wanted.is_empty() {
         let names: Vec<&str> = plan.kernels.keys().map(|id| id.name).collect();
-        return Err(Error::input(near::unknown("kernel", &name, &names, "")));
+        return Err(Error::input(suggest::unknown("kernel", &name, &names, "")));
     }
     wanted.iter().try_for_each(|(id, kernel)| print(&format!("// {id}\n{}\n", kernel.text)))
 }

@@ -74,7 +74,7 @@ fn single(folder: &Path, device: Option<&str>) -> Result<ReportData> {
     let (record, config) = RunRecord::read(folder)?;
     let findings = match net(folder, &config) {
         Ok((model, weights, data)) => {
-            let (device, _) = crate::cli::open(device.unwrap_or(&config.device), false, config.threads)?;
+            let (device, _) = crate::cli::open(crate::cli::request(device, config.device.as_deref())?, config.threads)?;
             let mut trainer = Trainer::new(&device, &model, &data, &config.train, Some(&weights))?;
             findings(&mut trainer, &device, &config, &model, &weights, &data)?
         }

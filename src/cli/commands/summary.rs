@@ -2,9 +2,10 @@
 
 use crate::cli::print;
 use crate::error::Result;
+use crate::ir::launch::KernelClass;
 use crate::model::Model;
+use crate::plan::Limits;
 use crate::plan::lower::{Target, lower};
-use crate::plan::{Class, Limits};
 use crate::train::settings::options::TrainOptions;
 use crate::train::step::Step;
 use clap::Args;
@@ -28,7 +29,7 @@ pub fn run(args: SummaryArgs) -> Result<()> {
     // One batch of data: the data set's own size is not the model's matter.
     let step = Step::training(&model, args.batch_size, &options)?;
     let limits = Limits { binding_bytes: u64::MAX, buffer_bytes: u64::MAX, ..Limits::PORTABLE };
-    let plan = lower(&step.graph, Target { class: Class::Tile, limits, reuse: true })?;
+    let plan = lower(&step.graph, Target { class: KernelClass::Tile, limits, reuse: true })?;
     let memory = format!("Memory of a training step of {}: {}\n", args.batch_size, plan.memory());
     print(&format!("{}\n{memory}", model.summary()?.trim_end()))
 }

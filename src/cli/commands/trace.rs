@@ -29,7 +29,7 @@ pub fn run(args: TraceArgs) -> Result<()> {
     let (device, _) = args.device.open()?;
     let other = match args.against.as_str() {
         "oracle" => None,
-        name => Some(open(name, false, args.device.threads)?.0),
+        name => Some(open(name.parse()?, args.device.threads)?.0),
     };
     let against = other.as_ref().map_or(Against::Oracle, Against::Device);
     let found = trace(&device, against, &model, false)?;

@@ -1,23 +1,22 @@
 //! `wgrad train`: from flags and files to a run folder.
 
 use crate::cli::args::train::TrainArgs;
+use crate::cli::commands::report;
 use crate::cli::commands::resume::resume;
-use crate::cli::commands::session::{Session, open_data, resume_command, test, with_way_on};
+use crate::cli::commands::session::{open_data, say_tested};
 #[cfg(feature = "watch")]
 use crate::cli::commands::watch::Watching;
 use crate::cli::terminal::interrupt;
 use crate::cli::terminal::interrupt::Interrupt;
 use crate::cli::terminal::progress::Progress;
-use crate::device::Device;
-use crate::device::choice::listing::device_json;
+use crate::device::choice::DeviceRequest;
 use crate::error::{Error, Result};
-use crate::train::augmented;
-use crate::train::epochs::trainer::{Event, Trainer};
+#[cfg(not(feature = "watch"))]
+use crate::train::epochs::trainer::Event;
 use crate::train::finetune::First;
 use crate::train::run::RunFolder;
-use crate::train::smaller::smaller_batch;
+use crate::train::session::{Ended, Session, resume_command};
 use serde_json::json;
-use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 /// Trains, and leaves the run folder.
@@ -53,124 +52,72 @@ fn begin(args: &TrainArgs, progress: &mut Progress) -> Result<Session> {
     if let Some(path) = &args.run_dir {
         RunFolder::check(path)?;
     }
+    let asked = crate::cli::request(args.device(&config), config.device.as_deref())?;
+    // Wherever it was named, the run's folder keeps it: a resumed run goes on there.
+    config.device = Some(asked.text());
     let data = open_data(&config, progress)?;
-    let First { model, weights, notice } = First::of(&config, &data)?;
-    if config.from.is_some() {
-        config.model.clone_from(&model.name);
-    }
-    notice.iter().for_each(|notice| crate::cli::say(&format!("note: {notice}")));
-    let (device, choice) = crate::cli::open(&config.device, config.require_gpu, config.threads)?;
+    let first = First::of(&config, &data)?;
+    first.notice.iter().for_each(|notice| crate::cli::say(&format!("note: {notice}")));
+    let request = DeviceRequest { require_gpu: config.require_gpu, ..asked };
+    let (device, choice) = crate::cli::open(request, config.threads)?;
     progress.building(&device);
-    let trainer = Trainer::new(&device, &model, &data, &config.train, weights.as_ref()).map_err(|error| {
-        let Error::Input(why) = &error else { return error };
-        // Offered, not taken: another batch is another run.
-        match smaller_batch(&device, &model, &data, &config.train)
-            .filter(|_| config.train.batch_size <= data.train.count)
-        {
-            Some(batch) => Error::input(format!("{why}; --batch-size {batch} would fit")),
-            None => error,
-        }
-    })?;
-    // What the device decided belongs to the run: elsewhere it goes on in the same order.
-    config.train.device_data_limit = trainer.options().device_data_limit;
-    crate::cli::note(&device);
-    let device_json = device_json(&choice).map_err(|e| Error::failed(format!("device.json: {e}")))?;
-    let path = match &args.run_dir {
-        Some(path) => path.clone(),
-        None => RunFolder::claim(&model.name)?,
-    };
-    let folder = RunFolder::create(&path, &config, &device_json)?;
-    if !config.train.augment.is_off() {
-        folder.picture("augmented.png", &augmented::sheet(&data, &config.train.augment, config.train.seed)?)?;
-    }
-    Ok(Session { config, model, data, device, device_json, trainer, folder })
+    let session = Session::begin(config, data, first, (device, &choice), args.run_dir.as_deref())?;
+    crate::cli::note(&session.device);
+    Ok(session)
 }
 
 /// Trains to the end of the run, or until somebody stops it.
 fn drive(
-    session: Session,
+    mut session: Session,
     interrupt: &Interrupt,
     progress: &mut Progress,
     watching: Option<Watching>,
     no_report: bool,
 ) -> Result<ExitCode> {
-    let Session { config, model, data, device, mut trainer, mut folder, .. } = session;
-    let run = folder.path().to_path_buf();
-    trainer.checkpoints(config.checkpoint_every);
-    progress.begin(config.train.epochs, trainer.goal().per_epoch);
+    let Session { config, model, trainer, folder, .. } = &session;
+    let (run, goal) = (folder.path().to_path_buf(), trainer.goal());
+    progress.begin(config.train.epochs, goal.per_epoch);
     progress.json(&json!({
         "event": "start", "run": run, "model": model.name, "epochs": config.train.epochs,
-        "step": trainer.progress().step, "steps": trainer.goal().last,
+        "step": trainer.progress().step, "steps": goal.last,
     }))?;
-    let lose_at = lose_at();
-    let mut trouble = None;
-    let fitted = pollster::block_on(trainer.fit(|event| {
-        watching.iter().for_each(|watching| watching.event(&event));
-        if trouble.is_none() {
-            let done = match event {
-                Event::Steps { first, records, .. } => folder.steps(first, records),
-                Event::Epoch(metrics) => folder.epoch(metrics),
-                Event::Checkpoint(checkpoint) => folder.checkpoint(checkpoint),
-            };
-            trouble = done.and_then(|()| progress.show(&event)).err();
-        }
-        if let (Some(at), Event::Steps { first, records, .. }, Device::Gpu(gpu)) = (lose_at, event, &device)
-            && first + records.len() as u64 > at
-        {
-            gpu.device.destroy();
-        }
-        match trouble.is_some() || interrupt.asked() {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
-        }
-    }));
+    let ended = pollster::block_on(session.drive(
+        || interrupt.asked(),
+        |event| {
+            watching.iter().for_each(|watching| watching.event(event));
+            progress.show(event)
+        },
+    ));
     progress.clear();
-    let fitted = fitted.and_then(|_| trouble.map_or(Ok(()), Err));
-    let reached = trainer.progress();
-    let ended = fitted.and_then(|()| match reached.finished(trainer.goal()) {
-        true => folder.model(&pollster::block_on(trainer.weights())?, &model).map(Some),
-        false => Ok(None),
-    });
-    let good = folder.last_good();
-    let good = good.as_ref().map(|(path, step)| (path.as_path(), Some(*step)));
-    match ended.map_err(|e| with_way_on(e, &run, good))? {
-        Some(file) => {
-            let step = reached.step;
-            progress.say(&format!("saved {}", file.display()));
-            let mut end = json!({ "event": "end", "step": step, "model": file });
-            if let Some(totals) = test(&mut trainer, &folder, &model, &data, progress)? {
-                (end["test_loss"], end["test_accuracy"]) = (json!(totals.loss()), json!(totals.accuracy()));
-            }
-            if watching.is_some() || !no_report {
-                // It times the kernels with real steps: whatever is to be kept is saved by now.
-                let weights = pollster::block_on(trainer.weights())?;
-                let findings =
-                    crate::cli::commands::report::findings(&mut trainer, &device, &config, &model, &weights, &data)?;
-                if !no_report {
-                    progress.say(&format!(
-                        "saved {}",
-                        crate::cli::commands::report::write(&run, findings.clone())?.display()
-                    ));
-                }
-                progress.json(&end)?;
-                watching.into_iter().for_each(|watching| watching.end(findings.clone(), interrupt));
-                return Ok(ExitCode::SUCCESS);
-            }
-            progress.json(&end)?;
-            Ok(ExitCode::SUCCESS)
-        }
-        None => {
-            let (step, command) = (reached.step, resume_command(&run));
+    let (file, tested) = match ended? {
+        Ended::Finished { model, tested } => (model, tested),
+        Ended::Stopped { step } => {
+            let command = resume_command(&run);
             crate::cli::say(&format!("stopped at step {step}; go on with: {command}"));
             progress.json(&json!({ "event": "stopped", "step": step, "resume": command }))?;
-            Ok(ExitCode::from(interrupt::STATUS))
+            return Ok(ExitCode::from(interrupt::STATUS));
         }
+    };
+    progress.say(&format!("saved {}", file.display()));
+    say_tested(&tested, progress);
+    let mut end = json!({ "event": "end", "step": session.trainer.progress().step, "model": file });
+    if let Some(totals) = &tested.totals {
+        (end["test_loss"], end["test_accuracy"]) = (json!(totals.loss()), json!(totals.accuracy()));
     }
-}
-
-/// The step behind which the tests take the device away.
-fn lose_at() -> Option<u64> {
-    std::env::var("WGRAD_TEST_LOSE_DEVICE_AT").ok()?.parse().ok()
+    if watching.is_none() && no_report {
+        progress.json(&end)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    // It times the kernels with real steps: whatever is to be kept is saved by now.
+    let Session { config, model, data, device, trainer, .. } = &mut session;
+    let weights = pollster::block_on(trainer.weights())?;
+    let findings = report::findings(trainer, device, config, model, &weights, data)?;
+    if !no_report {
+        progress.say(&format!("saved {}", report::write(&run, findings.clone())?.display()));
+    }
+    progress.json(&end)?;
+    watching.into_iter().for_each(|watching| watching.end(findings.clone(), interrupt));
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Nobody watches where the feature `watch` is off.

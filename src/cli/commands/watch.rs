@@ -1,11 +1,11 @@
 //! `--watch`: the live page beside a run.
 
-use crate::cli::commands::session::Session;
 use crate::cli::terminal::interrupt::Interrupt;
 use crate::error::Result;
 use crate::report::Findings;
 use crate::report::folder::RunRecord;
 use crate::train::epochs::trainer::Event;
+use crate::train::session::Session;
 use crate::train::state::snapshot::Snapshot;
 use crate::watch::live::Live;
 use crate::watch::server::{Bound, Server};

@@ -18,12 +18,14 @@ pub(in crate::cli) struct Live {
     pub(in crate::cli) loss: f64,
     /// The accuracy so far.
     pub(in crate::cli) accuracy: f64,
+    /// The samples so far.
+    pub(in crate::cli) samples: u64,
 }
 
 impl Live {
     /// One line of at most `width` columns: what matters most is kept longest, and the bar takes what is left.
     pub(in crate::cli) fn line(&self, prefix: &str, width: usize, colour: bool) -> String {
-        let Live { done, of, seconds, loss, accuracy } = *self;
+        let Live { done, of, seconds, loss, accuracy, .. } = *self;
         let per_step = seconds / done.max(1) as f64;
         let count = format!("{prefix}{done:>digits$}/{of}", digits = of.to_string().len());
         let left = clock(per_step * (of - done.min(of)) as f64);
@@ -116,7 +118,7 @@ fn bar(done: usize, of: usize, columns: usize, colour: bool) -> String {
 }
 
 /// Seconds as `3s`, minutes and hours as `1:05` and `1:02:05`.
-fn clock(seconds: f64) -> String {
+pub(in crate::cli) fn clock(seconds: f64) -> String {
     let whole = seconds.round() as u64;
     let (h, m, s) = (whole / 3600, whole / 60 % 60, whole % 60);
     match whole {
@@ -153,7 +155,7 @@ mod tests {
         weights_sha256: None,
     };
 
-    const LIVE: Live = Live { done: 93, of: 469, seconds: 0.6, loss: 0.3424, accuracy: 0.9066 };
+    const LIVE: Live = Live { done: 93, of: 469, seconds: 0.6, loss: 0.3424, accuracy: 0.9066, samples: 11_904 };
 
     #[test]
     fn an_epoch_has_kerass_shape_at_any_width() {

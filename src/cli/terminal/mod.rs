@@ -1,5 +1,6 @@
 //! The terminal: progress, lines that fit it, and Ctrl-C.
 
+pub mod beat;
 pub mod interrupt;
 pub mod lines;
 pub mod progress;

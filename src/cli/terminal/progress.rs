@@ -1,6 +1,7 @@
 //! What a person sees of training: on a terminal Keras's bar, elsewhere one plain line an epoch, or JSON.
 
 use crate::cli::print;
+use crate::cli::terminal::beat::Beat;
 use crate::cli::terminal::lines::{Live, ended, plain};
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -37,6 +38,7 @@ pub(in crate::cli) struct Progress {
     per_epoch: u64,
     epoch: usize,
     drawn: Option<Instant>,
+    beat: Beat,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +62,8 @@ impl Progress {
         };
         let moves = err && matches!(form, Form::Terminal | Form::Plain);
         let colour = set("NO_COLOR").is_none();
-        Progress { form, bar: ProgressBar::hidden(), moves, colour, epochs: 0, per_epoch: 0, epoch: 0, drawn: None }
+        let (bar, beat) = (ProgressBar::hidden(), Beat::default());
+        Progress { form, bar, moves, colour, epochs: 0, per_epoch: 0, epoch: 0, drawn: None, beat }
     }
 
     /// Says what is being done until the next call; only on a terminal.
@@ -97,6 +100,7 @@ impl Progress {
     pub(in crate::cli) fn clear(&mut self) {
         self.bar.finish_and_clear();
         self.bar = ProgressBar::hidden();
+        self.beat.ends(false);
     }
 
     /// Puts something new in the place of what moves.
@@ -131,7 +135,8 @@ impl Progress {
         match event {
             Event::Steps { epoch, done, of, totals, seconds, .. } => {
                 let (loss, accuracy) = (totals.loss(), totals.accuracy());
-                self.steps(*epoch, Live { done: *done, of: *of, seconds: *seconds, loss, accuracy })
+                let samples = totals.samples();
+                self.steps(*epoch, Live { done: *done, of: *of, seconds: *seconds, loss, accuracy, samples })
             }
             Event::Epoch(metrics) => self.epoch(metrics),
             Event::Checkpoint(_) => Ok(()),
@@ -162,12 +167,16 @@ impl Progress {
             self.bar.set_message(live.line(&prefix, width(), self.colour));
             self.drawn = Some(Instant::now());
         }
+        if !self.moves && self.form != Form::Quiet {
+            self.beat.steps(epoch, self.epochs, live);
+        }
         Ok(())
     }
 
     fn epoch(&mut self, metrics: &Metrics) -> Result<()> {
         self.enter(metrics.epoch)?;
         self.clear();
+        self.beat.ends(true);
         let steps = metrics.step.saturating_sub((metrics.epoch as u64 - 1) * self.per_epoch);
         match self.form {
             Form::Quiet => Ok(()),

@@ -3,10 +3,11 @@
 use crate::data::formats::idx;
 use crate::data::{BUILT_IN, Dataset};
 use crate::error::{Error, Result};
+use crate::files::write_whole;
 use lzma_rust2::XzReader;
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::Path;
 
 /// One of the four files, as it is embedded and as it must be when unpacked.
@@ -115,14 +116,10 @@ fn unpack(file: &Packed, path: &Path) -> io::Result<()> {
     if hex(&Sha256::digest(&contents)) != file.sha256 {
         return Err(io::Error::other(format!("unpacks to other bytes than expected ({})", file.sha256)));
     }
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut unfinished = tempfile::Builder::new().prefix(file.name).suffix(".part").tempfile_in(folder)?;
-    unfinished.write_all(&contents)?;
-    match unfinished.persist(path) {
-        Ok(_) => Ok(()),
+    match write_whole(path, &contents) {
         // Windows refuses to replace a file that another process has open, which then is the same file.
         Err(_) if is_right(file, path) => Ok(()),
-        Err(e) => Err(e.error),
+        done => done.map_err(io::Error::other),
     }
 }
 

@@ -1,10 +1,10 @@
-//! The devices as a table, as JSON and as a run folder's `device.json`.
+//! The devices as a table, as JSON and as a run folder's `device.json`; the choice of one as a line.
 
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use crate::device::choice::candidate::{Candidate, KeyLimits, Kind};
-use crate::device::choice::{Choice, DeviceRequest, decide};
+use crate::device::choice::{Choice, DeviceRequest, VARIABLE, Wanted, decide};
 
 /// Width of the table in columns.
 const WIDTH: usize = 80;
@@ -107,30 +107,86 @@ pub fn table(candidates: &[Candidate]) -> String {
         }
     }
     text += "* is what --device auto takes.\n";
-    if candidates.iter().all(|c| c.kind == Kind::NativeCpu) {
-        let filter = std::env::var("WGPU_BACKEND").ok();
-        text += &format!("\n{}\n", no_adapter_hint(std::env::consts::OS, filter.as_deref()));
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    if let Some(device) = set(VARIABLE) {
+        text += &format!("{VARIABLE}={device}: commands without --device take that.\n");
+    }
+    if !candidates.iter().any(|c| c.kind.is_gpu() && c.unusable.is_none()) {
+        let software = candidates.iter().any(|c| c.kind == Kind::Software && c.unusable.is_none());
+        text += &format!("\n{}\n", no_gpu_hint(std::env::consts::OS, software, set("WGPU_BACKEND").as_deref()));
     }
     text
 }
 
-/// What to do where no adapter was found, on the operating system `os` (Rust's name of it).
-pub fn no_adapter_hint(os: &str, wgpu_backend: Option<&str>) -> String {
-    let mut text = "No graphics adapter was found, so only the native CPU can train.\n".to_string();
-    text += match os {
-        "linux" => {
-            "Install the GPU vendor's Vulkan driver, or Mesa's with its software adapter:\n  \
-             Debian, Ubuntu:  apt install mesa-vulkan-drivers libvulkan1\n  \
-             Fedora:          dnf install mesa-vulkan-drivers vulkan-loader"
+/// How Mesa's Vulkan drivers are installed: the distributions, and their line.
+const MESA: [(&str, &str); 2] = [
+    ("Debian, Ubuntu", "apt install mesa-vulkan-drivers libvulkan1"),
+    ("Fedora", "dnf install mesa-vulkan-drivers vulkan-loader"),
+];
+
+/// What to do where no GPU was found, on the operating system `os` (Rust's name of it); `software` where there is a software adapter.
+pub fn no_gpu_hint(os: &str, software: bool, wgpu_backend: Option<&str>) -> String {
+    let mut text = match software {
+        true => {
+            "No GPU can be used, so --device auto takes the native CPU.\n--device software takes the software adapter.\n"
         }
-        "windows" => "Install the GPU vendor's driver; it brings Vulkan and DX12.",
-        "macos" | "ios" => "Metal is built in: this machine or its session offers no Metal device.",
-        _ => "Install a Vulkan driver and the Vulkan loader for this system.",
+        false => "No graphics adapter can be used, so only the native CPU can train.\n",
+    }
+    .to_string();
+    match os {
+        "linux" => {
+            text += "Install the GPU vendor's Vulkan driver, or Mesa's with its software adapter:";
+            for (system, line) in MESA {
+                text += &format!("\n  {:<16} {line}", format!("{system}:"));
+            }
+        }
+        "windows" => text += "Install the GPU vendor's driver; it brings Vulkan and DX12.",
+        "macos" | "ios" => text += "Metal is built in: this machine or its session offers no Metal device.",
+        _ => text += "Install a Vulkan driver and the Vulkan loader for this system.",
     };
     if let Some(filter) = wgpu_backend {
         text += &format!("\nWGPU_BACKEND is set to '{filter}': other interfaces were not looked at.");
     }
     text
+}
+
+/// The same in a clause.
+fn no_gpu_clause(os: &str, wgpu_backend: Option<&str>) -> String {
+    if let Some(filter) = wgpu_backend {
+        return format!("WGPU_BACKEND is set to '{filter}', so other interfaces were not looked at");
+    }
+    match os {
+        "linux" => {
+            let lines = MESA.map(|(system, line)| format!("{line} ({system})"));
+            format!("to use a GPU, install its Vulkan driver: {}, or for NVIDIA its own", lines.join(", "))
+        }
+        "windows" => "to use a GPU, install its vendor's driver".to_string(),
+        "macos" | "ios" => "this machine or its session offers no Metal device".to_string(),
+        _ => "to use a GPU, install its Vulkan driver and the Vulkan loader".to_string(),
+    }
+}
+
+impl Choice {
+    /// The choice in one line for the user: the device, the reason, and, where `auto` found no GPU, what to install to
+    /// use one. Why each other device was not taken is in [`Choice::refused`].
+    pub fn line(&self) -> String {
+        let filter = std::env::var("WGPU_BACKEND").ok().filter(|filter| !filter.is_empty());
+        self.line_on(std::env::consts::OS, filter.as_deref())
+    }
+
+    /// [`Choice::line`] on another operating system.
+    fn line_on(&self, os: &str, wgpu_backend: Option<&str>) -> String {
+        let mut line = format!("device: {}: {}", self.device.label(), self.reason);
+        match (&self.wanted, self.device.kind) {
+            (Wanted::Auto, Kind::NativeCpu) => line += &format!("; {}", no_gpu_clause(os, wgpu_backend)),
+            // A name or an index may have matched one by accident.
+            (Wanted::Name(_) | Wanted::Index(_), Kind::Software) => {
+                line += "; a software adapter computes on the processor, where --device cpu may be faster";
+            }
+            _ => {}
+        }
+        line
+    }
 }
 
 /// The lines on a device, the name first.

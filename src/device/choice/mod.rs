@@ -3,17 +3,18 @@
 pub mod candidate;
 pub mod listing;
 
+use std::ffi::OsString;
 use std::fmt;
 use std::str::FromStr;
 
 use crate::device::choice::candidate::{Candidate, Kind};
 use crate::error::{Error, Result};
-use crate::near;
+use crate::suggest;
 
 /// What `--device` names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Wanted {
-    /// The best that is there.
+    /// The best GPU, or else the native CPU. A software adapter is taken only where it is asked for.
     #[default]
     Auto,
     /// A real GPU.
@@ -28,13 +29,36 @@ pub enum Wanted {
     Name(String),
 }
 
-/// `--device` and `--require-gpu` together.
+/// The environment variable that is the default of every `--device`.
+pub const VARIABLE: &str = "WGRAD_DEVICE";
+
+/// The help of every `--device` whose default is the variable.
+#[cfg(feature = "cli")]
+pub(crate) const HELP: &str = "auto (a GPU, or else the native CPU), gpu, software, cpu, an index of `wgrad devices`, or \
+                               part of a name [default: the environment variable WGRAD_DEVICE, or else auto]";
+
+/// Where a device was named. Reasons and errors say it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NamedBy {
+    /// `--device`, or nothing: then it is `--device auto`.
+    #[default]
+    Flag,
+    /// The key `device` of a `config.toml`.
+    File,
+    /// The environment variable `WGRAD_DEVICE`.
+    Variable,
+}
+
+/// `--device` and `--require-gpu` together. The default is `auto`; the library does not read the environment unless
+/// [`DeviceRequest::from_env`] is called.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeviceRequest {
     /// What `--device` names.
     pub wanted: Wanted,
     /// Whether anything less than a real GPU is an error.
     pub require_gpu: bool,
+    /// Where it was named.
+    pub named_by: NamedBy,
 }
 
 /// What will do the work.
@@ -53,6 +77,8 @@ pub struct Choice {
     pub target: Target,
     /// All that is known of it.
     pub device: Candidate,
+    /// What was asked for.
+    pub wanted: Wanted,
     /// Why it was taken.
     pub reason: String,
     /// Every other device, best first, and why it was not taken.
@@ -63,23 +89,78 @@ impl FromStr for DeviceRequest {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
+        Self::parse(text, NamedBy::Flag)
+    }
+}
+
+impl DeviceRequest {
+    /// A request from the text that `--device` takes.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where the text is empty or an index has too many digits.
+    pub fn parse(text: &str, named_by: NamedBy) -> Result<Self> {
         let text = text.trim();
         let wanted = match text.to_lowercase().as_str() {
             "" => {
-                return Err(Error::input(
-                    "--device is empty: expected auto, gpu, software, cpu, an index or part of a name",
-                ));
+                let place = match named_by {
+                    NamedBy::Flag => "--device",
+                    NamedBy::File => "device",
+                    NamedBy::Variable => VARIABLE,
+                };
+                return Err(Error::input(format!(
+                    "{place} is empty: expected auto, gpu, software, cpu, an index or part of a name"
+                )));
             }
             "auto" => Wanted::Auto,
             "gpu" => Wanted::Gpu,
             "software" => Wanted::Software,
             "cpu" => Wanted::Cpu,
-            digits if digits.bytes().all(|b| b.is_ascii_digit()) => Wanted::Index(
-                digits.parse().map_err(|_| Error::input(format!("--device {text}: no index is that large")))?,
-            ),
+            digits if digits.bytes().all(|b| b.is_ascii_digit()) => match digits.parse() {
+                Ok(index) => Wanted::Index(index),
+                Err(_) => {
+                    let request = Self { wanted: Wanted::Name(text.into()), require_gpu: false, named_by };
+                    return Err(Error::input(format!("{request}: no index is that large")));
+                }
+            },
             _ => Wanted::Name(text.to_string()),
         };
-        Ok(Self { wanted, require_gpu: false })
+        Ok(Self { wanted, require_gpu: false, named_by })
+    }
+
+    /// What the environment variable `WGRAD_DEVICE` names; `auto` where it is not set or empty.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where it has another text than `--device` takes.
+    pub fn from_env() -> Result<Self> {
+        Self::from_variable(std::env::var_os(VARIABLE))
+    }
+
+    /// [`DeviceRequest::from_env`] with the value of the variable.
+    fn from_variable(value: Option<OsString>) -> Result<Self> {
+        let Some(value) = value.filter(|value| !value.is_empty()) else { return Ok(Self::default()) };
+        match value.to_str() {
+            Some(text) => Self::parse(text, NamedBy::Variable),
+            None => Err(Error::input(format!("{VARIABLE}: found {value:?}, expected UTF-8"))),
+        }
+    }
+
+    /// The text that asks for the same device, as `--device` and `config.toml` take it.
+    pub fn text(&self) -> String {
+        match &self.wanted {
+            Wanted::Name(part) => part.clone(),
+            other => other.to_string(),
+        }
+    }
+}
+
+/// The words that asked: `--device gpu`, `device = "gpu"` or `WGRAD_DEVICE=gpu`.
+impl fmt::Display for DeviceRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.named_by {
+            NamedBy::Flag => write!(f, "--device {}", self.wanted),
+            NamedBy::File => write!(f, "device = \"{}\"", self.text()),
+            NamedBy::Variable => write!(f, "{VARIABLE}={}", self.text()),
+        }
     }
 }
 
@@ -100,7 +181,7 @@ impl Wanted {
     /// Whether the request admits this device, usable or not.
     fn admits(&self, c: &Candidate) -> bool {
         match self {
-            Self::Auto => true,
+            Self::Auto => c.kind != Kind::Software,
             Self::Gpu => c.kind.is_gpu(),
             Self::Software => c.kind == Kind::Software,
             Self::Cpu => c.kind == Kind::NativeCpu,
@@ -113,28 +194,32 @@ impl Wanted {
             }
         }
     }
+}
 
-    /// Why the best of those admitted was taken.
-    fn reason(&self, chosen: &Candidate, admitted: usize, adapters: usize) -> String {
+impl DeviceRequest {
+    /// Why the best of those admitted was taken; `best_gpu` is the best of the list, usable or not.
+    fn reason(&self, chosen: &Candidate, admitted: usize, best_gpu: Option<&Candidate>) -> String {
         let kind = chosen.kind;
-        match self {
-            Self::Auto if kind != Kind::NativeCpu => {
-                format!("--device auto takes the best there is, here {}", kind.phrase())
+        match &self.wanted {
+            Wanted::Auto if kind != Kind::NativeCpu => {
+                format!("{self} takes the best GPU, here {}", kind.phrase())
             }
-            Self::Auto if adapters == 0 => "no graphics adapter was found".to_string(),
-            Self::Auto => "no graphics adapter that was found can be used".to_string(),
-            Self::Gpu => format!("--device gpu takes the best GPU, here {}", kind.phrase()),
-            Self::Software | Self::Cpu | Self::Index(_) => format!("--device {self} asks for it"),
-            Self::Name(_) if admitted > 1 => {
+            Wanted::Auto => match best_gpu.and_then(|gpu| Some((gpu.label(), gpu.unusable.as_deref()?))) {
+                Some((gpu, lack)) => format!("no GPU can be used ({gpu}: {lack})"),
+                None => "no GPU was found".to_string(),
+            },
+            Wanted::Gpu => format!("{self} takes the best GPU, here {}", kind.phrase()),
+            Wanted::Software | Wanted::Cpu | Wanted::Index(_) => format!("{self} asks for it"),
+            Wanted::Name(_) if admitted > 1 => {
                 format!("it is the best of the {admitted} devices that match {self}")
             }
-            Self::Name(_) => format!("it matches {self}"),
+            Wanted::Name(_) => format!("it matches {self}"),
         }
     }
 
     /// Why a device was passed over for `chosen`.
     fn objection(&self, c: &Candidate, chosen: &Candidate) -> String {
-        if self.admits(c) {
+        if self.wanted.admits(c) {
             return match &c.unusable {
                 Some(lack) => lack.clone(),
                 None if c.kind != chosen.kind => {
@@ -146,13 +231,12 @@ impl Wanted {
                 None => "the first of equals is taken".to_string(),
             };
         }
-        match self {
-            Self::Gpu => format!("--device gpu never takes {}", c.kind.phrase()),
-            Self::Software => "--device software takes only a software adapter".to_string(),
-            Self::Name(_) => format!("it does not match {self}"),
-            Self::Auto | Self::Cpu | Self::Index(_) => {
-                format!("--device {self} asks for another")
-            }
+        match &self.wanted {
+            Wanted::Auto => "a software adapter is taken only where it is asked for".to_string(),
+            Wanted::Gpu => format!("{self} never takes {}", c.kind.phrase()),
+            Wanted::Software => format!("{self} takes only a software adapter"),
+            Wanted::Name(_) => format!("it does not match {self}"),
+            Wanted::Cpu | Wanted::Index(_) => format!("{self} asks for another"),
         }
     }
 }
@@ -160,7 +244,7 @@ impl Wanted {
 /// Takes the best device that the request admits.
 ///
 /// The order is that of [`Kind`]; within a class OpenGL comes last, and of equals the first in the
-/// list is taken. A device that cannot be used is never taken, not even by name.
+/// list is taken. `auto` admits no software adapter. A device that cannot be used is never taken, not even by name.
 pub fn decide(candidates: &[Candidate], request: &DeviceRequest) -> Result<Choice> {
     let wanted = &request.wanted;
     let mut ranked: Vec<&Candidate> = candidates.iter().collect();
@@ -169,35 +253,36 @@ pub fn decide(candidates: &[Candidate], request: &DeviceRequest) -> Result<Choic
     let usable = admitted.iter().filter(|c| c.unusable.is_none()).count();
 
     let Some(&chosen) = admitted.iter().find(|c| c.unusable.is_none()) else {
-        let mut message = format!("--device {wanted} matches no device that can be used");
+        let mut message = format!("{request} matches no device that can be used");
         if let [only] = admitted[..] {
             let lack = only.unusable.as_deref().unwrap_or_default();
-            message = format!("--device {wanted}: {} cannot be used: {lack}", only.label());
+            message = format!("{request}: {} cannot be used: {lack}", only.label());
         } else if admitted.is_empty() {
-            message = format!("--device {wanted} matches no device{}", hint(wanted, candidates));
+            message = format!("{request} matches no device{}", hint(wanted, candidates));
         }
         return Err(Error::input(message.clone() + &inventory(&message, candidates)));
     };
     if request.require_gpu && !chosen.kind.is_gpu() {
         return Err(Error::input(format!(
-            "--require-gpu: the best that --device {wanted} finds is {}, which is no GPU{}",
+            "--require-gpu: the best that {request} finds is {}, which is no GPU{}",
             chosen.label(),
             inventory("", candidates)
         )));
     }
 
-    let adapters = candidates.iter().filter(|c| c.kind != Kind::NativeCpu).count();
+    let best_gpu = ranked.iter().copied().find(|c| c.kind.is_gpu());
     Ok(Choice {
         target: match chosen.kind {
             Kind::NativeCpu => Target::NativeCpu,
             _ => Target::Adapter(chosen.index),
         },
         device: chosen.clone(),
-        reason: wanted.reason(chosen, usable, adapters),
+        wanted: wanted.clone(),
+        reason: request.reason(chosen, usable, best_gpu),
         refused: ranked
             .iter()
             .filter(|c| c.index != chosen.index)
-            .map(|c| (c.label(), wanted.objection(c, chosen)))
+            .map(|c| (c.label(), request.objection(c, chosen)))
             .collect(),
     })
 }
@@ -207,7 +292,7 @@ fn hint(wanted: &Wanted, candidates: &[Candidate]) -> String {
     let Wanted::Name(part) = wanted else { return String::new() };
     let names = candidates.iter().flat_map(|c| [&*c.name, &*c.driver, c.api.tag(), c.api.words()]);
     let words = names.flat_map(|name| name.split(|letter: char| !letter.is_alphanumeric()));
-    near::hint(part, ["auto", "gpu", "software", "cpu"].into_iter().chain(words.filter(|word| word.len() > 2)))
+    suggest::hint(part, ["auto", "gpu", "software", "cpu"].into_iter().chain(words.filter(|word| word.len() > 2)))
 }
 
 /// The list of what there is, as the tail of an error message that may end in a question.
@@ -223,20 +308,6 @@ fn inventory(message: &str, candidates: &[Candidate]) -> String {
         text += " none";
     }
     text
-}
-
-impl Choice {
-    /// What to tell the user on stderr: the device, why this one, and why not each of the others.
-    pub fn lines(&self) -> Vec<String> {
-        let mut lines = vec![format!("device: {}: {}", self.device.label(), self.reason)];
-        for (label, why) in &self.refused {
-            lines.push(format!("  not {label}: {why}"));
-        }
-        if self.device.kind == Kind::Software {
-            lines.push("note: a software adapter computes on the processor; --device cpu may be faster".to_string());
-        }
-        lines
-    }
 }
 
 #[cfg(test)]

@@ -53,7 +53,7 @@ fn decisions() {
     let table = [
         // The order of the classes, wherever a device stands in the list.
         ("", "auto", "cpu"),
-        ("sv", "auto", "0"),
+        ("sv", "auto", "cpu"),
         ("sv ov", "auto", "1"),
         ("sv ov vv", "auto", "2"),
         ("sv ov vv iv", "auto", "3"),
@@ -65,7 +65,8 @@ fn decisions() {
         ("dg dv", "auto", "1"),
         ("dg dx", "auto", "1"),
         ("ig im", "auto", "1"),
-        ("sg sv", "auto", "1"),
+        ("sg sv", "software", "1"),
+        ("sv sg", "software", "0"),
         ("dg iv", "auto", "0"),
         ("og sv", "auto", "0"),
         ("iv dg ig dv sg sv", "auto", "3"),
@@ -75,7 +76,9 @@ fn decisions() {
         ("dv dx", "auto", "0"),
         // What cannot be used is passed over.
         ("dv! iv", "auto", "1"),
-        ("dv! sv", "auto", "1"),
+        ("dv! sv", "auto", "cpu"),
+        ("sg sv", "auto", "cpu"),
+        ("vg sv", "auto", "0"),
         ("sv!", "auto", "cpu"),
         ("dv! iv! sv!", "auto", "cpu"),
         // gpu.
@@ -177,27 +180,66 @@ fn malformed_requests_are_input_errors() {
 }
 
 #[test]
-fn reasons_are_told() -> Result<()> {
-    let told = ask("sv dg! dg dv iv", "auto")?.lines();
-    let expected = [
-        "device: [3] NVIDIA GeForce RTX 3050 (discrete GPU, Vulkan): \
-         --device auto takes the best there is, here a discrete GPU",
-        "  not [1] NVIDIA GeForce RTX 3050 (discrete GPU, OpenGL): it lacks compute shaders",
-        "  not [2] NVIDIA GeForce RTX 3050 (discrete GPU, OpenGL): Vulkan comes before OpenGL",
-        "  not [4] Intel Iris Xe (integrated GPU, Vulkan): \
-         a discrete GPU comes before an integrated GPU",
-        "  not [0] llvmpipe (software adapter, Vulkan): \
-         a discrete GPU comes before a software adapter",
-        "  not [5] native CPU, 2 threads: a discrete GPU comes before the native CPU",
-    ];
-    assert_eq!(told, expected);
+fn the_variable_is_a_request_whose_errors_name_it() -> Result<()> {
+    let variable = |text: &str| DeviceRequest::from_variable(Some(text.into()));
+    assert_eq!(DeviceRequest::from_variable(None)?, DeviceRequest::default());
+    assert_eq!(variable("")?, DeviceRequest::default());
+    assert_eq!(variable("software")?.wanted, Wanted::Software);
+    assert_eq!(decide(&mix("dv sg sv"), &variable("software")?)?.reason, "WGRAD_DEVICE=software asks for it");
+    assert_eq!(decide(&mix("dv sg sv"), &variable("llvm")?)?.target, Target::Adapter(2));
+    let text = |request: DeviceRequest| match decide(&mix("sv"), &request) {
+        Err(Error::Input(text)) => text.lines().next().map(String::from),
+        other => panic!("unexpected: {other:?}"),
+    };
+    let unknown = "WGRAD_DEVICE=softwear matches no device; did you mean 'software'? There is";
+    assert_eq!(text(variable("softwear")?).as_deref(), Some(unknown));
+    let key = DeviceRequest::parse("radeon", NamedBy::File)?;
+    assert_eq!(text(key).as_deref(), Some("device = \"radeon\" matches no device; there is"));
+    let error = |text| variable(text).map_err(|e| e.to_string());
+    assert_eq!(
+        error(" "),
+        Err("WGRAD_DEVICE is empty: expected auto, gpu, software, cpu, an index or part of a name".into())
+    );
+    assert_eq!(
+        error("99999999999999999999999"),
+        Err("WGRAD_DEVICE=99999999999999999999999: no index is that large".into())
+    );
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStringExt;
+        let bytes = DeviceRequest::from_variable(Some(OsString::from_vec(vec![0xff])));
+        assert!(bytes.is_err_and(|e| e.to_string().starts_with("WGRAD_DEVICE: found ")));
+    }
+    Ok(())
+}
 
-    let software = ask("sv sg", "llvm")?;
-    assert_eq!(software.reason, "it is the best of the 2 devices that match 'llvm'");
-    assert!(software.lines().iter().any(|line| line.contains("--device cpu may be faster")));
-    assert!(!ask("dv", "auto")?.lines().iter().any(|line| line.contains("may be faster")));
-    assert_eq!(ask("", "auto")?.reason, "no graphics adapter was found");
-    assert_eq!(ask("dv!", "auto")?.reason, "no graphics adapter that was found can be used");
+/// What a run's config.toml keeps asks for the same again.
+#[test]
+fn a_requests_text_asks_for_the_same() -> Result<()> {
+    for text in ["auto", "gpu", "software", "cpu", "3", "RTX 3090", "'quoted'"] {
+        let request: DeviceRequest = text.parse()?;
+        assert_eq!((request.text().as_str(), request.text().parse::<DeviceRequest>()?), (text, request));
+    }
+    Ok(())
+}
+
+#[test]
+fn reasons_are_told() -> Result<()> {
+    let choice = ask("sv dg! dg dv iv", "auto")?;
+    assert_eq!(choice.reason, "--device auto takes the best GPU, here a discrete GPU");
+    let expected = [
+        ("[1] NVIDIA GeForce RTX 3050 (discrete GPU, OpenGL)", "it lacks compute shaders"),
+        ("[2] NVIDIA GeForce RTX 3050 (discrete GPU, OpenGL)", "Vulkan comes before OpenGL"),
+        ("[4] Intel Iris Xe (integrated GPU, Vulkan)", "a discrete GPU comes before an integrated GPU"),
+        ("[0] llvmpipe (software adapter, Vulkan)", "a software adapter is taken only where it is asked for"),
+        ("[5] native CPU, 2 threads", "a discrete GPU comes before the native CPU"),
+    ];
+    assert_eq!(choice.refused, expected.map(|(device, why)| (device.to_string(), why.to_string())));
+    assert_eq!(ask("sv sg", "llvm")?.reason, "it is the best of the 2 devices that match --device 'llvm'");
+    assert_eq!(ask("", "auto")?.reason, "no GPU was found");
+    assert_eq!(ask("sv", "auto")?.reason, "no GPU was found");
+    let unusable = "no GPU can be used ([0] NVIDIA GeForce RTX 3050 (discrete GPU, Vulkan): it lacks compute shaders)";
+    assert_eq!(ask("dv! sv", "auto")?.reason, unusable);
     Ok(())
 }
 
@@ -219,8 +261,7 @@ fn errors_list_what_there_is() {
     ));
     assert!(text("dv! dg!", "nvidia").starts_with("--device 'nvidia' matches no device that can"));
     assert!(text("sv", "auto+").starts_with(
-        "--require-gpu: the best that --device auto finds is \
-         [0] llvmpipe (software adapter, Vulkan), which is no GPU; there is\n"
+        "--require-gpu: the best that --device auto finds is [1] native CPU, 2 threads, which is no GPU; there is\n"
     ));
 }
 

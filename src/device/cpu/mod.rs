@@ -1,9 +1,12 @@
 //! The native CPU: runs the graph op by op, in single precision to train with, in double as the oracle.
 
+pub mod native;
+
 use crate::error::{Error, Result};
 use crate::ir::graph::{DType, Graph, Tensor};
 use crate::ir::op::{In, Out, Real};
 use crate::ir::values::Values;
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 /// A graph and its memory on the host.
@@ -34,9 +37,10 @@ impl<F: Real> Executor<F> {
     }
 
     /// Replaces the elements of a tensor.
-    pub fn set(&mut self, t: Tensor, values: Values<F>) -> Result<()> {
+    pub fn set(&mut self, t: Tensor, values: impl Borrow<Values<F>>) -> Result<()> {
+        let values = values.borrow();
         let whole = values.len() == self.graph.info(t).elements();
-        if whole { self.set_at(t, 0, &values) } else { Err(self.other(t)) }
+        if whole { self.set_at(t, 0, values) } else { Err(self.other(t)) }
     }
 
     /// Replaces some elements of a tensor, from the element `at` on.

@@ -48,6 +48,20 @@ pub async fn choose(request: &DeviceRequest, threads: usize) -> Result<(Choice, 
     Ok((choice, adapter))
 }
 
+/// The adapters that the unit tests run on; none at all is a failure, not a skip.
+#[cfg(test)]
+pub(crate) fn usable_adapters() -> Vec<(Candidate, wgpu::Adapter)> {
+    let all = pollster::block_on(list_adapters()).into_iter();
+    let usable: Vec<_> = all.filter(|(candidate, _)| candidate.unusable.is_none()).collect();
+    assert!(!usable.is_empty(), "{NEEDED}");
+    usable
+}
+
+/// What a test says where it does not find the adapter that it needs.
+#[cfg(test)]
+pub(crate) const NEEDED: &str =
+    "this test needs a Vulkan adapter with subgroups: tests/run installs lavapipe, Mesa's software adapter";
+
 /// Describes one adapter.
 fn describe(index: usize, adapter: &wgpu::Adapter) -> Candidate {
     let info = adapter.get_info();
@@ -178,7 +192,7 @@ mod tests {
     #[test]
     fn this_machine_has_an_adapter_and_its_row_is_the_adapters() {
         let adapters = pollster::block_on(list_adapters());
-        assert!(!adapters.is_empty(), "no adapter: {}", crate::device::choice::listing::table(&[]));
+        assert!(!adapters.is_empty(), "{NEEDED}");
         for (i, (c, adapter)) in adapters.iter().enumerate() {
             assert_eq!((c.index, &c.name), (i, &adapter.get_info().name));
             let offered = adapter.features().contains(Features::SUBGROUP);

@@ -4,11 +4,12 @@
 //! compiled as if there were none, and a right one takes its place; a folder that cannot be written is told in
 //! [`PipelineCache::notice`]. Some drivers keep a cache of their own besides (Mesa, NVIDIA) and have little to add.
 
-use crate::device::gpu::open::Opened;
+use crate::error::{Error, Result};
+use crate::files::write_whole;
+use crate::sys::kept::{Kept, pack, sum_of};
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// The largest file that is read or written. A cache only ever grows; one beyond this is begun anew.
@@ -55,8 +56,8 @@ impl PipelineCache {
         if errors.count() > 0 {
             return None;
         }
-        let stored = kept.as_ref().map(|kept| sum_of(kept.0));
-        let read_bytes = kept.map_or(0, |kept| kept.0.len());
+        let stored = kept.as_ref().map(|kept| sum_of(kept.data()));
+        let read_bytes = kept.map_or(0, |kept| kept.data().len());
         Some(PipelineCache { cache, file, key, read_bytes, stored: Mutex::new(stored), notice: OnceLock::new() })
     }
 
@@ -93,7 +94,7 @@ impl PipelineCache {
         }
         let done = match data.len() as u64 > MOST_BYTES {
             // The next start begins with an empty one.
-            true => fs::remove_file(&self.file),
+            true => fs::remove_file(&self.file).map_err(|e| Error::failed(e.to_string())),
             false => write(&self.file, &pack(&data, &self.key)),
         };
         if let Err(e) = &done {
@@ -101,15 +102,6 @@ impl PipelineCache {
             let _ = self.notice.set(format!("compiled pipelines cannot be kept in {} ({e})", self.file.display()));
         }
         done.is_ok()
-    }
-}
-
-impl Opened {
-    /// Writes what the driver has compiled to the pipeline cache's file, where there is one.
-    pub fn save_pipelines(&self) {
-        if let Some(cache) = &self.cache {
-            cache.save();
-        }
     }
 }
 
@@ -122,44 +114,6 @@ fn name_and_key(info: &wgpu::AdapterInfo) -> Option<(String, String)> {
     let driver: String = info.driver.chars().take(64).map(plain).collect();
     let key = format!("{adapter} / {} / {} / {}", info.name, info.driver, info.driver_info);
     Some((format!("{adapter}_{driver}.bin"), key.replace(char::is_control, " ")))
-}
-
-/// What precedes the data in a file: its kind and version, and whose it is.
-fn head(key: &str) -> String {
-    format!("wgrad pipelines 1\n{key}\n")
-}
-
-/// A file's contents: the head, the data's length and CRC-32 (little endian), the data.
-fn pack(data: &[u8], key: &str) -> Vec<u8> {
-    let (length, sum) = sum_of(data);
-    [head(key).as_bytes(), &(length as u64).to_le_bytes(), &sum.to_le_bytes(), data].concat()
-}
-
-/// A cache's data from a file of ours that is whole and was made for this adapter and driver.
-#[derive(Debug)]
-pub(crate) struct Kept<'a>(&'a [u8]);
-
-impl<'a> Kept<'a> {
-    fn unpack(bytes: &'a [u8], key: &str) -> Option<Self> {
-        let rest = bytes.strip_prefix(head(key).as_bytes())?;
-        let (length, rest) = rest.split_first_chunk()?;
-        let (sum, data) = rest.split_first_chunk()?;
-        let said = (u64::from_le_bytes(*length), u32::from_le_bytes(*sum));
-        let (length, sum) = sum_of(data);
-        (said == (length as u64, sum)).then_some(Kept(data))
-    }
-
-    /// The data, as the cache gave it out.
-    pub(crate) fn data(&self) -> &[u8] {
-        self.0
-    }
-}
-
-/// Length and CRC-32.
-fn sum_of(data: &[u8]) -> (usize, u32) {
-    let mut crc = flate2::Crc::new();
-    crc.update(data);
-    (data.len(), crc.sum())
 }
 
 /// Reads a file that is no larger than one of ours can be.
@@ -175,22 +129,12 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Writes a file beside its place, under a name that no other writer has, and renames it.
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    static WRITES: AtomicU32 = AtomicU32::new(0);
+/// Writes a file, and creates the folder that it is in.
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
+        fs::create_dir_all(folder).map_err(|e| Error::failed(e.to_string()))?;
     }
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(format!(".{}-{}.tmp", std::process::id(), WRITES.fetch_add(1, Ordering::Relaxed)));
-    let done = File::create(&beside)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .and_then(|()| fs::rename(&beside, path));
-    if done.is_err() {
-        // What is left of the attempt is of no use; that it stays is no further error.
-        let _ = fs::remove_file(&beside);
-    }
-    done
+    write_whole(path, bytes)
 }
 
 #[cfg(test)]

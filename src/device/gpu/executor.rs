@@ -1,7 +1,7 @@
 //! Replays a plan: builds everything once, then a step is nothing but the same dispatches again.
 
-use crate::device::gpu::careful::SLOW;
 use crate::device::gpu::open::Opened;
+use crate::device::gpu::patience::SLOW;
 use crate::device::gpu::pipelines;
 use crate::error::{Error, Result};
 use crate::ir::graph::Tensor;
@@ -53,6 +53,7 @@ impl Prepared {
 
 #[derive(Debug)]
 struct Readback {
+    tensor: Tensor,
     place: Place,
     staging: Vec<wgpu::Buffer>,
     next: usize,
@@ -110,7 +111,7 @@ impl Executor {
                 let place = plan.place(tensor)?;
                 let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
                 let staging = (0..IN_FLIGHT).map(|_| buffer("readback", place.bytes, usage)).collect();
-                Some(Readback { place, staging, next: 0 })
+                Some(Readback { tensor, place, staging, next: 0 })
             }
         };
         if let Some(error) = pollster::block_on(scope.pop()) {
@@ -154,6 +155,11 @@ impl Executor {
     /// The plan.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// The tensor that every submit reads back.
+    pub(in crate::device::gpu) fn readback(&self) -> Option<Tensor> {
+        self.readback.as_ref().map(|readback| readback.tensor)
     }
 
     /// Buffers, pipelines and bind groups created since the start; a step adds none.

@@ -3,22 +3,20 @@
 pub mod adapter;
 pub mod cache;
 pub mod careful;
+pub mod class;
 pub mod executor;
 pub mod open;
+pub mod patience;
 pub mod pipelines;
+mod shared;
 pub mod timing;
 
-use crate::plan::{Class, Limits};
+use crate::ir::launch::KernelClass;
+use crate::plan::Limits;
 
-/// The class of plan that an adapter is best served with: lanes for software adapters whose subgroups
-/// have one size, tiles for all others.
-pub fn class_of(gpu: &open::Opened) -> Class {
-    let info = &gpu.info;
-    let fixed = info.subgroup_min_size == info.subgroup_max_size && gpu.features.contains(wgpu::Features::SUBGROUP);
-    match info.device_type == wgpu::DeviceType::Cpu && fixed && matches!(info.subgroup_min_size, 4 | 8 | 16) {
-        true => Class::Lanes(info.subgroup_min_size),
-        false => Class::Tile,
-    }
+/// The class of plan that steps are lowered for on an open device.
+pub fn class_of(gpu: &open::Opened) -> KernelClass {
+    gpu.class
 }
 
 /// The limits of an open device that a plan can break.

@@ -1,5 +1,6 @@
 //! Opens a device on an adapter and keeps what its driver reports, so that no error is lost.
 
+use crate::ir::launch::KernelClass;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -8,7 +9,8 @@ use wgpu::{Features, Limits};
 
 use crate::device::gpu::cache;
 use crate::device::gpu::cache::PipelineCache;
-use crate::device::gpu::careful::{HUNG, ONE_BY_ONE};
+use crate::device::gpu::class::{Form, class_for};
+use crate::device::gpu::patience::{HUNG, ONE_BY_ONE};
 use crate::error::{Error, Result};
 
 /// The features that are used wherever they are offered.
@@ -31,15 +33,21 @@ pub struct OpenOptions {
     pub patience: Option<Duration>,
     /// Run every step dispatch by dispatch, each waited for: slow, but what fails has a name.
     pub one_by_one: bool,
+    /// The form of the heavy kernels; without one, the form that suits the adapter.
+    pub kernel_class: Option<Form>,
 }
 
 impl OpenOptions {
-    /// The default with the user's folder of pipelines, `portable_limits` where WGRAD_PORTABLE_LIMITS is set to `1`, and
-    /// `one_by_one` where WGRAD_ONE_BY_ONE is.
-    pub fn from_env() -> Self {
+    /// The default with the user's folder of pipelines, `portable_limits` where WGRAD_PORTABLE_LIMITS is set to `1`,
+    /// `one_by_one` where WGRAD_ONE_BY_ONE is, and the form of the heavy kernels that WGRAD_KERNELS names.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where WGRAD_KERNELS names no form.
+    pub fn from_env() -> Result<Self> {
         let set = |name| std::env::var_os(name).is_some_and(|v| v == "1");
         let (portable_limits, one_by_one) = (set("WGRAD_PORTABLE_LIMITS"), set(ONE_BY_ONE));
-        Self { portable_limits, one_by_one, pipelines: cache::user_folder(), ..Self::default() }
+        let kernel_class = Form::from_env()?;
+        Ok(Self { portable_limits, one_by_one, kernel_class, pipelines: cache::user_folder(), ..Self::default() })
     }
 }
 
@@ -62,6 +70,8 @@ pub struct Opened {
     pub patience: Duration,
     /// Whether every step is run dispatch by dispatch.
     pub one_by_one: bool,
+    /// The class of plan that steps are lowered for.
+    pub class: KernelClass,
     /// What the driver has reported since.
     pub state: Arc<DeviceState>,
 }
@@ -77,6 +87,15 @@ impl Opened {
             let _ = self.device.poll(wgpu::PollType::Wait { submission_index: None, timeout });
         }
         self.state.check()
+    }
+}
+
+impl Opened {
+    /// Writes what the driver has compiled to the pipeline cache's file, where there is one.
+    pub fn save_pipelines(&self) {
+        if let Some(cache) = &self.cache {
+            cache.save();
+        }
     }
 }
 
@@ -134,9 +153,10 @@ pub async fn open(adapter: &wgpu::Adapter, options: OpenOptions) -> Result<Opene
         let _ = seen.lost.set(words);
     });
     let (features, limits) = (device.features(), device.limits());
+    let class = class_for(&info, features, options.kernel_class)?;
     let cache = options.pipelines.and_then(|folder| PipelineCache::new(&device, &info, &folder));
     let (patience, one_by_one) = (options.patience.unwrap_or(HUNG), options.one_by_one);
-    Ok(Opened { device, queue, info, features, limits, cache, patience, one_by_one, state })
+    Ok(Opened { device, queue, info, features, limits, cache, patience, one_by_one, class, state })
 }
 
 /// The limits to ask for: WebGPU's defaults, raised to the adapter's own where that helps, and never
@@ -179,18 +199,15 @@ fn describe(error: &wgpu::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::gpu::adapter::list_adapters;
+    use crate::device::gpu::adapter::usable_adapters;
 
     /// Opens every adapter that can be used; none at all is a failure, not a skip.
     fn each_opened(options: OpenOptions) -> Result<Vec<(wgpu::Adapter, Opened)>> {
         let mut all = Vec::new();
-        for (candidate, adapter) in pollster::block_on(list_adapters()) {
-            if candidate.unusable.is_none() {
-                let opened = pollster::block_on(open(&adapter, options.clone()))?;
-                all.push((adapter, opened));
-            }
+        for (_, adapter) in usable_adapters() {
+            let opened = pollster::block_on(open(&adapter, options.clone()))?;
+            all.push((adapter, opened));
         }
-        assert!(!all.is_empty(), "no adapter that can be used");
         Ok(all)
     }
 

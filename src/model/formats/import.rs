@@ -4,8 +4,9 @@
 use crate::error::{Error, Result};
 use crate::ir::graph::Layout;
 use crate::model::formats::weights::{NamedTensor, to_file};
-use crate::model::{Layer, Model, ParamSpec, Weights};
-use crate::near;
+use crate::model::layers::{Flatten, KerasWeight};
+use crate::model::{Model, ParamSpec, Weights};
+use crate::suggest;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
@@ -92,10 +93,8 @@ struct Place {
     name: String,
     /// Weight and bias; running mean and variance where it has them.
     params: Vec<ParamSpec>,
-    /// Filters for each channel of a depthwise convolution, which Keras has in an axis of their own.
-    multiplier: Option<usize>,
-    /// Whether its weight has the inputs before the outputs.
-    is_transposed: bool,
+    /// How Keras orders its weight.
+    keras: KerasWeight,
     /// H · W and C of the image that was flattened into its features.
     flattened: Option<[usize; 2]>,
 }
@@ -111,14 +110,13 @@ const ROLES: [&[&str]; 4] = [
 impl Place {
     /// The shape of its weight in a file of this order.
     fn shape(&self, order: Order) -> Vec<usize> {
-        match (order, &self.params[0].file_shape[..]) {
-            (Order::Keras, &[o, 1, kh, kw]) if self.multiplier.is_some() => {
-                let multiplier = self.multiplier.unwrap_or(1);
+        match (order, &self.params[0].file_shape[..], self.keras) {
+            (Order::Keras, &[o, 1, kh, kw], KerasWeight::Depthwise { multiplier }) => {
                 vec![kh, kw, o / multiplier, multiplier]
             }
-            (Order::Keras, &[o, i, kh, kw]) => vec![kh, kw, i, o],
-            (Order::Keras, &[units, features]) => vec![features, units],
-            (_, shape) => shape.to_vec(),
+            (Order::Keras, &[o, i, kh, kw], _) => vec![kh, kw, i, o],
+            (Order::Keras, &[units, features], _) => vec![features, units],
+            (_, shape, _) => shape.to_vec(),
         }
     }
 
@@ -148,9 +146,11 @@ impl Place {
         let file_shape = param.file_shape.clone();
         match (order, self.flattened, file_shape.len()) {
             (Order::Pytorch, ..) => (Layout { perm: (0..file_shape.len()).collect(), file_shape }, "as they are"),
-            (_, _, 4) if self.multiplier.is_some() => (param.layout(), "H W C M to C·M 1 H W"),
-            (_, _, 4) if self.is_transposed => (param.layout(), "H W O I to I O H W"),
-            (_, _, 4) => (param.layout(), "H W I O to O I H W"),
+            (_, _, 4) => match self.keras {
+                KerasWeight::Depthwise { .. } => (param.layout(), "H W C M to C·M 1 H W"),
+                KerasWeight::InputsLast => (param.layout(), "H W O I to I O H W"),
+                KerasWeight::OutputsLast => (param.layout(), "H W I O to O I H W"),
+            },
             (_, Some([places, channels]), 1) if self.is_norm() => {
                 (Layout { file_shape: vec![channels, places], perm: vec![1, 0] }, "features H W C to C H W")
             }
@@ -227,27 +227,27 @@ enum Fault {
 }
 
 fn places(model: &Model) -> Result<Vec<Place>> {
-    let (mut places, mut shape, mut flattened) = (Vec::new(), model.input.to_vec(), None);
-    let mut reordered = false;
+    /// A result: its shape, and the image that was flattened into its features, if the order of theirs is still that.
+    type Given = (Vec<usize>, Option<[usize; 2]>);
+    let (mut places, mut results) = (Vec::new(), Vec::<Given>::new());
+    let (input, mut reordered) = ((model.input.to_vec(), None), false);
     for (index, (layer, inferred)) in model.layers.iter().zip(model.infer()?).enumerate() {
+        let inputs = layer.inputs(index, &input, &results)?;
+        let (shape, mut flattened) = inputs.first().copied().cloned().unwrap_or_default();
         // Whose features come in which order is no longer told by the last flatten alone.
-        if layer.joins().is_some() && shape.len() == 1 && reordered {
+        if layer.joins() && shape.len() == 1 && reordered {
             let kind = layer.type_name();
             let expected = "expected add and concat before the flatten, for weights to be imported";
             return Err(Error::input(format!("layer {index} ({kind}): found features, {expected}")));
         }
-        if let (Layer::Flatten {}, &[h, w, c]) = (layer, &shape[..]) {
+        if let (true, &[h, w, c]) = (layer.is::<Flatten>(), &shape[..]) {
             flattened = (h * w > 1 && c > 1).then_some([h * w, c]);
             reordered |= flattened.is_some();
         }
         if matches!(inferred.params.len(), 1..=4) {
             let name = format!("{index} ({})", layer.type_name());
-            let multiplier = match *layer {
-                Layer::DepthwiseConv2d { multiplier, .. } => Some(multiplier),
-                _ => None,
-            };
-            let is_transposed = matches!(layer, Layer::ConvTranspose2d { .. });
-            let place = Place { index, name, params: inferred.params, multiplier, is_transposed, flattened };
+            let keras = layer.keras_weight();
+            let place = Place { index, name, params: inferred.params, keras, flattened };
             // A normalisation leaves the features in their order.
             flattened = flattened.filter(|_| place.is_norm());
             places.push(place);
@@ -255,7 +255,7 @@ fn places(model: &Model) -> Result<Vec<Place>> {
             let (kind, count) = (layer.type_name(), inferred.params.len());
             return Err(Error::input(format!("layer {index} ({kind}): found {count} weights, expected at most 4")));
         }
-        shape = inferred.shape;
+        results.push((inferred.shape, flattened));
     }
     Ok(places)
 }
@@ -347,7 +347,7 @@ fn pair(
         let place = (0..places.len()).find(|&place| places[place].index == *layer && pairs[place].is_none());
         let place = place.ok_or_else(|| unclear("no such layer has weights, or it has a module already".into()))?;
         let at = free.iter().position(|&module| modules[module].name == name);
-        let known = || near::unknown("module", name, &modules.iter().map(|m| m.name).collect::<Vec<_>>(), "");
+        let known = || suggest::unknown("module", name, &modules.iter().map(|m| m.name).collect::<Vec<_>>(), "");
         let module = free.remove(at.ok_or_else(|| unclear(known()))?);
         if !places[place].fits(&modules[module], order) {
             return Err(Fault::Misfit);
@@ -407,8 +407,9 @@ fn sizes(places: &[Place], modules: &[Module], orders: &[Order]) -> String {
         let needs: Vec<String> = needs.collect();
         let others: Vec<&str> = place.params[1..].iter().map(|param| last(&param.name)).collect();
         let (needs, size) = (needs.join(" or "), &place.params.last().map_or(&[][..], |param| &param.file_shape));
+        let others = if others.is_empty() { "no bias".into() } else { format!("{} {size:?}", others.join(", ")) };
         // Writing to a String cannot fail.
-        let _ = write!(text, "\n  layer {} needs {needs}, {} {size:?}", place.name, others.join(", "));
+        let _ = write!(text, "\n  layer {} needs {needs}, {others}", place.name);
     }
     for module in modules {
         let members: Vec<String> =

@@ -4,7 +4,7 @@
 //! are the digest of the file with zeros (`0`) in their place. Other readers of safetensors see one more key.
 
 use crate::error::{Error, Result};
-use crate::model::formats::weights::NamedTensor;
+use crate::model::formats::tensor::NamedTensor;
 use safetensors::{Dtype, SafeTensors};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;

@@ -1,12 +1,11 @@
 //! The model file: strict TOML, read with the line of whatever is wrong.
 
 use crate::error::{Error, Result};
-use crate::model::layers::{EPSILON, LARGEST, MOMENTUM};
-use crate::model::{Layer, Model, Normalisation};
 use crate::model::{default_inputs, in_context};
-use crate::near;
-use crate::ops::conv::geometry::Padding;
-use crate::ops::pointwise::activation::Function;
+use crate::model::layers::keys::{Key, Kind, Value, one_of};
+use crate::model::layers::{LARGEST, LayerEntry, TYPES, named};
+use crate::model::{Model, Normalisation};
+use crate::suggest;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::io::Read;
@@ -59,7 +58,7 @@ impl Model {
         let inputs = root.inputs()?;
         let listed = root.required("layers")?.get_ref().as_array();
         let listed = listed.ok_or_else(|| root.wrong("layers", "a list, each entry begun by [[layers]]"))?;
-        let mut shape = input.to_vec();
+        let whole = input.to_vec();
         let (mut layers, mut shapes, mut names) = (Vec::new(), Vec::<Vec<usize>>::new(), BTreeMap::new());
         for (index, entry) in listed.iter().enumerate() {
             let Some(table) = entry.get_ref().as_table() else {
@@ -70,10 +69,11 @@ impl Model {
             if let Some(name) = section.given_name(&names)? {
                 names.insert(name, index);
             }
-            let other = layer.joins().and_then(|from| shapes.get(from)).map(|shape| &shape[..]);
-            let inferred = layer.infer_joined(index, &shape, other);
-            shape = inferred.map_err(|e| source.error(entry.span(), &e.to_string()))?.shape;
-            shapes.push(shape.clone());
+            let inferred = layer.inputs(index, &whole, &shapes).and_then(|inputs| {
+                let inputs: Vec<&[usize]> = inputs.into_iter().map(|shape| &shape[..]).collect();
+                layer.infer(index, &inputs)
+            });
+            shapes.push(inferred.map_err(|e| source.error(entry.span(), &e.to_string()))?.shape);
             layers.push(layer);
         }
         let normalisation = Normalisation::default();
@@ -89,62 +89,30 @@ impl Model {
         if self.inputs != default_inputs() {
             let _ = writeln!(text, "inputs = {:?}", self.inputs);
         }
+        let written = |place: usize| format!("\"layer {place}\"");
         for (index, layer) in self.layers.iter().enumerate() {
-            let name = layer.type_name();
             // Writing to a String cannot fail.
-            let _ = write!(text, "\n[[layers]]\ntype = \"{name}\"\n");
+            let _ = write!(text, "\n[[layers]]\ntype = \"{}\"\n", layer.type_name());
             // Names that users gave are not kept, only what they stand for.
-            if self.layers.iter().any(|later| later.joins() == Some(index)) {
-                let _ = writeln!(text, "name = \"layer {index}\"");
+            if self.layers.iter().any(|later| later.from.contains(&index)) {
+                let _ = writeln!(text, "name = {}", written(index));
             }
-            let _ = match layer {
-                Layer::Conv2d { filters, kernel, stride, padding, dilation, groups } => {
-                    let _ = write!(text, "filters = {filters}\n{}", window(kernel, stride, *padding));
-                    if *dilation != [1, 1] {
-                        let _ = writeln!(text, "dilation = {dilation:?}");
-                    }
-                    if *groups != 1 {
-                        let _ = writeln!(text, "groups = {groups}");
-                    }
-                    Ok(())
+            if let Some((kind, values)) = layer.stored() {
+                for (key, value) in kind.written(&values).into_iter().filter(|(key, _)| !key.hidden) {
+                    let _ = writeln!(text, "{} = {value}", key.name);
                 }
-                Layer::DepthwiseConv2d { kernel, stride, padding, dilation, multiplier } => {
-                    let window = window(kernel, stride, *padding);
-                    write!(text, "{window}dilation = {dilation:?}\nmultiplier = {multiplier}\n")
+            }
+            let _ = match layer.from[..] {
+                [] => Ok(()),
+                [from] => writeln!(text, "from = {}", written(from)),
+                _ => {
+                    let from: Vec<String> = layer.from.iter().copied().map(written).collect();
+                    writeln!(text, "from = [{}]", from.join(", "))
                 }
-                Layer::ConvTranspose2d { filters, kernel, stride, padding } => {
-                    write!(text, "filters = {filters}\n{}", window(kernel, stride, *padding))
-                }
-                Layer::MaxPool2d { size, stride } | Layer::AvgPool2d { size, stride } => {
-                    write!(text, "size = {size:?}\nstride = {stride:?}\n")
-                }
-                Layer::Upsample2d { factor } => writeln!(text, "factor = {factor:?}"),
-                Layer::Dense { units } => writeln!(text, "units = {units}"),
-                // As Rust's Debug writes it, a number always reads as a float.
-                Layer::LayerNorm { epsilon } => writeln!(text, "epsilon = {epsilon:?}"),
-                Layer::BatchNorm { epsilon, momentum } => {
-                    write!(text, "epsilon = {epsilon:?}\nmomentum = {momentum:?}\n")
-                }
-                Layer::Add { from } | Layer::Concat { from } => writeln!(text, "from = \"layer {from}\""),
-                Layer::Dropout { rate } => writeln!(text, "rate = {rate:?}"),
-                Layer::Activation { function, slope } if function.slope().is_some() => {
-                    writeln!(text, "slope = {slope:?}")
-                }
-                Layer::GlobalAvgPool2d {} | Layer::GlobalMaxPool2d {} => Ok(()),
-                Layer::Relu {} | Layer::Flatten {} | Layer::Activation { .. } | Layer::Custom(_) => Ok(()),
             };
         }
         text
     }
-}
-
-/// The lines of a convolution's window.
-fn window(kernel: &[usize; 2], stride: &[usize; 2], padding: Padding) -> String {
-    let padding = match padding {
-        Padding::Valid => "valid",
-        Padding::Same => "same",
-    };
-    format!("kernel = {kernel:?}\nstride = {stride:?}\npadding = \"{padding}\"\n")
 }
 
 #[derive(Clone, Copy)]
@@ -190,7 +158,7 @@ impl<'a> Section<'a> {
             None => Ok(()),
             Some(key) => {
                 let found = key.get_ref();
-                let hint = near::hint(found, known.iter().copied());
+                let hint = suggest::hint(found, known.iter().copied());
                 let why = format!("found unknown key {}, expected {}{hint}", shorten(found), known.join(", "));
                 Err(self.error(key.span(), &why))
             }
@@ -201,110 +169,46 @@ impl<'a> Section<'a> {
         self.table.get(key).ok_or_else(|| self.wrong(key, "it to be there"))
     }
 
-    fn layer(&mut self, names: &BTreeMap<String, usize>) -> Result<Layer> {
-        const NAMES: [&str; 16] = [
-            "conv2d",
-            "relu",
-            "max_pool2d",
-            "avg_pool2d",
-            "global_avg_pool2d",
-            "global_max_pool2d",
-            "batch_norm",
-            "layer_norm",
-            "flatten",
-            "dense",
-            "dropout",
-            "add",
-            "concat",
-            "upsample2d",
-            "conv_transpose2d",
-            "depthwise_conv2d",
-        ];
-        let known_types: Vec<&str> =
-            NAMES.into_iter().chain(Function::ALL.iter().map(|function| function.name())).collect();
-        let quoted: Vec<String> = known_types.iter().map(|name| format!("\"{name}\"")).collect();
-        let (last, others) = quoted.split_last().map_or(("", &[][..]), |(last, others)| (&last[..], others));
-        let types = format!("{} or {last}", others.join(", "));
-        let kind = self.table.get("type").and_then(|kind| kind.get_ref().as_str());
-        let kind = kind.ok_or_else(|| self.wrong("type", &types))?;
-        let known: &[&str] = match kind {
-            "conv2d" => &["type", "filters", "kernel", "stride", "padding", "dilation", "groups"],
-            "depthwise_conv2d" => &["type", "kernel", "stride", "padding", "dilation", "multiplier"],
-            "conv_transpose2d" => &["type", "filters", "kernel", "stride", "padding"],
-            "max_pool2d" | "avg_pool2d" => &["type", "size", "stride"],
-            "dense" => &["type", "units"],
-            "batch_norm" => &["type", "epsilon", "momentum"],
-            "layer_norm" => &["type", "epsilon"],
-            "relu" | "global_avg_pool2d" | "global_max_pool2d" | "flatten" => &["type"],
-            "dropout" => &["type", "rate"],
-            "add" | "concat" => &["type", "from"],
-            "upsample2d" => &["type", "factor"],
-            _ => match Function::named(kind).map(Function::slope) {
-                Some(Some(_)) => &["type", "slope"],
-                Some(None) => &["type"],
-                None => {
-                    let hint = near::hint(kind, known_types.iter().copied());
-                    return Err(self.wrong("type", &format!("{types}{hint}")));
-                }
-            },
+    fn layer(&mut self, names: &BTreeMap<String, usize>) -> Result<LayerEntry> {
+        let known: Vec<&str> = TYPES.iter().map(|kind| kind.name).collect();
+        let types = one_of(&known);
+        let found = self.table.get("type").and_then(|kind| kind.get_ref().as_str());
+        let found = found.ok_or_else(|| self.wrong("type", &types))?;
+        let kind = named(found)
+            .ok_or_else(|| self.wrong("type", &format!("{types}{}", suggest::hint(found, known.iter().copied()))))?;
+        self.name = format!("{} ({found})", self.name);
+        let keys = kind.keys.iter().filter(|key| !key.hidden).map(|key| key.name);
+        self.only(&["type"].into_iter().chain(keys).chain(["from", "name"]).collect::<Vec<_>>())?;
+        let values = kind.keys.iter().map(|key| self.value(key)).collect::<Result<Vec<_>>>()?;
+        let expected = || self.error(self.at.clone(), "its keys give no layer");
+        let layer = kind.make(&values).ok_or_else(expected)?;
+        let from = match self.table.contains_key("from") || layer.joins() {
+            true => self.earlier(names)?,
+            false => Vec::new(),
         };
-        self.name = format!("{} ({kind})", self.name);
-        self.only(&[known, &["name"]].concat())?;
-        match kind {
-            "conv2d" => {
-                let (filters, kernel) = (self.size("filters")?, self.pair("kernel", None)?);
-                Ok(Layer::Conv2d {
-                    filters,
-                    kernel,
-                    stride: self.pair("stride", Some([1, 1]))?,
-                    padding: self.padding()?,
-                    dilation: self.pair("dilation", Some([1, 1]))?,
-                    groups: self.size_or("groups", 1)?,
-                })
-            }
-            "depthwise_conv2d" => Ok(Layer::DepthwiseConv2d {
-                kernel: self.pair("kernel", None)?,
-                stride: self.pair("stride", Some([1, 1]))?,
-                padding: self.padding()?,
-                dilation: self.pair("dilation", Some([1, 1]))?,
-                multiplier: self.size_or("multiplier", 1)?,
-            }),
-            "conv_transpose2d" => Ok(Layer::ConvTranspose2d {
-                filters: self.size("filters")?,
-                kernel: self.pair("kernel", None)?,
-                stride: self.pair("stride", Some([1, 1]))?,
-                padding: self.padding()?,
-            }),
-            "max_pool2d" | "avg_pool2d" => {
-                let size = self.pair("size", None)?;
-                let stride = self.pair("stride", Some(size))?;
-                Ok(if kind == "max_pool2d" {
-                    Layer::MaxPool2d { size, stride }
-                } else {
-                    Layer::AvgPool2d { size, stride }
-                })
-            }
-            "global_avg_pool2d" => Ok(Layer::GlobalAvgPool2d {}),
-            "global_max_pool2d" => Ok(Layer::GlobalMaxPool2d {}),
-            "layer_norm" => Ok(Layer::LayerNorm { epsilon: self.real("epsilon", 1e-5, |e| e > 0.0, EPSILON)? }),
-            "batch_norm" => Ok(Layer::BatchNorm {
-                epsilon: self.real("epsilon", 1e-5, |e| e > 0.0, EPSILON)?,
-                momentum: self.real("momentum", 0.1, |m| (0.0..=1.0).contains(&m), MOMENTUM)?,
-            }),
-            "dense" => Ok(Layer::Dense { units: self.size("units")? }),
-            "upsample2d" => Ok(Layer::Upsample2d { factor: self.pair("factor", None)? }),
-            "add" => Ok(Layer::Add { from: self.earlier(names)? }),
-            "concat" => Ok(Layer::Concat { from: self.earlier(names)? }),
-            "dropout" => Ok(Layer::Dropout { rate: self.number("rate", None)? }),
-            "relu" => Ok(Layer::Relu {}),
-            "flatten" => Ok(Layer::Flatten {}),
-            _ => match Function::named(kind) {
-                Some(function) => {
-                    Ok(Layer::Activation { function, slope: self.number("slope", function.slope().or(Some(0.0)))? })
-                }
-                None => Err(self.wrong("type", &types)),
+        Ok(LayerEntry { layer, from })
+    }
+
+    /// The value of a key; none where the default is to be taken.
+    fn value(&self, key: &Key) -> Result<Option<Value>> {
+        let wrong = || self.wrong(key.name, &key.kind.expected());
+        let Some(found) = self.table.get(key.name).map(Spanned::get_ref) else {
+            return if key.required { Err(wrong()) } else { Ok(None) };
+        };
+        let value = match key.kind {
+            Kind::Size => whole(found).map(Value::Size),
+            Kind::Pair => match found {
+                DeValue::Array(_) => self.sizes(key.name).ok().and_then(|sizes| sizes.try_into().ok()).map(Value::Pair),
+                _ => whole(found).map(|size| Value::Pair([size; 2])),
             },
-        }
+            Kind::Number(_) => number(found).map(Value::Number),
+            Kind::Single(_) => number(found).map(Value::Single),
+            Kind::Choice(words) => {
+                words.iter().find(|word| found.as_str() == Some(word)).map(|word| Value::Choice(word))
+            }
+            Kind::Flag => found.as_bool().map(Value::Flag),
+        };
+        value.filter(|&value| key.kind.check(key.name, value).is_ok()).map(Some).ok_or_else(wrong)
     }
 
     /// The names of the fields that the model reads, where they are given.
@@ -325,54 +229,21 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// The place of the earlier layer whose name `from` says.
-    fn earlier(&self, names: &BTreeMap<String, usize>) -> Result<usize> {
-        let found = self.table.get("from").and_then(|value| value.get_ref().as_str());
-        if let Some(place) = found.and_then(|found| names.get(found)) {
-            return Ok(*place);
-        }
-        let hint = found.map_or(String::new(), |found| near::hint(found, names.keys().map(|name| &name[..])));
-        Err(self.wrong("from", &format!("the name of an earlier layer{hint}")))
-    }
-
-    fn padding(&self) -> Result<Padding> {
-        let value = self.table.get("padding").map(|value| value.get_ref().as_str());
-        match value {
-            None | Some(Some("valid")) => Ok(Padding::Valid),
-            Some(Some("same")) => Ok(Padding::Same),
-            Some(_) => Err(self.wrong("padding", "\"valid\" or \"same\"")),
-        }
-    }
-
-    /// A finite number that `fits`.
-    fn real(&self, key: &str, default: f64, fits: impl Fn(f64) -> bool, expected: &str) -> Result<f64> {
-        let Some(value) = self.table.get(key) else { return Ok(default) };
-        let number = match value.get_ref() {
-            DeValue::Float(number) => number.as_str().parse::<f64>().ok(),
-            DeValue::Integer(number) => number.as_str().parse::<f64>().ok(),
-            _ => None,
+    /// Places of the earlier layers whose names `from` says: one, or a list of them.
+    fn earlier(&self, names: &BTreeMap<String, usize>) -> Result<Vec<usize>> {
+        let expected = "the name of an earlier layer, or a list of such names";
+        let found = match self.table.get("from").map(Spanned::get_ref) {
+            Some(DeValue::Array(list)) if !list.is_empty() => list.iter().map(Spanned::get_ref).collect(),
+            Some(DeValue::Array(_)) | None => return Err(self.wrong("from", expected)),
+            Some(one) => vec![one],
         };
-        number.filter(|&x| x.is_finite() && fits(x)).ok_or_else(|| self.wrong(key, expected))
-    }
-
-    /// A size, where it is given.
-    fn size_or(&self, key: &str, default: usize) -> Result<usize> {
-        if self.table.contains_key(key) { self.size(key) } else { Ok(default) }
-    }
-
-    fn size(&self, key: &str) -> Result<usize> {
-        let value = self.table.get(key).and_then(|value| whole(value.get_ref()));
-        value.ok_or_else(|| self.wrong(key, &format!("a whole number from 1 to {LARGEST}")))
-    }
-
-    /// A finite number.
-    fn number(&self, key: &str, default: Option<f32>) -> Result<f32> {
-        let Some(value) = self.table.get(key) else { return default.ok_or_else(|| self.wrong(key, "a finite number")) };
-        let number = match value.get_ref() {
-            DeValue::Float(number) => number.as_str().replace('_', "").parse::<f32>().ok(),
-            other => other.as_integer().and_then(|number| number.as_str().replace('_', "").parse().ok()),
+        let place = |found: &DeValue| {
+            let hint =
+                found.as_str().map_or(String::new(), |found| suggest::hint(found, names.keys().map(|name| &name[..])));
+            let place = found.as_str().and_then(|found| names.get(found)).copied();
+            place.ok_or_else(|| self.wrong("from", &format!("{expected}{hint}")))
         };
-        number.filter(|number| number.is_finite()).ok_or_else(|| self.wrong(key, "a finite number"))
+        found.into_iter().map(place).collect()
     }
 
     /// A list of sizes.
@@ -381,22 +252,15 @@ impl<'a> Section<'a> {
         let sizes: Option<Vec<usize>> = list.and_then(|list| list.iter().map(|size| whole(size.get_ref())).collect());
         sizes.ok_or_else(|| self.wrong(key, &format!("a list of whole numbers from 1 to {LARGEST}")))
     }
+}
 
-    /// A size for both axes, or [rows, columns].
-    fn pair(&self, key: &str, default: Option<[usize; 2]>) -> Result<[usize; 2]> {
-        let expected = format!("n or [h, w], each from 1 to {LARGEST}");
-        match (self.table.get(key).map(Spanned::get_ref), default) {
-            (None, Some(default)) => Ok(default),
-            (Some(DeValue::Array(_)), _) => {
-                let sizes = self.sizes(key).ok().and_then(|sizes| <[usize; 2]>::try_from(sizes).ok());
-                sizes.ok_or_else(|| self.wrong(key, &expected))
-            }
-            (value, _) => {
-                let size = value.and_then(whole).ok_or_else(|| self.wrong(key, &expected))?;
-                Ok([size; 2])
-            }
-        }
-    }
+/// A number, as its type reads it.
+fn number<F: std::str::FromStr>(value: &DeValue) -> Option<F> {
+    let text = match value {
+        DeValue::Float(number) => number.as_str(),
+        other => other.as_integer()?.as_str(),
+    };
+    text.replace('_', "").parse().ok()
 }
 
 /// A whole number from 1 to `LARGEST`.

@@ -1,15 +1,17 @@
 //! Weights on the host and in safetensors files, under PyTorch's names, shapes and order.
 
 use crate::error::{Error, Result};
+use crate::files::write_whole;
 use crate::ir::graph::{Graph, Layout, Param, Tensor};
 use crate::model::formats::sealed;
-use crate::model::layers::ParamSpec;
+pub use crate::model::formats::tensor::NamedTensor;
+use crate::model::layers::params::ParamSpec;
 use crate::model::{Model, in_context};
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorView};
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 /// The one metadata key of a file that wgrad writes: the canonical JSON of the model.
@@ -23,17 +25,6 @@ pub const EMA: &str = "ema";
 
 /// The longest header that the format allows, in bytes.
 const LARGEST_HEADER_BYTES: u64 = 100_000_000;
-
-/// A tensor as the weight file has it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NamedTensor {
-    /// Its name, such as `0.weight`.
-    pub name: String,
-    /// Its sizes in the file.
-    pub shape: Vec<usize>,
-    /// Its elements, row-major in that shape.
-    pub values: Vec<f32>,
-}
 
 /// Tensors by name.
 #[derive(Clone, Debug, PartialEq)]
@@ -144,7 +135,7 @@ impl Weights {
         safetensors::serialize(views, Some(metadata)).map_err(failed)
     }
 
-    /// Writes a safetensors file, whole or not at all: first beside it under a name that ends in `.tmp`.
+    /// Writes a safetensors file, whole or not at all, as [`write_whole`] does.
     ///
     /// # Errors
     /// [`Error::Input`] where the weights are not the model's or the file cannot be created,
@@ -170,28 +161,6 @@ fn fits(model: &Model, wrong: &[String]) -> Result<()> {
         true => Ok(()),
         false => Err(Error::input(format!("the weights do not fit model {}: {}", model.name, wrong.join("; ")))),
     }
-}
-
-/// Writes a file, whole or not at all: first beside it under a name that ends in `.tmp`.
-///
-/// # Errors
-/// [`Error::Input`] where the file cannot be created, or would replace a device or a pipe, [`Error::Failed`] where it
-/// cannot be completed.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    if std::fs::metadata(path).is_ok_and(|known| !known.is_file() && !known.is_dir()) {
-        return Err(Error::input(format!("{}: found a device or a pipe, expected a place for a file", path.display())));
-    }
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".tmp");
-    let beside = Path::new(&beside);
-    let mut file = File::create(beside)
-        .map_err(|error| Error::input(format!("{}: cannot be created: {error}", beside.display())))?;
-    let done = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| std::fs::rename(beside, path));
-    done.map_err(|error| {
-        // What is left of the attempt is of no use; that it stays is no further error.
-        let _ = std::fs::remove_file(beside);
-        Error::failed(format!("{}: cannot be written: {error}", path.display()))
-    })
 }
 
 fn read(path: &Path) -> Result<(Option<Model>, Weights)> {

@@ -1,231 +1,267 @@
-//! The layers that a model is a list of. What one makes of its input stands in `infer`, the ops that it is made of in `build`.
+//! The layers that a model is a list of. A layer is a file here and a line in each of the three lists of this one.
 
-mod build;
-pub mod custom;
-mod infer;
+#[macro_use]
+mod macros;
+pub mod entry;
+pub mod keys;
+pub mod onnx;
+pub mod params;
 
-pub(super) use infer::elements;
-pub use infer::{EPSILON, Inferred, MOMENTUM, ParamSpec};
+mod activation;
+mod add;
+mod avg_pool2d;
+mod batch_norm;
+mod concat;
+mod conv2d;
+mod conv_transpose2d;
+mod dense;
+mod depthwise_conv2d;
+mod dropout;
+mod flatten;
+mod global_avg_pool2d;
+mod global_max_pool2d;
+mod group_norm;
+mod layer_norm;
+mod max_pool2d;
+mod multiply;
+mod relu;
+mod rms_norm;
+mod upsample2d;
+
+pub use activation::Activation;
+pub use add::Add;
+pub use avg_pool2d::AvgPool2d;
+pub use batch_norm::BatchNorm;
+pub use concat::Concat;
+pub use conv_transpose2d::ConvTranspose2d;
+pub use conv2d::Conv2d;
+pub use dense::Dense;
+pub use depthwise_conv2d::DepthwiseConv2d;
+pub use dropout::Dropout;
+pub use entry::LayerEntry;
+pub use flatten::Flatten;
+pub use global_avg_pool2d::GlobalAvgPool2d;
+pub use global_max_pool2d::GlobalMaxPool2d;
+pub use group_norm::GroupNorm;
+pub use layer_norm::LayerNorm;
+pub use max_pool2d::MaxPool2d;
+pub use multiply::Multiply;
+pub use relu::Relu;
+pub use rms_norm::RmsNorm;
+pub use upsample2d::Upsample2d;
 
 use crate::error::{Error, Result};
-use crate::model::layers::custom::Custom;
-use crate::ops::conv::geometry::Padding;
-use crate::ops::pointwise::activation::Function;
-use serde::{Deserialize, Serialize};
+use crate::ir::graph::{Graph, Shape, Tensor};
+use crate::model::Build;
+use crate::model::layers::keys::{Key, Keyed, Value};
+use crate::model::layers::onnx::Onnx;
+use crate::model::layers::params::Inferred;
+use std::any::Any;
+use std::fmt::Debug;
+use std::sync::{Arc, LazyLock};
 
 /// The largest size in a model, and the most elements of one of its tensors: kernels count in 32 bits.
 pub const LARGEST: usize = i32::MAX as usize;
 
-/// One entry of a model's list of layers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Layer {
-    /// Convolution with bias: [H, W, C] to [OH, OW, filters].
-    Conv2d {
-        /// Channels of the result.
-        filters: usize,
-        /// Rows and columns of the window.
-        kernel: [usize; 2],
-        /// Rows and columns from one place to the next.
-        stride: [usize; 2],
-        /// What is added around the image.
-        padding: Padding,
-        /// Rows and columns from one tap of the window to the next.
-        #[serde(default = "near", skip_serializing_if = "is_near")]
-        dilation: [usize; 2],
-        /// Groups of channels: those of the input and the filters fall into so many, each filter reads its own alone.
-        #[serde(default = "one", skip_serializing_if = "is_one")]
-        groups: usize,
-    },
-    /// Convolution with bias of each channel alone: [H, W, C] to [OH, OW, C · multiplier].
-    DepthwiseConv2d {
-        /// Rows and columns of the window.
-        kernel: [usize; 2],
-        /// Rows and columns from one place to the next.
-        stride: [usize; 2],
-        /// What is added around the image.
-        padding: Padding,
-        /// Rows and columns from one tap of the window to the next.
-        dilation: [usize; 2],
-        /// Filters for each channel, one behind the other.
+/// The types of layers, in the order in which messages list them.
+const LISTED: &[fn() -> Vec<LayerType>] = &[
+    one::<Conv2d>,
+    one::<Relu>,
+    one::<MaxPool2d>,
+    one::<AvgPool2d>,
+    one::<GlobalAvgPool2d>,
+    one::<GlobalMaxPool2d>,
+    one::<BatchNorm>,
+    one::<LayerNorm>,
+    one::<GroupNorm>,
+    one::<RmsNorm>,
+    one::<Flatten>,
+    one::<Dense>,
+    one::<Dropout>,
+    one::<Add>,
+    one::<Concat>,
+    one::<Multiply>,
+    one::<Upsample2d>,
+    one::<ConvTranspose2d>,
+    one::<DepthwiseConv2d>,
+    activation::types,
+];
+
+/// Every type of layer that files can describe.
+pub static TYPES: LazyLock<Vec<LayerType>> = LazyLock::new(|| LISTED.iter().flat_map(|types| types()).collect());
+
+/// A layer: what makes a result of one earlier result, or of several. `examples/custom_op.rs` has one of an application's
+/// own, which says its type, its shapes and its ops; what files need of a layer has defaults.
+pub trait Layer: Any + Debug + Send + Sync {
+    /// What model files, listings and messages call this type of layer.
+    fn type_name(&self) -> &'static str;
+
+    /// Sizes of its result, and its parameters, for one sample whose inputs have these shapes, [H, W, C] or `[features]`;
+    /// or a sentence that says why they do not fit. There is one input, or two and more where the layer [joins](Layer::joins).
+    fn infer(&self, inputs: &[&[usize]]) -> Result<Inferred, String>;
+
+    /// Adds its ops to the graph, and gives its result.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where an op does not fit its arguments.
+    fn build(&self, graph: &mut Graph, at: &Inputs) -> Result<Tensor>;
+
+    /// Whether it reads the result before it and one or more besides: those that `from` names.
+    fn joins(&self) -> bool {
+        false
+    }
+
+    /// The values of its keys, in the order of its [`LayerType`]; none where no file can describe it.
+    fn values(&self) -> Option<Vec<Value>> {
+        None
+    }
+
+    /// Adds its nodes for inference, or says why there are none. The last one's result is the layer's; with no node at
+    /// all it is its input.
+    fn onnx(&self, _: &mut Onnx) -> Result<(), String> {
+        Err("it has no form in ONNX".into())
+    }
+
+    /// Rows and columns of the window that it moves over an image.
+    fn window(&self) -> Option<[usize; 2]> {
+        None
+    }
+
+    /// How a file of Keras orders its weight.
+    fn keras_weight(&self) -> KerasWeight {
+        KerasWeight::OutputsLast
+    }
+
+    /// The layer in a few words, such as `conv2d 3 × 3`.
+    fn describe(&self) -> String {
+        let name = self.type_name();
+        self.window().map_or_else(|| name.into(), |[h, w]| format!("{name} {h} × {w}"))
+    }
+}
+
+/// How a file of Keras orders the weight of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KerasWeight {
+    /// [KH, KW, I, O], or [features, units].
+    OutputsLast,
+    /// [KH, KW, O, I] of a transposed convolution.
+    InputsLast,
+    /// [KH, KW, C, multiplier] of a depthwise convolution.
+    Depthwise {
+        /// Filters for each channel.
         multiplier: usize,
     },
-    /// Transposed convolution with bias, a convolution's gradient with respect to its input: [H, W, C] to [OH, OW, filters],
-    /// OH = (H - 1) · stride + kernel where padding is valid and H · stride where it is same.
-    ConvTranspose2d {
-        /// Channels of the result.
-        filters: usize,
-        /// Rows and columns of the window.
-        kernel: [usize; 2],
-        /// Rows and columns of the result from one place of the input to the next.
-        stride: [usize; 2],
-        /// What the convolution adds around its image, and this crops.
-        padding: Padding,
-    },
-    // The braces make serde refuse unknown keys here too.
-    /// max(x, 0), of any shape.
-    Relu {},
-    /// The largest value of each window: [H, W, C] to [OH, OW, C], without padding.
-    MaxPool2d {
-        /// Rows and columns of the window.
-        size: [usize; 2],
-        /// Rows and columns from one window to the next.
-        stride: [usize; 2],
-    },
-    /// The mean of each window: [H, W, C] to [OH, OW, C], without padding.
-    AvgPool2d {
-        /// Rows and columns of the window.
-        size: [usize; 2],
-        /// Rows and columns from one window to the next.
-        stride: [usize; 2],
-    },
-    /// The mean of each channel over the whole image: [H, W, C] to `[C]` features.
-    GlobalAvgPool2d {},
-    /// The largest value of each channel in the whole image: [H, W, C] to `[C]` features.
-    GlobalMaxPool2d {},
-    /// Batch normalisation, channel by channel, or feature by feature: the shape stays. The statistics are the batch's in
-    /// training, running ones in inference. Both numbers have PyTorch's meaning.
-    BatchNorm {
-        /// What is added to the variance.
-        epsilon: f64,
-        /// The share of a batch in the running statistics.
-        momentum: f64,
-    },
-    /// Layer normalisation over the last axis: the features of a sample, or the channels of each place of an image, as
-    /// PyTorch's `LayerNorm(C)` of N, H, W, C. The shape stays.
-    LayerNorm {
-        /// What is added to the variance.
-        epsilon: f64,
-    },
-    /// [H, W, C] to [C·H·W] features in the order C, H, W; features stay as they are.
-    Flatten {},
-    /// Every feature to every unit, with bias: `[features]` to `[units]`.
-    Dense {
-        /// Features of the result.
-        units: usize,
-    },
-    /// An activation, of any shape.
-    Activation {
-        /// Its function; model files have its name as the type.
-        function: Function,
-        /// Its slope; 0 where the function has none.
-        slope: f32,
-    },
-    /// Zeroes a share of the elements in training and scales up the others; does nothing in inference.
-    Dropout {
-        /// The share, at least 0 and below 1.
-        rate: f32,
-    },
-    /// Every pixel becomes a block, by the nearest neighbour: [H, W, C] to [H·rows, W·columns, C].
-    Upsample2d {
-        /// Rows and columns of a block.
-        factor: [usize; 2],
-    },
-    /// The sum of the last result and that of an earlier layer, of one shape: a residual connection.
-    Add {
-        /// The place of the earlier layer in the list.
-        from: usize,
-    },
-    /// The channels (or features) of the last result, then those of an earlier layer's; all other sizes are equal.
-    Concat {
-        /// The place of the earlier layer in the list.
-        from: usize,
-    },
-    /// A layer of an application's own. No file can describe it: neither a weight file, nor a model file, nor ONNX.
-    #[serde(skip)]
-    Custom(Custom),
 }
 
-fn near() -> [usize; 2] {
-    [1, 1]
+/// What a layer is built with.
+#[derive(Clone, Copy, Debug)]
+pub struct Inputs<'a> {
+    /// Its place in the list of layers.
+    pub index: usize,
+    /// The results that it reads, [batch, H, W, C] or [batch, features].
+    pub x: &'a [Tensor],
+    /// Its parameters, in the order of [`Layer::infer`].
+    pub params: &'a [Tensor],
+    /// The shape of its result, the batch included.
+    pub shape: &'a [usize],
+    /// Whether it is built for training or for inference.
+    pub build: Build,
 }
 
-fn is_near(dilation: &[usize; 2]) -> bool {
-    *dilation == near()
-}
-
-fn one() -> usize {
-    1
-}
-
-fn is_one(groups: &usize) -> bool {
-    *groups == 1
-}
-
-impl Layer {
-    /// What the model file calls this type of layer.
-    pub fn type_name(&self) -> &'static str {
-        match self {
-            Layer::Conv2d { .. } => "conv2d",
-            Layer::DepthwiseConv2d { .. } => "depthwise_conv2d",
-            Layer::ConvTranspose2d { .. } => "conv_transpose2d",
-            Layer::Relu {} => "relu",
-            Layer::MaxPool2d { .. } => "max_pool2d",
-            Layer::AvgPool2d { .. } => "avg_pool2d",
-            Layer::GlobalAvgPool2d {} => "global_avg_pool2d",
-            Layer::GlobalMaxPool2d {} => "global_max_pool2d",
-            Layer::BatchNorm { .. } => "batch_norm",
-            Layer::LayerNorm { .. } => "layer_norm",
-            Layer::Flatten {} => "flatten",
-            Layer::Dense { .. } => "dense",
-            Layer::Activation { function, .. } => function.name(),
-            Layer::Dropout { .. } => "dropout",
-            Layer::Upsample2d { .. } => "upsample2d",
-            Layer::Add { .. } => "add",
-            Layer::Concat { .. } => "concat",
-            Layer::Custom(custom) => custom.0.type_name(),
-        }
+impl Inputs<'_> {
+    /// What it reads, then its parameters: the arguments of an op.
+    pub fn arguments(&self) -> Vec<Tensor> {
+        [self.x, self.params].concat()
     }
 
-    /// Its own sizes, by the names of the model file.
-    fn sizes(&self) -> Vec<(&'static str, usize)> {
-        let pair = |key, [h, w]: [usize; 2]| [(key, h), (key, w)];
-        match *self {
-            Layer::Conv2d { filters, kernel, stride, dilation, groups, .. } => {
-                let own = [&[("filters", filters)], &pair("kernel", kernel)[..], &pair("stride", stride)].concat();
-                [&own[..], &pair("dilation", dilation), &[("groups", groups)]].concat()
-            }
-            Layer::DepthwiseConv2d { kernel, stride, dilation, multiplier, .. } => {
-                let own = [pair("kernel", kernel), pair("stride", stride), pair("dilation", dilation)].concat();
-                [&own[..], &[("multiplier", multiplier)]].concat()
-            }
-            Layer::ConvTranspose2d { filters, kernel, stride, .. } => {
-                [&[("filters", filters)], &pair("kernel", kernel)[..], &pair("stride", stride)].concat()
-            }
-            Layer::MaxPool2d { size, stride } | Layer::AvgPool2d { size, stride } => {
-                [pair("size", size), pair("stride", stride)].concat()
-            }
-            Layer::Upsample2d { factor } => pair("factor", factor).to_vec(),
-            Layer::Dense { units } => vec![("units", units)],
-            Layer::GlobalAvgPool2d {} | Layer::GlobalMaxPool2d {} | Layer::BatchNorm { .. } => Vec::new(),
-            Layer::LayerNorm { .. } => Vec::new(),
-            Layer::Relu {}
-            | Layer::Flatten {}
-            | Layer::Activation { .. }
-            | Layer::Dropout { .. }
-            | Layer::Add { .. }
-            | Layer::Concat { .. }
-            | Layer::Custom(_) => Vec::new(),
-        }
+    /// The control block, which a layer needs in training.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where there is none.
+    pub fn control(&self) -> Result<Tensor> {
+        self.build.control.ok_or_else(|| Error::input("found no control block, expected one for training"))
+    }
+}
+
+/// A layer of a type with these values of its keys.
+type Make = fn(&LayerType, &[Option<Value>]) -> Option<Arc<dyn Layer>>;
+
+/// A line of the registry: a type of layer as files have it.
+#[derive(Clone, Debug)]
+pub struct LayerType {
+    /// Its name in model files.
+    pub name: &'static str,
+    /// Its name in the description of a model in weight files.
+    pub tag: &'static str,
+    /// The key of the description that tells types of one tag apart: its value is [`LayerType::name`].
+    pub told_by: Option<&'static str>,
+    /// Its keys.
+    pub keys: Vec<Key>,
+    /// The layer of these values, as [`Keyed::of`].
+    make: Make,
+}
+
+impl LayerType {
+    /// The layer of these values, in the order of the keys, with its defaults where there is none; `None` where a
+    /// required one is missing or one is of another kind.
+    pub fn make(&self, values: &[Option<Value>]) -> Option<Arc<dyn Layer>> {
+        (self.make)(self, values)
     }
 
-    /// The place of the earlier layer whose result it reads besides the last one.
-    pub fn joins(&self) -> Option<usize> {
-        match *self {
-            Layer::Add { from } | Layer::Concat { from } => Some(from),
-            _ => None,
-        }
+    /// The keys of a layer of this type and their values, without those that files omit.
+    pub(super) fn written(&self, values: &[Value]) -> Vec<(&Key, Value)> {
+        let required = self.keys.iter().zip(values).map(|(key, value)| key.required.then_some(*value));
+        let plain = self.make(&required.collect::<Vec<_>>()).and_then(|layer| layer.values()).unwrap_or_default();
+        let pairs = self.keys.iter().zip(values).enumerate();
+        let kept = pairs.filter(|(at, (key, value))| !key.omitted || plain.get(*at) != Some(*value));
+        kept.map(|(_, (key, value))| (key, *value)).collect()
     }
+}
 
-    /// What it reads besides the last result, out of what the layers before it gave.
-    pub(crate) fn other<'a, T>(&self, index: usize, earlier: &'a [T]) -> Result<Option<&'a T>> {
-        let Some(from) = self.joins() else { return Ok(None) };
-        let missing = || self.error(index, format!("found from = {from}, expected the place of an earlier layer"));
-        earlier.get(from).map(Some).ok_or_else(missing)
-    }
+/// The type of a layer whose keys `layer!` has declared.
+fn one<L: Layer + Keyed>() -> Vec<LayerType> {
+    let make = |_: &LayerType, values: &[Option<Value>]| L::of(values).map(|layer| Arc::new(layer) as Arc<dyn Layer>);
+    vec![LayerType { name: L::NAME, tag: L::NAME, told_by: None, keys: L::keys(), make }]
+}
 
-    fn error(&self, index: usize, why: String) -> Error {
-        Error::input(format!("layer {index} ({}): {why}", self.type_name()))
+/// The type of a name in model files.
+pub fn named(name: &str) -> Option<&'static LayerType> {
+    TYPES.iter().find(|kind| kind.name == name)
+}
+
+/// The product of sizes that are all at least 1, where it is no more than `LARGEST`.
+pub(super) fn elements(sizes: &[usize]) -> Option<usize> {
+    let product = sizes.iter().try_fold(1u64, |product, &size| product.checked_mul(size as u64))?;
+    (1..=LARGEST as u64).contains(&product).then_some(product as usize)
+}
+
+/// The sizes of an input that must be an image.
+fn image(inputs: &[&[usize]]) -> Result<[usize; 3], String> {
+    let expected = "an image [height, width, channels]: it must come before the flatten";
+    sizes(inputs).map_err(|found| format!("{found}, expected {expected}"))
+}
+
+/// The sizes of an input that must have `N` of them, or what was found.
+fn sizes<const N: usize>(inputs: &[&[usize]]) -> Result<[usize; N], String> {
+    let input = inputs.first().copied().unwrap_or_default();
+    input.try_into().map_err(|_| format!("found an input of shape {input:?}"))
+}
+
+/// The channels, or features, of an input.
+fn channels(inputs: &[&[usize]]) -> Result<usize, String> {
+    let last = inputs.first().and_then(|input| input.last());
+    last.copied().ok_or_else(|| "found a single number, expected channels".into())
+}
+
+/// Whether the weights of this shape are few enough.
+fn check_weights(shape: &[usize]) -> Result<(), String> {
+    check_elements("weights", shape)
+}
+
+fn check_elements(what: &str, sizes: &[usize]) -> Result<(), String> {
+    match elements(sizes) {
+        Some(_) => Ok(()),
+        None => Err(format!("found {what} of shape {sizes:?}, expected at most {LARGEST} elements")),
     }
 }
 

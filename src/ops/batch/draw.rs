@@ -4,7 +4,10 @@ use crate::ir::element::{Element, IGNORED, Read};
 use crate::ops::prelude::*;
 use crate::step::control::{Control, shuffled};
 
-pub(in crate::ops) const KERNELS: &[Source] = &[shader!("batch/draw"), shader!("batch/draw_words")];
+kernels! {
+    DRAW = "batch/draw",
+    DRAW_WORDS = "batch/draw_words",
+}
 
 /// `x[b, e] = stored[s(b), e] · scale + shift`, or the elements as they are, as words; rows beyond the valid ones are zero.
 ///
@@ -134,7 +137,7 @@ impl Op for Draw {
     }
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
-        let source = if self.read == Read::AsIs { KERNELS[1] } else { KERNELS[0] };
+        let source = if self.read == Read::AsIs { DRAW_WORDS } else { DRAW };
         let launch = cx.kernel(source, &[])?.size("batch", self.batch).size("elements", self.elements());
         let launch = launch.size("stride", self.stride()).set("shuffle", self.shuffle);
         let launch = match self.read {

@@ -6,7 +6,9 @@ use crate::ops::prelude::*;
 use crate::step::augment::Augment;
 use crate::step::control::{Control, pcg};
 
-pub(in crate::ops) const KERNELS: &[Source] = &[shader!("batch/gather_augmented")];
+kernels! {
+    GATHER_AUGMENTED = "batch/gather_augmented",
+}
 
 /// What tells these random numbers from others of the same key and step.
 const SALT: u32 = 0x6175_676d;
@@ -168,7 +170,7 @@ impl Op for GatherAugmented {
         let (draw, augment, [height, width, channels]) = (&self.draw, &self.augment, self.image());
         let [scale, shift] = self.scale();
         let [reach, turn, zoom, slant] = self.amounts();
-        let launch = cx.kernel(KERNELS[0], &[])?.size("batch", draw.batch).size("stride", draw.stride());
+        let launch = cx.kernel(GATHER_AUGMENTED, &[])?.size("batch", draw.batch).size("stride", draw.stride());
         let launch = launch.sizes(&[("height", height), ("width", width), ("channels", channels)]);
         let launch = launch.set("shuffle", draw.shuffle).set("scale", scale).set("shift", shift);
         let launch = launch.set("warp", augment.warps()).set("reach", reach).set("turn", turn);

@@ -5,7 +5,9 @@ use crate::ops::prelude::*;
 use crate::step::augment::{CELLS, quantiles};
 use crate::step::control::{Control, pcg};
 
-pub(in crate::ops) const KERNELS: &[Source] = &[shader!("batch/mixup")];
+kernels! {
+    MIXUP = "batch/mixup",
+}
 
 /// What tells these random numbers from others of the same key and step.
 const SALT: u32 = 0x6d69_7875;
@@ -32,7 +34,7 @@ impl Mixup {
         let control = Control::read(x[0].words());
         let (images, labels, quantiles) = (x[1].floats(), x[2].words(), x[3].floats());
         let (pixels, valid) = (images.len() / labels.len(), (control.valid as usize).min(labels.len()));
-        let [mixed, other, share] = y else { return };
+        let [mixed, other, share] = results(y);
         let rows = mixed.floats().par_chunks_mut(pixels).zip(other.words()).zip(share.floats()).enumerate();
         rows.for_each(|(b, ((row, other), share))| {
             let own = &images[b * pixels..][..pixels];
@@ -82,7 +84,7 @@ impl Op for Mixup {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let (count, batch) = (cx.elements(cx.x[1]), cx.elements(cx.x[2]));
-        let launch = cx.kernel(KERNELS[0], &[])?.size("count", count).size("batch", batch);
+        let launch = cx.kernel(MIXUP, &[])?.size("count", count).size("batch", batch);
         let launch = launch.size("pixels", count / batch).set("salt", SALT);
         let launch = launch.bind("control", cx.x[0]).bind("x", cx.x[1]).bind("labels", cx.x[2]);
         let launch = launch.bind("quantiles", cx.x[3]).bind("y", cx.y[0]).bind("other", cx.y[1]);

@@ -2,23 +2,24 @@
 
 use crate::ops::conv::conv2d_dw::Conv2dDw;
 use crate::ops::conv::conv2d_dx::Conv2dDx;
-use crate::ops::conv::conv2d_relu_pool::Conv2dReluPool;
 use crate::ops::conv::geometry::{Geometry, LanesForm, Padding};
 use crate::ops::conv::{direct, im2col, pad};
+use crate::ops::matmul::bias::{check_bias, finish_rows, split_bias};
 use crate::ops::matmul::splits;
 use crate::ops::matmul::splits::Epilogue;
-use crate::ops::pointwise::relu::Relu;
 use crate::ops::pointwise::relu_dx::ReluDx;
-use crate::ops::pool::max_pool2d::MaxPool2d;
 use crate::ops::prelude::*;
 use crate::ops::shape::reshape;
-use std::any::Any;
 
-pub(in crate::ops) const KERNELS: &[Source] =
-    &[shader!("conv/conv2d_tile"), shader!("conv/conv2d_lanes"), shader!("conv/conv2d_patch_lanes"), pad::KERNEL];
+kernels! {
+    CONV2D_TILE = "conv/conv2d_tile",
+    CONV2D_LANES = "conv/conv2d_lanes",
+    CONV2D_PATCH_LANES = "conv/conv2d_patch_lanes",
+    CONV2D_PAD = "conv/conv2d_pad",
+}
 
 /// `y[n, oh, ow, o] = Σ x[n, oh·SH + i, ow·SW + j, c] · w[i, j, c, o] + b[o]`, then max(·, 0) with `relu`.
-/// The arguments are x [N, H, W, C], w [KH, KW, C, O] and b `[O]`; the result is [N, OH, OW, O].
+/// The arguments are x [N, H, W, C], w [KH, KW, C, O] and, if there is one, b `[O]`; the result is [N, OH, OW, O].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conv2d {
     /// Rows and columns from one place to the next.
@@ -45,61 +46,63 @@ impl Conv2d {
         let plain = Conv2d { relu: false, ..*self };
         let shape = |t| axes::<4>(graph.info(t)).map_err(Error::input);
         let ([_, h, width, _], [kh, kw, _, _]) = (shape(x)?, shape(w)?);
-        let dx = match at.wants[0] {
-            true => Some(graph.apply(Conv2dDx { conv: plain, input: [h, width], masked: false }, &[dy, w])?[0]),
-            false => None,
-        };
-        if !at.wants[1] && !at.wants[2] {
-            return Ok(vec![dx, None, None]);
+        let mut grads = vec![None; at.x.len()];
+        if at.wants[0] {
+            let op = Conv2dDx { conv: plain, input: [h, width], masked: false };
+            grads[0] = Some(graph.apply(op, &[dy, w])?[0]);
         }
-        let dw = graph.apply(Conv2dDw { conv: plain, kernel: [kh, kw] }, &[x, dy])?;
-        Ok(vec![dx, Some(dw[0]), Some(dw[1])])
+        if at.wants[1..].contains(&true) {
+            let of_weights = graph.apply(Conv2dDw { conv: plain, kernel: [kh, kw] }, &[x, dy])?;
+            grads[1..].iter_mut().zip(of_weights).for_each(|(grad, sum)| *grad = Some(sum));
+        }
+        Ok(grads)
     }
 
     fn dispatch(
         &self,
         cx: &mut Lower,
         g: &Geometry,
-        [mut x, mut weights, bias]: [Tensor; 3],
+        ([mut x, mut weights], bias): pad::Arguments,
         y: Tensor,
     ) -> crate::Result<()> {
         let mut first = 0;
         let form = match cx.class {
-            Class::Tile => LanesForm::Tile,
-            Class::Lanes(lanes) => g.lanes_form(lanes, g.c, g.o),
+            KernelClass::Tile => LanesForm::Tile,
+            KernelClass::Lanes(lanes) => g.lanes_form(lanes, g.c, g.o),
         };
         let (launch, groups) = match (form, cx.class) {
-            (LanesForm::Patch, Class::Lanes(lanes)) => {
+            (LanesForm::Patch, KernelClass::Lanes(lanes)) => {
                 let groups = g.n * g.oh.div_ceil(2) * (g.o / 4).div_ceil(lanes as usize);
-                (cx.kernel(KERNELS[2], &g.patch_params(lanes))?, groups)
+                (cx.kernel(CONV2D_PATCH_LANES, &g.patch_params(lanes))?, groups)
             }
-            (LanesForm::Product(tile), Class::Lanes(lanes)) => {
+            (LanesForm::Product(tile), KernelClass::Lanes(lanes)) => {
                 (x, _) = reshape::texture(cx, x)?;
                 (weights, first) = reshape::texture(cx, weights)?;
                 let groups = tile.groups(g.places(), g.o, lanes);
-                (cx.kernel(KERNELS[1], &tile.params(lanes))?, groups)
+                (cx.kernel(CONV2D_LANES, &tile.params(lanes))?, groups)
             }
             _ => {
                 let (tm, tn) = (64, side(g.o));
-                let launch = cx.kernel(KERNELS[0], &[("TM", tm as i64), ("TN", tn as i64)])?.sizes(&g.sizes());
-                let launch = launch.set("relu", self.relu).bind("x", x).bind("weights", weights).bind("bias", bias);
+                let launch = cx.kernel(CONV2D_TILE, &[("TM", tm as i64), ("TN", tn as i64)])?.sizes(&g.sizes());
+                let launch = launch.bind("x", x).bind("weights", weights);
                 let tiles = g.places().div_ceil(tm) * g.o.div_ceil(tn);
-                let end = Epilogue { bias: Some(bias), relu: self.relu, mask: None };
-                return splits::product(cx, launch, [tiles, g.terms(), g.o], end, ("y", y));
+                let end = Epilogue { bias, relu: self.relu, mask: None };
+                return splits::product(cx, launch, [tiles, g.terms(), g.o], end, [weights, y]);
             }
         };
         let launch =
             launch.sizes(&g.sizes()).size("first", first).set("relu", self.relu).bind("x", x).bind("weights", weights);
-        cx.groups(launch.bind("bias", bias).bind("y", y), groups)
+        let launch = launch.set("biased", bias.is_some()).bind("bias", bias.unwrap_or(cx.x[1]));
+        cx.groups(launch.bind("y", y), groups)
     }
 }
 
 impl Reference for Conv2d {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
-        let Ok(g) = self.geometry(x[0].axes(), x[1].axes()) else { return };
-        let (x, w, b, y) = (x[0].floats(), x[1].floats(), x[2].floats(), y[0].floats());
+        let g = checked(self.geometry(x[0].axes(), x[1].axes()));
+        let (x, w, b, y) = (x[0].floats(), x[1].floats(), x.get(2).map(In::floats), y[0].floats());
         for (i, y) in y.iter_mut().enumerate() {
-            *y = b[i % g.o];
+            *y = b.map_or(F::of(0.0), |b| b[i % g.o]);
         }
         g.for_each_tap(|at_x, at_w, at_y| {
             for c in 0..g.c {
@@ -121,16 +124,15 @@ impl Op for Conv2d {
     }
 
     fn outputs(&self, x: &[&TensorInfo]) -> Result<Vec<TensorInfo>, String> {
-        let [x, w, b] = arguments(x)?;
+        let (x, bias) = split_bias(x);
+        let [x, w] = arguments(x)?;
         let g = self.geometry(axes(x)?, axes(w)?)?;
-        if axes(b)? != [g.o] {
-            return Err(format!("{} filters but a bias of {}", g.o, b.shape));
-        }
+        check_bias(bias, g.o)?;
         Ok(vec![TensorInfo::floats("conv2d", g.y())])
     }
 
     fn backward(&self, graph: &mut Graph, at: &Backward) -> crate::Result<Vec<Option<Tensor>>> {
-        let Some(mut dy) = at.dy[0] else { return Ok(vec![None; 3]) };
+        let Some(mut dy) = at.dy[0] else { return Ok(vec![None; at.x.len()]) };
         if self.relu {
             dy = graph.apply(ReluDx, &[dy, at.y[0]])?[0];
         }
@@ -140,7 +142,8 @@ impl Op for Conv2d {
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let g = self.geometry(cx.axes(cx.x[0])?, cx.axes(cx.x[1])?).map_err(Error::input)?;
         let Some(even) = g.evened(cx.class) else {
-            return self.dispatch(cx, &g, [cx.x[0], cx.x[1], cx.x[2]], cx.y[0]);
+            let arguments = ([cx.x[0], cx.x[1]], cx.x.get(2).copied());
+            return self.dispatch(cx, &g, arguments, cx.y[0]);
         };
         let arguments = pad::arguments(cx, &g, &even)?;
         pad::cropped(cx, cx.y[0], [g.places(), 1, even.o], [1, g.o], |cx, y| self.dispatch(cx, &even, arguments, y))
@@ -156,27 +159,13 @@ impl Op for Conv2d {
     }
 
     fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
-        let Ok(g) = self.geometry(x[0].axes(), x[1].axes()) else { return };
-        let (x, w, b, y) = (x[0].floats(), x[1].floats(), x[2].floats(), y[0].floats());
+        let g = checked(self.geometry(x[0].axes(), x[1].axes()));
+        let (x, w, b, y) = (x[0].floats(), x[1].floats(), x.get(2).map(In::floats), y[0].floats());
         if direct::fits(&g) {
             return direct::Forward { g: &g, x, w, b, relu: self.relu, y, argmax: None }.run();
         }
         im2col::forward(&g, x, w, y);
-        y.par_chunks_mut(g.o).for_each(|row| {
-            for (y, b) in row.iter_mut().zip(b) {
-                *y = if self.relu { (*y + b).max(0.0) } else { *y + b };
-            }
-        });
-    }
-
-    fn followed_by(&self, next: &dyn Op) -> Option<Arc<dyn Op>> {
-        let next = next as &dyn Any;
-        if next.is::<Relu>() && !self.relu {
-            return Some(Arc::new(Conv2d { relu: true, ..*self }));
-        }
-        let pool = next.downcast_ref::<MaxPool2d>()?;
-        let fits = self.relu && pool.size == [2, 2] && pool.stride == [2, 2];
-        fits.then(|| Arc::new(Conv2dReluPool { conv: *self }) as Arc<dyn Op>)
+        finish_rows(y, b, g.o, self.relu);
     }
 }
 
@@ -213,7 +202,9 @@ pub fn awkward() -> Vec<(Conv2d, [usize; 4], [usize; 4])> {
 
 pub(in crate::ops) fn cases() -> Vec<Case> {
     let case = |(op, x, w): (Conv2d, [usize; 4], [usize; 4])| {
-        [op, Conv2d { relu: true, ..op }].map(|op| Case::new(op).random(x).random(w).random([w[3]]))
+        let plain = |op: Conv2d| Case::new(op).random(x).random(w);
+        let relu = Conv2d { relu: true, ..op };
+        [plain(op).random([w[3]]), plain(relu).random([w[3]]), plain(if w[3] % 2 == 0 { op } else { relu })]
     };
     awkward().into_iter().flat_map(case).collect()
 }

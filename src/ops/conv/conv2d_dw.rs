@@ -7,14 +7,13 @@ use crate::ops::matmul::splits;
 use crate::ops::prelude::*;
 use crate::ops::shape::reshape;
 
-pub(in crate::ops) const KERNELS: &[Source] = &[
-    shader!("conv/conv2d_dw_tile"),
-    shader!("conv/conv2d_dw_lanes"),
-    shader!("conv/conv2d_dw_patch_lanes"),
-    shader!("conv/conv2d_dw_sum"),
-    shader!("conv/conv2d_dw_taps_lanes"),
-    shader!("conv/conv2d_dw_sum_many"),
-];
+kernels! {
+    CONV2D_DW_TILE = "conv/conv2d_dw_tile",
+    CONV2D_DW_LANES = "conv/conv2d_dw_lanes",
+    CONV2D_DW_PATCH_LANES = "conv/conv2d_dw_patch_lanes",
+    CONV2D_DW_SUM = "conv/conv2d_dw_sum",
+    CONV2D_DW_TAPS_LANES = "conv/conv2d_dw_taps_lanes",
+}
 
 /// `dw[i, j, c, o] = Σ x[n, oh·SH + i, ow·SW + j, c] · dy[n, oh, ow, o]` and `db[o] = Σ dy[n, oh, ow, o]`.
 /// The arguments are x [N, H, W, C] and dy [N, OH, OW, O]; the results dw [KH, KW, C, O] and db `[O]`.
@@ -38,7 +37,7 @@ impl Conv2dDw {
 
 impl Reference for Conv2dDw {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
-        let (Ok(g), [dw, db]) = (self.geometry(x[0].axes(), x[1].axes()), y) else { return };
+        let (g, [dw, db]) = (checked(self.geometry(x[0].axes(), x[1].axes())), results(y));
         let (x, dy, dw, db) = (x[0].floats(), x[1].floats(), dw.floats(), db.floats());
         dw.fill(F::of(0.0));
         db.fill(F::of(0.0));
@@ -85,7 +84,7 @@ impl Op for Conv2dDw {
     }
 
     fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
-        let (Ok(g), [dw, db]) = (self.geometry(x[0].axes(), x[1].axes()), y) else { return };
+        let (g, [dw, db]) = (checked(self.geometry(x[0].axes(), x[1].axes())), results(y));
         let (x, dy, dw, db) = (x[0].floats(), x[1].floats(), dw.floats(), db.floats());
         match direct::fits(&g) {
             true => direct::Gradient { g: &g, x, dy, argmax: None, dw, db }.run(),
@@ -107,37 +106,40 @@ pub(in crate::ops) fn dispatch(cx: &mut Lower, g: &Geometry, x: Tensor, dy: Tens
 
 fn dispatch_into(cx: &mut Lower, g: &Geometry, [mut x, dy]: [Tensor; 2], y: [Tensor; 2]) -> crate::Result<()> {
     let form = match cx.class {
-        Class::Tile => LanesForm::Tile,
-        Class::Lanes(lanes) => g.lanes_form(lanes, g.c, g.o),
+        KernelClass::Tile => LanesForm::Tile,
+        KernelClass::Lanes(lanes) => g.lanes_form(lanes, g.c, g.o),
     };
     let partial = (g.terms() + 1) * g.o;
     let (launch, tiles, terms) = match (form, cx.class) {
-        (LanesForm::Product(_), Class::Lanes(lanes)) if taps_fit(g, lanes) => {
+        (LanesForm::Product(_), KernelClass::Lanes(lanes)) if taps_fit(g, lanes) => {
             // As many vectors of output channels as keep the sums of a lane to 36.
             let vectors = (8 / (g.kh * g.kw)).max(1).min(g.o / 4);
-            let sizes = [("L", lanes as usize), ("E", vectors), ("KH", g.kh), ("KW", g.kw)];
-            let mut params = sizes.map(|(name, size)| (name, size as i64)).to_vec();
-            params.push(("PADDED", g.padded().into()));
+            let sizes = [("L", lanes as usize), ("E", vectors), ("KH", g.kh), ("KW", g.kw), ("DH", 0), ("DW", 0)];
+            let params = sizes.map(|(name, size)| (name, size as i64));
             let first;
             (x, first) = reshape::texture(cx, x)?;
             let tiles = (g.o / 4).div_ceil(vectors) * (g.c / 4).div_ceil(lanes as usize);
-            (cx.kernel(KERNELS[4], &params)?.size("first", first), tiles, g.places())
+            (
+                cx.kernel(CONV2D_DW_TAPS_LANES, &params)?.size("first", first).set("padded", g.padded()),
+                tiles,
+                g.places(),
+            )
         }
-        (LanesForm::Patch, Class::Lanes(lanes)) => {
+        (LanesForm::Patch, KernelClass::Lanes(lanes)) => {
             let tiles = (g.o / 4).div_ceil(lanes as usize);
-            (cx.kernel(KERNELS[2], &g.patch_params(lanes))?, tiles, g.n * g.oh.div_ceil(2))
+            (cx.kernel(CONV2D_DW_PATCH_LANES, &g.patch_params(lanes))?, tiles, g.n * g.oh.div_ceil(2))
         }
-        (LanesForm::Product(LanesTile { vectors, .. }), Class::Lanes(lanes)) => {
+        (LanesForm::Product(LanesTile { vectors, .. }), KernelClass::Lanes(lanes)) => {
             let rows = [16, 8, 4].into_iter().find(|&rows| g.c >= rows).unwrap_or(4);
             let places = places_at_once(lanes) as i64;
-            let params = [("L", lanes.into()), ("R", rows as i64), ("V", vectors as i64), ("P", places)];
+            let params = [("L", lanes.into()), ("R", rows as i64), ("V", vectors as i64), ("U", places)];
             let tiles = g.kh * g.kw * g.c.div_ceil(rows) * (g.o / 4).div_ceil(vectors * lanes as usize);
-            (cx.kernel(KERNELS[1], &params)?, tiles, g.n * g.oh)
+            (cx.kernel(CONV2D_DW_LANES, &params)?, tiles, g.n * g.oh)
         }
         _ => {
             let (tm, tn) = (side(g.terms() + 1), side(g.o));
             let tiles = (g.terms() + 1).div_ceil(tm) * g.o.div_ceil(tn);
-            (cx.kernel(KERNELS[0], &[("TM", tm as i64), ("TN", tn as i64)])?, tiles, g.places())
+            (cx.kernel(CONV2D_DW_TILE, &[("TM", tm as i64), ("TN", tn as i64)])?, tiles, g.places())
         }
     };
     // The sum over all places is split so that small filters keep a whole device busy.
@@ -174,14 +176,8 @@ pub(in crate::ops) fn sum_partials(
     [dw, db]: [Tensor; 2],
 ) -> crate::Result<()> {
     let (weights, channels) = (cx.elements(dw), cx.elements(db));
-    let sizes = [("splits", splits), ("weights", weights), ("channels", channels)];
-    let many = cx.class == Class::Tile && splits >= splits::MANY;
-    let launch = cx.kernel(KERNELS[if many { 5 } else { 3 }], &[])?.sizes(&sizes).bind("partials", partials);
-    let launch = launch.bind("dw", dw).bind("db", db);
-    match many {
-        true => cx.groups(launch, (weights + channels).div_ceil(32)),
-        false => cx.invocations(launch, weights + channels),
-    }
+    let launch = splits::sum(cx, CONV2D_DW_SUM, partials, splits)?.size("weights", weights).size("channels", channels);
+    splits::sums(cx, launch.bind("dw", dw).bind("db", db), weights + channels, splits)
 }
 
 pub(in crate::ops) fn cases() -> Vec<Case> {

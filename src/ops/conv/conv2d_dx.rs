@@ -6,12 +6,14 @@ use crate::ops::conv::geometry::{Geometry, LanesForm};
 use crate::ops::conv::{im2col, pad};
 use crate::ops::matmul::splits;
 use crate::ops::matmul::splits::Epilogue;
-use crate::ops::pointwise::relu_dx::{ReluDx, apply_mask, check_mask, is_mask, split_mask};
+use crate::ops::pointwise::relu_dx::{ReluDx, apply_mask, check_mask, split_mask};
 use crate::ops::prelude::*;
 use crate::ops::shape::reshape;
-use crate::ops::shape::zeros::Zeros;
 
-pub(in crate::ops) const KERNELS: &[Source] = &[shader!("conv/conv2d_dx_tile"), shader!("conv/conv2d_dx_lanes")];
+kernels! {
+    CONV2D_DX_TILE = "conv/conv2d_dx_tile",
+    CONV2D_DX_LANES = "conv/conv2d_dx_lanes",
+}
 
 /// `dx[n, r, s, c] = Σ dy[n, oh, ow, o] · w[i, j, c, o]` over the places and taps that read (r, s).
 /// With `masked` it is 0 where a mask is not above 0: the gradient of a ReLU before the convolution.
@@ -38,7 +40,7 @@ impl Conv2dDx {
 
 impl Reference for Conv2dDx {
     fn reference<F: Real>(&self, x: &[In<F>], dx: &mut [Out<F>]) {
-        let Ok(g) = self.geometry(x[0].axes(), x[1].axes()) else { return };
+        let g = checked(self.geometry(x[0].axes(), x[1].axes()));
         let (dy, w, dx) = (x[0].floats(), x[1].floats(), dx[0].floats());
         dx.fill(F::of(0.0));
         g.for_each_tap(|at_x, at_w, at_y| {
@@ -72,11 +74,10 @@ impl Op for Conv2dDx {
         if let (_, Some(&mask)) = split_mask(at.x, self.masked) {
             up = graph.apply(ReluDx, &[up, mask])?[0];
         }
-        let [kh, kw, _, elements] = axes::<4>(graph.info(w)).map_err(Error::input)?;
+        let [kh, kw, ..] = axes::<4>(graph.info(w)).map_err(Error::input)?;
         let mut grads = vec![None; at.x.len()];
         if at.wants[0] {
-            let bias = graph.apply(Zeros { elements }, &[])?[0];
-            grads[0] = Some(graph.apply(Conv2d { relu: false, ..self.conv }, &[up, w, bias])?[0]);
+            grads[0] = Some(graph.apply(Conv2d { relu: false, ..self.conv }, &[up, w])?[0]);
         }
         if at.wants[1] {
             grads[1] = Some(graph.apply(Conv2dDw { conv: self.conv, kernel: [kh, kw] }, &[up, dy])?[0]);
@@ -101,19 +102,15 @@ impl Op for Conv2dDx {
     }
 
     fn fast(&self, x: &[In<f32>], dx: &mut [Out<f32>]) {
-        let Ok(g) = self.geometry(x[0].axes(), x[1].axes()) else { return };
+        let g = checked(self.geometry(x[0].axes(), x[1].axes()));
         im2col::input_gradient(&g, x[0].floats(), None, x[1].floats(), dx[0].floats());
         apply_mask(split_mask(x, self.masked).1, dx[0].floats());
-    }
-
-    fn followed_by(&self, next: &dyn Op) -> Option<Arc<dyn Op>> {
-        (is_mask(next) && !self.masked).then(|| Arc::new(Conv2dDx { masked: true, ..*self }) as Arc<dyn Op>)
     }
 }
 
 /// The product form of the lanes class, where it serves.
-pub(in crate::ops) fn lanes_form(g: &Geometry, class: Class) -> Option<(u32, LanesTile)> {
-    let Class::Lanes(lanes) = class else { return None };
+pub(in crate::ops) fn lanes_form(g: &Geometry, class: KernelClass) -> Option<(u32, LanesTile)> {
+    let KernelClass::Lanes(lanes) = class else { return None };
     match g.product_form(lanes, g.o, g.c) {
         LanesForm::Product(tile) => Some((lanes, tile)),
         _ => None,
@@ -128,7 +125,7 @@ pub(in crate::ops) fn dispatch(
     weights: Tensor,
     mask: Option<Tensor>,
 ) -> crate::Result<()> {
-    if cx.class == Class::Tile || lanes_form(g, cx.class).is_some() {
+    if cx.class == KernelClass::Tile || lanes_form(g, cx.class).is_some() {
         return dispatch_into(cx, g, [dy, weights], mask, cx.y[0]);
     }
     let even = Geometry { c: g.c.next_multiple_of(4), o: g.o.next_multiple_of(4), ..*g };
@@ -152,16 +149,15 @@ fn dispatch_into(
         Some((lanes, tile)) => {
             let groups = tile.groups(pixels, g.c, lanes);
             let weights = reshape::texture(cx, weights)?;
-            (cx.kernel(KERNELS[1], &tile.params(lanes))?, weights, groups)
+            (cx.kernel(CONV2D_DX_LANES, &tile.params(lanes))?, weights, groups)
         }
         None => {
             let (tm, tn) = (64, side(g.c));
-            let launch = cx.kernel(KERNELS[0], &[("TM", tm as i64), ("TN", tn as i64)])?.sizes(&g.sizes());
-            let launch = launch.set("masked", mask.is_some()).bind("mask", mask.unwrap_or(dy));
+            let launch = cx.kernel(CONV2D_DX_TILE, &[("TM", tm as i64), ("TN", tn as i64)])?.sizes(&g.sizes());
             let launch = launch.bind("dy", dy).bind("weights", weights);
             let tiles = pixels.div_ceil(tm) * g.c.div_ceil(tn);
             let end = Epilogue { mask, ..Epilogue::default() };
-            return splits::product(cx, launch, [tiles, g.kh * g.kw * g.o, g.c], end, ("dx", dx));
+            return splits::product(cx, launch, [tiles, g.kh * g.kw * g.o, g.c], end, [weights, dx]);
         }
     };
     // Where there is no mask the kernel does not read it, and any float buffer will do.

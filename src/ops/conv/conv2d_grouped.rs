@@ -4,17 +4,19 @@
 use crate::ops::conv::conv2d_grouped_dw::Conv2dGroupedDw;
 use crate::ops::conv::conv2d_grouped_dx::Conv2dGroupedDx;
 use crate::ops::conv::geometry::{Geometry, Padding};
-use crate::ops::pointwise::relu::Relu;
+use crate::ops::matmul::bias::{check_bias, split_bias};
 use crate::ops::pointwise::relu_dx::ReluDx;
 use crate::ops::prelude::*;
-use std::any::Any;
 
-pub(in crate::ops) const KERNELS: &[Source] =
-    &[shader!("conv/conv2d_grouped"), shader!("conv/conv2d_grouped_four"), shader!("conv/conv2d_grouped_depth")];
+kernels! {
+    CONV2D_GROUPED = "conv/conv2d_grouped",
+    CONV2D_GROUPED_FOUR = "conv/conv2d_grouped_four",
+    CONV2D_GROUPED_DEPTH = "conv/conv2d_grouped_depth",
+}
 
 /// `y[n, oh, ow, o] = Σ x[n, oh·SH + i·DH, ow·SW + j·DW, o / outer · inner + k] · w[i, j, k, o] + b[o]`, then max(·, 0)
 /// with `relu`; each of the groups has `inner` = C / groups channels of x and `outer` = O / groups of y.
-/// The arguments are x [N, H, W, C], w [KH, KW, inner, O] and b `[O]`; the result is [N, OH, OW, O].
+/// The arguments are x [N, H, W, C], w [KH, KW, inner, O] and, if there is one, b `[O]`; the result is [N, OH, OW, O].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conv2dGrouped {
     /// Rows and columns from one place to the next.
@@ -88,7 +90,7 @@ impl Conv2dGrouped {
 
 impl Grouped {
     /// The sizes by the names that the kernels use.
-    pub(in crate::ops) fn set(&self, launch: crate::plan::lower::Launch) -> crate::plan::lower::Launch {
+    pub(in crate::ops) fn set(&self, launch: Launch) -> Launch {
         let [dh, dw] = self.dilation;
         let own = [("dilation_h", dh), ("dilation_w", dw), ("inner", self.inner), ("outer", self.outer)];
         launch.sizes(&self.g.sizes()).sizes(&own)
@@ -147,11 +149,14 @@ impl Grouped {
 
 impl Reference for Conv2dGrouped {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
-        let Ok(s) = self.geometry(x[0].axes(), x[1].axes()) else { return };
-        let (x, w, b, zero) = (x[0].floats(), x[1].floats(), x[2].floats(), F::of(0.0));
+        let s = checked(self.geometry(x[0].axes(), x[1].axes()));
+        let (x, w, b, zero) = (x[0].floats(), x[1].floats(), x.get(2).map(In::floats), F::of(0.0));
         let images = y[0].floats().par_chunks_mut(s.g.oh * s.g.ow * s.g.o).zip(x.par_chunks(s.g.h * s.g.w * s.g.c));
         images.for_each(|(y, x)| {
-            y.chunks_mut(s.g.o).for_each(|y| y.copy_from_slice(b));
+            match b {
+                Some(b) => y.chunks_mut(s.g.o).for_each(|y| y.copy_from_slice(b)),
+                None => y.fill(zero),
+            }
             s.for_each_tap(|at_x, at_w, at_y| {
                 let (x, w, y) = (&x[at_x..][..s.g.c], &w[at_w..][..s.inner * s.g.o], &mut y[at_y..][..s.g.o]);
                 if (s.inner, s.outer) == (1, 1) {
@@ -175,16 +180,16 @@ impl Op for Conv2dGrouped {
     }
 
     fn outputs(&self, x: &[&TensorInfo]) -> Result<Vec<TensorInfo>, String> {
-        let [x, w, b] = arguments(x)?;
+        let (x, bias) = split_bias(x);
+        let [x, w] = arguments(x)?;
         let s = self.geometry(axes(x)?, axes(w)?)?;
-        if axes(b)? != [s.g.o] {
-            return Err(format!("{} filters but a bias of {}", s.g.o, b.shape));
-        }
+        check_bias(bias, s.g.o)?;
         Ok(vec![TensorInfo::floats("conv2d_grouped", s.g.y())])
     }
 
     fn backward(&self, graph: &mut Graph, at: &Backward) -> crate::Result<Vec<Option<Tensor>>> {
-        let Some(mut dy) = at.dy[0] else { return Ok(vec![None; 3]) };
+        let mut grads = vec![None; at.x.len()];
+        let Some(mut dy) = at.dy[0] else { return Ok(grads) };
         if self.relu {
             dy = graph.apply(ReluDx, &[dy, at.y[0]])?[0];
         }
@@ -192,26 +197,28 @@ impl Op for Conv2dGrouped {
         let conv = Conv2dGrouped { relu: false, ..*self };
         let shape = |t| axes::<4>(graph.info(t)).map_err(Error::input);
         let ([_, h, width, _], [kh, kw, _, _]) = (shape(x)?, shape(w)?);
-        let dx = match at.wants[0] {
-            true => Some(graph.apply(Conv2dGroupedDx { conv, input: [h, width] }, &[dy, w])?[0]),
-            false => None,
-        };
-        if !at.wants[1] && !at.wants[2] {
-            return Ok(vec![dx, None, None]);
+        if at.wants[0] {
+            grads[0] = Some(graph.apply(Conv2dGroupedDx { conv, input: [h, width] }, &[dy, w])?[0]);
         }
-        let dw = graph.apply(Conv2dGroupedDw { conv, kernel: [kh, kw] }, &[x, dy])?;
-        Ok(vec![dx, Some(dw[0]), Some(dw[1])])
+        if at.wants[1..].contains(&true) {
+            let of_weights = graph.apply(Conv2dGroupedDw { conv, kernel: [kh, kw] }, &[x, dy])?;
+            grads[1..].iter_mut().zip(of_weights).for_each(|(grad, sum)| *grad = Some(sum));
+        }
+        Ok(grads)
     }
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let s = self.geometry(cx.axes(cx.x[0])?, cx.axes(cx.x[1])?).map_err(Error::input)?;
         let (kernel, count) = match s.form() {
-            Form::Any => (KERNELS[0], s.g.places() * s.g.o),
-            Form::Four => (KERNELS[1], s.g.n * s.g.oh * s.g.ow.div_ceil(4) * (s.g.o / 4)),
-            Form::Depth => (KERNELS[2], s.g.places() * (s.g.o / 4)),
+            Form::Any => (CONV2D_GROUPED, s.g.places() * s.g.o),
+            Form::Four => (CONV2D_GROUPED_FOUR, s.g.n * s.g.oh * s.g.ow.div_ceil(4) * (s.g.o / 4)),
+            Form::Depth => (CONV2D_GROUPED_DEPTH, s.g.places() * (s.g.o / 4)),
         };
         let launch = s.set(cx.kernel(kernel, &[])?).size("count", count).set("relu", self.relu).bind("x", cx.x[0]);
-        cx.invocations(launch.bind("weights", cx.x[1]).bind("bias", cx.x[2]).bind("y", cx.y[0]), count)
+        let bias = cx.x.get(2).copied();
+        // Where there is no bias the kernel does not read it, and any float buffer will do.
+        let launch = launch.set("biased", bias.is_some()).bind("bias", bias.unwrap_or(cx.x[1]));
+        cx.invocations(launch.bind("weights", cx.x[1]).bind("y", cx.y[0]), count)
     }
 
     fn flops(&self, x: &[&TensorInfo]) -> u64 {
@@ -221,11 +228,6 @@ impl Op for Conv2dGrouped {
 
     fn rounding(&self, x: &[&TensorInfo]) -> Rounding {
         Rounding { terms: x[1].elements() / x[1].shape.0[3] + 1, ulps: 1.0 }
-    }
-
-    fn followed_by(&self, next: &dyn Op) -> Option<Arc<dyn Op>> {
-        let joins = (next as &dyn Any).is::<Relu>() && !self.relu;
-        joins.then(|| Arc::new(Conv2dGrouped { relu: true, ..*self }) as Arc<dyn Op>)
     }
 }
 
@@ -259,7 +261,9 @@ pub(in crate::ops) fn awkward() -> Vec<(Conv2dGrouped, [usize; 4], [usize; 4])> 
 
 pub(in crate::ops) fn cases() -> Vec<Case> {
     let case = |(op, x, w): (Conv2dGrouped, [usize; 4], [usize; 4])| {
-        [op, Conv2dGrouped { relu: true, ..op }].map(|op| Case::new(op).random(x).random(w).random([w[3]]))
+        let plain = |op: Conv2dGrouped| Case::new(op).random(x).random(w);
+        let relu = Conv2dGrouped { relu: true, ..op };
+        [plain(op).random([w[3]]), plain(relu).random([w[3]]), plain(if x[0] == 1 { op } else { relu })]
     };
     awkward().into_iter().flat_map(case).collect()
 }

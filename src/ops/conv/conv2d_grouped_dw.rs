@@ -4,11 +4,11 @@ use crate::ops::conv::conv2d_dw::sum_partials;
 use crate::ops::conv::conv2d_grouped::{Conv2dGrouped, Form, Grouped, awkward};
 use crate::ops::prelude::*;
 
-pub(in crate::ops) const KERNELS: &[Source] = &[
-    shader!("conv/conv2d_grouped_dw"),
-    shader!("conv/conv2d_grouped_dw_four"),
-    shader!("conv/conv2d_grouped_dw_depth"),
-];
+kernels! {
+    CONV2D_GROUPED_DW = "conv/conv2d_grouped_dw",
+    CONV2D_GROUPED_DW_FOUR = "conv/conv2d_grouped_dw_four",
+    CONV2D_GROUPED_DW_DEPTH = "conv/conv2d_grouped_dw_depth",
+}
 
 /// Samples that share one partial sum on the host: a fixed number, so that results do not depend on the threads.
 const SHARE: usize = 8;
@@ -40,7 +40,7 @@ impl Conv2dGroupedDw {
 
 impl Reference for Conv2dGroupedDw {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
-        let (Ok(s), [dw, db]) = (self.geometry(x[0].axes(), x[1].axes()), y) else { return };
+        let (s, [dw, db]) = (checked(self.geometry(x[0].axes(), x[1].axes())), results(y));
         let (x, dy, dw, db) = (x[0].floats(), x[1].floats(), dw.floats(), db.floats());
         let (pixels, places) = (s.g.h * s.g.w * s.g.c, s.g.oh * s.g.ow * s.g.o);
         let share = |(x, dy): (&[F], &[F])| {
@@ -91,9 +91,9 @@ impl Op for Conv2dGroupedDw {
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let s = self.geometry(cx.axes(cx.x[0])?, cx.axes(cx.x[1])?).map_err(Error::input)?;
         let (kernel, wide) = match s.form() {
-            Form::Any => (KERNELS[0], 1),
-            Form::Four => (KERNELS[1], 4),
-            Form::Depth => (KERNELS[2], 4),
+            Form::Any => (CONV2D_GROUPED_DW, 1),
+            Form::Four => (CONV2D_GROUPED_DW_FOUR, 4),
+            Form::Depth => (CONV2D_GROUPED_DW_DEPTH, 4),
         };
         // The sum over all rows of places is split so that small filters keep a whole device busy.
         let (sums, lines) = ((s.terms() + 1) * (s.g.o / wide), s.g.n * s.g.oh);

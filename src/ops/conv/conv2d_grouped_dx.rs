@@ -3,11 +3,11 @@
 use crate::ops::conv::conv2d_grouped::{Conv2dGrouped, Form, Grouped, awkward};
 use crate::ops::prelude::*;
 
-pub(in crate::ops) const KERNELS: &[Source] = &[
-    shader!("conv/conv2d_grouped_dx"),
-    shader!("conv/conv2d_grouped_dx_four"),
-    shader!("conv/conv2d_grouped_dx_depth"),
-];
+kernels! {
+    CONV2D_GROUPED_DX = "conv/conv2d_grouped_dx",
+    CONV2D_GROUPED_DX_FOUR = "conv/conv2d_grouped_dx_four",
+    CONV2D_GROUPED_DX_DEPTH = "conv/conv2d_grouped_dx_depth",
+}
 
 /// `dx[n, r, s, c] = Σ dy[n, oh, ow, o] · w[i, j, c mod inner, o]` over the places and taps that read (r, s), and the
 /// outputs of c's group. The arguments are dy [N, OH, OW, O] and w [KH, KW, inner, O]; the result is [N, H, W, C].
@@ -32,7 +32,7 @@ impl Conv2dGroupedDx {
 
 impl Reference for Conv2dGroupedDx {
     fn reference<F: Real>(&self, x: &[In<F>], dx: &mut [Out<F>]) {
-        let Ok(s) = self.geometry(x[0].axes(), x[1].axes()) else { return };
+        let s = checked(self.geometry(x[0].axes(), x[1].axes()));
         let (dy, w) = (x[0].floats(), x[1].floats());
         let images = dx[0].floats().par_chunks_mut(s.g.h * s.g.w * s.g.c).zip(dy.par_chunks(s.g.oh * s.g.ow * s.g.o));
         images.for_each(|(dx, dy)| {
@@ -70,9 +70,9 @@ impl Op for Conv2dGroupedDx {
         let s = self.geometry(cx.axes(cx.x[0])?, cx.axes(cx.x[1])?).map_err(Error::input)?;
         let elements = cx.elements(cx.y[0]);
         let (kernel, count) = match s.form() {
-            Form::Any => (KERNELS[0], elements),
-            Form::Four => (KERNELS[1], elements),
-            Form::Depth => (KERNELS[2], elements / 4),
+            Form::Any => (CONV2D_GROUPED_DX, elements),
+            Form::Four => (CONV2D_GROUPED_DX_FOUR, elements),
+            Form::Depth => (CONV2D_GROUPED_DX_DEPTH, elements / 4),
         };
         let launch = s.set(cx.kernel(kernel, &[])?).size("count", count).bind("dy", cx.x[0]);
         cx.invocations(launch.bind("weights", cx.x[1]).bind("dx", cx.y[0]), count)

@@ -1,19 +1,23 @@
 //! Convolution, ReLU and a 2 × 2 max pool in one pass: what lies between never reaches memory.
 
+use crate::ir::launch::Launch;
 use crate::ops::conv::conv2d::Conv2d;
 use crate::ops::conv::conv2d_relu_pool_dw::Conv2dReluPoolDw;
 use crate::ops::conv::conv2d_relu_pool_dx::Conv2dReluPoolDx;
 use crate::ops::conv::geometry::{Geometry, LanesForm, Padding};
 use crate::ops::conv::{direct, im2col, pad};
+use crate::ops::matmul::bias::{check_bias, split_bias};
+use crate::ops::matmul::splits;
 use crate::ops::pool::max_pool2d::MaxPool2d;
 use crate::ops::prelude::*;
 use crate::ops::shape::reshape;
 
-pub(in crate::ops) const KERNELS: &[Source] = &[
-    shader!("conv/conv2d_relu_pool_tile"),
-    shader!("conv/conv2d_relu_pool_lanes"),
-    shader!("conv/conv2d_relu_pool_patch_lanes"),
-];
+kernels! {
+    CONV2D_RELU_POOL_TILE = "conv/conv2d_relu_pool_tile",
+    CONV2D_RELU_POOL_LANES = "conv/conv2d_relu_pool_lanes",
+    CONV2D_RELU_POOL_PATCH_LANES = "conv/conv2d_relu_pool_patch_lanes",
+    CONV2D_RELU_POOL_SUM = "conv/conv2d_relu_pool_sum",
+}
 
 /// `max_pool2d(relu(conv2d(x, w, b)))` with windows of 2 × 2 side by side. The arguments are those of the
 /// convolution; the results y [N, PH, PW, O] and argmax, which is 4 (no place) where the ReLU lets nothing through.
@@ -37,12 +41,12 @@ impl Conv2dReluPool {
 
 impl Reference for Conv2dReluPool {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
-        let Ok((g, _)) = self.geometry(x[0].axes(), x[1].axes()) else { return };
+        let (g, _) = checked(self.geometry(x[0].axes(), x[1].axes()));
         let mut z = vec![F::of(0.0); g.places() * g.o];
         Conv2d { relu: false, ..self.conv }.reference(x, &mut [Out::Float(&mut z)]);
         let z = In { shape: &g.y(), elements: crate::ir::op::Elements::Float(&z) };
         POOL.reference(&[z], y);
-        let [y, argmax] = y else { return };
+        let [y, argmax] = results(y);
         for (y, argmax) in y.floats().iter_mut().zip(argmax.words()) {
             if *y <= F::of(0.0) {
                 (*y, *argmax) = (F::of(0.0), 4);
@@ -57,38 +61,36 @@ impl Op for Conv2dReluPool {
     }
 
     fn outputs(&self, x: &[&TensorInfo]) -> Result<Vec<TensorInfo>, String> {
-        let [x, w, b] = arguments(x)?;
+        let (x, bias) = split_bias(x);
+        let [x, w] = arguments(x)?;
         let (g, [ph, pw]) = self.geometry(axes(x)?, axes(w)?)?;
-        if axes(b)? != [g.o] {
-            return Err(format!("{} filters but a bias of {}", g.o, b.shape));
-        }
+        check_bias(bias, g.o)?;
         let y = [g.n, ph, pw, g.o];
         Ok(vec![TensorInfo::floats("conv2d_relu_pool", y), TensorInfo::words("argmax", y)])
     }
 
     fn backward(&self, graph: &mut Graph, at: &Backward) -> crate::Result<Vec<Option<Tensor>>> {
-        let Some(dy) = at.dy[0] else { return Ok(vec![None; 3]) };
+        let mut grads = vec![None; at.x.len()];
+        let Some(dy) = at.dy[0] else { return Ok(grads) };
         let shape = |t| axes::<4>(graph.info(t)).map_err(Error::input);
         let (g, _) = self.geometry(shape(at.x[0])?, shape(at.x[1])?).map_err(Error::input)?;
-        let dx = match at.wants[0] {
-            true => {
-                let op = Conv2dReluPoolDx { conv: self.conv, input: [g.h, g.w], masked: false };
-                Some(graph.apply(op, &[dy, at.y[1], at.x[1]])?[0])
-            }
-            false => None,
-        };
-        if !at.wants[1] && !at.wants[2] {
-            return Ok(vec![dx, None, None]);
+        if at.wants[0] {
+            let op = Conv2dReluPoolDx { conv: self.conv, input: [g.h, g.w], masked: false };
+            grads[0] = Some(graph.apply(op, &[dy, at.y[1], at.x[1]])?[0]);
         }
-        let op = Conv2dReluPoolDw { conv: self.conv, kernel: [g.kh, g.kw] };
-        let dw = graph.apply(op, &[at.x[0], dy, at.y[1]])?;
-        Ok(vec![dx, Some(dw[0]), Some(dw[1])])
+        if at.wants[1..].contains(&true) {
+            let op = Conv2dReluPoolDw { conv: self.conv, kernel: [g.kh, g.kw] };
+            let of_weights = graph.apply(op, &[at.x[0], dy, at.y[1]])?;
+            grads[1..].iter_mut().zip(of_weights).for_each(|(grad, sum)| *grad = Some(sum));
+        }
+        Ok(grads)
     }
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let (g, [ph, pw]) = self.geometry(cx.axes(cx.x[0])?, cx.axes(cx.x[1])?).map_err(Error::input)?;
         let Some(even) = g.evened(cx.class) else {
-            return dispatch(cx, &g, [ph, pw], [cx.x[0], cx.x[1], cx.x[2]], [cx.y[0], cx.y[1]]);
+            let arguments = ([cx.x[0], cx.x[1]], cx.x.get(2).copied());
+            return dispatch(cx, &g, [ph, pw], arguments, [cx.y[0], cx.y[1]]);
         };
         let arguments = pad::arguments(cx, &g, &even)?;
         let (windows, [y, argmax]) = (g.n * ph * pw, [cx.y[0], cx.y[1]]);
@@ -109,8 +111,8 @@ impl Op for Conv2dReluPool {
     }
 
     fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
-        let (Ok((g, _)), [y, argmax]) = (self.geometry(x[0].axes(), x[1].axes()), y) else { return };
-        let (x, w, b, y, argmax) = (x[0].floats(), x[1].floats(), x[2].floats(), y.floats(), argmax.words());
+        let ((g, _), [y, argmax]) = (checked(self.geometry(x[0].axes(), x[1].axes())), results(y));
+        let (x, w, b, y, argmax) = (x[0].floats(), x[1].floats(), x.get(2).map(In::floats), y.floats(), argmax.words());
         match direct::fits(&g) {
             true => direct::Forward { g: &g, x, w, b, relu: true, y, argmax: Some(argmax) }.run(),
             false => im2col::forward_pooled(&g, x, w, b, y, argmax),
@@ -123,33 +125,44 @@ fn dispatch(
     cx: &mut Lower,
     g: &Geometry,
     [ph, pw]: [usize; 2],
-    [mut x, mut weights, bias]: [Tensor; 3],
+    ([mut x, mut weights], bias): pad::Arguments,
     [y, argmax]: [Tensor; 2],
 ) -> crate::Result<()> {
     let (windows, mut first) = (g.n * ph * pw, 0);
     let form = match cx.class {
-        Class::Tile => LanesForm::Tile,
-        Class::Lanes(lanes) => g.lanes_form(lanes, g.c, g.o),
+        KernelClass::Tile => LanesForm::Tile,
+        KernelClass::Lanes(lanes) => g.lanes_form(lanes, g.c, g.o),
     };
     let (launch, groups) = match (form, cx.class) {
-        (LanesForm::Patch, Class::Lanes(lanes)) => {
+        (LanesForm::Patch, KernelClass::Lanes(lanes)) => {
             let groups = g.n * ph * (g.o / 4).div_ceil(lanes as usize);
-            (cx.kernel(KERNELS[2], &g.patch_params(lanes))?, groups)
+            (cx.kernel(CONV2D_RELU_POOL_PATCH_LANES, &g.patch_params(lanes))?, groups)
         }
-        (LanesForm::Product(tile), Class::Lanes(lanes)) => {
+        (LanesForm::Product(tile), KernelClass::Lanes(lanes)) => {
             let groups = tile.groups(windows * 4, g.o, lanes);
             (x, _) = reshape::texture(cx, x)?;
             (weights, first) = reshape::texture(cx, weights)?;
-            (cx.kernel(KERNELS[1], &tile.params(lanes))?, groups)
+            (cx.kernel(CONV2D_RELU_POOL_LANES, &tile.params(lanes))?, groups)
         }
         _ => {
             let tn = side(g.o);
-            let launch = cx.kernel(KERNELS[0], &[("TM", 64), ("TN", tn as i64)])?;
-            (launch, windows.div_ceil(16) * g.o.div_ceil(tn))
+            let launch = cx.kernel(CONV2D_RELU_POOL_TILE, &[("TM", 64), ("TN", tn as i64)])?;
+            let launch =
+                launch.sizes(&g.sizes()).sizes(&[("ph", ph), ("pw", pw)]).bind("x", x).bind("weights", weights);
+            let end = |launch: Launch, any| {
+                launch.set("biased", bias.is_some()).bind("bias", bias.unwrap_or(any)).bind("argmax", argmax)
+            };
+            let (tiles, count) = (windows.div_ceil(16) * g.o.div_ceil(tn), windows * g.o);
+            let sizes = [tiles, g.terms(), 4 * count];
+            return splits::split(cx, end(launch, weights), sizes, ("y", y), |cx, partials, splits| {
+                let launch = end(splits::sum(cx, CONV2D_RELU_POOL_SUM, partials, splits)?, partials).bind("y", y);
+                splits::sums(cx, launch.size("elements", count).size("o", g.o), count, splits)
+            });
         }
     };
     let launch = launch.sizes(&g.sizes()).sizes(&[("ph", ph), ("pw", pw), ("first", first)]);
-    let launch = launch.bind("x", x).bind("weights", weights).bind("bias", bias);
+    let launch = launch.bind("x", x).bind("weights", weights);
+    let launch = launch.set("biased", bias.is_some()).bind("bias", bias.unwrap_or(cx.x[1]));
     cx.groups(launch.bind("y", y).bind("argmax", argmax), groups)
 }
 
@@ -158,10 +171,11 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
     // zero, are the same for everybody.
     let case = |padding, stride, x: [usize; 4], w: [usize; 4]| {
         let conv = Conv2d { stride, padding, relu: true };
-        Case::new(Conv2dReluPool { conv }).integers(x, 2).integers(w, 2).integers([w[3]], 2)
+        let plain = || Case::new(Conv2dReluPool { conv }).integers(x, 2).integers(w, 2);
+        [plain().integers([w[3]], 2), plain()]
     };
     use Padding::{Same, Valid};
-    vec![
+    let cases = [
         case(Valid, [1, 1], [2, 4, 4, 1], [3, 3, 1, 1]),
         case(Valid, [1, 1], [5, 28, 28, 1], [3, 3, 1, 32]),
         case(Valid, [1, 1], [3, 9, 12, 1], [3, 3, 1, 33]),
@@ -170,5 +184,7 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
         case(Valid, [1, 1], [2, 12, 11, 32], [3, 3, 32, 64]),
         case(Same, [1, 1], [1, 8, 9, 8], [2, 3, 8, 36]),
         case(Same, [1, 1], [3, 2, 2, 4], [1, 1, 4, 4]),
-    ]
+        case(Same, [1, 1], [1, 4, 5, 130], [3, 3, 130, 4]),
+    ];
+    cases.into_iter().flatten().collect()
 }

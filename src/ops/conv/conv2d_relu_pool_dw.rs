@@ -12,8 +12,10 @@ use crate::ops::pool::max_pool2d_dx::MaxPool2dDx;
 use crate::ops::prelude::*;
 use crate::ops::shape::reshape;
 
-pub(in crate::ops) const KERNELS: &[Source] =
-    &[shader!("conv/conv2d_relu_pool_dw_patch_lanes"), shader!("conv/conv2d_relu_pool_dw_lanes")];
+kernels! {
+    CONV2D_RELU_POOL_DW_PATCH_LANES = "conv/conv2d_relu_pool_dw_patch_lanes",
+    CONV2D_RELU_POOL_DW_LANES = "conv/conv2d_relu_pool_dw_lanes",
+}
 
 /// `conv2d_dw(x, max_pool2d_dx(dp, argmax))`, without the gradient between where a fused kernel fits.
 /// The arguments are x [N, H, W, C], dp and argmax [N, PH, PW, O]; the results dw [KH, KW, C, O] and db `[O]`.
@@ -38,7 +40,7 @@ impl Conv2dReluPoolDw {
 
 impl Reference for Conv2dReluPoolDw {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
-        let Ok((g, _)) = self.geometry(x[0].axes(), x[1].axes()) else { return };
+        let (g, _) = checked(self.geometry(x[0].axes(), x[1].axes()));
         let mut dz = vec![F::of(0.0); g.places() * g.o];
         MaxPool2dDx { pool: POOL, input: [g.oh, g.ow] }.reference(&x[1..], &mut [Out::Float(&mut dz)]);
         let dz = In { shape: &g.y(), elements: Elements::Float(&dz) };
@@ -70,11 +72,12 @@ impl Op for Conv2dReluPoolDw {
             let dz = max_pool2d_dx::spread(cx, &g, cx.x[1], cx.x[2])?;
             return conv2d_dw::dispatch(cx, &g, cx.x[0], dz);
         };
-        let x = if kernel == 0 { cx.x[0] } else { reshape::texture(cx, cx.x[0])?.0 };
+        let patch = kernel.name == CONV2D_RELU_POOL_DW_PATCH_LANES.name;
+        let (x, first) = if patch { (cx.x[0], 0) } else { reshape::texture(cx, cx.x[0])? };
         // The sum is split so that small filters keep every core busy.
         let splits = 64usize.div_ceil(tiles).min(terms);
         let partials = cx.scratch(splits * (g.terms() + 1) * g.o);
-        let launch = cx.kernel(KERNELS[kernel], &params)?.sizes(&g.sizes()).sizes(&[("ph", ph), ("pw", pw)]);
+        let launch = cx.kernel(kernel, &params)?.sizes(&g.sizes()).sizes(&[("ph", ph), ("pw", pw), ("first", first)]);
         let launch = launch.size("splits", splits).size("per_split", terms.div_ceil(splits));
         let launch = launch.bind("x", x).bind("dp", cx.x[1]).bind("argmax", cx.x[2]).bind("partials", partials);
         cx.groups(launch, splits * tiles)?;
@@ -91,8 +94,8 @@ impl Op for Conv2dReluPoolDw {
     }
 
     fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
-        let Ok((g, _)) = self.geometry(x[0].axes(), x[1].axes()) else { return };
-        let [dw, db] = y else { return };
+        let (g, _) = checked(self.geometry(x[0].axes(), x[1].axes()));
+        let [dw, db] = results(y);
         let (dw, db, argmax) = (dw.floats(), db.floats(), Some(x[2].words()));
         if direct::fits(&g) {
             return direct::Gradient { g: &g, x: x[0].floats(), dy: x[1].floats(), argmax, dw, db }.run();
@@ -103,16 +106,21 @@ impl Op for Conv2dReluPoolDw {
 
 /// The kernel of the lanes class that fits, its parameters, the workgroups of one part of the sum, and what the sum is
 /// over: `strips` rows of windows, or their `pw` windows each.
-fn lanes_form(g: &Geometry, class: Class, strips: usize, pw: usize) -> Option<(usize, Params, usize, usize)> {
-    let Class::Lanes(lanes) = class else { return None };
+fn lanes_form(g: &Geometry, class: KernelClass, strips: usize, pw: usize) -> Option<(Source, Params, usize, usize)> {
+    let KernelClass::Lanes(lanes) = class else { return None };
     // What the second kernel unrolls: the pixels behind a window.
     let patch = (g.kh + g.sh) * (g.kw + g.sw);
     match g.lanes_form(lanes, g.c, g.o) {
-        LanesForm::Patch => Some((0, g.patch_params(lanes).into(), (g.o / 4).div_ceil(lanes as usize), strips)),
+        LanesForm::Patch => Some((
+            CONV2D_RELU_POOL_DW_PATCH_LANES,
+            g.patch_params(lanes).into(),
+            (g.o / 4).div_ceil(lanes as usize),
+            strips,
+        )),
         LanesForm::Product(_) if (g.pt, g.pl) == (0, 0) && patch <= 25 => {
-            let sizes = [("L", lanes as usize), ("KH", g.kh), ("KW", g.kw), ("SH", g.sh), ("SW", g.sw)];
+            let sizes = [("L", lanes as usize), ("E", 1), ("KH", g.kh), ("KW", g.kw), ("DH", g.sh), ("DW", g.sw)];
             let params = sizes.map(|(name, size)| (name, size as i64)).into();
-            Some((1, params, (g.c / 4).div_ceil(lanes as usize) * g.o / 4, strips * pw))
+            Some((CONV2D_RELU_POOL_DW_LANES, params, (g.c / 4).div_ceil(lanes as usize) * g.o / 4, strips * pw))
         }
         _ => None,
     }

@@ -7,12 +7,14 @@ use crate::ops::conv::conv2d_dx::Conv2dDx;
 use crate::ops::conv::conv2d_relu_pool::{Conv2dReluPool, POOL};
 use crate::ops::conv::geometry::{Geometry, Padding};
 use crate::ops::conv::im2col;
-use crate::ops::pointwise::relu_dx::{apply_mask, check_mask, is_mask, split_mask};
+use crate::ops::pointwise::relu_dx::{apply_mask, check_mask, split_mask};
 use crate::ops::pool::max_pool2d_dx;
 use crate::ops::pool::max_pool2d_dx::MaxPool2dDx;
 use crate::ops::prelude::*;
 
-pub(in crate::ops) const KERNELS: &[Source] = &[shader!("conv/conv2d_relu_pool_dx_texture")];
+kernels! {
+    CONV2D_RELU_POOL_DX_TEXTURE = "conv/conv2d_relu_pool_dx_texture",
+}
 
 /// `conv2d_dx(max_pool2d_dx(dp, argmax), w)`; with `masked` it is 0 where a mask is not above 0.
 /// The arguments are dp and argmax [N, PH, PW, O], w [KH, KW, C, O] and the mask [N, H, W, C]; the result is [N, H, W, C].
@@ -39,7 +41,7 @@ impl Conv2dReluPoolDx {
 
 impl Reference for Conv2dReluPoolDx {
     fn reference<F: Real>(&self, x: &[In<F>], dx: &mut [Out<F>]) {
-        let Ok(g) = self.geometry(x[1].axes(), x[2].axes()) else { return };
+        let g = checked(self.geometry(x[1].axes(), x[2].axes()));
         let mut dz = vec![F::of(0.0); g.places() * g.o];
         MaxPool2dDx { pool: POOL, input: [g.oh, g.ow] }.reference(&x[..2], &mut [Out::Float(&mut dz)]);
         let dz = In { shape: &g.y(), elements: Elements::Float(&dz) };
@@ -86,13 +88,9 @@ impl Op for Conv2dReluPoolDx {
     }
 
     fn fast(&self, x: &[In<f32>], dx: &mut [Out<f32>]) {
-        let Ok(g) = self.geometry(x[1].axes(), x[2].axes()) else { return };
+        let g = checked(self.geometry(x[1].axes(), x[2].axes()));
         im2col::input_gradient(&g, x[0].floats(), Some(x[1].words()), x[2].floats(), dx[0].floats());
         apply_mask(split_mask(x, self.masked).1, dx[0].floats());
-    }
-
-    fn followed_by(&self, next: &dyn Op) -> Option<Arc<dyn Op>> {
-        (is_mask(next) && !self.masked).then(|| Arc::new(Conv2dReluPoolDx { masked: true, ..*self }) as Arc<dyn Op>)
     }
 }
 
@@ -100,7 +98,7 @@ impl Op for Conv2dReluPoolDx {
 fn spread_texture(cx: &mut Lower, g: &Geometry) -> crate::Result<Tensor> {
     let pooled = [("ph", g.oh / 2), ("pw", g.ow / 2)];
     let (dz, count) = (cx.scratch(g.places() * g.o), g.places() * g.o / 4);
-    let launch = cx.kernel(KERNELS[0], &[])?.sizes(&g.sizes()).sizes(&pooled).size("count", count);
+    let launch = cx.kernel(CONV2D_RELU_POOL_DX_TEXTURE, &[])?.sizes(&g.sizes()).sizes(&pooled).size("count", count);
     cx.invocations(launch.bind("dp", cx.x[0]).bind("argmax", cx.x[1]).bind("dz", dz), count)?;
     Ok(dz)
 }

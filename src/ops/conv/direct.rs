@@ -76,7 +76,7 @@ pub struct Forward<'a> {
     pub g: &'a Geometry,
     pub x: &'a [f32],
     pub w: &'a [f32],
-    pub b: &'a [f32],
+    pub b: Option<&'a [f32]>,
     pub relu: bool,
     pub y: &'a mut [f32],
     pub argmax: Option<&'a mut [u32]>,
@@ -95,7 +95,8 @@ impl WithSimd for Forward<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Forward { g, x, w, b, relu, y, argmax } = self;
-        let (w, b) = (&*padded_rows::<S>(w, g.o), &*padded_rows::<S>(b, g.o));
+        let zeros = vec![0.0; g.o];
+        let (w, b) = (&*padded_rows::<S>(w, g.o), &*padded_rows::<S>(b.unwrap_or(&zeros), g.o));
         let images = x.par_chunks(g.h * g.w * g.c);
         match argmax {
             None => {

@@ -1,7 +1,7 @@
 //! Sizes of a window that moves over an image: shared by convolutions and pools.
 
+use crate::ir::launch::KernelClass;
 use crate::ops::matmul::tiles::LanesTile;
-use crate::plan::Class;
 use serde::{Deserialize, Serialize};
 
 /// What is added around an image before a convolution.
@@ -195,8 +195,8 @@ impl Geometry {
     }
 
     /// The sizes with channels in multiples of four, where the lanes class has no form for them as they are.
-    pub fn evened(&self, class: Class) -> Option<Geometry> {
-        let Class::Lanes(lanes) = class else { return None };
+    pub fn evened(&self, class: KernelClass) -> Option<Geometry> {
+        let KernelClass::Lanes(lanes) = class else { return None };
         let fits = |g: &Geometry| g.lanes_form(lanes, g.c, g.o) != LanesForm::Tile;
         let outputs = Geometry { o: self.o.next_multiple_of(4), ..*self };
         match (fits(self), fits(&outputs)) {

@@ -48,7 +48,7 @@ pub fn forward(g: &Geometry, x: &[f32], w: &[f32], y: &mut [f32]) {
 }
 
 /// The forward pass with bias, ReLU and a 2 × 2 pool behind it.
-pub fn forward_pooled(g: &Geometry, x: &[f32], w: &[f32], b: &[f32], y: &mut [f32], argmax: &mut [u32]) {
+pub fn forward_pooled(g: &Geometry, x: &[f32], w: &[f32], b: Option<&[f32]>, y: &mut [f32], argmax: &mut [u32]) {
     let (runs, sizes) = (runs(g), [g.oh * g.ow, g.o, g.terms()]);
     let (ph, pw) = (g.oh / 2, g.ow / 2);
     let size = ph * pw * g.o;
@@ -63,7 +63,7 @@ pub fn forward_pooled(g: &Geometry, x: &[f32], w: &[f32], b: &[f32], y: &mut [f3
                 let rows = [0, 1, 2, 3].map(|p| &z[place(p)..][..g.o]);
                 for o in 0..g.o {
                     let best = (1..4).fold(0, |best, p| if rows[p][o] > rows[best][o] { p } else { best });
-                    let most = rows[best][o] + b[o];
+                    let most = rows[best][o] + b.map_or(0.0, |b| b[o]);
                     (y[o], argmax[o]) = if most > 0.0 { (most, best as u32) } else { (0.0, 4) };
                 }
             }

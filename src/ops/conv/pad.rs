@@ -1,11 +1,9 @@
 //! Zeros behind rows and columns: how convolutions with odd numbers of channels come to the lanes forms, which read
 //! four channels at a time.
 
+use crate::ops::conv::conv2d::CONV2D_PAD;
 use crate::ops::conv::geometry::Geometry;
 use crate::ops::prelude::*;
-
-/// One of those of `conv2d`.
-pub(in crate::ops) const KERNEL: Source = shader!("conv/conv2d_pad");
 
 /// `t` [outer, rows, columns] with zeros behind, rows and columns as they are or up to a multiple of four, as [outer, `to`]:
 /// a copy that later ops share, or `t` where nothing is added.
@@ -23,13 +21,15 @@ pub(in crate::ops) fn padded(cx: &mut Lower, t: Tensor, from: [usize; 3], to: [u
     })
 }
 
-/// An op's x, weights and bias, padded from one convolution's sizes to another's.
-pub(in crate::ops) fn arguments(cx: &mut Lower, g: &Geometry, even: &Geometry) -> crate::Result<[Tensor; 3]> {
-    Ok([
-        padded(cx, cx.x[0], [g.n * g.h * g.w, 1, g.c], [1, even.c])?,
-        padded(cx, cx.x[1], [g.kh * g.kw, g.c, g.o], [even.c, even.o])?,
-        padded(cx, cx.x[2], [1, 1, g.o], [1, even.o])?,
-    ])
+/// A convolution's x and weights, and its bias if it has one.
+pub(in crate::ops) type Arguments = ([Tensor; 2], Option<Tensor>);
+
+/// An op's arguments, padded from one convolution's sizes to another's.
+pub(in crate::ops) fn arguments(cx: &mut Lower, g: &Geometry, even: &Geometry) -> crate::Result<Arguments> {
+    let x = padded(cx, cx.x[0], [g.n * g.h * g.w, 1, g.c], [1, even.c])?;
+    let weights = padded(cx, cx.x[1], [g.kh * g.kw, g.c, g.o], [even.c, even.o])?;
+    let bias = cx.x.get(2).map(|&bias| padded(cx, bias, [1, 1, g.o], [1, even.o])).transpose()?;
+    Ok(([x, weights], bias))
 }
 
 /// What `of` computes as [outer, `from`], the rows and columns beyond `to` left out, into y [outer, `to`].
@@ -50,7 +50,7 @@ pub(in crate::ops) fn cropped(
 
 fn copy(cx: &mut Lower, x: Tensor, [outer, rows, columns]: [usize; 3], y: Tensor, to: [usize; 2]) -> crate::Result<()> {
     let elements = outer * to[0] * to[1];
-    let launch = cx.kernel(KERNEL, &[])?.sizes(&[("elements", elements), ("rows", rows), ("columns", columns)]);
+    let launch = cx.kernel(CONV2D_PAD, &[])?.sizes(&[("elements", elements), ("rows", rows), ("columns", columns)]);
     let launch = launch.size("to_rows", to[0]).size("to_columns", to[1]);
     cx.invocations(launch.bind("x", x).bind("y", y), elements.div_ceil(4))
 }

@@ -2,7 +2,9 @@
 
 use crate::ops::prelude::*;
 
-pub(in crate::ops) const KERNELS: &[Source] = &[shader!("loss/argmax")];
+kernels! {
+    ARGMAX = "loss/argmax",
+}
 
 /// `y[b] =` the first c of the largest `x[b, c]`; x [batch, …, classes], y [batch, …] as words.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +43,7 @@ impl Op for Argmax {
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let batch = cx.elements(cx.y[0]);
         let classes = cx.elements(cx.x[0]) / batch;
-        let launch = cx.kernel(KERNELS[0], &[])?.size("batch", batch).size("classes", classes);
+        let launch = cx.kernel(ARGMAX, &[])?.size("batch", batch).size("classes", classes);
         cx.invocations(launch.bind("x", cx.x[0]).bind("y", cx.y[0]), batch)
     }
 

@@ -4,7 +4,9 @@ use crate::ir::element::IGNORED;
 use crate::ops::prelude::*;
 use crate::step::control::Control;
 
-pub(in crate::ops) const KERNELS: &[Source] = &[shader!("loss/class_scale")];
+kernels! {
+    CLASS_SCALE = "loss/class_scale",
+}
 
 /// `scale[c] = weights[c] / Σ weights[labels]` over the rows of the valid samples whose label is not ignored, zero where
 /// that sum is zero: a sum of losses by these is PyTorch's weighted mean; with weights of 1, the mean over valid targets. The arguments are the control block, labels [batch, …] and weights
@@ -45,7 +47,7 @@ impl Op for ClassScale {
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let rows = cx.elements(cx.x[1]);
         let places = rows / cx.shape(cx.x[1])[0];
-        let launch = cx.kernel(KERNELS[0], &[])?.size("batch", rows).size("places", places);
+        let launch = cx.kernel(CLASS_SCALE, &[])?.size("batch", rows).size("places", places);
         let launch = launch.size("classes", cx.elements(cx.y[0]));
         let launch = launch.bind("control", cx.x[0]).bind("labels", cx.x[1]).bind("weights", cx.x[2]);
         cx.groups(launch.bind("scale", cx.y[0]), 1)

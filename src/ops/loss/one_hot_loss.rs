@@ -6,7 +6,10 @@ use crate::ops::loss::scale_rows::ScaleRows;
 use crate::ops::prelude::*;
 use crate::step::control::Control;
 
-pub(in crate::ops) const KERNELS: &[Source] = &[shader!("loss/one_hot_loss"), shader!("loss/one_hot_loss_counted")];
+kernels! {
+    ONE_HOT_LOSS = "loss/one_hot_loss",
+    ONE_HOT_LOSS_COUNTED = "loss/one_hot_loss_counted",
+}
 
 /// The arguments are the control block, logits [batch, …, classes] and labels, one a row of logits: [batch, …]; the results
 /// loss (each row's share of the mean over all logits), correct (0 or 1), both shaped as the labels, and delta, shaped as
@@ -38,7 +41,7 @@ impl OneHotLoss {
             true => x[3].floats()[0] * F::of(1.0 / classes as f64),
             false => F::of(1.0 / (valid as f64 * classes as f64)),
         };
-        let [loss, correct, delta] = y else { return };
+        let [loss, correct, delta] = results(y);
         let rows = delta.floats().par_chunks_mut(classes).zip(loss.floats()).zip(correct.words()).enumerate();
         rows.for_each(|(b, ((delta, loss), correct))| {
             let (row, k) = (&logits[b * classes..][..classes], labels[b] as usize);
@@ -101,8 +104,8 @@ impl Op for OneHotLoss {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let (batch, rows) = (cx.shape(cx.x[1])[0], cx.elements(cx.y[0]));
-        let launch =
-            cx.kernel(KERNELS[usize::from(self.counted)], &[])?.size("batch", rows).size("places", rows / batch);
+        let kernel = if self.counted { ONE_HOT_LOSS_COUNTED } else { ONE_HOT_LOSS };
+        let launch = cx.kernel(kernel, &[])?.size("batch", rows).size("places", rows / batch);
         let launch = launch.size("classes", cx.elements(cx.x[1]) / rows).set("kind", self.each as u32);
         let launch = launch.bind("control", cx.x[0]).bind("logits", cx.x[1]).bind("labels", cx.x[2]);
         let launch = if self.counted { launch.bind("scale", cx.x[3]) } else { launch };

@@ -2,7 +2,9 @@
 
 use crate::ops::prelude::*;
 
-pub(in crate::ops) const KERNELS: &[Source] = &[shader!("loss/sample_sum")];
+kernels! {
+    SAMPLE_SUM = "loss/sample_sum",
+}
 
 /// `loss[b] = Σ losses[b, …]` and `correct[b] = Σ corrects[b, …]`; the arguments [batch, …], the results `[batch]`. Nothing
 /// flows back: a gradient begins at the losses themselves.
@@ -12,7 +14,7 @@ pub struct SampleSum;
 impl Reference for SampleSum {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
         let (losses, corrects) = (x[0].floats(), x[1].words());
-        let [loss, correct] = y else { return };
+        let [loss, correct] = results(y);
         let places = losses.len() / loss.floats().len();
         for (loss, losses) in loss.floats().iter_mut().zip(losses.chunks(places)) {
             *loss = losses.iter().fold(F::of(0.0), |sum, loss| sum + *loss);
@@ -45,7 +47,7 @@ impl Op for SampleSum {
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let batch = cx.elements(cx.y[0]);
         let places = cx.elements(cx.x[0]) / batch;
-        let launch = cx.kernel(KERNELS[0], &[])?.size("batch", batch).size("places", places);
+        let launch = cx.kernel(SAMPLE_SUM, &[])?.size("batch", batch).size("places", places);
         let launch = launch.bind("losses", cx.x[0]).bind("corrects", cx.x[1]);
         cx.groups(launch.bind("loss", cx.y[0]).bind("correct", cx.y[1]), batch)
     }

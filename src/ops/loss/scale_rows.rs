@@ -2,7 +2,9 @@
 
 use crate::ops::prelude::*;
 
-pub(in crate::ops) const KERNELS: &[Source] = &[shader!("loss/scale_rows")];
+kernels! {
+    SCALE_ROWS = "loss/scale_rows",
+}
 
 /// `y[r, c] = s[r] · x[r, c]`; x [rows, columns], s `[rows]`, where rows may be several axes.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +41,7 @@ impl Op for ScaleRows {
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let count = cx.elements(cx.y[0]);
         let columns = count / cx.elements(cx.x[1]);
-        let launch = cx.kernel(KERNELS[0], &[])?.size("count", count).size("columns", columns);
+        let launch = cx.kernel(SCALE_ROWS, &[])?.size("count", count).size("columns", columns);
         cx.invocations(launch.bind("x", cx.x[0]).bind("s", cx.x[1]).bind("y", cx.y[0]), count)
     }
 

@@ -6,8 +6,11 @@ use crate::ops::prelude::*;
 use crate::step::control::Control;
 use std::fmt;
 
-pub(in crate::ops) const KERNELS: &[Source] =
-    &[shader!("loss/softmax_ce"), shader!("loss/softmax_ce_mixed"), shader!("loss/softmax_ce_weighted")];
+kernels! {
+    SOFTMAX_CE = "loss/softmax_ce",
+    SOFTMAX_CE_MIXED = "loss/softmax_ce_mixed",
+    SOFTMAX_CE_WEIGHTED = "loss/softmax_ce_weighted",
+}
 
 /// Rows that one thread of the native CPU takes at a time.
 const ROWS: usize = 64;
@@ -64,7 +67,7 @@ impl SoftmaxCe {
         let valid = Control::read(x[0].words()).valid as usize * (labels.len() / x[1].shape[0]);
         let mixed = self.mixed.then(|| (x[3].words(), x[4].floats()));
         let scale = self.weighted.then(|| x[self.arguments() - 1].floats());
-        let [loss, correct, delta] = y else { return };
+        let [loss, correct, delta] = results(y);
         let (loss, correct, delta) = (loss.floats(), correct.words(), delta.floats());
         let share = if self.weighted { F::of(1.0) } else { F::of(1.0 / valid as f64) };
         let (rest, spread) =
@@ -167,7 +170,11 @@ impl Op for SoftmaxCe {
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let (batch, rows) = (cx.shape(cx.x[1])[0], cx.elements(cx.y[0]));
         let classes = cx.elements(cx.x[1]) / rows;
-        let source = if self.mixed { KERNELS[1] } else { KERNELS[usize::from(self.weighted) * 2] };
+        let source = match (self.mixed, self.weighted) {
+            (true, _) => SOFTMAX_CE_MIXED,
+            (false, true) => SOFTMAX_CE_WEIGHTED,
+            (false, false) => SOFTMAX_CE,
+        };
         let mut launch = cx.kernel(source, &[])?.size("batch", rows).size("classes", classes);
         // What the kernel has as a default is left out, so that a plain loss's listing stays short.
         if rows != batch {

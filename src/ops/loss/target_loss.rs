@@ -5,7 +5,9 @@ use crate::ops::loss::scale_rows::ScaleRows;
 use crate::ops::prelude::*;
 use crate::step::control::Control;
 
-pub(in crate::ops) const KERNELS: &[Source] = &[shader!("loss/target_loss")];
+kernels! {
+    TARGET_LOSS = "loss/target_loss",
+}
 
 /// The arguments are the control block, logits [batch, outputs] and as many targets; the results loss `[batch]`, each sample's
 /// share of the mean over all logits, correct `[batch]`, the number of answers of a sample that are right (the logit above 0
@@ -19,7 +21,7 @@ impl TargetLoss {
         let (logits, targets, outputs) = (x[1].floats(), x[2].floats(), x[1].shape[1]);
         let valid = Control::read(x[0].words()).valid as usize;
         let share = F::of(1.0 / (valid as f64 * outputs as f64));
-        let [loss, correct, delta] = y else { return };
+        let [loss, correct, delta] = results(y);
         let rows = delta.floats().par_chunks_mut(outputs).zip(loss.floats()).zip(correct.words()).enumerate();
         rows.for_each(|(b, ((delta, loss), correct))| {
             let share = if b < valid { share } else { F::of(0.0) };
@@ -71,7 +73,7 @@ impl Op for TargetLoss {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let (batch, outputs) = (cx.shape(cx.x[1])[0], cx.shape(cx.x[1])[1]);
-        let launch = cx.kernel(KERNELS[0], &[])?.size("batch", batch).size("places", 1).size("classes", outputs);
+        let launch = cx.kernel(TARGET_LOSS, &[])?.size("batch", batch).size("places", 1).size("classes", outputs);
         let launch = launch.set("kind", self.0 as u32);
         let launch = launch.bind("control", cx.x[0]).bind("logits", cx.x[1]).bind("targets", cx.x[2]);
         let launch = launch.bind("loss", cx.y[0]).bind("correct", cx.y[1]).bind("delta", cx.y[2]);

@@ -1,16 +1,21 @@
 //! The product of two matrices: the gradient that a dense layer hands back to its input.
 
 use crate::ops::matmul::matmul_nt::AWKWARD;
-use crate::ops::pointwise::relu_dx::{apply_mask, check_mask, is_mask, split_mask};
+use crate::ops::matmul::splits;
+use crate::ops::matmul::splits::Epilogue;
+use crate::ops::pointwise::relu_dx::{apply_mask, check_mask, split_mask};
 use crate::ops::prelude::*;
 use crate::ops::shape::reshape;
 use crate::sys::{Gemm, gemm};
 
-pub(in crate::ops) const KERNELS: &[Source] =
-    &[shader!("matmul/matmul_nn_tile"), shader!("matmul/matmul_nn_lanes"), shader!("matmul/matmul_nn_few_lanes")];
+kernels! {
+    MATMUL_NN_TILE = "matmul/matmul_nn_tile",
+    MATMUL_NN_LANES = "matmul/matmul_nn_lanes",
+    MATMUL_NN_FEW_LANES = "matmul/matmul_nn_few_lanes",
+}
 
 /// `y[i, j] = Σ_t a[i, t] · b[t, j]`; with `masked` it is 0 where a mask is not above 0: the gradient of a ReLU before
-/// the layer. The arguments are a [M, K], b [K, N] and the mask [M, N]; the result is [M, N].
+/// the layer. The arguments are a [.., K], whose leading axes are rows, b [K, N] and the mask [.., N]; the result is [.., N].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MatmulNn {
     /// Whether the last argument is a mask.
@@ -19,7 +24,7 @@ pub struct MatmulNn {
 
 impl Reference for MatmulNn {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
-        let ([_, k], [_, n]) = (x[0].axes(), x[1].axes());
+        let ([_, k], [_, n]) = (as_rows(x[0].shape), x[1].axes());
         let (a, b, y) = (x[0].floats(), x[1].floats(), y[0].floats());
         for (at, y) in y.iter_mut().enumerate() {
             let (i, j) = (at / n, at % n);
@@ -40,11 +45,11 @@ impl Op for MatmulNn {
     fn outputs(&self, x: &[&TensorInfo]) -> Result<Vec<TensorInfo>, String> {
         let (x, mask) = split_mask(x, self.masked);
         let [a, b] = arguments(x)?;
-        let ([m, k], [terms, n]) = (axes(a)?, axes(b)?);
+        let ([_, k], [terms, n]) = (rows(a)?, axes(b)?);
         if k != terms {
             return Err(format!("rows of {k} but columns of {terms}"));
         }
-        check_mask(mask, TensorInfo::floats("matmul_nn", [m, n]))
+        check_mask(mask, TensorInfo::floats("matmul_nn", with_last(a, n)))
     }
 
     fn backward(&self, _: &mut Graph, _: &Backward) -> crate::Result<Vec<Option<Tensor>>> {
@@ -52,30 +57,33 @@ impl Op for MatmulNn {
     }
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
-        let ([m, k], [_, n]) = (cx.axes(cx.x[0])?, cx.axes(cx.x[1])?);
-        let mut b = (cx.x[1], 0);
+        let ([m, k], [_, n]) = (as_rows(&cx.shape(cx.x[0])), cx.axes(cx.x[1])?);
+        let (mask, mut b) = (split_mask(cx.x, self.masked).1.copied(), (cx.x[1], 0));
         let (launch, groups) = match cx.class {
-            Class::Lanes(lanes) if n.is_multiple_of(4) => {
+            KernelClass::Lanes(lanes) if n.is_multiple_of(4) => {
                 let tile = LanesTile::of(n, lanes);
                 let launch = match k.is_multiple_of(4) && k >= 64 {
                     true => {
                         b = reshape::texture(cx, b.0)?;
-                        cx.kernel(KERNELS[1], &tile.params(lanes))?
+                        cx.kernel(MATMUL_NN_LANES, &tile.params(lanes))?
                     }
-                    false => cx.kernel(KERNELS[2], &[&tile.params(lanes)[..], &[("U", unroll(k))]].concat())?,
+                    false => {
+                        cx.kernel(MATMUL_NN_FEW_LANES, &[&tile.params(lanes)[..], &[("U", unroll(k))]].concat())?
+                    }
                 };
                 (launch, tile.groups(m, n, lanes))
             }
             _ => {
                 let (tm, tn) = (side(m), side(n));
-                let launch = cx.kernel(KERNELS[0], &[("TM", tm as i64), ("TN", tn as i64)])?;
-                (launch, m.div_ceil(tm) * n.div_ceil(tn))
+                let launch = cx.kernel(MATMUL_NN_TILE, &[("TM", tm as i64), ("TN", tn as i64)])?;
+                let launch = launch.sizes(&[("m", m), ("n", n), ("k", k)]).bind("a", cx.x[0]).bind("b", cx.x[1]);
+                let (end, tiles) = (Epilogue { mask, ..Epilogue::default() }, m.div_ceil(tm) * n.div_ceil(tn));
+                return splits::product(cx, launch, [tiles, k, n], end, [cx.x[0], cx.y[0]]);
             }
         };
         let launch = launch.sizes(&[("m", m), ("n", n), ("k", k), ("first", b.1)]);
         // Where there is no mask the kernel does not read it, and any float buffer will do.
-        let mask = split_mask(cx.x, self.masked).1;
-        let launch = launch.set("masked", self.masked).bind("mask", mask.copied().unwrap_or(cx.x[0]));
+        let launch = launch.set("masked", self.masked).bind("mask", mask.unwrap_or(cx.x[0]));
         cx.groups(launch.bind("a", cx.x[0]).bind("b", b.0).bind("y", cx.y[0]), groups)
     }
 
@@ -84,17 +92,13 @@ impl Op for MatmulNn {
     }
 
     fn rounding(&self, x: &[&TensorInfo]) -> Rounding {
-        Rounding { terms: x[0].shape.0[1], ulps: 1.0 }
+        Rounding { terms: x[1].shape.0[0], ulps: 1.0 }
     }
 
     fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
-        let ([m, k], [_, n]) = (x[0].axes(), x[1].axes());
+        let ([m, k], [_, n]) = (as_rows(x[0].shape), x[1].axes());
         gemm(Gemm::parallel([m, n, k]), y[0].floats(), (x[0].floats(), [k, 1]), (x[1].floats(), [n, 1]));
         apply_mask(split_mask(x, self.masked).1, y[0].floats());
-    }
-
-    fn followed_by(&self, next: &dyn Op) -> Option<Arc<dyn Op>> {
-        (is_mask(next) && !self.masked).then(|| Arc::new(MatmulNn { masked: true }) as Arc<dyn Op>)
     }
 }
 
@@ -104,5 +108,6 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
         // Small integers: the mask is often exactly zero.
         [case(false), case(true).integers([m, n], 1)]
     };
-    AWKWARD.into_iter().flat_map(case).collect()
+    let leading = Case::new(MatmulNn { masked: true }).random([2, 3, 5, 7]).random([7, 4]).integers([2, 3, 5, 4], 1);
+    AWKWARD.into_iter().flat_map(case).chain([leading]).collect()
 }

@@ -1,21 +1,26 @@
 //! The product of a transposed matrix and one, and the sums of its columns: the gradients of a dense layer.
 
+use crate::ops::conv::conv2d_dw;
 use crate::ops::matmul::matmul_nt::AWKWARD;
+use crate::ops::matmul::splits;
 use crate::ops::prelude::*;
 use crate::sys::{Gemm, gemm};
 
-pub(in crate::ops) const KERNELS: &[Source] =
-    &[shader!("matmul/matmul_tn_tile"), shader!("matmul/matmul_tn_lanes"), shader!("matmul/matmul_tn_few_lanes")];
+kernels! {
+    MATMUL_TN_TILE = "matmul/matmul_tn_tile",
+    MATMUL_TN_LANES = "matmul/matmul_tn_lanes",
+    MATMUL_TN_FEW_LANES = "matmul/matmul_tn_few_lanes",
+}
 
-/// `y[i, j] = Σ_t a[t, i] · b[t, j]` and `sums[i] = Σ_t a[t, i]`; the arguments are a [K, M] and b [K, N],
-/// the results y [M, N] and sums `[M]`. With a = dy and b = x they are the gradients of weights and bias.
+/// `y[i, j] = Σ_t a[t, i] · b[t, j]` and `sums[i] = Σ_t a[t, i]`; the arguments are a [.., M] and b [.., N],
+/// whose leading axes are the terms, the results y [M, N] and sums `[M]`. With a = dy and b = x they are the gradients of weights and bias.
 #[derive(Clone, Copy, Debug)]
 pub struct MatmulTn;
 
 impl Reference for MatmulTn {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
-        let ([k, m], [_, n]) = (x[0].axes(), x[1].axes());
-        let [y, sums] = y else { return };
+        let ([k, m], [_, n]) = (as_rows(x[0].shape), as_rows(x[1].shape));
+        let [y, sums] = results(y);
         let (a, b, y, sums) = (x[0].floats(), x[1].floats(), y.floats(), sums.floats());
         y.fill(F::of(0.0));
         sums.fill(F::of(0.0));
@@ -37,9 +42,9 @@ impl Op for MatmulTn {
 
     fn outputs(&self, x: &[&TensorInfo]) -> Result<Vec<TensorInfo>, String> {
         let [a, b] = arguments(x)?;
-        let ([k, m], [terms, n]) = (axes(a)?, axes(b)?);
-        if k != terms {
-            return Err(format!("columns of {k} and of {terms}"));
+        let ([_, m], [_, n]) = (rows(a)?, rows(b)?);
+        if a.shape.0.split_last().map(|(_, leading)| leading) != b.shape.0.split_last().map(|(_, leading)| leading) {
+            return Err(format!("the rows of {} and of {} differ", a.shape, b.shape));
         }
         Ok(vec![TensorInfo::floats("matmul_tn", [m, n]), TensorInfo::floats("sums", [m])])
     }
@@ -49,23 +54,29 @@ impl Op for MatmulTn {
     }
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
-        let ([k, m], [_, n]) = (cx.axes(cx.x[0])?, cx.axes(cx.x[1])?);
+        let ([k, m], [_, n]) = (as_rows(&cx.shape(cx.x[0])), as_rows(&cx.shape(cx.x[1])));
         let (launch, groups) = match cx.class {
-            Class::Lanes(lanes) if n.is_multiple_of(4) && m.is_multiple_of(4) && m >= 16 => {
+            KernelClass::Lanes(lanes) if n.is_multiple_of(4) && m.is_multiple_of(4) && m >= 16 => {
                 let tile = LANES[0];
-                let launch = cx.kernel(KERNELS[1], &[&tile.params(lanes)[..], &[("U", 4)]].concat())?;
+                let launch = cx.kernel(MATMUL_TN_LANES, &[&tile.params(lanes)[..], &[("U", 4)]].concat())?;
                 (launch, tile.groups(m, n, lanes))
             }
-            Class::Lanes(lanes) if n.is_multiple_of(4) => {
+            KernelClass::Lanes(lanes) if n.is_multiple_of(4) => {
                 // Few rows leave room for more columns.
                 let tile = if m <= 10 { LanesTile { rows: m, vectors: 3 } } else { LanesTile::of(n, lanes) };
-                let launch = cx.kernel(KERNELS[2], &[&tile.params(lanes)[..], &[("U", unroll(k))]].concat())?;
+                let launch =
+                    cx.kernel(MATMUL_TN_FEW_LANES, &[&tile.params(lanes)[..], &[("U", unroll(k))]].concat())?;
                 (launch, tile.groups(m, n, lanes))
             }
             _ => {
                 let (tm, tn) = (side(m), side(n + 1));
-                let launch = cx.kernel(KERNELS[0], &[("TM", tm as i64), ("TN", tn as i64)])?;
-                (launch, m.div_ceil(tm) * (n + 1).div_ceil(tn))
+                let launch = cx.kernel(MATMUL_TN_TILE, &[("TM", tm as i64), ("TN", tn as i64)])?;
+                let launch = launch.sizes(&[("m", m), ("n", n), ("k", k), ("summed", 1)]);
+                let launch = launch.bind("a", cx.x[0]).bind("b", cx.x[1]).bind("sums", cx.y[1]);
+                let (tiles, y) = (m.div_ceil(tm) * (n + 1).div_ceil(tn), [cx.y[0], cx.y[1]]);
+                return splits::split(cx, launch, [tiles, k, m * (n + 1)], ("y", y[0]), |cx, partials, splits| {
+                    conv2d_dw::sum_partials(cx, partials, splits, y)
+                });
             }
         };
         let launch = launch.sizes(&[("m", m), ("n", n), ("k", k)]);
@@ -74,16 +85,16 @@ impl Op for MatmulTn {
     }
 
     fn flops(&self, x: &[&TensorInfo]) -> u64 {
-        2 * (x[0].elements() * x[1].shape.0[1]) as u64
+        2 * (x[0].elements() * x[1].shape.0.last().copied().unwrap_or(0)) as u64
     }
 
     fn rounding(&self, x: &[&TensorInfo]) -> Rounding {
-        Rounding { terms: x[0].shape.0[0], ulps: 1.0 }
+        Rounding { terms: rows(x[0]).map_or(0, |[k, _]| k), ulps: 1.0 }
     }
 
     fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
-        let ([k, m], [_, n]) = (x[0].axes(), x[1].axes());
-        let [y, sums] = y else { return };
+        let ([k, m], [_, n]) = (as_rows(x[0].shape), as_rows(x[1].shape));
+        let [y, sums] = results(y);
         gemm(Gemm::parallel([m, n, k]), y.floats(), (x[0].floats(), [1, m]), (x[1].floats(), [n, 1]));
         let sums = sums.floats();
         sums.fill(0.0);
@@ -94,5 +105,6 @@ impl Op for MatmulTn {
 }
 
 pub(in crate::ops) fn cases() -> Vec<Case> {
-    AWKWARD.map(|[m, n, k]| Case::new(MatmulTn).random([k, m]).random([k, n])).into()
+    let case = |[m, n, k]: [usize; 3]| Case::new(MatmulTn).random([k, m]).random([k, n]);
+    AWKWARD.into_iter().map(case).chain([Case::new(MatmulTn).random([2, 3, 5, 7]).random([2, 3, 5, 4])]).collect()
 }

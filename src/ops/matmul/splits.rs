@@ -1,34 +1,33 @@
 //! Sums of a product split into parts, so that few tiles of many terms keep a whole device busy: else their workgroups walk
 //! all terms one after the other while most of a GPU has nothing to do.
 
+use crate::ops::matmul::matmul_nt::MATMUL_NT_SUM;
+use crate::ops::pointwise::activation;
 use crate::ops::prelude::*;
-use crate::plan::lower::Launch;
-
-/// One of those of `matmul_nt`.
-pub(in crate::ops) const KERNEL: Source = shader!("matmul/matmul_nt_sum");
 
 /// Workgroups that keep a device of a class busy: about as many as a large GPU runs at a time, and some for every core.
-fn groups(class: Class) -> usize {
+fn groups(class: KernelClass) -> usize {
     match class {
-        Class::Tile => 512,
-        Class::Lanes(_) => 64,
+        KernelClass::Tile => 512,
+        KernelClass::Lanes(_) => 64,
     }
 }
 
 /// The fewest terms of a part: to write it and read it again is then cheap beside reading what it is made of.
 const TERMS: usize = 128;
 /// Sums of so many parts and more are shared out among invocations.
-pub(in crate::ops) const MANY: usize = 8;
+const MANY: usize = 8;
 
 /// How the sum over `terms` is split where a product has `tiles` tiles: the number of parts, none of them empty, and the
 /// terms of one, in which the tiles' steps of 16 come out even.
-pub(in crate::ops) fn splits(class: Class, tiles: usize, terms: usize) -> [usize; 2] {
+pub(in crate::ops) fn splits(class: KernelClass, tiles: usize, terms: usize) -> [usize; 2] {
     let splits = (groups(class) / tiles).min(terms / TERMS).max(1);
     let part = terms.div_ceil(splits).next_multiple_of(16);
     [terms.div_ceil(part), part]
 }
 
-/// What becomes of the sums: bias [N] is added, what is below zero cut off, what the mask leaves out zero.
+/// What becomes of the sums, as `lib/epilogue` has it: bias [N] is added, what is below zero cut off, what the mask leaves
+/// out zero.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::ops) struct Epilogue {
     pub bias: Option<Tensor>,
@@ -36,30 +35,76 @@ pub(in crate::ops) struct Epilogue {
     pub mask: Option<Tensor>,
 }
 
-/// Launches a product of `tiles` tiles and `terms` terms into `y`, called so by the kernel, of
-/// [M, `columns`]: at once, or in parts and then their sum.
+impl Epilogue {
+    /// Sets it in a launch. What is not there is not read, and `any` float buffer that the kernel reads will do.
+    fn set(&self, launch: Launch, any: Tensor) -> Launch {
+        let launch = launch.set("biased", self.bias.is_some()).set("masked", self.mask.is_some());
+        let launch = launch.set("kind", activation::kind(self.relu)).set("slope", 0.0);
+        launch.bind("bias", self.bias.unwrap_or(any)).bind("mask", self.mask.unwrap_or(any))
+    }
+}
+
+/// Launches a product of `tiles` tiles and `terms` terms: at once, into `whole`; or in parts of `elements` elements each,
+/// which the kernel writes in its place, and `sum` is launched to add up, given the parts and their number.
+pub(in crate::ops) fn split(
+    cx: &mut Lower,
+    launch: Launch,
+    [tiles, terms, elements]: [usize; 3],
+    (name, whole): (&str, Tensor),
+    sum: impl FnOnce(&mut Lower, Tensor, usize) -> crate::Result<()>,
+) -> crate::Result<()> {
+    let [splits, part] = splits(cx.class, tiles, terms);
+    let launch = launch.size("splits", splits).size("per_split", part);
+    if splits == 1 {
+        return cx.groups(launch.bind(name, whole), tiles);
+    }
+    let partials = cx.scratch(splits * elements);
+    cx.groups(launch.bind(name, partials), splits * tiles)?;
+    sum(cx, partials, splits)
+}
+
+/// `split` for a product y of rows of `columns`, with what becomes of its sums. `any` is a float buffer that it reads.
 pub(in crate::ops) fn product(
     cx: &mut Lower,
     launch: Launch,
     [tiles, terms, columns]: [usize; 3],
     end: Epilogue,
-    (name, y): (&str, Tensor),
+    [any, y]: [Tensor; 2],
 ) -> crate::Result<()> {
-    let [splits, part] = splits(cx.class, tiles, terms);
-    let launch = launch.size("splits", splits).size("per_split", part);
-    if splits == 1 {
-        return cx.groups(launch.bind(name, y), tiles);
-    }
+    let sizes = [tiles, terms, cx.elements(y)];
+    split(cx, end.set(launch, any), sizes, ("y", y), |cx, partials, splits| {
+        sum_rows(cx, (partials, splits), columns, end, y)
+    })
+}
+
+/// Adds up the parts of y, which has rows of `columns`, with what becomes of the sums.
+pub(in crate::ops) fn sum_rows(
+    cx: &mut Lower,
+    (partials, splits): (Tensor, usize),
+    columns: usize,
+    end: Epilogue,
+    y: Tensor,
+) -> crate::Result<()> {
     let count = cx.elements(y);
-    let partials = cx.scratch(splits * count);
-    cx.groups(launch.bind(name, partials), splits * tiles)?;
-    let shares = if splits < MANY { 1 } else { MANY };
-    let launch =
-        cx.kernel(KERNEL, &[("P", shares as i64)])?.sizes(&[("splits", splits), ("count", count), ("n", columns)]);
-    let launch = launch.set("biased", end.bias.is_some()).set("relu", end.relu).set("masked", end.mask.is_some());
-    // What is not there is not read, and any float buffer will do.
-    let launch = launch.bind("bias", end.bias.unwrap_or(partials)).bind("mask", end.mask.unwrap_or(partials));
-    cx.groups(launch.bind("partials", partials).bind("y", y), count.div_ceil(256 / shares))
+    let launch = end.set(sum(cx, MATMUL_NT_SUM, partials, splits)?, partials);
+    sums(cx, launch.size("elements", count).size("columns", columns).bind("y", y), count, splits)
+}
+
+/// Begins the launch of one of the kernels that add up `splits` parts (`lib/sum_parts`).
+pub(in crate::ops) fn sum(cx: &mut Lower, kernel: Source, partials: Tensor, splits: usize) -> crate::Result<Launch> {
+    let [sums, shares] = shares(cx.class, splits);
+    let launch = cx.kernel(kernel, &[("S", sums as i64), ("P", shares as i64)])?;
+    Ok(launch.size("splits", splits).bind("partials", partials))
+}
+
+/// Launches it for `count` sums.
+pub(in crate::ops) fn sums(cx: &mut Lower, launch: Launch, count: usize, splits: usize) -> crate::Result<()> {
+    cx.groups(launch, count.div_ceil(shares(cx.class, splits)[0]))
+}
+
+/// The sums of a workgroup, and the invocations that share out the parts of one.
+fn shares(class: KernelClass, splits: usize) -> [usize; 2] {
+    if class == KernelClass::Tile && splits >= MANY { [32, MANY] } else { [64, 1] }
 }
 
 #[cfg(test)]
@@ -71,17 +116,17 @@ mod tests {
         for (tiles, terms) in
             [(1, 1), (1, 5408), (2, 5408), (4, 9216), (98, 576), (600, 5408), (1, 128), (1, 257), (3, 100_000)]
         {
-            let [splits, part] = splits(Class::Tile, tiles, terms);
+            let [splits, part] = splits(KernelClass::Tile, tiles, terms);
             assert!(
                 splits * part >= terms && (splits - 1) * part < terms,
                 "{tiles} tiles, {terms} terms: {splits} of {part}"
             );
             assert!(
-                splits == 1 || (part >= TERMS && splits * tiles <= groups(Class::Tile)),
+                splits == 1 || (part >= TERMS && splits * tiles <= groups(KernelClass::Tile)),
                 "{tiles} tiles, {terms} terms: {splits} of {part}"
             );
         }
         // Two tiles would keep two of a GPU's hundred processors busy.
-        assert_eq!(splits(Class::Tile, 2, 5408), [38, 144]);
+        assert_eq!(splits(KernelClass::Tile, 2, 5408), [38, 144]);
     }
 }

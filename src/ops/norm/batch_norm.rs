@@ -8,8 +8,11 @@ use crate::ops::prelude::*;
 use crate::step::control::Control;
 use std::any::Any;
 
-pub(in crate::ops) const KERNELS: &[Source] =
-    &[shader!("norm/batch_norm"), shader!("norm/batch_norm_partial"), shader!("norm/batch_norm_stats")];
+kernels! {
+    BATCH_NORM = "norm/batch_norm",
+    BATCH_NORM_PARTIAL = "norm/batch_norm_partial",
+    BATCH_NORM_STATS = "norm/batch_norm_stats",
+}
 
 /// `y = (x - mean) / √(variance + ε) · γ + β`, channel by channel, as PyTorch's. The arguments are x [N, H, W, C] or
 /// [N, C], γ and β `[C]`, and then the running mean and variance `[C]`, or in training the control block, which says how
@@ -107,15 +110,15 @@ impl Op for BatchNorm {
         if self.training {
             let chunks = Chunks::of(n * places, channels / width);
             let partials = cx.scratch(2 * chunks.chunks * channels);
-            let launch = cx.kernel(KERNELS[1], &params)?.sizes(&chunks.sizes()).size("channels", channels);
+            let launch = cx.kernel(BATCH_NORM_PARTIAL, &params)?.sizes(&chunks.sizes()).size("channels", channels);
             let launch = launch.size("places", places).bind("control", cx.x[3]).bind("x", cx.x[0]);
             cx.groups(launch.bind("partials", partials), chunks.groups())?;
-            let launch = cx.kernel(KERNELS[2], &[])?.sizes(&chunks.sizes()).size("channels", channels);
+            let launch = cx.kernel(BATCH_NORM_STATS, &[])?.sizes(&chunks.sizes()).size("channels", channels);
             let launch = launch.size("places", places).bind("control", cx.x[3]).bind("partials", partials);
             cx.invocations(launch.bind("mean", mean).bind("variance", variance), channels)?;
         }
         let count = cx.elements(cx.y[0]) / width;
-        let launch = cx.kernel(KERNELS[0], &params)?.size("count", count).size("channels", channels);
+        let launch = cx.kernel(BATCH_NORM, &params)?.size("count", count).size("channels", channels);
         let launch = launch.set("epsilon", self.epsilon).bind("x", cx.x[0]).bind("gamma", cx.x[1]);
         let launch = launch.bind("beta", cx.x[2]).bind("mean", mean).bind("variance", variance);
         cx.invocations(launch.bind("y", cx.y[0]), count)

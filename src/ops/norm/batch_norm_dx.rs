@@ -5,12 +5,12 @@ use crate::ops::norm::columns::{Chunks, per_channel, rows_and_channels, split};
 use crate::ops::prelude::*;
 use crate::step::control::Control;
 
-pub(in crate::ops) const KERNELS: &[Source] = &[
-    shader!("norm/batch_norm_dx"),
-    shader!("norm/batch_norm_dx_frozen"),
-    shader!("norm/batch_norm_dx_partial"),
-    shader!("norm/batch_norm_dx_sum"),
-];
+kernels! {
+    BATCH_NORM_DX = "norm/batch_norm_dx",
+    BATCH_NORM_DX_FROZEN = "norm/batch_norm_dx_frozen",
+    BATCH_NORM_DX_PARTIAL = "norm/batch_norm_dx_partial",
+    BATCH_NORM_DX_SUM = "norm/batch_norm_dx_sum",
+}
 
 /// The arguments are dy, x, γ, the mean and the variance that the forward pass took, and in training the control block;
 /// the results dx, dγ and dβ. Rows beyond the valid ones have dy = 0, as every loss gives it; in training the statistics
@@ -88,15 +88,16 @@ impl Op for BatchNormDx {
         let width = columns::width(channels);
         let (params, chunks) = ([("W", width as i64)], Chunks::of(n * places, channels / width));
         let (partials, sums) = (cx.scratch(2 * chunks.chunks * channels), cx.scratch(2 * channels));
-        let launch = cx.kernel(KERNELS[2], &params)?.sizes(&chunks.sizes()).size("channels", channels);
+        let launch = cx.kernel(BATCH_NORM_DX_PARTIAL, &params)?.sizes(&chunks.sizes()).size("channels", channels);
         let launch = launch.size("rows", n * places).set("epsilon", self.epsilon).bind("dy", dy).bind("x", x);
         let launch = launch.bind("mean", mean).bind("variance", variance).bind("partials", partials);
         cx.groups(launch, chunks.groups())?;
-        let launch = cx.kernel(KERNELS[3], &[])?.size("chunks", chunks.chunks).size("channels", channels);
+        let launch = cx.kernel(BATCH_NORM_DX_SUM, &[])?.size("chunks", chunks.chunks).size("channels", channels);
         let launch = launch.bind("partials", partials).bind("dgamma", cx.y[1]).bind("dbeta", cx.y[2]);
         cx.invocations(launch.bind("sums", sums), channels)?;
         let count = cx.elements(cx.y[0]) / width;
-        let launch = cx.kernel(KERNELS[usize::from(!self.training)], &params)?.size("count", count);
+        let launch =
+            cx.kernel(if self.training { BATCH_NORM_DX } else { BATCH_NORM_DX_FROZEN }, &params)?.size("count", count);
         let launch = launch.size("channels", channels).set("epsilon", self.epsilon).size("places", places);
         let launch = launch.bind("dy", dy).bind("gamma", gamma).bind("variance", variance).bind("dx", cx.y[0]);
         let launch = match self.training {

@@ -3,7 +3,9 @@
 use crate::ops::prelude::*;
 use crate::step::control::Control;
 
-pub(in crate::ops) const KERNELS: &[Source] = &[shader!("norm/batch_norm_update")];
+kernels! {
+    BATCH_NORM_UPDATE = "norm/batch_norm_update",
+}
 
 /// The arguments are the control block and the mean and biased variance of the valid samples, `[C]`; updated in place
 /// are the running mean and the running variance, `[C]`: `r ← (1 - momentum)·r + momentum·new`, where the new variance
@@ -50,7 +52,7 @@ impl Op for BatchNormUpdate {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let channels = cx.elements(cx.x[1]);
-        let launch = cx.kernel(KERNELS[0], &[])?.size("channels", channels).size("places", self.places);
+        let launch = cx.kernel(BATCH_NORM_UPDATE, &[])?.size("channels", channels).size("places", self.places);
         let launch = launch.set("momentum", self.momentum).bind("control", cx.x[0]).bind("mean", cx.x[1]);
         let launch = launch.bind("variance", cx.x[2]).bind("running_mean", cx.y[0]);
         cx.invocations(launch.bind("running_var", cx.y[1]), channels)

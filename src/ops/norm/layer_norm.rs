@@ -4,7 +4,9 @@ use crate::ops::norm::columns::{per_channel, rows_and_channels, split};
 use crate::ops::norm::layer_norm_dx::LayerNormDx;
 use crate::ops::prelude::*;
 
-pub(in crate::ops) const KERNELS: &[Source] = &[shader!("norm/layer_norm")];
+kernels! {
+    LAYER_NORM = "norm/layer_norm",
+}
 
 /// `y = (x - mean) · scale · γ + β`, row by row, where a row is a sample's features, or the channels of one place. The
 /// arguments are x [N, H, W, C] or [N, C], γ and β `[C]`; the results y, and for the way back of each row the mean and
@@ -27,7 +29,7 @@ impl LayerNorm {
     /// Calls `f` with x, y, mean and scale of each row.
     fn rows<F: Real>(x: &[In<F>], y: &mut [Out<F>], f: impl Fn(&[F], &mut [F], &mut F, &mut F) + Sync) {
         let [_, _, channels] = rows_and_channels(x[0].shape);
-        let [y, mean, scale] = y else { return };
+        let [y, mean, scale] = results(y);
         let rows = x[0].floats().par_chunks(channels).zip(y.floats().par_chunks_mut(channels));
         let rows = rows.zip(mean.floats().par_iter_mut().zip(scale.floats().par_iter_mut()));
         rows.for_each(|((x, y), (mean, scale))| f(x, y, mean, scale));
@@ -68,7 +70,7 @@ impl Op for LayerNorm {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let [n, places, channels] = rows_and_channels(&cx.shape(cx.x[0]));
-        let launch = cx.kernel(KERNELS[0], &[])?.size("rows", n * places).size("channels", channels);
+        let launch = cx.kernel(LAYER_NORM, &[])?.size("rows", n * places).size("channels", channels);
         let launch = launch.set("epsilon", self.epsilon).bind("x", cx.x[0]).bind("gamma", cx.x[1]);
         let launch = launch.bind("beta", cx.x[2]).bind("y", cx.y[0]).bind("mean", cx.y[1]).bind("scale", cx.y[2]);
         cx.groups(launch, (n * places).div_ceil(8))

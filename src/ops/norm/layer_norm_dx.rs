@@ -4,8 +4,11 @@ use crate::ops::norm::columns;
 use crate::ops::norm::columns::{Chunks, per_channel, rows_and_channels, split};
 use crate::ops::prelude::*;
 
-pub(in crate::ops) const KERNELS: &[Source] =
-    &[shader!("norm/layer_norm_dx"), shader!("norm/layer_norm_dx_partial"), shader!("norm/layer_norm_dx_sum")];
+kernels! {
+    LAYER_NORM_DX = "norm/layer_norm_dx",
+    LAYER_NORM_DX_PARTIAL = "norm/layer_norm_dx_partial",
+    LAYER_NORM_DX_SUM = "norm/layer_norm_dx_sum",
+}
 
 /// The arguments are dy, x, γ and each row's mean and scale; the results dx, dγ and dβ. A row whose dy is 0, as those
 /// beyond the valid samples have it, gets dx = 0.
@@ -35,6 +38,18 @@ impl LayerNormDx {
         y[1].floats().copy_from_slice(&dgamma);
         y[2].floats().copy_from_slice(&columns::sums(n * places, channels, dy));
     }
+}
+
+/// Emits the sums of both numbers of a channel over the chunks: of dγ and dβ.
+pub(super) fn sum_chunks(
+    cx: &mut Lower,
+    partials: Tensor,
+    chunks: usize,
+    channels: usize,
+    [dgamma, dbeta]: [Tensor; 2],
+) -> crate::Result<()> {
+    let launch = cx.kernel(LAYER_NORM_DX_SUM, &[])?.size("chunks", chunks).size("channels", channels);
+    cx.invocations(launch.bind("partials", partials).bind("dgamma", dgamma).bind("dbeta", dbeta), channels)
 }
 
 impl Reference for LayerNormDx {
@@ -67,13 +82,12 @@ impl Op for LayerNormDx {
         let [n, places, channels] = rows_and_channels(&cx.shape(cx.x[1]));
         let (rows, chunks) = (n * places, Chunks::of(n * places, channels));
         let partials = cx.scratch(2 * chunks.chunks * channels);
-        let launch = cx.kernel(KERNELS[1], &[])?.sizes(&chunks.sizes()).size("rows", rows).size("channels", channels);
+        let launch =
+            cx.kernel(LAYER_NORM_DX_PARTIAL, &[])?.sizes(&chunks.sizes()).size("rows", rows).size("channels", channels);
         let launch = launch.bind("dy", cx.x[0]).bind("x", cx.x[1]).bind("mean", cx.x[3]).bind("scale", cx.x[4]);
         cx.groups(launch.bind("partials", partials), chunks.groups())?;
-        let launch = cx.kernel(KERNELS[2], &[])?.size("chunks", chunks.chunks).size("channels", channels);
-        let launch = launch.bind("partials", partials).bind("dgamma", cx.y[1]).bind("dbeta", cx.y[2]);
-        cx.invocations(launch, channels)?;
-        let launch = cx.kernel(KERNELS[0], &[])?.size("rows", rows).size("channels", channels);
+        sum_chunks(cx, partials, chunks.chunks, channels, [cx.y[1], cx.y[2]])?;
+        let launch = cx.kernel(LAYER_NORM_DX, &[])?.size("rows", rows).size("channels", channels);
         let launch = launch.bind("dy", cx.x[0]).bind("x", cx.x[1]).bind("gamma", cx.x[2]).bind("mean", cx.x[3]);
         cx.groups(launch.bind("scale", cx.x[4]).bind("dx", cx.y[0]), rows.div_ceil(8))
     }

@@ -4,7 +4,9 @@ use crate::ops::prelude::*;
 use crate::step::control::Control;
 use crate::step::nonfinite;
 
-pub(in crate::ops) const KERNELS: &[Source] = &[shader!("optim/accumulate")];
+kernels! {
+    ACCUMULATE = "optim/accumulate",
+}
 
 /// The argument is the control block; updated in place are the sum and the gradients, both `[n]`, the control block of the
 /// update and the fault `[1]`, which gains [`nonfinite::GRADIENT`]. A group is `every` batches of an epoch, its last
@@ -23,7 +25,7 @@ pub struct Accumulate {
 impl Reference for Accumulate {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
         let control = Control::read(x[0].words());
-        let [sum, grads, of_update, found] = y else { return };
+        let [sum, grads, of_update, found] = results(y);
         let place = control.first as usize / self.batch % self.every;
         let is_last = control.ends_update(self.batch as u32, self.every as u32);
         let share = F::of(f64::from(control.valid) / self.batch as f64);
@@ -60,7 +62,7 @@ impl Op for Accumulate {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let count = self.elements.div_ceil(4);
-        let launch = cx.kernel(KERNELS[0], &[])?.size("count", count).size("batch", self.batch);
+        let launch = cx.kernel(ACCUMULATE, &[])?.size("count", count).size("batch", self.batch);
         let launch = launch.size("every", self.every).bind("control", cx.x[0]).bind("sum", cx.y[0]);
         let launch = launch.bind("grads", cx.y[1]).bind("of_update", cx.y[2]);
         cx.invocations(launch.bind("fault", cx.y[3]), count)

@@ -5,7 +5,9 @@ use crate::ops::prelude::*;
 use crate::step::control::Control;
 use crate::step::nonfinite;
 
-pub(in crate::ops) const KERNELS: &[Source] = &[shader!("optim/adam")];
+kernels! {
+    ADAM = "optim/adam",
+}
 
 /// The arguments are the control block and the gradients; updated in place are the parameters and both moments,
 /// all `[n]`, and the fault `[1]`, which gains the bits of [`crate::step::nonfinite`]. A step without a valid
@@ -39,7 +41,7 @@ impl Adam {
 impl Reference for Adam {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
         let (control, grads) = (Control::read(x[0].words()), x[1].floats());
-        let [p, m, v, found] = y else { return };
+        let [p, m, v, found] = results(y);
         if control.valid == 0 {
             return;
         }
@@ -71,7 +73,7 @@ impl Op for Adam {
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let count = cx.elements(cx.x[1]).div_ceil(4);
         let [beta1, beta2] = self.betas;
-        let launch = cx.kernel(KERNELS[0], &[])?.size("count", count).set("beta1", beta1).set("beta2", beta2);
+        let launch = cx.kernel(ADAM, &[])?.size("count", count).set("beta1", beta1).set("beta2", beta2);
         let launch = launch.set("rest1", 1.0 - beta1).set("rest2", 1.0 - beta2).set("epsilon", self.epsilon);
         let launch = launch.set("l2", self.l2).set("decay", self.decay).bind("control", cx.x[0]);
         let launch = launch.bind("grads", cx.x[1]).bind("params", cx.y[0]);
@@ -87,7 +89,7 @@ impl Op for Adam {
     /// Each result with all its terms taken as positive.
     fn magnitude(&self, x: &[In<f64>], y: &mut [Out<f64>]) {
         let (c, grads) = (Control::read(x[0].words()), x[1].floats());
-        let [p, m, v, _] = y else { return };
+        let [p, m, v, _] = results(y);
         let (p, m, v) = (p.floats(), m.floats(), v.floats());
         for (i, g) in grads.iter().enumerate() {
             let (size, g) = (p[i].abs(), g.abs() + self.l2 * p[i].abs());
@@ -99,7 +101,7 @@ impl Op for Adam {
 
     fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
         let (control, grads) = (Control::read(x[0].words()), x[1].floats());
-        let [p, m, v, found] = y else { return };
+        let [p, m, v, found] = results(y);
         if control.valid == 0 {
             return;
         }

@@ -2,8 +2,11 @@
 
 use crate::ops::prelude::*;
 
-pub(in crate::ops) const KERNELS: &[Source] =
-    &[shader!("optim/clip_norm_partial"), shader!("optim/clip_norm_scale"), shader!("optim/clip_norm")];
+kernels! {
+    CLIP_NORM_PARTIAL = "optim/clip_norm_partial",
+    CLIP_NORM_SCALE = "optim/clip_norm_scale",
+    CLIP_NORM = "optim/clip_norm",
+}
 
 /// Sums that the norm is made of, at most: what one workgroup adds up.
 const PARTS: usize = 256;
@@ -60,11 +63,11 @@ impl Op for ClipNorm {
         let (grads, count) = (cx.y[0], self.elements.div_ceil(4));
         let parts = count.div_ceil(ROUND).min(PARTS);
         let (squares, scale) = (cx.scratch(parts), cx.scratch(1));
-        let launch = cx.kernel(KERNELS[0], &[])?.size("count", count);
+        let launch = cx.kernel(CLIP_NORM_PARTIAL, &[])?.size("count", count);
         cx.groups(launch.bind("grads", grads).bind("squares", squares), parts)?;
-        let launch = cx.kernel(KERNELS[1], &[])?.size("count", parts).set("limit", self.limit);
+        let launch = cx.kernel(CLIP_NORM_SCALE, &[])?.size("count", parts).set("limit", self.limit);
         cx.groups(launch.bind("squares", squares).bind("scale", scale), 1)?;
-        let launch = cx.kernel(KERNELS[2], &[])?.size("count", count);
+        let launch = cx.kernel(CLIP_NORM, &[])?.size("count", count);
         cx.invocations(launch.bind("scale", scale).bind("grads", grads), count)
     }
 

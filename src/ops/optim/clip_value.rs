@@ -2,7 +2,9 @@
 
 use crate::ops::prelude::*;
 
-pub(in crate::ops) const KERNELS: &[Source] = &[shader!("optim/clip_value")];
+kernels! {
+    CLIP_VALUE = "optim/clip_value",
+}
 
 /// There are no arguments; updated in place are the gradients `[n]`. NaN and infinity stay what they are, so that the
 /// watchdog finds them.
@@ -44,7 +46,7 @@ impl Op for ClipValue {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let count = self.elements.div_ceil(4);
-        let launch = cx.kernel(KERNELS[0], &[])?.size("count", count).set("limit", self.limit);
+        let launch = cx.kernel(CLIP_VALUE, &[])?.size("count", count).set("limit", self.limit);
         cx.invocations(launch.bind("grads", cx.y[0]), count)
     }
 

@@ -3,7 +3,9 @@
 use crate::ops::prelude::*;
 use crate::step::control::Control;
 
-pub(in crate::ops) const KERNELS: &[Source] = &[shader!("optim/ema")];
+kernels! {
+    EMA = "optim/ema",
+}
 
 /// The arguments are the control block and the parameters `[n]`; updated in place is their average `[n]`:
 /// `e ← d·e + (1 - d)·θ` with `d = min(decay, (1 + t) / (10 + t))`, where t counts the updates before this one, as
@@ -50,7 +52,7 @@ impl Op for Ema {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let count = cx.elements(cx.x[1]).div_ceil(4);
-        let launch = cx.kernel(KERNELS[0], &[])?.size("count", count).set("rest", 1.0 - self.decay);
+        let launch = cx.kernel(EMA, &[])?.size("count", count).set("rest", 1.0 - self.decay);
         let launch = launch.bind("control", cx.x[0]).bind("params", cx.x[1]);
         cx.invocations(launch.bind("average", cx.y[0]), count)
     }

@@ -4,7 +4,9 @@ use crate::ops::prelude::*;
 use crate::step::control::Control;
 use crate::step::nonfinite;
 
-pub(in crate::ops) const KERNELS: &[Source] = &[shader!("optim/lion")];
+kernels! {
+    LION = "optim/lion",
+}
 
 /// The arguments are the control block and the gradients; updated in place are the parameters and the momentum, all
 /// `[n]`, and the fault `[1]`, which gains the bits of [`crate::step::nonfinite`]. A step without a valid sample changes nothing.
@@ -25,7 +27,7 @@ fn sign<F: Real>(x: F) -> F {
 impl Reference for Lion {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
         let control = Control::read(x[0].words());
-        let [p, m, found] = y else { return };
+        let [p, m, found] = results(y);
         if control.valid == 0 {
             return;
         }
@@ -50,7 +52,7 @@ impl Op for Lion {
     fn outputs(&self, x: &[&TensorInfo]) -> Result<Vec<TensorInfo>, String> {
         let [_, grads] = arguments(x)?;
         let like = |name| TensorInfo::floats(name, grads.shape.clone());
-        Ok(vec![like("params"), like("momentum"), TensorInfo::words("fault", [1])])
+        Ok(vec![like("params"), like("m"), TensorInfo::words("fault", [1])])
     }
 
     fn backward(&self, _: &mut Graph, _: &Backward) -> crate::Result<Vec<Option<Tensor>>> {
@@ -60,7 +62,7 @@ impl Op for Lion {
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let count = cx.elements(cx.x[1]).div_ceil(4);
         let [beta1, beta2] = self.betas;
-        let launch = cx.kernel(KERNELS[0], &[])?.size("count", count).set("beta1", beta1).set("beta2", beta2);
+        let launch = cx.kernel(LION, &[])?.size("count", count).set("beta1", beta1).set("beta2", beta2);
         let launch = launch.set("rest1", 1.0 - beta1).set("rest2", 1.0 - beta2).set("decay", self.decay);
         let launch = launch.bind("control", cx.x[0]).bind("grads", cx.x[1]).bind("params", cx.y[0]);
         cx.invocations(launch.bind("momentum", cx.y[1]).bind("fault", cx.y[2]), count)
@@ -73,7 +75,7 @@ impl Op for Lion {
 
     fn magnitude(&self, x: &[In<f64>], y: &mut [Out<f64>]) {
         let rate = f64::from(Control::read(x[0].words()).rate);
-        let [p, m, _] = y else { return };
+        let [p, m, _] = results(y);
         let (p, m) = (p.floats(), m.floats());
         for (i, g) in x[1].floats().iter().enumerate() {
             p[i] = p[i].abs() + rate * (1.0 + self.decay * p[i].abs());

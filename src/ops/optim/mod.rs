@@ -3,6 +3,8 @@
 use super::Entry;
 
 pub mod accumulate;
+pub mod adadelta;
+pub mod adagrad;
 pub mod adam;
 pub mod clip_norm;
 pub mod clip_value;
@@ -15,6 +17,8 @@ pub mod step_end;
 /// The ops of this family.
 pub(super) const OPS: &[Entry] = &[
     entry!(accumulate),
+    entry!(adadelta),
+    entry!(adagrad),
     entry!(adam),
     entry!(clip_norm),
     entry!(clip_value),

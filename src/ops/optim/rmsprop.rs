@@ -5,7 +5,9 @@ use crate::ops::prelude::*;
 use crate::step::control::Control;
 use crate::step::nonfinite;
 
-pub(in crate::ops) const KERNELS: &[Source] = &[shader!("optim/rmsprop")];
+kernels! {
+    RMSPROP = "optim/rmsprop",
+}
 
 /// The arguments are the control block and the gradients; updated in place are the parameters, the average of squared
 /// gradients and the velocity, all `[n]`, and the fault `[1]`, which gains the bits of [`crate::step::nonfinite`]. A step without
@@ -25,7 +27,7 @@ pub struct Rmsprop {
 impl Reference for Rmsprop {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
         let control = Control::read(x[0].words());
-        let [p, s, b, found] = y else { return };
+        let [p, s, b, found] = results(y);
         if control.valid == 0 {
             return;
         }
@@ -63,7 +65,7 @@ impl Op for Rmsprop {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let count = cx.elements(cx.x[1]).div_ceil(4);
-        let launch = cx.kernel(KERNELS[0], &[])?.size("count", count).set("alpha", self.alpha);
+        let launch = cx.kernel(RMSPROP, &[])?.size("count", count).set("alpha", self.alpha);
         let launch = launch.set("rest", 1.0 - self.alpha).set("epsilon", self.epsilon);
         let launch = launch.set("momentum", self.momentum).set("l2", self.l2).bind("control", cx.x[0]);
         let launch = launch.bind("grads", cx.x[1]).bind("params", cx.y[0]).bind("square_average", cx.y[1]);
@@ -78,7 +80,7 @@ impl Op for Rmsprop {
     /// Each result with all its terms taken as positive, but for the root, which divides them.
     fn magnitude(&self, x: &[In<f64>], y: &mut [Out<f64>]) {
         let rate = f64::from(Control::read(x[0].words()).rate);
-        let [p, s, b, _] = y else { return };
+        let [p, s, b, _] = results(y);
         let (p, s, b) = (p.floats(), s.floats(), b.floats());
         for (i, g) in x[1].floats().iter().enumerate() {
             let (g, size) = (g + self.l2 * p[i], g.abs() + self.l2 * p[i].abs());

@@ -4,7 +4,9 @@ use crate::ops::prelude::*;
 use crate::step::control::Control;
 use crate::step::nonfinite;
 
-pub(in crate::ops) const KERNELS: &[Source] = &[shader!("optim/sgd")];
+kernels! {
+    SGD = "optim/sgd",
+}
 
 /// The arguments are the control block and the gradients; updated in place are the parameters and the velocity,
 /// and the fault `[1]`, which gains the bits of [`crate::step::nonfinite`]. A step without a valid sample changes nothing.
@@ -21,7 +23,7 @@ pub struct Sgd {
 impl Reference for Sgd {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
         let control = Control::read(x[0].words());
-        let [p, v, found] = y else { return };
+        let [p, v, found] = results(y);
         if control.valid == 0 {
             return;
         }
@@ -54,7 +56,7 @@ impl Op for Sgd {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let count = cx.elements(cx.x[1]).div_ceil(4);
-        let launch = cx.kernel(KERNELS[0], &[])?.size("count", count);
+        let launch = cx.kernel(SGD, &[])?.size("count", count);
         let launch = launch.set("momentum", self.momentum).set("l2", self.l2).bind("control", cx.x[0]);
         let launch = launch.bind("grads", cx.x[1]).bind("params", cx.y[0]).bind("velocity", cx.y[1]);
         let launch = if self.nesterov { launch.set("nesterov", 1) } else { launch };
@@ -67,7 +69,7 @@ impl Op for Sgd {
 
     fn magnitude(&self, x: &[In<f64>], y: &mut [Out<f64>]) {
         let rate = f64::from(Control::read(x[0].words()).rate);
-        let [p, v, _] = y else { return };
+        let [p, v, _] = results(y);
         let (p, v) = (p.floats(), v.floats());
         for (i, g) in x[1].floats().iter().enumerate() {
             v[i] = self.momentum * v[i].abs() + g.abs() + self.l2 * p[i].abs();

@@ -5,7 +5,9 @@ use crate::step::control::Control;
 use crate::step::nonfinite;
 use crate::step::schedule::{END, Rates, START, Schedule, UP};
 
-pub(in crate::ops) const KERNELS: &[Source] = &[shader!("optim/step_end")];
+kernels! {
+    STEP_END = "optim/step_end",
+}
 
 /// The arguments are loss `[batch]`, correct `[batch]` and the optimizer's fault `[1]`; updated in place are the control
 /// block and the log [capacity, 4], whose record of step s, at s mod capacity, is (mean loss, correct, samples, fault).
@@ -41,7 +43,7 @@ impl Reference for StepEnd {
         let (loss, correct, found) = (x[0].floats(), x[1].words(), x[2].words()[0]);
         let mut sum = F::of(0.0);
         loss.iter().for_each(|l| sum += *l);
-        let [control, log] = y else { return };
+        let [control, log] = results(y);
         let mut c = Control::read(control.words());
         let record = &mut log.floats()[c.step as usize % self.capacity * 4..][..4];
         let right: u32 = correct.iter().sum();
@@ -83,7 +85,7 @@ impl Op for StepEnd {
     }
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
-        let launch = cx.kernel(KERNELS[0], &[])?.size("batch", self.batch).size("capacity", self.capacity);
+        let launch = cx.kernel(STEP_END, &[])?.size("batch", self.batch).size("capacity", self.capacity);
         let launch = launch.set("rest1", 1.0 - self.betas[0]).set("rest2", 1.0 - self.betas[1]);
         // One pipeline for all constant rates.
         let rates = if self.rates.is_constant() { Rates::constant(0.0) } else { self.rates };

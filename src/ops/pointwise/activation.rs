@@ -7,7 +7,9 @@ use crate::ops::pointwise::activation_dx::ActivationDx;
 use crate::ops::prelude::*;
 use serde::{Deserialize, Serialize};
 
-pub(in crate::ops) const KERNELS: &[Source] = &[shader!("pointwise/activation")];
+kernels! {
+    ACTIVATION = "pointwise/activation",
+}
 
 /// What a step of an activation's form in ONNX reads behind the result of the step before.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -130,6 +132,11 @@ functions! {
     }
 }
 
+/// The kernels' `kind` of ReLU, which comes after those of the table, or of no activation.
+pub(in crate::ops) fn kind(relu: bool) -> u32 {
+    Function::ALL.len() as u32 + u32::from(!relu)
+}
+
 fn sigmoid(x: f64) -> f64 {
     let e = (-x.abs()).exp();
     if x >= 0.0 { 1.0 / (1.0 + e) } else { e / (1.0 + e) }
@@ -241,7 +248,7 @@ impl Op for Activation {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let count = cx.elements(cx.y[0]).div_ceil(4);
-        let launch = cx.kernel(KERNELS[0], &[])?.size("count", count);
+        let launch = cx.kernel(ACTIVATION, &[])?.size("count", count);
         let launch = launch.set("kind", self.function as u32).set("slope", self.slope);
         cx.invocations(launch.bind("x", cx.x[0]).bind("y", cx.y[0]), count)
     }

@@ -3,7 +3,9 @@
 use crate::ops::pointwise::activation::{Activation, ULPS, awkward, each};
 use crate::ops::prelude::*;
 
-pub(in crate::ops) const KERNELS: &[Source] = &[shader!("pointwise/activation_dx")];
+kernels! {
+    ACTIVATION_DX = "pointwise/activation_dx",
+}
 
 /// `dx = dy · f'(x)` of an activation; the arguments are dy and x.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +42,7 @@ impl Op for ActivationDx {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let count = cx.elements(cx.y[0]).div_ceil(4);
-        let launch = cx.kernel(KERNELS[0], &[])?.size("count", count);
+        let launch = cx.kernel(ACTIVATION_DX, &[])?.size("count", count);
         let launch = launch.set("kind", self.0.function as u32).set("slope", self.0.slope);
         cx.invocations(launch.bind("dy", cx.x[0]).bind("x", cx.x[1]).bind("dx", cx.y[0]), count)
     }

@@ -2,7 +2,9 @@
 
 use crate::ops::prelude::*;
 
-pub(in crate::ops) const KERNELS: &[Source] = &[shader!("pointwise/add")];
+kernels! {
+    ADD = "pointwise/add",
+}
 
 /// `y = a + b`.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +38,7 @@ impl Op for Add {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let count = cx.elements(cx.y[0]).div_ceil(4);
-        let launch = cx.kernel(KERNELS[0], &[])?.size("count", count);
+        let launch = cx.kernel(ADD, &[])?.size("count", count);
         cx.invocations(launch.bind("a", cx.x[0]).bind("b", cx.x[1]).bind("y", cx.y[0]), count)
     }
 

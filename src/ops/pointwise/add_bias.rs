@@ -3,12 +3,12 @@
 use crate::ops::norm::columns;
 use crate::ops::norm::columns::{per_channel, split};
 use crate::ops::pointwise::add_bias_db::AddBiasDb;
-use crate::ops::pointwise::relu::Relu;
 use crate::ops::pointwise::relu_dx::ReluDx;
 use crate::ops::prelude::*;
-use std::any::Any;
 
-pub(in crate::ops) const KERNELS: &[Source] = &[shader!("pointwise/add_bias")];
+kernels! {
+    ADD_BIAS = "pointwise/add_bias",
+}
 
 /// `y[r, c] = x[r, c] + b[c]`, then max(·, 0) with `relu`. The arguments are x [N, H, W, C] or [N, C] and b `[C]`.
 #[derive(Clone, Copy, Debug)]
@@ -53,17 +53,12 @@ impl Op for AddBias {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let (count, channels) = (cx.elements(cx.y[0]).div_ceil(4), cx.elements(cx.x[1]));
-        let launch = cx.kernel(KERNELS[0], &[])?.size("count", count).size("channels", channels).set("relu", self.relu);
+        let launch = cx.kernel(ADD_BIAS, &[])?.size("count", count).size("channels", channels).set("relu", self.relu);
         cx.invocations(launch.bind("x", cx.x[0]).bind("bias", cx.x[1]).bind("y", cx.y[0]), count)
     }
 
     fn rounding(&self, _: &[&TensorInfo]) -> Rounding {
         Rounding { terms: 0, ulps: 1.0 }
-    }
-
-    fn followed_by(&self, next: &dyn Op) -> Option<Arc<dyn Op>> {
-        let joins = (next as &dyn Any).is::<Relu>() && !self.relu;
-        joins.then(|| Arc::new(AddBias { relu: true }) as Arc<dyn Op>)
     }
 }
 

@@ -4,8 +4,10 @@ use crate::ops::norm::columns;
 use crate::ops::norm::columns::{Chunks, rows_and_channels, split};
 use crate::ops::prelude::*;
 
-pub(in crate::ops) const KERNELS: &[Source] =
-    &[shader!("pointwise/add_bias_db_partial"), shader!("pointwise/add_bias_db")];
+kernels! {
+    ADD_BIAS_DB_PARTIAL = "pointwise/add_bias_db_partial",
+    ADD_BIAS_DB = "pointwise/add_bias_db",
+}
 
 /// `db[c] = Σ dy[r, c]`; the argument is dy [N, H, W, C] or [N, C].
 #[derive(Clone, Copy, Debug)]
@@ -37,10 +39,10 @@ impl Op for AddBiasDb {
         let [n, places, channels] = rows_and_channels(&cx.shape(cx.x[0]));
         let chunks = Chunks::of(n * places, channels);
         let partials = cx.scratch(chunks.chunks * channels);
-        let launch = cx.kernel(KERNELS[0], &[])?.sizes(&chunks.sizes()).size("rows", n * places);
+        let launch = cx.kernel(ADD_BIAS_DB_PARTIAL, &[])?.sizes(&chunks.sizes()).size("rows", n * places);
         let launch = launch.size("channels", channels).bind("dy", cx.x[0]).bind("partials", partials);
         cx.groups(launch, chunks.groups())?;
-        let launch = cx.kernel(KERNELS[1], &[])?.size("chunks", chunks.chunks).size("channels", channels);
+        let launch = cx.kernel(ADD_BIAS_DB, &[])?.size("chunks", chunks.chunks).size("channels", channels);
         cx.invocations(launch.bind("partials", partials).bind("db", cx.y[0]), channels)
     }
 

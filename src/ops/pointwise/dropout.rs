@@ -3,7 +3,9 @@
 use crate::ops::prelude::*;
 use crate::step::control::{Control, pcg};
 
-pub(in crate::ops) const KERNELS: &[Source] = &[shader!("pointwise/dropout")];
+kernels! {
+    DROPOUT = "pointwise/dropout",
+}
 
 /// `y = x / (1 - rate)` where element and step draw 1, else 0 (Srivastava et al., 2014, scaled in training).
 ///
@@ -70,7 +72,7 @@ impl Op for Dropout {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let count = cx.elements(cx.y[0]).div_ceil(4);
-        let launch = cx.kernel(KERNELS[0], &[])?.size("count", count);
+        let launch = cx.kernel(DROPOUT, &[])?.size("count", count);
         let launch = launch.set("threshold", self.threshold()).set("salt", self.salt);
         let launch = launch.set("scale", 1.0 / (1.0 - f64::from(self.rate)));
         cx.invocations(launch.bind("control", cx.x[0]).bind("x", cx.x[1]).bind("y", cx.y[0]), count)

@@ -7,7 +7,10 @@ pub mod activation_dx;
 pub mod add;
 pub mod add_bias;
 pub mod add_bias_db;
+pub mod add_to;
 pub mod dropout;
+pub mod multiply;
+pub mod multiply_db;
 pub mod relu;
 pub mod relu_dx;
 
@@ -18,7 +21,10 @@ pub(super) const OPS: &[Entry] = &[
     entry!(add),
     entry!(add_bias),
     entry!(add_bias_db),
+    entry!(add_to),
     entry!(dropout),
+    entry!(multiply),
+    entry!(multiply_db),
     entry!(relu),
     entry!(relu_dx),
 ];

@@ -3,7 +3,9 @@
 use crate::ops::pointwise::relu_dx::ReluDx;
 use crate::ops::prelude::*;
 
-pub(in crate::ops) const KERNELS: &[Source] = &[shader!("pointwise/relu")];
+kernels! {
+    RELU = "pointwise/relu",
+}
 
 /// `y = max(x, 0)`, of any shape.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +37,7 @@ impl Op for Relu {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let count = cx.elements(cx.y[0]).div_ceil(4);
-        let launch = cx.kernel(KERNELS[0], &[])?.size("count", count);
+        let launch = cx.kernel(RELU, &[])?.size("count", count);
         cx.invocations(launch.bind("x", cx.x[0]).bind("y", cx.y[0]), count)
     }
 

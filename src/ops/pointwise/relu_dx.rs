@@ -1,9 +1,10 @@
 //! The gradient of ReLU, from its result: `dx = dy` where `y > 0`, else 0.
 
 use crate::ops::prelude::*;
-use std::any::Any;
 
-pub(in crate::ops) const KERNELS: &[Source] = &[shader!("pointwise/relu_dx")];
+kernels! {
+    RELU_DX = "pointwise/relu_dx",
+}
 
 /// `dx = dy · [y > 0]`; the arguments are dy and y.
 #[derive(Clone, Copy, Debug)]
@@ -66,7 +67,7 @@ impl Op for ReluDx {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let count = cx.elements(cx.y[0]).div_ceil(4);
-        let launch = cx.kernel(KERNELS[0], &[])?.size("count", count);
+        let launch = cx.kernel(RELU_DX, &[])?.size("count", count);
         cx.invocations(launch.bind("dy", cx.x[0]).bind("y", cx.x[1]).bind("dx", cx.y[0]), count)
     }
 
@@ -83,11 +84,6 @@ impl Op for ReluDx {
             }
         });
     }
-}
-
-/// Whether `next` is the gradient of a ReLU, which the op before it can take up as a mask.
-pub(in crate::ops) fn is_mask(next: &dyn Op) -> bool {
-    (next as &dyn Any).is::<ReluDx>()
 }
 
 pub(in crate::ops) fn cases() -> Vec<Case> {

@@ -5,7 +5,10 @@ use crate::ops::pool::avg_pool2d_dx::AvgPool2dDx;
 use crate::ops::pool::max_pool2d::whole;
 use crate::ops::prelude::*;
 
-pub(in crate::ops) const KERNELS: &[Source] = &[shader!("pool/avg_pool2d"), shader!("pool/avg_pool2d_whole")];
+kernels! {
+    AVG_POOL2D = "pool/avg_pool2d",
+    AVG_POOL2D_WHOLE = "pool/avg_pool2d_whole",
+}
 
 /// `y[n, oh, ow, c]` is the mean of x in a window. x [N, H, W, C]; y [N, OH, OW, C].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +28,7 @@ impl AvgPool2d {
 
 impl Reference for AvgPool2d {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
-        let Ok(g) = self.geometry(x[0].axes()) else { return };
+        let g = checked(self.geometry(x[0].axes()));
         let (x, area) = (x[0].floats(), F::of((g.kh * g.kw) as f64));
         y[0].floats().par_chunks_mut(g.ow * g.c).enumerate().for_each(|(r, y)| {
             let (n, oh) = (r / g.oh, r % g.oh);
@@ -61,11 +64,12 @@ impl Op for AvgPool2d {
         let g = self.geometry(cx.axes(cx.x[0])?).map_err(Error::input)?;
         if let Some(blocks) = whole(&g) {
             let count = g.n * blocks;
-            let launch = cx.kernel(KERNELS[1], &[])?.sizes(&g.sizes()).size("blocks", blocks).size("count", count);
+            let launch =
+                cx.kernel(AVG_POOL2D_WHOLE, &[])?.sizes(&g.sizes()).size("blocks", blocks).size("count", count);
             return cx.groups(launch.bind("x", cx.x[0]).bind("y", cx.y[0]), count);
         }
         let count = cx.elements(cx.y[0]);
-        let launch = cx.kernel(KERNELS[0], &[])?.sizes(&g.sizes()).size("count", count);
+        let launch = cx.kernel(AVG_POOL2D, &[])?.sizes(&g.sizes()).size("count", count);
         cx.invocations(launch.bind("x", cx.x[0]).bind("y", cx.y[0]), count)
     }
 

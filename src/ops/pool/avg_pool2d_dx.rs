@@ -3,7 +3,9 @@
 use crate::ops::pool::avg_pool2d::AvgPool2d;
 use crate::ops::prelude::*;
 
-pub(in crate::ops) const KERNELS: &[Source] = &[shader!("pool/avg_pool2d_dx")];
+kernels! {
+    AVG_POOL2D_DX = "pool/avg_pool2d_dx",
+}
 
 /// dx [N, H, W, C] sums dy / (KH·KW) over the windows that hold a place. The argument is dy [N, OH, OW, C].
 #[derive(Clone, Copy, Debug)]
@@ -17,7 +19,7 @@ pub struct AvgPool2dDx {
 impl Reference for AvgPool2dDx {
     fn reference<F: Real>(&self, x: &[In<F>], dx: &mut [Out<F>]) {
         let c = x[0].shape.last().copied().unwrap_or(1);
-        let Ok(one) = self.pool.geometry([1, self.input[0], self.input[1], c]) else { return };
+        let one = checked(self.pool.geometry([1, self.input[0], self.input[1], c]));
         let (places, area) = (one.oh * one.ow, F::of((one.kh * one.kw) as f64));
         let images = dx[0].floats().par_chunks_mut(one.h * one.w * c).zip(x[0].floats().par_chunks(places * c));
         images.for_each(|(dx, dy)| {
@@ -59,7 +61,7 @@ impl Op for AvgPool2dDx {
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let g = self.pool.geometry(cx.axes(cx.y[0])?).map_err(Error::input)?;
         let count = cx.elements(cx.y[0]);
-        let launch = cx.kernel(KERNELS[0], &[])?.sizes(&g.sizes()).size("count", count);
+        let launch = cx.kernel(AVG_POOL2D_DX, &[])?.sizes(&g.sizes()).size("count", count);
         cx.invocations(launch.bind("dy", cx.x[0]).bind("dx", cx.y[0]), count)
     }
 

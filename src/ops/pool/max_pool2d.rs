@@ -4,7 +4,10 @@ use crate::ops::conv::geometry::{Geometry, Padding};
 use crate::ops::pool::max_pool2d_dx::MaxPool2dDx;
 use crate::ops::prelude::*;
 
-pub(in crate::ops) const KERNELS: &[Source] = &[shader!("pool/max_pool2d"), shader!("pool/max_pool2d_whole")];
+kernels! {
+    MAX_POOL2D = "pool/max_pool2d",
+    MAX_POOL2D_WHOLE = "pool/max_pool2d_whole",
+}
 
 /// `y[n, oh, ow, c]` is the largest of x in a window, `argmax` its place i·KW + j there, the first of equals.
 /// x [N, H, W, C]; y and argmax [N, OH, OW, C].
@@ -29,7 +32,7 @@ impl MaxPool2d {
     }
 
     fn pool<F: Real>(&self, x: &In<F>, y: &mut [Out<F>]) {
-        let (Ok(g), [y, argmax]) = (self.geometry(x.axes()), y) else { return };
+        let (g, [y, argmax]) = (checked(self.geometry(x.axes())), results(y));
         let row = g.ow * g.c;
         let rows = y.floats().par_chunks_mut(row).zip(argmax.words().par_chunks_mut(row)).enumerate();
         rows.for_each(|(r, (y, argmax))| {
@@ -75,11 +78,12 @@ impl Op for MaxPool2d {
         let g = self.geometry(cx.axes(cx.x[0])?).map_err(Error::input)?;
         if let Some(blocks) = whole(&g) {
             let count = g.n * blocks;
-            let launch = cx.kernel(KERNELS[1], &[])?.sizes(&g.sizes()).size("blocks", blocks).size("count", count);
+            let launch =
+                cx.kernel(MAX_POOL2D_WHOLE, &[])?.sizes(&g.sizes()).size("blocks", blocks).size("count", count);
             return cx.groups(launch.bind("x", cx.x[0]).bind("y", cx.y[0]).bind("argmax", cx.y[1]), count);
         }
         let count = cx.elements(cx.y[0]);
-        let launch = cx.kernel(KERNELS[0], &[])?.sizes(&g.sizes()).size("count", count);
+        let launch = cx.kernel(MAX_POOL2D, &[])?.sizes(&g.sizes()).size("count", count);
         cx.invocations(launch.bind("x", cx.x[0]).bind("y", cx.y[0]).bind("argmax", cx.y[1]), count)
     }
 

@@ -5,7 +5,10 @@ use crate::ops::conv::geometry::Geometry;
 use crate::ops::pool::max_pool2d::MaxPool2d;
 use crate::ops::prelude::*;
 
-pub(in crate::ops) const KERNELS: &[Source] = &[shader!("pool/max_pool2d_dx"), shader!("pool/max_pool2d_dx_apart")];
+kernels! {
+    MAX_POOL2D_DX = "pool/max_pool2d_dx",
+    MAX_POOL2D_DX_APART = "pool/max_pool2d_dx_apart",
+}
 
 /// dx [N, H, W, C] sums dy over the windows whose argmax is there. The arguments are dy and argmax
 /// [N, OH, OW, C]; an argmax of KH·KW or more is no place: that window's gradient is dropped.
@@ -20,7 +23,7 @@ pub struct MaxPool2dDx {
 impl Reference for MaxPool2dDx {
     fn reference<F: Real>(&self, x: &[In<F>], dx: &mut [Out<F>]) {
         let [n, _, _, c]: [usize; 4] = x[0].axes();
-        let Ok(g) = self.pool.geometry([n, self.input[0], self.input[1], c]) else { return };
+        let g = checked(self.pool.geometry([n, self.input[0], self.input[1], c]));
         let (dy, argmax, dx) = (x[0].floats(), x[1].words(), dx[0].floats());
         let images = dx.par_chunks_mut(g.h * g.w * g.c).enumerate();
         images.for_each(|(n, dx)| {
@@ -77,7 +80,7 @@ pub(in crate::ops) fn dispatch(
     dx: Tensor,
 ) -> crate::Result<()> {
     let apart = g.sh >= g.kh && g.sw >= g.kw && g.c.is_multiple_of(4);
-    let (kernel, elements) = if apart { (KERNELS[1], 4) } else { (KERNELS[0], 1) };
+    let (kernel, elements) = if apart { (MAX_POOL2D_DX_APART, 4) } else { (MAX_POOL2D_DX, 1) };
     let count = g.n * g.h * g.w * g.c / elements;
     let launch = cx.kernel(kernel, &[])?.sizes(&g.sizes()).size("count", count);
     cx.invocations(launch.bind("dy", dy).bind("argmax", argmax).bind("dx", dx), count)

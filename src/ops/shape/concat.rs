@@ -3,7 +3,9 @@
 use crate::ops::prelude::*;
 use crate::ops::shape::slice::Slice;
 
-pub(in crate::ops) const KERNELS: &[Source] = &[shader!("shape/concat")];
+kernels! {
+    CONCAT = "shape/concat",
+}
 
 /// `y[r, :] = (a[r, :], b[r, :])`: a [.., A] and b [.., B] become [.., A + B].
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +61,7 @@ impl Op for Concat {
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let elements = cx.elements(cx.y[0]);
         let [a, b] = [0, 1].map(|side| cx.shape(cx.x[side]).last().copied().unwrap_or(1));
-        let launch = cx.kernel(KERNELS[0], &[])?.sizes(&[("elements", elements), ("left", a), ("right", b)]);
+        let launch = cx.kernel(CONCAT, &[])?.sizes(&[("elements", elements), ("left", a), ("right", b)]);
         let launch = launch.bind("a", cx.x[0]).bind("b", cx.x[1]).bind("y", cx.y[0]);
         cx.invocations(launch, elements.div_ceil(4))
     }

@@ -8,15 +8,7 @@ pub mod slice;
 pub mod transpose;
 pub mod upsample2d;
 pub mod upsample2d_dx;
-pub mod zeros;
 
 /// The ops of this family.
-pub(super) const OPS: &[Entry] = &[
-    entry!(concat),
-    entry!(reshape),
-    entry!(slice),
-    entry!(transpose),
-    entry!(upsample2d),
-    entry!(upsample2d_dx),
-    entry!(zeros),
-];
+pub(super) const OPS: &[Entry] =
+    &[entry!(concat), entry!(reshape), entry!(slice), entry!(transpose), entry!(upsample2d), entry!(upsample2d_dx)];

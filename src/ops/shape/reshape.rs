@@ -2,7 +2,9 @@
 
 use crate::ops::prelude::*;
 
-pub(in crate::ops) const KERNELS: &[Source] = &[shader!("shape/reshape_texture")];
+kernels! {
+    RESHAPE_TEXTURE = "shape/reshape_texture",
+}
 
 /// A texture with the same elements, four a texel, and the texel where they begin: what the lanes forms read many
 /// times. The whole memory that a tensor shares is copied, so that one dispatch serves every parameter.
@@ -11,7 +13,7 @@ pub(in crate::ops) fn texture(cx: &mut Lower, t: Tensor) -> crate::Result<(Tenso
     let copy = cx.derived(t, "texture", |cx| {
         let count = cx.elements(t).div_ceil(4);
         let copy = cx.scratch(cx.elements(t));
-        let launch = cx.kernel(KERNELS[0], &[])?.size("count", count);
+        let launch = cx.kernel(RESHAPE_TEXTURE, &[])?.size("count", count);
         cx.invocations(launch.bind("x", t).bind("y", copy), count)?;
         Ok(copy)
     })?;

@@ -3,7 +3,9 @@
 use crate::ops::prelude::*;
 use crate::ops::shape::concat::last_axis;
 
-pub(in crate::ops) const KERNELS: &[Source] = &[shader!("shape/slice")];
+kernels! {
+    SLICE = "shape/slice",
+}
 
 /// `y[r, :] = x[r, offset..offset + columns]`: [.., width] becomes [.., columns].
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +45,7 @@ impl Op for Slice {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let (elements, width) = (cx.elements(cx.y[0]), cx.shape(cx.x[0]).last().copied().unwrap_or(1));
-        let launch = cx.kernel(KERNELS[0], &[])?.sizes(&[("elements", elements), ("width", width)]);
+        let launch = cx.kernel(SLICE, &[])?.sizes(&[("elements", elements), ("width", width)]);
         let launch = launch.size("offset", self.offset).size("columns", self.columns);
         cx.invocations(launch.bind("x", cx.x[0]).bind("y", cx.y[0]), elements.div_ceil(4))
     }

@@ -2,7 +2,9 @@
 
 use crate::ops::prelude::*;
 
-pub(in crate::ops) const KERNELS: &[Source] = &[shader!("shape/transpose")];
+kernels! {
+    TRANSPOSE = "shape/transpose",
+}
 
 /// Swaps the last two axes of x [N, rows, columns]; the result has the shape `shape`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +70,7 @@ pub(in crate::ops) fn dispatch(
     y: Tensor,
 ) -> crate::Result<()> {
     let count = n * rows * columns;
-    let launch = cx.kernel(KERNELS[0], &[])?.sizes(&[("count", count), ("rows", rows), ("columns", columns)]);
+    let launch = cx.kernel(TRANSPOSE, &[])?.sizes(&[("count", count), ("rows", rows), ("columns", columns)]);
     cx.invocations(launch.bind("x", x).bind("y", y), count)
 }
 

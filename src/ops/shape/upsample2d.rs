@@ -3,7 +3,9 @@
 use crate::ops::prelude::*;
 use crate::ops::shape::upsample2d_dx::Upsample2dDx;
 
-pub(in crate::ops) const KERNELS: &[Source] = &[shader!("shape/upsample2d")];
+kernels! {
+    UPSAMPLE2D = "shape/upsample2d",
+}
 
 /// `y[n, h, w, c] = x[n, h / fh, w / fw, c]`: [N, H, W, C] becomes [N, H·fh, W·fw, C].
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +49,7 @@ impl Op for Upsample2d {
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let ([_, _, w, c], [fh, fw]) = (cx.axes(cx.x[0])?, self.factor);
         let elements = cx.elements(cx.y[0]);
-        let launch = cx.kernel(KERNELS[0], &[])?.sizes(&[("elements", elements), ("w", w), ("c", c)]);
+        let launch = cx.kernel(UPSAMPLE2D, &[])?.sizes(&[("elements", elements), ("w", w), ("c", c)]);
         let launch = launch.sizes(&[("fh", fh), ("fw", fw)]);
         cx.invocations(launch.bind("x", cx.x[0]).bind("y", cx.y[0]), elements.div_ceil(4))
     }

@@ -2,7 +2,9 @@
 
 use crate::ops::prelude::*;
 
-pub(in crate::ops) const KERNELS: &[Source] = &[shader!("shape/upsample2d_dx")];
+kernels! {
+    UPSAMPLE2D_DX = "shape/upsample2d_dx",
+}
 
 /// `dx[n, h, w, c] = Σ dy[n, h·fh + i, w·fw + j, c]`: [N, H·fh, W·fw, C] becomes [N, H, W, C].
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +52,7 @@ impl Op for Upsample2dDx {
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let ([_, _, w, c], [fh, fw]) = (cx.axes(cx.y[0])?, self.factor);
         let elements = cx.elements(cx.y[0]);
-        let launch = cx.kernel(KERNELS[0], &[])?.sizes(&[("elements", elements), ("w", w), ("c", c)]);
+        let launch = cx.kernel(UPSAMPLE2D_DX, &[])?.sizes(&[("elements", elements), ("w", w), ("c", c)]);
         let launch = launch.sizes(&[("fh", fh), ("fw", fw)]);
         cx.invocations(launch.bind("dy", cx.x[0]).bind("dx", cx.y[0]), elements.div_ceil(4))
     }

@@ -3,18 +3,12 @@
 pub mod parts;
 
 use crate::device::Device;
-use crate::device::cpu;
-use crate::device::gpu;
-use crate::device::gpu::careful::SLOW;
-use crate::device::gpu::timing::Clock;
-use crate::device::gpu::{class_of, limits_of};
+use crate::device::executor::{Build, Executor, Part};
+use crate::device::gpu::patience::SLOW;
 use crate::error::{Error, Result};
-use crate::ir::graph::{DType, Graph, Tensor};
+use crate::ir::graph::{Graph, Tensor};
 use crate::ir::values::Values;
-use crate::plan::lower::{Target, lower};
 use std::collections::VecDeque;
-use std::sync::Arc;
-use std::time::Instant;
 
 /// What a step left in the log.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -82,41 +76,23 @@ impl Pace {
 /// A step's graph, built on a device.
 #[derive(Debug)]
 pub struct Engine {
-    kind: Kind,
+    executor: Box<dyn Executor>,
     graph: Graph,
-    log: Tensor,
     capacity: usize,
     // Steps submitted since the log was last at its start, and the sizes of the submits in flight.
     submitted: usize,
     sizes: VecDeque<(usize, u32)>,
 }
 
-#[derive(Debug)]
-enum Kind {
-    Gpu(Box<gpu::executor::Executor>),
-    Cpu { executor: Box<cpu::Executor>, pool: Arc<rayon::ThreadPool>, done: VecDeque<Vec<f32>> },
-}
-
 impl Engine {
     /// Builds everything that `graph` needs on the device; `log` is its log of steps.
     pub fn new(device: &Device, graph: Graph, log: Tensor) -> Result<Self> {
-        let kind = match device {
-            Device::Gpu(gpu) => {
-                let target = Target { class: class_of(gpu), limits: limits_of(gpu), reuse: true };
-                let plan = lower(&graph, target)?;
-                let executor = gpu::executor::Executor::new(gpu.clone(), plan, Some(log), false)?;
-                // Only here: the odd shapes of `wgrad verify` would fill the cache with what no run needs again.
-                gpu.save_pipelines();
-                Kind::Gpu(Box::new(executor))
-            }
-            Device::Cpu(pool) => Kind::Cpu {
-                executor: Box::new(cpu::Executor::new(graph.clone(), true)?),
-                pool: pool.clone(),
-                done: VecDeque::new(),
-            },
-        };
+        // Results share memory here: nothing is read back but what outlives a step.
+        let executor = device.executor(&graph, Build { readback: Some(log), reuse: true, checked: false })?;
+        // Only here: the odd shapes of `wgrad verify` would fill the cache with what no run needs again.
+        device.save_pipelines();
         let capacity = graph.shape(log)[0];
-        Ok(Engine { kind, graph, log, capacity, submitted: 0, sizes: VecDeque::new() })
+        Ok(Engine { executor, graph, capacity, submitted: 0, sizes: VecDeque::new() })
     }
 
     /// The step's graph.
@@ -126,47 +102,29 @@ impl Engine {
 
     /// The memory of all buffers, in bytes.
     pub fn bytes(&self) -> u64 {
-        match &self.kind {
-            Kind::Gpu(executor) => executor.plan().total_bytes(),
-            Kind::Cpu { executor, .. } => executor.bytes(),
-        }
+        self.executor.bytes()
     }
 
     /// Objects created on the device since the start; a step adds none.
     pub fn created(&self) -> usize {
-        match &self.kind {
-            Kind::Gpu(executor) => executor.created(),
-            Kind::Cpu { .. } => 0,
-        }
+        self.executor.created()
     }
 
     /// Replaces a tensor's elements.
     pub fn write(&mut self, t: Tensor, values: Values) -> Result<()> {
-        match &mut self.kind {
-            Kind::Gpu(executor) => executor.write(t, values.bytes()),
-            Kind::Cpu { executor, .. } => executor.set(t, values),
-        }
+        self.executor.write(t, &values)
     }
 
     /// Replaces some rows of a tensor, from row `row` on.
     pub fn write_rows(&mut self, t: Tensor, row: usize, values: &Values) -> Result<()> {
         let shape = self.graph.shape(t);
         let at = row * shape[1..].iter().product::<usize>();
-        match &mut self.kind {
-            Kind::Gpu(executor) => {
-                let element = if self.graph.info(t).dtype == DType::U8 { 1 } else { 4 };
-                executor.write_at(t, at as u64 * element, values.bytes())
-            }
-            Kind::Cpu { executor, .. } => executor.set_at(t, at, values),
-        }
+        self.executor.write_at(t, at, values)
     }
 
     /// Waits until the device has what was written to it.
     pub fn flush(&self) -> Result<()> {
-        match &self.kind {
-            Kind::Gpu(executor) => executor.flush(),
-            Kind::Cpu { .. } => Ok(()),
-        }
+        self.executor.flush()
     }
 
     /// Replaces the elements of several tensors.
@@ -176,19 +134,12 @@ impl Engine {
 
     /// A tensor's elements.
     pub async fn read(&self, t: Tensor) -> Result<Values> {
-        match &self.kind {
-            Kind::Gpu(executor) => Ok(Values::from_bytes(self.graph.info(t).dtype, &executor.read(t).await?)),
-            Kind::Cpu { executor, .. } => Ok(executor.get(t)),
-        }
+        self.executor.read(t).await
     }
 
     /// Copies `from` of another engine on the same device to `to` here.
     pub fn copy_from(&mut self, to: Tensor, other: &Engine, from: Tensor) -> Result<()> {
-        match (&mut self.kind, &other.kind) {
-            (Kind::Gpu(executor), Kind::Gpu(other)) => executor.copy_from(to, other, from),
-            (Kind::Cpu { executor, .. }, Kind::Cpu { executor: other, .. }) => executor.set(to, other.get(from)),
-            _ => Err(Error::failed("the two engines are on different devices")),
-        }
+        self.executor.copy_from(to, &*other.executor, from)
     }
 
     /// Says that the control block was written anew, with its step at 0.
@@ -203,15 +154,7 @@ impl Engine {
 
     /// Starts `steps` steps, at most as many as the log holds.
     pub fn submit(&mut self, steps: u32) -> Result<()> {
-        match &mut self.kind {
-            Kind::Gpu(executor) => executor.submit(steps)?,
-            Kind::Cpu { executor, pool, done } => {
-                pool.install(|| (0..steps).for_each(|_| executor.step()));
-                if let Values::Float(log) = executor.get(self.log) {
-                    done.push_back(log);
-                }
-            }
-        }
+        self.executor.submit(steps)?;
         self.sizes.push_back((self.submitted, steps));
         self.submitted += steps as usize;
         Ok(())
@@ -219,33 +162,17 @@ impl Engine {
 
     /// Runs one step whose parts are timed one by one; `None` where the device has no timestamps.
     pub async fn time_step(&mut self) -> Result<Option<Vec<Timed>>> {
-        match &mut self.kind {
-            Kind::Gpu(executor) if executor.clock() != Clock::Device => Ok(None),
-            Kind::Gpu(executor) => {
-                let seconds = executor.time_dispatches(Clock::Device).await?;
-                let timed = executor.plan().dispatches.iter().zip(seconds);
-                let timed = timed.map(|(d, seconds)| Timed { node: d.node, kernel: d.kernel.to_string(), seconds });
-                Ok(Some(timed.collect()))
-            }
-            Kind::Cpu { executor, pool, .. } => {
-                let nodes = &self.graph.nodes;
-                let ops = (0..nodes.len()).filter(|&node| !nodes[node].op.is_view());
-                let timed = ops.map(|node| {
-                    let begun = Instant::now();
-                    pool.install(|| executor.run(node));
-                    let seconds = begun.elapsed().as_secs_f64();
-                    Timed { node, kernel: nodes[node].op.name().into(), seconds }
-                });
-                Ok(Some(timed.collect()))
-            }
-        }
+        let Some(seconds) = self.executor.time_parts().await? else { return Ok(None) };
+        let timed = self.executor.parts().into_iter().zip(seconds).map(|(Part { node, kernel, .. }, seconds)| {
+            let kernel = kernel.unwrap_or_else(|| self.graph.nodes[node].op.name().into());
+            Timed { node, kernel, seconds }
+        });
+        Ok(Some(timed.collect()))
     }
 
     /// Asks for the next step to be handed over in parts, where the device takes steps whole.
     pub fn one_by_one(&mut self) {
-        if let Kind::Gpu(executor) = &mut self.kind {
-            executor.one_by_one();
-        }
+        self.executor.one_by_one();
     }
 
     /// How many submits have not been collected yet.
@@ -256,13 +183,9 @@ impl Engine {
     /// Waits for the oldest submit and returns its records, one a step; empty where none is in flight.
     pub async fn collect(&mut self) -> Result<Vec<Record>> {
         let Some((first, steps)) = self.sizes.pop_front() else { return Ok(Vec::new()) };
-        let log = match &mut self.kind {
-            Kind::Gpu(executor) => match Values::from_bytes(DType::F32, &executor.collect().await?.unwrap_or_default())
-            {
-                Values::Float(log) => log,
-                _ => Vec::new(),
-            },
-            Kind::Cpu { done, .. } => done.pop_front().unwrap_or_default(),
+        let log = match self.executor.collect().await? {
+            Some(Values::Float(log)) => log,
+            _ => Vec::new(),
         };
         let record = |step: usize| match log.get(step % self.capacity * 4..)?.get(..4)? {
             &[loss, correct, samples, fault] => {

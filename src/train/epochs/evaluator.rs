@@ -114,7 +114,7 @@ impl Evaluator {
 
     /// Takes weights from a training step on the same device: their average, where one is kept.
     pub fn copy_weights(&mut self, step: &Step, engine: &Engine) -> Result<()> {
-        self.engine.copy_from(self.step.params, engine, step.answers())
+        self.engine.copy_from(self.step.params, engine, step.final_weights())
     }
 
     /// What the last pass took the pixels for, of a model that tells their classes.

@@ -1,7 +1,7 @@
 //! How far a run has come: its metrics, the epoch under way, and the best so far.
 
 use crate::train::epochs::evaluator::Totals;
-use crate::train::settings::options::TrainOptions;
+pub use crate::train::settings::goal::Goal;
 use crate::train::state::digest::Digest;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -73,27 +73,6 @@ pub struct Progress {
     pub seconds: f64,
     /// The best epoch so far.
     pub best: Option<Best>,
-}
-
-/// Where a run is to end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Goal {
-    /// Steps of a whole epoch.
-    pub per_epoch: u64,
-    /// The last step.
-    pub last: u64,
-    /// Epochs in a row without a new best after which the run ends before that.
-    pub patience: Option<usize>,
-}
-
-impl Goal {
-    /// The end that the options set for so many training samples.
-    pub fn new(samples: usize, options: &TrainOptions) -> Goal {
-        let per_epoch = samples.div_ceil(options.batch_size.max(1)) as u64;
-        let budget = per_epoch.saturating_mul(options.epochs as u64);
-        let last = options.max_steps.map_or(budget, |most| most.min(budget));
-        Goal { per_epoch, last, patience: options.patience }
-    }
 }
 
 impl Progress {

@@ -15,7 +15,7 @@ pub use crate::train::epochs::progress::Metrics;
 use crate::train::epochs::progress::{Goal, Progress};
 use crate::train::epochs::timing::{KernelTime, kernel_times};
 use crate::train::epochs::watchdog::Watchdog;
-use crate::train::settings::every::Every;
+use crate::train::settings::interval::Interval;
 use crate::train::settings::options::TrainOptions;
 use crate::train::state::checkpoint::{Checkpoint, DataMark};
 use crate::train::state::digest::Digest;
@@ -76,7 +76,7 @@ pub struct Trainer {
 /// When checkpoints are made, besides at the end of every epoch.
 #[derive(Clone, Copy, Debug)]
 struct Checkpoints {
-    every: Option<Every>,
+    every: Option<Interval>,
     last: Instant,
 }
 
@@ -142,7 +142,7 @@ impl Trainer {
 
     /// Asks for checkpoints: before the first step, at the end of every epoch, where a run is stopped, and `every` so
     /// often.
-    pub fn checkpoints(&mut self, every: Option<Every>) {
+    pub fn checkpoints(&mut self, every: Option<Interval>) {
         self.checkpoints = Some(Checkpoints { every, last: Instant::now() });
     }
 
@@ -237,10 +237,10 @@ impl Trainer {
         let (start, epoch_end) = (self.progress.epoch_start(), self.progress.epoch_end(self.goal));
         let (mut end, mut due) = (epoch_end, None);
         match self.checkpoints {
-            Some(Checkpoints { every: Some(Every::Steps(n)), .. }) => {
+            Some(Checkpoints { every: Some(Interval::Steps(n)), .. }) => {
                 end = end.min((self.progress.step / n).saturating_add(1).saturating_mul(n));
             }
-            Some(Checkpoints { every: Some(Every::Time(time)), last }) => due = last.checked_add(time),
+            Some(Checkpoints { every: Some(Interval::Time(time)), last }) => due = last.checked_add(time),
             _ => {}
         }
         let mut submitted = self.progress.step;

@@ -1,8 +1,9 @@
 //! The checkpoints of a run folder: `last`, the `previous` one, and the `best` by the loss over the test set.
 
 use crate::error::{Error, Result};
+use crate::files::beside;
 use crate::model::in_context;
-use crate::train::run::files::{beside, fault, link, remove, sync_folder, write_synced};
+use crate::train::run::files::{fault, link, remove, sync_folder, unfinished};
 use crate::train::state::checkpoint::Checkpoint;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -47,12 +48,11 @@ impl Checkpoints {
     /// [`Error::Failed`] where the disk is full or cannot be written.
     pub fn write(&self, checkpoint: &Checkpoint) -> Result<()> {
         let [last, previous] = ["last", "previous"].map(|name| self.path(name));
-        let beside = beside(&last);
-        write_synced(&beside, &checkpoint.to_bytes()?)?;
+        let unfinished = unfinished(&last, &checkpoint.to_bytes()?)?;
         if last.exists() {
             link(&last, &previous)?;
         }
-        fs::rename(&beside, &last).map_err(|e| fault(&last, &e))?;
+        unfinished.replace(&last)?;
         sync_folder(&self.folder)?;
         self.best(checkpoint)
     }

@@ -1,10 +1,10 @@
-//! Files that are whole or not there at all, and the lock that keeps two runs out of one folder.
+//! The files of a run folder, and the lock that keeps two runs out of one folder.
 
 use crate::error::{Error, Result};
-use std::ffi::OsString;
+use crate::files::{Unfinished, beside};
 use std::fs::{self, File, TryLockError};
-use std::io::{self, ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, ErrorKind};
+use std::path::Path;
 
 /// The file that is locked while a run is on; the system lets go of it whenever the process ends, killed or not.
 pub const LOCK: &str = ".lock";
@@ -14,34 +14,21 @@ pub fn fault(path: &Path, why: &dyn std::fmt::Display) -> Error {
     Error::failed(format!("{}: {why}", path.display()))
 }
 
-/// The name under which a file is written before it is whole.
-pub fn beside(path: &Path) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(".tmp");
-    name.into()
-}
-
-/// Writes a file of that very name and sees to it that it is on the disk.
+/// Writes a file of a run folder under another name and flushes it to the disk. The lock makes this run the folder's
+/// only writer.
 ///
 /// # Errors
-/// [`Error::Failed`]; what there is of the file is removed.
-pub fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {
-    let written = File::create(path).and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
-    written.map_err(|e| {
-        // Half a file is of no use and takes space; that it stays is no further error.
-        let _ = fs::remove_file(path);
-        fault(path, &e)
-    })
+/// [`Error::Failed`], also where it cannot be created: the run has begun.
+pub fn unfinished(path: &Path, bytes: &[u8]) -> Result<Unfinished> {
+    Unfinished::at(&beside(path), bytes).map_err(|error| Error::failed(error.to_string()))
 }
 
-/// Writes a file under another name, then renames it.
+/// Writes a file of a run folder, whole or not at all.
 ///
 /// # Errors
 /// [`Error::Failed`]; an older file of that name is still there, and whole.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let beside = beside(path);
-    write_synced(&beside, bytes)?;
-    fs::rename(&beside, path).map_err(|e| fault(path, &e))
+    unfinished(path, bytes)?.replace(path)
 }
 
 /// Gives the contents of `from` the name `to` as well, whatever had that name before.
@@ -53,7 +40,7 @@ pub fn link(from: &Path, to: &Path) -> Result<()> {
     remove(&beside)?;
     // Some file systems have no links; a copy is the same to every reader.
     if fs::hard_link(from, &beside).is_err() {
-        write_synced(&beside, &fs::read(from).map_err(|e| fault(from, &e))?)?;
+        return write_whole(to, &fs::read(from).map_err(|e| fault(from, &e))?);
     }
     fs::rename(&beside, to).map_err(|e| fault(to, &e))?;
     // Renaming one name of a file to another of the same file does nothing, by POSIX.

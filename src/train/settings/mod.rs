@@ -1,7 +1,13 @@
 //! What a run can be told.
 
-pub mod every;
+pub mod config;
+#[cfg(feature = "cli")]
+pub mod flags;
+pub mod goal;
+pub mod interval;
 pub mod loss;
 mod optimizer;
+pub mod optimizers;
 pub mod options;
+pub mod overlay;
 pub mod recipe;

@@ -4,9 +4,13 @@ use crate::error::{Error, Result};
 use crate::model::init::InitMethod;
 use crate::step::augment::Augment;
 use crate::step::schedule::{Rates, Schedule};
-use crate::train::epochs::progress::Goal;
+#[cfg(feature = "cli")]
+use crate::train::settings::flags::{self, DATA, LOSS, MODEL, OPTIMIZER, RATE, TRAINING};
+use crate::train::settings::goal::Goal;
 use crate::train::settings::loss::{Criterion, LossName};
-pub use crate::train::settings::optimizer::{Optimizer, OptimizerName};
+#[cfg(feature = "cli")]
+use crate::train::settings::optimizers::help::{self, number};
+pub use crate::train::settings::optimizers::{Optimizer, OptimizerName};
 use serde::{Deserialize, Serialize};
 
 /// The schedules by name.
@@ -28,90 +32,123 @@ pub enum ScheduleName {
 /// Everything that decides the numbers of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[cfg_attr(feature = "cli", derive(clap::Args))]
 pub struct TrainOptions {
-    /// Passes over the training data.
+    /// Passes over the training data
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N", value_parser = flags::whole::<usize>, default_value_t = TrainOptions::default().epochs, help_heading = TRAINING))]
     pub epochs: usize,
-    /// Samples of a step.
+    /// Samples of a step
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N", value_parser = flags::whole::<usize>, default_value_t = TrainOptions::default().batch_size, help_heading = TRAINING))]
     pub batch_size: usize,
-    /// The optimizer.
+    /// Optimizer
+    #[cfg_attr(feature = "cli", arg(long, value_enum, default_value_t = TrainOptions::default().optimizer, help_heading = OPTIMIZER))]
     pub optimizer: OptimizerName,
-    /// The learning rate; where not given 1e-3, for SGD 1e-2, for Lion 1e-4.
+    /// Learning rate; where not given, the optimizer's.
+    #[cfg_attr(feature = "cli", arg(long, value_name = "X", help = help::every("Learning rate", |has| has.lr), allow_negative_numbers = true, help_heading = RATE))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lr: Option<f64>,
-    /// How the learning rate moves over the run.
+    /// How the learning rate moves over the run
+    #[cfg_attr(feature = "cli", arg(long, value_enum, value_name = "S", default_value_t = TrainOptions::default().schedule, help_heading = RATE))]
     #[serde(skip_serializing_if = "is_default")]
     pub schedule: ScheduleName,
-    /// Steps in which the rate first rises evenly to `lr`.
+    /// Steps in which the rate first rises evenly to its value
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N", default_value_t = TrainOptions::default().warmup_steps, help_heading = RATE))]
     #[serde(skip_serializing_if = "is_default")]
     pub warmup_steps: u32,
-    /// Epochs between two changes of the schedule `step`; where not given 1.
+    /// With --schedule step: epochs between two changes [default: 1]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "EPOCHS", help_heading = RATE))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step_every: Option<u32>,
-    /// What the schedule `step` multiplies the rate by; where not given 0.1.
+    /// With --schedule step: what the rate is multiplied by [default: 0.1]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "X", help_heading = RATE))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gamma: Option<f64>,
-    /// SGD's or RMSprop's momentum.
+    /// Momentum of some optimizers.
+    #[cfg_attr(feature = "cli", arg(long, value_name = "X", help = help::some("Momentum", |has| has.momentum.map(number)), default_value_t = TrainOptions::default().momentum, hide_default_value = true, allow_negative_numbers = true, help_heading = OPTIMIZER))]
     pub momentum: f64,
-    /// Whether SGD's momentum is Nesterov's.
+    /// Make sgd's momentum Nesterov's
+    #[cfg_attr(feature = "cli", arg(long, help_heading = OPTIMIZER))]
     #[serde(skip_serializing_if = "is_default")]
     pub nesterov: bool,
-    /// Adam's or Lion's β₁ and β₂; where not given 0.9 and 0.999, for Lion 0.9 and 0.99.
+    /// β₁ and β₂ of some optimizers; where not given, the optimizer's.
+    #[cfg_attr(feature = "cli", arg(long, value_name = "X,Y", help = help::some("β₁ and β₂", |has| has.betas.map(|[a, b]| format!("{a},{b}"))), value_parser = flags::betas, help_heading = OPTIMIZER))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub betas: Option<[f64; 2]>,
-    /// Adam's or RMSprop's ε; where not given 1e-7, for RMSprop 1e-8.
+    /// ε of some optimizers; where not given, the optimizer's.
+    #[cfg_attr(feature = "cli", arg(long, value_name = "X", help = help::some("ε", |has| has.epsilon.map(number)), allow_negative_numbers = true, help_heading = OPTIMIZER))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epsilon: Option<f64>,
-    /// The largest norm over all gradients that stays: larger ones are scaled down to it.
+    /// ρ of some optimizers; where not given, the optimizer's.
+    #[cfg_attr(feature = "cli", arg(long, value_name = "X", help = help::some("ρ", |has| has.rho.map(number)), allow_negative_numbers = true, help_heading = OPTIMIZER))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rho: Option<f64>,
+    /// Scale the gradients down where their norm, over all of them, is larger
+    #[cfg_attr(feature = "cli", arg(long, value_name = "X", conflicts_with = "clip_value", allow_negative_numbers = true, help_heading = OPTIMIZER))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f64>,
-    /// The largest absolute value of a gradient that stays.
+    /// Cut every gradient to X and -X
+    #[cfg_attr(feature = "cli", arg(long, value_name = "X", allow_negative_numbers = true, help_heading = OPTIMIZER))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_value: Option<f64>,
-    /// Batches that one update is made of; where an epoch ends before, fewer.
+    /// Update the weights once every N steps, by the gradients of all their samples
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N", default_value_t = TrainOptions::default().accumulate, help_heading = OPTIMIZER))]
     #[serde(skip_serializing_if = "is_one")]
     pub accumulate: u32,
-    /// Weight decay; where not given 0, for AdamW 0.01.
+    /// Weight decay; where not given, the optimizer's.
+    #[cfg_attr(feature = "cli", arg(long, value_name = "X", help = help::every("Weight decay", |has| has.weight_decay), allow_negative_numbers = true, help_heading = OPTIMIZER))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<f64>,
-    /// The seed of the first weights and of every epoch's order.
+    /// Seed of the first weights and of every epoch's order
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N", value_parser = flags::whole::<u64>, default_value_t = TrainOptions::default().seed, help_heading = TRAINING))]
     pub seed: u64,
-    /// How the first weights are drawn.
+    /// How the first weights are drawn
+    #[cfg_attr(feature = "cli", arg(long, value_enum, value_name = "M", conflicts_with_all = ["init", "from"], default_value_t = TrainOptions::default().init_method, help_heading = MODEL))]
     #[serde(skip_serializing_if = "is_default")]
     pub init_method: InitMethod,
-    /// Keeps an average of the weights, of whose last value so much stays with each update; it is what is validated and
-    /// stored.
+    /// Keep an exponential moving average of the weights with this decay; it is what is validated and stored
+    #[cfg_attr(feature = "cli", arg(long, value_name = "DECAY", allow_negative_numbers = true, help_heading = OPTIMIZER))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ema: Option<f64>,
-    /// Whether every epoch has an order of its own; otherwise batches are taken in file order.
+    /// Take batches in file order
+    #[cfg_attr(feature = "cli", arg(long = "no-shuffle", action = clap::ArgAction::SetFalse, help_heading = TRAINING))]
     pub shuffle: bool,
-    /// Ends the run after so many steps, as if its last epoch did.
+    /// End the run after so many steps
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N", value_parser = flags::whole::<u64>, help_heading = TRAINING))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_steps: Option<u64>,
-    /// Ends the run after so many epochs in a row without a smaller validation loss than the best before them.
+    /// End the run after N epochs in a row without a smaller validation loss
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N", value_parser = flags::whole::<usize>, help_heading = TRAINING))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<usize>,
-    /// Validates on so large a share of the training samples, which are not trained on then; the test set is asked once,
-    /// at the end.
+    /// Validate on so large a share of the training samples, such as 0.1 of every class; the test set is asked once, at
+    /// the end
+    #[cfg_attr(feature = "cli", arg(long, value_name = "SHARE", allow_negative_numbers = true, help_heading = TRAINING))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation_split: Option<f64>,
-    /// The loss.
+    /// Loss
+    #[cfg_attr(feature = "cli", arg(long, value_enum, value_name = "L", default_value_t = TrainOptions::default().loss, help_heading = LOSS))]
     #[serde(skip_serializing_if = "is_default")]
     pub loss: LossName,
-    /// The part of the softmax loss's target that is spread over all classes.
+    /// With --loss softmax: the part of a label that is spread over all classes
+    #[cfg_attr(feature = "cli", arg(long, value_name = "X", default_value_t = TrainOptions::default().label_smoothing, allow_negative_numbers = true, help_heading = LOSS))]
     #[serde(skip_serializing_if = "is_default")]
     pub label_smoothing: f64,
-    /// What each class weighs in the softmax loss; empty where all weigh the same.
+    /// With --loss softmax: what each class weighs, such as 0.2,1,1
+    #[cfg_attr(feature = "cli", arg(long, value_name = "A,B,…", value_delimiter = ',', allow_negative_numbers = true, help_heading = LOSS))]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub class_weights: Vec<f64>,
-    /// Layers that stay as they are, by their names in the weight file, such as `0`, or single weights, such as
-    /// `0.bias`.
+    /// Layers that stay as they are, by their names in the weight file, such as 0,2
+    #[cfg_attr(feature = "cli", arg(long, value_name = "LAYERS", value_delimiter = ',', help_heading = MODEL))]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub freeze: Vec<String>,
-    /// The most bytes of a split's images, and of labels of pixels, that the device holds: more come through a window of two chunks, which
-    /// decides the order of an epoch's samples. Where not given, the device's limits decide, and the run notes it here.
+    /// The most bytes of a split's images, and of labels of pixels, on the device, such as 64MiB: more come in chunks, the
+    /// images from their file where that is IDX or NumPy [default: what the device takes]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "BYTES", value_parser = flags::bytes, help_heading = DATA))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device_data_limit: Option<u64>,
-    /// How training images are changed at random.
+    /// Change training images at random in each step: shift=PIXELS, rotate=DEGREES, scale=SHARE, shear=DEGREES,
+    /// hflip, vflip, crop=PIXELS, cutout=PIXELS, mixup=A, or off
+    #[cfg_attr(feature = "cli", arg(long, value_name = "LIST", default_value_t = TrainOptions::default().augment, hide_default_value = true, help_heading = DATA))]
     #[serde(skip_serializing_if = "Augment::is_off")]
     pub augment: Augment,
 }
@@ -129,7 +166,7 @@ impl Default for TrainOptions {
         TrainOptions {
             epochs: 10,
             batch_size: 128,
-            optimizer: OptimizerName::Adam,
+            optimizer: OptimizerName::default(),
             lr: None,
             schedule: ScheduleName::Constant,
             warmup_steps: 0,
@@ -139,6 +176,7 @@ impl Default for TrainOptions {
             nesterov: false,
             betas: None,
             epsilon: None,
+            rho: None,
             clip_norm: None,
             clip_value: None,
             accumulate: 1,
@@ -163,11 +201,7 @@ impl Default for TrainOptions {
 impl TrainOptions {
     /// The learning rate in force.
     pub fn rate(&self) -> f64 {
-        self.lr.unwrap_or(match self.optimizer {
-            OptimizerName::Adam | OptimizerName::Adamw | OptimizerName::Rmsprop => 1e-3,
-            OptimizerName::Sgd => 1e-2,
-            OptimizerName::Lion => 1e-4,
-        })
+        self.lr.unwrap_or(self.optimizer.defaults().lr)
     }
 
     /// The rates of a run over so many training samples.
@@ -205,7 +239,7 @@ impl TrainOptions {
 
     /// The weight decay in force.
     pub fn decay(&self) -> f64 {
-        self.weight_decay.unwrap_or(if self.optimizer == OptimizerName::Adamw { 0.01 } else { 0.0 })
+        self.weight_decay.unwrap_or(self.optimizer.defaults().weight_decay)
     }
 
     /// Fills in what was left to the optimizer.
@@ -270,12 +304,14 @@ pub(in crate::train) fn wrong(what: &str, found: &dyn std::fmt::Display, expecte
 mod tests {
     use super::*;
 
-    const OPTIMIZERS: [(OptimizerName, f64, f64); 5] = [
+    const OPTIMIZERS: [(OptimizerName, f64, f64); 7] = [
         (OptimizerName::Adam, 1e-3, 0.0),
         (OptimizerName::Adamw, 1e-3, 0.01),
         (OptimizerName::Sgd, 1e-2, 0.0),
         (OptimizerName::Rmsprop, 1e-3, 0.0),
         (OptimizerName::Lion, 1e-4, 0.0),
+        (OptimizerName::Adagrad, 1e-2, 0.0),
+        (OptimizerName::Adadelta, 1.0, 0.0),
     ];
 
     /// Seven batches an epoch, of which three make an update: three updates, the last of one batch.
@@ -321,6 +357,8 @@ mod tests {
             (TrainOptions { betas: Some([f64::NAN, 0.9]), ..base() }, "betas NaN,0.9"),
             (TrainOptions { betas: Some([0.9, 0.9]), ..sgd() }, "betas 0.9,0.9"),
             (TrainOptions { epsilon: Some(0.0), ..base() }, "epsilon 0"),
+            (TrainOptions { rho: Some(0.9), ..base() }, "rho 0.9"),
+            (TrainOptions { rho: Some(1.0), optimizer: OptimizerName::Adadelta, ..base() }, "rho 1"),
             (TrainOptions { epsilon: Some(1e-60), ..base() }, "epsilon 0.0"),
             (TrainOptions { epsilon: Some(1e-8), ..sgd() }, "epsilon 0.0"),
             (TrainOptions { clip_norm: Some(0.0), ..base() }, "clip norm 0"),

@@ -1,7 +1,7 @@
 //! Recipes: settings that go well together, by name; whatever is said beside them goes before.
 
 use crate::step::augment::Augment;
-use crate::train::run::RunConfig;
+use crate::train::settings::config::RunConfig;
 use crate::train::settings::options::{OptimizerName, ScheduleName, TrainOptions};
 use serde::{Deserialize, Serialize};
 

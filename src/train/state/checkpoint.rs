@@ -177,7 +177,7 @@ impl State {
 
 impl Checkpoint {
     /// The weights that the run would leave here: the average, where one is kept.
-    pub fn answers(&self) -> &Weights {
+    pub fn final_weights(&self) -> &Weights {
         self.optimizer.iter().find(|(name, _)| name == EMA).map_or(&self.weights, |(_, average)| average)
     }
 

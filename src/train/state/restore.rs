@@ -11,7 +11,7 @@ use crate::train::state::checkpoint::{Checkpoint, State};
 impl Trainer {
     /// The weights that the run would leave now, in the weight file's order: their average, where one is kept.
     pub async fn weights(&self) -> Result<Weights> {
-        self.weights_in(self.step.answers()).await
+        self.weights_in(self.step.final_weights()).await
     }
 
     /// The weights that are trained, as they are now.

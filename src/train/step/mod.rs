@@ -15,20 +15,16 @@ use crate::ops::batch::mixup::Mixup;
 use crate::ops::loss::argmax::Argmax;
 use crate::ops::loss::sample_sum::SampleSum;
 use crate::ops::optim::accumulate::Accumulate;
-use crate::ops::optim::adam::Adam;
 use crate::ops::optim::clip_norm::ClipNorm;
 use crate::ops::optim::clip_value::ClipValue;
 use crate::ops::optim::ema::Ema;
-use crate::ops::optim::lion::Lion;
-use crate::ops::optim::rmsprop::Rmsprop;
-use crate::ops::optim::sgd::Sgd;
 use crate::ops::optim::step_end::StepEnd;
 use crate::plan::fuse::{fuse, join_neighbours};
 use crate::step::augment::{Augment, CELLS, quantiles};
 use crate::step::control::{Control, pcg};
 use crate::step::schedule::Rates;
 use crate::train::settings::loss::{Applied, Criterion};
-use crate::train::settings::options::{Optimizer, TrainOptions};
+use crate::train::settings::options::TrainOptions;
 use crate::train::step::window::Window;
 
 /// The key of all random numbers of a run.
@@ -131,47 +127,13 @@ impl Step {
         let of_update = start.update_of(grads, fault, options)?;
         let graph = &mut start.graph;
         let elements = graph.info(grads).elements();
-        let state =
-            |graph: &mut Graph, name: &str| graph.tensor(TensorInfo::floats(name, [elements]).role(Role::State));
         if let Some(limit) = options.clip_norm {
             graph.update(ClipNorm { limit, elements }, &[], &[grads])?;
         }
         if let Some(limit) = options.clip_value {
             graph.update(ClipValue { limit, elements }, &[], &[grads])?;
         }
-        match optimizer {
-            Optimizer::Adam { betas, epsilon, l2, decay } => {
-                let (m, v) = (state(graph, "m"), state(graph, "v"));
-                for run in runs {
-                    let [m, v] = [m, v].map(|state| graph.part(state, run.offset, run.elements));
-                    let op = Adam { betas, epsilon, l2, decay };
-                    graph.update(op, &[of_update, run.grads], &[run.params, m, v, fault])?;
-                }
-            }
-            Optimizer::Sgd { momentum, l2, nesterov } => {
-                let velocity = state(graph, "velocity");
-                for run in runs {
-                    let velocity = graph.part(velocity, run.offset, run.elements);
-                    let op = Sgd { momentum, l2, nesterov };
-                    graph.update(op, &[of_update, run.grads], &[run.params, velocity, fault])?;
-                }
-            }
-            Optimizer::Rmsprop { alpha, epsilon, momentum, l2 } => {
-                let (squares, velocity) = (state(graph, "square_avg"), state(graph, "velocity"));
-                for run in runs {
-                    let [s, b] = [squares, velocity].map(|state| graph.part(state, run.offset, run.elements));
-                    let op = Rmsprop { alpha, epsilon, momentum, l2 };
-                    graph.update(op, &[of_update, run.grads], &[run.params, s, b, fault])?;
-                }
-            }
-            Optimizer::Lion { betas, decay } => {
-                let m = state(graph, "m");
-                for run in runs {
-                    let m = graph.part(m, run.offset, run.elements);
-                    graph.update(Lion { betas, decay }, &[of_update, run.grads], &[run.params, m, fault])?;
-                }
-            }
-        }
+        optimizer.update(graph, [of_update, fault], &runs, elements)?;
         let ema = match options.ema {
             None => None,
             Some(decay) => {
@@ -210,7 +172,7 @@ impl Step {
     }
 
     /// The arena of the weights that the run is to leave: the average, where one is kept.
-    pub fn answers(&self) -> Tensor {
+    pub fn final_weights(&self) -> Tensor {
         self.ema.unwrap_or(self.params)
     }
 

@@ -24,22 +24,61 @@ fn the_table_fits_80_columns_and_marks_what_auto_takes() {
     weak.unusable = KeyLimits { max_compute_invocations_per_workgroup: 128, ..KeyLimits::PORTABLE }.shortfall(false);
     let text = table(&[llvmpipe(), weak, Candidate::native_cpu(2, 2)]);
     assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
-    assert!(text.contains("*  0 software   vulkan  llvmpipe (LLVM 15.0.6, 256 bits)\n"), "{text}");
-    assert!(text.contains("   2 cpu        native  native CPU\n"), "{text}");
+    assert!(text.contains("   0 software   vulkan  llvmpipe (LLVM 15.0.6, 256 bits)\n"), "{text}");
+    assert!(text.contains("*  2 cpu        native  native CPU\n"), "{text}");
     assert!(text.contains("it lacks compute shaders, 256"), "{text}");
-    assert!(!text.contains("install"), "{text}");
+    assert!(
+        text.contains("--device software takes the software adapter.\nInstall") || !cfg!(target_os = "linux"),
+        "{text}"
+    );
+    let gpu = Candidate { kind: Kind::Integrated, ..llvmpipe() };
+    let text = table(&[gpu, Candidate::native_cpu(1, 2)]);
+    assert!(text.contains("*  0 integrated vulkan") && !text.to_lowercase().contains("install"), "{text}");
 }
 
 #[test]
 fn a_bare_machine_is_told_what_to_install() {
-    assert!(table(&[Candidate::native_cpu(0, 2)]).contains("No graphics adapter was found"));
-    let linux = no_adapter_hint("linux", Some("gl"));
+    assert!(table(&[Candidate::native_cpu(0, 2)]).contains("No graphics adapter can be used"));
+    let linux = no_gpu_hint("linux", false, Some("gl"));
     assert!(linux.contains("apt install mesa-vulkan-drivers libvulkan1"));
     assert!(linux.contains("dnf install mesa-vulkan-drivers vulkan-loader"));
     assert!(linux.contains("WGPU_BACKEND is set to 'gl'"));
-    assert!(no_adapter_hint("windows", None).contains("GPU vendor's driver"));
-    assert!(no_adapter_hint("macos", None).contains("Metal is built in"));
+    assert!(no_gpu_hint("windows", true, None).contains("GPU vendor's driver"));
+    assert!(no_gpu_hint("macos", false, None).contains("Metal is built in"));
     assert!(linux.lines().all(|line| line.len() <= WIDTH), "{linux}");
+}
+
+/// Two devices, the request, and the line on Linux where nothing is said of WGPU_BACKEND.
+fn line(request: &str) -> String {
+    let choice = decide(&[llvmpipe(), Candidate::native_cpu(1, 2)], &request.parse().expect("a request"));
+    choice.expect("a choice").line_on("linux", None)
+}
+
+#[test]
+fn a_choice_is_one_line_and_without_a_gpu_says_what_to_install() {
+    assert_eq!(
+        line("auto"),
+        "device: [1] native CPU, 2 threads: no GPU was found; to use a GPU, install its Vulkan driver: apt install \
+         mesa-vulkan-drivers libvulkan1 (Debian, Ubuntu), dnf install mesa-vulkan-drivers vulkan-loader (Fedora), or for \
+         NVIDIA its own"
+    );
+    // Asked for, it needs no advice.
+    assert_eq!(line("cpu"), "device: [1] native CPU, 2 threads: --device cpu asks for it");
+    let label = "device: [0] llvmpipe (LLVM 15.0.6, 256 bits) (software adapter, Vulkan)";
+    assert_eq!(line("software"), format!("{label}: --device software asks for it"));
+    let accident = "a software adapter computes on the processor, where --device cpu may be faster";
+    assert_eq!(line("0"), format!("{label}: --device 0 asks for it; {accident}"));
+    assert_eq!(line("llvm"), format!("{label}: it matches --device 'llvm'; {accident}"));
+    let gpu = Candidate { kind: Kind::Discrete, name: "Radeon".into(), ..llvmpipe() };
+    let choice = decide(&[gpu, Candidate::native_cpu(1, 2)], &DeviceRequest::default()).expect("a choice");
+    let expected = "device: [0] Radeon (discrete GPU, Vulkan): --device auto takes the best GPU, here a discrete GPU";
+    assert_eq!(choice.line_on("linux", None), expected);
+    let none = decide(&[Candidate::native_cpu(0, 2)], &DeviceRequest::default()).expect("a choice");
+    for os in ["linux", "windows", "macos", "freebsd"] {
+        let told = none.line_on(os, None);
+        assert!(told.contains("no GPU was found; ") && !told.contains('\n'), "{os}: {told}");
+        assert!(none.line_on(os, Some("gl")).contains("WGPU_BACKEND is set to 'gl'"), "{os}");
+    }
 }
 
 #[test]
@@ -54,7 +93,7 @@ fn json_has_the_promised_keys() -> Result<(), Box<dyn std::error::Error>> {
     assert_eq!(json[1]["threads"], 2);
     assert_eq!(json[1]["limits"], serde_json::json!({}));
     assert_eq!(json[1]["features"], serde_json::json!([]));
-    let choice = decide(&rows, &DeviceRequest::default())?;
+    let choice = decide(&rows, &"software".parse()?)?;
     let record: serde_json::Value = serde_json::from_str(&device_json(&choice)?)?;
     assert_eq!(record["device"]["name"], rows[0].name);
     assert_eq!(record["refused"][0]["device"], "[1] native CPU, 2 threads");

@@ -1,8 +1,14 @@
-use crate::bench::matmul::matmul;
-use crate::device::Device;
-use crate::device::gpu::adapter::list_adapters;
+use crate::device::gpu::adapter::usable_adapters;
 use crate::device::gpu::cache::*;
-use crate::device::gpu::open::{OpenOptions, open};
+use crate::device::gpu::executor::Executor;
+use crate::device::gpu::open::{OpenOptions, Opened, open};
+use crate::device::gpu::{class_of, limits_of};
+use crate::ir::case::Case;
+use crate::ir::graph::DType;
+use crate::ir::op::Out;
+use crate::ir::values::Values;
+use crate::ops::matmul::matmul_nn::MatmulNn;
+use crate::plan::lower::{Target, lower};
 use std::sync::Arc;
 
 const KEY: &str = "adapter / name / driver / 1.2 (a)";
@@ -11,7 +17,7 @@ const KEY: &str = "adapter / name / driver / 1.2 (a)";
 fn a_file_is_taken_only_whole_unaltered_and_for_its_own_driver() {
     let data: Vec<u8> = (0..100).collect();
     let good = pack(&data, KEY);
-    let taken = |bytes: &[u8], key: &str| Kept::unpack(bytes, key).map(|kept| kept.0.to_vec());
+    let taken = |bytes: &[u8], key: &str| Kept::unpack(bytes, key).map(|kept| kept.data().to_vec());
     assert_eq!(taken(&good, KEY), Some(data.clone()));
     assert_eq!(taken(&pack(&[], KEY), KEY), Some(Vec::new()));
     for other in ["", "adapter / name / driver / 1.3 (a)", "adapter / name / driver / 1.2 (a)\n"] {
@@ -30,18 +36,27 @@ fn a_file_is_taken_only_whole_unaltered_and_for_its_own_driver() {
 
 /// An adapter of this machine that has a pipeline cache; none of them is required to.
 fn adapter() -> Option<wgpu::Adapter> {
-    let adapters = pollster::block_on(list_adapters());
-    assert!(!adapters.is_empty(), "no adapter");
     let has = |adapter: &wgpu::Adapter| adapter.features().contains(wgpu::Features::PIPELINE_CACHE);
-    adapters.into_iter().find(|(c, adapter)| c.unusable.is_none() && has(adapter)).map(|(_, adapter)| adapter)
+    usable_adapters().into_iter().find(|(_, adapter)| has(adapter)).map(|(_, adapter)| adapter)
 }
 
 /// Opens the adapter with a folder of pipelines, and computes a product whose every element is checked.
 fn run(adapter: &wgpu::Adapter, folder: &Path) -> Arc<Opened> {
     let options = OpenOptions { pipelines: Some(folder.into()), ..OpenOptions::default() };
     let opened = Arc::new(pollster::block_on(open(adapter, options)).unwrap());
-    let cpu = Device::cpu(1).unwrap();
-    pollster::block_on(matmul(&Device::Gpu(opened.clone()), &cpu, 33, None)).unwrap();
+    // Small integers: their products and sums are exact.
+    let case = Case::new(MatmulNn::default()).integers([33, 33], 3).integers([33, 33], 3);
+    let (graph, x, y) = case.graph().unwrap();
+    let plan = lower(&graph, Target { class: class_of(&opened), limits: limits_of(&opened), reuse: true }).unwrap();
+    let mut executor = Executor::new(opened.clone(), plan, None, false).unwrap();
+    for (&t, (_, values)) in x.iter().zip(&case.x) {
+        executor.write(t, values.bytes()).unwrap();
+    }
+    executor.submit(1).unwrap();
+    let found = pollster::block_on(executor.read(y[0])).unwrap();
+    let (args, mut wanted) = (case.x.iter().map(|(info, values)| values.arg(0, &info.shape.0)), vec![0.0; 33 * 33]);
+    case.op.reference_f32(&args.collect::<Vec<_>>(), &mut [Out::Float(&mut wanted)]);
+    assert_eq!(Values::from_bytes(DType::F32, &found), Values::Float(wanted));
     opened.state.check().unwrap();
     opened
 }
@@ -77,7 +92,7 @@ fn what_is_wrong_is_passed_over_and_replaced() {
     let foreign = pack(b"a cache of no driver", "another / adapter");
     // Right in our own header, so that wgpu's is the one to refuse it.
     let hollow = pack(b"a cache of no driver", &first.key);
-    let whole = Kept::unpack(&good, &first.key).unwrap().0.len();
+    let whole = Kept::unpack(&good, &first.key).unwrap().data().len();
     let table: [(&str, &[u8], usize); 6] = [
         ("corrupt", &corrupt, 0),
         ("cut short", &good[..good.len() - 1], 0),
@@ -94,7 +109,7 @@ fn what_is_wrong_is_passed_over_and_replaced() {
         next.save();
         assert_eq!(next.notice(), None, "{what}");
         assert!(
-            Kept::unpack(&fs::read(first.file()).unwrap(), &first.key).is_some_and(|kept| kept.0.len() > 20),
+            Kept::unpack(&fs::read(first.file()).unwrap(), &first.key).is_some_and(|kept| kept.data().len() > 20),
             "{what}"
         );
     }

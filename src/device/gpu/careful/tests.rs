@@ -1,14 +1,14 @@
 //! Kernels that do not come back in time, devices that go away, errors that nobody asked for: each is an error with a name.
 
-use crate::device::gpu::adapter::list_adapters;
+use crate::device::gpu::adapter::{NEEDED, usable_adapters};
 use crate::device::gpu::careful::*;
 use crate::device::gpu::open::{OpenOptions, Opened, open};
 use crate::device::gpu::{class_of, limits_of};
 use crate::ir::graph::{Graph, Tensor, TensorInfo};
+use crate::ir::launch::{Lower, Source};
 use crate::ir::op::{Backward, In, Op, Out, Real, Reference, Rounding};
 use crate::ops::pointwise::relu::Relu;
-use crate::plan::kernel::Source;
-use crate::plan::lower::{Lower, Target, lower};
+use crate::plan::lower::{Target, lower};
 use std::sync::Arc;
 
 /// As many invocations as keep a device busy for milliseconds, each with so many turns as `rounds` says.
@@ -60,11 +60,8 @@ impl Op for Long {
 
 /// Every adapter that can be used; none at all is a failure, not a skip.
 fn each_opened(options: OpenOptions) -> Vec<Opened> {
-    let usable = pollster::block_on(list_adapters()).into_iter().filter(|(candidate, _)| candidate.unusable.is_none());
-    let all: Vec<Opened> =
-        usable.map(|(_, adapter)| pollster::block_on(open(&adapter, options.clone())).expect("a device")).collect();
-    assert!(!all.is_empty(), "no adapter that can be used");
-    all
+    let usable = usable_adapters().into_iter();
+    usable.map(|(_, adapter)| pollster::block_on(open(&adapter, options.clone())).expect("a device")).collect()
 }
 
 /// Those that work while the host waits: Mesa's OpenGL has computed when the submit returns.
@@ -72,7 +69,7 @@ fn each_that_can_hang(options: OpenOptions) -> Vec<Opened> {
     let mut all = each_opened(options);
     all.retain(|gpu| gpu.info.backend != wgpu::Backend::Gl);
     // None is left only where somebody asked for OpenGL alone.
-    assert!(!all.is_empty() || std::env::var_os("WGPU_BACKEND").is_some(), "no adapter but OpenGL's");
+    assert!(!all.is_empty() || std::env::var_os("WGPU_BACKEND").is_some(), "{NEEDED}; found OpenGL's alone");
     all
 }
 

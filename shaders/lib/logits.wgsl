@@ -1,0 +1,38 @@
+// Rows of logits [batch, classes] and their labels, `places` rows of each sample.
+override batch: u32;
+override classes: u32;
+override places: u32 = 1;
+override smoothing: f32 = 0.0;
+//: use control
+@group(0) @binding(0) var<storage, read> control: Control;
+@group(0) @binding(1) var<storage, read> logits: array<f32>;
+@group(0) @binding(2) var<storage, read> labels: array<u32>;
+
+struct Largest {
+    value: f32,
+    index: u32,
+}
+
+// The first largest logit of the row that begins at element `row`.
+fn largest(row: u32) -> Largest {
+    var most = logits[row];
+    var best = 0u;
+    for (var c = 1u; c < classes; c += 1u) {
+        let x = logits[row + c];
+        best = select(best, c, x > most);
+        most = max(most, x);
+    }
+    return Largest(most, best);
+}
+
+// Of the row's logits less `most`, the sums of their exponentials and of themselves.
+fn sums(row: u32, most: f32) -> vec2f {
+    var sum = 0.0;
+    var all = 0.0;
+    for (var c = 0u; c < classes; c += 1u) {
+        let x = logits[row + c] - most;
+        sum += exp(x);
+        all += x;
+    }
+    return vec2f(sum, all);
+}

@@ -1,0 +1,16 @@
+// Over the rows r of chunk s: partials[s, 0, c] = Σ dy[r, c]·(x[r, c] - mean[k])·scale[k], partials[s, 1, c] = Σ dy[r, c],
+// where k = r / places · parts + c / width is the group of the sample.
+// dy, x [rows, channels], mean and scale [samples, parts]; partials [chunks, 2, channels]; width = channels / parts.
+//: use column_sums
+override places: u32;
+override parts: u32;
+@group(0) @binding(1) var<storage, read> dy: array<f32>;
+@group(0) @binding(2) var<storage, read> x: array<f32>;
+@group(0) @binding(3) var<storage, read> mean: array<f32>;
+@group(0) @binding(4) var<storage, read> scale: array<f32>;
+
+fn term(r: u32, c: u32) -> vec2f {
+    let d = dy[r * channels + c];
+    let k = r / places * parts + c / (channels / parts);
+    return vec2f(d * ((x[r * channels + c] - mean[k]) * scale[k]), d);
+}

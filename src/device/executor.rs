@@ -1,0 +1,123 @@
+//! A graph built on a device: what training, verification and traces do with it, the same on every device.
+
+use crate::device::cpu::native::Native;
+use crate::device::gpu::{class_of, executor as gpu, limits_of};
+use crate::device::{Device, cpu};
+use crate::error::Result;
+use crate::ir::graph::{Graph, Tensor, TensorInfo};
+use crate::ir::values::Values;
+use crate::plan::lower::{Target, lower};
+use std::any::Any;
+use std::fmt::Debug;
+use std::pin::Pin;
+
+/// A result that is waited for.
+pub type Waiting<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + 'a>>;
+
+/// A part of a step that runs by itself: a dispatch on an adapter, an op on the native CPU.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The graph's node that it works for.
+    pub node: usize,
+    /// The kernel in its expansion; none on the native CPU.
+    pub kernel: Option<String>,
+    /// What it writes and can be read: the node's results, or memory for this node alone.
+    pub results: Vec<Tensor>,
+}
+
+/// A graph with its memory on a device. Every method fails where the device fails.
+pub trait Executor: Any + Debug + Send {
+    /// The memory of all tensors, in bytes.
+    fn bytes(&self) -> u64;
+
+    /// Objects created on the device since the start; a step adds none.
+    fn created(&self) -> usize;
+
+    /// What is known of a tensor, scratch of the lowering included.
+    fn info(&self, t: Tensor) -> &TensorInfo;
+
+    /// Whether the tensor has memory here: a plan leaves out what no dispatch touches.
+    fn has(&self, t: Tensor) -> bool;
+
+    /// Replaces a tensor's elements.
+    fn write(&mut self, t: Tensor, values: &Values) -> Result<()>;
+
+    /// Replaces some elements of a tensor, from the element `at` on; on an adapter it begins a word.
+    fn write_at(&mut self, t: Tensor, at: usize, values: &Values) -> Result<()>;
+
+    /// Waits until the device has what was written to it.
+    fn flush(&self) -> Result<()>;
+
+    /// A tensor's elements.
+    fn read(&self, t: Tensor) -> Waiting<'_, Values>;
+
+    /// Copies `from` of another executor on the same device to `to` here.
+    fn copy_from(&mut self, to: Tensor, other: &dyn Executor, from: Tensor) -> Result<()>;
+
+    /// Starts so many steps.
+    fn submit(&mut self, steps: u32) -> Result<()>;
+
+    /// Waits for the oldest submit and returns the tensor that is read back after each; `None` where none is in flight.
+    fn collect(&mut self) -> Waiting<'_, Option<Values>>;
+
+    /// Asks for the next step to be handed over in parts, where the device takes steps whole.
+    fn one_by_one(&mut self);
+
+    /// The parts of a step, in their order.
+    fn parts(&self) -> Vec<Part>;
+
+    /// Runs the part of that number, and waits for it.
+    fn run_part(&mut self, n: usize) -> Result<()>;
+
+    /// Runs a step and returns the seconds of each part; `None` where the device has no clock of its own.
+    fn time_parts(&mut self) -> Waiting<'_, Option<Vec<f64>>>;
+}
+
+/// How to build a graph on a device.
+#[derive(Clone, Copy, Debug)]
+pub struct Build {
+    /// The tensor that is read back after every submit.
+    pub readback: Option<Tensor>,
+    /// Whether results may share memory when their lifetimes allow; off where all are to be read.
+    pub reuse: bool,
+    /// Whether shaders keep naga's bounds checks.
+    pub checked: bool,
+}
+
+impl Device {
+    /// Builds everything that `graph` needs on the device.
+    ///
+    /// # Errors
+    /// [`crate::Error::Input`] where the device cannot hold it.
+    pub fn executor(&self, graph: &Graph, Build { readback, reuse, checked }: Build) -> Result<Box<dyn Executor>> {
+        Ok(match self {
+            Device::Gpu(gpu) => {
+                let plan = lower(graph, Target { class: class_of(gpu), limits: limits_of(gpu), reuse })?;
+                Box::new(gpu::Executor::new(gpu.clone(), plan, readback, checked)?)
+            }
+            Device::Cpu(pool) => Box::new(Native::new(graph, pool.clone(), readback)?),
+        })
+    }
+
+    /// Whether the device can hold these graphs, each by itself on an adapter and all together on the native CPU; nothing
+    /// is allocated.
+    ///
+    /// # Errors
+    /// [`crate::Error::Input`] that says why not.
+    pub fn check(&self, graphs: &[&Graph]) -> Result<()> {
+        match self {
+            Device::Gpu(gpu) => {
+                let target = Target { class: class_of(gpu), limits: limits_of(gpu), reuse: true };
+                graphs.iter().try_for_each(|graph| lower(graph, target).map(drop))
+            }
+            Device::Cpu(_) => cpu::check_memory::<f32>(graphs),
+        }
+    }
+
+    /// Keeps what the driver has compiled for the next run, where it can be kept.
+    pub fn save_pipelines(&self) {
+        if let Device::Gpu(gpu) = self {
+            gpu.save_pipelines();
+        }
+    }
+}

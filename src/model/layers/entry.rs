@@ -1,0 +1,174 @@
+//! A layer in a model's list, with the earlier results that it reads.
+
+use crate::error::{Error, Result};
+use crate::ir::graph::{Graph, Shape, Tensor};
+use crate::model::layers::keys::Value;
+use crate::model::layers::params::{Inferred, ParamSpec};
+use crate::model::layers::{Inputs, LARGEST, Layer, LayerType, check_elements, elements, named};
+use crate::model::{Build, in_context};
+use std::any::Any;
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// A layer in a model's list.
+#[derive(Clone, Debug)]
+pub struct LayerEntry {
+    /// The layer.
+    pub layer: Arc<dyn Layer>,
+    /// Places of the earlier layers whose results it reads. A layer of one input reads that one in place of the result
+    /// before it; one that [joins](Layer::joins) reads the result before it, and then these. Empty for the result before
+    /// alone.
+    pub from: Vec<usize>,
+}
+
+impl<L: Layer> From<L> for LayerEntry {
+    /// A layer that reads the result before it.
+    fn from(layer: L) -> Self {
+        LayerEntry { layer: Arc::new(layer), from: Vec::new() }
+    }
+}
+
+impl Deref for LayerEntry {
+    type Target = dyn Layer;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.layer
+    }
+}
+
+impl PartialEq for LayerEntry {
+    /// Layers that files can describe are equal where their descriptions are, all others where they are one.
+    fn eq(&self, other: &Self) -> bool {
+        let same = match (self.layer.values(), other.layer.values()) {
+            (Some(own), Some(others)) => self.type_name() == other.type_name() && own == others,
+            (None, None) => Arc::ptr_eq(&self.layer, &other.layer),
+            _ => false,
+        };
+        same && self.from == other.from
+    }
+}
+
+impl LayerEntry {
+    /// The same layer, which reads the results of these earlier layers.
+    pub fn reading(self, from: impl Into<Vec<usize>>) -> Self {
+        LayerEntry { from: from.into(), ..self }
+    }
+
+    /// The layer as what it is, where it is an `L`.
+    pub fn get<L: Layer>(&self) -> Option<&L> {
+        (&*self.layer as &dyn Any).downcast_ref()
+    }
+
+    /// Whether the layer is an `L`.
+    pub fn is<L: Layer>(&self) -> bool {
+        self.get::<L>().is_some()
+    }
+
+    /// Its type and the values of its keys, where files can describe it.
+    pub fn stored(&self) -> Option<(&'static LayerType, Vec<Value>)> {
+        let (kind, values) = (named(self.type_name())?, self.layer.values()?);
+        (kind.keys.len() == values.len()).then_some((kind, values))
+    }
+
+    /// The layer with another value of one of its keys; `None` where it has no such key.
+    pub fn with(&self, key: &str, value: Value) -> Option<Self> {
+        let (kind, values) = self.stored()?;
+        let at = kind.keys.iter().position(|known| known.name == key)?;
+        let mut values: Vec<Option<Value>> = values.into_iter().map(Some).collect();
+        values[at] = Some(value);
+        Some(LayerEntry { layer: kind.make(&values)?, from: self.from.clone() })
+    }
+
+    /// Places of the layers whose results it reads, in the order of its inputs; `None` is the input of the model.
+    pub(crate) fn places(&self, index: usize) -> Vec<Option<usize>> {
+        let before = (self.from.is_empty() || self.layer.joins()).then(|| index.checked_sub(1));
+        before.into_iter().chain(self.from.iter().copied().map(Some)).collect()
+    }
+
+    /// What it reads, out of what the layers before it gave; `input` is the model's.
+    pub(crate) fn inputs<'a, T>(&self, index: usize, input: &'a T, earlier: &'a [T]) -> Result<Vec<&'a T>> {
+        let one = |place: Option<usize>| match place {
+            None => Ok(input),
+            Some(from) => earlier.get(from).ok_or_else(|| {
+                self.error(index, format!("found from = {from}, expected the place of an earlier layer"))
+            }),
+        };
+        self.places(index).into_iter().map(one).collect()
+    }
+
+    /// The shape of its result and its parameters, for one sample whose inputs have these shapes. `index` is its place in
+    /// the list of layers, which names of parameters begin with.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where the layer does not fit its inputs or the value of a key is not what it must be.
+    pub fn infer(&self, index: usize, inputs: &[&[usize]]) -> Result<Inferred> {
+        let inferred = self.checked(inputs).map_err(|why| self.error(index, why))?;
+        let named = |param: ParamSpec| ParamSpec { name: format!("{index}.{}", param.name), ..param };
+        Ok(Inferred { params: inferred.params.into_iter().map(named).collect(), ..inferred })
+    }
+
+    fn checked(&self, inputs: &[&[usize]]) -> Result<Inferred, String> {
+        if let Some((kind, values)) = self.stored() {
+            kind.keys.iter().zip(values).try_for_each(|(key, value)| key.kind.check(key.name, value))?;
+        }
+        if let Some(input) = inputs.iter().find(|input| elements(input).is_none()) {
+            return Err(format!("found an input of {input:?}, expected 1 to {LARGEST} elements"));
+        }
+        match (inputs.len(), self.layer.joins()) {
+            (1, false) | (2.., true) => {}
+            (count, true) => return Err(format!("found {count} result to join, expected two or more")),
+            (count, false) => return Err(format!("found {count} results to read, expected one")),
+        }
+        let inferred = self.layer.infer(inputs)?;
+        check_elements("a result", &inferred.shape)?;
+        inferred.params.iter().try_for_each(|param| check_elements("weights", &param.file_shape))?;
+        Ok(inferred)
+    }
+
+    /// Adds the ops of this layer, and its parameters, behind `inputs`: [batch, H, W, C] or [batch, features]. `build`
+    /// says whether for training or for inference.
+    ///
+    /// # Errors
+    /// [`Error::Input`] as [`LayerEntry::infer`] says, and where the batch makes the result too large.
+    pub fn build(&self, index: usize, graph: &mut Graph, inputs: &[Tensor], build: Build) -> Result<Tensor> {
+        let found: Vec<Vec<usize>> = inputs.iter().map(|&x| graph.shape(x).to_vec()).collect();
+        let batches: Option<Vec<usize>> = found.iter().map(|shape| shape.first().copied()).collect();
+        let batch = match batches.as_deref() {
+            Some(&[batch, ref others @ ..]) if others.iter().all(|&other| other == batch) => batch,
+            _ => return Err(self.error(index, format!("found inputs of {found:?}, expected batches of one size"))),
+        };
+        let samples: Vec<&[usize]> = found.iter().map(|shape| &shape[1..]).collect();
+        let Inferred { shape, params } = self.infer(index, &samples)?;
+        let shape = [vec![batch], shape].concat();
+        if elements(&shape).is_none() || found.iter().any(|input| elements(input).is_none()) {
+            let found = found.iter().map(|input| format!("{input:?}")).collect::<Vec<_>>().join(" and ");
+            let why = format!("found a batch that takes {found} to {shape:?}, expected 1 to {LARGEST} elements");
+            return Err(self.error(index, why));
+        }
+        let add = |param: &ParamSpec| {
+            let tensor = graph.param(param.name.clone(), Shape(param.file_shape.clone()), param.layout());
+            if param.running {
+                graph.make_running(tensor);
+            }
+            tensor
+        };
+        let params: Vec<Tensor> = params.iter().map(add).collect();
+        let at = Inputs { index, x: inputs, params: &params, shape: &shape, build };
+        let result = self.layer.build(graph, &at).map_err(|error| in_context(&self.place(index), error))?;
+        match graph.shape(result) == shape {
+            true => Ok(result),
+            false => {
+                let found = graph.shape(result);
+                Err(self.error(index, format!("found a result of {found:?}, expected {shape:?} as it infers")))
+            }
+        }
+    }
+
+    fn place(&self, index: usize) -> String {
+        format!("layer {index} ({})", self.type_name())
+    }
+
+    pub(crate) fn error(&self, index: usize, why: String) -> Error {
+        Error::input(format!("{}: {why}", self.place(index)))
+    }
+}

@@ -1,0 +1,234 @@
+//! The keys of a layer, each declared once: the model file, the description in weight files and every check follow from it.
+
+use crate::model::layers::LARGEST;
+use crate::ops::conv::geometry::Padding;
+use std::fmt;
+
+/// The value of a key.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Value {
+    /// A size.
+    Size(usize),
+    /// Rows and columns.
+    Pair([usize; 2]),
+    /// A number in double precision.
+    Number(f64),
+    /// A number in single precision.
+    Single(f32),
+    /// One of a few words.
+    Choice(&'static str),
+    /// Yes or no.
+    Flag(bool),
+}
+
+impl fmt::Display for Value {
+    /// As a model file has it. Rust's Debug writes a number so that it always reads as a float.
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Value::Size(size) => write!(f, "{size}"),
+            Value::Pair(sizes) => write!(f, "{sizes:?}"),
+            Value::Number(number) => write!(f, "{number:?}"),
+            Value::Single(number) => write!(f, "{number:?}"),
+            Value::Choice(word) => write!(f, "\"{word}\""),
+            Value::Flag(flag) => write!(f, "{flag}"),
+        }
+    }
+}
+
+/// The numbers that a key may have.
+#[derive(Clone, Copy, Debug)]
+pub struct Range {
+    /// What a message says that is expected.
+    pub expected: &'static str,
+    /// Whether a finite number is among them.
+    pub fits: fn(f64) -> bool,
+}
+
+/// What is added to a variance.
+pub const ABOVE_0: Range = Range { expected: "a number above 0", fits: |x| x > 0.0 };
+/// A share.
+pub const FROM_0_TO_1: Range = Range { expected: "a number from 0 to 1", fits: |x| (0.0..=1.0).contains(&x) };
+/// A share that leaves something over.
+pub const BELOW_1: Range = Range { expected: "a number from 0 to less than 1", fits: |x| (0.0..1.0).contains(&x) };
+/// Any finite number.
+pub const FINITE: Range = Range { expected: "a finite number", fits: |_| true };
+
+/// What the value of a key must be.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    /// A whole number from 1 to [`LARGEST`].
+    Size,
+    /// Two of them, or one for both.
+    Pair,
+    /// A number in double precision.
+    Number(Range),
+    /// A number in single precision.
+    Single(Range),
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// `true` or `false`.
+    Flag,
+}
+
+impl Kind {
+    /// What a message says that is expected in a file.
+    pub fn expected(&self) -> String {
+        match self {
+            Kind::Size => format!("a whole number from 1 to {LARGEST}"),
+            Kind::Pair => format!("n or [h, w], each from 1 to {LARGEST}"),
+            Kind::Number(range) | Kind::Single(range) => range.expected.into(),
+            Kind::Choice(words) => one_of(words),
+            Kind::Flag => "true or false".into(),
+        }
+    }
+
+    /// Whether a value is what it must be, or a sentence that says what was found and what was expected.
+    pub fn check(&self, key: &str, value: Value) -> Result<(), String> {
+        let sizes = |sizes: &[usize]| match sizes.iter().find(|size| !(1..=LARGEST).contains(size)) {
+            Some(size) => Err(format!("found {key} = {size}, expected 1 to {LARGEST}")),
+            None => Ok(()),
+        };
+        let number = |range: &Range, x: f64, shown: &dyn fmt::Display| match x.is_finite() && (range.fits)(x) {
+            true => Ok(()),
+            false => Err(format!("found {key} = {shown}, expected {}", range.expected)),
+        };
+        match (self, value) {
+            (Kind::Size, Value::Size(size)) => sizes(&[size]),
+            (Kind::Pair, Value::Pair(pair)) => sizes(&pair),
+            (Kind::Number(range), Value::Number(x)) => number(range, x, &x),
+            (Kind::Single(range), Value::Single(x)) => number(range, x.into(), &x),
+            (Kind::Choice(words), Value::Choice(word)) if words.contains(&word) => Ok(()),
+            (Kind::Flag, Value::Flag(_)) => Ok(()),
+            _ => Err(format!("found {key} = {value}, expected {}", self.expected())),
+        }
+    }
+}
+
+/// Words between quotes, the last one after "or".
+pub(crate) fn one_of(words: &[&str]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+    match quoted.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+        _ => quoted.concat(),
+    }
+}
+
+/// A key of a layer.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Its name.
+    pub name: &'static str,
+    /// What its value must be.
+    pub kind: Kind,
+    /// Whether it has no default.
+    pub required: bool,
+    /// Whether files omit it where it has its default. All other keys are always written.
+    pub omitted: bool,
+    /// Whether the model file does not have it, and its default holds.
+    pub hidden: bool,
+}
+
+impl Key {
+    /// A key of this kind with a default, which files always have.
+    pub const fn new(kind: Kind) -> Key {
+        Key { name: "", kind, required: false, omitted: false, hidden: false }
+    }
+
+    /// The same key, which files omit where it has its default.
+    pub const fn omitted(self) -> Key {
+        Key { omitted: true, ..self }
+    }
+}
+
+/// A size.
+pub const SIZE: Key = Key::new(Kind::Size);
+/// Rows and columns.
+pub const PAIR: Key = Key::new(Kind::Pair);
+/// What is added around an image.
+pub const PADDING: Key = Key::new(Kind::Choice(&["valid", "same"]));
+/// Whether a layer has a bias: files of a version without the key had one.
+pub const BIAS: Key = Key::new(Kind::Flag).omitted();
+
+/// A type of field that a key can have.
+pub trait Field: Copy {
+    /// What a constructor takes for it.
+    type Given: Into<Self>;
+    /// Its value.
+    fn value(self) -> Value;
+    /// The field of a value, where it is one.
+    fn of(value: Value) -> Option<Self>;
+}
+
+/// Height and width, given as `[h, w]` or as one number for both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pair(pub [usize; 2]);
+
+impl From<usize> for Pair {
+    fn from(size: usize) -> Self {
+        Pair([size; 2])
+    }
+}
+
+impl From<[usize; 2]> for Pair {
+    fn from(sizes: [usize; 2]) -> Self {
+        Pair(sizes)
+    }
+}
+
+impl From<Pair> for [usize; 2] {
+    fn from(pair: Pair) -> Self {
+        pair.0
+    }
+}
+
+macro_rules! field {
+    ($type:ty, $given:ty, $variant:ident) => {
+        impl Field for $type {
+            type Given = $given;
+            fn value(self) -> Value {
+                Value::$variant(self)
+            }
+            fn of(value: Value) -> Option<Self> {
+                match value {
+                    Value::$variant(value) => Some(value),
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+field!(usize, usize, Size);
+field!([usize; 2], Pair, Pair);
+field!(f64, f64, Number);
+field!(f32, f32, Single);
+field!(bool, bool, Flag);
+
+impl Field for Padding {
+    type Given = Padding;
+    fn value(self) -> Value {
+        Value::Choice(match self {
+            Padding::Valid => "valid",
+            Padding::Same => "same",
+        })
+    }
+    fn of(value: Value) -> Option<Self> {
+        match value {
+            Value::Choice("valid") => Some(Padding::Valid),
+            Value::Choice("same") => Some(Padding::Same),
+            _ => None,
+        }
+    }
+}
+
+/// What `layer!` makes of the keys of a layer.
+pub trait Keyed: Sized {
+    /// The name of the type of layer in files.
+    const NAME: &'static str;
+    /// Its keys: those that are required, then those that have a default.
+    fn keys() -> Vec<Key>;
+    /// The values of its keys, in their order.
+    fn values(&self) -> Vec<Value>;
+    /// The layer of these values, defaults where there is none; `None` where a required one is missing, or one is of
+    /// another kind.
+    fn of(values: &[Option<Value>]) -> Option<Self>;
+}

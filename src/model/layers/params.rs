@@ -1,0 +1,83 @@
+//! The parameters of a layer, with their first values, and the shape of its result.
+
+use crate::ir::graph::Layout;
+
+/// A parameter as the weight file has it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParamSpec {
+    /// Its name, such as `weight`; in a model the index of its layer stands before it: `0.weight`.
+    pub name: String,
+    /// Its sizes: [O, I, KH, KW] ([I, O, KH, KW] of a transposed convolution) or [units, features] for weights, one size
+    /// for a bias.
+    pub file_shape: Vec<usize>,
+    /// Values that flow into one output of the layer.
+    pub fan_in: usize,
+    /// Outputs of the layer that one value flows into.
+    pub fan_out: usize,
+    /// Whether it is a bias.
+    pub is_bias: bool,
+    /// What every value of it starts as; none where it is drawn, or is a bias and starts as 0.
+    pub starts_at: Option<f32>,
+    /// Whether it is a running statistic, which no gradient reaches and each step of training moves.
+    pub running: bool,
+}
+
+impl ParamSpec {
+    /// A weight that is drawn at random: `fans` are the values that flow into one output, and the outputs that one value
+    /// flows into.
+    pub fn drawn(file_shape: Vec<usize>, fans: [usize; 2]) -> Self {
+        let [fan_in, fan_out] = fans;
+        let name = "weight".into();
+        ParamSpec { name, file_shape, fan_in, fan_out, is_bias: false, starts_at: None, running: false }
+    }
+
+    /// A bias of that many outputs, which starts as 0.
+    pub fn bias(outputs: usize, fans: [usize; 2]) -> Self {
+        ParamSpec { name: "bias".into(), is_bias: true, ..Self::drawn(vec![outputs], fans) }
+    }
+
+    /// A parameter of one value per channel, which all start alike.
+    pub fn per_channel(name: &str, channels: usize, starts_at: f32) -> Self {
+        let spec = Self::drawn(vec![channels], [1, 1]);
+        ParamSpec { name: name.into(), is_bias: name == "bias", starts_at: Some(starts_at), ..spec }
+    }
+
+    /// The same parameter as a running statistic.
+    pub fn running(self) -> Self {
+        ParamSpec { running: true, ..self }
+    }
+
+    /// How it lies in memory: the weights of a convolution with their first two axes last, as [KH, KW, I, O], all else as
+    /// in the file.
+    pub fn layout(&self) -> Layout {
+        let perm = if self.file_shape.len() == 4 { vec![2, 3, 1, 0] } else { (0..self.file_shape.len()).collect() };
+        Layout { file_shape: self.file_shape.clone(), perm }
+    }
+
+    /// The number of elements.
+    pub fn elements(&self) -> usize {
+        self.file_shape.iter().product()
+    }
+}
+
+/// A weight of that shape, and a bias for each of `outputs` where `bias`.
+pub(super) fn weight_and_bias(weight: Vec<usize>, outputs: usize, fans: [usize; 2], bias: bool) -> Vec<ParamSpec> {
+    let bias = bias.then(|| ParamSpec::bias(outputs, fans));
+    std::iter::once(ParamSpec::drawn(weight, fans)).chain(bias).collect()
+}
+
+/// What a layer makes of its inputs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Inferred {
+    /// Sizes of its result for one sample: [H, W, C] or `[features]`.
+    pub shape: Vec<usize>,
+    /// Its parameters: weights, then bias, or none.
+    pub params: Vec<ParamSpec>,
+}
+
+impl Inferred {
+    /// A result of this shape, from a layer without parameters.
+    pub fn of(shape: impl Into<Vec<usize>>) -> Self {
+        Inferred { shape: shape.into(), params: Vec::new() }
+    }
+}

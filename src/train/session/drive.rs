@@ -1,0 +1,108 @@
+//! A run under way: its steps, what it leaves in its folder, and how it ends.
+
+use super::{Session, with_way_on};
+use crate::data::Dataset;
+use crate::error::Result;
+use crate::model::Model;
+use crate::train::epochs::evaluator::Totals;
+use crate::train::epochs::trainer::{Event, Trainer};
+use crate::train::run::RunFolder;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+/// The sheet of masks in a run folder.
+pub(super) const SHEET: &str = "segmentation.png";
+
+/// How a run ended, or paused.
+#[derive(Clone, Debug)]
+pub enum Ended {
+    /// All steps are done.
+    Finished {
+        /// The file of the trained model.
+        model: PathBuf,
+        /// What the test set says.
+        tested: Tested,
+    },
+    /// The run was stopped; its last checkpoint is of this step.
+    Stopped {
+        /// Steps that are done.
+        step: u64,
+    },
+}
+
+/// What the test set says at the end of a run.
+#[derive(Clone, Debug, Default)]
+pub struct Tested {
+    /// Loss and accuracy, where every epoch was validated on other data.
+    pub totals: Option<Totals>,
+    /// The sheet of image, truth and prediction, of a model that tells the class of each pixel.
+    pub sheet: Option<PathBuf>,
+}
+
+impl Session {
+    /// Trains to the end of the run, or until `stop` says so, which is asked after every few steps. The folder has
+    /// whatever `observe` is told of; an error of `observe` stops the run and is returned.
+    ///
+    /// A run that was stopped goes on by another call, or by [`super::Stopped`] in another process.
+    ///
+    /// # Errors
+    /// [`crate::Error::Failed`] where the device or the disk fails; it names the last good checkpoint.
+    pub async fn drive(
+        &mut self,
+        stop: impl Fn() -> bool,
+        mut observe: impl FnMut(&Event) -> Result<()>,
+    ) -> Result<Ended> {
+        let Session { config, model, data, trainer, folder, .. } = self;
+        trainer.checkpoints(config.checkpoint_every);
+        let mut trouble = None;
+        let fitted = trainer
+            .fit(|event| {
+                if trouble.is_none() {
+                    let kept = match event {
+                        Event::Steps { first, records, .. } => folder.steps(first, records),
+                        Event::Epoch(metrics) => folder.epoch(metrics),
+                        Event::Checkpoint(checkpoint) => folder.checkpoint(checkpoint),
+                    };
+                    trouble = kept.and_then(|()| observe(&event)).err();
+                }
+                match trouble.is_some() || stop() {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
+                }
+            })
+            .await;
+        let reached = trainer.progress();
+        let ended = match fitted.and_then(|_| trouble.map_or(Ok(()), Err)) {
+            Err(error) => Err(error),
+            Ok(()) if reached.finished(trainer.goal()) => match trainer.weights().await {
+                Ok(weights) => folder.model(&weights, model).map(Some),
+                Err(error) => Err(error),
+            },
+            Ok(()) => Ok(None),
+        };
+        let (step, good) = (reached.step, folder.last_good());
+        let good = good.as_ref().map(|(path, step)| (path.as_path(), Some(*step)));
+        match ended.map_err(|e| with_way_on(e, folder.path(), good))? {
+            None => Ok(Ended::Stopped { step }),
+            Some(file) => Ok(Ended::Finished { model: file, tested: test(trainer, folder, model, data).await? }),
+        }
+    }
+}
+
+/// Writes what the test set says at the end: its loss and accuracy, where every epoch was validated on other data, and a
+/// sheet of the masks of a model that tells the class of each pixel.
+pub(super) async fn test(trainer: &mut Trainer, folder: &RunFolder, model: &Model, data: &Dataset) -> Result<Tested> {
+    let totals = trainer.test().await?;
+    totals.iter().try_for_each(|totals| folder.test(totals))?;
+    #[cfg_attr(not(feature = "images"), expect(unused_mut))]
+    let mut tested = Tested { totals, sheet: None };
+    #[cfg(feature = "images")]
+    if model.is_segmentation()? {
+        let (masks, _, _) = trainer.test_masks().await?;
+        folder.picture(SHEET, &crate::data::pictures::mask::sheet(&data.test, &masks)?)?;
+        tested.sheet = Some(folder.path().join(SHEET));
+    }
+    #[cfg(not(feature = "images"))]
+    let _ = (model, data);
+    Ok(tested)
+}

@@ -1,0 +1,126 @@
+//! A run that can be stopped and gone on with: begin, resume, drive. The command `wgrad train` is a caller of this.
+
+mod drive;
+mod resume;
+
+pub use drive::{Ended, Tested};
+pub use resume::Stopped;
+
+use crate::data::Dataset;
+use crate::data::formats::folder::ImageOptions;
+use crate::device::Device;
+use crate::device::choice::Choice;
+use crate::device::choice::listing::device_json;
+use crate::error::{Error, Result};
+use crate::model::Model;
+use crate::train::epochs::trainer::Trainer;
+use crate::train::finetune::First;
+use crate::train::run::RunFolder;
+use crate::train::settings::config::RunConfig;
+use crate::train::smaller::smaller_batch;
+use crate::train::step::window::WINDOW_BYTES;
+use std::path::Path;
+
+/// A run on a device, with its folder: ready for [`Session::drive`].
+#[derive(Debug)]
+pub struct Session {
+    /// The settings in force.
+    pub config: RunConfig,
+    /// The model.
+    pub model: Model,
+    /// What it is trained and validated on.
+    pub data: Dataset,
+    /// The device.
+    pub device: Device,
+    /// What the run's `device.json` holds.
+    pub device_json: String,
+    /// The trainer.
+    pub trainer: Trainer,
+    /// The run's folder, locked.
+    pub folder: RunFolder,
+}
+
+impl Session {
+    /// A run from its start, in a folder of its own: `folder`, or the next free `runs/<model>/<n>`. Nothing of the folder
+    /// is made before the device holds the run.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for settings that cannot be meant, data that does not fit the model, a batch that does not fit
+    /// the device (it names one that would), and a folder that holds something; [`Error::Failed`] where the device fails.
+    pub fn begin(
+        mut config: RunConfig,
+        data: Dataset,
+        first: First,
+        (device, choice): (Device, &Choice),
+        folder: Option<&Path>,
+    ) -> Result<Session> {
+        config.train.check()?;
+        let First { model, weights, .. } = first;
+        if config.from.is_some() {
+            config.model.clone_from(&model.name);
+        }
+        let trainer = Trainer::new(&device, &model, &data, &config.train, weights.as_ref()).map_err(|error| {
+            let Error::Input(why) = &error else { return error };
+            // Offered, not taken: another batch is another run.
+            match smaller_batch(&device, &model, &data, &config.train)
+                .filter(|_| config.train.batch_size <= data.train.count)
+            {
+                Some(batch) => Error::input(format!("{why}; --batch-size {batch} would fit")),
+                None => error,
+            }
+        })?;
+        // What the device decided belongs to the run: elsewhere it goes on in the same order.
+        config.train.device_data_limit = trainer.options().device_data_limit;
+        let device_json = json_of(choice)?;
+        let path = match folder {
+            Some(path) => path.to_path_buf(),
+            None => RunFolder::claim(&model.name)?,
+        };
+        let folder = RunFolder::create(&path, &config, &device_json)?;
+        #[cfg(feature = "images")]
+        if !config.train.augment.is_off() {
+            let sheet = crate::train::augmented::sheet(&data, &config.train.augment, config.train.seed)?;
+            folder.picture("augmented.png", &sheet)?;
+        }
+        Ok(Session { config, model, data, device, device_json, trainer, folder })
+    }
+}
+
+/// What `device.json` holds.
+fn json_of(choice: &Choice) -> Result<String> {
+    device_json(choice).map_err(|e| Error::failed(format!("device.json: {e}")))
+}
+
+/// Opens the data of a run and cuts it to the limits; `progress` hears how many files of how many are read.
+///
+/// # Errors
+/// [`Error::Input`] for data that cannot be read.
+pub fn open_data(config: &RunConfig, progress: Option<&(dyn Fn(usize, usize) + Sync)>) -> Result<Dataset> {
+    let (size, channels, strict) = (config.image_size, config.image_channels, config.strict_data);
+    let hold_bytes = Some(config.train.device_data_limit.unwrap_or(WINDOW_BYTES));
+    let options = ImageOptions { size, channels, strict, hold_bytes, progress };
+    let mut data = Dataset::open_with(&config.data, &options)?;
+    if let Some(limit) = config.train_limit {
+        data.train.truncate(limit)?;
+    }
+    if let Some(limit) = config.test_limit {
+        data.test.truncate(limit)?;
+    }
+    Ok(data)
+}
+
+/// What to type to go on with a run.
+pub fn resume_command(run: &Path) -> String {
+    let run = run.display().to_string();
+    let plain = run.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-\\:".contains(&byte));
+    let quoted = if plain { run } else { format!("'{}'", run.replace('\'', r"'\''")) };
+    format!("wgrad train --resume {quoted}")
+}
+
+/// The error of a run that has begun, with the last good checkpoint and the command that goes on from it.
+fn with_way_on(error: Error, run: &Path, good: Option<(&Path, Option<u64>)>) -> Error {
+    let (Error::Failed(why), Some((path, step))) = (&error, good) else { return error };
+    let step = step.map_or(String::new(), |step| format!(" (step {step})"));
+    let (path, command) = (path.display(), resume_command(run));
+    Error::failed(format!("{why}; the last good checkpoint is {path}{step}, and {command} goes on from it"))
+}

@@ -1,0 +1,139 @@
+//! The settings of a run, and their file.
+
+use crate::error::{Error, Result};
+#[cfg(feature = "cli")]
+use crate::train::settings::flags::{self, DATA, DEVICE, MODEL, RUN};
+use crate::train::settings::interval::Interval;
+use crate::train::settings::options::TrainOptions;
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// The most bytes that a configuration may have.
+pub const LARGEST_CONFIG_BYTES: u64 = 1 << 20;
+
+/// The settings of a run: the flags of `wgrad train`, the keys of a run folder's `config.toml`, where all are resolved, and
+/// what a library's user fills in. A field's documentation is its flag's help.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[cfg_attr(feature = "cli", derive(clap::Args))]
+pub struct RunConfig {
+    /// A preset (mnist-cnn, mnist-deep, mnist-bn, resnet-small, unet-small) or a model file [default: mnist-cnn; recipe
+    /// best: mnist-bn]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "NAME|FILE.toml", default_value_t = RunConfig::default().model, hide_default_value = true, help_heading = MODEL))]
+    pub model: String,
+    /// mnist, a CSV file, or a folder, recognised in this order: CIFAR-10 binary (data_batch_1.bin …), NumPy
+    /// (x_train.npy …), four IDX files, images with a folder a class, CSV (train.csv, test.csv)
+    #[cfg_attr(feature = "cli", arg(long, value_name = "mnist|DIR|FILE.csv", default_value_t = RunConfig::default().data, help_heading = DATA))]
+    pub data: String,
+    /// Height and width that a folder's images are brought to, or that CSV's have, such as 64 or 48x64
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N|HxW", value_parser = flags::image_size, help_heading = DATA))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_size: Option<[usize; 2]>,
+    /// Channels of a folder's images: 1 grey, 3 RGB [default: 1 where all are grey]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "1|3", value_parser = flags::image_channels, help_heading = DATA))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_channels: Option<usize>,
+    /// Stop where a folder of images has a file that cannot be used
+    #[cfg_attr(feature = "cli", arg(long, help_heading = DATA))]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub strict_data: bool,
+    /// Take only the first N training samples
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N", value_parser = flags::whole::<usize>, help_heading = DATA))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub train_limit: Option<usize>,
+    /// Take only the first N test samples
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N", value_parser = flags::whole::<usize>, help_heading = DATA))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test_limit: Option<usize>,
+    /// First weights, from a safetensors file (PyTorch's included)
+    #[cfg_attr(feature = "cli", arg(long, value_name = "FILE", help_heading = MODEL))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub init: Option<PathBuf>,
+    /// Go on from a trained model; the last dense layer is made anew where the data has other classes
+    #[cfg_attr(feature = "cli", arg(long, value_name = "FILE", conflicts_with_all = ["model", "init"], help_heading = MODEL))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<PathBuf>,
+    /// The device, as `--device` takes it; where it is not given, the command takes what `WGRAD_DEVICE` names, or else
+    /// `auto`. A run's folder has it always.
+    #[cfg_attr(feature = "cli", arg(long, value_name = "D", help = crate::device::choice::HELP, long_help = crate::device::choice::HELP, help_heading = DEVICE))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// Refuse anything less than a GPU
+    #[cfg_attr(feature = "cli", arg(long, help_heading = DEVICE))]
+    pub require_gpu: bool,
+    /// Threads of the native CPU; 0 takes all cores
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N", value_parser = flags::whole::<usize>, default_value_t = RunConfig::default().threads, help_heading = DEVICE))]
+    pub threads: usize,
+    /// Write every step's loss to steps.jsonl
+    #[cfg_attr(feature = "cli", arg(long, help_heading = RUN))]
+    pub log_steps: bool,
+    /// Write checkpoints every N steps or 30s, 5m, 2h, besides at the end of every epoch
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N|TIME", allow_negative_numbers = true, help_heading = RUN))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checkpoint_every: Option<Interval>,
+    /// What decides the numbers.
+    #[cfg_attr(feature = "cli", command(flatten))]
+    pub train: TrainOptions,
+}
+
+impl Default for RunConfig {
+    fn default() -> Self {
+        RunConfig {
+            model: "mnist-cnn".into(),
+            data: crate::data::BUILT_IN.into(),
+            image_size: None,
+            image_channels: None,
+            strict_data: false,
+            train_limit: None,
+            test_limit: None,
+            init: None,
+            from: None,
+            device: None,
+            require_gpu: false,
+            threads: 0,
+            log_steps: false,
+            checkpoint_every: None,
+            train: TrainOptions::default(),
+        }
+    }
+}
+
+impl RunConfig {
+    /// Reads a configuration.
+    ///
+    /// # Errors
+    /// [`Error::Input`] that names the file, and the line of an unknown key or a value of another type.
+    pub fn read(path: &Path) -> Result<Self> {
+        let fault = |why: &dyn std::fmt::Display| Error::input(format!("{}: {why}", path.display()));
+        // The limit holds for what is read, since a pipe or a device has no length to ask for.
+        let file = File::open(path).map_err(|e| fault(&e))?;
+        let mut bytes = Vec::new();
+        file.take(LARGEST_CONFIG_BYTES + 1).read_to_end(&mut bytes).map_err(|e| fault(&e))?;
+        if bytes.len() as u64 > LARGEST_CONFIG_BYTES {
+            let most = LARGEST_CONFIG_BYTES;
+            return Err(fault(&format!("found more than {most} bytes, expected a configuration of at most {most}")));
+        }
+        let text = String::from_utf8(bytes).map_err(|e| fault(&e.utf8_error()))?;
+        toml::from_str(&text).map_err(|e: toml::de::Error| {
+            // The library's own text is a drawing of several lines.
+            let start = e.span().map_or(0, |span| span.start);
+            let line = 1 + text.bytes().take(start).filter(|byte| *byte == b'\n').count();
+            let message = e.message().replace('\n', " ");
+            fault(&format!("line {line}: {message}{}", crate::suggest::hint_in(&message)))
+        })
+    }
+
+    /// The configuration as a file.
+    pub fn to_toml(&self) -> Result<String> {
+        let resolved = RunConfig { train: self.train.clone().resolved(), ..self.clone() };
+        toml::to_string(&resolved).map_err(|e| Error::failed(format!("the configuration cannot be written: {e}")))
+    }
+
+    /// The folder of the data, absolute, so that it is found from elsewhere too; none for the built-in set.
+    pub fn data_folder(&self) -> Option<String> {
+        let folder = (self.data != crate::data::BUILT_IN).then(|| std::path::absolute(&self.data).ok())??;
+        folder.to_str().map(Into::into)
+    }
+}

@@ -1,0 +1,24 @@
+//! Where a run is to end.
+
+use crate::train::settings::options::TrainOptions;
+
+/// Where a run is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Goal {
+    /// Steps of a whole epoch.
+    pub per_epoch: u64,
+    /// The last step.
+    pub last: u64,
+    /// Epochs in a row without a new best after which the run ends before that.
+    pub patience: Option<usize>,
+}
+
+impl Goal {
+    /// The end that the options set for so many training samples.
+    pub fn new(samples: usize, options: &TrainOptions) -> Goal {
+        let per_epoch = samples.div_ceil(options.batch_size.max(1)) as u64;
+        let budget = per_epoch.saturating_mul(options.epochs as u64);
+        let last = options.max_steps.map_or(budget, |most| most.min(budget));
+        Goal { per_epoch, last, patience: options.patience }
+    }
+}
