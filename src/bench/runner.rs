@@ -32,7 +32,8 @@ pub fn options(batch: usize) -> TrainOptions {
 
 /// Random images and labels: so many steps of them, or as many as fit a small binding; and one batch to test on.
 pub fn random_data(model: &Model, batch: usize, steps: usize) -> Result<Dataset> {
-    let pixels: usize = model.input.iter().product();
+    let image = model.image()?;
+    let pixels: usize = image.iter().product();
     let bytes = batch.saturating_mul(pixels);
     if batch == 0 || bytes > BATCH_BYTES {
         let (found, most) = (human_bytes(bytes as u64), human_bytes(BATCH_BYTES as u64));
@@ -46,8 +47,8 @@ pub fn random_data(model: &Model, batch: usize, steps: usize) -> Result<Dataset>
         let labels = (0..count * positions).map(|i| (random(i) % classes) as u8).collect();
         let images = (0..count * pixels).map(|i| random(i) as u8).collect();
         match masked {
-            true => Split::masked(model.input, images, labels),
-            false => Split::new(model.input, images, labels),
+            true => Split::masked(image, images, labels),
+            false => Split::new(image, images, labels),
         }
     };
     Dataset::new("random", split(count)?, split(batch)?)

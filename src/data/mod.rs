@@ -11,15 +11,17 @@ pub mod schema;
 pub mod source;
 pub mod split;
 pub mod survey;
+pub mod table;
 mod validation;
 
 pub use column::Column;
-pub use options::ReadOptions;
-pub use schema::{Element, Field, IGNORED, Read, Schema};
+pub use options::{ReadOptions, TargetKind};
+pub use schema::{Element, Field, IGNORED, Read, Scale, Schema};
 pub use split::Split;
 
 use crate::error::{Error, Result};
 use formats::Format;
+use schema::{ANSWERS, NUMBERS};
 use std::path::Path;
 
 /// The name under which the built-in set goes on the command line and in run files.
@@ -33,9 +35,10 @@ pub const MOST_CLASSES: usize = 1 << 16;
 pub struct Dataset {
     /// `mnist`, or the name of the folder that the set was read from; never a whole path.
     pub name: String,
-    /// Largest label of both splits + 1, at least 2, at most [`MOST_CLASSES`].
+    /// The outputs that a model needs: classes (the largest label of both splits + 1, at least 2, at most [`MOST_CLASSES`]),
+    /// yes-or-no answers, or targets.
     pub classes: usize,
-    /// The name of each class, `[classes]`.
+    /// The name of each class, answer or target, `[classes]`.
     pub class_names: Vec<String>,
     /// What is trained on.
     pub train: Split,
@@ -72,6 +75,18 @@ impl Dataset {
             return Err(Error::input(format!(
                 "data set {name}: a test sample has the fields {test}, but a training sample has {train}"
             )));
+        }
+        if let Some((found, expected)) = differing(&train, &test) {
+            return Err(Error::input(format!(
+                "data set {name}: field {} of a test sample is of shape {:?}, but of a training sample of shape {:?}",
+                found.name, found.shape, expected.shape
+            )));
+        }
+        let fields = train.schema().fields;
+        if let Some(target) = fields.iter().find(|field| [ANSWERS, NUMBERS].contains(&&*field.name)) {
+            let named = |at: usize| target.scales.get(at).map_or_else(|| at.to_string(), |scale| scale.name.clone());
+            let class_names: Vec<String> = (0..target.elements()).map(named).collect();
+            return Ok(Self { name, classes: class_names.len(), class_names, train, test, notice: None });
         }
         let labels = train.each_label().chain(test.each_label()).filter(|label| *label != IGNORED);
         let largest = labels.max().unwrap_or(0);
@@ -111,6 +126,12 @@ impl Dataset {
         }
         (Format::of(path)?.read)(path, options)
     }
+}
+
+/// A field of the test split whose shape is not that of the training split, and the latter's.
+fn differing(train: &Split, test: &Split) -> Option<(Field, Field)> {
+    let pairs = test.schema().fields.into_iter().zip(train.schema().fields);
+    pairs.into_iter().find(|(found, expected)| found.shape != expected.shape)
 }
 
 #[cfg(feature = "mnist-data")]

@@ -1,5 +1,21 @@
 //! How the files of a data set are to be read.
 
+use crate::data::schema::Scale;
+
+/// What the targets of a table are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TargetKind {
+    /// Classes where a single target holds text, else numbers.
+    #[default]
+    Guessed,
+    /// Numbers.
+    Numbers,
+    /// A single column of classes: texts or numbers, each another class.
+    Classes,
+    /// Yes-or-no answers, a column each.
+    Answers,
+}
+
 /// How the files of a data set are to be read.
 #[derive(Clone, Copy, Default)]
 pub struct ReadOptions<'a> {
@@ -12,6 +28,19 @@ pub struct ReadOptions<'a> {
     /// The most bytes of a split's pixels that are held in memory, where they can stay in their file instead (IDX that is
     /// not packed, NumPy); without, all are.
     pub hold_bytes: Option<u64>,
+    /// Of a CSV table: the columns that are the targets; without, a CSV file holds a label and pixels in each line.
+    pub targets: &'a [String],
+    /// Of a table: columns that are not read.
+    pub ignored: &'a [String],
+    /// What the targets of a table are.
+    pub target_kind: TargetKind,
+    /// Of a table: the columns that a model reads and how they are standardised; without, all that are no targets, by the
+    /// training samples.
+    pub columns: &'a [Scale],
+    /// The same of targets that are numbers.
+    pub target_scales: &'a [Scale],
+    /// The names of the classes of a table in their order; without, those that are found, sorted.
+    pub class_names: &'a [String],
     /// Is told how many files are read, of how many.
     pub progress: Option<&'a (dyn Fn(usize, usize) + Sync)>,
 }
@@ -23,6 +52,8 @@ impl std::fmt::Debug for ReadOptions<'_> {
             .field("channels", &self.channels)
             .field("strict", &self.strict)
             .field("hold_bytes", &self.hold_bytes)
+            .field("targets", &self.targets)
+            .field("target_kind", &self.target_kind)
             .finish_non_exhaustive()
     }
 }

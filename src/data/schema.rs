@@ -1,12 +1,18 @@
 //! The fields of a sample: what each is called, its sizes, how its elements are stored and what they become.
 
 use crate::error::{Error, Result};
-pub use crate::ir::element::{Element, IGNORED, Read};
+pub use crate::ir::element::{Element, IGNORED, Read, Scale};
 
-/// The name of the field of images, and of a model's one input.
+/// The name of the field of images.
 pub const IMAGE: &str = "image";
-/// The name of the field of targets: a class, a mask of classes.
+/// The name of the field of a table's columns that a model reads.
+pub const FEATURES: &str = "features";
+/// The name of the field of classes: one, or one for each pixel.
 pub const LABEL: &str = "label";
+/// The name of the field of yes-or-no answers.
+pub const ANSWERS: &str = "answers";
+/// The name of the field of numbers that a model learns to give.
+pub const NUMBERS: &str = "numbers";
 
 /// A named field of every sample.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +30,8 @@ pub struct Field {
     pub ignored: Option<u32>,
     /// Whether each sample has positions of its own number.
     pub ragged: bool,
+    /// Of standardised numbers: the column that each element comes from. Empty of all else.
+    pub scales: Vec<Scale>,
 }
 
 impl Field {
@@ -31,13 +39,28 @@ impl Field {
     pub fn image([height, width, channels]: [usize; 3]) -> Field {
         let read = Read::Scaled { scale: 1.0 / 255.0, shift: 0.0 };
         let shape = vec![height, width, channels];
-        Field { name: IMAGE.into(), shape, element: Element::U8, read, ignored: None, ragged: false }
+        Field { shape, element: Element::U8, ..Field::named(IMAGE, read) }
     }
 
     /// Labels: words that are drawn as they are, one where `shape` is empty, else one for each position.
     pub fn label(shape: &[usize], element: Element) -> Field {
-        let (name, shape) = (LABEL.into(), shape.to_vec());
-        Field { name, shape, element, read: Read::AsIs, ignored: None, ragged: false }
+        Field { shape: shape.to_vec(), element, ..Field::named(LABEL, Read::AsIs) }
+    }
+
+    /// So many yes-or-no answers, a byte each: 1 or 0.
+    pub fn answers(count: usize) -> Field {
+        Field { shape: vec![count], ..Field::named(ANSWERS, Read::FLOAT) }
+    }
+
+    /// Standardised numbers of these columns: the features of a table, or its targets.
+    pub fn table(name: &str, scales: Vec<Scale>) -> Field {
+        Field { shape: vec![scales.len()], element: Element::F32, scales, ..Field::named(name, Read::FLOAT) }
+    }
+
+    /// A single byte of that name.
+    fn named(name: &str, read: Read) -> Field {
+        let (name, shape, scales) = (name.into(), Vec::new(), Vec::new());
+        Field { name, shape, element: Element::U8, read, ignored: None, ragged: false, scales }
     }
 
     /// Elements of a sample, or of one of its positions where the field is ragged.
@@ -106,6 +129,26 @@ impl Schema {
             let hint = crate::suggest::hint(name, names.iter().copied());
             Error::input(format!("the data has the fields {}, expected one {name}{hint}", names.join(", ")))
         })
+    }
+
+    /// The field that a model reads: the one of that name, or without a name the first.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where there is none.
+    pub fn input(&self, name: Option<&str>) -> Result<&Field> {
+        match name {
+            Some(name) => self.field(name),
+            None => self.fields.first().ok_or_else(|| Error::input("the data has no fields, expected one to read")),
+        }
+    }
+
+    /// The field of targets: classes, answers or numbers.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where there is none.
+    pub fn target(&self) -> Result<&Field> {
+        let known = [LABEL, ANSWERS, NUMBERS].iter().find_map(|name| self.get(name));
+        known.map_or_else(|| self.field(LABEL), Ok)
     }
 
     /// Bytes of a sample on a device.

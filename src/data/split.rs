@@ -53,6 +53,8 @@ pub(in crate::data) enum Labels {
     Bytes(Vec<u8>),
     /// Those of up to 65,536.
     Words(Vec<u16>),
+    /// Yes-or-no answers, 1 or 0, and how many a sample has.
+    Answers(Vec<u8>, usize),
 }
 
 impl Labels {
@@ -64,10 +66,20 @@ impl Labels {
         }
     }
 
+    /// How many samples have labels.
     pub(in crate::data) fn len(&self) -> usize {
         match self {
             Labels::Bytes(labels) => labels.len(),
             Labels::Words(labels) => labels.len(),
+            Labels::Answers(answers, each) => answers.len() / each,
+        }
+    }
+
+    /// The labels as words.
+    pub(in crate::data) fn into_words(self) -> Vec<u32> {
+        match self {
+            Labels::Words(labels) => labels.into_iter().map(u32::from).collect(),
+            Labels::Bytes(labels) | Labels::Answers(labels, _) => labels.into_iter().map(u32::from).collect(),
         }
     }
 
@@ -75,6 +87,7 @@ impl Labels {
         match self {
             Labels::Bytes(labels) => Column::new(Field::label(of_sample, Element::U8), labels),
             Labels::Words(labels) => Column::new(Field::label(of_sample, Element::U16), u16::stored(labels)),
+            Labels::Answers(answers, each) => Column::new(Field::answers(each), answers),
         }
     }
 }

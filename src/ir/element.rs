@@ -77,6 +77,45 @@ impl Read {
     pub const FLOAT: Read = Read::Scaled { scale: 1.0, shift: 0.0 };
 }
 
+/// A column of numbers: its name, and the mean and deviation that it is standardised by.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scale {
+    /// The column's name.
+    pub name: String,
+    /// The mean of the training samples.
+    pub mean: f64,
+    /// Their standard deviation (of the population); 1 where all are the same.
+    pub deviation: f64,
+}
+
+impl Scale {
+    /// The mean and the deviation of `numbers`, in two passes of double precision.
+    pub fn of(name: &str, numbers: impl ExactSizeIterator<Item = f64> + Clone) -> Scale {
+        let count = numbers.len().max(1) as f64;
+        let mean = numbers.clone().sum::<f64>() / count;
+        let deviation = (numbers.map(|number| (number - mean).powi(2)).sum::<f64>() / count).sqrt();
+        // The rounding of the mean of equal numbers is no deviation.
+        let is_constant = deviation <= mean.abs() * f64::EPSILON * count.sqrt() || deviation < f64::MIN_POSITIVE;
+        Scale { name: name.into(), mean, deviation: if is_constant { 1.0 } else { deviation } }
+    }
+
+    /// `(number - mean) / deviation`.
+    pub fn standardised(&self, number: f64) -> f32 {
+        ((number - self.mean) / self.deviation) as f32
+    }
+
+    /// `x · deviation + mean`.
+    pub fn restored(&self, x: f32) -> f64 {
+        f64::from(x) * self.deviation + self.mean
+    }
+
+    /// Whether it can be standardised by: finite, and a deviation above 0.
+    pub fn is_sound(&self) -> bool {
+        self.mean.is_finite() && self.deviation.is_finite() && self.deviation > 0.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,5 +125,20 @@ mod tests {
         let bytes = [1, 2, 3, 4, 0, 0, 0x80, 0xbf];
         assert_eq!([Element::U8, Element::U16, Element::U32].map(|e| e.word(&bytes, 1)), [2, 0x403, 0xbf80_0000]);
         assert_eq!((Element::F32.value(&bytes, 1), Element::U16.value(&bytes, 0)), (-1.0, 513.0));
+    }
+
+    #[test]
+    fn numbers_are_standardised_and_restored() {
+        let scale = Scale::of("x", [1.0, 2.0, 3.0, 6.0].into_iter());
+        assert_eq!((scale.mean, scale.deviation), (3.0, 3.5f64.sqrt()));
+        assert_eq!(scale.restored(scale.standardised(3.0)), 3.0);
+        let far = Scale::of("t", [1.7e9, 1.7e9 + 1.0, 1.7e9 + 2.0].into_iter());
+        assert_eq!(
+            (far.mean, far.deviation),
+            (1.7e9 + 1.0, (2.0f64 / 3.0).sqrt()),
+            "a small deviation of large numbers"
+        );
+        assert_eq!(Scale::of("same", [0.1; 7].into_iter()).deviation, 1.0);
+        assert_eq!(Scale::of("none", [0.0; 3].into_iter()).standardised(0.0), 0.0);
     }
 }

@@ -7,12 +7,14 @@ pub mod mode;
 pub mod presets;
 pub mod sequential;
 mod summary;
+pub mod task;
 
 pub use formats::weights::Weights;
 pub use layers::params::{Inferred, ParamSpec};
 pub use layers::{Inputs, Layer, LayerEntry};
 pub use mode::{Build, Mode};
 pub use sequential::Sequential;
+pub use task::{Scale, Task};
 
 use crate::error::{Error, Result};
 use crate::ir::graph::{Graph, Tensor};
@@ -36,8 +38,9 @@ impl Default for Normalisation {
     }
 }
 
-/// A classifier of images, or of their pixels: layers, each of which reads the result before it or earlier ones, from
-/// [height, width, channels] to one logit per class, or to one per class for each pixel.
+/// Layers, each of which reads the result before it or earlier ones, from one field of a sample (an image [height, width,
+/// channels], a row of numbers) to what its [`Task`] asks for: a logit for each class, of the sample or of each pixel; a
+/// logit for each answer; a number for each target.
 ///
 /// The order of the fields is that of the canonical JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,26 +48,23 @@ impl Default for Normalisation {
 pub struct Model {
     /// The preset's name, or the stem of the model file; it also names the run folder.
     pub name: String,
-    /// Height, width and channels of an image.
-    pub input: [usize; 3],
+    /// The sizes of a sample's input: height, width and channels of an image, the columns of a table.
+    pub input: Vec<usize>,
     /// The layers, in order; the parameters of the N-th are `N.weight` and `N.bias`.
     pub layers: Vec<LayerEntry>,
     /// How bytes become the floats that the first layer reads.
     pub normalisation: Normalisation,
     /// Names of the first classes, those that the training data had; empty before.
     pub class_names: Vec<String>,
-    /// The fields of the data that the first layer reads; one, and left out of files where it is `image`.
-    #[serde(default = "default_inputs", skip_serializing_if = "is_default_inputs")]
+    /// The fields of the data that the first layer reads: one, or none for the data's first field, which is left out of files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<String>,
-}
-
-/// The one input of most models.
-pub fn default_inputs() -> Vec<String> {
-    vec!["image".into()]
-}
-
-fn is_default_inputs(inputs: &[String]) -> bool {
-    inputs == default_inputs()
+    /// What the model answers; left out of files where it is classes.
+    #[serde(default, skip_serializing_if = "Task::is_classify")]
+    pub task: Task,
+    /// The columns of a table that the model reads, and how each is standardised; none of a model that reads images.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<Scale>,
 }
 
 impl Model {
@@ -74,12 +74,12 @@ impl Model {
     /// [`Error::Input`] with the first layer that does not fit, and where the parameters of all layers
     /// together are more than [`LARGEST`].
     pub fn infer(&self) -> Result<Vec<Inferred>> {
-        let input = self.input.to_vec();
+        let input = &self.input;
         let mut total = 0;
         let mut shapes: Vec<Vec<usize>> = Vec::with_capacity(self.layers.len());
         let mut inferred: Vec<Inferred> = Vec::with_capacity(self.layers.len());
         for (index, layer) in self.layers.iter().enumerate() {
-            let inputs = layer.inputs(index, &input, &shapes).map_err(|error| self.error(error))?;
+            let inputs = layer.inputs(index, input, &shapes).map_err(|error| self.error(error))?;
             let inputs: Vec<&[usize]> = inputs.into_iter().map(|shape| &shape[..]).collect();
             let result = layer.infer(index, &inputs).map_err(|error| self.error(error))?;
             shapes.push(result.shape.clone());
@@ -102,8 +102,8 @@ impl Model {
         Ok(self.infer()?.into_iter().flat_map(|layer| layer.params).collect())
     }
 
-    /// The number of classes: the features of the last layer, or the channels where it ends in an image as large as the
-    /// input, which then is a score a pixel.
+    /// The number of outputs, which are classes, answers or targets: the features of the last layer, or the channels where it
+    /// ends in an image as large as the input, which then is a score for each pixel.
     ///
     /// # Errors
     /// [`Error::Input`] as [`Model::infer`], and where the last layer ends in another image.
@@ -127,30 +127,64 @@ impl Model {
         Ok(self.end()?.0.is_some())
     }
 
-    /// Pixels that are told the class of, where it is not the image's; and the classes.
+    /// The number of pixels, where each has a class; and the number of outputs.
     fn end(&self) -> Result<(Option<usize>, usize)> {
         match self.infer()?.last().map(|last| &last.shape[..]) {
-            Some(&[classes]) => Ok((None, classes)),
-            Some(&[height, width, classes]) if self.input[..2] == [height, width] && classes > 1 => {
+            Some(&[outputs]) => Ok((None, outputs)),
+            Some(&[height, width, classes])
+                if self.input.len() == 3
+                    && self.input[..2] == [height, width]
+                    && classes > 1
+                    && self.task.is_classify() =>
+            {
                 Ok((Some(height * width), classes))
             }
-            Some(shape) => Err(self.says(format!(
-                "found {shape:?} behind the last layer, expected [classes], as a flatten and a dense layer give, or \
-                 [{}, {}, classes] for a class a pixel",
-                self.input[0], self.input[1]
-            ))),
+            Some(shape) => {
+                let pixels = match self.input[..] {
+                    [height, width, _] if self.task.is_classify() => {
+                        format!(", or [{height}, {width}, classes] for a class for each pixel")
+                    }
+                    _ => String::new(),
+                };
+                let outputs = self.task.outputs();
+                let expected = format!("expected [{outputs}], as a flatten and a dense layer give{pixels}");
+                Err(self.says(format!("found {shape:?} after the last layer, {expected}")))
+            }
             None => Err(self.says("found no layers, expected at least one".into())),
         }
     }
 
-    /// The field of the data that the first layer reads.
-    pub fn input_name(&self) -> &str {
-        self.inputs.first().map_or("image", |name| name)
+    /// Height, width and channels of the images that the model reads.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a model that reads no images.
+    pub fn image(&self) -> Result<[usize; 3]> {
+        let input = &self.input;
+        let image = if self.columns.is_empty() { input[..].try_into().ok() } else { None };
+        image.ok_or_else(|| self.says(format!("it reads {}, expected images", described(input))))
+    }
+
+    /// Whether the model reads rows of a table.
+    pub fn reads_table(&self) -> bool {
+        !self.columns.is_empty()
+    }
+
+    /// The name of the field of the data that the first layer reads, where the model says it.
+    pub fn input_name(&self) -> Option<&str> {
+        self.inputs.first().map(String::as_str)
     }
 
     /// What a class is called: its name, or its number where it has none.
     pub fn class_name(&self, class: usize) -> String {
         self.class_names.get(class).cloned().unwrap_or_else(|| class.to_string())
+    }
+
+    /// What a yes-or-no answer is called: where there is a single one of two classes, the second's name.
+    pub fn answer_name(&self, answer: usize) -> String {
+        match &self.class_names[..] {
+            [_, yes] if answer == 0 && self.classes() == Ok(1) => yes.clone(),
+            _ => self.class_name(answer),
+        }
     }
 
     /// Whether the whole model is sound.
@@ -163,9 +197,10 @@ impl Model {
             return Err(self.says(format!("found input = {:?}, expected 1 to {LARGEST} elements", self.input)));
         }
         let named = |name: &String| !name.is_empty() && name.len() <= 200 && !name.contains(char::is_control);
-        if self.inputs.len() != 1 || !self.inputs.iter().all(named) {
+        if self.inputs.len() > 1 || !self.inputs.iter().all(named) {
             return Err(self.says(format!("found inputs = {:?}, expected the name of one field", self.inputs)));
         }
+        self.check_scales()?;
         let classes = self.classes()?;
         if self.params()?.is_empty() {
             return Err(self.says("found no parameters, expected at least one dense or conv2d layer".into()));
@@ -176,8 +211,10 @@ impl Model {
             let why = "found no layer that reads its result, expected one, by its place or by `from`";
             return Err(self.error(self.layers[unread].error(unread, why.into())));
         }
-        if self.class_names.len() > classes {
-            return Err(self.says(format!("found {} class names, expected at most {classes}", self.class_names.len())));
+        // A single yes-or-no answer may name both: no and yes.
+        let most = if self.task == Task::Answers && classes == 1 { 2 } else { classes };
+        if self.class_names.len() > most {
+            return Err(self.says(format!("found {} class names, expected at most {most}", self.class_names.len())));
         }
         let Normalisation { scale, shift } = self.normalisation;
         if !scale.is_finite() || !shift.is_finite() {
@@ -192,15 +229,35 @@ impl Model {
         Ok(())
     }
 
-    /// Adds the whole model to the graph behind x [batch, height, width, channels] and gives its logits
-    /// [batch, classes], or [batch, height, width, classes]; `build` says what for.
+    /// Whether columns and targets are named and standardised soundly, one for each input and output.
+    fn check_scales(&self) -> Result<()> {
+        let (columns, targets) = (&self.columns, self.task.targets());
+        if !columns.is_empty() && self.input != [columns.len()] {
+            let (columns, input) = (columns.len(), &self.input);
+            return Err(self.says(format!("found {columns} columns, but input = {input:?}: expected as many of both")));
+        }
+        if matches!(self.task, Task::Regress { .. }) && targets.len() != self.classes()? {
+            let (found, outputs) = (targets.len(), self.classes()?);
+            return Err(self.says(format!("found {found} targets, but {outputs} outputs: expected as many of both")));
+        }
+        match columns.iter().chain(targets).find(|scale| !scale.is_sound()) {
+            None => Ok(()),
+            Some(Scale { name, mean, deviation }) => Err(self.says(format!(
+                "column {}: found mean {mean} and deviation {deviation}, expected finite numbers, the deviation above 0",
+                name.escape_debug()
+            ))),
+        }
+    }
+
+    /// Adds the whole model to the graph after x [batch, …] of the model's input and gives its outputs
+    /// [batch, outputs], or [batch, height, width, classes]; `build` says what for.
     ///
     /// # Errors
     /// [`Error::Input`] where x has another shape, the batch is too large, or [`Model::check`] would fail.
     pub fn build(&self, graph: &mut Graph, x: Tensor, build: Build) -> Result<Tensor> {
         self.check()?;
         if graph.shape(x).get(1..) != Some(&self.input[..]) {
-            let expected = format!("expected a batch of {:?} (height, width, channels)", self.input);
+            let expected = format!("expected a batch of {}", described(&self.input));
             return Err(self.says(format!("found an input of shape {}, {expected}", graph.info(x).shape)));
         }
         Ok(self.build_each(graph, x, build)?.last().copied().unwrap_or(x))
@@ -249,6 +306,15 @@ impl Model {
 
     fn error(&self, error: Error) -> Error {
         in_context(&format!("model {}", self.name.escape_debug()), error)
+    }
+}
+
+/// An input in words.
+fn described(input: &[usize]) -> String {
+    match input {
+        [columns] => format!("rows of {columns} numbers"),
+        [height, width, channels] => format!("{:?} (height, width, channels)", [height, width, channels]),
+        other => format!("{other:?}"),
     }
 }
 

@@ -10,9 +10,9 @@ use std::path::Path;
 pub struct Preset {
     /// Its name.
     pub name: &'static str,
-    /// Height, width and channels of the images that it was made for; it takes others too.
+    /// The input that it was made for, height, width and channels of an image; it takes others too.
     pub input: [usize; 3],
-    /// The classes that go with them.
+    /// The classes that go with it.
     pub classes: usize,
     layers: fn(Sequential, usize) -> Sequential,
 }
@@ -60,7 +60,20 @@ pub const PRESETS: &[Preset] = &[
         },
     },
     Preset { name: "unet-small", input: [64, 64, 1], classes: 11, layers: unet_small },
+    // What is trained on a table where no model is named; an image is flattened.
+    Preset {
+        name: TABLE,
+        input: [28, 28, 1],
+        classes: 10,
+        layers: |net, classes| {
+            let net = if net.input().len() == 1 { net } else { net.flatten() };
+            net.dense(64).relu().dense(64).relu().dense(classes)
+        },
+    },
 ];
+
+/// The preset that takes tables.
+pub const TABLE: &str = "mlp";
 
 /// A 3 × 3 convolution that leaves height and width, batch normalisation, ReLU.
 fn norm_conv(net: Sequential, filters: usize) -> Sequential {
@@ -92,22 +105,29 @@ impl Preset {
         PRESETS.iter().find(|preset| preset.name == name).ok_or_else(unknown)
     }
 
-    /// The model for images and classes of the data.
+    /// The model for the data's inputs and classes.
     ///
     /// # Errors
-    /// [`Error::Input`] where the images are too small for it.
-    pub fn model(&self, input: [usize; 3], classes: usize) -> Result<Model> {
+    /// [`Error::Input`] where images are too small for it, and for a table where it takes images alone.
+    pub fn model(&self, input: impl Into<Vec<usize>>, classes: usize) -> Result<Model> {
+        let input = input.into();
+        if input.len() == 1 && self.name != TABLE {
+            let name = self.name;
+            return Err(Error::input(format!(
+                "model {name}: it takes images, expected {TABLE} or a model file for a table"
+            )));
+        }
         (self.layers)(Sequential::new(input).name(self.name), classes).build()
     }
 }
 
 impl Model {
-    /// The preset `name` for images of `input` = [height, width, channels].
+    /// The preset `name` for inputs of these sizes, such as [height, width, channels].
     ///
     /// # Errors
     /// [`Error::Input`] for a name that no preset has, with those that there are, and where the input is
     /// too small for the preset.
-    pub fn preset(name: &str, input: [usize; 3], classes: usize) -> Result<Self> {
+    pub fn preset(name: &str, input: impl Into<Vec<usize>>, classes: usize) -> Result<Self> {
         Preset::named(name)?.model(input, classes)
     }
 
@@ -116,7 +136,7 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::Input`] as [`Model::preset`] and [`Model::from_toml_file`].
-    pub fn named_or_file(spec: &str, input: [usize; 3], classes: usize) -> Result<Self> {
+    pub fn named_or_file(spec: &str, input: impl Into<Vec<usize>>, classes: usize) -> Result<Self> {
         match spec.ends_with(".toml") {
             true => Model::from_toml_file(Path::new(spec)),
             false => Model::preset(spec, input, classes),
@@ -172,7 +192,12 @@ mod tests {
     fn each_preset_has_the_shapes_that_it_was_made_for() {
         for preset in PRESETS {
             let model = Model::without_data(preset.name).unwrap();
-            assert_eq!((model.input, model.classes().unwrap()), (preset.input, preset.classes), "{}", preset.name);
+            assert_eq!(
+                (&model.input[..], model.classes().unwrap()),
+                (&preset.input[..], preset.classes),
+                "{}",
+                preset.name
+            );
         }
         let places = shapes(&Model::without_data("resnet-small").unwrap());
         assert!(places.contains(&vec![4, 4, 128]), "three pools: {places:?}");
@@ -182,7 +207,7 @@ mod tests {
     #[test]
     fn a_preset_takes_input_and_classes_from_the_data() {
         let model = Model::named_or_file("mnist-cnn", [32, 20, 3], 256).unwrap();
-        assert_eq!((model.input, model.classes().unwrap()), ([32, 20, 3], 256));
+        assert_eq!((&model.input[..], model.classes().unwrap()), (&[32, 20, 3][..], 256));
         let error = Model::preset("mnist-cnn", [2, 28, 1], 10).unwrap_err().to_string();
         assert_eq!(error, "model mnist-cnn: layer 0 (conv2d): a window of 3 × 3 does not fit an input of 2 × 28");
     }

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 pub use crate::model::layers::keys::Pair;
 use crate::model::layers::keys::{Field, Value, one_of};
 use crate::model::layers::*;
-use crate::model::{Model, Normalisation, default_inputs};
+use crate::model::{Model, Normalisation, Task};
 use crate::ops::conv::geometry::Padding;
 use crate::ops::pointwise::activation::Function;
 use crate::suggest;
@@ -29,12 +29,24 @@ struct Names {
 }
 
 impl Sequential {
-    /// No layers yet, for images of height, width and channels.
-    pub fn new(input: [usize; 3]) -> Self {
-        let (name, normalisation) = ("sequential".into(), Normalisation::default());
-        let model =
-            Model { name, input, layers: Vec::new(), normalisation, class_names: Vec::new(), inputs: default_inputs() };
+    /// No layers yet, for inputs of these sizes: [height, width, channels] of an image, \[columns\] of a table.
+    pub fn new(input: impl Into<Vec<usize>>) -> Self {
+        let model = Model {
+            name: "sequential".into(),
+            input: input.into(),
+            layers: Vec::new(),
+            normalisation: Normalisation::default(),
+            class_names: Vec::new(),
+            inputs: Vec::new(),
+            task: Task::Classify,
+            columns: Vec::new(),
+        };
         Sequential(model, Names::default())
+    }
+
+    /// The sizes of a sample's input.
+    pub fn input(&self) -> &[usize] {
+        &self.0.input
     }
 
     /// Names the model, and with it its run folder.

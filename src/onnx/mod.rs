@@ -1,4 +1,5 @@
-//! A trained model as ONNX: input `input` [N, channels, height, width], pixels / 255; output `probabilities` [N, classes].
+//! A trained model as ONNX. It reads `input`: [N, channels, height, width] of pixels / 255, or [N, columns] of a table's own
+//! numbers. It gives `probabilities` [N, classes] or [N, answers], or `numbers` [N, targets] in the targets' own units.
 
 mod proto;
 
@@ -6,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::files::write_whole;
 use crate::model::formats::weights::METADATA_KEY;
 use crate::model::layers::onnx::{Attribute, Elements, Onnx, OnnxConstant, OnnxNode};
-use crate::model::{Model, Normalisation};
+use crate::model::{Model, Normalisation, Scale, Task};
 use crate::train::predict::TrainedModel;
 use prost::Message;
 use proto::*;
@@ -43,11 +44,21 @@ impl TrainedModel {
     fn message(&self) -> Result<ModelProto> {
         let model = &self.model;
         self.weights.check_against(model)?;
-        let [height, width, channels] = model.input;
         let classes = model.classes()?;
-        let output = if model.is_segmentation()? { vec![classes, height, width] } else { vec![classes] };
+        // Inside channels come last, outside first.
+        let outside = |sizes: &[usize]| match *sizes {
+            [height, width, channels] => vec![channels, height, width],
+            _ => sizes.to_vec(),
+        };
+        let output = match model.input[..] {
+            [height, width, _] if model.is_segmentation()? => vec![classes, height, width],
+            _ => vec![classes],
+        };
         let mut graph = Builder::new(&model.name);
-        graph.normalise(&model.normalisation);
+        match model.reads_table() {
+            true => graph.standardise(&model.columns),
+            false => graph.normalise(&model.normalisation),
+        }
         let shapes: Vec<Vec<usize>> = model.infer()?.into_iter().map(|inferred| inferred.shape).collect();
         let (input, first) = (model.input.to_vec(), graph.last.clone());
         let mut results: Vec<String> = Vec::new();
@@ -63,13 +74,26 @@ impl TrainedModel {
             onnx.constants.iter().for_each(|constant| graph.constant(constant));
             onnx.nodes.into_iter().for_each(|node| graph.add(node));
         }
-        graph.then("Softmax", "probabilities", None, vec![("axis", Attribute::Int(1))]);
+        let name = match &model.task {
+            Task::Classify => {
+                graph.then("Softmax", "probabilities", None, vec![("axis", Attribute::Int(1))]);
+                "probabilities"
+            }
+            Task::Answers => {
+                graph.then("Sigmoid", "probabilities", None, Vec::new());
+                "probabilities"
+            }
+            Task::Regress { targets } => {
+                graph.restore(targets);
+                "numbers"
+            }
+        };
         for tensor in &self.weights.tensors {
             graph.floats(&tensor.name, &tensor.shape, tensor.values.clone());
         }
         let mut graph = graph.graph;
-        graph.input = vec![value("input", &[channels, height, width])];
-        graph.output = vec![value("probabilities", &output)];
+        graph.input = vec![value("input", &outside(&model.input))];
+        graph.output = vec![value(name, &output)];
         Ok(ModelProto {
             ir_version: IR_VERSION,
             producer_name: env!("CARGO_PKG_NAME").into(),
@@ -82,13 +106,21 @@ impl TrainedModel {
 }
 
 fn metadata(model: &Model, classes: usize) -> Result<Vec<StringStringEntryProto>> {
-    let names: Vec<String> = (0..classes).map(|class| model.class_name(class)).collect();
+    let names: Vec<String> = (0..classes)
+        .map(|class| if model.task == Task::Answers { model.answer_name(class) } else { model.class_name(class) })
+        .collect();
     let names = serde_json::to_string(&names).map_err(|e| Error::failed(format!("class names: {e}")))?;
-    let pictures = match model.input[2] {
-        1 => "; a picture is made grey, light on dark, cropped, scaled to 20/28 of the sides and centred by its mass",
+    let columns: Vec<&str> = model.columns.iter().map(|scale| &*scale.name).collect();
+    let pictures = match model.input[..] {
+        [.., 1] => {
+            "; a picture is made grey, light on dark, cropped, scaled to 20/28 of the sides and centred by its mass"
+        }
         _ => "; a picture is resized",
     };
-    let preprocessing = format!("pixels 0 to 255 divided by 255, float, [N, channels, height, width]{pictures}");
+    let preprocessing = match columns.is_empty() {
+        true => format!("pixels 0 to 255 divided by 255, float, [N, channels, height, width]{pictures}"),
+        false => format!("the columns {} as they are in the table, float, [N, columns]", columns.join(", ")),
+    };
     let entry = |(key, value): (&str, String)| StringStringEntryProto { key: key.into(), value };
     let entries = [("preprocessing", preprocessing), ("class_names", names), (METADATA_KEY, model.to_json()?)];
     Ok(entries.map(entry).into())
@@ -147,6 +179,26 @@ impl Builder {
     fn floats(&mut self, name: &str, shape: &[usize], values: Vec<f32>) {
         let elements = Elements::Floats(values);
         self.constant(&OnnxConstant { name: name.into(), shape: shape.into(), elements });
+    }
+
+    /// From a table's own numbers to standardised ones.
+    fn standardise(&mut self, columns: &[Scale]) {
+        self.floats("means", &[columns.len()], columns.iter().map(|scale| scale.mean as f32).collect());
+        self.floats("deviations", &[columns.len()], columns.iter().map(|scale| scale.deviation as f32).collect());
+        self.then("Sub", "centred", Some("means"), Vec::new());
+        self.then("Div", "standardised", Some("deviations"), Vec::new());
+    }
+
+    /// From standardised targets to numbers in their own units.
+    fn restore(&mut self, targets: &[Scale]) {
+        self.floats(
+            "target_deviations",
+            &[targets.len()],
+            targets.iter().map(|scale| scale.deviation as f32).collect(),
+        );
+        self.floats("target_means", &[targets.len()], targets.iter().map(|scale| scale.mean as f32).collect());
+        self.then("Mul", "scaled_numbers", Some("target_deviations"), Vec::new());
+        self.then("Add", "numbers", Some("target_means"), Vec::new());
     }
 
     /// From pixels / 255 to what the first layer reads: nothing, where that is it.

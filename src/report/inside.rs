@@ -33,7 +33,7 @@ impl<F: Real> Inside<F> {
     /// [`Error::Input`] for a model that is not sound, or larger than the memory.
     pub fn new(model: &Model) -> Result<Self> {
         model.check()?;
-        let [height, width, channels] = model.input;
+        let [height, width, channels] = model.image()?;
         let mut graph = Graph::new();
         let input = graph.tensor(TensorInfo::floats("input", [1, height, width, channels]));
         let layers = model.build_each(&mut graph, input, Build::INFERENCE)?;

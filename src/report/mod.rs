@@ -10,10 +10,13 @@ pub mod page;
 pub mod picture;
 pub mod pictures;
 pub mod series;
+pub mod targets;
 
 use crate::data::Dataset;
 use crate::error::Result;
-use crate::model::{Model, Weights};
+use crate::model::{Model, Task, Weights};
+use crate::train::epochs::confusion::MOST_CLASSES;
+use crate::train::epochs::scores::answers_of;
 use crate::train::epochs::timing::KernelTime;
 use crate::train::epochs::trainer::Trainer;
 use answers::{TestResults, surest_mistakes};
@@ -23,6 +26,7 @@ use picture::Picture;
 use pictures::{Filters, Maps};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
+use targets::{AnswerResults, NumberResults};
 
 /// How many mistakes a page shows.
 const MISTAKES: usize = 18;
@@ -63,6 +67,10 @@ pub struct Findings {
     pub classes: Vec<String>,
     /// The test set, counted.
     pub confusion: Option<TestResults>,
+    /// How near the net comes to targets that are numbers.
+    pub numbers: Vec<NumberResults>,
+    /// The test set's yes-or-no answers, counted.
+    pub answers: Option<AnswerResults>,
     /// The test images that were taken for another class most surely.
     pub mistakes: Vec<Mistake>,
     /// The first layer's filters.
@@ -80,8 +88,8 @@ pub struct Findings {
 pub struct ModelTable {
     /// The model's name.
     pub name: String,
-    /// Height, width and channels.
-    pub input: [usize; 3],
+    /// Height, width and channels of an image; the columns of a table.
+    pub input: Vec<usize>,
     /// Layer, sizes of its result, and the number of its parameters.
     pub layers: Vec<(String, Vec<usize>, u64)>,
 }
@@ -152,7 +160,7 @@ pub fn model_table(model: &Model) -> Result<ModelTable> {
         let params = inferred.params.iter().map(|param| param.elements() as u64).sum();
         (layer.describe(), inferred.shape, params)
     });
-    Ok(ModelTable { name: model.name.clone(), input: model.input, layers: rows.collect() })
+    Ok(ModelTable { name: model.name.clone(), input: model.input.clone(), layers: rows.collect() })
 }
 
 /// Names of all classes: those that the data gave, then numbers.
@@ -160,7 +168,10 @@ pub fn model_table(model: &Model) -> Result<ModelTable> {
 /// # Errors
 /// [`crate::Error::Input`] for a model that is not sound.
 pub fn class_names(model: &Model) -> Result<Vec<String>> {
-    let named = |class: usize| model.class_names.get(class).cloned().unwrap_or_else(|| class.to_string());
+    let named = |output: usize| match model.task {
+        Task::Answers => model.answer_name(output),
+        Task::Classify | Task::Regress { .. } => model.class_name(output),
+    };
     Ok((0..model.classes()?).map(named).collect())
 }
 
@@ -178,12 +189,22 @@ pub async fn gather(
     weights: &Weights,
     data: &Dataset,
 ) -> Result<Findings> {
-    let mut findings = match model.is_segmentation()? {
-        true => {
+    let mut findings = match &model.task {
+        Task::Classify if model.is_segmentation()? => {
             let (_, loss, confusion) = trainer.test_masks().await?;
             seen_by_pixel(model, weights, data, TestResults::of(&confusion, loss))?
         }
-        false => seen(model, weights, data, &trainer.test_logits().await?)?,
+        Task::Classify => seen(model, weights, data, &trainer.test_logits().await?)?,
+        Task::Answers => {
+            let (truth, logits) = (answers_of(&data.test)?, trainer.test_logits().await?);
+            let name = |at| model.answer_name(at);
+            let answers = targets::answers(&truth, &logits, model.classes()?, name)?;
+            Findings { answers: Some(answers), ..look(model, weights, data, "The net answers yes or no.")? }
+        }
+        Task::Regress { .. } => {
+            let numbers = targets::numbers(model, &trainer.test_numbers().await?);
+            Findings { numbers, ..look(model, weights, data, "The net gives numbers.")? }
+        }
     };
     match trainer.kernel_times().await {
         Ok(Some(kernels)) => findings.timings = Some(Timings { device: device.into(), batch_size, kernels }),
@@ -200,13 +221,23 @@ pub async fn gather(
 pub fn seen(model: &Model, weights: &Weights, data: &Dataset, logits: &[f32]) -> Result<Findings> {
     let classes = class_names(model)?;
     let (test, labels) = (&data.test, data.test.labels());
+    let confusion = match classes.len() {
+        0..=MOST_CLASSES => Ok(TestResults::new(logits, &labels, classes.len())?),
+        many => Err(format!("{many} classes are too many for a confusion matrix.")),
+    };
+    let table = "The net reads a table, not pictures.";
+    if model.reads_table() {
+        let mut findings = look(model, weights, data, table)?;
+        findings.counted(confusion);
+        return Ok(findings);
+    }
     let mut findings = Findings {
         model: Some(model_table(model)?),
-        confusion: Some(TestResults::new(logits, &labels, classes.len())?),
         filters: pictures::filters(model, weights)?,
         classes,
         ..Findings::default()
     };
+    findings.counted(confusion);
     if findings.filters.is_none() {
         findings.lacks("filters", "The first layer with weights does not look at pixels.".into());
     }
@@ -231,7 +262,7 @@ pub fn seen(model: &Model, weights: &Weights, data: &Dataset, logits: &[f32]) ->
             index,
             label: labels[index] as usize,
             guesses: likeliest(&answer.probabilities, GUESSES),
-            picture: Picture::image(pixels, model.input),
+            picture: Picture::image(pixels, model.image()?),
             saliency: pictures::saliency(model, &mut inside, answer.class)?,
         });
     }
@@ -240,14 +271,22 @@ pub fn seen(model: &Model, weights: &Weights, data: &Dataset, logits: &[f32]) ->
 
 /// `seen` of a model that tells the class of each pixel, which `confusion` has counted.
 fn seen_by_pixel(model: &Model, weights: &Weights, data: &Dataset, confusion: TestResults) -> Result<Findings> {
-    let mut findings = Findings {
-        model: Some(model_table(model)?),
-        confusion: Some(confusion),
-        filters: pictures::filters(model, weights)?,
-        classes: class_names(model)?,
-        ..Findings::default()
-    };
-    findings.lacks("mistakes", "The net tells the class of each pixel; segmentation.png shows some of them.".into());
+    let why = "The net tells the class of each pixel; segmentation.png shows some of them.";
+    Ok(Findings { confusion: Some(confusion), ..look(model, weights, data, why)? })
+}
+
+/// What a net looks like inside, and a sample on its way through it where it reads images; `why` it makes no mistakes of
+/// images.
+fn look(model: &Model, weights: &Weights, data: &Dataset, why: &str) -> Result<Findings> {
+    let mut findings =
+        Findings { model: Some(model_table(model)?), classes: class_names(model)?, ..Findings::default() };
+    findings.lacks("mistakes", why.into());
+    if model.reads_table() {
+        let table = "The net reads a table, not pictures.";
+        ["filters", "maps"].into_iter().for_each(|part| findings.lacks(part, table.into()));
+        return Ok(findings);
+    }
+    findings.filters = pictures::filters(model, weights)?;
     if findings.filters.is_none() {
         findings.lacks("filters", "The first layer with weights does not look at pixels.".into());
     }
@@ -270,6 +309,14 @@ pub fn likeliest(probabilities: &[f64], count: usize) -> Vec<(usize, f64)> {
 }
 
 impl Findings {
+    /// Takes the counts of the test set, or why there are none.
+    fn counted(&mut self, confusion: std::result::Result<TestResults, String>) {
+        match confusion {
+            Ok(confusion) => self.confusion = Some(confusion),
+            Err(why) => self.lacks("confusion", why),
+        }
+    }
+
     /// Notes why a part is not there.
     pub fn lacks(&mut self, part: &'static str, why: String) {
         self.missing.insert(part, why);

@@ -120,12 +120,12 @@ pub fn drawn(model: &Model, inside: &Inside, pixels: &[u8], label: Option<String
         let (shape, values) = inside.layer(index)?;
         layers.push(layer_maps(name, shape, &values));
     }
-    Ok(Maps { picture: Picture::image(pixels, model.input), label, layers })
+    Ok(Maps { picture: Picture::image(pixels, model.image()?), label, layers })
 }
 
 /// The gradient of one class's logit with respect to the input, for the sample that was run last.
 pub fn saliency(model: &Model, inside: &mut Inside, class: usize) -> Result<Picture> {
-    let [height, width, channels] = model.input;
+    let [height, width, channels] = model.image()?;
     let gradient = inside.saliency(class)?;
     // Of several channels the one that matters most is shown.
     let strongest = |pixel: &[f32]| pixel.iter().copied().fold(0.0, |a: f32, b| if b.abs() > a.abs() { b } else { a });

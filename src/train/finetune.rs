@@ -86,7 +86,8 @@ impl First {
                 (new.model, Some(new.weights), head)
             }
             (None, init) => {
-                let model = Model::named_or_file(&config.model, data.train.shape(), data.classes)?;
+                let input = data.train.schema().input(None)?.shape.clone();
+                let model = Model::named_or_file(&config.model, input, data.classes)?;
                 let weights = init.as_ref().map(|path| {
                     let (_, weights) = Weights::load(path)?;
                     weights.check_against(&model).map_err(|e| in_context(&path.display().to_string(), e))?;
@@ -102,6 +103,7 @@ impl First {
             }
         }
         model.class_names = data.class_names.clone();
+        let model = model.suited(data, config.train.loss)?;
         Ok(First { model, weights, notice: head.map(|head| head.to_string()) })
     }
 }

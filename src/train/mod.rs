@@ -4,6 +4,7 @@
 pub mod augmented;
 pub mod epochs;
 pub mod finetune;
+pub mod pairing;
 pub mod predict;
 pub mod run;
 pub mod session;

@@ -6,10 +6,11 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::ir::graph::Tensor;
 use crate::ir::values::Values;
-use crate::model::Model;
 use crate::model::formats::weights::Weights;
+use crate::model::{Model, Task};
 use crate::step::control::Control;
 use crate::train::epochs::engine::Engine;
+use crate::train::epochs::scores::sigmoid;
 use crate::train::epochs::trainer::{Event, Metrics, Trainer};
 use crate::train::settings::options::TrainOptions;
 use crate::train::step::Step;
@@ -40,10 +41,11 @@ impl Model {
         device: &Device,
         observe: impl FnMut(Event) -> ControlFlow<()>,
     ) -> Result<(TrainedModel, Vec<Metrics>)> {
-        let mut trainer = Trainer::new(device, self, data, options, None)?;
+        let model = self.suited(data, options.loss)?;
+        let mut trainer = Trainer::new(device, &model, data, options, None)?;
         let metrics = trainer.fit(observe).await?;
         let weights = trainer.weights().await?;
-        Ok((TrainedModel { model: self.clone(), weights }, metrics))
+        Ok((TrainedModel { model, weights }, metrics))
     }
 
     /// Reads a `model.safetensors` that wgrad wrote.
@@ -93,9 +95,8 @@ impl TrainedModel {
 pub struct Predictor {
     step: Step,
     engine: Engine,
-    input: [usize; 3],
+    model: Model,
     classes: usize,
-    model: String,
 }
 
 impl Predictor {
@@ -107,8 +108,7 @@ impl Predictor {
         let TrainedModel { model, weights } = trained;
         let step = Step::evaluation(model, batch, batch)?;
         let engine = Engine::new(device, step.graph.clone(), step.log)?;
-        let (classes, name) = (model.classes()?, model.name.clone());
-        let mut new = Predictor { step, engine, input: model.input, classes, model: name };
+        let mut new = Predictor { step, engine, model: model.clone(), classes: model.classes()? };
         new.set_weights(weights)?;
         Ok(new)
     }
@@ -122,19 +122,67 @@ impl Predictor {
         self.engine.write_all(weights.into_iter().map(|(tensor, values)| (tensor, Values::Float(values))))
     }
 
-    /// Probabilities, one for each class, of each image; pixels 0–255 in the order [images, height, width, channels].
+    /// Probabilities of each image, one for each class, or for each yes-or-no answer; pixels 0–255 in the order [images,
+    /// height, width, channels]. A single answer that stands for two classes has a probability for both.
     ///
     /// # Errors
-    /// [`Error::Input`] where the pixels are no whole number of images, and for a model that tells the class of each pixel.
+    /// [`Error::Input`] where the pixels are no whole number of images, and for a model that tells the class of each pixel or
+    /// gives numbers.
     pub async fn predict(&mut self, pixels: &[u8]) -> Result<Vec<Vec<f32>>> {
         if self.step.mask.is_some() {
-            let model = &self.model;
+            let model = &self.model.name;
             return Err(Error::input(format!("model {model}: it tells the class of each pixel, not of an image")));
         }
-        let Values::Float(logits) = self.run(pixels, self.step.logits).await? else {
-            return Err(Error::failed("logits are not floats"));
-        };
-        Ok(logits.chunks(self.classes).map(softmax).collect())
+        self.model.image()?;
+        let outputs = self.outputs(pixels).await?;
+        self.probabilities(&outputs)
+    }
+
+    /// What the model gives for rows of its columns, [rows, columns] standardised: probabilities, or of a model of numbers
+    /// each target in its own units.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where these are no whole number of rows, and for a model that reads images.
+    pub async fn rows(&mut self, features: &[f32]) -> Result<Vec<Vec<f64>>> {
+        if !self.model.reads_table() {
+            return Err(Error::input(format!(
+                "model {}: it reads images, expected one that reads a table",
+                self.model.name
+            )));
+        }
+        let bytes: Vec<u8> = features.iter().flat_map(|x| x.to_le_bytes()).collect();
+        let outputs = self.outputs(&bytes).await?;
+        let targets = self.model.task.targets();
+        if targets.is_empty() {
+            let wide = |row: Vec<f32>| row.into_iter().map(f64::from).collect();
+            return Ok(self.probabilities(&outputs)?.into_iter().map(wide).collect());
+        }
+        let row = |row: &[f32]| row.iter().zip(targets).map(|(x, scale)| scale.restored(*x)).collect();
+        Ok(outputs.chunks(self.classes).map(row).collect())
+    }
+
+    /// The last layer's result for stored samples, [samples, outputs].
+    async fn outputs(&mut self, stored: &[u8]) -> Result<Vec<f32>> {
+        match self.run(stored, self.step.logits).await? {
+            Values::Float(outputs) => Ok(outputs),
+            _ => Err(Error::failed("logits are not floats")),
+        }
+    }
+
+    fn probabilities(&self, logits: &[f32]) -> Result<Vec<Vec<f32>>> {
+        let rows = logits.chunks(self.classes);
+        match &self.model.task {
+            Task::Classify => Ok(rows.map(softmax).collect()),
+            // Both classes of two.
+            Task::Answers if self.classes == 1 && self.model.class_names.len() == 2 => {
+                Ok(rows.map(|row| vec![sigmoid(-row[0]), sigmoid(row[0])]).collect())
+            }
+            Task::Answers => Ok(rows.map(|row| row.iter().map(|x| sigmoid(*x)).collect()).collect()),
+            Task::Regress { .. } => {
+                let model = &self.model.name;
+                Err(Error::input(format!("model {model}: it gives numbers, expected one that gives probabilities")))
+            }
+        }
     }
 
     /// The class of each pixel, [height, width], of each image; pixels 0–255 in the order [images, height, width,
@@ -144,7 +192,7 @@ impl Predictor {
     /// [`Error::Input`] where the pixels are no whole number of images, and for a model that tells the class of images.
     pub async fn masks(&mut self, pixels: &[u8]) -> Result<Vec<Vec<u32>>> {
         let Some(mask) = self.step.mask else {
-            let model = &self.model;
+            let model = &self.model.name;
             return Err(Error::input(format!("model {model}: it tells the class of an image, not of each pixel")));
         };
         let Values::Word(masks) = self.run(pixels, mask).await? else {
@@ -153,11 +201,14 @@ impl Predictor {
         Ok(masks.chunks(self.step.positions).map(<[u32]>::to_vec).collect())
     }
 
-    /// What the step leaves in `result` for images, one behind the other.
+    /// What the step leaves in `result` for stored samples, one after the other.
     async fn run(&mut self, pixels: &[u8], result: Tensor) -> Result<Values> {
-        let size: usize = self.input.iter().product();
+        let size = self.step.input().field.bytes();
         if pixels.is_empty() || !pixels.len().is_multiple_of(size) {
-            return Err(Error::input(format!("{} pixels: a multiple of {size} is expected", pixels.len())));
+            let (found, thing) =
+                if self.model.reads_table() { (pixels.len() / 4, "numbers") } else { (pixels.len(), "pixels") };
+            let size: usize = self.model.input.iter().product();
+            return Err(Error::input(format!("{found} {thing}: a multiple of {size} is expected")));
         }
         let batch = self.step.batch;
         let (mut floats, mut words) = (Vec::new(), Vec::new());

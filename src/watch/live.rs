@@ -5,7 +5,7 @@ use crate::data::pictures::picture::Picture as Photograph;
 use crate::data::pictures::prepare::prepare;
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::model::Model;
+use crate::model::{Model, Task};
 use crate::report::answers::answer;
 use crate::report::folder::RunRecord;
 use crate::report::inside::Inside;
@@ -14,6 +14,7 @@ use crate::report::picture::Picture;
 use crate::report::pictures::{drawn, filters, maps, saliency};
 use crate::report::{Findings, ReportData, class_names, model_table, page};
 use crate::train::epochs::engine::Record;
+use crate::train::epochs::scores::sigmoid;
 use crate::train::epochs::trainer::Event;
 use crate::train::state::snapshot::Snapshot;
 use serde_json::{Value, json};
@@ -25,11 +26,12 @@ use std::time::Instant;
 pub struct Live {
     model: Model,
     classes: Vec<String>,
-    sample: Vec<u8>,
+    // Of a net that reads images: one, and what it shows.
+    sample: Option<Vec<u8>>,
     label: String,
     state: Mutex<State>,
     snapshot: Arc<Snapshot>,
-    net: Mutex<Net>,
+    net: Option<Mutex<Net>>,
     pool: Arc<rayon::ThreadPool>,
 }
 
@@ -62,11 +64,12 @@ impl Live {
     pub fn new(model: &Model, data: &Dataset, run: RunRecord, epochs: usize, snapshot: Arc<Snapshot>) -> Result<Live> {
         let classes = class_names(model)?;
         let Device::Cpu(pool) = Device::cpu(1)? else { return Err(Error::failed("the native CPU is no adapter")) };
-        let test = &data.test;
+        let (test, images) = (&data.test, model.image().is_ok());
         let findings = Findings { model: Some(model_table(model)?), classes: classes.clone(), ..Findings::default() };
         let label = match test.labels_of(0)[..] {
             [label] => classes.get(label as usize).cloned().unwrap_or_default(),
-            _ => "a class for each pixel".into(),
+            _ if model.is_segmentation()? => "a class for each pixel".into(),
+            _ => "the first test image".into(),
         };
         let report = ReportData { live: true, ..ReportData::of(run, findings) };
         let state = State {
@@ -85,11 +88,11 @@ impl Live {
         Ok(Live {
             model: model.clone(),
             classes,
-            sample: test.image(0)?.into_owned(),
+            sample: if images { Some(test.image(0)?.into_owned()) } else { None },
             label,
             state: Mutex::new(state),
             snapshot,
-            net: Mutex::new(Net { inside: Inside::new(model)?, weights: None }),
+            net: if images { Some(Mutex::new(Net { inside: Inside::new(model)?, weights: None })) } else { None },
             pool,
         })
     }
@@ -153,8 +156,8 @@ impl Live {
             if known == Some(step) {
                 return Ok(None);
             }
-            let label = Some(self.label.clone());
-            let maps = maps(&self.model, &mut net.inside, &self.sample, label)?;
+            let Some(sample) = &self.sample else { return Ok(None) };
+            let maps = maps(&self.model, &mut net.inside, sample, Some(self.label.clone()))?;
             Ok(Some((step, filters(&self.model, weights)?, maps)))
         })? {
             Some(Some((step, filters, maps))) => json!({ "weights": step, "filters": filters, "maps": maps }),
@@ -193,20 +196,24 @@ impl Live {
         if self.model.is_segmentation()? {
             return Err(Error::input("the net tells the class of each pixel, not of a drawing"));
         }
-        let [height, width, channels] = self.model.input;
+        let [height, width, channels] = self.model.image()?;
         let drawing = Photograph::grey(side, side, ink)?;
         let image = prepare(&drawing, [height, width, 1]).map_err(|_| Error::input("nothing is drawn"))?;
         let pixels: Vec<u8> = image.pixels.into_iter().flat_map(|ink| std::iter::repeat_n(ink, channels)).collect();
         let found = self.with_net(|net, step, _| {
             let sample = net.inside.normalised(&pixels);
-            let answer = answer(&net.inside.run(sample)?);
+            let logits = net.inside.run(sample)?;
+            let mut answer = answer(&logits);
+            if self.model.task == Task::Answers {
+                answer.probabilities = logits.iter().map(|x| sigmoid(*x).into()).collect();
+            }
             let maps = drawn(&self.model, &net.inside, &pixels, None)?;
             let saliency = saliency(&self.model, &mut net.inside, answer.class)?;
             json(&json!({
                 "step": step,
                 "classes": self.classes,
                 "probabilities": answer.probabilities,
-                "prepared": Picture::image(&pixels, self.model.input),
+                "prepared": Picture::image(&pixels, [height, width, channels]),
                 "saliency": saliency,
                 "maps": maps,
             }))
@@ -219,8 +226,8 @@ impl Live {
         &self,
         work: impl FnOnce(&mut Net, u64, &crate::model::Weights) -> Result<T> + Send,
     ) -> Result<Option<T>> {
-        let Some((step, weights)) = self.snapshot.latest() else { return Ok(None) };
-        let mut net = self.net.lock().unwrap_or_else(PoisonError::into_inner);
+        let (Some((step, weights)), Some(net)) = (self.snapshot.latest(), &self.net) else { return Ok(None) };
+        let mut net = net.lock().unwrap_or_else(PoisonError::into_inner);
         let net = &mut *net;
         self.pool.install(|| {
             if net.weights.as_ref().is_none_or(|(_, old)| !Arc::ptr_eq(old, &weights)) {

@@ -2,6 +2,7 @@
 
 use crate::cli::terminal::progress::Format;
 use crate::error::{Error, Result};
+use crate::model::presets::TABLE;
 use crate::train::run::RunConfig;
 use crate::train::settings::flags::Flags;
 use crate::train::settings::recipe::Recipe;
@@ -53,7 +54,10 @@ impl TrainArgs {
             Some(path) => RunConfig::read(path)?,
             None => self.recipe.unwrap_or_default().config(),
         };
-        let config = self.flags.0.over(&base)?;
+        let mut config = self.flags.0.over(&base)?;
+        if !config.target.is_empty() && config.from.is_none() && self.config.is_none() && !self.flags.0.has("model") {
+            config.model = TABLE.into();
+        }
         if self.flags.0.has("model") && config.from.is_some() {
             return Err(Error::input("--model: the model comes from the file that `from` names"));
         }

@@ -5,6 +5,7 @@ use crate::data::ReadOptions;
 use crate::data::formats::Format;
 use crate::data::pictures::contact;
 use crate::data::survey::{Class, Duplicates, Survey, survey};
+use crate::data::table::{self, TableSurvey};
 use crate::data::{BUILT_IN, Dataset};
 use crate::error::{Error, Result};
 use crate::files::write_whole;
@@ -22,7 +23,7 @@ const NAME: usize = 20;
 /// The most bytes of a split's pixels that are held in memory.
 const HOLD_BYTES: u64 = 1 << 30;
 
-/// Tell what a data set holds: counts, classes, mean and deviation, duplicates
+/// Tell what a data set holds: counts, classes or columns, mean and deviation, duplicates
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -41,6 +42,12 @@ pub struct DataArgs {
     /// Height and width that a folder's images are brought to, or that CSV's have, such as 64 or 48x64
     #[arg(long, value_name = "N|HxW", value_parser = crate::train::settings::flags::image_size)]
     image_size: Option<[usize; 2]>,
+    /// Of a CSV table: the columns to learn, as `wgrad train` takes them
+    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
+    target: Vec<String>,
+    /// Of a CSV table: columns to leave out
+    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
+    ignore: Vec<String>,
     /// Write a picture of images of every class, a row a class
     #[arg(long, value_name = "FILE.png")]
     contact_sheet: Option<PathBuf>,
@@ -70,11 +77,19 @@ pub fn run(args: DataArgs) -> Result<()> {
         return Err(Error::input("--augment: --contact-sheet FILE.png is expected with it"));
     }
     let spec = args.data.ok_or_else(|| Error::input("a data set is expected"))?;
-    let options = ReadOptions { size: args.image_size, hold_bytes: Some(HOLD_BYTES), ..ReadOptions::default() };
+    let (targets, ignored) = (&args.target[..], &args.ignore[..]);
+    let options =
+        ReadOptions { size: args.image_size, hold_bytes: Some(HOLD_BYTES), targets, ignored, ..ReadOptions::default() };
     let data = Dataset::open_with(&spec, &options)?;
     let kind = if spec == BUILT_IN { "built in" } else { Format::of(Path::new(&spec))?.name };
     if let Some(notice) = &data.notice {
         crate::cli::say(&format!("note: {notice}"));
+    }
+    if let Some(found) = table::survey(&data)? {
+        if args.contact_sheet.is_some() {
+            return Err(Error::input("--contact-sheet: a data set of images is expected"));
+        }
+        return print(&if args.json { format!("{}\n", serde_json::json!(found)) } else { columns(&found) });
     }
     let found = survey(&data)?;
     if let Some(path) = &args.contact_sheet {
@@ -90,6 +105,32 @@ pub fn run(args: DataArgs) -> Result<()> {
         return print(&format!("{json}\n"));
     }
     print(&text(&found, kind))
+}
+
+/// The survey of a table, a line for each column.
+fn columns(found: &TableSurvey) -> String {
+    let mut lines = vec![
+        format!("{} (a table)", short(&found.name, 50)),
+        format!("  samples    {} to train on, {} to test on", found.train, found.test),
+        String::new(),
+    ];
+    let names = found.columns.iter().map(|column| &column.name).chain(found.classes.iter().map(|(name, _)| name));
+    let name = names.map(|name| short(name, NAME).chars().count()).max().unwrap_or(0).max(6);
+    lines.push(format!("  {:name$} {:>12} {:>12} {:>12} {:>12}", "column", "mean", "deviation", "least", "most"));
+    for column in &found.columns {
+        let [mean, deviation, least, most] =
+            [column.mean, column.deviation, column.least, column.most].map(|x| format!("{x:.5e}"));
+        let target = if column.target { " target" } else { "" };
+        let column = short(&column.name, NAME);
+        lines.push(format!("  {column:name$} {mean:>12} {deviation:>12} {least:>12} {most:>12}{target}"));
+    }
+    if !found.classes.is_empty() {
+        lines.push(String::new());
+        lines.push(format!("  {:name$} {:>9}", "target", "train"));
+        let class = |(class, count): &(String, usize)| format!("  {:name$} {count:>9}", short(class, NAME));
+        lines.extend(found.classes.iter().map(class));
+    }
+    lines.join("\n") + "\n"
 }
 
 /// The survey as lines of at most 79 columns.

@@ -1,23 +1,25 @@
-//! `wgrad eval`: loss, accuracy and confusion matrix of a stored model on a test set.
+//! `wgrad eval`: how well a stored model does on a test set: loss, and by its task a confusion matrix, answers or errors.
 
 use crate::cli::{DeviceArgs, print};
-use crate::data::Dataset;
-use crate::data::ReadOptions;
+use crate::data::{Dataset, ReadOptions, Scale};
 use crate::error::{Error, Result};
-use crate::model::Model;
 use crate::model::formats::weights::Weights;
-use crate::train::epochs::confusion::{Confusion, MOST_CLASSES, argmax};
+use crate::model::{Model, Task};
+use crate::train::epochs::confusion::{ClassScore, Confusion, MOST_CLASSES, argmax};
 use crate::train::epochs::evaluator::Evaluator;
-use crate::train::epochs::trainer::check_data;
+use crate::train::epochs::scores::{NumberScore, answer_scores, answers_of};
+use crate::train::pairing::{check_data, options_for, targets_of};
 use crate::train::step::window::WINDOW_BYTES;
 use clap::Args;
 use std::path::PathBuf;
 
 /// Evaluate a stored model on the test set
 ///
-/// The loss is softmax cross-entropy, whatever the model was trained by.
+/// The loss is that of the model's task, whatever it was trained by: softmax cross-entropy for classes, binary cross-entropy
+/// for yes-or-no answers, the squared error of standardised targets for numbers.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  wgrad eval runs/mnist-cnn/1/model.safetensors")]
+#[command(after_help = "Examples:\n  wgrad eval runs/mnist-cnn/1/model.safetensors\n  \
+wgrad eval runs/mlp/1/model.safetensors --data houses.csv")]
 pub struct EvalArgs {
     /// The weights; those that wgrad wrote describe their model
     file: PathBuf,
@@ -25,6 +27,9 @@ pub struct EvalArgs {
     /// class, or CSV
     #[arg(long, default_value = "mnist", value_name = "mnist|DIR|FILE.csv")]
     data: String,
+    /// Of a table with classes: the column that holds them; a model of numbers or answers knows its targets
+    #[arg(long, value_name = "COLUMN")]
+    target: Vec<String>,
     /// A preset or a model file, for weights from elsewhere
     #[arg(long, value_name = "NAME|FILE.toml")]
     model: Option<String>,
@@ -38,16 +43,21 @@ pub struct EvalArgs {
 /// Evaluates and prints.
 pub fn run(args: EvalArgs) -> Result<()> {
     let (described, weights) = Weights::load(&args.file)?;
-    let size = described.as_ref().map(|model| [model.input[0], model.input[1]]);
-    let channels = described.as_ref().map(|model| model.input[2]).filter(|channels| [1, 3].contains(channels));
-    let options = ReadOptions { size, channels, hold_bytes: Some(WINDOW_BYTES), ..ReadOptions::default() };
+    let known = described.as_ref().map(targets_of).unwrap_or_default();
+    let targets = if args.target.is_empty() { &known } else { &args.target };
+    if targets.is_empty() && described.as_ref().is_some_and(Model::reads_table) {
+        let why = "the model tells classes of a table: --target COLUMN is expected, the column that holds them";
+        return Err(Error::input(why));
+    }
+    let options = described.as_ref().map(|model| options_for(model, targets)).unwrap_or_default();
+    let options = ReadOptions { hold_bytes: Some(WINDOW_BYTES), ..options };
     let data = Dataset::open_with(&args.data, &options)?;
     if let Some(notice) = &data.notice {
         eprintln!("note: {notice}");
     }
-    let model = match (&args.model, described) {
+    let model = match (&args.model, &described) {
         (Some(spec), _) => Model::named_or_file(spec, data.test.shape(), data.classes)?,
-        (None, Some(model)) => model,
+        (None, Some(model)) => model.clone(),
         (None, None) => {
             let file = args.file.display();
             return Err(Error::input(format!("{file}: it does not describe its model; --model is expected")));
@@ -59,10 +69,17 @@ pub fn run(args: EvalArgs) -> Result<()> {
     let mut evaluator = Evaluator::new(&device, &model, &data.test, 128)?;
     crate::cli::note(&device);
     evaluator.set_weights(&weights)?;
-    let classes = model.classes()?;
-    if model.is_segmentation()? {
-        return by_pixel(&mut evaluator, &model, args.json);
+    match &model.task {
+        Task::Classify if model.is_segmentation()? => by_pixel(&mut evaluator, &model, args.json),
+        Task::Classify => classes(&mut evaluator, &model, &data, args.json),
+        Task::Answers => answers(&mut evaluator, &model, &data, args.json),
+        Task::Regress { targets } => numbers(&mut evaluator, targets, args.json),
     }
+}
+
+/// Loss, accuracy and confusion matrix of a model that tells classes.
+fn classes(evaluator: &mut Evaluator, model: &Model, data: &Dataset, json: bool) -> Result<()> {
+    let classes = model.classes()?;
     let mut predicted = Vec::with_capacity(data.test.count);
     let totals = pollster::block_on(evaluator.run_each(|logits| {
         predicted.push(argmax(logits));
@@ -81,7 +98,66 @@ pub fn run(args: EvalArgs) -> Result<()> {
         found["per_class"] = serde_json::json!(confusion.scores());
         found["classes"] = serde_json::json!(names);
     }
-    print(&if args.json { format!("{found}\n") } else { text })
+    print(&if json { format!("{found}\n") } else { text })
+}
+
+/// How often each yes-or-no answer is right.
+fn answers(evaluator: &mut Evaluator, model: &Model, data: &Dataset, json: bool) -> Result<()> {
+    let mut logits = Vec::new();
+    let totals = pollster::block_on(evaluator.run_each(|row| {
+        logits.extend_from_slice(row);
+        Ok(())
+    }))?;
+    let outputs = model.classes()?;
+    let scores = answer_scores(&answers_of(&data.test)?, &logits, outputs)?;
+    let (loss, accuracy, samples) = (totals.loss(), totals.accuracy(), totals.samples());
+    let names: Vec<String> = (0..outputs).map(|answer| model.answer_name(answer)).collect();
+    if json {
+        let found = serde_json::json!({
+            "loss": loss, "accuracy": accuracy, "samples": samples, "answers": names, "per_answer": scores,
+        });
+        return print(&format!("{found}\n"));
+    }
+    let mut text = format!("loss: {loss:.4} - accuracy of answers: {accuracy:.4} - {samples} samples\n\n");
+    let widest = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(6);
+    text += &format!("{:>widest$}      yes  answered yes  precision  recall\n", "answer");
+    let share = |share: Option<f64>| share.map_or("–".into(), |share| format!("{share:.4}"));
+    for (name, score) in names.iter().zip(scores) {
+        let ClassScore { samples, predicted, precision, recall, .. } = score;
+        let (precision, recall) = (share(precision), share(recall));
+        text += &format!("{name:>widest$}  {samples:>7}  {predicted:>12}  {precision:>9}  {recall:>6}\n");
+    }
+    print(&text)
+}
+
+/// How near a model's numbers come to their targets.
+fn numbers(evaluator: &mut Evaluator, targets: &[Scale], json: bool) -> Result<()> {
+    let (totals, numbers) = pollster::block_on(evaluator.run_numbers())?;
+    let (loss, samples, scores) = (totals.loss(), totals.samples(), numbers.scores(targets));
+    if json {
+        return print(&format!("{}\n", serde_json::json!({ "loss": loss, "samples": samples, "targets": scores })));
+    }
+    let mut text = format!("loss: {loss:.4} (of standardised targets) - {samples} samples\n\n");
+    let widest = scores.iter().map(|score| score.name.chars().count()).max().unwrap_or(0).max(6);
+    let head = ["mean abs. error", "root mean sq. error", "R²"];
+    text += &format!("{:>widest$}  {:>15}  {:>19}  {:>7}\n", "target", head[0], head[1], head[2]);
+    for NumberScore { name, mae, rmse, r2, .. } in scores {
+        let r2 = r2.map_or("–".into(), |r2| format!("{r2:.4}"));
+        text += &format!("{name:>widest$}  {:>15}  {:>19}  {r2:>7}\n", short(mae), short(rmse));
+    }
+    print(&text)
+}
+
+/// A number in six digits.
+fn short(number: f64) -> String {
+    match number.abs() {
+        0.0 => "0".into(),
+        size if (1e-4..1e6).contains(&size) => {
+            let digits = (5 - size.log10().floor() as i32).clamp(0, 9) as usize;
+            format!("{number:.digits$}")
+        }
+        _ => format!("{number:.5e}"),
+    }
 }
 
 /// What a model that tells the class of each pixel makes of the test set.

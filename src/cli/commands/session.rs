@@ -30,7 +30,8 @@ pub(in crate::cli) fn load_data(
 pub(in crate::cli) fn say_tested(tested: &Tested, progress: &mut Progress) {
     if let Some(totals) = &tested.totals {
         let (loss, accuracy) = (totals.loss(), totals.accuracy());
-        progress.say(&format!("test_loss: {loss:.4} - test_accuracy: {accuracy:.4}"));
+        let accuracy = if accuracy.is_nan() { String::new() } else { format!(" - test_accuracy: {accuracy:.4}") };
+        progress.say(&format!("test_loss: {loss:.4}{accuracy}"));
     }
     if let Some(sheet) = &tested.sheet {
         progress.say(&format!("saved {}: image, truth and prediction, a row each", sheet.display()));

@@ -9,12 +9,13 @@ use crate::cli::commands::watch::Watching;
 use crate::cli::terminal::interrupt;
 use crate::cli::terminal::interrupt::Interrupt;
 use crate::cli::terminal::progress::Progress;
+use crate::data::Dataset;
 use crate::device::choice::DeviceRequest;
 use crate::error::{Error, Result};
 #[cfg(not(feature = "watch"))]
 use crate::train::epochs::trainer::Event;
 use crate::train::finetune::First;
-use crate::train::run::RunFolder;
+use crate::train::run::{RunConfig, RunFolder};
 use crate::train::session::{Ended, Session, resume_command};
 use serde_json::json;
 use std::process::ExitCode;
@@ -56,6 +57,9 @@ fn begin(args: &TrainArgs, progress: &mut Progress) -> Result<Session> {
     // Wherever it was named, the run's folder keeps it: a resumed run goes on there.
     config.device = Some(asked.text());
     let data = open_data(&config, progress)?;
+    if !args.flags.0.has("train.batch_size") {
+        fit_batch(&mut config, &data)?;
+    }
     let first = First::of(&config, &data)?;
     first.notice.iter().for_each(|notice| crate::cli::say(&format!("note: {notice}")));
     let request = DeviceRequest { require_gpu: config.require_gpu, ..asked };
@@ -64,6 +68,23 @@ fn begin(args: &TrainArgs, progress: &mut Progress) -> Result<Session> {
     let session = Session::begin(config, data, first, (device, &choice), args.run_dir.as_deref())?;
     crate::cli::note(&session.device);
     Ok(session)
+}
+
+/// Brings a batch that was not asked for down to the samples that there are, and says so.
+fn fit_batch(config: &mut RunConfig, data: &Dataset) -> Result<()> {
+    let (batch, count) = (config.train.batch_size, data.train.count);
+    let samples = match config.train.validation_split {
+        // Shares are rounded for each class.
+        Some(share) if batch as f64 > count as f64 * (1.0 - share) - data.classes as f64 => {
+            data.with_validation(share, config.train.seed)?.0.train.count
+        }
+        _ => count,
+    };
+    if batch > samples {
+        crate::cli::say(&format!("note: batches of {samples} samples, all that there are to train on, not of {batch}"));
+        config.train.batch_size = samples;
+    }
+    Ok(())
 }
 
 /// Trains to the end of the run, or until somebody stops it.

@@ -37,6 +37,8 @@ impl Live {
             (3, format!(" - accuracy: {accuracy:.4}")),
             (1, format!(" - loss: {loss:.4}")),
         ];
+        // Numbers are neither right nor wrong.
+        parts.retain(|(rank, _)| *rank != 3 || !accuracy.is_nan());
         let room = |parts: &[(u8, String)]| width.checked_sub(parts.iter().map(|(_, text)| text.chars().count()).sum());
         for (rank, bar) in [(4, 1 + BAR[1]), (3, 1 + BAR[1]), (2, 0), (1, 0)] {
             if room(&parts).is_none_or(|room: usize| room < bar) {
@@ -62,12 +64,10 @@ pub(in crate::cli) fn ended(m: &Metrics, steps: u64, width: usize, colour: bool)
     let used = counts.concat().chars().count() + if bar.is_empty() { 0 } else { 1 + columns };
     let mut text = format!("{}{bar}{}", counts[0], counts[1]);
     let mut column = used;
-    let iou = m.val_mean_iou.map(|iou| ("val_mean_iou", iou));
-    for (name, value) in
-        [("accuracy", m.accuracy), ("loss", m.loss), ("val_accuracy", m.val_accuracy), ("val_loss", m.val_loss)]
-            .into_iter()
-            .chain(iou)
-    {
+    let names = ["accuracy", "loss", "val_accuracy", "val_loss"];
+    let values = [m.accuracy, m.loss, m.val_accuracy, m.val_loss];
+    let kept = names.into_iter().zip(values).filter(|(name, value)| !(name.ends_with("accuracy") && value.is_nan()));
+    for (name, value) in kept.chain(further(m)) {
         let part = format!("{name}: {value:.4}");
         if column + 3 + part.len() <= width {
             text += " - ";
@@ -81,14 +81,24 @@ pub(in crate::cli) fn ended(m: &Metrics, steps: u64, width: usize, colour: bool)
     text + "\n"
 }
 
+/// What validation found beyond loss and accuracy.
+fn further(m: &Metrics) -> impl Iterator<Item = (&'static str, f64)> {
+    let all = [("val_mean_iou", m.val_mean_iou), ("val_mae", m.val_mae), ("val_r2", m.val_r2)];
+    all.into_iter().filter_map(|(name, value)| Some((name, value?)))
+}
+
 /// An epoch in one plain line.
 pub(in crate::cli) fn plain(m: &Metrics, epochs: usize) -> String {
-    let iou = m.val_mean_iou.map_or(String::new(), |iou| format!(" - val_mean_iou: {iou:.4}"));
+    let further: String = further(m).map(|(name, value)| format!(" - {name}: {value:.4}")).collect();
+    let share = |name: &str, value: f64| if value.is_nan() { String::new() } else { format!(" - {name}: {value:.4}") };
+    let (accuracy, val_accuracy) = (share("accuracy", m.accuracy), share("val_accuracy", m.val_accuracy));
+    // Rows of a table are no images.
+    let things = if m.val_accuracy.is_nan() { "samples" } else { "images" };
     // Of an epoch within a second, tenths tell nothing.
     let digits = if m.seconds < 1.0 { 3 } else { 1 };
     format!(
-        "epoch {}/{epochs} - {:.digits$}s - {:.0} images/s - loss: {:.4} - accuracy: {:.4} - val_loss: {:.4} - val_accuracy: {:.4}{iou}\n",
-        m.epoch, m.seconds, m.images_per_second, m.loss, m.accuracy, m.val_loss, m.val_accuracy
+        "epoch {}/{epochs} - {:.digits$}s - {:.0} {things}/s - loss: {:.4}{accuracy} - val_loss: {:.4}{val_accuracy}{further}\n",
+        m.epoch, m.seconds, m.images_per_second, m.loss, m.val_loss
     )
 }
 
@@ -149,6 +159,8 @@ mod tests {
         val_loss: 0.0534,
         val_accuracy: 0.982,
         val_mean_iou: None,
+        val_mae: None,
+        val_r2: None,
         seconds: 2.9,
         images_per_second: 20_690.0,
         lr: None,

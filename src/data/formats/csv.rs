@@ -1,24 +1,37 @@
-//! CSV: a line a sample, its label and then its pixels, 0–255, row by row; a first line of names may come before.
+//! CSV: a line for each sample, its label and then its pixels, 0–255, row by row; a first line of names may come before.
+//! Where targets are named it is a [table].
 
 use crate::data::formats::Format;
 use crate::data::formats::held_out::held_out;
 use crate::data::formats::missing::{CSV, is_csv, is_part};
+use crate::data::formats::table;
 use crate::data::source::{Source, file_name};
 use crate::data::split::Labels;
-use crate::data::{Dataset, MOST_CLASSES, Split};
+use crate::data::{Dataset, MOST_CLASSES, ReadOptions, Split};
 use crate::error::{Error, Result};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 /// The format's line in the registry.
-pub(super) const FORMAT: Format =
-    Format { name: CSV.0, by: CSV.1, recognise: is_csv, read: |path, options| read(path, options.size) };
+pub(super) const FORMAT: Format = Format { name: CSV.0, by: CSV.1, recognise: is_csv, read: read_any };
 
 /// The samples of a file: height, width and channels, pixels and labels.
 struct Table {
     shape: [usize; 3],
     pixels: Vec<u8>,
     labels: Vec<u16>,
+}
+
+/// A table where targets are named, else images.
+fn read_any(path: &Path, options: &ReadOptions) -> Result<Dataset> {
+    if options.targets.is_empty() {
+        return read(path, options.size);
+    }
+    if path.is_file() {
+        return table::read(file_name(path), path, None, options);
+    }
+    let [train, test] = [find(path, &["train"])?, find(path, &["test"])?];
+    table::read(file_name(path), &train, Some(&test), options)
 }
 
 /// Reads a file, of which a fifth of each class is kept for tests, or the two files of a folder. Images are square and
@@ -102,7 +115,7 @@ fn table(path: &Path, size: Option<[usize; 2]>) -> Result<Table> {
     let file = File::open(path).map_err(|e| Error::input(format!("{shown} cannot be read: {e}")))?;
     let mut reader = csv::ReaderBuilder::new().has_headers(false).trim(csv::Trim::All).from_reader(file);
     let mut record = csv::ByteRecord::new();
-    let (mut pixels, mut labels, mut columns) = (Vec::new(), Vec::new(), 0);
+    let (mut pixels, mut labels, mut columns, mut named) = (Vec::new(), Vec::new(), 0, false);
     loop {
         match reader.read_byte_record(&mut record) {
             Ok(true) => {}
@@ -114,6 +127,7 @@ fn table(path: &Path, size: Option<[usize; 2]>) -> Result<Table> {
         columns = record.len();
         if first && record.iter().any(is_name) {
             heading(path, &record)?;
+            named = true;
             continue;
         }
         for (column, field) in record.iter().enumerate() {
@@ -121,8 +135,9 @@ fn table(path: &Path, size: Option<[usize; 2]>) -> Result<Table> {
             let value = number(field).filter(|value| *value as usize <= most).ok_or_else(|| {
                 let found = String::from_utf8_lossy(field).chars().take(20).collect::<String>();
                 let place = format!("line {line}, column {}", column + 1);
+                let table = if named { "; --target COLUMN reads a table of numbers" } else { "" };
                 Error::input(format!(
-                    "{shown}, {place}: found '{found}', expected a {what}: a whole number of 0 to {most}"
+                    "{shown}, {place}: found '{found}', expected a {what}: a whole number of 0 to {most}{table}"
                 ))
             })?;
             match column {

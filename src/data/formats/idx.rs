@@ -184,10 +184,7 @@ pub fn read_images(path: &Path) -> Result<(usize, [usize; 2], Vec<u8>)> {
 /// # Errors
 /// [`Error::Input`] as for [`read_images`], and for a label below 0 or above 65,535.
 pub fn read_labels(path: &Path) -> Result<Vec<u32>> {
-    Ok(match labels_in(path)? {
-        Labels::Bytes(labels) => labels.into_iter().map(u32::from).collect(),
-        Labels::Words(labels) => labels.into_iter().map(u32::from).collect(),
-    })
+    labels_in(path).map(Labels::into_words)
 }
 
 fn labels_in(path: &Path) -> Result<Labels> {

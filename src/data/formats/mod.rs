@@ -9,10 +9,14 @@ pub mod folder;
 #[cfg(any(feature = "csv", feature = "images"))]
 mod held_out;
 pub mod idx;
+#[cfg(feature = "csv")]
+mod lines;
 mod missing;
 #[cfg(feature = "mnist-data")]
 pub mod mnist;
 pub mod npy;
+#[cfg(feature = "csv")]
+pub mod table;
 
 use crate::data::source::{file_name, is_hidden};
 use crate::data::{Dataset, ReadOptions};

@@ -1,10 +1,10 @@
 //! The model file: strict TOML, read with the line of whatever is wrong.
 
 use crate::error::{Error, Result};
-use crate::model::{default_inputs, in_context};
+use crate::model::in_context;
 use crate::model::layers::keys::{Key, Kind, Value, one_of};
 use crate::model::layers::{LARGEST, LayerEntry, TYPES, named};
-use crate::model::{Model, Normalisation};
+use crate::model::{Model, Normalisation, Task};
 use crate::suggest;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -51,10 +51,10 @@ impl Model {
             .map_err(|error| source.error(error.span().unwrap_or(0..0), &error.message().replace('\n', " ")))?;
         let root = Section { source, table: document.get_ref(), at: 0..0, name: "the model".into() };
         root.only(&["input", "inputs", "layers"])?;
-        let input = match root.sizes("input")?[..] {
-            [height, width, channels] => [height, width, channels],
-            _ => return Err(root.wrong("input", "[height, width, channels]")),
-        };
+        let input = root.sizes("input")?;
+        if ![1, 3].contains(&input.len()) {
+            return Err(root.wrong("input", "[height, width, channels] of images or [columns] of a table"));
+        }
         let inputs = root.inputs()?;
         let listed = root.required("layers")?.get_ref().as_array();
         let listed = listed.ok_or_else(|| root.wrong("layers", "a list, each entry begun by [[layers]]"))?;
@@ -77,7 +77,8 @@ impl Model {
             layers.push(layer);
         }
         let normalisation = Normalisation::default();
-        let model = Model { name: name.into(), input, layers, normalisation, class_names: Vec::new(), inputs };
+        let (name, class_names, columns) = (name.into(), Vec::new(), Vec::new());
+        let model = Model { name, input, layers, normalisation, class_names, inputs, task: Task::Classify, columns };
         model.check().map_err(|error| in_context(file, error))?;
         Ok(model)
     }
@@ -86,7 +87,7 @@ impl Model {
     /// cannot be read again.
     pub fn to_toml(&self) -> String {
         let mut text = format!("input = {:?}\n", self.input);
-        if self.inputs != default_inputs() {
+        if !self.inputs.is_empty() {
             let _ = writeln!(text, "inputs = {:?}", self.inputs);
         }
         let written = |place: usize| format!("\"layer {place}\"");
@@ -213,7 +214,7 @@ impl<'a> Section<'a> {
 
     /// The names of the fields that the model reads, where they are given.
     fn inputs(&self) -> Result<Vec<String>> {
-        let Some(value) = self.table.get("inputs") else { return Ok(default_inputs()) };
+        let Some(value) = self.table.get("inputs") else { return Ok(Vec::new()) };
         let list = value.get_ref().as_array();
         let names: Option<Vec<String>> =
             list.and_then(|list| list.iter().map(|name| name.get_ref().as_str().map(str::to_owned)).collect());

@@ -24,8 +24,8 @@ function range(values, least) {
 }
 
 /**
- * A chart. `series` are {name, colour, points: [[x, y], …], faint}; faint ones do not set the scale of the y axis once the
- * others have two points.
+ * A chart. `series` are {name, colour, points: [[x, y], …], faint, dots}; faint ones do not set the scale of the y axis once
+ * the others have two points; points of dots are not joined.
  */
 function chart({ id, title, series, xLabel }) {
   const legend = el("div", { class: "legend" });
@@ -101,6 +101,10 @@ function draw(plot, legend, lines, { id, title, xLabel }) {
     svg("text", { x: box.right, y: box.bottom + 35, "text-anchor": "end" }, xLabel));
   for (const line of [...seen].sort((a, b) => !!b.faint - !!a.faint)) {
     const path = line.points.map(([x, y], i) => `${i ? "L" : "M"}${X(x).toFixed(1)} ${Y(y).toFixed(1)}`).join("");
+    if (line.dots) {
+      line.points.forEach(([x, y]) => picture.append(svg("circle", { cx: X(x), cy: Y(y), r: 2, opacity: 0.55, style: `fill:${line.colour}`, "clip-path": `url(#${clip})` })));
+      continue;
+    }
     picture.append(svg("path", { d: path, style: `stroke:${line.colour}`, class: line.faint && firm.length ? "faint" : null, "stroke-dasharray": line.dash, "clip-path": `url(#${clip})` }));
     if (!line.faint && line.points.length <= 30) {
       line.points.forEach(([x, y]) => picture.append(svg("circle", { cx: X(x), cy: Y(y), r: 2.5, style: `fill:${line.colour}` })));

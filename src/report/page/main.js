@@ -8,12 +8,12 @@ const [run] = data.runs;
 /** The sections of a single run by name, in the page's order. */
 const sections = {
   head: () => head(data.runs[0]),
-  draw: () => (data.live ? drawing() : null),
+  draw: () => (data.live && !isTable() ? drawing() : null),
   curves: () => curves(data.runs[0]),
-  confusion: () => confusion(data.findings),
-  mistakes: () => mistakes(data.findings),
-  filters: () => filters(data.findings),
-  maps: () => maps(data.findings),
+  confusion: () => results(data.findings),
+  mistakes: () => (isTable() ? null : mistakes(data.findings)),
+  filters: () => (isTable() ? null : filters(data.findings)),
+  maps: () => (isTable() ? null : maps(data.findings)),
   timings: () => timings(data.findings),
   layers: () => layers(data.findings),
   device: () => device(data.runs[0]),

@@ -13,15 +13,20 @@ function head(run) {
   const epoch = last(run);
   const model = run.settings.model ?? "";
   document.title = `${data.live ? "training" : "report"}: ${run.name}`;
+  const things = isTable() ? "samples" : "images";
+  const numbers = isNumber(epoch.val_loss) && !isNumber(epoch.val_accuracy);
+  const main = numbers
+    ? [figure(isNumber(epoch.val_mae) ? short(epoch.val_mae) : fixed(epoch.val_r2, 4), isNumber(epoch.val_mae) ? "mean absolute error" : "R², mean of the targets", true), isNumber(epoch.val_mae) ? figure(fixed(epoch.val_r2, 4), "R²") : null]
+    : [figure(percent(epoch.val_accuracy, 2), data.findings.answers ? "of the test answers right" : `of the test ${things} right`, true)];
   const figures = [
-    figure(percent(epoch.val_accuracy, 2), "of the test images right", true),
+    ...main.filter(Boolean),
     figure(fixed(epoch.val_loss, 4), "val_loss"),
-    figure(percent(epoch.accuracy, 2), "accuracy in training"),
+    numbers ? null : figure(percent(epoch.accuracy, 2), "accuracy in training"),
     figure(fixed(epoch.loss, 4), "loss in training"),
     figure(epoch.epoch ? `${epoch.epoch} of ${run.settings["train.epochs"] ?? nothing}` : nothing, "epochs"),
     figure(epoch.epoch ? duration(sum(run, "seconds")) : nothing, "of training"),
-    figure(grouped(epoch.images_per_second), "images a second"),
-  ];
+    figure(grouped(epoch.images_per_second), `${things} per second`),
+  ].filter(Boolean);
   return el("header", { id: "head" },
     el("h1", {}, run.name),
     el("p", { class: "soft" }, `${model} on ${run.settings.data ?? nothing} · ${run.device.device?.name ?? nothing}`),
@@ -29,7 +34,7 @@ function head(run) {
     el("div", { class: "figures" }, figures),
     el("p", { class: "small soft" },
       epoch.epoch ? `All figures are those of the last epoch, ${epoch.epoch}. ` : "No epoch has ended yet. ",
-      "There is no validation split: val_loss and val_accuracy are measured on the test images, so a best epoch chosen by val_loss is chosen on test data."));
+      "There is no validation split: val_loss and val_accuracy are measured on the test set, so a best epoch chosen by val_loss is chosen on test data."));
 }
 
 /** How far a run is that goes on. */
@@ -38,7 +43,7 @@ function progressOf(progress) {
   const { status, epoch, epochs, done, of } = progress;
   const words = [status];
   if (data.live && of) words.push(`epoch ${epoch} of ${epochs}`, `step ${grouped(done)} of ${grouped(of)}`);
-  if (data.live && isNumber(progress.loss)) words.push(`loss ${short(progress.loss)}`, `accuracy ${percent(progress.accuracy)}`);
+  if (data.live && isNumber(progress.loss)) words.push(`loss ${short(progress.loss)}`, ...(isNumber(progress.accuracy) ? [`accuracy ${percent(progress.accuracy)}`] : []));
   if (data.live && isNumber(progress.seconds_left)) words.push(`${duration(progress.seconds_left)} left of this epoch`);
   return el("div", { id: "progress" },
     el("progress", { max: Math.max(1, epochs * of), value: data.live ? (epoch - 1) * of + done : Math.max(1, epochs * of), "aria-label": "progress" }),
@@ -56,11 +61,17 @@ function curves(run) {
       { name: `val_${key}`, colour: lineColour(1), points: column(run, `val_${key}`) }],
   });
   const steps = run.steps.length ? [{ name: "step by step", colour: "var(--soft)", points: run.steps, faint: true }] : [];
-  const keys = ["epoch", "step", "loss", "accuracy", "val_loss", "val_accuracy", "seconds", "images_per_second"];
+  const known = ["epoch", "step", "loss", "accuracy", "val_loss", "val_accuracy", "val_mae", "val_r2", "seconds", "images_per_second"];
+  const has = (key) => run.epochs.some((epoch) => isNumber(epoch[key]));
+  const keys = known.filter((key) => run.epochs.length === 0 || has(key));
+  const numbers = run.epochs.length > 0 && !has("val_accuracy");
+  const second = numbers
+    ? chart({ id: "r2", title: "R²", xLabel: "epochs", series: [{ name: "val_r2", colour: lineColour(1), points: column(run, "val_r2") }] })
+    : pair("accuracy", "Accuracy", "accuracy");
   const cell = (key, x) => (["epoch", "step", "images_per_second"].includes(key) ? grouped(x) : fixed(x, key === "seconds" ? 1 : 4));
   const rows = run.epochs.map((epoch) => keys.map((key) => cell(key, epoch[key])));
-  return section("curves", "Curves", "Loss and accuracy in training are means over an epoch, each batch before its update; val_ is the test set behind the epoch.",
-    el("div", { class: "charts" }, pair("loss", "Loss", "loss", steps), pair("accuracy", "Accuracy", "accuracy")),
+  return section("curves", "Curves", `${numbers ? "The loss is that of standardised targets; in training it is the mean" : "Loss and accuracy in training are means"} over an epoch, each batch before its update; val_ is the test set after the epoch.`,
+    el("div", { class: "charts" }, pair("loss", "Loss", "loss", steps), second),
     rows.length ? fold("Every epoch in numbers", table(keys, rows, [])) : null);
 }
 
@@ -97,16 +108,49 @@ function matrix(counts, classes) {
     el("tbody", {}, counts.map((row, label) => el("tr", {}, el("th", { scope: "row" }, classes[label]), row.map((count, answer) => cell(count, label, answer))))));
 }
 
+/** Whether the net reads rows of a table. */
+const isTable = () => data.findings.model?.input.length === 1;
+
+/** What the net makes of the test set. */
+function results(findings) {
+  if (findings.numbers?.length) return numbers(findings.numbers);
+  return findings.answers ? answers(findings.answers) : confusion(findings);
+}
+
+/** Numbers beside their targets. */
+function numbers(found) {
+  const one = ({ score, points }, at) => {
+    const ends = points.flat();
+    const line = [Math.min(...ends), Math.max(...ends)].map((x) => [x, x]);
+    return chart({ id: `target-${at}`, title: score.name, xLabel: `true ${score.name}`, series: [
+      { name: "given = true", colour: "var(--soft)", points: line, faint: true },
+      { name: "given", colour: lineColour(0), points: [...points].sort((a, b) => a[0] - b[0]), dots: true }] });
+  };
+  const rows = found.map(({ score }) => [score.name, grouped(score.samples), short(score.mae), short(score.rmse), isNumber(score.r2) ? fixed(score.r2, 4) : nothing]);
+  return section("confusion", "Given and true numbers",
+    "Each point is a test sample: the target to the right, the net's number upwards. Errors are in the target's own units; R² is 1 where every number is right, 0 where the mean of the targets would do as well.",
+    el("div", { class: "charts" }, found.map(one)), table(["target", "samples", "mean absolute error", "root mean squared error", "R²"], rows));
+}
+
+/** Yes-or-no answers, counted. */
+function answers(found) {
+  const rows = found.answers.map(([name, rate]) => [name, grouped(rate.samples), grouped(rate.predicted), percent(rate.precision), percent(rate.recall), percent(rate.f1)]);
+  return section("confusion", "Yes or no",
+    `${percent(found.accuracy, 2)} of the answers to ${grouped(found.samples)} test samples are right; of ${percent(found.all_right, 2)} of the samples all are. A probability above one half says yes.`,
+    el("div", { class: rows.length > 24 ? "tall" : null }, table(["answer", "yes", "answered yes", "precision", "recall", "F1"], rows)));
+}
+
 function confusion({ confusion: found, classes, missing }) {
   const title = "What was taken for what";
   if (!found) return section("confusion", title, missing.confusion ?? later());
+  const things = isTable() ? "samples" : "images";
   const rows = found.rates.map((rate, at) => [classes[at], grouped(rate.samples), percent(rate.precision), percent(rate.recall), percent(rate.f1)]);
   const pairs = mixups(found.counts, classes);
   const wrong = found.samples - Math.round(found.accuracy * found.samples);
   return section("confusion", title,
-    `${grouped(wrong)} of ${grouped(found.samples)} test images were taken for another class${pairs.length ? `, most often ${pairs.join(", ")}` : ""}.`,
+    `${grouped(wrong)} of ${grouped(found.samples)} test ${things} were taken for another class${pairs.length ? `, most often ${pairs.join(", ")}` : ""}.`,
     el("div", { class: "halves" }, el("div", {}, matrix(found.counts, classes)),
-      el("div", { class: rows.length > 24 ? "tall" : null }, table(["class", "images", "precision", "recall", "F1"], rows))));
+      el("div", { class: rows.length > 24 ? "tall" : null }, table(["class", things, "precision", "recall", "F1"], rows))));
 }
 
 function mistakes({ mistakes: found, classes, confusion: counted, missing }) {

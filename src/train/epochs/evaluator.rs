@@ -1,7 +1,7 @@
 //! Mean loss and accuracy of a model over a data set, and its answers for single images.
 
-use crate::data::schema::{IGNORED, LABEL};
-use crate::data::{Column, Split};
+use crate::data::schema::{IGNORED, LABEL, NUMBERS};
+use crate::data::{Column, Scale, Split};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::ir::values::Values;
@@ -12,6 +12,7 @@ use crate::train::epochs::confusion::Confusion;
 use crate::train::epochs::engine::{Engine, Pace, Record};
 use crate::train::epochs::feed;
 use crate::train::epochs::feed::Feed;
+use crate::train::epochs::scores::{NumberScore, Numbers};
 use crate::train::settings::loss::Criterion;
 use crate::train::step::Step;
 use crate::train::step::window::limit_on;
@@ -25,24 +26,35 @@ pub struct Totals {
     loss: f64,
     correct: u64,
     samples: u64,
-    /// Labels of a sample beyond the first.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    /// Targets of a sample beyond the first.
+    #[serde(default, skip_serializing_if = "is_default")]
     further: u64,
+    /// Targets of a sample that are ignored, on average.
+    #[serde(default, skip_serializing_if = "is_default")]
+    ignored: f64,
+    /// Whether the targets are numbers, of which none is right or wrong.
+    #[serde(default, skip_serializing_if = "is_default")]
+    numbers: bool,
 }
 
-fn is_zero(value: &u64) -> bool {
-    *value == 0
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Totals {
-    /// No step yet, of samples of so many labels.
-    pub fn of(positions: usize) -> Self {
-        Totals { further: (positions as u64).saturating_sub(1), ..Totals::default() }
+    /// No step yet of those that a step makes of a split.
+    pub fn of(step: &Step, split: &Split) -> Self {
+        let further = (step.positions as u64).saturating_sub(1);
+        let ignored = match step.target().field.may_be_ignored() {
+            true => split.each_label().filter(|label| *label == IGNORED).count() as f64 / split.count as f64,
+            false => 0.0,
+        };
+        Totals { further, ignored, numbers: step.target().field.name == NUMBERS, ..Totals::default() }
     }
 
     /// No step yet, of such samples as these.
     pub fn cleared(&self) -> Self {
-        Totals { further: self.further, ..Totals::default() }
+        Totals { loss: 0.0, correct: 0, samples: 0, ..*self }
     }
 
     /// Adds a step: its mean loss counts by its samples.
@@ -57,9 +69,13 @@ impl Totals {
         self.loss / self.samples as f64
     }
 
-    /// The share of samples, or of their pixels, whose largest logit was their label's.
+    /// The share of samples, of their pixels or of their answers, that was right; ignored ones are not counted. Not a number
+    /// where targets are numbers.
     pub fn accuracy(&self) -> f64 {
-        self.correct as f64 / self.samples as f64 / (self.further as f64 + 1.0)
+        match self.numbers {
+            true => f64::NAN,
+            false => self.correct as f64 / self.samples as f64 / (self.further as f64 + 1.0 - self.ignored),
+        }
     }
 
     /// The number of samples.
@@ -75,9 +91,14 @@ pub struct Evaluator {
     engine: Engine,
     feed: Option<Feed>,
     start: Control,
+    // No step yet.
+    none: Totals,
     // The classes and labels of a model of masks, and what the last pass found of them.
     truth: Option<(usize, Column)>,
     confusion: Option<Confusion>,
+    // The targets of a model of numbers, and how near the last pass came to them.
+    targets: Option<(Vec<Scale>, Column)>,
+    scores: Option<Vec<NumberScore>>,
 }
 
 impl Evaluator {
@@ -103,7 +124,9 @@ impl Evaluator {
         let mut engine = Engine::new(device, step.graph.clone(), step.log)?;
         let feed = Feed::begin(&mut engine, &step, split, None)?;
         let start = step.start(0, 1.0, [0.0; 2]);
-        Ok(Evaluator { step, engine, feed, start, truth, confusion: None })
+        let targets = split.column(NUMBERS).map(|column| (column.field().scales.clone(), column.clone()));
+        let none = Totals::of(&step, split);
+        Ok(Evaluator { step, engine, feed, start, none, truth, confusion: None, targets, scores: None })
     }
 
     /// Takes weights from a file's order.
@@ -127,8 +150,11 @@ impl Evaluator {
         if self.step.mask.is_some() {
             return self.run_masks(|_| Ok(())).await;
         }
+        if self.targets.is_some() {
+            return self.run_numbers().await.map(|(totals, _)| totals);
+        }
         self.restart()?;
-        let mut totals = Totals::default();
+        let mut totals = self.none;
         let mut pace = Pace::default();
         let (mut at, of) = (0, self.step.steps_per_epoch() as u64);
         while at < of || self.engine.in_flight() > 0 {
@@ -153,12 +179,12 @@ impl Evaluator {
     /// [`Error::Input`] for a model that tells no classes of pixels.
     pub async fn run_masks(&mut self, mut each: impl FnMut(&[u32]) -> Result<()>) -> Result<Totals> {
         self.restart()?;
-        let Evaluator { step, engine, feed, .. } = self;
+        let Evaluator { step, engine, feed, none, .. } = self;
         let (Some(mask), Some((classes, labels))) = (step.mask, &self.truth) else {
             return Err(Error::input("the model tells no classes of pixels"));
         };
         let mut confusion = Confusion::new(*classes)?;
-        let mut totals = Totals::of(step.positions);
+        let mut totals = *none;
         let mut truth = (0..labels.count()).map(|sample| labels.words(sample..sample + 1));
         let steps = step.steps_per_epoch() as u64;
         for at in 0..steps {
@@ -180,12 +206,36 @@ impl Evaluator {
         Ok(totals)
     }
 
+    /// One pass over the data that gives each sample's numbers beside its targets, and scores them.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for data whose targets are no numbers.
+    pub async fn run_numbers(&mut self) -> Result<(Totals, Numbers)> {
+        let mut outputs = Vec::with_capacity(self.step.samples);
+        let totals = self.run_each(|row| {
+            outputs.extend_from_slice(row);
+            Ok(())
+        });
+        let totals = totals.await?;
+        let Some((scales, column)) = &self.targets else {
+            return Err(Error::input("the targets are no numbers"));
+        };
+        let numbers = Numbers::new(scales, column, &outputs)?;
+        self.scores = Some(numbers.scores(scales));
+        Ok((totals, numbers))
+    }
+
+    /// How near the last pass came to targets that are numbers.
+    pub fn scores(&self) -> Option<&[NumberScore]> {
+        self.scores.as_deref()
+    }
+
     /// One pass over the data, batch by batch, that hands over the logits of each sample, `[classes]`, in the data's
     /// order.
     pub async fn run_each(&mut self, mut each: impl FnMut(&[f32]) -> Result<()>) -> Result<Totals> {
         self.restart()?;
         let classes = self.step.graph.shape(self.step.logits)[1];
-        let mut totals = Totals::default();
+        let mut totals = self.none;
         for at in 0..self.step.steps_per_epoch() as u64 {
             self.submit(at, 1)?;
             let records = self.engine.collect().await?;

@@ -5,6 +5,7 @@ pub mod engine;
 pub mod evaluator;
 mod feed;
 pub mod progress;
+pub mod scores;
 mod testing;
 pub mod timing;
 pub mod trainer;

@@ -1,6 +1,8 @@
 //! How far a run has come: its metrics, the epoch under way, and the best so far.
 
+use crate::train::epochs::confusion::Confusion;
 use crate::train::epochs::evaluator::Totals;
+use crate::train::epochs::scores::NumberScore;
 pub use crate::train::settings::goal::Goal;
 use crate::train::state::digest::Digest;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -16,18 +18,24 @@ pub struct Metrics {
     /// Mean loss over the epoch's samples, each batch's before its update.
     #[serde(deserialize_with = "or_nan")]
     pub loss: f64,
-    /// Share of the epoch's samples that were right, likewise.
-    #[serde(deserialize_with = "or_nan")]
+    /// Share of the epoch's samples that were right, likewise; not a number, and left out, where targets are numbers.
+    #[serde(default = "nan", deserialize_with = "or_nan", skip_serializing_if = "is_nan")]
     pub accuracy: f64,
     /// Mean loss over the test set, or the validation split.
     #[serde(deserialize_with = "or_nan")]
     pub val_loss: f64,
-    /// Share of it that was right.
-    #[serde(deserialize_with = "or_nan")]
+    /// Share of it that was right; not a number, and left out, where targets are numbers.
+    #[serde(default = "nan", deserialize_with = "or_nan", skip_serializing_if = "is_nan")]
     pub val_accuracy: f64,
     /// Mean intersection over union of the classes of the test set's pixels; only of a model that tells those.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub val_mean_iou: Option<f64>,
+    /// Mean absolute error over the test set, in the target's own units; only where a single target is a number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub val_mae: Option<f64>,
+    /// Coefficient of determination over the test set, the mean of all targets; only where they are numbers that vary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub val_r2: Option<f64>,
     /// Seconds of training, validation and checkpoints apart.
     #[serde(deserialize_with = "or_nan")]
     pub seconds: f64,
@@ -40,6 +48,26 @@ pub struct Metrics {
     /// The SHA-256 of the weights as they were then; none where no checkpoints were asked for, or by an older wgrad.
     #[serde(default)]
     pub weights_sha256: Option<Digest>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+fn is_nan(value: &f64) -> bool {
+    value.is_nan()
+}
+
+fn nan() -> f64 {
+    f64::NAN
+}
+
+impl Metrics {
+    /// Adds what validation found beyond loss and accuracy: of the pixels' classes, or of numbers.
+    pub fn score(&mut self, pixels: Option<&Confusion>, numbers: Option<&[NumberScore]>) {
+        self.val_mean_iou = pixels.map(Confusion::mean_iou);
+        let numbers = numbers.unwrap_or_default();
+        self.val_mae = if let [one] = numbers { Some(one.mae) } else { None };
+        let r2: Vec<f64> = numbers.iter().filter_map(|score| score.r2).collect();
+        self.val_r2 = (!r2.is_empty()).then(|| r2.iter().sum::<f64>() / r2.len() as f64);
+    }
 }
 
 /// JSON has no NaN and no infinity: they are written as `null`.
@@ -122,6 +150,8 @@ impl Progress {
             val_loss: validation.loss(),
             val_accuracy: validation.accuracy(),
             val_mean_iou: None,
+            val_mae: None,
+            val_r2: None,
             seconds: self.seconds,
             images_per_second: self.totals.samples() as f64 / self.seconds,
             lr: Some(lr),
@@ -137,13 +167,6 @@ impl Progress {
             (self.totals, self.seconds) = (self.totals.cleared(), 0.0);
         }
         metrics
-    }
-
-    /// Adds to the epoch that has just ended what validation found of the pixels' classes.
-    pub fn scored(&mut self, mean_iou: f64) -> Option<Metrics> {
-        let metrics = self.metrics.last_mut()?;
-        metrics.val_mean_iou = Some(mean_iou);
-        Some(*metrics)
     }
 
     /// Whether the metrics are those of epochs of `per_epoch` steps, one behind the other, up to `step`.

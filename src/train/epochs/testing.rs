@@ -5,6 +5,7 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::train::epochs::confusion::Confusion;
 use crate::train::epochs::evaluator::{Evaluator, Totals};
+use crate::train::epochs::scores::Numbers;
 use crate::train::epochs::trainer::Trainer;
 
 impl Trainer {
@@ -14,6 +15,17 @@ impl Trainer {
         let evaluator = own.as_mut().unwrap_or(&mut self.evaluator);
         evaluator.copy_weights(&self.step, &self.engine)?;
         evaluator.logits().await
+    }
+
+    /// The numbers of the test set beside their targets, with the weights as they are now.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for data whose targets are no numbers, and those of the device.
+    pub async fn test_numbers(&mut self) -> Result<Numbers> {
+        let mut own = self.tester()?;
+        let evaluator = own.as_mut().unwrap_or(&mut self.evaluator);
+        evaluator.copy_weights(&self.step, &self.engine)?;
+        evaluator.run_numbers().await.map(|(_, numbers)| numbers)
     }
 
     /// Loss and accuracy over the test set with the weights as they are now; `None` where it is what every epoch was

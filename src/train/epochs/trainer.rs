@@ -2,7 +2,7 @@
 
 use crate::data::{Dataset, Split};
 use crate::device::Device;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ir::values::Values;
 use crate::model::Model;
 use crate::model::formats::weights::Weights;
@@ -15,6 +15,7 @@ pub use crate::train::epochs::progress::Metrics;
 use crate::train::epochs::progress::{Goal, Progress};
 use crate::train::epochs::timing::{KernelTime, kernel_times};
 use crate::train::epochs::watchdog::Watchdog;
+use crate::train::pairing::check_data;
 use crate::train::settings::interval::Interval;
 use crate::train::settings::options::TrainOptions;
 use crate::train::state::checkpoint::{Checkpoint, DataMark};
@@ -121,7 +122,7 @@ impl Trainer {
         engine.write_all(first.into_iter().map(|(tensor, values)| (tensor, Values::Float(values))))?;
         let criterion = options.criterion();
         let evaluator = Evaluator::by(&criterion, device, model, &data.test, options.batch_size, limit)?;
-        let progress = Progress { totals: Totals::of(step.positions), ..Progress::default() };
+        let progress = Progress { totals: Totals::of(&step, &data.train), ..Progress::default() };
         Ok(Trainer {
             model: model.clone(),
             options: options.clone(),
@@ -215,8 +216,9 @@ impl Trainer {
                 }
                 let lr = self.options.rate_at(self.data.samples[0], self.progress.step.saturating_sub(1));
                 let mut metrics = self.progress.close(&validation, lr, digest, self.goal);
-                if let Some(confusion) = self.evaluator.confusion() {
-                    metrics = self.progress.scored(confusion.mean_iou()).unwrap_or(metrics);
+                if let Some(last) = self.progress.metrics.last_mut() {
+                    last.score(self.evaluator.confusion(), self.evaluator.scores());
+                    metrics = *last;
                 }
                 self.lay_out(true).await?;
                 flow = observe(Event::Epoch(&metrics));
@@ -339,53 +341,4 @@ impl Trainer {
     pub async fn kernel_times(&mut self) -> Result<Option<Vec<KernelTime>>> {
         kernel_times(&mut self.engine, &self.step.graph).await
     }
-}
-
-/// Holds a model's input and number of classes to the data's.
-pub fn check_data(model: &Model, data: &Dataset) -> Result<()> {
-    let split = &data.train;
-    let found = split.shape();
-    if found != model.input {
-        return Err(Error::input(format!(
-            "data set {}: images of {found:?}, the model {} expects {:?} (height, width, channels)",
-            data.name, model.name, model.input
-        )));
-    }
-    let classes = model.classes()?;
-    if let Some(place) = [&data.train, &data.test].into_iter().find(|split| {
-        // An image of one pixel has as many labels either way.
-        model.positions().is_ok_and(|positions| positions != split.positions())
-    }) {
-        let [has, wants] = [place.positions() > 1, model.is_segmentation()?]
-            .map(|pixels| if pixels { "a label for each pixel" } else { "a label for each image" });
-        return Err(Error::input(format!(
-            "data set {}: it has {has}, the model {} expects {wants}{}",
-            data.name,
-            model.name,
-            if model.is_segmentation()? {
-                ", since it ends in an image"
-            } else {
-                "; one for masks ends in an image, as unet-small does"
-            }
-        )));
-    }
-    if data.classes > classes {
-        return Err(Error::input(format!(
-            "data set {}: labels up to {}, the model {} has {classes} classes",
-            data.name,
-            data.classes - 1,
-            model.name
-        )));
-    }
-    // Names that somebody gave, a folder of images say, must stand for the same classes; numbers may stand for any.
-    let named = data.class_names.iter().enumerate().filter(|(class, name)| **name != class.to_string());
-    for (class, name) in named {
-        if let Some(known) = model.class_names.get(class).filter(|known| *known != name) {
-            return Err(Error::input(format!(
-                "data set {}: class {class} is {name}, the model {} expects {known}",
-                data.name, model.name
-            )));
-        }
-    }
-    Ok(())
 }

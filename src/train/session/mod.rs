@@ -7,7 +7,7 @@ pub use drive::{Ended, Tested};
 pub use resume::Stopped;
 
 use crate::data::Dataset;
-use crate::data::formats::folder::ImageOptions;
+use crate::data::ReadOptions;
 use crate::device::Device;
 use crate::device::choice::Choice;
 use crate::device::choice::listing::device_json;
@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::train::epochs::trainer::Trainer;
 use crate::train::finetune::First;
+use crate::train::pairing::kind_for;
 use crate::train::run::RunFolder;
 use crate::train::settings::config::RunConfig;
 use crate::train::smaller::smaller_batch;
@@ -98,7 +99,25 @@ fn json_of(choice: &Choice) -> Result<String> {
 pub fn open_data(config: &RunConfig, progress: Option<&(dyn Fn(usize, usize) + Sync)>) -> Result<Dataset> {
     let (size, channels, strict) = (config.image_size, config.image_channels, config.strict_data);
     let hold_bytes = Some(config.train.device_data_limit.unwrap_or(WINDOW_BYTES));
-    let options = ImageOptions { size, channels, strict, hold_bytes, progress };
+    let (targets, ignored, target_kind) = (&config.target[..], &config.ignore[..], kind_for(config.train.loss));
+    if targets.is_empty() && !ignored.is_empty() {
+        return Err(Error::input("ignore: only a table has columns to leave out, which --target reads"));
+    }
+    // A net that goes on learning reads the columns that it knows.
+    let known = config.from.as_ref().filter(|_| !targets.is_empty()).map(Model::load).transpose()?;
+    let columns = known.as_ref().map_or(&[][..], |known| &known.model.columns);
+    let options = ReadOptions {
+        size,
+        channels,
+        strict,
+        hold_bytes,
+        progress,
+        targets,
+        ignored,
+        target_kind,
+        columns,
+        ..ReadOptions::default()
+    };
     let mut data = Dataset::open_with(&config.data, &options)?;
     if let Some(limit) = config.train_limit {
         data.train.truncate(limit)?;

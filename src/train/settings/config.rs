@@ -19,14 +19,22 @@ pub const LARGEST_CONFIG_BYTES: u64 = 1 << 20;
 #[serde(deny_unknown_fields, default)]
 #[cfg_attr(feature = "cli", derive(clap::Args))]
 pub struct RunConfig {
-    /// A preset (mnist-cnn, mnist-deep, mnist-bn, resnet-small, unet-small) or a model file [default: mnist-cnn; recipe
-    /// best: mnist-bn]
+    /// A preset (mnist-cnn, mnist-deep, mnist-bn, resnet-small, unet-small, mlp) or a model file [default: mnist-cnn; of a
+    /// table: mlp; recipe best: mnist-bn]
     #[cfg_attr(feature = "cli", arg(long, value_name = "NAME|FILE.toml", default_value_t = RunConfig::default().model, hide_default_value = true, help_heading = MODEL))]
     pub model: String,
     /// mnist, a CSV file, or a folder, recognised in this order: CIFAR-10 binary (data_batch_1.bin …), NumPy
     /// (x_train.npy …), four IDX files, images with a folder a class, CSV (train.csv, test.csv)
     #[cfg_attr(feature = "cli", arg(long, value_name = "mnist|DIR|FILE.csv", default_value_t = RunConfig::default().data, help_heading = DATA))]
     pub data: String,
+    /// Of a CSV table: the columns to learn, such as price; the others are what it is learnt from
+    #[cfg_attr(feature = "cli", arg(long, value_name = "COLUMN,…", value_delimiter = ',', help_heading = DATA))]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub target: Vec<String>,
+    /// Of a CSV table: columns to leave out, such as id
+    #[cfg_attr(feature = "cli", arg(long, value_name = "COLUMN,…", value_delimiter = ',', help_heading = DATA))]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ignore: Vec<String>,
     /// Height and width that a folder's images are brought to, or that CSV's have, such as 64 or 48x64
     #[cfg_attr(feature = "cli", arg(long, value_name = "N|HxW", value_parser = flags::image_size, help_heading = DATA))]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -83,6 +91,8 @@ impl Default for RunConfig {
         RunConfig {
             model: "mnist-cnn".into(),
             data: crate::data::BUILT_IN.into(),
+            target: Vec::new(),
+            ignore: Vec::new(),
             image_size: None,
             image_channels: None,
             strict_data: false,

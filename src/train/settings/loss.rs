@@ -3,23 +3,24 @@
 use crate::error::{Error, Result};
 use crate::ir::graph::{Graph, Role, Tensor, TensorInfo};
 use crate::ir::values::Values;
+use crate::model::Task;
 use crate::ops::loss::class_scale::ClassScale;
 use crate::ops::loss::each::Each;
 use crate::ops::loss::one_hot_loss::OneHotLoss;
 use crate::ops::loss::softmax_ce::SoftmaxCe;
+use crate::ops::loss::target_loss::TargetLoss;
 use serde::{Deserialize, Serialize};
 
 /// The losses by name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum LossName {
     /// Cross-entropy of the softmax over the classes.
-    #[default]
     Softmax,
-    /// Binary cross-entropy of each class by itself, its probability the logit's sigmoid.
+    /// Binary cross-entropy of each answer or class by itself, its probability the logit's sigmoid.
     Bce,
-    /// Squared difference from the one-hot form of the label.
+    /// Squared difference from the target: a number, or the one-hot form of a label.
     Mse,
     /// Half the squared difference up to 1, linear beyond.
     Huber,
@@ -28,8 +29,8 @@ pub enum LossName {
 /// A loss with all that it is told.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Criterion {
-    /// Which one.
-    pub loss: LossName,
+    /// Which one; without, that of the model's task.
+    pub loss: Option<LossName>,
     /// The part of the target that is spread over all classes.
     pub smoothing: f64,
     /// What each class weighs; empty where all weigh the same.
@@ -44,6 +45,17 @@ pub(in crate::train) struct Applied {
     pub(in crate::train) given: Vec<(Tensor, Values)>,
 }
 
+impl Task {
+    /// The loss where none is named.
+    pub fn loss(&self) -> LossName {
+        match self {
+            Task::Classify => LossName::Softmax,
+            Task::Answers => LossName::Bce,
+            Task::Regress { .. } => LossName::Mse,
+        }
+    }
+}
+
 impl Criterion {
     /// Refuses what cannot be meant; the number of weights is held to the classes when the step is built.
     ///
@@ -53,7 +65,7 @@ impl Criterion {
         let wrong = |what: &str, found: String, expected: &str| {
             Err(Error::input(format!("{what} {found}: {expected} is expected")))
         };
-        let softmax = self.loss == LossName::Softmax;
+        let softmax = self.is_softmax();
         if !(0.0..1.0).contains(&self.smoothing) {
             return wrong("label smoothing", self.smoothing.to_string(), "a number from 0 up to, but not including, 1");
         }
@@ -72,6 +84,26 @@ impl Criterion {
         Ok(())
     }
 
+    /// Whether the loss is softmax cross-entropy where the model tells classes.
+    pub fn is_softmax(&self) -> bool {
+        self.loss.is_none_or(|loss| loss == LossName::Softmax)
+    }
+
+    /// The loss in force for a task.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a loss that the task has no use for.
+    pub fn loss_of(&self, task: &Task) -> Result<LossName> {
+        let loss = self.loss.unwrap_or(task.loss());
+        let expected = match (task, loss) {
+            (Task::Regress { .. }, LossName::Softmax | LossName::Bce) => "mse or huber for targets that are numbers",
+            (Task::Answers, LossName::Softmax | LossName::Mse | LossName::Huber) => "bce for yes-or-no answers",
+            _ => return Ok(loss),
+        };
+        let name = format!("{loss:?}").to_lowercase();
+        Err(Error::input(format!("loss {name}: expected {expected}")))
+    }
+
     /// Adds the loss of `logits` to the graph; `mixed` are the labels and shares of mixup. Where labels may be `ignored`, the
     /// mean is over the others.
     ///
@@ -80,6 +112,7 @@ impl Criterion {
     pub(in crate::train) fn apply(
         &self,
         graph: &mut Graph,
+        task: &Task,
         [control, logits, labels]: [Tensor; 3],
         mixed: Option<[Tensor; 2]>,
         ignored: bool,
@@ -88,12 +121,23 @@ impl Criterion {
         if ignored && mixed.is_some() {
             return Err(Error::input("mixup: labels of which none is ignored are expected"));
         }
-        let each = match self.loss {
+        let each = match self.loss_of(task)? {
             LossName::Softmax => None,
             LossName::Bce => Some(Each::Bce),
             LossName::Mse => Some(Each::Mse),
             LossName::Huber => Some(Each::Huber),
         };
+        if !task.is_classify() {
+            let plain = self.smoothing == 0.0 && self.weights.is_empty() && mixed.is_none() && !ignored;
+            let (Some(each), true) = (each, plain) else {
+                let outputs = task.outputs();
+                return Err(Error::input(format!(
+                    "label smoothing, class weights, mixup and ignored labels: expected none where a model gives {outputs}"
+                )));
+            };
+            let results = graph.apply(TargetLoss(each), &[control, logits, labels])?;
+            return Ok(Applied { results, given: Vec::new() });
+        }
         if let Some(each) = each {
             let op = OneHotLoss { each, counted: ignored };
             if !ignored {
@@ -140,11 +184,11 @@ mod tests {
         let cases = [
             (Criterion { smoothing: 1.0, ..base() }, "label smoothing 1"),
             (Criterion { smoothing: f64::NAN, ..base() }, "label smoothing NaN"),
-            (Criterion { smoothing: 0.1, loss: LossName::Bce, ..base() }, "label smoothing 0.1"),
+            (Criterion { smoothing: 0.1, loss: Some(LossName::Bce), ..base() }, "label smoothing 0.1"),
             (Criterion { weights: vec![1.0, -1.0], ..base() }, "class weight -1"),
             (Criterion { weights: vec![f64::INFINITY], ..base() }, "class weight inf"),
             (Criterion { weights: vec![0.0, 0.0], ..base() }, "class weights"),
-            (Criterion { weights: vec![1.0], loss: LossName::Mse, ..base() }, "class weights"),
+            (Criterion { weights: vec![1.0], loss: Some(LossName::Mse), ..base() }, "class weights"),
         ];
         for (criterion, start) in cases {
             let error = criterion.check().expect_err(start).to_string();

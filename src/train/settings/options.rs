@@ -125,10 +125,10 @@ pub struct TrainOptions {
     #[cfg_attr(feature = "cli", arg(long, value_name = "SHARE", allow_negative_numbers = true, help_heading = TRAINING))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation_split: Option<f64>,
-    /// Loss
-    #[cfg_attr(feature = "cli", arg(long, value_enum, value_name = "L", default_value_t = TrainOptions::default().loss, help_heading = LOSS))]
-    #[serde(skip_serializing_if = "is_default")]
-    pub loss: LossName,
+    /// Loss [default: softmax for classes, bce for yes-or-no answers, mse for numbers]
+    #[cfg_attr(feature = "cli", arg(long, value_enum, value_name = "L", help_heading = LOSS))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loss: Option<LossName>,
     /// With --loss softmax: the part of a label that is spread over all classes
     #[cfg_attr(feature = "cli", arg(long, value_name = "X", default_value_t = TrainOptions::default().label_smoothing, allow_negative_numbers = true, help_heading = LOSS))]
     #[serde(skip_serializing_if = "is_default")]
@@ -188,7 +188,7 @@ impl Default for TrainOptions {
             max_steps: None,
             patience: None,
             validation_split: None,
-            loss: LossName::Softmax,
+            loss: None,
             label_smoothing: 0.0,
             class_weights: Vec::new(),
             freeze: Vec::new(),
@@ -250,7 +250,7 @@ impl TrainOptions {
     /// Refuses what cannot be meant; the batch is held to the data when the step is built.
     pub fn check(&self) -> Result<()> {
         self.criterion().check()?;
-        let plain = self.loss == LossName::Softmax && self.class_weights.is_empty();
+        let plain = self.criterion().is_softmax() && self.class_weights.is_empty();
         if self.augment.mixup > 0.0 && !plain {
             return wrong("mixup", &self.augment.mixup, "none but with --loss softmax and without class weights");
         }

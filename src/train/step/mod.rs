@@ -2,13 +2,13 @@
 
 pub mod window;
 
-use crate::data::schema::{Element, Field, LABEL, Read, Schema};
+use crate::data::schema::{Element, FEATURES, Field, NUMBERS, Read, Schema};
 use crate::data::{Column, Split};
 use crate::error::{Error, Result};
 use crate::ir::graph::{Graph, Role, Tensor, TensorInfo};
 use crate::ir::values::Values;
 use crate::model::formats::weights::EMA;
-use crate::model::{Build, Mode, Model};
+use crate::model::{Build, Mode, Model, Task};
 use crate::ops::batch::draw::Draw;
 use crate::ops::batch::gather_augmented::GatherAugmented;
 use crate::ops::batch::mixup::Mixup;
@@ -52,7 +52,7 @@ pub struct Step {
     pub logits: Tensor,
     /// The class of the largest logit of each pixel, [batch, height, width]; in evaluation, where a model tells them.
     pub mask: Option<Tensor>,
-    /// Labels of a sample: 1, or height × width.
+    /// Targets of a sample that are right or wrong: 1, height × width of a mask, the number of answers.
     pub positions: usize,
     /// What else has to be there before the first step, and stays.
     pub(super) given: Vec<(Tensor, Values)>,
@@ -79,16 +79,30 @@ pub struct Stored {
     pub drawn: Tensor,
 }
 
-/// The fields that a model reads where there is no data to say: images of bytes, and a label for each, or for each pixel.
+/// The fields that a model reads where there is no data to say: images of bytes or the columns of a table, and the targets
+/// of its task.
 ///
 /// # Errors
 /// [`Error::Input`] as [`Model::classes`].
 pub fn schema_of(model: &Model) -> Result<Schema> {
-    let [height, width, _] = model.input;
-    let of_sample = if model.is_segmentation()? { vec![height, width] } else { Vec::new() };
-    let element = if model.classes()? <= 256 { Element::U8 } else { Element::U16 };
-    let image = Field { name: model.input_name().into(), ..Field::image(model.input) };
-    Schema::new(vec![image, Field::label(&of_sample, element)])
+    let outputs = model.classes()?;
+    let input = match model.reads_table() {
+        true => Field::table(FEATURES, model.columns.clone()),
+        false => match model.input[..] {
+            [height, width, channels] => Field::image([height, width, channels]),
+            _ => Field { shape: model.input.clone(), element: Element::F32, read: Read::FLOAT, ..Field::image([1; 3]) },
+        },
+    };
+    let target = match &model.task {
+        Task::Classify => {
+            let of_sample = if model.is_segmentation()? { model.input[..2].to_vec() } else { Vec::new() };
+            Field::label(&of_sample, if outputs <= 256 { Element::U8 } else { Element::U16 })
+        }
+        Task::Answers => Field::answers(outputs),
+        Task::Regress { targets } => Field::table(NUMBERS, targets.clone()),
+    };
+    let name = model.input_name().map_or_else(|| input.name.clone(), str::to_owned);
+    Schema::new(vec![Field { name, ..input }, target])
 }
 
 impl Step {
@@ -208,6 +222,11 @@ impl Step {
         &self.columns[0]
     }
 
+    /// The field of the targets.
+    pub fn target(&self) -> &Stored {
+        &self.columns[1]
+    }
+
     /// Steps of one pass over the data.
     pub fn steps_per_epoch(&self) -> usize {
         self.samples.div_ceil(self.batch)
@@ -243,6 +262,7 @@ struct Start {
     logits: Tensor,
     mask: Option<Tensor>,
     given: Vec<(Tensor, Values)>,
+    task: Task,
     positions: usize,
     batch: usize,
     samples: usize,
@@ -266,8 +286,12 @@ impl Start {
         if batch == 0 || batch > samples {
             return Err(Error::input(format!("batch size {batch}: between 1 and the {samples} samples is expected")));
         }
-        let (positions, is_image) = (model.positions()?, schema.field(model.input_name())?.element == Element::U8);
-        let fields = [schema.field(model.input_name())?, schema.field(LABEL)?];
+        let fields = [schema.input(model.input_name())?, schema.target()?];
+        let is_image = fields[0].element == Element::U8 && fields[0].shape.len() == 3;
+        let positions = match model.task {
+            Task::Answers => model.classes()?,
+            Task::Classify | Task::Regress { .. } => model.positions()?,
+        };
         // A class of a sample takes a word, which was never counted.
         let stride = fields.iter().filter(|field| !field.shape.is_empty()).map(|field| field.stride()).sum();
         let window = Window::of(samples, stride, batch, limit)?;
@@ -276,12 +300,12 @@ impl Start {
         let mut graph = Graph::new();
         let control = graph.tensor(TensorInfo::words("control", [Control::WORDS]).role(Role::Control));
         if is_image {
-            augment.check_for(model.input)?;
+            augment.check_for(model.image()?)?;
         }
         if !augment.keeps_images() && !is_image {
             return Err(Error::input(format!("augment {augment}: only images of bytes are changed at random")));
         }
-        if !augment.is_off() && positions > 1 {
+        if !augment.is_off() && model.is_segmentation()? {
             let expected = "augment off is expected where a model tells the class of each pixel";
             return Err(Error::input(format!("augment {augment}: {expected}, since labels are not moved along")));
         }
@@ -290,6 +314,8 @@ impl Start {
             let tensor = graph.tensor(TensorInfo::bytes(&field.name, [held, field.stride()]));
             let read = match place {
                 0 if is_image => Read::Scaled { scale: normal.scale, shift: normal.shift },
+                // A class of two may be a yes-or-no answer.
+                1 if !model.task.is_classify() => Read::FLOAT,
                 _ => field.read,
             };
             let (shape, element, ignored) = (field.shape.clone(), field.element, field.ignored);
@@ -310,14 +336,28 @@ impl Start {
             mixed = Some([blended[1], blended[2]]);
         }
         let logits = model.build(&mut graph, x, Build { mode, control: Some(control) })?;
-        let mask = None;
-        Ok(Start { graph, columns, control, labels, logits, mask, given, positions, batch, samples, window, mixed })
+        let (mask, task) = (None, model.task.clone());
+        Ok(Start {
+            graph,
+            columns,
+            control,
+            labels,
+            logits,
+            mask,
+            given,
+            task,
+            positions,
+            batch,
+            samples,
+            window,
+            mixed,
+        })
     }
 
     fn loss(&mut self, criterion: &Criterion) -> Result<Vec<Tensor>> {
         let from = [self.control, self.logits, self.labels];
-        let Applied { results, given } =
-            criterion.apply(&mut self.graph, from, self.mixed, self.columns[1].field.may_be_ignored())?;
+        let ignored = self.columns[1].field.may_be_ignored();
+        let Applied { results, given } = criterion.apply(&mut self.graph, &self.task, from, self.mixed, ignored)?;
         self.given.extend(given);
         Ok(results)
     }

@@ -1,4 +1,7 @@
-//! `wgrad predict`: what a stored model makes of pictures.
+//! `wgrad predict`: what a stored model makes of pictures, or of the rows of a table.
+
+#[cfg(feature = "csv")]
+mod table;
 
 use crate::cli::{DeviceArgs, print};
 use crate::data::pictures::mask;
@@ -6,30 +9,31 @@ use crate::data::pictures::picture::Picture;
 use crate::data::pictures::prepare::{Prepared, prepare, whole};
 use crate::error::{Error, Result};
 use crate::files::write_whole;
-use crate::model::Model;
+use crate::model::{Model, Task};
 use crate::train::predict::{Predictor, TrainedModel};
 use clap::Args;
 use serde::Serialize;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-/// Say what a stored model sees in pictures
+/// Say what a stored model makes of pictures, or of the rows of a table
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Pictures may be PNG, JPEG, GIF, BMP, WebP, TIFF, PNM, ICO or QOI, of any size. For a model of one channel each is \
+A model that reads a table takes CSV files with its columns, by their names. Pictures may be PNG, JPEG, GIF, BMP, WebP, TIFF, PNM, ICO or QOI, of any size. For a model of one channel each is \
 prepared as MNIST's digits are: grey, dark on light turned round, cropped, scaled and centred.
 
 Examples:
   wgrad predict runs/mnist-cnn/1/model.safetensors photo.jpg
   wgrad predict runs/mnist-cnn/1/model.safetensors *.png --json --top 2
-  wgrad predict runs/unet-small/1/model.safetensors scene.png --masks masks")]
+  wgrad predict runs/unet-small/1/model.safetensors scene.png --masks masks
+  wgrad predict runs/mlp/1/model.safetensors new-houses.csv")]
 pub struct PredictArgs {
     /// The weights, as wgrad wrote them
     file: PathBuf,
-    /// The pictures
-    #[arg(required = true, value_name = "IMAGE")]
+    /// The pictures, or the CSV files of a model that reads a table
+    #[arg(required = true, value_name = "IMAGE|FILE.csv")]
     images: Vec<PathBuf>,
-    /// How many of the likeliest classes are told
+    /// How many of the likeliest classes are shown; of yes-or-no answers, all that are yes
     #[arg(long, default_value_t = 3, value_name = "K", value_parser = clap::value_parser!(u16).range(1..))]
     top: u16,
     /// Write each picture as the net is given it into this folder, as PNG
@@ -58,18 +62,26 @@ struct Answer {
     label: String,
     probability: f32,
     top: Vec<Guess>,
+    /// The answers that are yes, of a model of yes-or-no answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    yes: Option<Vec<String>>,
 }
 
 /// Predicts and prints; pictures that cannot be read are named, the others answered, and the status is 2.
 pub fn run(args: PredictArgs) -> Result<()> {
     let trained = Model::load(&args.file)?;
+    #[cfg(feature = "csv")]
+    if trained.model.reads_table() {
+        return table::run(&args, &trained);
+    }
+    let input = trained.model.image()?;
     let by_pixel = trained.model.is_segmentation()?;
     if args.masks.is_some() && !by_pixel {
         return Err(Error::input("--masks: a model that tells the class of each pixel is expected"));
     }
     let (mut good, mut bad) = (Vec::new(), Vec::new());
     for path in &args.images {
-        match read(path, trained.model.input, by_pixel) {
+        match read(path, input, by_pixel) {
             Ok(prepared) => good.push((path, prepared)),
             Err(Error::Input(why)) => bad.push(why),
             Err(error) => return Err(error),
@@ -89,10 +101,12 @@ pub fn run(args: PredictArgs) -> Result<()> {
         let all = pollster::block_on(trained.predict_on(&device, &pixels))?;
         for ((path, prepared), probabilities) in good.into_iter().zip(all) {
             let image = path.display().to_string();
-            let top = best(&trained.model, &probabilities, usize::from(args.top));
+            let yes = yes(&trained.model, &probabilities)?;
+            let most = yes.iter().map(Vec::len).fold(usize::from(args.top), usize::max);
+            let top = best(&trained.model, &probabilities, most);
             match top.first().cloned() {
                 Some(Guess { label, probability }) if probability.is_finite() => {
-                    answers.push(Answer { image, prepared: prepared.how, label, probability, top });
+                    answers.push(Answer { image, prepared: prepared.how, label, probability, top, yes });
                 }
                 _ => return Err(Error::failed(format!("{image}: the model's probabilities are no finite numbers"))),
             }
@@ -114,6 +128,7 @@ pub fn run(args: PredictArgs) -> Result<()> {
 fn masks(args: &PredictArgs, trained: &TrainedModel, inputs: &[(&PathBuf, Prepared)]) -> Result<()> {
     let (device, _) = args.device.open()?;
     let model = &trained.model;
+    let [height, width, _] = model.image()?;
     let pixels: Vec<u8> = inputs.iter().flat_map(|(_, prepared)| &prepared.pixels).copied().collect();
     let found = pollster::block_on(Predictor::new(&device, trained, inputs.len().min(32))?.masks(&pixels))?;
     let folder = args.masks.clone().unwrap_or_else(|| ".".into());
@@ -122,7 +137,7 @@ fn masks(args: &PredictArgs, trained: &TrainedModel, inputs: &[(&PathBuf, Prepar
     let (mut lines, mut answers) = (String::new(), Vec::new());
     for (((path, _), name), classes) in inputs.iter().zip(names(inputs)).zip(found) {
         let file = folder.join(name + "-mask.png");
-        write_whole(&file, &mask::png(&classes, [model.input[0], model.input[1]])?)?;
+        write_whole(&file, &mask::png(&classes, [height, width])?)?;
         let mut counts = vec![0usize; model.classes()?];
         classes.iter().for_each(|class| counts[*class as usize] += 1);
         let share = |class: usize| counts[class] as f64 / classes.len() as f64;
@@ -166,17 +181,31 @@ fn names(inputs: &[(&PathBuf, Prepared)]) -> Vec<String> {
     inputs.iter().map(name).collect()
 }
 
+/// The answers that are yes, of a model that gives several.
+fn yes(model: &Model, probabilities: &[f32]) -> Result<Option<Vec<String>>> {
+    if model.task != Task::Answers || probabilities.len() > model.classes()? {
+        return Ok(None);
+    }
+    let yes = probabilities.iter().enumerate().filter(|(_, probability)| **probability > 0.5);
+    Ok(Some(yes.map(|(answer, _)| model.answer_name(answer)).collect()))
+}
+
 /// The likeliest classes, the likeliest first.
 fn best(model: &Model, probabilities: &[f32], most: usize) -> Vec<Guess> {
     let mut order: Vec<usize> = (0..probabilities.len()).collect();
     order.sort_by(|a, b| probabilities[*b].total_cmp(&probabilities[*a]));
-    let guess = |class: usize| Guess { label: model.class_name(class), probability: probabilities[class] };
+    let name = |class| if probabilities.len() == 1 { model.answer_name(class) } else { model.class_name(class) };
+    let guess = |class: usize| Guess { label: name(class), probability: probabilities[class] };
     order.into_iter().take(most).map(guess).collect()
 }
 
 fn text(answer: &Answer) -> String {
     let share = |guess: &Guess| format!("{} ({:.2} %)", guess.label, f64::from(guess.probability) * 100.0);
-    let Answer { image, prepared, top, .. } = answer;
+    let Answer { image, prepared, top, yes, .. } = answer;
     let shares: Vec<String> = top.iter().map(share).collect();
-    format!("{image}: {}\n  prepared: {prepared}\n", shares.join(", "))
+    let yes = yes.as_ref().map_or(String::new(), |yes| match &yes[..] {
+        [] => "  yes: none\n".into(),
+        yes => format!("  yes: {}\n", yes.join(", ")),
+    });
+    format!("{image}: {}\n{yes}  prepared: {prepared}\n", shares.join(", "))
 }

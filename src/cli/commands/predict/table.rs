@@ -1,0 +1,83 @@
+//! `wgrad predict` of a model that reads a table: a line of CSV, or a JSON object, for each row.
+
+use crate::cli::commands::predict::PredictArgs;
+use crate::cli::print;
+use crate::data::formats::table::read_features;
+use crate::error::{Error, Result};
+use crate::model::{Model, Task};
+use crate::train::predict::{Predictor, TrainedModel};
+use serde_json::{Map, Value, json};
+
+/// Rows of a batch.
+const BATCH: usize = 1024;
+
+/// Predicts and prints every row of every file, in their order.
+pub(super) fn run(args: &PredictArgs, trained: &TrainedModel) -> Result<()> {
+    if args.save_prepared.is_some() || args.masks.is_some() {
+        return Err(Error::input("--save-prepared and --masks: a model that reads images is expected"));
+    }
+    let model = &trained.model;
+    let mut files = Vec::new();
+    for path in &args.images {
+        let (features, unread) = read_features(path, &model.columns)?;
+        if !unread.is_empty() {
+            let (shown, unread) = (path.display(), unread.join(", "));
+            crate::cli::say(&format!("note: {shown}: the model does not read {unread}"));
+        }
+        files.push((path.display().to_string(), features));
+    }
+    let (device, _) = args.device.open()?;
+    let most = files.iter().map(|(_, features)| features.len() / model.columns.len()).max().unwrap_or(1);
+    let mut predictor = Predictor::new(&device, trained, most.clamp(1, BATCH))?;
+    let mut rows: Vec<Vec<(&str, Value)>> = Vec::new();
+    let names = names(model)?;
+    for (file, features) in &files {
+        for found in pollster::block_on(predictor.rows(features))? {
+            if found.iter().any(|number| !number.is_finite()) {
+                return Err(Error::failed(format!("{file}: the model's numbers are not finite")));
+            }
+            let file = (files.len() > 1).then(|| ("file", json!(file)));
+            rows.push(file.into_iter().chain(answer(model, &names, &found)).collect());
+        }
+    }
+    if args.json {
+        let object = |row: Vec<(&str, Value)>| {
+            row.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Map<String, Value>>()
+        };
+        let rows: Vec<_> = rows.into_iter().map(object).collect();
+        return print(&(json!(rows).to_string() + "\n"));
+    }
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let failed = |e: &dyn std::fmt::Display| Error::failed(format!("predict: {e}"));
+    let head = rows.first().map(|row| row.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+    let cell = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    head.iter().try_for_each(|head| writer.write_record(head)).map_err(|e| failed(&e))?;
+    for row in &rows {
+        writer.write_record(row.iter().map(|(_, value)| cell(value))).map_err(|e| failed(&e))?;
+    }
+    let bytes = writer.into_inner().map_err(|e| failed(&e))?;
+    print(&String::from_utf8(bytes).map_err(|e| failed(&e))?)
+}
+
+/// What the numbers of a row stand for.
+fn names(model: &Model) -> Result<Vec<String>> {
+    Ok(match &model.task {
+        Task::Regress { targets } => targets.iter().map(|scale| scale.name.clone()).collect(),
+        Task::Answers if model.class_names.len() != 2 || model.classes()? != 1 => {
+            (0..model.classes()?).map(|answer| model.answer_name(answer)).collect()
+        }
+        Task::Answers | Task::Classify => model.class_names.clone(),
+    })
+}
+
+/// The columns of a row's answer: the class and its probability, a probability for each answer, or a number for each target.
+fn answer<'a>(model: &Model, names: &'a [String], found: &[f64]) -> Vec<(&'a str, Value)> {
+    let is_class = model.task.is_classify() || found.len() > names.len();
+    if is_class {
+        let best = (1..found.len()).fold(0, |best, class| if found[class] > found[best] { class } else { best });
+        return vec![("class", json!(model.class_name(best))), ("probability", json!(found[best] as f32))];
+    }
+    // In the seven digits that a number in single precision has.
+    let short = |number: f64| format!("{number:.6e}").parse().unwrap_or(number);
+    names.iter().zip(found).map(|(name, number)| (&**name, json!(short(*number)))).collect()
+}

@@ -1,0 +1,136 @@
+//! The lines of a CSV table: names of columns, numbers of features, texts of targets.
+
+use crate::data::formats::table::{listed, number};
+use crate::data::source::Source;
+use crate::error::{Error, Result};
+use crate::suggest;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+/// The most bytes that are looked at for the separator.
+const FIRST_LINE_BYTES: u64 = 1 << 20;
+
+/// A table that is open, with the names of its columns.
+pub(super) struct Lines {
+    path: PathBuf,
+    reader: csv::Reader<File>,
+    names: Vec<String>,
+    separator: u8,
+}
+
+/// What was read of one or two files.
+#[derive(Default)]
+pub(super) struct Rows {
+    /// [rows, features].
+    pub(super) features: Vec<f64>,
+    /// [targets][rows].
+    pub(super) targets: Vec<Vec<String>>,
+    /// The file and the line of each row.
+    lines: Vec<(usize, u64)>,
+    files: Vec<PathBuf>,
+}
+
+impl Rows {
+    pub(super) fn count(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// What is wrong with a value of a row.
+    pub(super) fn wrong(&self, row: usize, column: &str, found: &str, expected: &str) -> Error {
+        let (file, line) = self.lines[row];
+        wrong(&self.files[file], line, column, found, expected)
+    }
+}
+
+fn wrong(path: &Path, line: u64, column: &str, found: &str, expected: &str) -> Error {
+    let found: String = found.chars().take(20).collect();
+    let found = if found.is_empty() { "nothing".into() } else { format!("'{}'", found.escape_debug()) };
+    Error::input(format!("{}, line {line}, column {column}: found {found}, expected {expected}", path.display()))
+}
+
+impl Lines {
+    /// Opens a file and reads the names of its columns, which a comma, a semicolon or a tab separates.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where it cannot be read, has no names in its first line, or one of them twice.
+    pub(super) fn open(path: &Path) -> Result<Lines> {
+        let shown = path.display();
+        // A value takes two bytes of the file at least, and eight of memory, then four.
+        let bytes = Source::open(path)?.bytes;
+        crate::device::cpu::check_free(bytes * 6, &format!("{shown}: its contents take"), "fewer samples may fit")?;
+        let fault = |e: std::io::Error| Error::input(format!("{shown} cannot be read: {e}"));
+        let mut first = Vec::new();
+        let mut start = std::io::Read::take(BufReader::new(File::open(path).map_err(fault)?), FIRST_LINE_BYTES);
+        start.read_until(b'\n', &mut first).map_err(fault)?;
+        let count = |separator: &u8| first.iter().filter(|byte| *byte == separator).count();
+        let separator = [b'\t', b';', b','].into_iter().max_by_key(count).unwrap_or(b',');
+        let file = File::open(path).map_err(fault)?;
+        let mut reader = csv::ReaderBuilder::new().delimiter(separator).trim(csv::Trim::All).from_reader(file);
+        let names = reader.headers().map_err(|e| Error::input(format!("{shown}: {e}")))?;
+        let names: Vec<String> = names.iter().map(|name| name.trim_start_matches('\u{feff}').to_owned()).collect();
+        if names.is_empty() || names.iter().all(|name| name.is_empty() || number(name).is_some()) {
+            let found = listed(&names);
+            return Err(Error::input(format!("{shown}, line 1: found '{found}', expected the names of the columns")));
+        }
+        if let Some(at) = (0..names.len()).find(|&at| names[at].is_empty() || names[..at].contains(&names[at])) {
+            let found = if names[at].is_empty() { "no name".into() } else { format!("{} a second time", names[at]) };
+            return Err(Error::input(format!(
+                "{shown}, line 1: found {found} in column {}, expected a name of its own",
+                at + 1
+            )));
+        }
+        Ok(Lines { path: path.into(), reader, names, separator })
+    }
+
+    /// The names of the columns.
+    pub(super) fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// What was guessed.
+    pub(super) fn notice(&self) -> Option<String> {
+        let name = match self.separator {
+            b';' => "semicolons",
+            b'\t' => "tabs",
+            _ => return None,
+        };
+        Some(format!("{}: {name} separate the columns", self.path.display()))
+    }
+
+    /// Adds all rows: these columns as numbers, and the targets as texts.
+    ///
+    /// # Errors
+    /// [`Error::Input`] with the line and the column of what is no number, for a line of another length, and for a column that
+    /// there is not.
+    pub(super) fn read(mut self, features: &[String], targets: &[String], into: &mut Rows) -> Result<()> {
+        let shown = self.path.display();
+        let place = |wanted: &String| {
+            self.names.iter().position(|name| name == wanted).ok_or_else(|| {
+                let hint = suggest::hint(wanted, self.names.iter().map(String::as_str));
+                let found = listed(&self.names);
+                Error::input(format!("{shown}: found the columns {found}, expected one {wanted}{hint}"))
+            })
+        };
+        let numbers: Vec<usize> = features.iter().map(place).collect::<Result<_>>()?;
+        let texts: Vec<usize> = targets.iter().map(place).collect::<Result<_>>()?;
+        into.files.push(self.path.clone());
+        into.targets.resize(targets.len(), Vec::new());
+        let file = into.files.len() - 1;
+        let mut record = csv::StringRecord::new();
+        while self.reader.read_record(&mut record).map_err(|e| Error::input(format!("{shown}: {e}")))? {
+            let line = record.position().map_or(0, csv::Position::line);
+            for (&at, name) in numbers.iter().zip(features) {
+                let found = &record[at];
+                let left_out = || format!("a number; --ignore {name} leaves the column out");
+                into.features.push(number(found).ok_or_else(|| wrong(&self.path, line, name, found, &left_out()))?);
+            }
+            texts.iter().zip(&mut into.targets).for_each(|(&at, column)| column.push(record[at].to_owned()));
+            into.lines.push((file, line));
+        }
+        match into.lines.last() {
+            Some((last, _)) if *last == file => Ok(()),
+            _ => Err(Error::input(format!("{shown}: found no samples, expected a line for each after the names"))),
+        }
+    }
+}

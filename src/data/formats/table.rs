@@ -1,0 +1,279 @@
+//! CSV tables: a line of names, then a line of numbers for each sample; some of the columns are the targets.
+
+use crate::data::column::Column;
+use crate::data::formats::held_out::held_out;
+use crate::data::formats::lines::{Lines, Rows};
+use crate::data::schema::{Element, FEATURES, Field, NUMBERS};
+use crate::data::split::Label;
+use crate::data::{Dataset, MOST_CLASSES, ReadOptions, Scale, Split, TargetKind};
+use crate::error::{Error, Result};
+use crate::suggest;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// All samples of a table, those to test on last or chosen among them.
+struct Table {
+    name: String,
+    features: Vec<String>,
+    targets: Vec<String>,
+    rows: Rows,
+    is_test: Vec<bool>,
+}
+
+/// The targets of all samples.
+enum Targets {
+    /// [targets][samples].
+    Numbers(Vec<Vec<f64>>),
+    /// The names, and the number of each sample's.
+    Classes(Vec<String>, Vec<u16>),
+    /// [targets][samples], 1 or 0.
+    Answers(Vec<Vec<u8>>),
+}
+
+/// Reads the files `train` and `test`, or `train` alone, of which a fifth is kept for tests. Features, and targets
+/// that are numbers, are standardised by the training samples' mean and deviation, or as `options` say.
+///
+/// # Errors
+/// [`Error::Input`] that names the file, the line and the column, for a column that is missing and a value that is no number,
+/// answer or class.
+pub(super) fn read(name: String, train: &Path, test: Option<&Path>, options: &ReadOptions) -> Result<Dataset> {
+    let mut notes = Vec::new();
+    let table = open(name, train, test, options, &mut notes)?;
+    let targets = table.targets(options)?;
+    let feature = |c: usize| table.rows.features.iter().skip(c).step_by(table.features.len()).copied();
+    let scales: Vec<Scale> = match options.columns {
+        [] => (0..table.features.len())
+            .map(|c| table.scale(&table.features[c], &feature(c).collect::<Vec<_>>()))
+            .collect(),
+        known => known.to_vec(),
+    };
+    let same =
+        |c: &usize| feature(*c).zip(&table.is_test).filter(|(_, test)| !**test).all(|(x, _)| x == scales[*c].mean);
+    let constant: Vec<&str> = (0..scales.len()).filter(same).map(|c| &*table.features[c]).collect();
+    if !constant.is_empty() {
+        notes.push(format!(
+            "the same number in every training sample of {}: a net learns nothing from it",
+            listed(&constant)
+        ));
+    }
+    let [train, test] = [false, true].map(|test| table.split(&scales, &targets, options, test));
+    let mut data = Dataset::new(table.name.clone(), train?, test?)?;
+    match targets {
+        Targets::Classes(names, _) => (data.classes, data.class_names) = (names.len(), names),
+        Targets::Numbers(_) | Targets::Answers(_) => data.class_names = table.targets,
+    }
+    data.notice = (!notes.is_empty()).then(|| notes.join("; "));
+    Ok(data)
+}
+
+/// The features of every sample of a file for a model that reads these columns, [samples, columns] standardised, and the
+/// columns that it does not read.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_features(path: &Path, columns: &[Scale]) -> Result<(Vec<f32>, Vec<String>)> {
+    let lines = Lines::open(path)?;
+    let wanted: Vec<String> = columns.iter().map(|scale| scale.name.clone()).collect();
+    let unread: Vec<String> = lines.names().iter().filter(|name| !wanted.contains(name)).cloned().collect();
+    let mut rows = Rows::default();
+    lines.read(&wanted, &[], &mut rows)?;
+    let values = rows.features.iter().zip(columns.iter().cycle()).map(|(x, scale)| scale.standardised(*x)).collect();
+    Ok((values, unread))
+}
+
+fn open(
+    name: String,
+    first: &Path,
+    second: Option<&Path>,
+    options: &ReadOptions,
+    notes: &mut Vec<String>,
+) -> Result<Table> {
+    let lines = Lines::open(first)?;
+    notes.extend(lines.notice());
+    let known: Vec<String> = lines.names().to_vec();
+    let find = |wanted: &String| match known.contains(wanted) {
+        true => Ok(wanted.clone()),
+        false => Err(Error::input(format!(
+            "{}: found the columns {}, expected one {wanted}{}",
+            first.display(),
+            listed(&known),
+            suggest::hint(wanted, known.iter().map(String::as_str))
+        ))),
+    };
+    let targets: Vec<String> = options.targets.iter().map(find).collect::<Result<_>>()?;
+    let ignored: Vec<String> = options.ignored.iter().map(find).collect::<Result<_>>()?;
+    if let Some(twice) = (1..targets.len()).find(|&at| targets[..at].contains(&targets[at])) {
+        return Err(Error::input(format!("target {}: found it twice, expected each target once", targets[twice])));
+    }
+    let features: Vec<String> = match options.columns {
+        [] => known.iter().filter(|name| !targets.contains(name) && !ignored.contains(name)).cloned().collect(),
+        columns => columns.iter().map(|scale| find(&scale.name)).collect::<Result<_>>()?,
+    };
+    if features.is_empty() {
+        let shown = first.display();
+        return Err(Error::input(format!("{shown}: found no column besides the targets, expected one to learn from")));
+    }
+    let unread: Vec<&String> =
+        known.iter().filter(|name| !features.contains(name) && !targets.contains(name)).collect();
+    if !unread.is_empty() {
+        notes.push(format!("{} left out: {}", counted(unread.len(), "column"), listed(&unread)));
+    }
+    let mut rows = Rows::default();
+    lines.read(&features, &targets, &mut rows)?;
+    let trained = rows.count();
+    let is_test = match second {
+        Some(second) => {
+            Lines::open(second)?.read(&features, &targets, &mut rows)?;
+            (0..rows.count()).map(|row| row >= trained).collect()
+        }
+        None => {
+            notes.push(format!("{} alone has no tests: one sample in 5 is kept for them", first.display()));
+            // By the features, so that the same sample twice goes to one part, and lines may change places.
+            let width = features.len();
+            let key = |n: usize| {
+                let bytes = rows.features[n * width..(n + 1) * width].iter().flat_map(|x| x.to_le_bytes());
+                (crc32fast::hash(&bytes.collect::<Vec<_>>()), n)
+            };
+            // Of each class alike, where there are few of them.
+            let texts = rows.targets.first().filter(|_| targets.len() == 1);
+            let few = texts.filter(|texts| texts.iter().collect::<BTreeSet<_>>().len() * 5 <= texts.len());
+            match few {
+                Some(texts) => held_out(&texts.iter().collect::<Vec<_>>(), key),
+                None => held_out(&vec![0; trained], key),
+            }
+        }
+    };
+    if is_test.iter().all(|test| *test) || !is_test.contains(&true) {
+        let (shown, found) = (first.display(), rows.count());
+        return Err(Error::input(format!(
+            "{shown}: found {}, expected some to train on and some to test on",
+            counted(found, "sample")
+        )));
+    }
+    Ok(Table { name, features, targets, rows, is_test })
+}
+
+impl Table {
+    /// The targets as what they are.
+    fn targets(&self, options: &ReadOptions) -> Result<Targets> {
+        let Rows { targets, .. } = &self.rows;
+        let kind = match options.target_kind {
+            TargetKind::Guessed => match &targets[..] {
+                [texts] if texts.iter().any(|text| number(text).is_none() && !text.is_empty()) => TargetKind::Classes,
+                _ => TargetKind::Numbers,
+            },
+            kind => kind,
+        };
+        match kind {
+            TargetKind::Guessed | TargetKind::Numbers => self.each("a number", number).map(Targets::Numbers),
+            TargetKind::Answers => self.each("1 or 0", answer).map(Targets::Answers),
+            TargetKind::Classes => self.classes(options.class_names),
+        }
+    }
+
+    /// Every target by `parse`, [targets][samples].
+    fn each<T>(&self, expected: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Vec<Vec<T>>> {
+        let columns = self.targets.iter().zip(&self.rows.targets);
+        let column = |(name, texts): (&String, &Vec<String>)| {
+            let cell =
+                |(row, text): (usize, &String)| parse(text).ok_or_else(|| self.rows.wrong(row, name, text, expected));
+            texts.iter().enumerate().map(cell).collect()
+        };
+        columns.map(column).collect()
+    }
+
+    fn classes(&self, known: &[String]) -> Result<Targets> {
+        let ([name], [texts]) = (&self.targets[..], &self.rows.targets[..]) else {
+            let found = self.targets.len();
+            return Err(Error::input(format!("found {found} targets of classes, expected one")));
+        };
+        let names: Vec<String> = match known {
+            [] => {
+                let mut names: Vec<String> = texts.iter().collect::<BTreeSet<_>>().into_iter().cloned().collect();
+                if names.iter().all(|name| number(name).is_some()) {
+                    names.sort_by(|a, b| number(a).unwrap_or(0.0).total_cmp(&number(b).unwrap_or(0.0)));
+                }
+                names
+            }
+            known => known.to_vec(),
+        };
+        if !(2..=MOST_CLASSES).contains(&names.len()) {
+            let found = counted(names.len(), "class");
+            return Err(Error::input(format!("column {name}: found {found}, expected 2 to {MOST_CLASSES}")));
+        }
+        let class = |(row, text): (usize, &String)| {
+            let at = names.iter().position(|name| name == text && !text.is_empty());
+            at.map(|at| at as u16).ok_or_else(|| self.rows.wrong(row, name, text, "the name of a class"))
+        };
+        let labels = texts.iter().enumerate().map(class).collect::<Result<_>>()?;
+        Ok(Targets::Classes(names, labels))
+    }
+
+    /// How a column is standardised: by the samples to train on.
+    fn scale(&self, name: &str, numbers: &[f64]) -> Scale {
+        let train: Vec<f64> = numbers.iter().zip(&self.is_test).filter(|(_, test)| !**test).map(|(x, _)| *x).collect();
+        Scale::of(name, train.iter().copied())
+    }
+
+    fn split(&self, scales: &[Scale], targets: &Targets, options: &ReadOptions, test: bool) -> Result<Split> {
+        let rows: Vec<usize> = (0..self.is_test.len()).filter(|&row| self.is_test[row] == test).collect();
+        let width = scales.len();
+        let standardised = |scales: &[Scale], at: &dyn Fn(usize, usize) -> f64| -> Vec<u8> {
+            let row = |&row: &usize| -> Vec<u8> {
+                let each = scales.iter().enumerate().map(|(c, scale)| scale.standardised(at(row, c)));
+                each.flat_map(f32::to_le_bytes).collect()
+            };
+            rows.iter().flat_map(row).collect()
+        };
+        let features = standardised(scales, &|row, c| self.rows.features[row * width + c]);
+        let features = Column::new(Field::table(FEATURES, scales.to_vec()), features)?;
+        let target = match targets {
+            Targets::Numbers(numbers) => {
+                let scales: Vec<Scale> = match options.target_scales {
+                    [] => self.targets.iter().zip(numbers).map(|(name, numbers)| self.scale(name, numbers)).collect(),
+                    known => known.to_vec(),
+                };
+                let bytes = standardised(&scales, &|row, c| numbers[c][row]);
+                Column::new(Field::table(NUMBERS, scales), bytes)?
+            }
+            Targets::Answers(answers) => {
+                let bytes = rows.iter().flat_map(|&row| answers.iter().map(move |column| column[row])).collect();
+                Column::new(Field::answers(answers.len()), bytes)?
+            }
+            Targets::Classes(_, labels) => {
+                let labels: Vec<u16> = rows.iter().map(|&row| labels[row]).collect();
+                Column::new(Field::label(&[], Element::U16), u16::stored(labels))?
+            }
+        };
+        Split::of(vec![features, target])
+    }
+}
+
+/// A finite number.
+pub(super) fn number(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|number: &f64| number.is_finite())
+}
+
+/// A yes or a no.
+fn answer(text: &str) -> Option<u8> {
+    match &*text.to_ascii_lowercase() {
+        "true" | "yes" => Some(1),
+        "false" | "no" => Some(0),
+        other => [0u8, 1].into_iter().find(|answer| number(other) == Some(f64::from(*answer))),
+    }
+}
+
+/// The first of these names, and how many there are.
+pub(super) fn listed(names: &[impl AsRef<str>]) -> String {
+    const NAMED: usize = 8;
+    let named = names.iter().take(NAMED).map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
+    if names.len() > NAMED { format!("{named} and {} more", names.len() - NAMED) } else { named }
+}
+
+fn counted(count: usize, thing: &str) -> String {
+    match count {
+        1 => format!("1 {thing}"),
+        _ if thing.ends_with('s') => format!("{count} {thing}es"),
+        _ => format!("{count} {thing}s"),
+    }
+}

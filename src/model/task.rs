@@ -1,0 +1,44 @@
+//! What a model answers: a class, several yes-or-no answers, or numbers.
+
+pub use crate::ir::element::Scale;
+use serde::{Deserialize, Serialize};
+
+/// What a model answers. Its loss, its metrics, and what `predict`, the report and ONNX give follow from it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum Task {
+    /// One of the classes, for a sample or for each pixel: the model gives a score for each class.
+    #[default]
+    Classify,
+    /// Several yes-or-no answers, each by itself: the model gives a logit for each, and its sigmoid is a probability.
+    Answers,
+    /// Numbers: the model gives each target standardised.
+    Regress {
+        /// The name of each target and how it is standardised.
+        targets: Vec<Scale>,
+    },
+}
+
+impl Task {
+    /// Whether this is the default, which model files leave out.
+    pub fn is_classify(&self) -> bool {
+        *self == Task::Classify
+    }
+
+    /// How each target is standardised; none of a task without numbers.
+    pub fn targets(&self) -> &[Scale] {
+        match self {
+            Task::Regress { targets } => targets,
+            Task::Classify | Task::Answers => &[],
+        }
+    }
+
+    /// What the outputs are called in messages.
+    pub fn outputs(&self) -> &'static str {
+        match self {
+            Task::Classify => "classes",
+            Task::Answers => "answers",
+            Task::Regress { .. } => "targets",
+        }
+    }
+}
