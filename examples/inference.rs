@@ -26,7 +26,7 @@ fn run() -> Result<()> {
 
     // The application's own images come here: bytes 0–255, row by row, each pixel's channels together.
     let test = Dataset::open("mnist")?.test;
-    let images = test.pixels().chunks(test.image_bytes()).zip(&test.labels()).take(count);
+    let images = test.pixels().chunks(test.image_bytes()).zip(test.labels()).take(count);
     for (number, (pixels, label)) in images.enumerate() {
         let probabilities = &pollster::block_on(predictor.predict(pixels))?[0];
         let shares: Vec<String> = probabilities.iter().map(|p| format!("{p:.6}")).collect();

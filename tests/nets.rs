@@ -12,8 +12,8 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRu
 use std::cell::Cell;
 use wgrad::Error;
 use wgrad::ir::launch::KernelClass;
+use wgrad::model::Model;
 use wgrad::model::layers::*;
-use wgrad::model::{Model, Normalisation};
 use wgrad::ops::conv::geometry::Padding;
 use wgrad::ops::pointwise::activation::Function;
 use wgrad::plan::Limits;
@@ -75,15 +75,7 @@ fn net() -> impl Strategy<Value = Model> {
     let input = (1usize..=9, 1usize..=9, 1usize..=3);
     let dense = vec((1usize..=17, any::<bool>()), 0..=1);
     (input, vec(image_layer(), 0..=6), dense, 2usize..=11).prop_map(|((h, w, c), images, dense, classes)| {
-        let normalisation = Normalisation::default();
-        let mut net = Model {
-            name: "random".into(),
-            input: [h, w, c],
-            layers: Vec::new(),
-            normalisation,
-            class_names: Vec::new(),
-            inputs: wgrad::model::default_inputs(),
-        };
+        let mut net = Model { name: "random".into(), input: vec![h, w, c], ..Model::default() };
         for layer in images {
             net.layers.push(layer);
             if net.infer().is_err() {
@@ -196,15 +188,7 @@ fn any_net_at_all_is_planned_or_refused() {
     let input = (size(), size(), 1usize..5).prop_map(|(h, w, c)| [h, w, c]);
     let strategy = (input, vec(layer, 1..6), 1usize..40);
     let done = runner(nets(24) * 20).run(&strategy, |(input, layers, batch)| {
-        let normalisation = Normalisation::default();
-        let model = Model {
-            name: "any".into(),
-            input,
-            layers,
-            normalisation,
-            class_names: Vec::new(),
-            inputs: wgrad::model::default_inputs(),
-        };
+        let model = Model { name: "any".into(), input: input.to_vec(), layers, ..Model::default() };
         let planned = || {
             let model = Model::from_toml(&model.to_toml(), "net.toml", "any")?;
             let step = Step::training(&model, 40, &TrainOptions { batch_size: batch, ..TrainOptions::default() })?;

@@ -2,10 +2,10 @@
 
 use sha2::{Digest, Sha256};
 use std::path::{Component, PathBuf};
-use wgrad::data::Dataset;
-use wgrad::data::ReadOptions;
+use wgrad::data::formats::table::read_features;
 use wgrad::data::formats::{cifar as cifar10, csv as csv_file, emnist, idx, npy as numpy};
 use wgrad::data::pictures::picture::Picture;
+use wgrad::data::{Dataset, ReadOptions, Scale, TargetKind};
 use wgrad::ir::launch::KernelClass;
 use wgrad::model::formats::import::{Hints, Order, import as match_weights};
 use wgrad::model::formats::sealed;
@@ -24,7 +24,7 @@ use wgrad::{Error, Result};
 pub type Parser = fn(&[u8]);
 
 /// Every target by its name, which is also its folder in the corpus.
-pub const TARGETS: [(&str, Parser); 17] = [
+pub const TARGETS: [(&str, Parser); 18] = [
     ("arguments", arguments),
     ("augment", augment),
     ("checkpoint", checkpoint),
@@ -41,6 +41,7 @@ pub const TARGETS: [(&str, Parser); 17] = [
     ("npy", npy),
     ("picture", picture),
     ("plan", plan),
+    ("table", table),
     ("weights", weights),
 ];
 
@@ -178,12 +179,28 @@ pub fn image_folder(data: &[u8]) {
     let folder = file("images", b"").with_file_name("folder");
     let Some(folder) = folder.to_str() else { return };
     for (strict, channels) in [(false, None), (true, Some(3))] {
-        let options = ReadOptions { size: Some([2, 3]), channels, strict, hold_bytes: None, progress: None };
+        let options = ReadOptions { size: Some([2, 3]), channels, strict, ..ReadOptions::default() };
         if let Some(set) = accepted(Dataset::open_with(folder, &options)) {
             assert!((3..=4).contains(&(set.train.count + set.test.count)));
         }
     }
     accepted(Dataset::open(folder));
+}
+
+/// A CSV table with the target `y`: numbers, classes and answers; and its features by the columns of a model.
+pub fn table(data: &[u8]) {
+    let path = file("x.csv", data);
+    let (Some(spec), targets) = (path.to_str(), ["y".to_owned()]) else { return };
+    for target_kind in [TargetKind::Guessed, TargetKind::Numbers, TargetKind::Classes, TargetKind::Answers] {
+        let options = ReadOptions { targets: &targets, target_kind, ..ReadOptions::default() };
+        let Some(set) = accepted(Dataset::open_with(spec, &options)) else { continue };
+        assert_eq!(set.classes, set.class_names.len());
+        let schema = set.train.schema();
+        let columns = &schema.input(None).expect("features").scales;
+        assert!(columns.iter().all(Scale::is_sound), "{columns:?}");
+        let (features, _) = read_features(&path, columns).expect("what was read can be read again");
+        assert_eq!(features.len(), columns.len() * (set.train.count + set.test.count));
+    }
 }
 
 /// Weights from elsewhere for a model; the first byte says in which order.

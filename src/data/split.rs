@@ -83,7 +83,8 @@ impl Labels {
         }
     }
 
-    fn column(self, of_sample: &[usize]) -> Result<Column> {
+    /// The labels as a column.
+    pub(in crate::data) fn column(self, of_sample: &[usize]) -> Result<Column> {
         match self {
             Labels::Bytes(labels) => Column::new(Field::label(of_sample, Element::U8), labels),
             Labels::Words(labels) => Column::new(Field::label(of_sample, Element::U16), u16::stored(labels)),

@@ -50,7 +50,9 @@ pub fn survey(data: &Dataset) -> Result<Option<TableSurvey>> {
         columns.extend(summaries(numbers, true)?);
     }
     let mut counts = vec![0; data.classes];
-    train.each_label().filter_map(|label| counts.get_mut(label as usize)).for_each(|count| *count += 1);
+    for label in train.each_label().filter(|label| (*label as usize) < data.classes) {
+        counts[label as usize] += 1;
+    }
     if let Some(answers) = train.column(ANSWERS) {
         for row in answers.held().chunks(data.classes.max(1)) {
             row.iter().zip(&mut counts).for_each(|(answer, count)| *count += usize::from(*answer));

@@ -42,8 +42,8 @@ impl Default for Normalisation {
 /// channels], a row of numbers) to what its [`Task`] asks for: a logit for each class, of the sample or of each pixel; a
 /// logit for each answer; a number for each target.
 ///
-/// The order of the fields is that of the canonical JSON.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// The order of the fields is that of the canonical JSON. The default has neither layers nor input.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Model {
     /// The preset's name, or the stem of the model file; it also names the run folder.

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 pub use crate::model::layers::keys::Pair;
 use crate::model::layers::keys::{Field, Value, one_of};
 use crate::model::layers::*;
-use crate::model::{Model, Normalisation, Task};
+use crate::model::{Model, Normalisation};
 use crate::ops::conv::geometry::Padding;
 use crate::ops::pointwise::activation::Function;
 use crate::suggest;
@@ -31,16 +31,7 @@ struct Names {
 impl Sequential {
     /// No layers yet, for inputs of these sizes: [height, width, channels] of an image, \[columns\] of a table.
     pub fn new(input: impl Into<Vec<usize>>) -> Self {
-        let model = Model {
-            name: "sequential".into(),
-            input: input.into(),
-            layers: Vec::new(),
-            normalisation: Normalisation::default(),
-            class_names: Vec::new(),
-            inputs: Vec::new(),
-            task: Task::Classify,
-            columns: Vec::new(),
-        };
+        let model = Model { name: "sequential".into(), input: input.into(), ..Model::default() };
         Sequential(model, Names::default())
     }
 

@@ -26,6 +26,17 @@ fn training_on_own_data_learns_it() {
 }
 
 #[test]
+fn what_the_mnist_crate_reads_becomes_fields() {
+    let place = Place::new();
+    let files = place.path("mnist");
+    wgrad::data::formats::mnist::load_from(Some(&files), std::path::Path::new("no/such/folder")).unwrap();
+    let out = example(&place, "mnist_crate", &[files.to_str().unwrap()]);
+    let last = out.lines().find(|line| line.starts_with("epoch 2: ")).unwrap_or_else(|| panic!("{out}"));
+    let accuracy: f64 = last.rsplit(' ').next().and_then(|text| text.parse().ok()).unwrap_or_default();
+    assert!(accuracy > 0.85 && out.contains("the first test image is a 7, taken for a 7"), "{out}");
+}
+
+#[test]
 fn a_custom_op_passes_verification_and_trains() {
     for device in ["cpu", adapter::name()] {
         let out = example(&Place::new(), "custom_op", &[device, "256"]);

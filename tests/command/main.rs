@@ -9,6 +9,7 @@ mod noise;
 #[path = "../common/photo.rs"]
 mod photo;
 
+mod answers;
 mod augment;
 mod batch_offer;
 mod cli;
@@ -26,6 +27,7 @@ mod pipeline_cache;
 mod predict;
 mod segmentation;
 mod stream;
+mod table;
 mod terminal;
 mod trace;
 mod watchdog;

@@ -1,6 +1,7 @@
 //! A run folder that wgrad 0.1.0 left is read, gone on with, and begun from.
 
-use crate::common::Place;
+use crate::common::{Place, number};
+use serde_json::Value;
 use std::fs;
 use std::path::Path;
 use wgrad::train::run::RunConfig;
@@ -9,17 +10,45 @@ use wgrad::train::settings::options::OptimizerName;
 /// A place with the folder `run` of `tests/fixtures`: a run of 6 steps on the built-in data, kept as it was written.
 fn place() -> Place {
     let place = Place::new();
-    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/run-0.1");
-    fs::create_dir_all(place.path("run/checkpoints")).unwrap();
-    for folder in ["", "checkpoints"] {
-        for entry in fs::read_dir(from.join(folder)).unwrap().map(Result::unwrap) {
-            if entry.path().is_file() {
-                let name = entry.file_name().into_string().unwrap();
-                place.write(&format!("run/{folder}/{name}"), fs::read(entry.path()).unwrap());
-            }
+    copy(&place, &Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/run-0.1"), "run");
+    place
+}
+
+/// Puts a folder and all below it into a place.
+fn copy(place: &Place, from: &Path, to: &str) {
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let name = format!("{to}/{}", entry.file_name().into_string().unwrap());
+        match entry.path().is_dir() {
+            true => copy(place, &entry.path(), &name),
+            false => place.write(&name, fs::read(entry.path()).unwrap()),
         }
     }
-    place
+}
+
+/// A run on data of its own, of which 7 of 15 steps are done: it ends as it would have, and its net is asked.
+#[test]
+fn a_run_on_own_data_goes_on_and_is_asked() {
+    let place = Place::new();
+    copy(&place, &Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/own-data-0.1"), ".");
+    let model = "run/model.safetensors";
+    let found: Value =
+        serde_json::from_str(&place.works(&format!("eval {model} --data data --device cpu --json")).out).unwrap();
+    assert!(
+        (number(&found, "loss") - 0.940_346_843_666_500_6).abs() < 1e-6 && number(&found, "accuracy") == 6.0 / 9.0,
+        "{found}"
+    );
+    assert_eq!(found["classes"], serde_json::json!(["rows", "columns", "diagonals"]));
+    place.works(&format!("predict {model} first.pgm --device cpu"));
+    place.works(&format!("export {model} --out net.onnx"));
+    place.works("report run");
+
+    let done = place.works("train --resume run --max-steps 15 --no-report");
+    let last = place.lines("run/metrics.jsonl").pop().unwrap();
+    assert!((number(&last, "val_loss") - 0.794_657_283_359_103_7).abs() < 1e-5, "{last}");
+    // The same bytes on the same kind of processor.
+    if !done.err.contains("not to the same bytes") {
+        assert_eq!(last["weights_sha256"], "836833b924527d5c7faae8a9ead7c5dac8a02c1806192b03bf030e6c16cf4217");
+    }
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use crate::data::column::Column;
 use crate::data::formats::held_out::held_out;
 use crate::data::formats::lines::{Lines, Rows};
-use crate::data::schema::{Element, FEATURES, Field, NUMBERS};
-use crate::data::split::Label;
+use crate::data::schema::{FEATURES, Field, NUMBERS};
+use crate::data::split::Labels;
 use crate::data::{Dataset, MOST_CLASSES, ReadOptions, Scale, Split, TargetKind};
 use crate::error::{Error, Result};
 use crate::suggest;
@@ -77,8 +77,8 @@ pub fn read_features(path: &Path, columns: &[Scale]) -> Result<(Vec<f32>, Vec<St
     let unread: Vec<String> = lines.names().iter().filter(|name| !wanted.contains(name)).cloned().collect();
     let mut rows = Rows::default();
     lines.read(&wanted, &[], &mut rows)?;
-    let values = rows.features.iter().zip(columns.iter().cycle()).map(|(x, scale)| scale.standardised(*x)).collect();
-    Ok((values, unread))
+    let values = rows.features.iter().zip(columns.iter().cycle()).map(|(x, scale)| standardised(scale, *x));
+    Ok((values.collect::<Result<_>>()?, unread))
 }
 
 fn open(
@@ -218,14 +218,12 @@ impl Table {
     fn split(&self, scales: &[Scale], targets: &Targets, options: &ReadOptions, test: bool) -> Result<Split> {
         let rows: Vec<usize> = (0..self.is_test.len()).filter(|&row| self.is_test[row] == test).collect();
         let width = scales.len();
-        let standardised = |scales: &[Scale], at: &dyn Fn(usize, usize) -> f64| -> Vec<u8> {
-            let row = |&row: &usize| -> Vec<u8> {
-                let each = scales.iter().enumerate().map(|(c, scale)| scale.standardised(at(row, c)));
-                each.flat_map(f32::to_le_bytes).collect()
-            };
-            rows.iter().flat_map(row).collect()
+        let stored = |scales: &[Scale], at: &dyn Fn(usize, usize) -> f64| -> Result<Vec<u8>> {
+            let places = rows.iter().flat_map(|&row| scales.iter().enumerate().map(move |(c, scale)| (row, c, scale)));
+            let bytes = places.map(|(row, c, scale)| Ok(standardised(scale, at(row, c))?.to_le_bytes()));
+            Ok(bytes.collect::<Result<Vec<_>>>()?.into_flattened())
         };
-        let features = standardised(scales, &|row, c| self.rows.features[row * width + c]);
+        let features = stored(scales, &|row, c| self.rows.features[row * width + c])?;
         let features = Column::new(Field::table(FEATURES, scales.to_vec()), features)?;
         let target = match targets {
             Targets::Numbers(numbers) => {
@@ -233,19 +231,28 @@ impl Table {
                     [] => self.targets.iter().zip(numbers).map(|(name, numbers)| self.scale(name, numbers)).collect(),
                     known => known.to_vec(),
                 };
-                let bytes = standardised(&scales, &|row, c| numbers[c][row]);
+                let bytes = stored(&scales, &|row, c| numbers[c][row])?;
                 Column::new(Field::table(NUMBERS, scales), bytes)?
             }
             Targets::Answers(answers) => {
                 let bytes = rows.iter().flat_map(|&row| answers.iter().map(move |column| column[row])).collect();
                 Column::new(Field::answers(answers.len()), bytes)?
             }
-            Targets::Classes(_, labels) => {
-                let labels: Vec<u16> = rows.iter().map(|&row| labels[row]).collect();
-                Column::new(Field::label(&[], Element::U16), u16::stored(labels))?
-            }
+            Targets::Classes(_, labels) => Labels::narrow(rows.iter().map(|&row| labels[row]).collect()).column(&[])?,
         };
         Split::of(vec![features, target])
+    }
+}
+
+/// A number as it is stored.
+fn standardised(scale: &Scale, number: f64) -> Result<f32> {
+    let Scale { name, mean, deviation } = scale;
+    match scale.standardised(number) {
+        x if x.is_finite() => Ok(x),
+        _ => Err(Error::input(format!(
+            "column {name}: found {number:e}, but the training samples have the mean {mean:e} and the deviation {deviation:e}: \
+             expected numbers of a size that single precision holds"
+        ))),
     }
 }
 

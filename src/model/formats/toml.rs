@@ -1,10 +1,10 @@
 //! The model file: strict TOML, read with the line of whatever is wrong.
 
 use crate::error::{Error, Result};
+use crate::model::Model;
 use crate::model::in_context;
 use crate::model::layers::keys::{Key, Kind, Value, one_of};
 use crate::model::layers::{LARGEST, LayerEntry, TYPES, named};
-use crate::model::{Model, Normalisation, Task};
 use crate::suggest;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -76,9 +76,7 @@ impl Model {
             shapes.push(inferred.map_err(|e| source.error(entry.span(), &e.to_string()))?.shape);
             layers.push(layer);
         }
-        let normalisation = Normalisation::default();
-        let (name, class_names, columns) = (name.into(), Vec::new(), Vec::new());
-        let model = Model { name, input, layers, normalisation, class_names, inputs, task: Task::Classify, columns };
+        let model = Model { name: name.into(), input, layers, inputs, ..Model::default() };
         model.check().map_err(|error| in_context(file, error))?;
         Ok(model)
     }

@@ -4,7 +4,7 @@
 //! `optimizer.<state>.<parameter>` in the same shapes (`ema` is the average of all weights, where one is kept), and in the metadata the model (`wgrad`) and all else as JSON
 //! (`wgrad_checkpoint`).
 
-use crate::data::schema::LABEL;
+use crate::data::schema::FEATURES;
 use crate::data::{Column, Dataset};
 use crate::error::{Error, Result};
 use crate::model::formats::sealed;
@@ -66,9 +66,9 @@ pub struct DataMark {
     pub name: String,
     /// Training and test images.
     pub samples: [usize; 2],
-    /// Height, width and channels.
+    /// Height, width and channels; of a table 1, 1 and its features.
     pub shape: [usize; 3],
-    /// CRC-32 of all pixels and labels.
+    /// CRC-32 of all fields.
     pub crc32: u32,
 }
 
@@ -80,24 +80,24 @@ impl DataMark {
     pub fn new(data: &Dataset) -> Result<DataMark> {
         let mut crc = crc32fast::Hasher::new();
         for split in [&data.train, &data.test] {
-            for part in split.parts() {
-                crc.update(&part?.1);
-            }
-            for part in split.column(LABEL).into_iter().flat_map(Column::parts) {
+            for part in split.columns().iter().flat_map(Column::parts) {
                 crc.update(&part?.1);
             }
         }
         Ok(DataMark {
             name: data.name.clone(),
             samples: [data.train.count, data.test.count],
-            shape: data.train.shape(),
+            shape: match data.train.columns() {
+                [rows, ..] if rows.field().name == FEATURES => [1, 1, rows.field().elements()],
+                _ => data.train.shape(),
+            },
             crc32: crc.finalize(),
         })
     }
 
     fn words(&self) -> String {
         let [train, test] = self.samples;
-        format!("{train} + {test} images of {:?}, CRC-32 {:08x}", self.shape, self.crc32)
+        format!("{train} + {test} samples of {:?}, CRC-32 {:08x}", self.shape, self.crc32)
     }
 }
 
