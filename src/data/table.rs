@@ -72,7 +72,10 @@ fn summaries(column: &Column, target: bool) -> Result<Vec<ColumnSurvey>> {
     let (bytes, scales) = (column.rows(0..column.count())?, &column.field().scales);
     let summary = |(c, scale): (usize, &Scale)| {
         let numbers = (c..column.count() * scales.len()).step_by(scales.len());
-        let numbers = || numbers.clone().map(|at| scale.restored(Element::F32.value(&bytes, at) as f32));
+        // Single precision keeps no more of a number than that.
+        let digit = scale.deviation * 1e-6;
+        let round = |x: f64| (x / digit).round() * digit;
+        let numbers = || numbers.clone().map(|at| round(scale.restored(Element::F32.value(&bytes, at) as f32)));
         ColumnSurvey {
             name: scale.name.clone(),
             target,

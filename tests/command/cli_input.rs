@@ -126,7 +126,7 @@ fn models_that_do_not_fit() {
         (layers("conv2d filters = 2, kernel = 3, dilatation = 2"), &["dilatation", "did you mean", "line"]),
         (layers("attention heads = 2"), &["attention", "line 3"]),
         (layers("flatten"), &["no parameters"]),
-        (layers("conv2d filters = 2, kernel = 3"), &["behind the last layer", "classes"]),
+        (layers("conv2d filters = 2, kernel = 3"), &["after the last layer", "classes"]),
         (format!("momentum = 1\n{TINY}"), &["momentum", "line 1"]),
         (TINY.replace("[8, 8, 1]", "[9, 8, 1]"), &["[8, 8, 1]", "expects [9, 8, 1]"]),
         (TINY.replace("[8, 8, 1]", "[8, 8, 3]"), &["[8, 8, 1]", "expects [8, 8, 3]"]),

@@ -29,7 +29,8 @@ fn numbers_are_learnt_told_and_taken_away() {
     assert!(done.err.contains("1 column left out: id"), "{}", done.err);
     assert!(done.err.contains("one sample in 5 is kept"), "{}", done.err);
     let last = done.out.lines().last().unwrap();
-    assert!(last.contains("val_mae: ") && last.contains("val_r2: 0.99") && !last.contains("accuracy"), "{last}");
+    let r2: f64 = last.split("val_r2: ").nth(1).unwrap().parse().unwrap();
+    assert!(last.contains("val_mae: ") && r2 > 0.99 && !last.contains("accuracy"), "{last}");
 
     let found: Value =
         serde_json::from_str(&place.works("eval run/model.safetensors --data houses.csv --device cpu --json").out)
@@ -60,7 +61,7 @@ fn numbers_are_learnt_told_and_taken_away() {
     assert_eq!((names, &trained.model.input[..]), (vec!["rooms", "area", "age"], &[3][..]));
     let Task::Regress { targets } = &trained.model.task else { panic!("{:?}", trained.model.task) };
     assert!(targets[0].name == "price" && targets[0].deviation > 1000.0);
-    place.works("export run/model.safetensors --out net.onnx");
+    place.works("export run/model.safetensors --onnx net.onnx");
     assert!(place.path("net.onnx").exists());
     let page = std::fs::read_to_string(place.path("run/report.html")).unwrap();
     assert!(page.contains(r#""numbers":[{"score":{"name":"price""#), "the page has the numbers");
@@ -109,26 +110,32 @@ fn texts_are_classes() {
 fn columns_of_yes_and_no_are_answers() {
     let place = Place::new();
     let yes = |yes: bool| if yes { "yes" } else { "no" };
-    let row = |n: usize| format!("{},{},{},{}\n", n % 13, (n * 5) % 7, yes(n % 13 > 6), yes((n * 5) % 7 > 2));
-    place.write("train.csv", String::from("a,b,large,wide\n") + &(0..300).map(row).collect::<String>());
+    let row = |n: usize| {
+        let [a, b] = [7919, 104_729].map(|step| (n * step % 1009) as f64 / 100.0);
+        format!("{a},{b},{},{}\n", yes(a > 5.0), yes(b > 3.0))
+    };
+    place.write("train.csv", String::from("a,b,large,wide\n") + &(0..600).map(row).collect::<String>());
+    let accuracy =
+        |out: &str| -> f64 { out.lines().last().unwrap().split("val_accuracy: ").nth(1).unwrap().parse().unwrap() };
     let done = place.works(
-        "train --data train.csv --target large,wide --loss bce --epochs 60 --lr 0.01 --device cpu --run-dir run",
+        "train --data train.csv --target large,wide --loss bce --epochs 30 --lr 0.01 --device cpu --run-dir run",
     );
-    assert!(done.out.lines().last().unwrap().contains("val_accuracy: 1.0000"), "{}", done.out);
+    assert!(accuracy(&done.out) > 0.96, "{}", done.out);
     let text = place.works("eval run/model.safetensors --data train.csv --device cpu").out;
-    assert!(text.contains("accuracy of answers: 1.0000") && text.contains("large") && text.contains("wide"), "{text}");
-    place.write("new.csv", "a,b\n12,0\n0,6\n");
+    let found = format!("accuracy of answers: {:.4} - 120 samples", accuracy(&done.out));
+    assert!(text.contains(&found) && text.contains("large") && text.contains("wide"), "{found}: {text}");
+    place.write("new.csv", "a,b\n10,0\n0,9\n");
     let found: Value =
         serde_json::from_str(&place.works("predict run/model.safetensors new.csv --json --device cpu").out).unwrap();
     assert!(number(&found[0], "large") > 0.9 && number(&found[0], "wide") < 0.1, "{found}");
     assert!(number(&found[1], "large") < 0.1 && number(&found[1], "wide") > 0.9, "{found}");
     let page = std::fs::read_to_string(place.path("run/report.html")).unwrap();
-    assert!(page.contains(r#""answers":{"accuracy":1.0"#), "the page has the answers");
+    assert!(page.contains(r#""answers":{"accuracy":0.9"#), "the page has the answers");
     // A single answer.
     let done = place.works(
-        "train --data train.csv --target wide --ignore large --loss bce --epochs 40 --lr 0.01 --device cpu --run-dir one",
+        "train --data train.csv --target wide --ignore large --loss bce --epochs 30 --lr 0.01 --device cpu --run-dir one",
     );
-    assert!(done.out.lines().last().unwrap().contains("val_accuracy: 1.0000"), "{}", done.out);
+    assert!(accuracy(&done.out) > 0.96, "{}", done.out);
     fails(&place, "train --data train.csv --target wide --loss mse --run-dir no", "found 'no', expected a number");
     fails(&place, "train --data train.csv --target a,b --ignore large,wide --loss bce --run-dir no", "expected 1 or 0");
     assert!(!place.path("no").exists());

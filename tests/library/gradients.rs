@@ -205,7 +205,7 @@ fn add(graph: &mut Graph, a: Tensor, b: Tensor) -> Tensor {
 fn a_small_net() {
     let net = Sequential::new([7, 6, 2]).conv2d_with(3, [3, 2], [2, 1], Padding::Same).relu();
     let model = net.max_pool2d_with(2, 1).flatten().dense(4).build().unwrap();
-    check(model.input, |graph, x| model.build(graph, x, Build::INFERENCE).unwrap());
+    check(model.image().unwrap(), |graph, x| model.build(graph, x, Build::INFERENCE).unwrap());
 }
 
 /// The shape of the reference net, whose convolution, ReLU and pool have a common form.
@@ -213,7 +213,7 @@ fn a_small_net() {
 fn a_small_reference_net() {
     let net = Sequential::new([8, 7, 1]).conv2d(3, 3).relu().max_pool2d(2).flatten().dense(3);
     let model = net.build().unwrap();
-    check(model.input, |graph, x| model.build(graph, x, Build::INFERENCE).unwrap());
+    check(model.image().unwrap(), |graph, x| model.build(graph, x, Build::INFERENCE).unwrap());
 }
 
 #[test]
@@ -349,7 +349,7 @@ fn named_layers_added_and_concatenated() {
     let net = net.conv2d_with(3, 3, 1, Padding::Same).add_from("stem").relu().max_pool2d(2).named("pool");
     let net = net.conv2d_with(2, [2, 1], 1, Padding::Same).concat_from("pool").flatten().dense(5).named("units");
     let model = net.relu().concat_from("units").dense(3).build().unwrap();
-    check(model.input, |graph, x| model.build(graph, x, Build::INFERENCE).unwrap());
+    check(model.image().unwrap(), |graph, x| model.build(graph, x, Build::INFERENCE).unwrap());
 }
 
 #[test]
@@ -377,7 +377,7 @@ fn transposed_convolutions_in_an_encoder_and_decoder() {
     let net = net.add_from("low").named("sum").conv_transpose2d_with(3, [3, 2], 2, Padding::Same).relu();
     let net = net.concat_from("high").conv_transpose2d(2, [2, 1]).flatten().relu().dense(3);
     let model = net.build().unwrap();
-    check(model.input, |graph, x| model.build(graph, x, Build::INFERENCE).unwrap());
+    check(model.image().unwrap(), |graph, x| model.build(graph, x, Build::INFERENCE).unwrap());
 }
 
 #[test]
@@ -401,12 +401,12 @@ fn upsampling_between_convolutions() {
 fn every_type_of_layer() {
     for kind in TYPES.iter() {
         let (model, at) = layer_types::around(kind);
-        check_built(model.input, |graph, x, build| model.build(graph, x, build).unwrap());
+        check_built(model.image().unwrap(), |graph, x, build| model.build(graph, x, build).unwrap());
         if let Some(changed) = model.layers[at].with("bias", Value::Flag(false)) {
             let mut model = model;
             model.layers[at] = changed;
             assert!(!model.params().unwrap().iter().any(|param| param.name == format!("{at}.bias")));
-            check_built(model.input, |graph, x, build| model.build(graph, x, build).unwrap());
+            check_built(model.image().unwrap(), |graph, x, build| model.build(graph, x, build).unwrap());
         }
     }
 }
@@ -418,7 +418,7 @@ fn gates_of_channels() {
     let net = net.global_avg_pool2d().named("squeezed").dense(4).activation(Function::Sigmoid).named("gate");
     let net = net.multiply_from("image").named("gated").conv2d(4, 1).multiply_from("gate").multiply_from("gated");
     let model = net.multiply_from("squeezed").flatten().dense(3).build().unwrap();
-    check(model.input, |graph, x| model.build(graph, x, Build::INFERENCE).unwrap());
+    check(model.image().unwrap(), |graph, x| model.build(graph, x, Build::INFERENCE).unwrap());
 }
 
 /// A layer reads an earlier result in place of the one before it, and several are joined at once.
@@ -428,5 +428,5 @@ fn results_that_are_read_from_far() {
     let net = net.activation(Function::Tanh).reading("a").named("c").add_from("b").reading("a");
     let model = net.concat_from("c").reading("b").flatten().dense(3).build().unwrap();
     assert_eq!(model.infer().unwrap()[5].shape, [3, 2, 9]);
-    check(model.input, |graph, x| model.build(graph, x, Build::INFERENCE).unwrap());
+    check(model.image().unwrap(), |graph, x| model.build(graph, x, Build::INFERENCE).unwrap());
 }

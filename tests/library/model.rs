@@ -79,7 +79,7 @@ fn a_model_file_is_read_literally_and_names_the_model() {
     let path = folder.path().join("my net.toml");
     std::fs::write(&path, ALL_KEYS).unwrap();
     let model = Model::named_or_file(path.to_str().unwrap(), [1, 1, 1], 2).unwrap();
-    assert_eq!((&*model.name, model.input, model.classes().unwrap()), ("my net", [28, 20, 3], 10));
+    assert_eq!((&*model.name, model.input.clone(), model.classes().unwrap()), ("my net", vec![28, 20, 3], 10));
 }
 
 /// Whole files, and what the message says behind the file's name.
@@ -128,7 +128,7 @@ const FIRST: &[(&str, &str)] = &[
     ),
     ("type = 'conv2d'\nfilters = 3\nkernel = 3\npadding = 1", "found padding = 1, expected \"valid\" or \"same\""),
     ("type = 'conv2d'\nfilters = 3\nkernel = 9", "line 2: layer 0 (conv2d): a window of 9 × 9 does not fit an input"),
-    ("type = 'conv2d'\nfilters = 1\nkernel = 3", "found [6, 6, 1] behind the last layer, expected [classes]"),
+    ("type = 'conv2d'\nfilters = 1\nkernel = 3", "found [6, 6, 1] after the last layer, expected [classes]"),
     ("type = 'max_pool2d'\nstride = 2", "line 2: layer 0 (max_pool2d): found no key size"),
     ("type = 'max_pool2d'\nsize = 9", "line 2: layer 0 (max_pool2d): a window of 9 × 9 does not fit"),
     ("type = 'avg_pool2d'\nstride = 2", "line 2: layer 0 (avg_pool2d): found no key size"),
@@ -220,10 +220,10 @@ fn unsound_models_are_refused() {
         assert_eq!(model.to_json().unwrap_err().to_string(), error);
     };
     refused(&|m| m.input[1] = 0, "found input = [6, 0, 2], expected 1 to 2147483647 elements");
-    refused(&|m| m.input = [usize::MAX; 3], "expected 1 to 2147483647 elements");
+    refused(&|m| m.input = vec![usize::MAX; 3], "expected 1 to 2147483647 elements");
     refused(&|m| m.layers.clear(), "found no layers");
     let pooled = LayerEntry::from(MaxPool2d { size: [2, 2], stride: [2, 2] });
-    refused(&|m| m.layers.splice(2.., [pooled.clone()]).for_each(drop), "found [3, 2, 3] behind the last layer");
+    refused(&|m| m.layers.splice(2.., [pooled.clone()]).for_each(drop), "found [3, 2, 3] after the last layer");
     refused(&|m| m.layers = vec![LayerEntry::from(Flatten::new())], "found no parameters");
     refused(
         &|m| m.layers.extend(vec![LayerEntry::from(Dense { units: 40_000, bias: true }); 3]),

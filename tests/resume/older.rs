@@ -39,7 +39,7 @@ fn a_run_on_own_data_goes_on_and_is_asked() {
     );
     assert_eq!(found["classes"], serde_json::json!(["rows", "columns", "diagonals"]));
     place.works(&format!("predict {model} first.pgm --device cpu"));
-    place.works(&format!("export {model} --out net.onnx"));
+    place.works(&format!("export {model} --onnx net.onnx"));
     place.works("report run");
 
     let done = place.works("train --resume run --max-steps 15 --no-report");

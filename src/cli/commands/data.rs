@@ -1,6 +1,7 @@
 //! `wgrad data`: what a data set holds, before anything is trained on it.
 
 use crate::cli::print;
+use crate::cli::terminal::lines::six_digits;
 use crate::data::ReadOptions;
 use crate::data::formats::Format;
 use crate::data::pictures::contact;
@@ -118,8 +119,7 @@ fn columns(found: &TableSurvey) -> String {
     let name = names.map(|name| short(name, NAME).chars().count()).max().unwrap_or(0).max(6);
     lines.push(format!("  {:name$} {:>12} {:>12} {:>12} {:>12}", "column", "mean", "deviation", "least", "most"));
     for column in &found.columns {
-        let [mean, deviation, least, most] =
-            [column.mean, column.deviation, column.least, column.most].map(|x| format!("{x:.5e}"));
+        let [mean, deviation, least, most] = [column.mean, column.deviation, column.least, column.most].map(six_digits);
         let target = if column.target { " target" } else { "" };
         let column = short(&column.name, NAME);
         lines.push(format!("  {column:name$} {mean:>12} {deviation:>12} {least:>12} {most:>12}{target}"));

@@ -1,5 +1,6 @@
 //! `wgrad eval`: how well a stored model does on a test set: loss, and by its task a confusion matrix, answers or errors.
 
+use crate::cli::terminal::lines::six_digits;
 use crate::cli::{DeviceArgs, print};
 use crate::data::{Dataset, ReadOptions, Scale};
 use crate::error::{Error, Result};
@@ -143,21 +144,9 @@ fn numbers(evaluator: &mut Evaluator, targets: &[Scale], json: bool) -> Result<(
     text += &format!("{:>widest$}  {:>15}  {:>19}  {:>7}\n", "target", head[0], head[1], head[2]);
     for NumberScore { name, mae, rmse, r2, .. } in scores {
         let r2 = r2.map_or("–".into(), |r2| format!("{r2:.4}"));
-        text += &format!("{name:>widest$}  {:>15}  {:>19}  {r2:>7}\n", short(mae), short(rmse));
+        text += &format!("{name:>widest$}  {:>15}  {:>19}  {r2:>7}\n", six_digits(mae), six_digits(rmse));
     }
     print(&text)
-}
-
-/// A number in six digits.
-fn short(number: f64) -> String {
-    match number.abs() {
-        0.0 => "0".into(),
-        size if (1e-4..1e6).contains(&size) => {
-            let digits = (5 - size.log10().floor() as i32).clamp(0, 9) as usize;
-            format!("{number:.digits$}")
-        }
-        _ => format!("{number:.5e}"),
-    }
 }
 
 /// What a model that tells the class of each pixel makes of the test set.

@@ -127,6 +127,18 @@ fn bar(done: usize, of: usize, columns: usize, colour: bool) -> String {
     if colour { format!("\x1b[32m{full}\x1b[0m\x1b[2m{rest}\x1b[0m") } else { full + &rest }
 }
 
+/// A number in six digits.
+pub(in crate::cli) fn six_digits(number: f64) -> String {
+    match number.abs() {
+        0.0 => "0".into(),
+        size if (1e-4..1e6).contains(&size) => {
+            let digits = (5 - size.log10().floor() as i32).clamp(0, 9) as usize;
+            format!("{number:.digits$}")
+        }
+        _ => format!("{number:.5e}"),
+    }
+}
+
 /// Seconds as `3s`, minutes and hours as `1:05` and `1:02:05`.
 pub(in crate::cli) fn clock(seconds: f64) -> String {
     let whole = seconds.round() as u64;
@@ -225,6 +237,13 @@ mod tests {
         assert!(LIVE.line("", 79, true).contains("\x1b[32m") && !LIVE.line("", 79, false).contains('\x1b'));
         assert_eq!(bare(LIVE.line("", 79, true)), LIVE.line("", 79, false));
         assert_eq!(bare(ended(&METRICS, 469, 79, true)), ended(&METRICS, 469, 79, false));
+    }
+
+    #[test]
+    fn numbers_have_six_digits() {
+        for (number, text) in [(0.0, "0"), (12.5, "12.5000"), (-0.001_234_567, "-0.00123457"), (2e7, "2.00000e7")] {
+            assert_eq!(six_digits(number), text);
+        }
     }
 
     #[test]
