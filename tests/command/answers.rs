@@ -13,7 +13,7 @@ fn halves(count: usize) -> (Vec<u8>, Vec<u8>) {
         for (y, x) in (0..8).flat_map(|y| (0..8).map(move |x| (y, x))) {
             let inside = [x < 3, y < 3, (3..6).contains(&x) && (3..6).contains(&y)];
             let lit = inside.iter().zip(light).any(|(inside, light)| *inside && light);
-            let value = |c| (if lit { 180 } else { 20 }) + ((n * 31 + x * 7 + y * 13 + c * 5) % 40) as u8;
+            let value = |c: usize| (if lit { 180 } else { 20 }) + ((n * 31 + x * 7 + y * 13 + c * 5) % 40) as u8;
             pixels.extend([0, 1, 2].map(value));
         }
         answers.extend(light.map(u8::from));
