@@ -1,11 +1,11 @@
-// y[i, j] = Σ_t a[i, t] · b[j, t] + bias[j], and max(·, 0) of it where relu = 1; k is a multiple of four.
+// y[i, j] = Σ_t a[i, t] · b[j, t] + bias[j], and the activation of it; k is a multiple of four.
 // a [m, k], b [n, k], bias [n], y [m, n].
 // For subgroups of $(L): a workgroup owns $(R) × $(C) outputs; its lanes share out the terms, four to a vector,
 // and add up at the end.
+//: use activation
 override m: u32;
 override n: u32;
 override k: u32;
-override relu: u32;
 override biased: u32;
 @group(0) @binding(0) var<storage, read> a: array<vec4f>;
 @group(0) @binding(1) var<storage, read> b: array<vec4f>;
@@ -84,7 +84,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) groups: vec3u
         let j = j0 + q % $(C)u;
         if (q < $(R * C)u) & (i < m) & (j < n) {
             let value = mine_$(s) + select(0.0, bias[j], biased == 1u);
-            y[i * n + j] = select(value, max(value, 0.0), relu == 1u);
+            y[i * n + j] = activated(vec4f(value)).x;
         }
     }
     //: end

@@ -23,6 +23,8 @@ library! {
     control
     conv_lanes
     epilogue
+    epilogue_normal
+    epilogue_normal_lanes
     functions
     gemm_few_lanes
     gemm_lanes
@@ -32,6 +34,7 @@ library! {
     lanes_tile
     logits
     matrix_lanes
+    normal
     patch
     patch_dw_lanes
     patch_lanes
@@ -41,12 +44,15 @@ library! {
     reader
     row_by_row
     sample
+    store_masked_lanes
     store_pool
     store_rows
     store_window
     sum_parts
+    sum_rows
     taps_lanes
     texel
+    vectors
     wild
     window
 }

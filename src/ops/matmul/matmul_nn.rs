@@ -2,7 +2,7 @@
 
 use crate::ops::matmul::matmul_nt::AWKWARD;
 use crate::ops::matmul::splits;
-use crate::ops::matmul::splits::Epilogue;
+use crate::ops::matmul::splits::{Epilogue, With};
 use crate::ops::pointwise::relu_dx::{apply_mask, check_mask, split_mask};
 use crate::ops::prelude::*;
 use crate::ops::shape::reshape;
@@ -77,7 +77,8 @@ impl Op for MatmulNn {
                 let (tm, tn) = (side(m), side(n));
                 let launch = cx.kernel(MATMUL_NN_TILE, &[("TM", tm as i64), ("TN", tn as i64)])?;
                 let launch = launch.sizes(&[("m", m), ("n", n), ("k", k)]).bind("a", cx.x[0]).bind("b", cx.x[1]);
-                let (end, tiles) = (Epilogue { mask, ..Epilogue::default() }, m.div_ceil(tm) * n.div_ceil(tn));
+                let (end, tiles) =
+                    (Epilogue { with: With::Mask(mask), ..Epilogue::default() }, m.div_ceil(tm) * n.div_ceil(tn));
                 return splits::product(cx, launch, [tiles, k, n], end, [cx.x[0], cx.y[0]]);
             }
         };
