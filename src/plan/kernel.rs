@@ -30,6 +30,7 @@ library! {
     gemm_lanes
     gemm_tile
     gemm_tn_lanes
+    items_lanes
     lane_sums
     lanes_tile
     logits

@@ -72,31 +72,8 @@ impl Op for MatmulNt {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let ([m, k], [n, _]) = (as_rows(&cx.shape(cx.x[0])), cx.axes(cx.x[1])?);
-        let bias = cx.x.get(2).copied();
-        let mut b = (cx.x[1], 0);
-        let (launch, groups) = match cx.class {
-            KernelClass::Lanes(lanes) if k.is_multiple_of(4) && n.is_multiple_of(4) && n >= 32 => {
-                let tile = LanesTile::of(n, lanes);
-                b = reshape::texture(cx, b.0)?;
-                (cx.kernel(MATMUL_NT_LANES, &tile.params(lanes))?, tile.groups(m, n, lanes))
-            }
-            KernelClass::Lanes(lanes) if k.is_multiple_of(4) => {
-                let (rows, columns) = if n <= 5 || n.is_multiple_of(5) { (6, 5) } else { (4, 8) };
-                let params = [("L", lanes.into()), ("R", rows as i64), ("C", columns as i64), ("U", 2)];
-                (cx.kernel(MATMUL_NT_TERMS_LANES, &params)?, m.div_ceil(rows) * n.div_ceil(columns))
-            }
-            _ => {
-                let (tm, tn) = (side(m), side(n));
-                let launch = cx.kernel(MATMUL_NT_TILE, &[("TM", tm as i64), ("TN", tn as i64)])?;
-                let launch = launch.sizes(&[("m", m), ("n", n), ("k", k)]).bind("a", cx.x[0]).bind("b", cx.x[1]);
-                let end = Epilogue { bias, then: self.then, ..Epilogue::default() };
-                let tiles = m.div_ceil(tm) * n.div_ceil(tn);
-                return splits::product(cx, launch, [tiles, k, n], end, [cx.x[0], cx.y[0]]);
-            }
-        };
-        let launch = self.then.set(launch).sizes(&[("m", m), ("n", n), ("k", k), ("first", b.1)]);
-        let launch = launch.set("biased", bias.is_some()).bind("bias", bias.unwrap_or(cx.x[0]));
-        cx.groups(launch.bind("a", cx.x[0]).bind("b", b.0).bind("y", cx.y[0]), groups)
+        let end = Epilogue { bias: cx.x.get(2).copied(), then: self.then, ..Epilogue::default() };
+        product(cx, [1, m, n, k], end)
     }
 
     fn flops(&self, x: &[&TensorInfo]) -> u64 {
@@ -118,6 +95,33 @@ impl Op for MatmulNt {
         let y = y[0].floats();
         gemm(Gemm::parallel([m, n, k]), y, (x[0].floats(), [k, 1]), (x[1].floats(), [1, k]));
         finish_rows(y, x.get(2).map(In::floats), n, self.then);
+    }
+}
+
+/// Launches `batch` products one after the other: a [batch, m, k], b [batch, n, k], the result [batch, m, n].
+pub(in crate::ops) fn product(cx: &mut Lower, [batch, m, n, k]: [usize; 4], end: Epilogue) -> crate::Result<()> {
+    let (a, b, y) = (cx.x[0], cx.x[1], cx.y[0]);
+    let sizes = [("batch", batch), ("m", m), ("n", n), ("k", k)];
+    let whole = |launch: Launch| launch.sizes(&sizes).bind("a", a).bind("b", b);
+    match cx.class {
+        KernelClass::Lanes(lanes) if k.is_multiple_of(4) && n.is_multiple_of(4) && n >= 32 => {
+            let tile = LanesTile::of(n, lanes);
+            let (b, first) = reshape::texture(cx, b)?;
+            let launch = cx.kernel(MATMUL_NT_LANES, &tile.params(lanes))?.sizes(&sizes).size("first", first);
+            let launch = end.set_bias(launch, a).bind("a", a).bind("b", b).bind("y", y);
+            cx.groups(launch, batch * tile.groups(m, n, lanes))
+        }
+        KernelClass::Lanes(lanes) if k.is_multiple_of(4) => {
+            let (rows, columns) = if n <= 5 || n.is_multiple_of(5) { (6, 5) } else { (4, 8) };
+            let params = [("L", lanes.into()), ("R", rows as i64), ("C", columns as i64), ("U", 2)];
+            let launch = end.set(whole(cx.kernel(MATMUL_NT_TERMS_LANES, &params)?), a).bind("y", y);
+            cx.groups(launch, batch * m.div_ceil(rows) * n.div_ceil(columns))
+        }
+        _ => {
+            let (tm, tn) = (side(m), side(n));
+            let launch = whole(cx.kernel(MATMUL_NT_TILE, &[("TM", tm as i64), ("TN", tn as i64)])?);
+            splits::product(cx, launch, [batch * m.div_ceil(tm) * n.div_ceil(tn), k, n], end, [a, y])
+        }
     }
 }
 

@@ -61,9 +61,15 @@ pub(in crate::ops) fn set_norm(launch: Launch, norm: Option<Given>, any: Tensor)
 }
 
 impl Epilogue {
-    /// Sets it in a launch. What is not there is not read, and `any` float buffer that the kernel reads will do.
-    fn set(&self, launch: Launch, any: Tensor) -> Launch {
-        let launch = self.then.set(launch).set("biased", self.bias.is_some()).bind("bias", self.bias.unwrap_or(any));
+    /// Sets bias and activation in a launch. What is not there is not read, and `any` float buffer that the kernel reads
+    /// will do.
+    pub fn set_bias(&self, launch: Launch, any: Tensor) -> Launch {
+        self.then.set(launch).set("biased", self.bias.is_some()).bind("bias", self.bias.unwrap_or(any))
+    }
+
+    /// Sets all of it in a launch.
+    pub fn set(&self, launch: Launch, any: Tensor) -> Launch {
+        let launch = self.set_bias(launch, any);
         match self.with {
             With::Mask(mask) => launch.set("masked", mask.is_some()).bind("mask", mask.unwrap_or(any)),
             With::Norm(norm) => set_norm(launch, norm, any),
