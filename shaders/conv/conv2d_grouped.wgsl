@@ -3,12 +3,8 @@
 // x [n, h, w, c], weights [kh, kw, inner, o], bias [o], y [n, oh, ow, o]: a group has `inner` channels of x and `outer`
 // of y. An invocation owns one of `count` outputs.
 override count: u32;
-//: use window
+//: use grouped
 //: use activation
-override dilation_h: u32;
-override dilation_w: u32;
-override inner: u32;
-override outer: u32;
 override biased: u32;
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> weights: array<f32>;

@@ -3,10 +3,8 @@
 // x [n, h, w, c], weights [kh, kw, 1, c], bias [c], y [n, oh, ow, c], c a multiple of four; an invocation owns a vector of
 // four channels at one place, `count` in all.
 override count: u32;
-//: use window
+//: use grouped
 //: use activation
-override dilation_h: u32;
-override dilation_w: u32;
 override biased: u32;
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;
 @group(0) @binding(1) var<storage, read> weights: array<vec4f>;

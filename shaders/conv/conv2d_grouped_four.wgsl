@@ -3,12 +3,8 @@
 // x and `outer`, a multiple of four, of y.
 // x [n, h, w, c], weights [kh, kw, inner, o], bias [o], y [n, oh, ow, o]. An invocation owns four outputs of a group, as a
 // vector, at each of four places side by side in a row.
-//: use window
+//: use grouped
 //: use activation
-override dilation_h: u32;
-override dilation_w: u32;
-override inner: u32;
-override outer: u32;
 override biased: u32;
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> weights: array<vec4f>;

@@ -22,6 +22,7 @@ library! {
     column_sums
     control
     conv_lanes
+    eight_sums
     epilogue
     epilogue_normal
     epilogue_normal_lanes
@@ -30,6 +31,9 @@ library! {
     gemm_lanes
     gemm_tile
     gemm_tn_lanes
+    grouped
+    grouped_dw
+    grouped_dx
     items_lanes
     lane_sums
     lanes_tile
@@ -39,6 +43,7 @@ library! {
     patch
     patch_dw_lanes
     patch_lanes
+    pool
     pool_dx
     product_rows
     random
@@ -53,6 +58,7 @@ library! {
     sum_rows
     taps_lanes
     texel
+    update
     vectors
     wild
     window
