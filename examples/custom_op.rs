@@ -133,7 +133,7 @@ impl Layer for DenseSilu {
     }
 
     fn build(&self, graph: &mut Graph, at: &Inputs) -> Result<Tensor> {
-        let z = graph.apply(MatmulNt { relu: false }, &at.arguments())?;
+        let z = graph.apply(MatmulNt::default(), &at.arguments())?;
         Ok(graph.apply(Silu, &z)?[0])
     }
 }

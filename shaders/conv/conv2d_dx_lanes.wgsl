@@ -1,15 +1,14 @@
-// dx[n, r, s, c] = Σ_{i,j,o} dy[n, (r + pt - i) / sh, (s + pl - j) / sw, o] · weights[i, j, c, o], over the taps for
+// y[n, r, s, c] = Σ_{i,j,o} dy[n, (r + pt - i) / sh, (s + pl - j) / sw, o] · weights[i, j, c, o], over the taps for
 // which both quotients are whole and inside dy; where masked = 1, it is 0 where mask is not above 0.
-// dy [n, oh, ow, o], weights [kh, kw, c, o] from texel `first` on, mask and dx [n, h, w, c]; c and o are multiples of four.
+// dy [n, oh, ow, o], weights [kh, kw, c, o] from texel `first` on, mask and y [n, h, w, c]; c and o are multiples of four.
 // For subgroups of $(L): a workgroup owns $(R) pixels and $(V) vectors of four channels a lane.
 //: use window
 //: use texel
-override masked: u32;
 override first: u32;
 @group(0) @binding(0) var dy: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(1) var weights: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(2) var<storage, read> mask: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> dx: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
 
 struct Pixel { image: u32, bottom: u32, right: u32, live: bool }
 
@@ -40,13 +39,5 @@ fn b_at(tap: u32, t: u32, column: u32) -> mat4x4f {
     return transpose(mat4x4f(weight(at), weight(at + o / 4u), weight(at + o / 2u), weight(at + 3u * (o / 4u))));
 }
 
-fn bias_at(column: u32) -> vec4f { return vec4f(0.0); }
-
-fn store(row: u32, column: u32, sum: vec4f, bias: vec4f) {
-    let at = row * (c / 4u) + column;
-    let kept = vec4<bool>(masked == 0u) | (mask[at] > vec4f(0.0));
-    dx[at] = select(vec4f(0.0), sum, kept);
-}
-
 //: use gemm_lanes
-//: use row_by_row
+//: use store_masked_lanes

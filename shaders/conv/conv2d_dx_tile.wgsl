@@ -6,6 +6,7 @@
 //: use window
 //: use gemm_tile
 //: use store_rows
+//: use epilogue
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
 @group(0) @binding(1) var<storage, read> weights: array<f32>;
 const a_term = 1u;

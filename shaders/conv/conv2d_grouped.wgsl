@@ -1,14 +1,10 @@
 // y[n, oh, ow, o] = bias[o] + Σ_{i,j,k} x[n, oh·sh + i·dilation_h - pt, ow·sw + j·dilation_w - pl, o / outer · inner + k]
-// · weights[i, j, k, o], and max(·, 0) of it where relu = 1; x is zero outside the image.
+// · weights[i, j, k, o], and the activation of it; x is zero outside the image.
 // x [n, h, w, c], weights [kh, kw, inner, o], bias [o], y [n, oh, ow, o]: a group has `inner` channels of x and `outer`
 // of y. An invocation owns one of `count` outputs.
 override count: u32;
-//: use window
-override dilation_h: u32;
-override dilation_w: u32;
-override inner: u32;
-override outer: u32;
-override relu: u32;
+//: use grouped
+//: use activation
 override biased: u32;
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> weights: array<f32>;
@@ -40,5 +36,5 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
             }
         }
     }
-    y[e] = select(sum, max(sum, 0.0), relu == 1u);
+    y[e] = activated(vec4f(sum)).x;
 }

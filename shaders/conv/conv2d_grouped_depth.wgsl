@@ -1,12 +1,10 @@
 // y[n, oh, ow, c] = bias[c] + Σ_{i,j} x[n, oh·sh + i·dilation_h - pt, ow·sw + j·dilation_w - pl, c] · weights[i, j, 0, c],
-// and max(·, 0) of it where relu = 1; x is zero outside the image. Each channel is a group of its own.
+// and the activation of it; x is zero outside the image. Each channel is a group of its own.
 // x [n, h, w, c], weights [kh, kw, 1, c], bias [c], y [n, oh, ow, c], c a multiple of four; an invocation owns a vector of
 // four channels at one place, `count` in all.
 override count: u32;
-//: use window
-override dilation_h: u32;
-override dilation_w: u32;
-override relu: u32;
+//: use grouped
+//: use activation
 override biased: u32;
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;
 @group(0) @binding(1) var<storage, read> weights: array<vec4f>;
@@ -34,5 +32,5 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
             }
         }
     }
-    y[e] = select(sum, max(sum, vec4f(0.0)), relu == 1u);
+    y[e] = activated(sum);
 }

@@ -3,46 +3,23 @@
 // dy [n, oh, ow, o], weights [kh, kw, inner, o], dx [n, h, w, c]: a group has `inner` channels of x and `outer`, a
 // multiple of four, of y, which are taken as vectors.
 // An invocation owns one of `count` elements of dx and gathers.
-override count: u32;
-//: use window
-//: use reader
-override dilation_h: u32;
-override dilation_w: u32;
-override inner: u32;
-override outer: u32;
+//: use grouped_dx
+alias V = f32;
 @group(0) @binding(0) var<storage, read> dy: array<vec4f>;
 @group(0) @binding(1) var<storage, read> weights: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> dx: array<f32>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-    let e = id.x + id.y * groups.x * 64u;
-    if e >= count {
-        return;
-    }
-    let channel = e % c;
-    let column = e / c % w + pl;
-    let row = e / (c * w) % h + pt;
-    let image = e / (c * w * h);
-    let vectors = o / 4u;
+fn vectors() -> u32 { return c; }
+
+fn meets(channel: u32) -> vec2u {
     let first = channel / inner * (outer / 4u);
-    var sum = 0.0;
-    for (var i = 0u; i < kh; i += 1u) {
-        let a = reader(row, i * dilation_h, sh);
-        if a >= oh {
-            continue;
-        }
-        for (var j = 0u; j < kw; j += 1u) {
-            let b = reader(column, j * dilation_w, sw);
-            if b >= ow {
-                continue;
-            }
-            let place = ((image * oh + a) * ow + b) * vectors + first;
-            let tap = ((i * kw + j) * inner + channel % inner) * vectors + first;
-            for (var q = 0u; q < outer / 4u; q += 1u) {
-                sum += dot(dy[place + q], weights[tap + q]);
-            }
-        }
+    return vec2u(first, channel % inner * (o / 4u) + first);
+}
+
+fn add(sum: f32, place: u32, tap: u32, own: vec2u) -> f32 {
+    var all = sum;
+    for (var q = 0u; q < outer / 4u; q += 1u) {
+        all += dot(dy[place * (o / 4u) + own[0] + q], weights[tap * inner * (o / 4u) + own[1] + q]);
     }
-    dx[e] = sum;
+    return all;
 }

@@ -1,14 +1,10 @@
 // y[n, oh, ow, o] = bias[o] + Σ_{i,j,k} x[n, oh·sh + i·dilation_h - pt, ow·sw + j·dilation_w - pl, o / outer · inner + k]
-// · weights[i, j, k, o], and max(·, 0) of it where relu = 1; x is zero outside the image. A group has `inner` channels of
+// · weights[i, j, k, o], and the activation of it; x is zero outside the image. A group has `inner` channels of
 // x and `outer`, a multiple of four, of y.
 // x [n, h, w, c], weights [kh, kw, inner, o], bias [o], y [n, oh, ow, o]. An invocation owns four outputs of a group, as a
 // vector, at each of four places side by side in a row.
-//: use window
-override dilation_h: u32;
-override dilation_w: u32;
-override inner: u32;
-override outer: u32;
-override relu: u32;
+//: use grouped
+//: use activation
 override biased: u32;
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> weights: array<vec4f>;
@@ -25,7 +21,7 @@ fn pixel(first: u32, column: u32, channel: u32) -> f32 {
 
 fn store(at: u32, vector: u32, column: u32, sum: vec4f) {
     if column < ow {
-        y[(at + column) * (o / 4u) + vector] = select(sum, max(sum, vec4f(0.0)), relu == 1u);
+        y[(at + column) * (o / 4u) + vector] = activated(sum);
     }
 }
 

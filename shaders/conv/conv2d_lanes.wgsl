@@ -1,8 +1,7 @@
 // y[n, oh, ow, o] = Σ_{i,j,c} x[n, oh·sh + i - pt, ow·sw + j - pl, c] · weights[i, j, c, o] + bias[o],
-// and max(·, 0) of it where relu = 1; x is zero outside the image; c and o are multiples of four.
+// then what lib/epilogue_normal_lanes makes of it; x is zero outside the image; c and o are multiples of four.
 // x [n, h, w, c], weights [kh, kw, c, o], bias [o], y [n, oh, ow, o].
 // For subgroups of $(L): a workgroup owns $(R) output places and $(V) vectors of four channels a lane.
-override relu: u32;
 @group(0) @binding(0) var x: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(1) var weights: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(2) var<storage, read> bias: array<vec4f>;
@@ -14,11 +13,9 @@ fn a_row(row: u32) -> Place {
     return Place(row / (oh * ow), row / ow % oh * sh - pt, row % ow * sw - pl, row < rows());
 }
 
-fn store(row: u32, column: u32, sum: vec4f, bias: vec4f) {
-    let z = sum + bias;
-    y[row * (o / 4u) + column] = select(z, max(z, vec4f(0.0)), relu == 1u);
-}
+fn store(row: u32, column: u32, sum: vec4f, bias: vec4f) { y[row * columns() + column] = finished(sum + bias, column); }
 
 //: use bias_lanes
 //: use conv_lanes
+//: use epilogue_normal_lanes
 //: use row_by_row

@@ -1,8 +1,7 @@
 // y[n, oh, ow, o] = Σ_{i,j,c} x[n, oh·sh + i - pt, ow·sw + j - pl, c] · weights[i, j, c, o] + bias[o],
-// and max(·, 0) of it where relu = 1; for few input channels; o is a multiple of four.
+// then what lib/epilogue_normal_lanes makes of it; for few input channels; o is a multiple of four.
 // x [n, h, w, c], weights [kh, kw, c, o], bias [o], y [n, oh, ow, o].
 // For subgroups of $(L): a workgroup owns two rows of places and a vector of four channels a lane.
-override relu: u32;
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> weights: array<vec4f>;
 @group(0) @binding(2) var<storage, read> bias: array<vec4f>;
@@ -14,10 +13,11 @@ fn store_four(image: u32, top: u32, left: u32, column: u32, z: mat4x4f) {
     //: for p in 0..4
     if (top + $(p / 2)u < oh) & (left + $(p % 2)u < ow) {
         let at = ((image * oh + top + $(p / 2)u) * ow + left + $(p % 2)u) * (o / 4u) + column;
-        y[at] = select(z[$(p)], max(z[$(p)], vec4f(0.0)), relu == 1u);
+        y[at] = finished(z[$(p)], column);
     }
     //: end
 }
 
 //: use bias_lanes
+//: use epilogue_normal_lanes
 //: use patch_lanes

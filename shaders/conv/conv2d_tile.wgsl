@@ -1,10 +1,12 @@
-// y[n, oh, ow, o] = Σ_{i,j,c} x[n, oh·sh + i - pt, ow·sw + j - pl, c] · weights[i, j, c, o], then what lib/epilogue makes
-// of it; x is zero outside the image. Where splits > 1, y[s, n, oh, ow, o] is the s-th part of the sum.
-// x [n, h, w, c], weights [kh, kw, c, o], bias [o], mask and y [n, oh, ow, o], or y [splits, n, oh, ow, o].
+// y[n, oh, ow, o] = Σ_{i,j,c} x[n, oh·sh + i - pt, ow·sw + j - pl, c] · weights[i, j, c, o], then what
+// lib/epilogue_normal makes of it; x is zero outside the image. Where splits > 1, y[s, n, oh, ow, o] is the s-th part of the sum.
+// x [n, h, w, c], weights [kh, kw, c, o], bias, gamma, beta, mean and variance [o], y [n, oh, ow, o] or
+// [splits, n, oh, ow, o].
 // A matrix product: a row is an output place, a term a tap and an input channel.
 //: use window
 //: use gemm_tile
 //: use store_rows
+//: use epilogue_normal
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> weights: array<f32>;
 const a_term = 1u;

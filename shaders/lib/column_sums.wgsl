@@ -8,8 +8,7 @@ override blocks: u32;
 override chunks: u32;
 override per: u32;
 @group(0) @binding(0) var<storage, read_write> partials: array<f32>;
-
-var<workgroup> sums: array<vec2f, 64>;
+//: use eight_sums
 
 @compute @workgroup_size(64)
 fn main(
@@ -27,16 +26,9 @@ fn main(
             sum += term(r, channel);
         }
     }
-    sums[lane] = sum;
-    workgroupBarrier();
-    for (var half = 32u; half >= 8u; half /= 2u) {
-        if lane < half {
-            sums[lane] += sums[lane + half];
-        }
-        workgroupBarrier();
-    }
+    let all = eight_sum(lane, sum);
     if lane < 8u && inside {
-        partials[2u * chunk * channels + channel] = sums[lane].x;
-        partials[(2u * chunk + 1u) * channels + channel] = sums[lane].y;
+        partials[2u * chunk * channels + channel] = all.x;
+        partials[(2u * chunk + 1u) * channels + channel] = all.y;
     }
 }

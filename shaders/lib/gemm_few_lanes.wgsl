@@ -1,12 +1,13 @@
 // y = A·B for few terms, and the sums of A's rows, for subgroups of $(L): a workgroup owns $(R) rows and $(V) vectors of
 // four columns a lane. Lane l reads A for row l, a term at a time and $(U) a turn, and hands them round; the workgroups of
-// the first columns keep the sums. b [k, n], y [m, n]; n is a multiple of four. The file that uses it declares
+// the first columns keep the sums. b [batch, k, n], y [batch, m, n]; n is a multiple of four. The file that uses it
+// declares
 //   a_at(row, t) -> f32; store(row, column, sum); store_total(row, total).
 override m: u32;
 override n: u32;
 override k: u32;
 
-fn parts() -> u32 { return 1u; }
+//: use items_lanes
 fn rows() -> u32 { return m; }
 fn columns() -> u32 { return n / 4u; }
 
@@ -14,6 +15,7 @@ fn columns() -> u32 { return n / 4u; }
 fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) groups: vec3u,
         @builtin(local_invocation_index) lane: u32) {
     //: use lanes_tile
+    item = select(0u, part, batch > 1u);
     //: for q in 0..(R+L-1)/L
     let row_$(q) = min(row0 + $(q * L)u + lane, m - 1u);
     var total_$(q) = 0.0;
@@ -26,7 +28,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) groups: vec3u
         total_$(q) += a_$(q)_$(u);
         //: end
         //: for v in 0..V
-        let b_$(v)_$(u) = b[(t + $(u)u) * columns() + column_$(v)];
+        let b_$(v)_$(u) = b[(item * k + t + $(u)u) * columns() + column_$(v)];
         //: end
         //: end
         //: for r in 0..R
@@ -48,7 +50,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) groups: vec3u
         total_$(q) += a_$(q);
         //: end
         //: for v in 0..V
-        let b_$(v) = b[t * columns() + column_$(v)];
+        let b_$(v) = b[(item * k + t) * columns() + column_$(v)];
         //: end
         //: for r in 0..R
         let s_$(r) = subgroupBroadcast(a_$(r/L), $(r%L)u);

@@ -5,14 +5,15 @@
 //   a_row(row): what is worked out once for a row; a_tap(a_row, tap): and once for each of its taps;
 //   a_at(a_tap, t) -> vec4f: terms 4·t to 4·t + 3 of the tap; b_at(tap, t, column) -> mat4x4f: their rows of B;
 //   bias_at(column) -> vec4f;
-//   store_four(row, column, sums, bias): the sums of four rows, some of which may be beyond the end (see store_rows).
+//   store_four(row, column, sums, bias): the sums of four rows, some of which may be beyond the end (see row_by_row).
 
-fn parts() -> u32 { return 1u; }
+//: use items_lanes
 
 @compute @workgroup_size($(L))
 fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) groups: vec3u,
         @builtin(local_invocation_index) lane: u32) {
     //: use lanes_tile
+    item = select(0u, part, batch > 1u);
     //: for q in 0..R/L
     let row_$(q) = a_row(row0 + $(q * L)u + lane);
     //: end

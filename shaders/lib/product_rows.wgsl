@@ -5,6 +5,7 @@ override n: u32;
 override k: u32;
 //: use gemm_tile
 //: use store_rows
+//: use epilogue
 @group(0) @binding(0) var<storage, read> a: array<f32>;
 @group(0) @binding(1) var<storage, read> b: array<f32>;
 const a_term = 1u;

@@ -1,36 +1,43 @@
-// y[i, j] = Σ_t a[i, t] · b[j, t] + bias[j], and max(·, 0) of it where relu = 1; k is a multiple of four.
-// a [m, k], b [n, k], bias [n], y [m, n].
+// y[i, j] = Σ_t a[i, t] · b[j, t], then what lib/epilogue makes of it; k is a multiple of four.
+// a [batch, m, k], b [batch, n, k], bias [n], mask and y [batch, m, n].
 // For subgroups of $(L): a workgroup owns $(R) × $(C) outputs; its lanes share out the terms, four to a vector,
 // and add up at the end.
 override m: u32;
 override n: u32;
 override k: u32;
-override relu: u32;
-override biased: u32;
 @group(0) @binding(0) var<storage, read> a: array<vec4f>;
 @group(0) @binding(1) var<storage, read> b: array<vec4f>;
-@group(0) @binding(2) var<storage, read> bias: array<f32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+const splits = 1u;
+
+fn rows() -> u32 { return m; }
+fn columns() -> u32 { return n; }
+
+//: use items_lanes
+//: use store_rows
+//: use epilogue
 
 @compute @workgroup_size($(L))
 fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) groups: vec3u,
         @builtin(local_invocation_index) lane: u32) {
     let group = id.x + id.y * groups.x;
     let across = (n + $(C - 1)u) / $(C)u;
-    let i0 = group / across * $(R)u;
+    let down = (m + $(R - 1)u) / $(R)u;
+    let i0 = group / across % down * $(R)u;
     let j0 = group % across * $(C)u;
-    if i0 >= m {
+    let part = group / (across * down);
+    if part >= parts() {
         return;
     }
+    item = select(0u, part, batch > 1u);
     let vectors = k / 4u;
     //: for r in 0..R
-    let row_$(r) = min(i0 + $(r)u, m - 1u) * vectors;
+    let row_$(r) = (item * m + min(i0 + $(r)u, m - 1u)) * vectors;
     //: for c in 0..C
     var sum_$(r)_$(c) = vec4f(0.0);
     //: end
     //: end
     //: for c in 0..C
-    let column_$(c) = min(j0 + $(c)u, n - 1u) * vectors;
+    let column_$(c) = (item * n + min(j0 + $(c)u, n - 1u)) * vectors;
     //: end
     let whole = vectors / $(L * U)u * $(L * U)u;
     for (var t = lane; t < whole; t += $(L * U)u) {
@@ -78,14 +85,8 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) groups: vec3u
     //: end
     //: end
     //: for s in 0..(R*C+L-1)/L
-    {
-        let q = lane + $(s * L)u;
-        let i = i0 + q / $(C)u;
-        let j = j0 + q % $(C)u;
-        if (q < $(R * C)u) & (i < m) & (j < n) {
-            let value = mine_$(s) + select(0.0, bias[j], biased == 1u);
-            y[i * n + j] = select(value, max(value, 0.0), relu == 1u);
-        }
+    if lane + $(s * L)u < $(R * C)u {
+        store(i0 + (lane + $(s * L)u) / $(C)u, j0 + (lane + $(s * L)u) % $(C)u, mine_$(s), 0u);
     }
     //: end
 }

@@ -8,13 +8,7 @@ override places: u32;
 override epsilon: f32;
 
 //: use control
-// V is $(W) channels side by side; channels is a multiple of it.
-//: for vector in 4..W+1
-alias V = vec4f;
-//: end
-//: for scalar in W..2
-alias V = f32;
-//: end
+//: use vectors
 @group(0) @binding(0) var<storage, read> control: Control;
 @group(0) @binding(1) var<storage, read> dy: array<V>;
 @group(0) @binding(2) var<storage, read> x: array<V>;

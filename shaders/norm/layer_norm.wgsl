@@ -5,14 +5,13 @@
 override rows: u32;
 override channels: u32;
 override epsilon: f32;
+//: use lane_sums
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> gamma: array<f32>;
 @group(0) @binding(2) var<storage, read> beta: array<f32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 @group(0) @binding(4) var<storage, read_write> mean: array<f32>;
 @group(0) @binding(5) var<storage, read_write> scale: array<f32>;
-
-var<workgroup> sums: array<f32, 64>;
 
 @compute @workgroup_size(64)
 fn main(
@@ -28,30 +27,13 @@ fn main(
     for (var c = first; c < channels; c += 8u) {
         sum += x[base + c];
     }
-    sums[lane] = sum;
-    workgroupBarrier();
-    for (var half = 4u; half > 0u; half /= 2u) {
-        if lane % 8u < half {
-            sums[lane] += sums[lane + half];
-        }
-        workgroupBarrier();
-    }
-    let middle = sums[lane / 8u * 8u] / f32(channels);
-    workgroupBarrier();
+    let middle = lane_sum(lane, 8u, vec2f(sum, 0.0)).x / f32(channels);
     var squares = 0.0;
     for (var c = first; c < channels; c += 8u) {
         let apart = x[base + c] - middle;
         squares += apart * apart;
     }
-    sums[lane] = squares;
-    workgroupBarrier();
-    for (var half = 4u; half > 0u; half /= 2u) {
-        if lane % 8u < half {
-            sums[lane] += sums[lane + half];
-        }
-        workgroupBarrier();
-    }
-    let factor = inverseSqrt(sums[lane / 8u * 8u] / f32(channels) + epsilon);
+    let factor = inverseSqrt(lane_sum(lane, 8u, vec2f(squares, 0.0)).x / f32(channels) + epsilon);
     for (var c = first; c < channels; c += 8u) {
         y[base + c] = (x[base + c] - middle) * factor * gamma[c] + beta[c];
     }

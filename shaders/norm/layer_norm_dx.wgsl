@@ -3,14 +3,13 @@
 // each, which take every eighth channel; then pairs are summed.
 override rows: u32;
 override channels: u32;
+//: use lane_sums
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> gamma: array<f32>;
 @group(0) @binding(3) var<storage, read> mean: array<f32>;
 @group(0) @binding(4) var<storage, read> scale: array<f32>;
 @group(0) @binding(5) var<storage, read_write> dx: array<f32>;
-
-var<workgroup> sums: array<vec2f, 64>;
 
 @compute @workgroup_size(64)
 fn main(
@@ -30,15 +29,7 @@ fn main(
         let g = dy[base + c] * gamma[c];
         sum += vec2f(g, g * ((x[base + c] - middle) * factor));
     }
-    sums[lane] = sum;
-    workgroupBarrier();
-    for (var half = 4u; half > 0u; half /= 2u) {
-        if lane % 8u < half {
-            sums[lane] += sums[lane + half];
-        }
-        workgroupBarrier();
-    }
-    let shares = sums[lane / 8u * 8u] / f32(channels);
+    let shares = lane_sum(lane, 8u, sum) / f32(channels);
     for (var c = first; c < channels; c += 8u) {
         let normal = (x[base + c] - middle) * factor;
         dx[base + c] = factor * (dy[base + c] * gamma[c] - shares.x - normal * shares.y);

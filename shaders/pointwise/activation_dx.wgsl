@@ -1,4 +1,5 @@
-// dx[i] = dy[i] · f'(x[i]), f by its number `kind` in the table of src/ops/pointwise/activation.rs.
+// dx[i] = dy[i] · f', f by its number `kind` in the table of src/ops/pointwise/activation.rs, with f' computed from x[i], which
+// is the argument of f or, where the table says so, its result.
 // All of [count] vectors of four; an invocation owns one.
 //: use functions
 override count: u32;
@@ -21,8 +22,8 @@ fn density(x: vec4f) -> vec4f {
 
 fn derivative(x: vec4f) -> vec4f {
     switch kind {
-        case 0u: { return sigmoid(x) * sigmoid(-x); }
-        case 1u: { return 4.0 * sigmoid(2.0 * x) * sigmoid(-2.0 * x); }
+        case 0u: { return x * (1.0 - x); }
+        case 1u: { return (1.0 - x) * (1.0 + x); }
         case 2u: { return normal(x) + x * density(x); }
         case 3u: { return sigmoid(x) * (1.0 + x * sigmoid(-x)); }
         case 4u: { return select(vec4f(slope), vec4f(1.0), x > vec4f(0.0)); }

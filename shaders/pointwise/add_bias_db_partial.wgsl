@@ -8,8 +8,7 @@ override chunks: u32;
 override per: u32;
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
 @group(0) @binding(1) var<storage, read_write> partials: array<f32>;
-
-var<workgroup> sums: array<f32, 64>;
+//: use eight_sums
 
 @compute @workgroup_size(64)
 fn main(
@@ -27,15 +26,8 @@ fn main(
             sum += dy[r * channels + channel];
         }
     }
-    sums[lane] = sum;
-    workgroupBarrier();
-    for (var half = 32u; half >= 8u; half /= 2u) {
-        if lane < half {
-            sums[lane] += sums[lane + half];
-        }
-        workgroupBarrier();
-    }
+    let all = eight_sum(lane, vec2f(sum, 0.0)).x;
     if lane < 8u && inside {
-        partials[chunk * channels + channel] = sums[lane];
+        partials[chunk * channels + channel] = all;
     }
 }

@@ -4,13 +4,7 @@ override count: u32;
 override channels: u32;
 override places: u32;
 
-// V is $(W) channels side by side; channels is a multiple of it.
-//: for vector in 4..W+1
-alias V = vec4f;
-//: end
-//: for scalar in W..2
-alias V = f32;
-//: end
+//: use vectors
 @group(0) @binding(0) var<storage, read> dy: array<V>;
 @group(0) @binding(1) var<storage, read> a: array<V>;
 @group(0) @binding(2) var<storage, read_write> db: array<V>;

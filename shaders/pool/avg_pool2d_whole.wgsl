@@ -6,8 +6,7 @@ override count: u32;
 //: use window
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
-
-var<workgroup> sums: array<f32, 64>;
+//: use eight_sums
 
 @compute @workgroup_size(64)
 fn main(
@@ -25,15 +24,8 @@ fn main(
             sum += x[((n * h + p / kw) * w + p % kw) * c + channel];
         }
     }
-    sums[lane] = sum;
-    workgroupBarrier();
-    for (var half = 32u; half >= 8u; half /= 2u) {
-        if lane < half {
-            sums[lane] += sums[lane + half];
-        }
-        workgroupBarrier();
-    }
+    let all = eight_sum(lane, vec2f(sum, 0.0)).x;
     if lane < 8u && inside {
-        y[n * c + channel] = sums[lane] / f32(kh * kw);
+        y[n * c + channel] = all / f32(kh * kw);
     }
 }

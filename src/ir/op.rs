@@ -180,6 +180,23 @@ impl<T: Reference> RunReference for T {
     }
 }
 
+/// Runs the formula of `op` on absolute values: for sums of products, the sums of their magnitudes.
+pub fn run_on_magnitudes(op: &(impl RunReference + ?Sized), x: &[In<f64>], y: &mut [Out<f64>]) {
+    let absolute: Vec<Option<Vec<f64>>> = x
+        .iter()
+        .map(|x| match x.elements {
+            Elements::Float(x) => Some(x.iter().map(|x| x.abs()).collect()),
+            _ => None,
+        })
+        .collect();
+    let x: Vec<In<f64>> = x
+        .iter()
+        .zip(&absolute)
+        .map(|(x, a)| a.as_deref().map_or(*x, |a| In { shape: x.shape, elements: Elements::Float(a) }))
+        .collect();
+    op.reference_f64(&x, y);
+}
+
 /// How far single precision may stray from the oracle: `u · (ulps + 6·√terms) · magnitude`.
 ///
 /// `terms` counts the summed terms; the square root with the factor 6 is the probabilistic bound of
@@ -239,19 +256,7 @@ pub trait Op: Any + Debug + Send + Sync + RunReference {
     /// The magnitude that the tolerance of each output element scales with. The default runs the
     /// formula on absolute values, which for sums of products is the sum of their magnitudes.
     fn magnitude(&self, x: &[In<f64>], y: &mut [Out<f64>]) {
-        let absolute: Vec<Option<Vec<f64>>> = x
-            .iter()
-            .map(|x| match x.elements {
-                Elements::Float(x) => Some(x.iter().map(|x| x.abs()).collect()),
-                _ => None,
-            })
-            .collect();
-        let x: Vec<In<f64>> = x
-            .iter()
-            .zip(&absolute)
-            .map(|(x, a)| a.as_deref().map_or(*x, |a| In { shape: x.shape, elements: Elements::Float(a) }))
-            .collect();
-        self.reference_f64(&x, y);
+        run_on_magnitudes(self, x, y);
     }
 
     /// Which words of a result hold the bits of floats, and are compared as such.

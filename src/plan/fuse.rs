@@ -10,91 +10,119 @@ use crate::ops::conv::conv2d_relu_pool::Conv2dReluPool;
 use crate::ops::conv::conv2d_relu_pool_dx::Conv2dReluPoolDx;
 use crate::ops::matmul::matmul_nn::MatmulNn;
 use crate::ops::matmul::matmul_nt::MatmulNt;
+use crate::ops::norm::batch_norm::BatchNorm;
 use crate::ops::pointwise::add_bias::AddBias;
-use crate::ops::pointwise::relu::Relu;
 use crate::ops::pointwise::relu_dx::ReluDx;
+use crate::ops::pointwise::then::Then;
 use crate::ops::pool::max_pool2d::MaxPool2d;
 use crate::ops::shape::reshape::Reshape;
 use crate::ops::shape::transpose::Transpose;
 use std::any::Any;
 use std::sync::Arc;
 
+/// When a graph is rewritten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Gradients are still to be added: an activation joins the op before it only where its gradient can be computed from
+    /// its result, since what is between the two is not kept. The others (gelu, silu …) stay ops of their own.
+    Forward,
+    /// All ops are there: what no gradient reads need not be kept either.
+    Whole,
+}
+
 /// Applies every rewrite that fits. `kept` are tensors that are wanted for themselves.
-pub fn fuse(graph: &mut Graph, kept: &[Tensor]) {
+pub fn fuse(graph: &mut Graph, kept: &[Tensor], stage: Stage) {
     fold_flatten(graph, kept);
-    join_neighbours(graph, kept);
+    join_neighbours(graph, kept, stage);
 }
 
 /// One op that does the work of two neighbours, where they fit together.
-type Join = fn(&dyn Any, &dyn Any) -> Option<Arc<dyn Op>>;
+type Join = fn(&dyn Any, &dyn Any, Stage) -> Option<Arc<dyn Op>>;
 
 /// Two neighbours that have a common form.
 pub struct Pattern {
     /// What it matches, for listings and tests.
     pub name: &'static str,
     /// The op that does what the first and then the second would, where the two match. Its arguments are those of the
-    /// first and then those of the second without the first's result; its results are those of the second.
+    /// first and then those of the second without the first's result; its results are those of the second and then those
+    /// of the first without the one that the second reads, which is the first's first.
     pub join: Join,
 }
 
-/// Every pattern. An epilogue that an op gains (another activation, say) is a line here.
+/// Every pattern. What an op can end with is a line here; every activation is one.
 ///
-/// Batch_norm is in none: its statistics folded into a convolution's weights would round otherwise, and other numbers
-/// would come out.
+/// A batch_norm by given statistics is computed after the convolution's sums by the formula that it has as an op of its own.
+/// Folded into the weights it would round otherwise, and other numbers would come out. By the batch's statistics it needs
+/// all sums first.
 pub const PATTERNS: &[Pattern] = &[
     Pattern {
-        name: "dense + relu",
-        join: |first, next| {
-            let MatmulNt { relu: false } = first.downcast_ref()? else { return None };
-            next.is::<Relu>().then(|| op(MatmulNt { relu: true }))
+        name: "dense + activation",
+        join: |first, next, stage| {
+            let MatmulNt { then: Then::Nothing } = first.downcast_ref()? else { return None };
+            Some(op(MatmulNt { then: activation(next, stage)? }))
         },
     },
     Pattern {
-        name: "conv2d + relu",
-        join: |first, next| {
-            let conv = first.downcast_ref::<Conv2d>().filter(|op| !op.relu)?;
-            next.is::<Relu>().then(|| op(Conv2d { relu: true, ..*conv }))
+        name: "conv2d + activation",
+        join: |first, next, stage| {
+            let conv = first.downcast_ref::<Conv2d>().filter(|op| op.then == Then::Nothing)?;
+            Some(op(Conv2d { then: activation(next, stage)?, ..*conv }))
+        },
+    },
+    Pattern {
+        name: "conv2d + batch_norm by given statistics",
+        join: |first, next, stage| {
+            let conv = first.downcast_ref::<Conv2d>().filter(|op| **op == op.plain() && stage == Stage::Whole)?;
+            let norm = next.downcast_ref::<BatchNorm>().filter(|norm| !norm.training)?;
+            Some(op(Conv2d { norm: Some(norm.epsilon), then: norm.then, ..*conv }))
+        },
+    },
+    Pattern {
+        name: "batch_norm + activation",
+        join: |first, next, stage| {
+            let norm = first.downcast_ref::<BatchNorm>().filter(|op| op.then == Then::Nothing)?;
+            Some(op(BatchNorm { then: activation(next, stage)?, ..*norm }))
         },
     },
     Pattern {
         name: "conv2d + relu + max_pool2d of 2 × 2",
-        join: |first, next| {
-            let conv = first.downcast_ref::<Conv2d>().filter(|op| op.relu)?;
+        join: |first, next, _| {
+            let conv = first.downcast_ref::<Conv2d>().filter(|op| **op == Conv2d { then: Then::Relu, ..op.plain() })?;
             let pool = next.downcast_ref::<MaxPool2d>()?;
             (pool.size == [2, 2] && pool.stride == [2, 2]).then(|| op(Conv2dReluPool { conv: *conv }))
         },
     },
     Pattern {
-        name: "conv2d_grouped + relu",
-        join: |first, next| {
-            let conv = first.downcast_ref::<Conv2dGrouped>().filter(|op| !op.relu)?;
-            next.is::<Relu>().then(|| op(Conv2dGrouped { relu: true, ..*conv }))
+        name: "conv2d_grouped + activation",
+        join: |first, next, stage| {
+            let conv = first.downcast_ref::<Conv2dGrouped>().filter(|op| op.then == Then::Nothing)?;
+            Some(op(Conv2dGrouped { then: activation(next, stage)?, ..*conv }))
         },
     },
     Pattern {
-        name: "add_bias + relu",
-        join: |first, next| {
-            let AddBias { relu: false } = first.downcast_ref()? else { return None };
-            next.is::<Relu>().then(|| op(AddBias { relu: true }))
+        name: "add_bias + activation",
+        join: |first, next, stage| {
+            let AddBias { then: Then::Nothing } = first.downcast_ref()? else { return None };
+            Some(op(AddBias { then: activation(next, stage)? }))
         },
     },
     Pattern {
         name: "matmul_nn + relu_dx",
-        join: |first, next| {
+        join: |first, next, _| {
             let MatmulNn { masked: false } = first.downcast_ref()? else { return None };
             next.is::<ReluDx>().then(|| op(MatmulNn { masked: true }))
         },
     },
     Pattern {
         name: "conv2d_dx + relu_dx",
-        join: |first, next| {
+        join: |first, next, _| {
             let dx = first.downcast_ref::<Conv2dDx>().filter(|op| !op.masked)?;
             next.is::<ReluDx>().then(|| op(Conv2dDx { masked: true, ..*dx }))
         },
     },
     Pattern {
         name: "conv2d_relu_pool_dx + relu_dx",
-        join: |first, next| {
+        join: |first, next, _| {
             let dx = first.downcast_ref::<Conv2dReluPoolDx>().filter(|op| !op.masked)?;
             next.is::<ReluDx>().then(|| op(Conv2dReluPoolDx { masked: true, ..*dx }))
         },
@@ -105,24 +133,30 @@ fn op(op: impl Op) -> Arc<dyn Op> {
     Arc::new(op)
 }
 
-/// Joins an op with the only consumer of its only result by the patterns, again and again.
-pub fn join_neighbours(graph: &mut Graph, kept: &[Tensor]) {
+/// The activation that an op is, where it may join the one before it.
+fn activation(op: &dyn Any, stage: Stage) -> Option<Then> {
+    Then::of(op).filter(|then| stage == Stage::Whole || then.by_result())
+}
+
+/// Joins an op with the only consumer of its first result by the patterns, again and again.
+pub fn join_neighbours(graph: &mut Graph, kept: &[Tensor], stage: Stage) {
     // The joined op takes the arguments of both, those of the second without the result of the first.
     let mut n = 0;
     while n < graph.nodes.len() {
-        match next_to_join(graph, n, kept) {
+        match next_to_join(graph, n, kept, stage) {
             Some((next, op)) => {
                 let joined = graph.nodes.remove(next);
                 graph.nodes[n].x.extend(&joined.x[1..]);
-                (graph.nodes[n].op, graph.nodes[n].y) = (op, joined.y);
+                graph.nodes[n].y.splice(..1, joined.y);
+                graph.nodes[n].op = op;
             }
             None => n += 1,
         }
     }
 }
 
-fn next_to_join(graph: &Graph, n: usize, kept: &[Tensor]) -> Option<(usize, Arc<dyn Op>)> {
-    let [y] = graph.nodes[n].y[..] else { return None };
+fn next_to_join(graph: &Graph, n: usize, kept: &[Tensor], stage: Stage) -> Option<(usize, Arc<dyn Op>)> {
+    let &y = graph.nodes[n].y.first()?;
     let [next] = graph.consumers()[y.index()][..] else { return None };
     // What else the consumer reads must be there already: no op between the two makes it.
     let between = &graph.nodes[n..next];
@@ -130,7 +164,7 @@ fn next_to_join(graph: &Graph, n: usize, kept: &[Tensor]) -> Option<(usize, Arc<
     let [first, others @ ..] = &graph.nodes[next].x[..] else { return None };
     let fits = *first == y && others.iter().all(there) && !kept.contains(&y);
     let (this, that): (&dyn Any, &dyn Any) = (&*graph.nodes[n].op, &*graph.nodes[next].op);
-    let op = fits.then(|| PATTERNS.iter().find_map(|pattern| (pattern.join)(this, that)))??;
+    let op = fits.then(|| PATTERNS.iter().find_map(|pattern| (pattern.join)(this, that, stage)))??;
     Some((next, op))
 }
 

@@ -23,31 +23,44 @@ library! {
     control
     conv_lanes
     each_loss
+    eight_sums
     epilogue
+    epilogue_normal
+    epilogue_normal_lanes
     functions
     gemm_few_lanes
     gemm_lanes
     gemm_tile
     gemm_tn_lanes
+    grouped
+    grouped_dw
+    grouped_dx
+    items_lanes
     lane_sums
     lanes_tile
     logits
     matrix_lanes
+    normal
     patch
     patch_dw_lanes
     patch_lanes
+    pool
     pool_dx
     product_rows
     random
     reader
     row_by_row
     sample
+    store_masked_lanes
     store_pool
     store_rows
     store_window
     sum_parts
+    sum_rows
     taps_lanes
     texel
+    update
+    vectors
     wild
     window
 }

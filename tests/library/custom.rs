@@ -29,7 +29,7 @@ impl Layer for MyDense {
     }
 
     fn build(&self, graph: &mut Graph, at: &Inputs) -> Result<Tensor> {
-        Ok(graph.apply(MatmulNt { relu: false }, &at.arguments())?[0])
+        Ok(graph.apply(MatmulNt::default(), &at.arguments())?[0])
     }
 }
 

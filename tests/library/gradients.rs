@@ -15,7 +15,7 @@ use wgrad::ops::conv::geometry::Padding;
 use wgrad::ops::loss::softmax_ce::SoftmaxCe;
 use wgrad::ops::pointwise::activation::Function;
 use wgrad::ops::pointwise::add::Add;
-use wgrad::plan::fuse::fuse;
+use wgrad::plan::fuse::{Stage, fuse};
 use wgrad::step::control::Control;
 
 const BATCH: usize = 3;
@@ -69,7 +69,7 @@ impl Net {
         };
         if fused {
             let before = graph.nodes.clone();
-            fuse(&mut graph, &[]);
+            fuse(&mut graph, &[], Stage::Forward);
             let names = |nodes: &[Node]| nodes.iter().map(|node| format!("{:?}", node.op)).collect::<Vec<_>>();
             assert_ne!(names(&before), names(&graph.nodes), "nothing was fused");
         }
@@ -273,7 +273,7 @@ fn dense_weights_used_twice() {
         assert_eq!(graph.shape(features), flat.0);
         let first = chain(graph, 3, features, &[dense(12)]);
         let shared: Vec<Tensor> = graph.params.iter().rev().take(2).rev().map(|param| param.tensor).collect();
-        let dense_again = wgrad::ops::matmul::matmul_nt::MatmulNt { relu: false };
+        let dense_again = wgrad::ops::matmul::matmul_nt::MatmulNt::default();
         graph.apply(dense_again, &[first, shared[0], shared[1]]).unwrap()[0]
     });
 }

@@ -20,7 +20,7 @@ fn dense(graph: &mut Graph, x: Tensor, name: &str) -> Tensor {
         graph.param(format!("{name}.{part}"), wgrad::ir::graph::Shape(sizes.to_vec()), layout)
     };
     let (w, bias) = (param("weight", &[WIDE, WIDE]), param("bias", &[WIDE]));
-    graph.apply(MatmulNt { relu: false }, &[x, w, bias]).unwrap()[0]
+    graph.apply(MatmulNt::default(), &[x, w, bias]).unwrap()[0]
 }
 
 fn adds(plan: &Plan) -> [usize; 2] {

@@ -14,6 +14,7 @@ mod plans;
 mod custom;
 mod data;
 mod files;
+mod fusion;
 mod gradients;
 mod imports;
 mod in_place;

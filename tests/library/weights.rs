@@ -7,6 +7,7 @@ use wgrad::ir::graph::{Graph, Layout, TensorInfo};
 use wgrad::model::formats::weights::{NamedTensor, to_file, to_memory};
 use wgrad::model::init::glorot_uniform;
 use wgrad::model::{Build, Weights};
+use wgrad::plan::fuse::{Stage, fuse};
 
 fn folder() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -163,7 +164,7 @@ fn weights_pass_through_a_graph_unchanged() {
         let x = graph.tensor(TensorInfo::floats("x", [2, 6, 5, 2]));
         let y = model.build(&mut graph, x, Build::INFERENCE).unwrap();
         if fused {
-            wgrad::plan::fuse::fuse(&mut graph, &[y]);
+            fuse(&mut graph, &[y], Stage::Whole);
         }
         let memory = weights.to_graph(&graph).unwrap();
         let dense = &memory[2].1;

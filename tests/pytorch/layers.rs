@@ -6,7 +6,7 @@ use wgrad::model::layers::*;
 use wgrad::model::{Build, Model, Sequential};
 use wgrad::ops::conv::geometry::Padding;
 use wgrad::ops::pointwise::activation::Function;
-use wgrad::plan::fuse::fuse;
+use wgrad::plan::fuse::{Stage, fuse};
 
 /// Holds the layer of each case of a kind in a table to PyTorch; `holds` says which ops it must be made of.
 pub fn hold_in(table: &str, kind: &str, layer: impl Fn(&Stored) -> LayerEntry, holds: &[&str]) {
@@ -66,7 +66,7 @@ fn whole(case: &Stored, model: &Model, fused: bool) -> Net {
     let x = net.input("x", &case.get("x"));
     let y = model.build(&mut net.graph, x, Build::INFERENCE).unwrap();
     if fused {
-        fuse(&mut net.graph, &[y]);
+        fuse(&mut net.graph, &[y], Stage::Forward);
     }
     let dy = net.input("dy", &case.get("dy"));
     let dx = net.backward(&[(y, dy)], &[x])[0];

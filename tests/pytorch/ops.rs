@@ -11,7 +11,7 @@ use wgrad::model::layers::{Conv2d, Dense, Flatten, LayerEntry, MaxPool2d, Relu};
 use wgrad::model::{Build, Sequential};
 use wgrad::ops::conv::geometry::Padding;
 use wgrad::ops::loss::softmax_ce::SoftmaxCe;
-use wgrad::plan::fuse::fuse;
+use wgrad::plan::fuse::{Stage, fuse};
 use wgrad::step::control::Control;
 use wgrad::verify::compare::Deviation;
 
@@ -93,7 +93,7 @@ pub fn layered(case: &Stored, how: How, ends: &[&str], layers: impl Fn(&mut Grap
     let x = net.input("x", &stored("x", ""));
     let results = layers(&mut net.graph, x);
     if how.fused {
-        fuse(&mut net.graph, &results);
+        fuse(&mut net.graph, &results, Stage::Forward);
     }
     let given: Vec<(Tensor, Tensor)> =
         results.iter().zip(ends).map(|(&y, end)| (y, net.input("dy", &stored("dy", end)))).collect();
@@ -249,7 +249,7 @@ fn a_model_that_pytorch_wrote() {
     let mut net = Net::default();
     let x = net.input("x", &(vec![cases.len(), 1, 8, 8], pixels));
     let logits = model.build(&mut net.graph, x, Build::INFERENCE).unwrap();
-    fuse(&mut net.graph, &[logits]);
+    fuse(&mut net.graph, &[logits], Stage::Forward);
     for param in 0..net.graph.params.len() {
         let stored = weights.get(&net.graph.params[param].name).unwrap().clone();
         net.fill(param, &(stored.shape, stored.values));

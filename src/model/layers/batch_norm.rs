@@ -6,6 +6,7 @@ use crate::model::layers::keys::{ABOVE_0, FROM_0_TO_1, Kind};
 use crate::model::layers::onnx::Attribute;
 use crate::model::layers::params::ParamSpec;
 use crate::ops;
+use crate::ops::pointwise::then::Then;
 
 layer! {
     /// Batch normalisation, channel by channel, or feature by feature: the shape stays. The statistics are the batch's in
@@ -34,7 +35,7 @@ impl Layer for BatchNorm {
     fn build(&self, graph: &mut Graph, at: &Inputs) -> Result<Tensor> {
         let BatchNorm { epsilon, momentum } = *self;
         let training = at.build.mode == Mode::Training;
-        let norm = ops::norm::batch_norm::BatchNorm { epsilon, momentum, training };
+        let norm = ops::norm::batch_norm::BatchNorm { epsilon, momentum, training, then: Then::Nothing };
         let arguments = match training {
             true => [at.x, &at.params[..2], &[at.control()?]].concat(),
             false => at.arguments(),

@@ -7,6 +7,7 @@ use crate::model::layers::params::weight_and_bias;
 use crate::ops;
 use crate::ops::conv::conv2d_grouped::Conv2dGrouped;
 use crate::ops::conv::geometry::Padding;
+use crate::ops::pointwise::then::Then;
 
 layer! {
     /// Convolution: [H, W, C] to [OH, OW, filters]. PyTorch's `Conv2d`.
@@ -35,7 +36,7 @@ layer! {
 impl Conv2d {
     fn grouped(&self) -> Window {
         let Conv2d { filters, kernel, stride, padding, dilation, groups, bias } = *self;
-        let conv = Conv2dGrouped { stride, padding, dilation, groups, relu: false };
+        let conv = Conv2dGrouped { stride, padding, dilation, groups, then: Then::Nothing };
         Window { conv, kernel, filters, bias }
     }
 }
@@ -52,7 +53,7 @@ impl Layer for Conv2d {
         if (self.dilation, self.groups) != ([1, 1], 1) {
             return self.grouped().build(graph, at);
         }
-        let conv = ops::conv::conv2d::Conv2d { stride, padding, relu: false };
+        let conv = ops::conv::conv2d::Conv2d::new(stride, padding);
         let arguments = at.arguments();
         Ok(graph.apply(conv, &arguments)?[0])
     }

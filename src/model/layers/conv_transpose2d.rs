@@ -45,10 +45,10 @@ impl Layer for ConvTranspose2d {
 
     fn build(&self, graph: &mut Graph, at: &Inputs) -> Result<Tensor> {
         let ConvTranspose2d { stride, padding, .. } = *self;
-        let (conv, input) = (Conv2d { stride, padding, relu: false }, [at.shape[1], at.shape[2]]);
+        let (conv, input) = (Conv2d::new(stride, padding), [at.shape[1], at.shape[2]]);
         let spread = graph.apply(Conv2dDx { conv, input, masked: false }, &[at.x[0], at.params[0]])?[0];
         match at.params.get(1) {
-            Some(&bias) => Ok(graph.apply(AddBias { relu: false }, &[spread, bias])?[0]),
+            Some(&bias) => Ok(graph.apply(AddBias::default(), &[spread, bias])?[0]),
             None => Ok(spread),
         }
     }

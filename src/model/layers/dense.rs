@@ -32,7 +32,7 @@ impl Layer for Dense {
 
     fn build(&self, graph: &mut Graph, at: &Inputs) -> Result<Tensor> {
         let arguments = at.arguments();
-        Ok(graph.apply(MatmulNt { relu: false }, &arguments)?[0])
+        Ok(graph.apply(MatmulNt::default(), &arguments)?[0])
     }
 
     fn onnx(&self, onnx: &mut Onnx) -> Result<(), String> {

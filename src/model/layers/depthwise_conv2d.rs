@@ -5,6 +5,7 @@ use super::*;
 use crate::model::layers::keys::{BIAS, PADDING, PAIR, SIZE};
 use crate::ops::conv::conv2d_grouped::Conv2dGrouped;
 use crate::ops::conv::geometry::Padding;
+use crate::ops::pointwise::then::Then;
 
 layer! {
     /// Convolution of each channel alone: [H, W, C] to [OH, OW, C · multiplier]. Keras's `DepthwiseConv2D`.
@@ -30,7 +31,7 @@ layer! {
 impl DepthwiseConv2d {
     fn grouped(&self, channels: usize) -> Window {
         let DepthwiseConv2d { kernel, stride, padding, dilation, multiplier, bias } = *self;
-        let conv = Conv2dGrouped { stride, padding, dilation, groups: channels, relu: false };
+        let conv = Conv2dGrouped { stride, padding, dilation, groups: channels, then: Then::Nothing };
         Window { conv, kernel, filters: channels.saturating_mul(multiplier), bias }
     }
 }

@@ -5,7 +5,7 @@ use crate::ops::conv::conv2d_dw::Conv2dDw;
 use crate::ops::conv::geometry::{Geometry, LanesForm};
 use crate::ops::conv::{im2col, pad};
 use crate::ops::matmul::splits;
-use crate::ops::matmul::splits::Epilogue;
+use crate::ops::matmul::splits::{Epilogue, With};
 use crate::ops::pointwise::relu_dx::{ReluDx, apply_mask, check_mask, split_mask};
 use crate::ops::prelude::*;
 use crate::ops::shape::reshape;
@@ -77,7 +77,7 @@ impl Op for Conv2dDx {
         let [kh, kw, ..] = axes::<4>(graph.info(w)).map_err(Error::input)?;
         let mut grads = vec![None; at.x.len()];
         if at.wants[0] {
-            grads[0] = Some(graph.apply(Conv2d { relu: false, ..self.conv }, &[up, w])?[0]);
+            grads[0] = Some(graph.apply(self.conv.plain(), &[up, w])?[0]);
         }
         if at.wants[1] {
             grads[1] = Some(graph.apply(Conv2dDw { conv: self.conv, kernel: [kh, kw] }, &[up, dy])?[0]);
@@ -156,7 +156,7 @@ fn dispatch_into(
             let launch = cx.kernel(CONV2D_DX_TILE, &[("TM", tm as i64), ("TN", tn as i64)])?.sizes(&g.sizes());
             let launch = launch.bind("dy", dy).bind("weights", weights);
             let tiles = pixels.div_ceil(tm) * g.c.div_ceil(tn);
-            let end = Epilogue { mask, ..Epilogue::default() };
+            let end = Epilogue { with: With::Mask(mask), ..Epilogue::default() };
             return splits::product(cx, launch, [tiles, g.kh * g.kw * g.o, g.c], end, [weights, dx]);
         }
     };
@@ -166,7 +166,7 @@ fn dispatch_into(
         .size("first", first)
         .set("masked", mask.is_some())
         .bind("mask", mask.unwrap_or(cx.x[0]));
-    cx.groups(launch.bind("dy", dy).bind("weights", weights).bind("dx", dx), groups)
+    cx.groups(launch.bind("dy", dy).bind("weights", weights).bind("y", dx), groups)
 }
 
 pub(in crate::ops) fn cases() -> Vec<Case> {

@@ -1,11 +1,11 @@
-//! Convolution in groups of channels, with dilation, bias, and a ReLU where one follows: depthwise ones, too. Direct, since
-//! a group has few channels.
+//! Convolution in groups of channels, with dilation, bias, and the activation that follows: depthwise ones, too. Direct,
+//! since a group has few channels.
 
 use crate::ops::conv::conv2d_grouped_dw::Conv2dGroupedDw;
 use crate::ops::conv::conv2d_grouped_dx::Conv2dGroupedDx;
 use crate::ops::conv::geometry::{Geometry, Padding};
 use crate::ops::matmul::bias::{check_bias, split_bias};
-use crate::ops::pointwise::relu_dx::ReluDx;
+use crate::ops::pointwise::then::{Then, every};
 use crate::ops::prelude::*;
 
 kernels! {
@@ -14,10 +14,10 @@ kernels! {
     CONV2D_GROUPED_DEPTH = "conv/conv2d_grouped_depth",
 }
 
-/// `y[n, oh, ow, o] = Σ x[n, oh·SH + i·DH, ow·SW + j·DW, o / outer · inner + k] · w[i, j, k, o] + b[o]`, then max(·, 0)
-/// with `relu`; each of the groups has `inner` = C / groups channels of x and `outer` = O / groups of y.
+/// `y[n, oh, ow, o] = Σ x[n, oh·SH + i·DH, ow·SW + j·DW, o / outer · inner + k] · w[i, j, k, o] + b[o]`, and then an
+/// activation; each of the groups has `inner` = C / groups channels of x and `outer` = O / groups of y.
 /// The arguments are x [N, H, W, C], w [KH, KW, inner, O] and, if there is one, b `[O]`; the result is [N, OH, OW, O].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Conv2dGrouped {
     /// Rows and columns from one place to the next.
     pub stride: [usize; 2],
@@ -27,8 +27,8 @@ pub struct Conv2dGrouped {
     pub dilation: [usize; 2],
     /// Groups of channels that have nothing to do with each other.
     pub groups: usize,
-    /// Whether a ReLU follows.
-    pub relu: bool,
+    /// The activation that follows.
+    pub then: Then,
 }
 
 /// The sizes of such a convolution.
@@ -75,6 +75,11 @@ impl Conv2dGrouped {
         }
         let g = Geometry { kh, kw, ..Geometry::new(x, spans, o, self.stride, self.padding)? };
         Ok(Grouped { g, dilation: self.dilation, inner: x[3] / groups, outer: o / groups })
+    }
+
+    /// The convolution without what follows.
+    fn plain(&self) -> Conv2dGrouped {
+        Conv2dGrouped { then: Then::Nothing, ..*self }
     }
 
     /// `sizes` for x and w.
@@ -167,9 +172,7 @@ impl Reference for Conv2dGrouped {
                     y[o..][..s.outer].iter_mut().zip(w).for_each(|(y, w)| *y += x[c] * *w);
                 });
             });
-            if self.relu {
-                y.iter_mut().filter(|y| **y < zero).for_each(|y| *y = zero);
-            }
+            self.then.apply(y);
         });
     }
 }
@@ -189,12 +192,10 @@ impl Op for Conv2dGrouped {
 
     fn backward(&self, graph: &mut Graph, at: &Backward) -> crate::Result<Vec<Option<Tensor>>> {
         let mut grads = vec![None; at.x.len()];
-        let Some(mut dy) = at.dy[0] else { return Ok(grads) };
-        if self.relu {
-            dy = graph.apply(ReluDx, &[dy, at.y[0]])?[0];
-        }
+        let Some(dy) = at.dy[0] else { return Ok(grads) };
+        let dy = self.then.backward(graph, dy, at.y[0])?;
         let (x, w) = (at.x[0], at.x[1]);
-        let conv = Conv2dGrouped { relu: false, ..*self };
+        let conv = self.plain();
         let shape = |t| axes::<4>(graph.info(t)).map_err(Error::input);
         let ([_, h, width, _], [kh, kw, _, _]) = (shape(x)?, shape(w)?);
         if at.wants[0] {
@@ -214,7 +215,7 @@ impl Op for Conv2dGrouped {
             Form::Four => (CONV2D_GROUPED_FOUR, s.g.n * s.g.oh * s.g.ow.div_ceil(4) * (s.g.o / 4)),
             Form::Depth => (CONV2D_GROUPED_DEPTH, s.g.places() * (s.g.o / 4)),
         };
-        let launch = s.set(cx.kernel(kernel, &[])?).size("count", count).set("relu", self.relu).bind("x", cx.x[0]);
+        let launch = self.then.set(s.set(cx.kernel(kernel, &[])?)).size("count", count).bind("x", cx.x[0]);
         let bias = cx.x.get(2).copied();
         // Where there is no bias the kernel does not read it, and any float buffer will do.
         let launch = launch.set("biased", bias.is_some()).bind("bias", bias.unwrap_or(cx.x[1]));
@@ -227,14 +228,20 @@ impl Op for Conv2dGrouped {
     }
 
     fn rounding(&self, x: &[&TensorInfo]) -> Rounding {
-        Rounding { terms: x[1].elements() / x[1].shape.0[3] + 1, ulps: 1.0 }
+        Rounding { terms: x[1].elements() / x[1].shape.0[3] + 1, ulps: self.then.ulps() }
+    }
+
+    fn magnitude(&self, x: &[In<f64>], y: &mut [Out<f64>]) {
+        run_on_magnitudes(&self.plain(), x, y);
+        self.then.magnitude(&self.plain(), x, y);
     }
 }
 
 /// Convolutions that are awkward on purpose, with x and w: one channel, primes, groups of one, two and all channels,
 /// kernel ≠ stride, dilation under both paddings, more places than a row of four.
 pub(in crate::ops) fn awkward() -> Vec<(Conv2dGrouped, [usize; 4], [usize; 4])> {
-    let conv = |stride, padding, dilation, groups| Conv2dGrouped { stride, padding, dilation, groups, relu: false };
+    let conv =
+        |stride, padding, dilation, groups| Conv2dGrouped { stride, padding, dilation, groups, then: Then::Nothing };
     use Padding::{Same, Valid};
     vec![
         (conv([1, 1], Valid, [1, 1], 1), [1, 1, 1, 1], [1, 1, 1, 1]),
@@ -262,8 +269,20 @@ pub(in crate::ops) fn awkward() -> Vec<(Conv2dGrouped, [usize; 4], [usize; 4])> 
 pub(in crate::ops) fn cases() -> Vec<Case> {
     let case = |(op, x, w): (Conv2dGrouped, [usize; 4], [usize; 4])| {
         let plain = |op: Conv2dGrouped| Case::new(op).random(x).random(w);
-        let relu = Conv2dGrouped { relu: true, ..op };
+        let relu = Conv2dGrouped { then: Then::Relu, ..op };
         [plain(op).random([w[3]]), plain(relu).random([w[3]]), plain(if x[0] == 1 { op } else { relu })]
     };
-    awkward().into_iter().flat_map(case).collect()
+    // Every activation in each of the three forms.
+    let sizes = [([1, 4, 5, 6], [3, 2, 3, 6]), ([1, 4, 5, 6], [3, 2, 3, 8]), ([1, 4, 5, 8], [3, 2, 1, 8])];
+    let ends = sizes.into_iter().flat_map(|(x, w): ([usize; 4], [usize; 4])| {
+        let conv = Conv2dGrouped {
+            stride: [1, 1],
+            padding: Padding::Same,
+            dilation: [1, 2],
+            groups: x[3] / w[2],
+            then: Then::Nothing,
+        };
+        every().map(move |then| Case::new(Conv2dGrouped { then, ..conv }).random(x).random(w).random([w[3]]))
+    });
+    awkward().into_iter().flat_map(case).chain(ends).collect()
 }

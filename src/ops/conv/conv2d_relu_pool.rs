@@ -8,6 +8,7 @@ use crate::ops::conv::geometry::{Geometry, LanesForm, Padding};
 use crate::ops::conv::{direct, im2col, pad};
 use crate::ops::matmul::bias::{check_bias, split_bias};
 use crate::ops::matmul::splits;
+use crate::ops::pointwise::then::Then;
 use crate::ops::pool::max_pool2d::MaxPool2d;
 use crate::ops::prelude::*;
 use crate::ops::shape::reshape;
@@ -21,7 +22,7 @@ kernels! {
 
 /// `max_pool2d(relu(conv2d(x, w, b)))` with windows of 2 × 2 side by side. The arguments are those of the
 /// convolution; the results y [N, PH, PW, O] and argmax, which is 4 (no place) where the ReLU lets nothing through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Conv2dReluPool {
     /// The convolution.
     pub conv: Conv2d,
@@ -43,7 +44,7 @@ impl Reference for Conv2dReluPool {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
         let (g, _) = checked(self.geometry(x[0].axes(), x[1].axes()));
         let mut z = vec![F::of(0.0); g.places() * g.o];
-        Conv2d { relu: false, ..self.conv }.reference(x, &mut [Out::Float(&mut z)]);
+        self.conv.plain().reference(x, &mut [Out::Float(&mut z)]);
         let z = In { shape: &g.y(), elements: crate::ir::op::Elements::Float(&z) };
         POOL.reference(&[z], y);
         let [y, argmax] = results(y);
@@ -92,7 +93,8 @@ impl Op for Conv2dReluPool {
             let arguments = ([cx.x[0], cx.x[1]], cx.x.get(2).copied());
             return dispatch(cx, &g, [ph, pw], arguments, [cx.y[0], cx.y[1]]);
         };
-        let arguments = pad::arguments(cx, &g, &even)?;
+        let x = cx.x;
+        let arguments = pad::arguments(cx, x, &g, &even)?;
         let (windows, [y, argmax]) = (g.n * ph * pw, [cx.y[0], cx.y[1]]);
         pad::cropped(cx, y, [windows, 1, even.o], [1, g.o], |cx, y| {
             pad::cropped(cx, argmax, [windows, 1, even.o], [1, g.o], |cx, argmax| {
@@ -114,7 +116,7 @@ impl Op for Conv2dReluPool {
         let ((g, _), [y, argmax]) = (checked(self.geometry(x[0].axes(), x[1].axes())), results(y));
         let (x, w, b, y, argmax) = (x[0].floats(), x[1].floats(), x.get(2).map(In::floats), y.floats(), argmax.words());
         match direct::fits(&g) {
-            true => direct::Forward { g: &g, x, w, b, relu: true, y, argmax: Some(argmax) }.run(),
+            true => direct::Forward { g: &g, x, w, b, then: Then::Relu, y, argmax: Some(argmax) }.run(),
             false => im2col::forward_pooled(&g, x, w, b, y, argmax),
         }
     }
@@ -170,7 +172,7 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
     // Small integers, whose sums of products are exact: the ties between places, and the sums of exactly
     // zero, are the same for everybody.
     let case = |padding, stride, x: [usize; 4], w: [usize; 4]| {
-        let conv = Conv2d { stride, padding, relu: true };
+        let conv = Conv2d { then: Then::Relu, ..Conv2d::new(stride, padding) };
         let plain = || Case::new(Conv2dReluPool { conv }).integers(x, 2).integers(w, 2);
         [plain().integers([w[3]], 2), plain()]
     };

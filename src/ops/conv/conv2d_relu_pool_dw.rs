@@ -7,6 +7,7 @@ use crate::ops::conv::conv2d_dw::Conv2dDw;
 use crate::ops::conv::conv2d_relu_pool::{Conv2dReluPool, POOL};
 use crate::ops::conv::geometry::{Geometry, LanesForm, Padding};
 use crate::ops::conv::{direct, im2col};
+use crate::ops::pointwise::then::Then;
 use crate::ops::pool::max_pool2d_dx;
 use crate::ops::pool::max_pool2d_dx::MaxPool2dDx;
 use crate::ops::prelude::*;
@@ -131,7 +132,7 @@ type Params = Vec<(&'static str, i64)>;
 
 pub(in crate::ops) fn cases() -> Vec<Case> {
     let case = |padding, stride, x: [usize; 4], [kh, kw, o]: [usize; 3]| {
-        let conv = Conv2d { stride, padding, relu: true };
+        let conv = Conv2d { then: Then::Relu, ..Conv2d::new(stride, padding) };
         let fused = Conv2dReluPool { conv }.geometry(x, [kh, kw, x[3], o]);
         let dp = fused.map_or([0; 4], |(g, [ph, pw])| [g.n, ph, pw, o]);
         Case::new(Conv2dReluPoolDw { conv, kernel: [kh, kw] }).random(x).random(dp).below(dp, 5)

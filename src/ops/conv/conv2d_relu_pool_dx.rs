@@ -8,6 +8,7 @@ use crate::ops::conv::conv2d_relu_pool::{Conv2dReluPool, POOL};
 use crate::ops::conv::geometry::{Geometry, Padding};
 use crate::ops::conv::im2col;
 use crate::ops::pointwise::relu_dx::{apply_mask, check_mask, split_mask};
+use crate::ops::pointwise::then::Then;
 use crate::ops::pool::max_pool2d_dx;
 use crate::ops::pool::max_pool2d_dx::MaxPool2dDx;
 use crate::ops::prelude::*;
@@ -105,7 +106,7 @@ fn spread_texture(cx: &mut Lower, g: &Geometry) -> crate::Result<Tensor> {
 
 pub(in crate::ops) fn cases() -> Vec<Case> {
     let case = |padding, stride, x: [usize; 4], w: [usize; 4]| {
-        let conv = Conv2d { stride, padding, relu: true };
+        let conv = Conv2d { then: Then::Relu, ..Conv2d::new(stride, padding) };
         let fused = Conv2dReluPool { conv }.geometry(x, w);
         let dp = fused.map_or([0; 4], |(g, [ph, pw])| [g.n, ph, pw, g.o]);
         let op = Conv2dReluPoolDx { conv, input: [x[1], x[2]], masked: false };

@@ -1,6 +1,7 @@
 //! Convolutions with few input channels on the CPU: direct, in vectors of output channels.
 
 use crate::ops::conv::geometry::Geometry;
+use crate::ops::pointwise::then::Then;
 use crate::ops::prelude::*;
 use pulp::{Arch, Simd, WithSimd};
 
@@ -77,7 +78,7 @@ pub struct Forward<'a> {
     pub x: &'a [f32],
     pub w: &'a [f32],
     pub b: Option<&'a [f32]>,
-    pub relu: bool,
+    pub then: Then,
     pub y: &'a mut [f32],
     pub argmax: Option<&'a mut [u32]>,
 }
@@ -94,7 +95,7 @@ impl WithSimd for Forward<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Forward { g, x, w, b, relu, y, argmax } = self;
+        let Forward { g, x, w, b, then, y, argmax } = self;
         let zeros = vec![0.0; g.o];
         let (w, b) = (&*padded_rows::<S>(w, g.o), &*padded_rows::<S>(b.unwrap_or(&zeros), g.o));
         let images = x.par_chunks(g.h * g.w * g.c);
@@ -103,7 +104,10 @@ impl WithSimd for Forward<'_> {
                 let images = images.zip(y.par_chunks_mut(g.oh * g.ow * g.o));
                 let one = |x: &mut Padded, (image, y): (&[f32], &mut [f32])| {
                     x.fill(g, image);
-                    simd.vectorize(Plain { g, x, w, b, relu, y });
+                    simd.vectorize(Plain { g, x, w, b, relu: then == Then::Relu, y });
+                    if let Then::Apply(_) = then {
+                        then.apply(y);
+                    }
                 };
                 images.for_each_init(|| Padded::new(g), one);
             }

@@ -25,11 +25,29 @@ pub(in crate::ops) fn padded(cx: &mut Lower, t: Tensor, from: [usize; 3], to: [u
 pub(in crate::ops) type Arguments = ([Tensor; 2], Option<Tensor>);
 
 /// An op's arguments, padded from one convolution's sizes to another's.
-pub(in crate::ops) fn arguments(cx: &mut Lower, g: &Geometry, even: &Geometry) -> crate::Result<Arguments> {
-    let x = padded(cx, cx.x[0], [g.n * g.h * g.w, 1, g.c], [1, even.c])?;
-    let weights = padded(cx, cx.x[1], [g.kh * g.kw, g.c, g.o], [even.c, even.o])?;
-    let bias = cx.x.get(2).map(|&bias| padded(cx, bias, [1, 1, g.o], [1, even.o])).transpose()?;
-    Ok(([x, weights], bias))
+pub(in crate::ops) fn arguments(
+    cx: &mut Lower,
+    x: &[Tensor],
+    g: &Geometry,
+    even: &Geometry,
+) -> crate::Result<Arguments> {
+    let pixels = padded(cx, x[0], [g.n * g.h * g.w, 1, g.c], [1, even.c])?;
+    let weights = padded(cx, x[1], [g.kh * g.kw, g.c, g.o], [even.c, even.o])?;
+    let bias = x.get(2).map(|&bias| padded(cx, bias, [1, 1, g.o], [1, even.o])).transpose()?;
+    Ok(([pixels, weights], bias))
+}
+
+/// Tensors of one number for each output channel, padded as a bias is.
+pub(in crate::ops) fn channels<const N: usize>(
+    cx: &mut Lower,
+    mut of: [Tensor; N],
+    g: &Geometry,
+    even: &Geometry,
+) -> crate::Result<[Tensor; N]> {
+    for t in &mut of {
+        *t = padded(cx, *t, [1, 1, g.o], [1, even.o])?;
+    }
+    Ok(of)
 }
 
 /// What `of` computes as [outer, `from`], the rows and columns beyond `to` left out, into y [outer, `to`].

@@ -1,5 +1,6 @@
 //! A bias that a product may have or not, as its last argument.
 
+use crate::ops::pointwise::then::Then;
 use crate::ops::prelude::*;
 
 /// The arguments of a product of two tensors without its bias, and the bias.
@@ -20,17 +21,18 @@ pub(in crate::ops) fn check_bias(bias: Option<&TensorInfo>, outputs: usize) -> R
     }
 }
 
-/// Adds a bias to rows of `outputs` sums, and cuts off what is below zero.
-pub(in crate::ops) fn finish_rows(y: &mut [f32], bias: Option<&[f32]>, outputs: usize, relu: bool) {
-    if bias.is_none() && !relu {
+/// Adds a bias to rows of `outputs` sums, and applies the activation after it.
+pub(in crate::ops) fn finish_rows(y: &mut [f32], bias: Option<&[f32]>, outputs: usize, then: Then) {
+    if bias.is_none() && then == Then::Nothing {
         return;
     }
     y.par_chunks_mut(outputs).for_each(|row| {
         if let Some(bias) = bias {
             row.iter_mut().zip(bias).for_each(|(y, bias)| *y += bias);
         }
-        if relu {
-            row.iter_mut().for_each(|y| *y = y.max(0.0));
+        match then {
+            Then::Relu => row.iter_mut().for_each(|y| *y = y.max(0.0)),
+            then => then.apply(row),
         }
     });
 }

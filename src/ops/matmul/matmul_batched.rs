@@ -1,10 +1,7 @@
 //! Products of matrices, one for each of a batch.
 
-use crate::ops::matmul::matmul_nn::MATMUL_NN_TILE;
-use crate::ops::matmul::matmul_nt::MATMUL_NT_TILE;
-use crate::ops::matmul::matmul_tn::MATMUL_TN_TILE;
-use crate::ops::matmul::splits;
 use crate::ops::matmul::splits::Epilogue;
+use crate::ops::matmul::{matmul_nn, matmul_nt, matmul_tn};
 use crate::ops::prelude::*;
 use crate::sys::{Gemm, gemm};
 
@@ -109,25 +106,12 @@ impl Op for MatmulBatched {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let s = self.sizes(&cx.shape(cx.x[0]), &cx.shape(cx.x[1])).map_err(Error::input)?;
-        let (tm, tn) = (side(s.m), side(s.n));
-        let kernel = match self.form {
-            Form::Nn => MATMUL_NN_TILE,
-            Form::Nt => MATMUL_NT_TILE,
-            Form::Tn => MATMUL_TN_TILE,
-        };
-        let launch = cx.kernel(kernel, &[("TM", tm as i64), ("TN", tn as i64)])?;
-        let launch = launch.sizes(&[("batch", s.batch), ("m", s.m), ("n", s.n), ("k", s.k)]);
-        let launch = launch.bind("a", cx.x[0]).bind("b", cx.x[1]);
-        let (tiles, y, end) = (s.batch * s.m.div_ceil(tm) * s.n.div_ceil(tn), cx.y[0], Epilogue::default());
-        if self.form != Form::Tn {
-            return splits::product(cx, launch, [tiles, s.k, s.n], end, [cx.x[0], y]);
+        let sizes = [s.batch, s.m, s.n, s.k];
+        match self.form {
+            Form::Nn => matmul_nn::product(cx, sizes, None),
+            Form::Nt => matmul_nt::product(cx, sizes, Epilogue::default()),
+            Form::Tn => matmul_tn::product(cx, sizes, None),
         }
-        // The sums of columns that a single product has beside y are not computed, and nothing is written there.
-        let launch = launch.set("summed", 0).bind("sums", cx.scratch(1));
-        let sizes = [tiles, s.k, cx.elements(y)];
-        splits::split(cx, launch, sizes, ("y", y), |cx, partials, splits| {
-            splits::sum_rows(cx, (partials, splits), s.n, end, y)
-        })
     }
 
     fn flops(&self, x: &[&TensorInfo]) -> u64 {
@@ -157,8 +141,9 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
             Case::new(MatmulBatched { form }).random(a).random(b)
         })
     };
-    // A batch of one, primes, one position, heads as a second leading axis, no leading axis, terms that are split.
-    let cases: [(&[usize], [usize; 3]); 7] = [
+    // A batch of one, primes, one position, heads as a second leading axis, no leading axis, terms that are split; and sizes
+    // for every lanes form: few terms, many, few columns, rows of one workgroup and of more.
+    let cases: [(&[usize], [usize; 3]); 12] = [
         (&[1], [1, 1, 1]),
         (&[3], [7, 5, 13]),
         (&[2, 3], [1, 17, 8]),
@@ -166,6 +151,11 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
         (&[5], [16, 64, 31]),
         (&[], [3, 2, 4]),
         (&[2], [4, 3, 700]),
+        (&[3], [7, 36, 12]),
+        (&[2, 2], [33, 40, 68]),
+        (&[3], [20, 8, 9]),
+        (&[2], [5, 12, 20]),
+        (&[3], [35, 5, 16]),
     ];
     cases.into_iter().flat_map(case).collect()
 }

@@ -2,7 +2,7 @@
 
 use crate::ops::matmul::matmul_nt::AWKWARD;
 use crate::ops::matmul::splits;
-use crate::ops::matmul::splits::Epilogue;
+use crate::ops::matmul::splits::{Epilogue, With};
 use crate::ops::pointwise::relu_dx::{apply_mask, check_mask, split_mask};
 use crate::ops::prelude::*;
 use crate::ops::shape::reshape;
@@ -58,33 +58,7 @@ impl Op for MatmulNn {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let ([m, k], [_, n]) = (as_rows(&cx.shape(cx.x[0])), cx.axes(cx.x[1])?);
-        let (mask, mut b) = (split_mask(cx.x, self.masked).1.copied(), (cx.x[1], 0));
-        let (launch, groups) = match cx.class {
-            KernelClass::Lanes(lanes) if n.is_multiple_of(4) => {
-                let tile = LanesTile::of(n, lanes);
-                let launch = match k.is_multiple_of(4) && k >= 64 {
-                    true => {
-                        b = reshape::texture(cx, b.0)?;
-                        cx.kernel(MATMUL_NN_LANES, &tile.params(lanes))?
-                    }
-                    false => {
-                        cx.kernel(MATMUL_NN_FEW_LANES, &[&tile.params(lanes)[..], &[("U", unroll(k))]].concat())?
-                    }
-                };
-                (launch, tile.groups(m, n, lanes))
-            }
-            _ => {
-                let (tm, tn) = (side(m), side(n));
-                let launch = cx.kernel(MATMUL_NN_TILE, &[("TM", tm as i64), ("TN", tn as i64)])?;
-                let launch = launch.sizes(&[("m", m), ("n", n), ("k", k)]).bind("a", cx.x[0]).bind("b", cx.x[1]);
-                let (end, tiles) = (Epilogue { mask, ..Epilogue::default() }, m.div_ceil(tm) * n.div_ceil(tn));
-                return splits::product(cx, launch, [tiles, k, n], end, [cx.x[0], cx.y[0]]);
-            }
-        };
-        let launch = launch.sizes(&[("m", m), ("n", n), ("k", k), ("first", b.1)]);
-        // Where there is no mask the kernel does not read it, and any float buffer will do.
-        let launch = launch.set("masked", self.masked).bind("mask", mask.unwrap_or(cx.x[0]));
-        cx.groups(launch.bind("a", cx.x[0]).bind("b", b.0).bind("y", cx.y[0]), groups)
+        product(cx, [1, m, n, k], split_mask(cx.x, self.masked).1.copied())
     }
 
     fn flops(&self, x: &[&TensorInfo]) -> u64 {
@@ -100,6 +74,35 @@ impl Op for MatmulNn {
         gemm(Gemm::parallel([m, n, k]), y[0].floats(), (x[0].floats(), [k, 1]), (x[1].floats(), [n, 1]));
         apply_mask(split_mask(x, self.masked).1, y[0].floats());
     }
+}
+
+/// Launches `batch` products one after the other: a [batch, m, k], b [batch, k, n], mask and result [batch, m, n].
+pub(in crate::ops) fn product(cx: &mut Lower, [batch, m, n, k]: [usize; 4], mask: Option<Tensor>) -> crate::Result<()> {
+    let (a, mut b, y) = (cx.x[0], (cx.x[1], 0), cx.y[0]);
+    let sizes = [("batch", batch), ("m", m), ("n", n), ("k", k)];
+    let (launch, groups) = match cx.class {
+        KernelClass::Lanes(lanes) if n.is_multiple_of(4) => {
+            let tile = LanesTile::of(n, lanes);
+            let launch = match k.is_multiple_of(4) && k >= 64 {
+                true => {
+                    b = reshape::texture(cx, b.0)?;
+                    cx.kernel(MATMUL_NN_LANES, &tile.params(lanes))?
+                }
+                false => cx.kernel(MATMUL_NN_FEW_LANES, &[&tile.params(lanes)[..], &[("U", unroll(k))]].concat())?,
+            };
+            (launch, batch * tile.groups(m, n, lanes))
+        }
+        _ => {
+            let (tm, tn) = (side(m), side(n));
+            let launch = cx.kernel(MATMUL_NN_TILE, &[("TM", tm as i64), ("TN", tn as i64)])?;
+            let launch = launch.sizes(&sizes).bind("a", a).bind("b", b.0);
+            let end = Epilogue { with: With::Mask(mask), ..Epilogue::default() };
+            return splits::product(cx, launch, [batch * m.div_ceil(tm) * n.div_ceil(tn), k, n], end, [a, y]);
+        }
+    };
+    let launch = launch.sizes(&sizes).size("first", b.1).bind("a", a).bind("b", b.0).bind("y", y);
+    // Where there is no mask the kernel does not read it, and any float buffer will do.
+    cx.groups(launch.set("masked", mask.is_some()).bind("mask", mask.unwrap_or(a)), groups)
 }
 
 pub(in crate::ops) fn cases() -> Vec<Case> {

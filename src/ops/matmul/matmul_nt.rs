@@ -1,11 +1,11 @@
-//! The product of a matrix and a transposed one, with bias, and a ReLU where one follows: dense layers.
+//! The product of a matrix and a transposed one, with bias, and the activation that follows: dense layers.
 
 use crate::ops::matmul::bias::{check_bias, finish_rows, split_bias};
 use crate::ops::matmul::matmul_nn::MatmulNn;
 use crate::ops::matmul::matmul_tn::MatmulTn;
 use crate::ops::matmul::splits;
 use crate::ops::matmul::splits::Epilogue;
-use crate::ops::pointwise::relu_dx::ReluDx;
+use crate::ops::pointwise::then::{Then, every};
 use crate::ops::prelude::*;
 use crate::ops::shape::reshape;
 use crate::sys::{Gemm, gemm};
@@ -17,12 +17,12 @@ kernels! {
     MATMUL_NT_SUM = "matmul/matmul_nt_sum",
 }
 
-/// `y[i, j] = Σ_t a[i, t] · b[j, t] + bias[j]`, then max(·, 0) with `relu`.
+/// `y[i, j] = Σ_t a[i, t] · b[j, t] + bias[j]`, and then an activation.
 /// The arguments are a [.., K], whose leading axes are rows, b [N, K] and, if there is one, bias `[N]`; the result is [.., N].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct MatmulNt {
-    /// Whether a ReLU follows.
-    pub relu: bool,
+    /// The activation that follows.
+    pub then: Then,
 }
 
 impl Reference for MatmulNt {
@@ -35,7 +35,7 @@ impl Reference for MatmulNt {
             for t in 0..k {
                 sum += a[i * k + t] * b[j * k + t];
             }
-            *y = if self.relu && sum < F::of(0.0) { F::of(0.0) } else { sum };
+            *y = self.then.value(sum);
         }
     }
 }
@@ -57,10 +57,8 @@ impl Op for MatmulNt {
     }
 
     fn backward(&self, graph: &mut Graph, at: &Backward) -> crate::Result<Vec<Option<Tensor>>> {
-        let Some(mut dy) = at.dy[0] else { return Ok(vec![None; at.x.len()]) };
-        if self.relu {
-            dy = graph.apply(ReluDx, &[dy, at.y[0]])?[0];
-        }
+        let Some(dy) = at.dy[0] else { return Ok(vec![None; at.x.len()]) };
+        let dy = self.then.backward(graph, dy, at.y[0])?;
         let mut grads = vec![None; at.x.len()];
         if at.wants[0] {
             grads[0] = Some(graph.apply(MatmulNn::default(), &[dy, at.x[1]])?[0]);
@@ -74,31 +72,8 @@ impl Op for MatmulNt {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let ([m, k], [n, _]) = (as_rows(&cx.shape(cx.x[0])), cx.axes(cx.x[1])?);
-        let bias = cx.x.get(2).copied();
-        let mut b = (cx.x[1], 0);
-        let (launch, groups) = match cx.class {
-            KernelClass::Lanes(lanes) if k.is_multiple_of(4) && n.is_multiple_of(4) && n >= 32 => {
-                let tile = LanesTile::of(n, lanes);
-                b = reshape::texture(cx, b.0)?;
-                (cx.kernel(MATMUL_NT_LANES, &tile.params(lanes))?, tile.groups(m, n, lanes))
-            }
-            KernelClass::Lanes(lanes) if k.is_multiple_of(4) => {
-                let (rows, columns) = if n <= 5 || n.is_multiple_of(5) { (6, 5) } else { (4, 8) };
-                let params = [("L", lanes.into()), ("R", rows as i64), ("C", columns as i64), ("U", 2)];
-                (cx.kernel(MATMUL_NT_TERMS_LANES, &params)?, m.div_ceil(rows) * n.div_ceil(columns))
-            }
-            _ => {
-                let (tm, tn) = (side(m), side(n));
-                let launch = cx.kernel(MATMUL_NT_TILE, &[("TM", tm as i64), ("TN", tn as i64)])?;
-                let launch = launch.sizes(&[("m", m), ("n", n), ("k", k)]).bind("a", cx.x[0]).bind("b", cx.x[1]);
-                let end = Epilogue { bias, relu: self.relu, mask: None };
-                let tiles = m.div_ceil(tm) * n.div_ceil(tn);
-                return splits::product(cx, launch, [tiles, k, n], end, [cx.x[0], cx.y[0]]);
-            }
-        };
-        let launch = launch.sizes(&[("m", m), ("n", n), ("k", k), ("first", b.1)]).set("relu", self.relu);
-        let launch = launch.set("biased", bias.is_some()).bind("bias", bias.unwrap_or(cx.x[0]));
-        cx.groups(launch.bind("a", cx.x[0]).bind("b", b.0).bind("y", cx.y[0]), groups)
+        let end = Epilogue { bias: cx.x.get(2).copied(), then: self.then, ..Epilogue::default() };
+        product(cx, [1, m, n, k], end)
     }
 
     fn flops(&self, x: &[&TensorInfo]) -> u64 {
@@ -106,14 +81,47 @@ impl Op for MatmulNt {
     }
 
     fn rounding(&self, x: &[&TensorInfo]) -> Rounding {
-        Rounding { terms: x[1].shape.0[1] + 1, ulps: 1.0 }
+        Rounding { terms: x[1].shape.0[1] + 1, ulps: self.then.ulps() }
+    }
+
+    fn magnitude(&self, x: &[In<f64>], y: &mut [Out<f64>]) {
+        let plain = MatmulNt::default();
+        run_on_magnitudes(&plain, x, y);
+        self.then.magnitude(&plain, x, y);
     }
 
     fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
         let ([m, k], [n, _]) = (as_rows(x[0].shape), x[1].axes());
         let y = y[0].floats();
         gemm(Gemm::parallel([m, n, k]), y, (x[0].floats(), [k, 1]), (x[1].floats(), [1, k]));
-        finish_rows(y, x.get(2).map(In::floats), n, self.relu);
+        finish_rows(y, x.get(2).map(In::floats), n, self.then);
+    }
+}
+
+/// Launches `batch` products one after the other: a [batch, m, k], b [batch, n, k], the result [batch, m, n].
+pub(in crate::ops) fn product(cx: &mut Lower, [batch, m, n, k]: [usize; 4], end: Epilogue) -> crate::Result<()> {
+    let (a, b, y) = (cx.x[0], cx.x[1], cx.y[0]);
+    let sizes = [("batch", batch), ("m", m), ("n", n), ("k", k)];
+    let whole = |launch: Launch| launch.sizes(&sizes).bind("a", a).bind("b", b);
+    match cx.class {
+        KernelClass::Lanes(lanes) if k.is_multiple_of(4) && n.is_multiple_of(4) && n >= 32 => {
+            let tile = LanesTile::of(n, lanes);
+            let (b, first) = reshape::texture(cx, b)?;
+            let launch = cx.kernel(MATMUL_NT_LANES, &tile.params(lanes))?.sizes(&sizes).size("first", first);
+            let launch = end.set_bias(launch, a).bind("a", a).bind("b", b).bind("y", y);
+            cx.groups(launch, batch * tile.groups(m, n, lanes))
+        }
+        KernelClass::Lanes(lanes) if k.is_multiple_of(4) => {
+            let (rows, columns) = if n <= 5 || n.is_multiple_of(5) { (6, 5) } else { (4, 8) };
+            let params = [("L", lanes.into()), ("R", rows as i64), ("C", columns as i64), ("U", 2)];
+            let launch = end.set(whole(cx.kernel(MATMUL_NT_TERMS_LANES, &params)?), a).bind("y", y);
+            cx.groups(launch, batch * m.div_ceil(rows) * n.div_ceil(columns))
+        }
+        _ => {
+            let (tm, tn) = (side(m), side(n));
+            let launch = whole(cx.kernel(MATMUL_NT_TILE, &[("TM", tm as i64), ("TN", tn as i64)])?);
+            splits::product(cx, launch, [batch * m.div_ceil(tm) * n.div_ceil(tn), k, n], end, [a, y])
+        }
     }
 }
 
@@ -137,14 +145,17 @@ pub const AWKWARD: [[usize; 3]; 14] = [
 
 pub(in crate::ops) fn cases() -> Vec<Case> {
     let case = |[m, n, k]: [usize; 3]| {
-        let plain = |relu| Case::new(MatmulNt { relu }).random([m, k]).random([n, k]);
-        [plain(false).random([n]), plain(true).random([n]), plain(m % 2 == 1)]
+        let plain = |then| Case::new(MatmulNt { then }).random([m, k]).random([n, k]);
+        let odd = if m % 2 == 1 { Then::Relu } else { Then::Nothing };
+        [plain(Then::Nothing).random([n]), plain(Then::Relu).random([n]), plain(odd)]
     };
     // Leading axes are rows.
-    let leading = Case::new(MatmulNt { relu: false }).random([2, 3, 5, 7]).random([4, 7]).random([4]);
-    AWKWARD
-        .into_iter()
-        .flat_map(case)
-        .chain([leading, Case::new(MatmulNt { relu: true }).random([8]).random([3, 8])])
-        .collect()
+    let leading = Case::new(MatmulNt::default()).random([2, 3, 5, 7]).random([4, 7]).random([4]);
+    let vector = Case::new(MatmulNt { then: Then::Relu }).random([8]).random([3, 8]);
+    // Every activation in every form: sums at once and in parts; with and without vectors of columns or terms.
+    let sizes = [[9, 36, 24], [5, 7, 12], [3, 5, 6], [5, 3, 1300]];
+    let ends = sizes.into_iter().flat_map(|[m, n, k]| {
+        every().map(move |then| Case::new(MatmulNt { then }).random([m, k]).random([n, k]).random([n]))
+    });
+    AWKWARD.into_iter().flat_map(case).chain([leading, vector]).chain(ends).collect()
 }

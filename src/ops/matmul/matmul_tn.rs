@@ -55,33 +55,7 @@ impl Op for MatmulTn {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let ([k, m], [_, n]) = (as_rows(&cx.shape(cx.x[0])), as_rows(&cx.shape(cx.x[1])));
-        let (launch, groups) = match cx.class {
-            KernelClass::Lanes(lanes) if n.is_multiple_of(4) && m.is_multiple_of(4) && m >= 16 => {
-                let tile = LANES[0];
-                let launch = cx.kernel(MATMUL_TN_LANES, &[&tile.params(lanes)[..], &[("U", 4)]].concat())?;
-                (launch, tile.groups(m, n, lanes))
-            }
-            KernelClass::Lanes(lanes) if n.is_multiple_of(4) => {
-                // Few rows leave room for more columns.
-                let tile = if m <= 10 { LanesTile { rows: m, vectors: 3 } } else { LanesTile::of(n, lanes) };
-                let launch =
-                    cx.kernel(MATMUL_TN_FEW_LANES, &[&tile.params(lanes)[..], &[("U", unroll(k))]].concat())?;
-                (launch, tile.groups(m, n, lanes))
-            }
-            _ => {
-                let (tm, tn) = (side(m), side(n + 1));
-                let launch = cx.kernel(MATMUL_TN_TILE, &[("TM", tm as i64), ("TN", tn as i64)])?;
-                let launch = launch.sizes(&[("m", m), ("n", n), ("k", k), ("summed", 1)]);
-                let launch = launch.bind("a", cx.x[0]).bind("b", cx.x[1]).bind("sums", cx.y[1]);
-                let (tiles, y) = (m.div_ceil(tm) * (n + 1).div_ceil(tn), [cx.y[0], cx.y[1]]);
-                return splits::split(cx, launch, [tiles, k, m * (n + 1)], ("y", y[0]), |cx, partials, splits| {
-                    conv2d_dw::sum_partials(cx, partials, splits, y)
-                });
-            }
-        };
-        let launch = launch.sizes(&[("m", m), ("n", n), ("k", k)]);
-        let launch = launch.bind("a", cx.x[0]).bind("b", cx.x[1]).bind("y", cx.y[0]).bind("sums", cx.y[1]);
-        cx.groups(launch, groups)
+        product(cx, [1, m, n, k], Some(cx.y[1]))
     }
 
     fn flops(&self, x: &[&TensorInfo]) -> u64 {
@@ -102,6 +76,41 @@ impl Op for MatmulTn {
             sums.iter_mut().zip(row).for_each(|(s, a)| *s += a);
         }
     }
+}
+
+/// Launches `batch` products one after the other: a [batch, k, m], b [batch, k, n], the result [batch, m, n]. Where there is
+/// one product, the sums of a's columns may be computed with it.
+pub(in crate::ops) fn product(cx: &mut Lower, [batch, m, n, k]: [usize; 4], sums: Option<Tensor>) -> crate::Result<()> {
+    let (a, b, y) = (cx.x[0], cx.x[1], cx.y[0]);
+    let (summed, bound) = (usize::from(sums.is_some()), sums.unwrap_or_else(|| cx.scratch(1)));
+    let whole = |launch: Launch| {
+        let launch = launch.sizes(&[("batch", batch), ("m", m), ("n", n), ("k", k), ("summed", summed)]);
+        launch.bind("a", a).bind("b", b).bind("sums", bound)
+    };
+    let (launch, groups) = match cx.class {
+        KernelClass::Lanes(lanes) if n.is_multiple_of(4) && m.is_multiple_of(4) && m >= 16 => {
+            let tile = LANES[0];
+            let launch = cx.kernel(MATMUL_TN_LANES, &[&tile.params(lanes)[..], &[("U", 4)]].concat())?;
+            (launch, tile.groups(m, n, lanes))
+        }
+        KernelClass::Lanes(lanes) if n.is_multiple_of(4) => {
+            // Few rows leave room for more columns.
+            let tile = if m <= 10 { LanesTile { rows: m, vectors: 3 } } else { LanesTile::of(n, lanes) };
+            let launch = cx.kernel(MATMUL_TN_FEW_LANES, &[&tile.params(lanes)[..], &[("U", unroll(k))]].concat())?;
+            (launch, tile.groups(m, n, lanes))
+        }
+        _ => {
+            let (tm, tn) = (side(m), side(n + summed));
+            let launch = whole(cx.kernel(MATMUL_TN_TILE, &[("TM", tm as i64), ("TN", tn as i64)])?);
+            let tiles = batch * m.div_ceil(tm) * (n + summed).div_ceil(tn);
+            let elements = batch * m * n + summed * m;
+            return splits::split(cx, launch, [tiles, k, elements], ("y", y), |cx, partials, splits| match sums {
+                Some(sums) => conv2d_dw::sum_partials(cx, partials, splits, [y, sums]),
+                None => splits::sum_rows(cx, (partials, splits), n, splits::Epilogue::default(), y),
+            });
+        }
+    };
+    cx.groups(whole(launch).bind("y", y), batch * groups)
 }
 
 pub(in crate::ops) fn cases() -> Vec<Case> {

@@ -1,8 +1,9 @@
 //! Sums of a product split into parts, so that few tiles of many terms keep a whole device busy: else their workgroups walk
 //! all terms one after the other while most of a GPU has nothing to do.
 
+use crate::ops::conv::conv2d::CONV2D_SUM;
 use crate::ops::matmul::matmul_nt::MATMUL_NT_SUM;
-use crate::ops::pointwise::activation;
+use crate::ops::pointwise::then::Then;
 use crate::ops::prelude::*;
 
 /// Workgroups that keep a device of a class busy: about as many as a large GPU runs at a time, and some for every core.
@@ -26,21 +27,61 @@ pub(in crate::ops) fn splits(class: KernelClass, tiles: usize, terms: usize) -> 
     [terms.div_ceil(part), part]
 }
 
-/// What becomes of the sums, as `lib/epilogue` has it: bias [N] is added, what is below zero cut off, what the mask leaves
-/// out zero.
+/// What becomes of the sums: bias [N] is added, and an activation applied; and one more thing.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::ops) struct Epilogue {
     pub bias: Option<Tensor>,
-    pub relu: bool,
-    pub mask: Option<Tensor>,
+    pub then: Then,
+    pub with: With,
+}
+
+/// What else a product's epilogue may do, beside bias and activation: by that its kernels differ.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::ops) enum With {
+    /// Puts zero where there is a mask and it is not above 0, after the activation: `lib/epilogue`.
+    Mask(Option<Tensor>),
+    /// Normalises before the activation, where there are ε, γ, β, mean and variance: `lib/epilogue_normal`.
+    Norm(Option<Given>),
+}
+
+/// ε, and γ, β, mean and variance of every column.
+pub(in crate::ops) type Given = (f64, [Tensor; 4]);
+
+impl Default for With {
+    fn default() -> Self {
+        With::Mask(None)
+    }
+}
+
+/// Sets a normalisation in a launch of a kernel that uses `lib/normal`. What is not there is not read.
+pub(in crate::ops) fn set_norm(launch: Launch, norm: Option<Given>, any: Tensor) -> Launch {
+    let (epsilon, given) = norm.unwrap_or((0.0, [any; 4]));
+    let launch = launch.set("normed", norm.is_some()).set("epsilon", epsilon);
+    ["gamma", "beta", "mean", "variance"].iter().zip(given).fold(launch, |launch, (name, t)| launch.bind(name, t))
 }
 
 impl Epilogue {
-    /// Sets it in a launch. What is not there is not read, and `any` float buffer that the kernel reads will do.
-    fn set(&self, launch: Launch, any: Tensor) -> Launch {
-        let launch = launch.set("biased", self.bias.is_some()).set("masked", self.mask.is_some());
-        let launch = launch.set("kind", activation::kind(self.relu)).set("slope", 0.0);
-        launch.bind("bias", self.bias.unwrap_or(any)).bind("mask", self.mask.unwrap_or(any))
+    /// Sets bias and activation in a launch. What is not there is not read, and `any` float buffer that the kernel reads
+    /// will do.
+    pub fn set_bias(&self, launch: Launch, any: Tensor) -> Launch {
+        self.then.set(launch).set("biased", self.bias.is_some()).bind("bias", self.bias.unwrap_or(any))
+    }
+
+    /// Sets all of it in a launch.
+    pub fn set(&self, launch: Launch, any: Tensor) -> Launch {
+        let launch = self.set_bias(launch, any);
+        match self.with {
+            With::Mask(mask) => launch.set("masked", mask.is_some()).bind("mask", mask.unwrap_or(any)),
+            With::Norm(norm) => set_norm(launch, norm, any),
+        }
+    }
+
+    /// The kernel that adds up the parts of a product that ends with it.
+    fn sum(&self) -> Source {
+        match self.with {
+            With::Mask(_) => MATMUL_NT_SUM,
+            With::Norm(_) => CONV2D_SUM,
+        }
     }
 }
 
@@ -86,7 +127,7 @@ pub(in crate::ops) fn sum_rows(
     y: Tensor,
 ) -> crate::Result<()> {
     let count = cx.elements(y);
-    let launch = end.set(sum(cx, MATMUL_NT_SUM, partials, splits)?, partials);
+    let launch = end.set(sum(cx, end.sum(), partials, splits)?, partials);
     sums(cx, launch.size("elements", count).size("columns", columns).bind("y", y), count, splits)
 }
 

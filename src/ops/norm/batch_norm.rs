@@ -1,9 +1,11 @@
-//! Batch normalisation: by the statistics of the batch's valid samples in training, by running ones in inference.
+//! Batch normalisation, and the activation that follows: by the statistics of the batch's valid samples in training, by
+//! running ones in inference.
 
 use crate::ops::norm::batch_norm_dx::BatchNormDx;
 use crate::ops::norm::batch_norm_update::BatchNormUpdate;
 use crate::ops::norm::columns;
 use crate::ops::norm::columns::{Chunks, per_channel, rows_and_channels, split};
+use crate::ops::pointwise::then::{Then, every};
 use crate::ops::prelude::*;
 use crate::step::control::Control;
 use std::any::Any;
@@ -14,7 +16,7 @@ kernels! {
     BATCH_NORM_STATS = "norm/batch_norm_stats",
 }
 
-/// `y = (x - mean) / √(variance + ε) · γ + β`, channel by channel, as PyTorch's. The arguments are x [N, H, W, C] or
+/// `y = (x - mean) / √(variance + ε) · γ + β`, channel by channel, as PyTorch's, and then an activation. The arguments are x [N, H, W, C] or
 /// [N, C], γ and β `[C]`, and then the running mean and variance `[C]`, or in training the control block, which says how
 /// many samples are valid. The results are y and in training the mean and the biased variance of the valid samples' rows,
 /// `[C]` each. Rows beyond the valid ones are normalised alike, and counted by nothing.
@@ -26,7 +28,12 @@ pub struct BatchNorm {
     pub momentum: f64,
     /// Whether by the batch's statistics.
     pub training: bool,
+    /// The activation that follows.
+    pub then: Then,
 }
+
+/// Beyond the sums: two subtractions, an inverse root of 2 ULP, a division of 2.5, products and a sum.
+pub(in crate::ops) const NORM_ULPS: f64 = 19.0;
 
 /// Mean and biased variance of the first `rows` rows of x.
 fn statistics<F: Real>(x: &[F], rows: usize, channels: usize) -> [Vec<F>; 2] {
@@ -40,7 +47,33 @@ fn statistics<F: Real>(x: &[F], rows: usize, channels: usize) -> [Vec<F>; 2] {
     [mean, variance]
 }
 
+/// What normalisation makes of a channel: each has one number.
+pub(in crate::ops) struct Channels<'a, F> {
+    mean: &'a [F],
+    scale: Vec<F>,
+    gamma: &'a [F],
+    beta: &'a [F],
+}
+
+impl<'a, F: Real> Channels<'a, F> {
+    /// γ, β, the mean and the variance of each.
+    pub fn new(epsilon: f64, [gamma, beta, mean, variance]: [&'a [F]; 4]) -> Self {
+        let (one, epsilon) = (F::of(1.0), F::of(epsilon));
+        let scale = variance.iter().map(|v| one / (*v + epsilon).sqrt()).collect();
+        Channels { mean, scale, gamma, beta }
+    }
+
+    /// x of channel c, normalised.
+    pub fn normal(&self, x: F, c: usize) -> F {
+        (x - self.mean[c]) * self.scale[c] * self.gamma[c] + self.beta[c]
+    }
+}
+
 impl BatchNorm {
+    fn plain(&self) -> BatchNorm {
+        BatchNorm { then: Then::Nothing, ..*self }
+    }
+
     /// Rows that count: those of the valid samples, or all.
     fn rows<F>(&self, x: &[In<F>]) -> usize {
         let [n, places, _] = rows_and_channels(x[0].shape);
@@ -57,12 +90,8 @@ impl Reference for BatchNorm {
             true => statistics(values, rows, channels),
             false => [x[3].floats().to_vec(), x[4].floats().to_vec()],
         };
-        let (one, epsilon) = (F::of(1.0), F::of(self.epsilon));
-        let scale: Vec<F> = variance.iter().map(|v| one / (*v + epsilon).sqrt()).collect();
-        let (gamma, beta) = (x[1].floats(), x[2].floats());
-        columns::fill(y[0].floats(), channels, |r, c| {
-            (values[r * channels + c] - mean[c]) * scale[c] * gamma[c] + beta[c]
-        });
+        let norm = Channels::new(self.epsilon, [x[1].floats(), x[2].floats(), &mean, &variance]);
+        columns::fill(y[0].floats(), channels, |r, c| self.then.value(norm.normal(values[r * channels + c], c)));
         if let [_, y_mean, y_variance] = y {
             y_mean.floats().copy_from_slice(&mean);
             y_variance.floats().copy_from_slice(&variance);
@@ -90,6 +119,7 @@ impl Op for BatchNorm {
 
     fn backward(&self, graph: &mut Graph, at: &Backward) -> crate::Result<Vec<Option<Tensor>>> {
         let Some(dy) = at.dy[0] else { return Ok(vec![None; at.x.len()]) };
+        let dy = self.then.backward(graph, dy, at.y[0])?;
         let op = BatchNormDx { epsilon: self.epsilon, training: self.training };
         let arguments = match (self.training, at.x, at.y) {
             (true, &[x, gamma, _, control], &[_, mean, variance]) => vec![dy, x, gamma, mean, variance, control],
@@ -118,16 +148,15 @@ impl Op for BatchNorm {
             cx.invocations(launch.bind("mean", mean).bind("variance", variance), channels)?;
         }
         let count = cx.elements(cx.y[0]) / width;
-        let launch = cx.kernel(BATCH_NORM, &params)?.size("count", count).size("channels", channels);
+        let launch = self.then.set(cx.kernel(BATCH_NORM, &params)?).size("count", count).size("channels", channels);
         let launch = launch.set("epsilon", self.epsilon).bind("x", cx.x[0]).bind("gamma", cx.x[1]);
         let launch = launch.bind("beta", cx.x[2]).bind("mean", mean).bind("variance", variance);
         cx.invocations(launch.bind("y", cx.y[0]), count)
     }
 
-    /// Beyond the sums: two subtractions, an inverse root of 2 ULP, a division of 2.5, products and a sum.
     fn rounding(&self, x: &[&TensorInfo]) -> Rounding {
         let [n, places, _] = rows_and_channels(&x[0].shape.0);
-        Rounding { terms: if self.training { n * places } else { 0 }, ulps: 20.0 }
+        Rounding { terms: if self.training { n * places } else { 0 }, ulps: NORM_ULPS + self.then.ulps() }
     }
 
     /// An error of the mean moves y by its scale; one of x moves the variance by twice the product of a distance from
@@ -149,6 +178,7 @@ impl Op for BatchNorm {
             let apart = (x - mean[c]).abs() * (1.0 + root[c] * scale);
             gamma[c].abs() * scale * (x.abs() + root[c] + apart) + beta[c].abs()
         });
+        self.then.magnitude(&self.plain(), x, y);
         if let [_, y_mean, y_variance] = y {
             y_mean.floats().copy_from_slice(&root);
             let size = |(root, variance): (&f64, &f64)| variance + 2.0 * root * variance.sqrt();
@@ -206,9 +236,9 @@ impl Graph {
 }
 
 pub(in crate::ops) fn cases() -> Vec<Case> {
-    let case = |shape: Shape, valid: u32, training: bool, shift: f32| {
+    let ending = |then: Then, shape: Shape, valid: u32, training: bool, shift: f32| {
         let c = shape.0.last().copied().unwrap_or(1);
-        let mut case = Case::new(BatchNorm { epsilon: 1e-5, momentum: 0.1, training }).random(shape);
+        let mut case = Case::new(BatchNorm { epsilon: 1e-5, momentum: 0.1, training, then }).random(shape);
         if let crate::ir::values::Values::Float(x) = &mut case.x[0].1 {
             x.iter_mut().for_each(|x| *x = *x * 2.0 + shift);
         }
@@ -219,7 +249,8 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
             false => case.random([c]).floats([c], (0..c).map(|c| c as f32 * 0.3).collect()),
         }
     };
-    vec![
+    let case = |shape, valid, training, shift| ending(Then::Nothing, shape, valid, training, shift);
+    let mut cases = vec![
         case(Shape(vec![3, 7, 6, 5]), 3, true, 0.0),
         case(Shape(vec![5, 4, 3, 9]), 2, true, 0.5),
         case(Shape(vec![64, 11]), 64, true, 3.0),
@@ -231,5 +262,9 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
         case(Shape(vec![9, 30, 30, 3]), 9, true, 300.0),
         case(Shape(vec![3, 7, 6, 5]), 3, false, 0.0),
         case(Shape(vec![33, 10]), 33, false, 1.0),
-    ]
+    ];
+    // Every activation, over vectors of channels and over single ones.
+    cases.extend(every().map(|then| ending(then, Shape(vec![3, 2, 3, 8]), 2, true, 0.5)));
+    cases.extend(every().map(|then| ending(then, Shape(vec![6, 5]), 6, false, 0.5)));
+    cases
 }

@@ -63,6 +63,15 @@ pub fn fill<F: Real>(y: &mut [F], channels: usize, value: impl Fn(usize, usize) 
     });
 }
 
+/// Sets each element to `value(element, channel)`.
+pub fn map<F: Real>(y: &mut [F], channels: usize, value: impl Fn(F, usize) -> F + Sync) {
+    y.par_chunks_mut(channels * HOST_ROWS).for_each(|y| {
+        for y in y.chunks_mut(channels) {
+            y.iter_mut().enumerate().for_each(|(c, y)| *y = value(*y, c));
+        }
+    });
+}
+
 /// Samples, rows of each and channels of x [N, H, W, C] or [N, C].
 pub fn split(x: &TensorInfo) -> Result<[usize; 3], String> {
     match (&x.shape.0[..], x.shape.0.contains(&0)) {

@@ -3,6 +3,7 @@
 //! One more activation is an entry of the table here and a `case` of its number in each of the two shaders; layer, model
 //! file, builder, suggestions, ONNX, cases and tests follow from the table.
 
+use self::Derivative::{OfArgument, OfEither, OfResult};
 use crate::ops::pointwise::activation_dx::ActivationDx;
 use crate::ops::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -24,15 +25,28 @@ pub enum With {
     SlopeAs(&'static str),
 }
 
+/// A derivative, and what it is computed from.
+#[derive(Clone, Copy)]
+enum Derivative {
+    /// The activation's argument.
+    OfArgument(fn(f64, f64) -> f64),
+    /// Its result: the argument need not be kept for the gradient.
+    OfResult(fn(f64, f64) -> f64),
+    /// Either of the two, as long as the slope is not below 0; else the argument.
+    OfEither(fn(f64, f64) -> f64),
+}
 /// An entry of the table. Functions take x and the slope, and are in double precision.
 struct Row {
     name: &'static str,
     /// What the model file's `slope` is by default; none where the activation has no slope.
     slope: Option<f32>,
     value: fn(f64, f64) -> f64,
-    derivative: fn(f64, f64) -> f64,
-    /// What the roundings of the value and of the derivative scale with.
-    sizes: fn(f64, f64) -> [f64; 2],
+    /// Of the argument, or of the result.
+    derivative: Derivative,
+    /// The most that the derivative's magnitude is, by the slope.
+    steepest: fn(f64) -> f64,
+    /// What the roundings of the value and of the derivative scale with; each is of what its function is of.
+    sizes: [fn(f64, f64) -> f64; 2],
     onnx: &'static [(&'static str, With)],
 }
 
@@ -61,8 +75,9 @@ functions! {
         name: "sigmoid",
         slope: None,
         value: |x, _| sigmoid(x),
-        derivative: |x, _| sigmoid(x) * sigmoid(-x),
-        sizes: |x, _| [sigmoid(x) * tail(x), sigmoid(x) * sigmoid(-x) * tail(-x.abs())],
+        derivative: OfResult(|y, _| y * (1.0 - y)),
+        steepest: |_| 0.25,
+        sizes: [|x, _| sigmoid(x) * tail(x), |y, _| (y * (1.0 - y)).abs()],
         onnx: &[("Sigmoid", With::Alone)],
     }
     /// (eˣ − e⁻ˣ) / (eˣ + e⁻ˣ).
@@ -70,8 +85,9 @@ functions! {
         name: "tanh",
         slope: None,
         value: |x, _| x.tanh(),
-        derivative: |x, _| 4.0 * sigmoid(2.0 * x) * sigmoid(-2.0 * x),
-        sizes: |x, _| [x.tanh().abs(), 4.0 * sigmoid(2.0 * x) * sigmoid(-2.0 * x) * tail(-2.0 * x.abs())],
+        derivative: OfResult(|y, _| (1.0 - y) * (1.0 + y)),
+        steepest: |_| 1.0,
+        sizes: [|x, _| x.tanh().abs(), |y, _| ((1.0 - y) * (1.0 + y)).abs()],
         onnx: &[("Tanh", With::Alone)],
     }
     /// x · Φ(x) with the normal distribution Φ(x) = (1 + erf(x / √2)) / 2, exact (Hendrycks and Gimpel, 2016).
@@ -79,9 +95,10 @@ functions! {
         name: "gelu",
         slope: None,
         value: |x, _| x * normal(x),
-        derivative: |x, _| normal(x) + x * density(x),
+        derivative: OfArgument(|x, _| normal(x) + x * density(x)),
+        steepest: |_| 1.13,
         // erf is good to a unit of one, not of what is left of 1 + erf.
-        sizes: |x, _| [x.abs(), 1.0],
+        sizes: [|x, _| x.abs(), |_, _| 1.0],
         onnx: &[
             ("Mul", With::Number(std::f32::consts::FRAC_1_SQRT_2)),
             ("Erf", With::Alone),
@@ -95,8 +112,12 @@ functions! {
         name: "silu",
         slope: None,
         value: |x, _| x * sigmoid(x),
-        derivative: |x, _| sigmoid(x) * (1.0 + x * sigmoid(-x)),
-        sizes: |x, _| [x.abs() * sigmoid(x) * tail(x), sigmoid(x) * (1.0 + x.abs() * sigmoid(-x)) * tail(x)],
+        derivative: OfArgument(|x, _| sigmoid(x) * (1.0 + x * sigmoid(-x))),
+        steepest: |_| 1.1,
+        sizes: [
+            |x, _| x.abs() * sigmoid(x) * tail(x),
+            |x, _| sigmoid(x) * (1.0 + x.abs() * sigmoid(-x)) * tail(x),
+        ],
         onnx: &[("Sigmoid", With::Alone), ("Mul", With::Argument)],
     }
     /// x where x > 0, else slope · x.
@@ -104,8 +125,12 @@ functions! {
         name: "leaky_relu",
         slope: Some(0.01),
         value: |x, slope| if x > 0.0 { x } else { slope * x },
-        derivative: |x, slope| if x > 0.0 { 1.0 } else { slope },
-        sizes: |x, slope| if x > 0.0 { [x, 1.0] } else { [(slope * x).abs(), slope.abs()] },
+        derivative: OfEither(|x, slope| if x > 0.0 { 1.0 } else { slope }),
+        steepest: |slope| slope.abs().max(1.0),
+        sizes: [
+            |x, slope| if x > 0.0 { x } else { (slope * x).abs() },
+            |x, slope| if x > 0.0 { 1.0 } else { slope.abs() },
+        ],
         onnx: &[("LeakyRelu", With::SlopeAs("alpha"))],
     }
     /// ln(1 + eˣ).
@@ -113,8 +138,10 @@ functions! {
         name: "softplus",
         slope: None,
         value: |x, _| x.max(0.0) + (-x.abs()).exp().ln_1p(),
-        derivative: |x, _| sigmoid(x),
-        sizes: |x, _| [(x.max(0.0) + (-x.abs()).exp().ln_1p()) * tail(x), sigmoid(x) * tail(x)],
+        // 1 - e⁻ʸ would cancel where the result is small.
+        derivative: OfArgument(|x, _| sigmoid(x)),
+        steepest: |_| 1.0,
+        sizes: [|x, _| (x.max(0.0) + (-x.abs()).exp().ln_1p()) * tail(x), |x, _| sigmoid(x) * tail(x)],
         onnx: &[("Softplus", With::Alone)],
     }
     /// x · min(max(x + 3, 0), 6) / 6 (Howard et al., 2019).
@@ -123,18 +150,14 @@ functions! {
         slope: None,
         value: |x, _| x * ((x + 3.0).clamp(0.0, 6.0) / 6.0),
         // At both kinks the slope of the straight side, as PyTorch has it.
-        derivative: |x, _| if x <= -3.0 { 0.0 } else if x < 3.0 { x / 3.0 + 0.5 } else { 1.0 },
-        sizes: |x, _| {
-            let slope = if x <= -3.0 { 0.0 } else if x < 3.0 { x.abs() / 3.0 + 0.5 } else { 1.0 };
-            [x.abs() * ((x + 3.0).clamp(0.0, 6.0) / 6.0), slope]
-        },
+        derivative: OfArgument(|x, _| if x <= -3.0 { 0.0 } else if x < 3.0 { x / 3.0 + 0.5 } else { 1.0 }),
+        steepest: |_| 1.5,
+        sizes: [
+            |x, _| x.abs() * ((x + 3.0).clamp(0.0, 6.0) / 6.0),
+            |x, _| if x <= -3.0 { 0.0 } else if x < 3.0 { x.abs() / 3.0 + 0.5 } else { 1.0 },
+        ],
         onnx: &[("HardSwish", With::Alone)],
     }
-}
-
-/// The kernels' `kind` of ReLU, which comes after those of the table, or of no activation.
-pub(in crate::ops) fn kind(relu: bool) -> u32 {
-    Function::ALL.len() as u32 + u32::from(!relu)
 }
 
 fn sigmoid(x: f64) -> f64 {
@@ -183,15 +206,25 @@ impl Function {
         self.row().onnx
     }
 
-    /// Its value and its derivative at x.
-    pub(in crate::ops) fn at(self, x: f64, slope: f32) -> [f64; 2] {
-        let row = self.row();
-        [(row.value)(x, slope.into()), (row.derivative)(x, slope.into())]
+    /// Its value at x.
+    pub(in crate::ops) fn value(self, x: f64, slope: f32) -> f64 {
+        (self.row().value)(x, slope.into())
     }
 
-    /// What the roundings of both scale with.
-    pub(in crate::ops) fn sizes(self, x: f64, slope: f32) -> [f64; 2] {
-        (self.row().sizes)(x, slope.into()).map(|size| size + FLUSHED)
+    /// Its derivative, where its argument is x, or its result: see [`Activation::by_result`].
+    pub(in crate::ops) fn derivative(self, x: f64, slope: f32) -> f64 {
+        let (OfArgument(derivative) | OfResult(derivative) | OfEither(derivative)) = self.row().derivative;
+        derivative(x, slope.into())
+    }
+
+    /// What the rounding of its value at x scales with.
+    pub(in crate::ops) fn value_size(self, x: f64, slope: f32) -> f64 {
+        self.row().sizes[0](x, slope.into()) + FLUSHED
+    }
+
+    /// What the rounding of its derivative, of what that is of, scales with.
+    pub(in crate::ops) fn derivative_size(self, x: f64, slope: f32) -> f64 {
+        self.row().sizes[1](x, slope.into()) + FLUSHED
     }
 }
 
@@ -211,12 +244,28 @@ impl From<Function> for String {
 }
 
 /// `y = f(x)`, of any shape.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Activation {
     /// The function.
     pub function: Function,
     /// Its slope; 0 where it has none.
     pub slope: f32,
+}
+
+impl Activation {
+    /// Whether its gradient is computed from its result, as PyTorch does it, and not from its argument.
+    pub fn by_result(self) -> bool {
+        match self.function.row().derivative {
+            OfArgument(_) => false,
+            OfResult(_) => true,
+            OfEither(_) => self.slope >= 0.0,
+        }
+    }
+
+    /// The most that its derivative's magnitude is.
+    pub(in crate::ops) fn steepest(self) -> f64 {
+        (self.function.row().steepest)(self.slope.into())
+    }
 }
 
 impl Reference for Activation {
@@ -225,7 +274,7 @@ impl Reference for Activation {
         let y = y[0].floats().par_chunks_mut(4096).zip(x[0].floats().par_chunks(4096));
         y.for_each(|(y, x)| {
             for (y, x) in y.iter_mut().zip(x) {
-                *y = F::of(self.function.at(x.f64(), self.slope)[0]);
+                *y = F::of(self.function.value(x.f64(), self.slope));
             }
         });
     }
@@ -243,7 +292,8 @@ impl Op for Activation {
 
     fn backward(&self, graph: &mut Graph, at: &Backward) -> crate::Result<Vec<Option<Tensor>>> {
         let Some(dy) = at.dy[0] else { return Ok(vec![None]) };
-        Ok(vec![Some(graph.apply(ActivationDx(*self), &[dy, at.x[0]])?[0])])
+        let of = if self.by_result() { at.y[0] } else { at.x[0] };
+        Ok(vec![Some(graph.apply(ActivationDx(*self), &[dy, of])?[0])])
     }
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
@@ -259,7 +309,7 @@ impl Op for Activation {
 
     fn magnitude(&self, x: &[In<f64>], y: &mut [Out<f64>]) {
         for (y, x) in y[0].floats().iter_mut().zip(x[0].floats()) {
-            *y = self.function.sizes(*x, self.slope)[0];
+            *y = self.function.value_size(*x, self.slope);
         }
     }
 
@@ -313,10 +363,12 @@ mod tests {
     fn derivatives_are_those_of_the_values() {
         const STEP: f64 = 1e-5;
         for op in each() {
-            let value = |x: f64| op.function.at(x, op.slope)[0];
+            let value = |x: f64| op.function.value(x, op.slope);
+            let derivative = |x: f64| op.function.derivative(if op.by_result() { value(x) } else { x }, op.slope);
             for x in awkward().into_iter().map(f64::from) {
                 let [left, right] = [-STEP, STEP].map(|step| (value(x + step) - value(x)) / step);
-                let derivative = op.function.at(x, op.slope)[1];
+                let derivative = derivative(x);
+                assert!(derivative.abs() <= op.steepest(), "{op:?} at {x}: {derivative}");
                 // Roundings of values up to |x|, over the step. No second derivative is above 1.
                 let rounding = 4.0 * f64::EPSILON * (1.0 + x.abs()) / STEP;
                 let (error, tolerance) = match (right - left).abs() <= STEP + 2.0 * rounding {
@@ -326,7 +378,7 @@ mod tests {
                 assert!(error <= tolerance, "{op:?} at {x}: {derivative}, slopes {left} and {right}");
             }
             for x in [1e4, 1e30, f64::from(f32::MAX)].into_iter().flat_map(|x| [x, -x]) {
-                assert!(op.function.at(x, op.slope).iter().all(|y| y.is_finite()), "{op:?} at {x}");
+                assert!([value(x), derivative(x)].iter().all(|y| y.is_finite()), "{op:?} at {x}");
             }
         }
     }

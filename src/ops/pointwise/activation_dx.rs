@@ -1,13 +1,14 @@
-//! The gradient of an activation, from its argument: `dx = dy · f'(x)`.
+//! The gradient of an activation, from its argument or its result: `dx = dy · f'`.
 
-use crate::ops::pointwise::activation::{Activation, ULPS, awkward, each};
+use crate::ops::pointwise::activation::{Activation, Function, ULPS, awkward, each};
 use crate::ops::prelude::*;
 
 kernels! {
     ACTIVATION_DX = "pointwise/activation_dx",
 }
 
-/// `dx = dy · f'(x)` of an activation; the arguments are dy and x.
+/// `dx = dy · f'` of an activation; the arguments are dy and the activation's argument, or its result where
+/// [`Activation::by_result`] says so.
 #[derive(Clone, Copy, Debug)]
 pub struct ActivationDx(pub Activation);
 
@@ -17,7 +18,7 @@ impl Reference for ActivationDx {
         let (dy, x) = (x[0].floats().par_chunks(4096), x[1].floats().par_chunks(4096));
         dx[0].floats().par_chunks_mut(4096).zip(dy.zip(x)).for_each(|(dx, (dy, x))| {
             for (dx, (dy, x)) in dx.iter_mut().zip(dy.iter().zip(x)) {
-                *dx = *dy * F::of(function.at(x.f64(), slope)[1]);
+                *dx = *dy * F::of(function.derivative(x.f64(), slope));
             }
         });
     }
@@ -54,14 +55,15 @@ impl Op for ActivationDx {
     fn magnitude(&self, x: &[In<f64>], dx: &mut [Out<f64>]) {
         let (dy, x) = (x[0].floats(), x[1].floats());
         for (i, dx) in dx[0].floats().iter_mut().enumerate() {
-            *dx = dy[i].abs() * self.0.function.sizes(x[i], self.0.slope)[1];
+            *dx = dy[i].abs() * self.0.function.derivative_size(x[i], self.0.slope);
         }
     }
 }
 
 pub(in crate::ops) fn cases() -> Vec<Case> {
     let of = |op: Activation| {
-        let (op, x) = (ActivationDx(op), awkward());
+        let value = |x: f32| if op.by_result() { op.function.value(x.into(), op.slope) as f32 } else { x };
+        let (op, x) = (ActivationDx(op), awkward().into_iter().map(value).collect::<Vec<f32>>());
         let shape = Shape::from([3, 5, 2, 67]);
         [
             Case::new(op).random([x.len()]).floats([x.len()], x),
@@ -69,5 +71,7 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
             Case::new(op).random(shape.clone()).random(shape),
         ]
     };
-    each().flat_map(of).collect()
+    // Below 0 the derivative is that of the argument alone.
+    let steep = Activation { function: Function::LeakyRelu, slope: -1.5 };
+    each().chain([steep]).flat_map(of).collect()
 }

@@ -1,29 +1,26 @@
-//! A number for each channel added to every row, and a ReLU where one follows: the bias of a transposed convolution.
+//! A number for each channel added to every row, and the activation that follows: the bias of a transposed convolution.
 
 use crate::ops::norm::columns;
 use crate::ops::norm::columns::{per_channel, split};
 use crate::ops::pointwise::add_bias_db::AddBiasDb;
-use crate::ops::pointwise::relu_dx::ReluDx;
+use crate::ops::pointwise::then::{Then, every};
 use crate::ops::prelude::*;
 
 kernels! {
     ADD_BIAS = "pointwise/add_bias",
 }
 
-/// `y[r, c] = x[r, c] + b[c]`, then max(·, 0) with `relu`. The arguments are x [N, H, W, C] or [N, C] and b `[C]`.
-#[derive(Clone, Copy, Debug)]
+/// `y[r, c] = x[r, c] + b[c]`, and then an activation. The arguments are x [N, H, W, C] or [N, C] and b `[C]`.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct AddBias {
-    /// Whether a ReLU follows.
-    pub relu: bool,
+    /// The activation that follows.
+    pub then: Then,
 }
 
 impl Reference for AddBias {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
-        let (x, b, zero) = (x[0].floats(), x[1].floats(), F::of(0.0));
-        columns::fill(y[0].floats(), b.len(), |r, c| {
-            let sum = x[r * b.len() + c] + b[c];
-            if self.relu && sum < zero { zero } else { sum }
-        });
+        let (x, b) = (x[0].floats(), x[1].floats());
+        columns::fill(y[0].floats(), b.len(), |r, c| self.then.value(x[r * b.len() + c] + b[c]));
     }
 }
 
@@ -40,10 +37,8 @@ impl Op for AddBias {
     }
 
     fn backward(&self, graph: &mut Graph, at: &Backward) -> crate::Result<Vec<Option<Tensor>>> {
-        let Some(mut dy) = at.dy[0] else { return Ok(vec![None; 2]) };
-        if self.relu {
-            dy = graph.apply(ReluDx, &[dy, at.y[0]])?[0];
-        }
+        let Some(dy) = at.dy[0] else { return Ok(vec![None; 2]) };
+        let dy = self.then.backward(graph, dy, at.y[0])?;
         let db = match at.wants[1] {
             true => Some(graph.apply(AddBiasDb, &[dy])?[0]),
             false => None,
@@ -53,12 +48,18 @@ impl Op for AddBias {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let (count, channels) = (cx.elements(cx.y[0]).div_ceil(4), cx.elements(cx.x[1]));
-        let launch = cx.kernel(ADD_BIAS, &[])?.size("count", count).size("channels", channels).set("relu", self.relu);
+        let launch = self.then.set(cx.kernel(ADD_BIAS, &[])?).size("count", count).size("channels", channels);
         cx.invocations(launch.bind("x", cx.x[0]).bind("bias", cx.x[1]).bind("y", cx.y[0]), count)
     }
 
     fn rounding(&self, _: &[&TensorInfo]) -> Rounding {
-        Rounding { terms: 0, ulps: 1.0 }
+        Rounding { terms: 0, ulps: self.then.ulps() }
+    }
+
+    fn magnitude(&self, x: &[In<f64>], y: &mut [Out<f64>]) {
+        let plain = AddBias::default();
+        run_on_magnitudes(&plain, x, y);
+        self.then.magnitude(&plain, x, y);
     }
 }
 
@@ -66,7 +67,8 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
     let shapes = [vec![1, 1], vec![3, 7], vec![2, 5, 3, 4], vec![3, 2, 7, 5], vec![1, 64, 31, 33]];
     let case = |shape: Vec<usize>| {
         let c = shape.last().copied().unwrap_or(1);
-        [false, true].map(|relu| Case::new(AddBias { relu }).random(Shape(shape.clone())).random([c]))
+        let of = |then| Case::new(AddBias { then }).random(Shape(shape.clone())).random([c]);
+        every().take(if c < 33 { usize::MAX } else { 2 }).map(of).collect::<Vec<_>>()
     };
     shapes.into_iter().flat_map(case).collect()
 }

@@ -13,6 +13,7 @@ pub mod multiply;
 pub mod multiply_db;
 pub mod relu;
 pub mod relu_dx;
+pub mod then;
 
 /// The ops of this family.
 pub(super) const OPS: &[Entry] = &[

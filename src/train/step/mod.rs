@@ -19,7 +19,7 @@ use crate::ops::optim::clip_norm::ClipNorm;
 use crate::ops::optim::clip_value::ClipValue;
 use crate::ops::optim::ema::Ema;
 use crate::ops::optim::step_end::StepEnd;
-use crate::plan::fuse::{fuse, join_neighbours};
+use crate::plan::fuse::{Stage, fuse, join_neighbours};
 use crate::step::augment::{Augment, CELLS, quantiles};
 use crate::step::control::{Control, pcg};
 use crate::step::schedule::Rates;
@@ -126,12 +126,12 @@ impl Step {
         // One graph for all constant rates.
         let rates = if rates.is_constant() { Rates::constant(0.0) } else { rates };
         let mut start = Start::new(model, schema, samples, batch_size, shuffle, augment, Mode::Training, limit)?;
-        fuse(&mut start.graph, &[start.logits]);
+        fuse(&mut start.graph, &[start.logits], Stage::Forward);
         start.graph.freeze(freeze)?;
         start.graph.fix_frozen_norms();
         let loss = start.loss(&options.criterion())?;
         start.graph.backward(loss[0])?;
-        join_neighbours(&mut start.graph, &[start.logits]);
+        join_neighbours(&mut start.graph, &[start.logits], Stage::Whole);
         start.graph.update_norms()?;
         let [params, grads] = start.graph.arenas()?;
         let runs = start.graph.trained([params, grads]);
@@ -176,7 +176,7 @@ impl Step {
         limit: Option<u64>,
     ) -> Result<Step> {
         let mut start = Start::new(model, schema, samples, batch, false, Augment::default(), Mode::Inference, limit)?;
-        fuse(&mut start.graph, &[start.logits]);
+        fuse(&mut start.graph, &[start.logits], Stage::Whole);
         start.mask()?;
         let loss = start.loss(criterion)?;
         let loss = start.by_sample(loss)?;
