@@ -47,7 +47,7 @@ function timings({ timings: found, missing }) {
   const rows = found.kernels.map((one) => [
     name(one.kernel, one.op), sizes(one.shape), fixed(one.ms, 3), percent(one.ms / total, 0), bar(one.ms / total)]);
   return section("timings", title,
-    `A training step of ${found.batch_size} images on ${found.device}, measured when this report was made: medians of a few steps, each kernel by itself. In a run they follow each other without a pause.`,
+    `A training step of ${found.batch_size} samples on ${found.device}, measured when this report was made: medians of a few steps, each kernel by itself. In a run they follow each other without a pause.`,
     table(["kernel", "result", "ms", "share", ""], rows, [0, 1], ["all", "", fixed(total, 3), "", ""], [1, 4]));
 }
 

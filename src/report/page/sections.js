@@ -16,13 +16,13 @@ function head(run) {
   const things = isTable() ? "samples" : "images";
   const numbers = isNumber(epoch.val_loss) && !isNumber(epoch.val_accuracy);
   const main = numbers
-    ? [figure(isNumber(epoch.val_mae) ? short(epoch.val_mae) : fixed(epoch.val_r2, 4), isNumber(epoch.val_mae) ? "mean absolute error" : "R², mean of the targets", true), isNumber(epoch.val_mae) ? figure(fixed(epoch.val_r2, 4), "R²") : null]
+    ? [figure(isNumber(epoch.val_mae) ? short(epoch.val_mae) : fixed(epoch.val_r2, 4), isNumber(epoch.val_mae) ? `mean absolute error${data.findings.numbers?.length ? ` of ${data.findings.numbers[0].score.name}` : ""}` : "R², mean of the targets", true), isNumber(epoch.val_mae) ? figure(fixed(epoch.val_r2, 4), "R²") : null]
     : [figure(percent(epoch.val_accuracy, 2), data.findings.answers ? "of the test answers right" : `of the test ${things} right`, true)];
   const figures = [
     ...main.filter(Boolean),
-    figure(fixed(epoch.val_loss, 4), "val_loss"),
+    figure(numbers ? short(epoch.val_loss) : fixed(epoch.val_loss, 4), "val_loss"),
     numbers ? null : figure(percent(epoch.accuracy, 2), "accuracy in training"),
-    figure(fixed(epoch.loss, 4), "loss in training"),
+    figure(numbers ? short(epoch.loss) : fixed(epoch.loss, 4), "loss in training"),
     figure(epoch.epoch ? `${epoch.epoch} of ${run.settings["train.epochs"] ?? nothing}` : nothing, "epochs"),
     figure(epoch.epoch ? duration(sum(run, "seconds")) : nothing, "of training"),
     figure(grouped(epoch.images_per_second), `${things} per second`),
@@ -34,7 +34,7 @@ function head(run) {
     el("div", { class: "figures" }, figures),
     el("p", { class: "small soft" },
       epoch.epoch ? `All figures are those of the last epoch, ${epoch.epoch}. ` : "No epoch has ended yet. ",
-      "There is no validation split: val_loss and val_accuracy are measured on the test set, so a best epoch chosen by val_loss is chosen on test data."));
+      "There is no validation split: all val_ figures are measured on the test set, so a best epoch chosen by val_loss is chosen on test data."));
 }
 
 /** How far a run is that goes on. */
