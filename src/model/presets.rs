@@ -215,7 +215,7 @@ mod tests {
     #[test]
     fn an_unknown_name_lists_the_presets_and_the_near_one() {
         let error = |spec| Model::named_or_file(spec, [28, 28, 1], 10).unwrap_err().to_string();
-        let want = "no model 'mnist-cn'; did you mean 'mnist-cnn'? Expected mnist-cnn, mnist-deep, mnist-bn, resnet-small, unet-small or a file that ends in .toml";
+        let want = "no model 'mnist-cn'; did you mean 'mnist-cnn'? Expected mnist-cnn, mnist-deep, mnist-bn, resnet-small, unet-small, mlp or a file that ends in .toml";
         assert_eq!(error("mnist-cn"), want);
         assert!(error("mnist-dep").contains("did you mean 'mnist-deep'?"));
         assert!(error("resnet-50").ends_with(".toml"));

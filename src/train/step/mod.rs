@@ -309,6 +309,10 @@ impl Start {
             let expected = "augment off is expected where a model tells the class of each pixel";
             return Err(Error::input(format!("augment {augment}: {expected}, since labels are not moved along")));
         }
+        if augment.mixup > 0.0 && !model.task.is_classify() {
+            let (share, outputs) = (augment.mixup, model.task.outputs());
+            return Err(Error::input(format!("mixup {share}: expected none where a model gives {outputs}")));
+        }
         let mut columns = Vec::new();
         for (place, field) in fields.into_iter().enumerate() {
             let tensor = graph.tensor(TensorInfo::bytes(&field.name, [held, field.stride()]));
