@@ -9,7 +9,7 @@ use crate::ir::element::{Element, Read};
 use crate::ir::graph::{Graph, Role, TensorInfo};
 use crate::ir::values::Values;
 use crate::ops::batch::draw::Draw;
-use crate::ops::batch::gather_augmented::GatherAugmented;
+use crate::ops::batch::draw_augmented::DrawAugmented;
 use crate::ops::batch::mixup::Mixup;
 use crate::step::augment::{Augment, CELLS, quantiles};
 use crate::step::control::Control;
@@ -52,7 +52,7 @@ fn draw(split: &Split, augment: &Augment, seed: u64) -> Result<Vec<Vec<u8>>> {
     let control = graph.tensor(TensorInfo::words("control", [Control::WORDS]).role(Role::Control));
     let images = graph.tensor(TensorInfo::bytes("images", [batch, stride]));
     let labels = graph.tensor(TensorInfo::words("labels", [batch]).role(Role::Data));
-    let op = GatherAugmented { draw, augment: *augment };
+    let op = DrawAugmented { draw, augment: *augment };
     let mut drawn = graph.apply(op, &[control, images])?[0];
     let table = graph.tensor(TensorInfo::floats("quantiles", [CELLS + 1]).role(Role::Data));
     if augment.mixup > 0.0 {

@@ -3,8 +3,8 @@
 use super::Entry;
 
 pub mod draw;
-pub mod gather_augmented;
+pub mod draw_augmented;
 pub mod mixup;
 
 /// The ops of this family.
-pub(super) const OPS: &[Entry] = &[entry!(draw), entry!(gather_augmented), entry!(mixup)];
+pub(super) const OPS: &[Entry] = &[entry!(draw), entry!(draw_augmented), entry!(mixup)];

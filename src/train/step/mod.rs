@@ -1,4 +1,4 @@
-//! The graphs of a step: gather, model, loss, gradients and update; or gather, model and loss alone.
+//! The graphs of a step: draw, model, loss, gradients and update; or draw, model and loss alone.
 
 pub mod window;
 
@@ -10,7 +10,7 @@ use crate::ir::values::Values;
 use crate::model::formats::weights::EMA;
 use crate::model::{Build, Mode, Model, Task};
 use crate::ops::batch::draw::Draw;
-use crate::ops::batch::gather_augmented::GatherAugmented;
+use crate::ops::batch::draw_augmented::DrawAugmented;
 use crate::ops::batch::mixup::Mixup;
 use crate::ops::loss::argmax::Argmax;
 use crate::ops::loss::sample_sum::SampleSum;
@@ -325,7 +325,7 @@ impl Start {
             let (shape, element, ignored) = (field.shape.clone(), field.element, field.ignored);
             let draw = Draw { batch, shape, element, read, ignored, shuffle, window: rows };
             let drawn = match place == 0 && !augment.keeps_images() {
-                true => graph.apply(GatherAugmented { draw, augment }, &[control, tensor])?,
+                true => graph.apply(DrawAugmented { draw, augment }, &[control, tensor])?,
                 false => graph.apply(draw, &[control, tensor])?,
             };
             columns.push(Stored { field: field.clone(), tensor, drawn: drawn[0] });
