@@ -69,7 +69,7 @@ struct Side {
 
 impl Side {
     fn new(device: &Device, setup: &Setup, checked: bool) -> Result<Self> {
-        let mut executor = device.executor(&setup.step.graph, Build { readback: None, reuse: false, checked })?;
+        let mut executor = device.executor(&setup.step.graph, Build { checked, ..Build::default() })?;
         setup.contents.iter().try_for_each(|(t, values)| executor.write(*t, values))?;
         Ok(Side { parts: executor.parts(), executor })
     }

@@ -170,10 +170,12 @@ fn convolution_relu_and_pool() {
 
 #[test]
 fn dense() {
-    every("dense", |case| {
-        let layer = LayerEntry::from(Dense { units: case.size("out"), bias: true });
-        layered(case, PLAIN, &[""], |g, x| vec![chain(g, 0, x, std::slice::from_ref(&layer))]).check(&case.label)
-    });
+    for (kind, bias) in [("dense", true), ("dense_without_bias", false)] {
+        every(kind, |case| {
+            let layer = LayerEntry::from(Dense { units: case.size("out"), bias });
+            layered(case, PLAIN, &[""], |g, x| vec![chain(g, 0, x, std::slice::from_ref(&layer))]).check(&case.label)
+        });
+    }
 }
 
 /// PyTorch's loss is each sample's own, wgrad's its share of the mean: one by the number of samples.
