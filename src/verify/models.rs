@@ -16,7 +16,7 @@ use crate::verify::stem;
 use serde::Serialize;
 
 /// Rows of the batch.
-const BATCH: usize = 8;
+const BATCH: usize = 4;
 
 /// What was found of one model's training step.
 #[derive(Clone, Debug, Serialize)]
@@ -112,7 +112,7 @@ fn tensors(graph: &Graph) -> impl Iterator<Item = Tensor> + use<> {
     (0..graph.tensors.len() as u32).map(Tensor)
 }
 
-/// Runs one training step of `model` at batch 8 on a device and holds it to the oracle.
+/// Runs one training step of `model` at batch 4 on a device and holds it to the oracle.
 pub fn check(device: &Device, model: &Model, checked: bool) -> Result<ModelReport> {
     let setup = Setup::new(model)?;
     let graph = &setup.step.graph;

@@ -89,7 +89,7 @@ impl Side {
     }
 }
 
-/// Runs one training step of `model` at batch 8 on a device, and each of its ops with the very same inputs on the other
+/// Runs one training step of `model` at batch 4 on a device, and each of its ops with the very same inputs on the other
 /// side. The inputs are those of `verify`: so coarse that both sides decide every maximum alike. The tolerance is what
 /// rounding explains, of both sides where both round.
 ///

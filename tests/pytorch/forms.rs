@@ -53,6 +53,12 @@ pub fn all() -> &'static [Form] {
     })
 }
 
+/// The forms that ops and layers are held to PyTorch in: all but those that a software adapter would not train in. It compiles
+/// each shape for a second and more, and `tests/library/kernels.rs` holds every kernel to the oracle in every class.
+pub fn usual() -> impl Iterator<Item = &'static Form> {
+    all().iter().filter(|form| form.trains() || !form.is_software())
+}
+
 impl Form {
     /// Whether training would take this form: the native CPU, or the adapter that is chosen, in its own class.
     pub fn trains(&self) -> bool {

@@ -2,7 +2,7 @@
 //! buffers, then inference by what was gathered; and the normalisations without a state.
 
 use crate::fixtures::bytes;
-use crate::forms::all;
+use crate::forms::usual;
 use crate::net::{Array, Upstream, layout};
 use safetensors::SafeTensors;
 use wgrad::ir::graph::{Graph, Shape, Tensor, TensorInfo};
@@ -118,7 +118,7 @@ fn batch_normalisation_follows_pytorch_over_several_steps() {
         let training = One::new(&layer, shape.clone(), true);
         let inference = One::new(&layer, shape, false);
         let given = [own("w").1, own("b").1];
-        for form in all() {
+        for form in usual() {
             let mut running = [vec![0.0; channels], vec![1.0; channels]];
             let params = |one: &One, running: &[Vec<f32>; 2]| -> Vec<(Tensor, Values)> {
                 let values = given.iter().chain(running).cloned().map(Values::Float);
@@ -172,7 +172,7 @@ fn hold_one(layer: &LayerEntry, tensors: &SafeTensors, at: &str) {
     let mut contents = one.contents(&x, &dy, shape[0]);
     let params = one.graph.params.iter().zip(["w", "b"]);
     contents.extend(params.map(|(param, name)| (param.tensor, Values::Float(own(name).1))));
-    for form in all() {
+    for form in usual() {
         let got = form.run(&one.graph, &contents, &one.results, 1, false);
         hold_results(&format!("{at} ({form})"), &got, tensors, at, [x.len() / channels, channels]);
     }
