@@ -16,7 +16,7 @@ pub use mode::{Build, Mode};
 pub use sequential::Sequential;
 pub use task::{Scale, Task};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, in_context};
 use crate::ir::graph::{Graph, Tensor};
 use layers::{LARGEST, elements};
 use serde::{Deserialize, Serialize};
@@ -315,13 +315,5 @@ fn described(input: &[usize]) -> String {
         [columns] => format!("rows of {columns} numbers"),
         [height, width, channels] => format!("{:?} (height, width, channels)", [height, width, channels]),
         other => format!("{other:?}"),
-    }
-}
-
-/// The same error, which says where it happened.
-pub(crate) fn in_context(place: &str, error: Error) -> Error {
-    match error {
-        Error::Input(why) => Error::Input(format!("{place}: {why}")),
-        Error::Failed(why) => Error::Failed(format!("{place}: {why}")),
     }
 }

@@ -11,6 +11,8 @@ mod photo;
 #[path = "../common/plans.rs"]
 mod plans;
 
+mod activations;
+mod convolutions;
 mod custom;
 mod data;
 mod files;
@@ -18,6 +20,7 @@ mod fusion;
 mod gradients;
 mod imports;
 mod in_place;
+mod joins;
 mod kernels;
 mod layer_types;
 mod layers;

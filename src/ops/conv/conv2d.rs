@@ -294,5 +294,5 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
         let gelu = Activation { function: Function::Gelu, slope: 0.0 };
         [norm(Then::Nothing, true), norm(Then::Relu, false), norm(Then::Apply(gelu), true)]
     });
-    awkward().into_iter().flat_map(case).chain(ends).chain(normed).collect()
+    in_turn(awkward().into_iter().map(case)).into_iter().chain(ends).chain(normed).collect()
 }

@@ -284,5 +284,5 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
         };
         every().map(move |then| Case::new(Conv2dGrouped { then, ..conv }).random(x).random(w).random([w[3]]))
     });
-    awkward().into_iter().flat_map(case).chain(ends).collect()
+    in_turn(awkward().into_iter().map(case)).into_iter().chain(ends).collect()
 }
