@@ -1,6 +1,6 @@
 // What becomes of four sums of a convolution that have their bias: they are normalised by given statistics where normed = 1,
 // and the activation `kind` is applied. What is not there is not read.
-//: use activation
+//: use activation_lanes
 //: use normal
 override normed: u32;
 alias V = vec4f;

@@ -4,7 +4,13 @@
 //   add(sum, place, tap, meets) -> V: the sum, and what the place and the tap add to it.
 override count: u32;
 //: use grouped
-//: use reader
+
+// The output row (or column) whose tap, `offset` rows from its window's first, reads the input row `at`, counted from the first
+// row of zeros; beyond every row where there is none.
+fn reader(at: u32, offset: u32, stride: u32) -> u32 {
+    let place = (at - offset) / stride;
+    return select(place, 0xffffffffu, offset > at || place * stride + offset != at);
+}
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {

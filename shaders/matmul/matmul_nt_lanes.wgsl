@@ -15,7 +15,7 @@ fn store(row: u32, column: u32, sum: vec4f, bias: vec4f) {
     y[(item * m + row) * columns() + column] = activated(sum + bias);
 }
 
-//: use activation
+//: use activation_lanes
 //: use bias_lanes
 //: use matrix_lanes
 //: use row_by_row

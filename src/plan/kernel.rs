@@ -17,6 +17,7 @@ macro_rules! library {
 
 library! {
     activation
+    activation_lanes
     bias_lanes
     column_pairs
     column_sums
@@ -32,6 +33,7 @@ library! {
     gemm_lanes
     gemm_tile
     gemm_tn_lanes
+    group_runs
     grouped
     grouped_dw
     grouped_dx
@@ -48,9 +50,11 @@ library! {
     pool_dx
     product_rows
     random
-    reader
     row_by_row
+    row_runs
     sample
+    standardise
+    standardise_dx
     store_masked_lanes
     store_pool
     store_rows

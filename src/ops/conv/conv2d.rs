@@ -91,7 +91,7 @@ impl Conv2d {
         ([mut x, mut weights], bias): pad::Arguments,
         (norm, y): (Option<Given>, Tensor),
     ) -> crate::Result<()> {
-        let mut first = 0;
+        let (mut first, table) = (0, [self.then.in_table()]);
         let form = match cx.class {
             KernelClass::Tile => LanesForm::Tile,
             KernelClass::Lanes(lanes) => g.lanes_form(lanes, g.c, g.o),
@@ -99,13 +99,13 @@ impl Conv2d {
         let (launch, groups) = match (form, cx.class) {
             (LanesForm::Patch, KernelClass::Lanes(lanes)) => {
                 let groups = g.n * g.oh.div_ceil(2) * (g.o / 4).div_ceil(lanes as usize);
-                (cx.kernel(CONV2D_PATCH_LANES, &g.patch_params(lanes))?, groups)
+                (cx.kernel(CONV2D_PATCH_LANES, &[&g.patch_params(lanes)[..], &table].concat())?, groups)
             }
             (LanesForm::Product(tile), KernelClass::Lanes(lanes)) => {
                 (x, _) = reshape::texture(cx, x)?;
                 (weights, first) = reshape::texture(cx, weights)?;
                 let groups = tile.groups(g.places(), g.o, lanes);
-                (cx.kernel(CONV2D_LANES, &tile.params(lanes))?, groups)
+                (cx.kernel(CONV2D_LANES, &[&tile.params(lanes)[..], &table].concat())?, groups)
             }
             _ => {
                 let (tm, tn) = (64, side(g.o));

@@ -107,7 +107,8 @@ pub(in crate::ops) fn product(cx: &mut Lower, [batch, m, n, k]: [usize; 4], end:
         KernelClass::Lanes(lanes) if k.is_multiple_of(4) && n.is_multiple_of(4) && n >= 32 => {
             let tile = LanesTile::of(n, lanes);
             let (b, first) = reshape::texture(cx, b)?;
-            let launch = cx.kernel(MATMUL_NT_LANES, &tile.params(lanes))?.sizes(&sizes).size("first", first);
+            let params = [&tile.params(lanes)[..], &[end.then.in_table()]].concat();
+            let launch = cx.kernel(MATMUL_NT_LANES, &params)?.sizes(&sizes).size("first", first);
             let launch = end.set_bias(launch, a).bind("a", a).bind("b", b).bind("y", y);
             cx.groups(launch, batch * tile.groups(m, n, lanes))
         }

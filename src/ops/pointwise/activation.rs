@@ -3,7 +3,6 @@
 //! One more activation is an entry of the table here and a `case` of its number in each of the two shaders; layer, model
 //! file, builder, suggestions, ONNX, cases and tests follow from the table.
 
-use self::Derivative::{OfArgument, OfEither, OfResult};
 use crate::ops::pointwise::activation_dx::ActivationDx;
 use crate::ops::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -27,14 +26,15 @@ pub enum With {
 
 /// A derivative, and what it is computed from.
 #[derive(Clone, Copy)]
-enum Derivative {
+enum Of {
     /// The activation's argument.
-    OfArgument(fn(f64, f64) -> f64),
+    Argument(fn(f64, f64) -> f64),
     /// Its result: the argument need not be kept for the gradient.
-    OfResult(fn(f64, f64) -> f64),
+    Result(fn(f64, f64) -> f64),
     /// Either of the two, as long as the slope is not below 0; else the argument.
-    OfEither(fn(f64, f64) -> f64),
+    Either(fn(f64, f64) -> f64),
 }
+
 /// An entry of the table. Functions take x and the slope, and are in double precision.
 struct Row {
     name: &'static str,
@@ -42,7 +42,7 @@ struct Row {
     slope: Option<f32>,
     value: fn(f64, f64) -> f64,
     /// Of the argument, or of the result.
-    derivative: Derivative,
+    derivative: Of,
     /// The most that the derivative's magnitude is, by the slope.
     steepest: fn(f64) -> f64,
     /// What the roundings of the value and of the derivative scale with; each is of what its function is of.
@@ -75,7 +75,7 @@ functions! {
         name: "sigmoid",
         slope: None,
         value: |x, _| sigmoid(x),
-        derivative: OfResult(|y, _| y * (1.0 - y)),
+        derivative: Of::Result(|y, _| y * (1.0 - y)),
         steepest: |_| 0.25,
         sizes: [|x, _| sigmoid(x) * tail(x), |y, _| (y * (1.0 - y)).abs()],
         onnx: &[("Sigmoid", With::Alone)],
@@ -85,7 +85,7 @@ functions! {
         name: "tanh",
         slope: None,
         value: |x, _| x.tanh(),
-        derivative: OfResult(|y, _| (1.0 - y) * (1.0 + y)),
+        derivative: Of::Result(|y, _| (1.0 - y) * (1.0 + y)),
         steepest: |_| 1.0,
         sizes: [|x, _| x.tanh().abs(), |y, _| ((1.0 - y) * (1.0 + y)).abs()],
         onnx: &[("Tanh", With::Alone)],
@@ -95,7 +95,7 @@ functions! {
         name: "gelu",
         slope: None,
         value: |x, _| x * normal(x),
-        derivative: OfArgument(|x, _| normal(x) + x * density(x)),
+        derivative: Of::Argument(|x, _| normal(x) + x * density(x)),
         steepest: |_| 1.13,
         // erf is good to a unit of one, not of what is left of 1 + erf.
         sizes: [|x, _| x.abs(), |_, _| 1.0],
@@ -112,7 +112,7 @@ functions! {
         name: "silu",
         slope: None,
         value: |x, _| x * sigmoid(x),
-        derivative: OfArgument(|x, _| sigmoid(x) * (1.0 + x * sigmoid(-x))),
+        derivative: Of::Argument(|x, _| sigmoid(x) * (1.0 + x * sigmoid(-x))),
         steepest: |_| 1.1,
         sizes: [
             |x, _| x.abs() * sigmoid(x) * tail(x),
@@ -125,7 +125,7 @@ functions! {
         name: "leaky_relu",
         slope: Some(0.01),
         value: |x, slope| if x > 0.0 { x } else { slope * x },
-        derivative: OfEither(|x, slope| if x > 0.0 { 1.0 } else { slope }),
+        derivative: Of::Either(|x, slope| if x > 0.0 { 1.0 } else { slope }),
         steepest: |slope| slope.abs().max(1.0),
         sizes: [
             |x, slope| if x > 0.0 { x } else { (slope * x).abs() },
@@ -139,7 +139,7 @@ functions! {
         slope: None,
         value: |x, _| x.max(0.0) + (-x.abs()).exp().ln_1p(),
         // 1 - e⁻ʸ would cancel where the result is small.
-        derivative: OfArgument(|x, _| sigmoid(x)),
+        derivative: Of::Argument(|x, _| sigmoid(x)),
         steepest: |_| 1.0,
         sizes: [|x, _| (x.max(0.0) + (-x.abs()).exp().ln_1p()) * tail(x), |x, _| sigmoid(x) * tail(x)],
         onnx: &[("Softplus", With::Alone)],
@@ -150,7 +150,7 @@ functions! {
         slope: None,
         value: |x, _| x * ((x + 3.0).clamp(0.0, 6.0) / 6.0),
         // At both kinks the slope of the straight side, as PyTorch has it.
-        derivative: OfArgument(|x, _| if x <= -3.0 { 0.0 } else if x < 3.0 { x / 3.0 + 0.5 } else { 1.0 }),
+        derivative: Of::Argument(|x, _| if x <= -3.0 { 0.0 } else if x < 3.0 { x / 3.0 + 0.5 } else { 1.0 }),
         steepest: |_| 1.5,
         sizes: [
             |x, _| x.abs() * ((x + 3.0).clamp(0.0, 6.0) / 6.0),
@@ -213,7 +213,7 @@ impl Function {
 
     /// Its derivative, where its argument is x, or its result: see [`Activation::by_result`].
     pub(in crate::ops) fn derivative(self, x: f64, slope: f32) -> f64 {
-        let (OfArgument(derivative) | OfResult(derivative) | OfEither(derivative)) = self.row().derivative;
+        let (Of::Argument(derivative) | Of::Result(derivative) | Of::Either(derivative)) = self.row().derivative;
         derivative(x, slope.into())
     }
 
@@ -256,9 +256,9 @@ impl Activation {
     /// Whether its gradient is computed from its result, as PyTorch does it, and not from its argument.
     pub fn by_result(self) -> bool {
         match self.function.row().derivative {
-            OfArgument(_) => false,
-            OfResult(_) => true,
-            OfEither(_) => self.slope >= 0.0,
+            Of::Argument(_) => false,
+            Of::Result(_) => true,
+            Of::Either(_) => self.slope >= 0.0,
         }
     }
 

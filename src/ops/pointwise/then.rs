@@ -82,6 +82,11 @@ impl Then {
         launch.set("kind", kind).set("slope", slope)
     }
 
+    /// The parameter of kernels that use `lib/activation_lanes`: whether it is in the table.
+    pub(in crate::ops) fn in_table(self) -> (&'static str, i64) {
+        ("A", matches!(self, Then::Apply(_)).into())
+    }
+
     /// Roundings of the op that ends with it, beside those of its sum.
     pub(in crate::ops) fn ulps(self) -> f64 {
         match self {
