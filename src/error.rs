@@ -25,3 +25,11 @@ impl Error {
 
 /// A result with this crate's error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The same error, which says where it happened.
+pub(crate) fn in_context(place: &str, error: Error) -> Error {
+    match error {
+        Error::Input(why) => Error::Input(format!("{place}: {why}")),
+        Error::Failed(why) => Error::Failed(format!("{place}: {why}")),
+    }
+}

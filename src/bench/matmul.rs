@@ -3,16 +3,13 @@
 use crate::bench::figures::{Both, Range};
 use crate::bench::{REPETITIONS, threads};
 use crate::device::Device;
-use crate::device::gpu::executor::Executor;
+use crate::device::executor::{Build, Executor};
 use crate::device::gpu::timing::Clock;
-use crate::device::gpu::{class_of, limits_of};
 use crate::error::{Error, Result};
 use crate::ir::case::Case;
 use crate::ir::values::Values;
 use crate::ops::matmul::matmul_nn::MatmulNn;
-use crate::plan::lower::{Target, lower};
 use serde::Serialize;
-use std::time::Instant;
 
 /// What was found.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -41,38 +38,32 @@ pub async fn matmul(device: &Device, cpu: &Device, size: usize, clock: Option<Cl
     }
     let case = Case::new(MatmulNn::default()).random([size, size]).random([size, size]);
     let (graph, x, y) = case.graph()?;
-    let executor = match device {
-        Device::Cpu(_) => None,
-        Device::Gpu(gpu) => {
-            let plan = lower(&graph, Target { class: class_of(gpu), limits: limits_of(gpu), reuse: true })?;
-            let executor = Executor::new(gpu.clone(), plan, None, false)?;
-            for (&t, (_, values)) in x.iter().zip(&case.x) {
-                executor.write(t, values.bytes())?;
-            }
-            Some(executor)
+    let start = |device: &Device| -> Result<Box<dyn Executor>> {
+        let mut executor = device.executor(&graph, Build { reuse: true, ..Build::default() })?;
+        for (&t, (_, values)) in x.iter().zip(&case.x) {
+            executor.write(t, values)?;
         }
+        Ok(executor)
     };
-    let mut product = vec![0.0; size * size];
-    let clock = executor.as_ref().map(|executor| clock.unwrap_or(executor.clock()));
-    let gflops = |seconds: f64| 2.0 * (size as f64).powi(3) / seconds * 1e-9;
+    let mut shader = match device {
+        Device::Cpu(_) => None,
+        Device::Gpu(_) => Some(start(device)?),
+    };
+    let mut native = start(cpu)?;
+    let clock = shader.as_ref().map(|executor| clock.unwrap_or(executor.clock()));
+    let gflops = |seconds: Vec<f64>| 2.0 * (size as f64).powi(3) / seconds.iter().sum::<f64>() * 1e-9;
     let mut rates = Both::default();
     for round in 0..=REPETITIONS {
-        if let (Some(executor), Some(clock)) = (&executor, clock) {
+        if let (Some(executor), Some(clock)) = (&mut shader, clock) {
             // Its reading and transposing of operands, where there is any, is part of it.
-            let seconds: f64 = executor.time_dispatches(clock).await?.iter().sum();
+            let seconds = executor.time_parts_by(clock).await?;
             (round > 0).then(|| rates.shader.push(gflops(seconds)));
         }
-        let args: Vec<_> = case.x.iter().map(|(info, values)| values.arg(0, &info.shape.0)).collect();
-        let begun = Instant::now();
-        let mut run = || case.op.fast(&args, &mut [crate::ir::op::Out::Float(&mut product)]);
-        match cpu {
-            Device::Cpu(pool) => pool.install(run),
-            Device::Gpu(_) => run(),
-        }
-        (round > 0).then(|| rates.cpu.push(gflops(begun.elapsed().as_secs_f64())));
+        let seconds = native.time_parts_by(native.clock()).await?;
+        (round > 0).then(|| rates.cpu.push(gflops(seconds)));
     }
-    if let Some(executor) = &executor {
-        agree(&product, &Values::from_bytes(crate::ir::graph::DType::F32, &executor.read(y[0]).await?), size)?;
+    if let Some(executor) = &shader {
+        agree(&native.read(y[0]).await?, &executor.read(y[0]).await?, size)?;
     }
     let (middle, range) = (rates.median(), rates.range());
     Ok(MatmulReport {
@@ -86,8 +77,10 @@ pub async fn matmul(device: &Device, cpu: &Device, size: usize, clock: Option<Cl
     })
 }
 
-fn agree(cpu: &[f32], shader: &Values, terms: usize) -> Result<()> {
-    let Values::Float(shader) = shader else { return Err(Error::failed("the product is not floats")) };
+fn agree(cpu: &Values, shader: &Values, terms: usize) -> Result<()> {
+    let (Values::Float(cpu), Values::Float(shader)) = (cpu, shader) else {
+        return Err(Error::failed("found a product of words, expected floats"));
+    };
     // Two roundings of sums of so many terms of size below one (see `Rounding`).
     let tolerance = 2.0 * crate::ir::op::Rounding { terms, ulps: 1.0 }.tolerance(terms as f64);
     // Written so that NaN is off.

@@ -5,18 +5,15 @@ use crate::bench::figures::{Range, median, range};
 use crate::bench::runner::contents;
 use crate::data::Split;
 use crate::device::Device;
-use crate::device::cpu::Executor as NativeExecutor;
-use crate::device::gpu::executor::Executor;
+use crate::device::executor::{Build, Executor, Part};
 use crate::device::gpu::timing::Clock;
-use crate::device::gpu::{class_of, limits_of};
 use crate::error::Result;
+use crate::ir::graph::{Graph, Tensor};
+use crate::ir::values::Values;
 use crate::model::Model;
-use crate::plan::Plan;
-use crate::plan::lower::{Target, lower};
 use crate::train::settings::options::TrainOptions;
 use crate::train::step::Step;
 use serde::Serialize;
-use std::time::Instant;
 
 /// One op of the graph; times are for one step.
 #[derive(Clone, Debug, Serialize)]
@@ -53,76 +50,84 @@ pub async fn ops(
 ) -> Result<(Option<Clock>, Vec<OpReport>)> {
     let graph = &step.graph;
     let contents = contents(step, model, data, options)?;
-    let timed = match device {
+    let mut shader = match device {
         Device::Cpu(_) => None,
-        Device::Gpu(gpu) => {
-            let plan = lower(graph, Target { class: class_of(gpu), limits: limits_of(gpu), reuse: true })?;
-            let executor = Executor::new(gpu.clone(), plan, None, false)?;
-            for (tensor, values) in &contents {
-                executor.write(*tensor, values.bytes())?;
-            }
-            let clock = clock.unwrap_or(executor.clock());
-            Some((executor, clock))
-        }
+        Device::Gpu(_) => Some(Side::new(device, graph, &contents, clock)?),
     };
-    let mut native = NativeExecutor::<f32>::new(graph.clone(), true)?;
-    for (tensor, values) in contents {
-        native.set(tensor, values)?;
-    }
-    // Milliseconds of each dispatch and of each node, one vector a repetition.
-    let (mut dispatches, mut nodes) = (Vec::new(), Vec::new());
+    let mut native = Side::new(cpu, graph, &contents, None)?;
     // The first round compiles and warms up.
     for round in 0..=REPETITIONS {
-        if let Some((executor, clock)) = &timed {
-            let seconds = executor.time_dispatches(*clock).await?;
-            (round > 0).then(|| dispatches.push(seconds.iter().map(|s| s * 1e3).collect::<Vec<f64>>()));
+        for side in shader.iter_mut().chain([&mut native]) {
+            side.run(round > 0).await?;
         }
-        let all = (0..graph.nodes.len()).map(|n| {
-            let begun = Instant::now();
-            match cpu {
-                Device::Cpu(pool) => pool.install(|| native.run(n)),
-                Device::Gpu(_) => native.run(n),
-            }
-            begun.elapsed().as_secs_f64() * 1e3
-        });
-        let all: Vec<f64> = all.collect();
-        (round > 0).then(|| nodes.push(all));
     }
-    let plan = timed.as_ref().map(|(executor, _)| executor.plan());
-    let of = |n: usize| -> Vec<usize> {
-        let all = plan.into_iter().flat_map(|plan| plan.dispatches.iter().enumerate());
-        all.filter(|(_, d)| d.node == n).map(|(at, _)| at).collect()
-    };
-    let middle = |at: usize| median(&dispatches.iter().map(|all| all[at]).collect::<Vec<_>>()).unwrap_or(0.0);
-    let whole: f64 = plan.map_or(0.0, |plan| (0..plan.dispatches.len()).map(middle).sum());
+    let whole: f64 = shader.iter().map(|side| (0..side.parts.len()).map(|at| side.middle(at)).sum::<f64>()).sum();
     let row = |n: usize| {
         let node = &graph.nodes[n];
-        let own = of(n);
-        let shader = plan.map(|_| own.iter().map(|&at| middle(at)).sum::<f64>());
-        let sums: Vec<f64> = dispatches.iter().map(|all| own.iter().map(|&at| all[at]).sum()).collect();
-        let on_cpu: Vec<f64> = nodes.iter().map(|all| all[n]).collect();
+        let of = |side: &Side| side.of(n);
+        let ms = shader.as_ref().map(|side| of(side).into_iter().map(|at| side.middle(at)).sum::<f64>());
         let infos: Vec<_> = node.x.iter().map(|&x| graph.info(x)).collect();
-        let rate = |amount: f64| shader.filter(|ms| amount > 0.0 && *ms > 0.0).map(|ms| amount / ms * 1e-6);
+        let rate = |amount: f64| ms.filter(|ms| amount > 0.0 && *ms > 0.0).map(|ms| amount / ms * 1e-6);
+        let bytes = |side: &Side| of(side).into_iter().map(|at| side.parts[at].bytes as f64).sum();
+        let on_cpu = native.sums(n);
         OpReport {
             op: node.op.name().into(),
-            dispatches: own.len(),
-            shader_ms: shader,
-            shader_ms_range: range(&sums),
+            dispatches: shader.as_ref().map_or(0, |side| of(side).len()),
+            shader_ms: ms,
+            shader_ms_range: shader.as_ref().and_then(|side| range(&side.sums(n))),
             cpu_ms: median(&on_cpu).unwrap_or(0.0),
             cpu_ms_range: range(&on_cpu).unwrap_or_default(),
-            share: shader.filter(|_| whole > 0.0).map(|ms| ms / whole),
+            share: ms.filter(|_| whole > 0.0).map(|ms| ms / whole),
             gflops: rate(node.op.flops(&infos) as f64),
-            gbytes_per_second: rate(plan.map_or(0.0, |plan| bound_bytes(plan, &own))),
+            gbytes_per_second: rate(shader.as_ref().map_or(0.0, bytes)),
         }
     };
     // A view has no work, unless its lowering gave it a dispatch.
-    let rows = (0..graph.nodes.len()).filter(|&n| !graph.nodes[n].op.is_view() || !of(n).is_empty()).map(row).collect();
-    Ok((timed.as_ref().map(|(_, clock)| *clock), rows))
+    let works =
+        |n: &usize| !graph.nodes[*n].op.is_view() || shader.as_ref().is_some_and(|side| !side.of(*n).is_empty());
+    let rows = (0..graph.nodes.len()).filter(works).map(row).collect();
+    Ok((shader.as_ref().map(|side| side.clock), rows))
 }
 
-/// Bytes of everything that some dispatches bind, the data set apart.
-fn bound_bytes(plan: &Plan, dispatches: &[usize]) -> f64 {
-    let bindings = dispatches.iter().flat_map(|&at| &plan.dispatches[at].bindings);
-    let places = bindings.filter_map(|(_, t)| plan.places[t.index()]);
-    places.filter(|p| plan.buffers[p.buffer].role != crate::ir::graph::Role::Data).map(|p| p.bytes as f64).sum()
+/// The step on one device, with the times of its parts.
+struct Side {
+    executor: Box<dyn Executor>,
+    parts: Vec<Part>,
+    clock: Clock,
+    /// Milliseconds of each part, one vector a repetition.
+    rounds: Vec<Vec<f64>>,
+}
+
+impl Side {
+    fn new(device: &Device, graph: &Graph, contents: &[(Tensor, Values)], clock: Option<Clock>) -> Result<Side> {
+        let mut executor = device.executor(graph, Build { reuse: true, ..Build::default() })?;
+        contents.iter().try_for_each(|(tensor, values)| executor.write(*tensor, values))?;
+        let clock = clock.unwrap_or(executor.clock());
+        Ok(Side { parts: executor.parts(), executor, clock, rounds: Vec::new() })
+    }
+
+    /// Times every part once.
+    async fn run(&mut self, keep: bool) -> Result<()> {
+        let seconds = self.executor.time_parts_by(self.clock).await?;
+        if keep {
+            self.rounds.push(seconds.into_iter().map(|s| s * 1e3).collect());
+        }
+        Ok(())
+    }
+
+    /// The parts of a node.
+    fn of(&self, node: usize) -> Vec<usize> {
+        (0..self.parts.len()).filter(|&at| self.parts[at].node == node).collect()
+    }
+
+    /// The median of a part, in milliseconds.
+    fn middle(&self, at: usize) -> f64 {
+        median(&self.rounds.iter().map(|all| all[at]).collect::<Vec<_>>()).unwrap_or(0.0)
+    }
+
+    /// Milliseconds of a node in each repetition.
+    fn sums(&self, node: usize) -> Vec<f64> {
+        let own = self.of(node);
+        self.rounds.iter().map(|all| own.iter().map(|&at| all[at]).sum()).collect()
+    }
 }

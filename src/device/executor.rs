@@ -1,10 +1,12 @@
 //! A graph built on a device: what training, verification and traces do with it, the same on every device.
 
 use crate::device::cpu::native::Native;
+use crate::device::gpu::timing::Clock;
 use crate::device::gpu::{class_of, executor as gpu, limits_of};
 use crate::device::{Device, cpu};
 use crate::error::Result;
 use crate::ir::graph::{Graph, Tensor, TensorInfo};
+use crate::ir::launch::KernelClass;
 use crate::ir::values::Values;
 use crate::plan::lower::{Target, lower};
 use std::any::Any;
@@ -23,6 +25,8 @@ pub struct Part {
     pub kernel: Option<String>,
     /// What it writes and can be read: the node's results, or memory for this node alone.
     pub results: Vec<Tensor>,
+    /// Bytes of everything that it binds, the data set apart; 0 on the native CPU.
+    pub bytes: u64,
 }
 
 /// A graph with its memory on a device. Every method fails where the device fails.
@@ -71,10 +75,17 @@ pub trait Executor: Any + Debug + Send {
 
     /// Runs a step and returns the seconds of each part; `None` where the device has no clock of its own.
     fn time_parts(&mut self) -> Waiting<'_, Option<Vec<f64>>>;
+
+    /// The best clock that there is for parts.
+    fn clock(&self) -> Clock;
+
+    /// Seconds of each part by a clock; parts may run several times, so that tensors hold other values afterwards than
+    /// after a step.
+    fn time_parts_by(&mut self, clock: Clock) -> Waiting<'_, Vec<f64>>;
 }
 
 /// How to build a graph on a device.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Build {
     /// The tensor that is read back after every submit.
     pub readback: Option<Tensor>,
@@ -82,6 +93,8 @@ pub struct Build {
     pub reuse: bool,
     /// Whether shaders keep naga's bounds checks.
     pub checked: bool,
+    /// The class of kernels; the one that training takes where it is `None`.
+    pub class: Option<KernelClass>,
 }
 
 impl Device {
@@ -89,10 +102,15 @@ impl Device {
     ///
     /// # Errors
     /// [`crate::Error::Input`] where the device cannot hold it.
-    pub fn executor(&self, graph: &Graph, Build { readback, reuse, checked }: Build) -> Result<Box<dyn Executor>> {
+    pub fn executor(
+        &self,
+        graph: &Graph,
+        Build { readback, reuse, checked, class }: Build,
+    ) -> Result<Box<dyn Executor>> {
         Ok(match self {
             Device::Gpu(gpu) => {
-                let plan = lower(graph, Target { class: class_of(gpu), limits: limits_of(gpu), reuse })?;
+                let class = class.unwrap_or(class_of(gpu));
+                let plan = lower(graph, Target { class, limits: limits_of(gpu), reuse })?;
                 Box::new(gpu::Executor::new(gpu.clone(), plan, readback, checked)?)
             }
             Device::Cpu(pool) => Box::new(Native::new(graph, pool.clone(), readback)?),

@@ -124,3 +124,12 @@ impl Case {
 pub fn unit(rng: &mut impl Rng) -> f32 {
     ((rng.next_u32() >> 9) as f32 + 0.5) / (1 << 22) as f32 - 1.0
 }
+
+/// Of each group, the ways to run one shape, all of the first two and one, in turn, of the rest: each shape and each way is
+/// among them, and a software adapter compiles each case by itself.
+pub fn in_turn<const N: usize>(groups: impl Iterator<Item = [Case; N]>) -> Vec<Case> {
+    let picked = |(n, group): (usize, [Case; N])| {
+        group.into_iter().enumerate().filter(move |(way, _)| n < 2 || n % N == *way).map(|(_, case)| case)
+    };
+    groups.enumerate().flat_map(picked).collect()
+}

@@ -14,7 +14,7 @@ pub use layers::{Inputs, Layer, LayerEntry};
 pub use mode::{Build, Mode};
 pub use sequential::Sequential;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, in_context};
 use crate::ir::graph::{Graph, Tensor};
 use layers::{LARGEST, elements};
 use serde::{Deserialize, Serialize};
@@ -228,13 +228,5 @@ impl Model {
 
     fn error(&self, error: Error) -> Error {
         in_context(&format!("model {}", self.name.escape_debug()), error)
-    }
-}
-
-/// The same error, which says where it happened.
-pub(crate) fn in_context(place: &str, error: Error) -> Error {
-    match error {
-        Error::Input(why) => Error::Input(format!("{place}: {why}")),
-        Error::Failed(why) => Error::Failed(format!("{place}: {why}")),
     }
 }

@@ -1,7 +1,7 @@
 //! What every op file uses.
 
 pub use crate::error::Error;
-pub use crate::ir::case::Case;
+pub use crate::ir::case::{Case, in_turn};
 pub use crate::ir::graph::{Graph, Shape, Tensor, TensorInfo};
 pub use crate::ir::launch::{KernelClass, Launch, Lower, Source};
 pub use crate::ir::op::{Backward, In, Op, Out, Real, Reference, Rounding};

@@ -1,10 +1,10 @@
 //! Where a run starts: a model's own first weights, those of a file, or a trained model with a head for other classes.
 
 use crate::data::Dataset;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, in_context};
 use crate::model::init::glorot_uniform;
 use crate::model::layers::Dense;
-use crate::model::{LayerEntry, Model, Weights, in_context};
+use crate::model::{LayerEntry, Model, Weights};
 use crate::train::predict::TrainedModel;
 use crate::train::run::RunConfig;
 use std::fmt;

@@ -6,20 +6,16 @@ pub mod report;
 pub mod trace;
 
 use crate::device::Device;
-use crate::device::gpu::executor::Executor;
-use crate::device::gpu::open::Opened;
-use crate::device::gpu::{class_of, limits_of};
+use crate::device::executor::Build;
+use crate::device::gpu::classes_of;
 use crate::error::Result;
 use crate::ir::case::Case;
 use crate::ir::launch::KernelClass;
-use crate::ir::op::{In, Out};
 use crate::ir::values::Values;
 use crate::ops::Entry;
-use crate::plan::lower::{Target, lower};
 use compare::{Deviation, against_oracle};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// What was found of one kernel.
 #[derive(Clone, Debug, Serialize)]
@@ -45,45 +41,31 @@ pub struct KernelReport {
 /// Of one kernel: its cases, the worst of them, and those that failed.
 type Row = (usize, Deviation, Vec<(String, Deviation)>);
 
-/// The classes of plan that an adapter can run: its own, and tiles, which all can.
-pub fn classes(gpu: &Opened) -> Vec<KernelClass> {
-    match class_of(gpu) {
-        KernelClass::Tile => vec![KernelClass::Tile],
-        lanes => vec![KernelClass::Tile, lanes],
-    }
-}
-
-/// Runs one case in one class on a device and holds it to the oracle; says which kernels ran.
-pub fn run_case(gpu: &Arc<Opened>, case: &Case, class: KernelClass, checked: bool) -> Result<(Vec<String>, Deviation)> {
+/// Runs one case on a device, in a class of kernels where it is an adapter, and holds it to the oracle; says which kernels
+/// ran.
+pub fn run_case(
+    device: &Device,
+    case: &Case,
+    class: Option<KernelClass>,
+    checked: bool,
+) -> Result<(Vec<String>, Deviation)> {
     let (graph, x, y) = case.graph()?;
-    let plan = lower(&graph, Target { class, limits: limits_of(gpu), reuse: false })?;
-    let kernels = plan.dispatches.iter().map(|d| d.kernel.name.to_string()).collect();
     let before = case.before(&graph, &y);
-    let mut executor = Executor::new(gpu.clone(), plan, None, checked)?;
-    for (&t, (_, values)) in x.iter().zip(&case.x) {
-        executor.write(t, values.bytes())?;
-    }
-    for (&t, values) in y.iter().zip(&before) {
-        executor.write(t, values.bytes())?;
+    let mut executor = device.executor(&graph, Build { class, checked, ..Build::default() })?;
+    let kernels = executor.parts().into_iter().filter_map(|part| stem(&part.kernel?)).collect();
+    let args = case.x.iter().map(|(_, values)| values);
+    for (&t, values) in x.iter().zip(args.clone()).chain(y.iter().zip(&before)) {
+        executor.write(t, values)?;
     }
     executor.submit(1)?;
-    let mut got = Vec::new();
-    for &t in &y {
-        got.push(Values::from_bytes(graph.info(t).dtype, &pollster::block_on(executor.read(t))?));
-    }
-    let args: Vec<Values> = case.x.iter().map(|(_, values)| values.clone()).collect();
+    let got: Vec<Values> = y.iter().map(|&t| pollster::block_on(executor.read(t))).collect::<Result<_>>()?;
+    let args: Vec<Values> = args.cloned().collect();
     Ok((kernels, against_oracle(&graph, &graph.nodes[0], &args, &before, &got)))
 }
 
-/// Runs one case's fast form for the native CPU and holds it to the oracle.
-pub fn run_case_on_cpu(pool: &rayon::ThreadPool, case: &Case) -> Result<Deviation> {
-    let (graph, _, y) = case.graph()?;
-    let before = case.before(&graph, &y);
-    let mut got = before.clone();
-    let args: Vec<Values> = case.x.iter().map(|(_, values)| values.clone()).collect();
-    let x: Vec<In<f32>> = args.iter().zip(&case.x).map(|(x, (info, _))| x.arg(0, &info.shape.0)).collect();
-    pool.install(|| case.op.fast(&x, &mut got.iter_mut().map(Values::result).collect::<Vec<Out<f32>>>()));
-    Ok(against_oracle(&graph, &graph.nodes[0], &args, &before, &got))
+/// The stem of a kernel, without what it is expanded with.
+pub(crate) fn stem(kernel: &str) -> Option<String> {
+    kernel.split('<').next().map(String::from)
 }
 
 /// Runs every case of the given ops: on an adapter in every class that it can run, on the native CPU in
@@ -98,16 +80,18 @@ pub fn kernels(device: &Device, entries: &[Entry], checked: bool) -> Result<Vec<
             row.2.push((format!("{} ({form})", case.label()), deviation));
         }
     };
+    let classes: Vec<Option<KernelClass>> = match device {
+        Device::Cpu(_) => vec![None],
+        Device::Gpu(gpu) => classes_of(gpu).into_iter().map(Some).collect(),
+    };
     for entry in entries {
-        for case in (entry.cases)() {
-            match device {
-                Device::Cpu(pool) => note(entry.name.into(), run_case_on_cpu(pool, &case)?, &case, "native CPU"),
-                Device::Gpu(_) if case.op.is_view() => {}
-                Device::Gpu(gpu) => {
-                    for class in classes(gpu) {
-                        let (kernels, deviation) = run_case(gpu, &case, class, checked)?;
-                        kernels.into_iter().for_each(|kernel| note(kernel, deviation, &case, &class.to_string()));
-                    }
+        // A view has no work.
+        for case in (entry.cases)().into_iter().filter(|case| !case.op.is_view()) {
+            for &class in &classes {
+                let (kernels, deviation) = run_case(device, &case, class, checked)?;
+                match class {
+                    Some(class) => kernels.into_iter().for_each(|k| note(k, deviation, &case, &class.to_string())),
+                    None => note(entry.name.into(), deviation, &case, "native CPU"),
                 }
             }
         }

@@ -12,10 +12,11 @@ use crate::step::control::pcg;
 use crate::train::settings::options::TrainOptions;
 use crate::train::step::Step;
 use crate::verify::compare::{Deviation, against_oracle, deviation, magnitudes};
+use crate::verify::stem;
 use serde::Serialize;
 
 /// Rows of the batch.
-const BATCH: usize = 8;
+const BATCH: usize = 4;
 
 /// What was found of one model's training step.
 #[derive(Clone, Debug, Serialize)]
@@ -79,22 +80,26 @@ impl Setup {
         Ok(Setup { step, contents })
     }
 
-    /// Runs the step on the reference in `F`; the values before it and after it, of every tensor.
-    fn oracle<F: Real>(&self) -> Result<[Vec<Values<F>>; 2]> {
+    /// A run of the reference in `F`, with the contents of the start.
+    fn oracle<F: Real>(&self) -> Result<cpu::Executor<F>> {
         let mut executor = cpu::Executor::<F>::new(self.step.graph.clone(), false)?;
-        for (t, values) in &self.contents {
-            executor.set(*t, values.convert())?;
-        }
-        let all = |executor: &cpu::Executor<F>| tensors(&self.step.graph).map(|t| executor.get(t)).collect();
-        let before = all(&executor);
-        executor.step();
-        Ok([before, all(&executor)])
+        self.contents.iter().try_for_each(|(t, values)| executor.set(*t, values.convert()))?;
+        Ok(executor)
     }
 
-    /// Whether single and double precision agree to the bit on everything up to the logits.
-    fn forward_is_exact(&self, single: &[Values], double: &[Values<f64>]) -> bool {
-        let mut results = self.step.graph.nodes[..self.forward()].iter().flat_map(|node| &node.y);
-        results.all(|y| single[y.index()].convert::<f64>() == double[y.index()])
+    /// Every tensor after the step in double precision, where single precision agrees with it to the bit on everything up to
+    /// the logits. `None` as soon as an op rounds.
+    fn exact(&self) -> Result<Option<Vec<Values<f64>>>> {
+        let (mut single, mut double) = (self.oracle::<f32>()?, self.oracle::<f64>()?);
+        for (n, node) in self.step.graph.nodes.iter().enumerate().take(self.forward()) {
+            single.run(n);
+            double.run(n);
+            if node.y.iter().any(|&y| single.get(y).convert() != double.get(y)) {
+                return Ok(None);
+            }
+        }
+        (self.forward()..self.step.graph.nodes.len()).for_each(|n| double.run(n));
+        Ok(Some(tensors(&self.step.graph).map(|t| double.get(t)).collect()))
     }
 
     /// How many nodes come before the loss.
@@ -107,15 +112,16 @@ fn tensors(graph: &Graph) -> impl Iterator<Item = Tensor> + use<> {
     (0..graph.tensors.len() as u32).map(Tensor)
 }
 
-/// Runs one training step of `model` at batch 8 on a device and holds it to the oracle.
+/// Runs one training step of `model` at batch 4 on a device and holds it to the oracle.
 pub fn check(device: &Device, model: &Model, checked: bool) -> Result<ModelReport> {
     let setup = Setup::new(model)?;
     let graph = &setup.step.graph;
-    let [before, single] = setup.oracle::<f32>()?;
-    let [_, double] = setup.oracle::<f64>()?;
+    let start = setup.oracle::<f32>()?;
+    let before: Vec<Values> = tensors(graph).map(|t| start.get(t)).collect();
+    drop(start);
     // Normalisations round: then a ReLU or a maximum may be decided one way here and another way there.
-    let end_to_end = setup.forward_is_exact(&single, &double);
-    let mut executor = device.executor(graph, Build { readback: None, reuse: false, checked })?;
+    let double = setup.exact()?;
+    let mut executor = device.executor(graph, Build { checked, ..Build::default() })?;
     for (t, values) in &setup.contents {
         executor.write(*t, values)?;
     }
@@ -124,16 +130,14 @@ pub fn check(device: &Device, model: &Model, checked: bool) -> Result<ModelRepor
     for t in tensors(graph).filter(|t| executor.has(*t)) {
         after[t.index()] = pollster::block_on(executor.read(t))?;
     }
-    // The stem of each kernel, without what it is expanded with.
-    let stem = |kernel: String| kernel.split('<').next().map(String::from);
-    let mut kernels: Vec<String> = executor.parts().into_iter().filter_map(|part| stem(part.kernel?)).collect();
+    let mut kernels: Vec<String> = executor.parts().into_iter().filter_map(|part| stem(&part.kernel?)).collect();
     kernels.dedup();
-    let exact = end_to_end.then(|| (setup.forward(), &double[..]));
+    let exact = double.as_ref().map(|double| (setup.forward(), &double[..]));
     let (worst, ops, failed) = judge(graph, exact, &before, &after);
     Ok(ModelReport {
         model: model.name.clone(),
         ops,
-        end_to_end,
+        end_to_end: double.is_some(),
         kernels,
         worst_error: worst.error,
         tolerance: worst.tolerance,

@@ -5,9 +5,10 @@ use crate::device::choice::candidate::Candidate;
 use crate::device::choice::listing;
 use crate::device::choice::{Choice, VARIABLE};
 use crate::device::gpu::class_of;
+use crate::device::gpu::classes_of;
 use crate::device::gpu::open::Opened;
+use crate::verify::KernelReport;
 use crate::verify::models::ModelReport;
-use crate::verify::{KernelReport, classes};
 use std::fmt::Write;
 use std::process::Command;
 
@@ -84,7 +85,7 @@ pub fn markdown(facts: &Facts) -> String {
 /// What tells one adapter, driver and set of limits from another.
 fn adapter(gpu: &Opened) -> Vec<(&'static str, String)> {
     let (info, limits) = (&gpu.info, &gpu.limits);
-    let forms: Vec<String> = classes(gpu).iter().map(ToString::to_string).collect();
+    let forms: Vec<String> = classes_of(gpu).iter().map(ToString::to_string).collect();
     let features: Vec<&str> = gpu.features.iter_names().map(|(name, _)| name).collect();
     let sizes = format!("{} to {}", info.subgroup_min_size, info.subgroup_max_size);
     let or_none = |text: String| if text.is_empty() { "none".to_string() } else { text };

@@ -69,7 +69,7 @@ struct Side {
 
 impl Side {
     fn new(device: &Device, setup: &Setup, checked: bool) -> Result<Self> {
-        let mut executor = device.executor(&setup.step.graph, Build { readback: None, reuse: false, checked })?;
+        let mut executor = device.executor(&setup.step.graph, Build { checked, ..Build::default() })?;
         setup.contents.iter().try_for_each(|(t, values)| executor.write(*t, values))?;
         Ok(Side { parts: executor.parts(), executor })
     }
@@ -89,7 +89,7 @@ impl Side {
     }
 }
 
-/// Runs one training step of `model` at batch 8 on a device, and each of its ops with the very same inputs on the other
+/// Runs one training step of `model` at batch 4 on a device, and each of its ops with the very same inputs on the other
 /// side. The inputs are those of `verify`: so coarse that both sides decide every maximum alike. The tolerance is what
 /// rounding explains, of both sides where both round.
 ///

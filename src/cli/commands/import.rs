@@ -1,9 +1,9 @@
 //! `wgrad import`: weights from PyTorch or Keras for a model of wgrad's.
 
 use crate::cli::print;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, in_context};
 use crate::model::formats::import::{Hints, Order, import};
-use crate::model::{Model, Weights, in_context};
+use crate::model::{Model, Weights};
 use clap::Args;
 use std::path::PathBuf;
 

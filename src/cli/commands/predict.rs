@@ -142,7 +142,7 @@ fn masks(args: &PredictArgs, trained: &TrainedModel, inputs: &[(&PathBuf, Prepar
 fn read(path: &Path, input: [usize; 3], by_pixel: bool) -> Result<Prepared> {
     let picture = Picture::open(path)?;
     let prepare = if by_pixel { whole } else { prepare };
-    prepare(&picture, input).map_err(|e| crate::model::in_context(&path.display().to_string(), e))
+    prepare(&picture, input).map_err(|e| crate::error::in_context(&path.display().to_string(), e))
 }
 
 /// Writes the inputs under the names of their pictures; of those that have the same, all but the first get a number.

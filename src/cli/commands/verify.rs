@@ -7,7 +7,7 @@ use crate::device::gpu::adapter::{list_adapters, with_native_cpu};
 use crate::error::{Error, Result};
 use crate::files::write_whole;
 use crate::model::{Model, presets};
-use crate::ops;
+use crate::ops::{self, Entry};
 use crate::verify::models;
 use crate::verify::models::ModelReport;
 use crate::verify::report::{Facts, markdown, table};
@@ -17,8 +17,13 @@ use std::path::{Path, PathBuf};
 
 /// Check every kernel, forward and backward, on this device against a double-precision oracle
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  wgrad verify --device gpu\n  wgrad verify --report verify.md")]
+#[command(
+    after_help = "Examples:\n  wgrad verify --device gpu\n  wgrad verify matmul mnist-cnn\n  wgrad verify --report verify.md"
+)]
 pub struct VerifyArgs {
+    /// Check only ops, kernels and models whose names contain one of these
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
     #[command(flatten)]
     device: DeviceArgs,
     /// Print JSON alone
@@ -51,9 +56,21 @@ pub fn run(args: VerifyArgs) -> Result<()> {
 }
 
 fn check(args: &VerifyArgs, found: &mut Found) -> Result<()> {
+    let wanted = |name: &str| args.names.is_empty() || args.names.iter().any(|part| name.contains(part.as_str()));
+    let ops: Vec<Entry> = (ops::ALL.iter())
+        .filter(|op| wanted(op.name) || op.kernels.iter().any(|kernel| wanted(kernel.name)))
+        .copied()
+        .collect();
+    let models: Vec<&str> = presets::names().into_iter().filter(|name| wanted(name)).collect();
+    if ops.is_empty() && models.is_empty() {
+        let (names, all) = (args.names.join(", "), presets::names().join(", "));
+        return Err(Error::input(format!(
+            "{names}: found no op, kernel or model of that name, expected one such as matmul, {all}"
+        )));
+    }
     let (device, _) = found.device.insert(args.device.open()?);
-    found.kernels = kernels(device, &ops::ALL, false)?;
-    for name in presets::names() {
+    found.kernels = kernels(device, &ops, false)?;
+    for name in models {
         found.models.push(models::check(device, &Model::without_data(name)?, false)?);
     }
     let failed: Vec<String> = (found.kernels.iter().filter(|r| r.verdict != "pass").map(|r| r.kernel.clone()))

@@ -64,7 +64,7 @@ impl Picture {
         // The bound holds for what is read, since a pipe or a device has no length to ask for.
         let file = File::open(path).map_err(unreadable)?;
         file.take(LARGEST_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-        Picture::decode(&bytes).map_err(|e| crate::model::in_context(&place.to_string(), e))
+        Picture::decode(&bytes).map_err(|e| crate::error::in_context(&place.to_string(), e))
     }
 
     /// Height and width of the picture in a file, of which no more than that is read.

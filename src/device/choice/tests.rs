@@ -174,8 +174,11 @@ fn requests_parse() -> Result<()> {
 
 #[test]
 fn malformed_requests_are_input_errors() {
-    for text in ["", "   ", "\t", "99999999999999999999999"] {
-        assert!(matches!(text.parse::<DeviceRequest>(), Err(Error::Input(_))), "'{text}'");
+    let empty = "--device is empty: expected auto, gpu, software, cpu, an index or part of a name";
+    let digits = "99999999999999999999999";
+    let large = "--device '99999999999999999999999': no index is that large";
+    for (text, why) in [("", empty), ("   ", empty), ("\t", empty), (digits, large)] {
+        assert_eq!(text.parse::<DeviceRequest>(), Err(Error::input(why)), "'{text}'");
     }
 }
 
@@ -236,6 +239,7 @@ fn reasons_are_told() -> Result<()> {
     ];
     assert_eq!(choice.refused, expected.map(|(device, why)| (device.to_string(), why.to_string())));
     assert_eq!(ask("sv sg", "llvm")?.reason, "it is the best of the 2 devices that match --device 'llvm'");
+    assert_eq!(ask("dv dv", "auto")?.refused[0].1, "the first of equals is taken");
     assert_eq!(ask("", "auto")?.reason, "no GPU was found");
     assert_eq!(ask("sv", "auto")?.reason, "no GPU was found");
     let unusable = "no GPU can be used ([0] NVIDIA GeForce RTX 3050 (discrete GPU, Vulkan): it lacks compute shaders)";

@@ -2,6 +2,7 @@
 
 use crate::device::cpu;
 use crate::device::executor::{Executor, Part, Waiting};
+use crate::device::gpu::timing::Clock;
 use crate::error::{Error, Result};
 use crate::ir::graph::{Graph, Tensor, TensorInfo};
 use crate::ir::values::Values;
@@ -93,7 +94,7 @@ impl Executor for Native {
 
     fn parts(&self) -> Vec<Part> {
         let nodes = &self.executor.graph().nodes;
-        self.nodes().map(|node| Part { node, kernel: None, results: nodes[node].y.clone() }).collect()
+        self.nodes().map(|node| Part { node, kernel: None, results: nodes[node].y.clone(), bytes: 0 }).collect()
     }
 
     fn run_part(&mut self, n: usize) -> Result<()> {
@@ -103,6 +104,14 @@ impl Executor for Native {
     }
 
     fn time_parts(&mut self) -> Waiting<'_, Option<Vec<f64>>> {
+        Box::pin(async move { self.time_parts_by(Clock::Wall).await.map(Some) })
+    }
+
+    fn clock(&self) -> Clock {
+        Clock::Wall
+    }
+
+    fn time_parts_by(&mut self, _: Clock) -> Waiting<'_, Vec<f64>> {
         Box::pin(async move {
             let nodes: Vec<usize> = self.nodes().collect();
             let timed = nodes.into_iter().map(|node| {
@@ -110,7 +119,7 @@ impl Executor for Native {
                 self.run(node);
                 begun.elapsed().as_secs_f64()
             });
-            Ok(Some(timed.collect()))
+            Ok(timed.collect())
         })
     }
 }

@@ -19,6 +19,14 @@ pub fn class_of(gpu: &open::Opened) -> KernelClass {
     gpu.class
 }
 
+/// The classes of plan that an open device can run: tiles, which all can, and its own.
+pub fn classes_of(gpu: &open::Opened) -> Vec<KernelClass> {
+    match class_of(gpu) {
+        KernelClass::Tile => vec![KernelClass::Tile],
+        lanes => vec![KernelClass::Tile, lanes],
+    }
+}
+
 /// The limits of an open device that a plan can break.
 pub fn limits_of(gpu: &open::Opened) -> Limits {
     Limits {

@@ -4,7 +4,7 @@ use crate::device::executor::{self, Part, Waiting};
 use crate::device::gpu::executor::Executor;
 use crate::device::gpu::timing::Clock;
 use crate::error::{Error, Result};
-use crate::ir::graph::{DType, Tensor, TensorInfo};
+use crate::ir::graph::{DType, Role, Tensor, TensorInfo};
 use crate::ir::values::Values;
 use crate::plan::Dispatch;
 use crate::plan::kernel::Space;
@@ -73,7 +73,9 @@ impl executor::Executor for Executor {
             let bound = dispatch.bindings.iter().zip(&plan.kernels[&dispatch.kernel].bindings);
             let written = bound.filter(|(_, binding)| binding.writes && binding.space == Space::Buffer);
             let results = written.map(|((_, tensor), _)| *tensor).collect();
-            Part { node: dispatch.node, kernel: Some(dispatch.kernel.to_string()), results }
+            let places = dispatch.bindings.iter().filter_map(|(_, tensor)| plan.places[tensor.index()]);
+            let bytes = places.filter(|p| plan.buffers[p.buffer].role != Role::Data).map(|p| p.bytes).sum();
+            Part { node: dispatch.node, kernel: Some(dispatch.kernel.to_string()), results, bytes }
         };
         plan.dispatches.iter().map(part).collect()
     }
@@ -89,5 +91,13 @@ impl executor::Executor for Executor {
                 Clock::Wall => Ok(None),
             }
         })
+    }
+
+    fn clock(&self) -> Clock {
+        Executor::clock(self)
+    }
+
+    fn time_parts_by(&mut self, clock: Clock) -> Waiting<'_, Vec<f64>> {
+        Box::pin(async move { self.time_dispatches(clock).await })
     }
 }

@@ -1,7 +1,6 @@
 //! The model file: strict TOML, read with the line of whatever is wrong.
 
-use crate::error::{Error, Result};
-use crate::model::in_context;
+use crate::error::{Error, Result, in_context};
 use crate::model::layers::keys::{Key, Kind, Value, one_of};
 use crate::model::layers::{LARGEST, LayerEntry, TYPES, named};
 use crate::model::{Model, Normalisation};

@@ -1,12 +1,12 @@
 //! Weights on the host and in safetensors files, under PyTorch's names, shapes and order.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, in_context};
 use crate::files::write_whole;
 use crate::ir::graph::{Graph, Layout, Param, Tensor};
+use crate::model::Model;
 use crate::model::formats::sealed;
 pub use crate::model::formats::tensor::NamedTensor;
 use crate::model::layers::params::ParamSpec;
-use crate::model::{Model, in_context};
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorView};
 use std::collections::HashMap;

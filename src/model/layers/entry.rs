@@ -1,11 +1,11 @@
 //! A layer in a model's list, with the earlier results that it reads.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, in_context};
 use crate::ir::graph::{Graph, Shape, Tensor};
+use crate::model::Build;
 use crate::model::layers::keys::Value;
 use crate::model::layers::params::{Inferred, ParamSpec};
 use crate::model::layers::{Inputs, LARGEST, Layer, LayerType, check_elements, elements, named};
-use crate::model::{Build, in_context};
 use std::any::Any;
 use std::ops::Deref;
 use std::sync::Arc;

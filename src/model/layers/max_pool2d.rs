@@ -2,9 +2,7 @@
 
 use super::*;
 use crate::model::layers::keys::PAIR;
-use crate::model::layers::onnx::Attribute;
 use crate::ops;
-use crate::ops::conv::geometry::{Geometry, Padding};
 
 layer! {
     /// The largest value of each window: [H, W, C] to [OH, OW, C], without padding.
@@ -23,9 +21,7 @@ impl Layer for MaxPool2d {
     keyed!();
 
     fn infer(&self, inputs: &[&[usize]]) -> Result<Inferred, String> {
-        let [h, w, c] = image(inputs)?;
-        let g = Geometry::new([1, h, w, c], self.size, c, self.stride, Padding::Valid)?;
-        Ok(Inferred::of([g.oh, g.ow, c]))
+        pools::windows(inputs, self.size, self.stride)
     }
 
     fn build(&self, graph: &mut Graph, at: &Inputs) -> Result<Tensor> {
@@ -34,8 +30,7 @@ impl Layer for MaxPool2d {
     }
 
     fn onnx(&self, onnx: &mut Onnx) -> Result<(), String> {
-        let [size, stride] = [self.size, self.stride].map(|sizes| Attribute::Ints(sizes.into()));
-        onnx.whole("MaxPool", &[("kernel_shape", size), ("strides", stride)]);
+        pools::windows_onnx(onnx, "MaxPool", self.size, self.stride);
         Ok(())
     }
 

@@ -24,6 +24,7 @@ mod group_norm;
 mod layer_norm;
 mod max_pool2d;
 mod multiply;
+mod pools;
 mod relu;
 mod rms_norm;
 mod upsample2d;

@@ -177,5 +177,5 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
         let masked = Case::new(Conv2dDx { masked: true, ..op }).random(y).random(w).integers(x, 1);
         [Case::new(op).random(y).random(w), masked]
     };
-    awkward().into_iter().flat_map(case).collect()
+    in_turn(awkward().into_iter().map(case))
 }

@@ -265,5 +265,5 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
         let relu = Conv2dGrouped { relu: true, ..op };
         [plain(op).random([w[3]]), plain(relu).random([w[3]]), plain(if x[0] == 1 { op } else { relu })]
     };
-    awkward().into_iter().flat_map(case).collect()
+    in_turn(awkward().into_iter().map(case))
 }

@@ -1,6 +1,7 @@
 //! Adadelta over one arena of all parameters, in PyTorch's form.
 
 use crate::ir::values::Values;
+use crate::ops::optim::{faults, updated};
 use crate::ops::prelude::*;
 use crate::step::control::Control;
 use crate::step::nonfinite;
@@ -43,7 +44,7 @@ impl Reference for Adadelta {
                 (s[i], nonfinite::STATE),
                 (a[i], nonfinite::STATE),
             ];
-            places.iter().filter(|(x, _)| !x.is_finite()).for_each(|(_, bit)| found.words()[0] |= bit);
+            found.words()[0] |= faults(&places);
         }
     }
 }
@@ -54,9 +55,7 @@ impl Op for Adadelta {
     }
 
     fn outputs(&self, x: &[&TensorInfo]) -> Result<Vec<TensorInfo>, String> {
-        let [_, grads] = arguments(x)?;
-        let like = |name| TensorInfo::floats(name, grads.shape.clone());
-        Ok(vec![like("params"), like("square_avg"), like("acc_delta"), TensorInfo::words("fault", [1])])
+        updated(x, &["square_avg", "acc_delta"])
     }
 
     fn backward(&self, _: &mut Graph, _: &Backward) -> crate::Result<Vec<Option<Tensor>>> {

@@ -1,6 +1,7 @@
 //! Adagrad over one arena of all parameters, in PyTorch's form.
 
 use crate::ir::values::Values;
+use crate::ops::optim::{faults, updated};
 use crate::ops::prelude::*;
 use crate::step::control::Control;
 use crate::step::nonfinite;
@@ -33,7 +34,7 @@ impl Reference for Adagrad {
             s[i] += g * g;
             p[i] -= rate * (g / (s[i].sqrt() + F::of(self.epsilon)));
             let places = [(g, nonfinite::GRADIENT), (p[i], nonfinite::PARAMETER), (s[i], nonfinite::STATE)];
-            places.iter().filter(|(x, _)| !x.is_finite()).for_each(|(_, bit)| found.words()[0] |= bit);
+            found.words()[0] |= faults(&places);
         }
     }
 }
@@ -44,9 +45,7 @@ impl Op for Adagrad {
     }
 
     fn outputs(&self, x: &[&TensorInfo]) -> Result<Vec<TensorInfo>, String> {
-        let [_, grads] = arguments(x)?;
-        let like = |name| TensorInfo::floats(name, grads.shape.clone());
-        Ok(vec![like("params"), like("sum"), TensorInfo::words("fault", [1])])
+        updated(x, &["sum"])
     }
 
     fn backward(&self, _: &mut Graph, _: &Backward) -> crate::Result<Vec<Option<Tensor>>> {

@@ -1,6 +1,7 @@
 //! Adam and AdamW over one arena of all parameters, in PyTorch's form.
 
 use crate::ir::values::Values;
+use crate::ops::optim::{faults, updated};
 use crate::ops::prelude::*;
 use crate::step::control::Control;
 use crate::step::nonfinite;
@@ -50,7 +51,7 @@ impl Reference for Adam {
             let decayed = *g + F::of(self.l2) * p[i];
             [p[i], m[i], v[i]] = self.step(&control, [*g, p[i], m[i], v[i]]);
             let places = [(decayed, nonfinite::GRADIENT), (p[i], nonfinite::PARAMETER), (v[i], nonfinite::STATE)];
-            places.iter().filter(|(x, _)| !x.is_finite()).for_each(|(_, bit)| found.words()[0] |= bit);
+            found.words()[0] |= faults(&places);
         }
     }
 }
@@ -61,9 +62,7 @@ impl Op for Adam {
     }
 
     fn outputs(&self, x: &[&TensorInfo]) -> Result<Vec<TensorInfo>, String> {
-        let [_, grads] = arguments(x)?;
-        let like = |name| TensorInfo::floats(name, grads.shape.clone());
-        Ok(vec![like("params"), like("m"), like("v"), TensorInfo::words("fault", [1])])
+        updated(x, &["m", "v"])
     }
 
     fn backward(&self, _: &mut Graph, _: &Backward) -> crate::Result<Vec<Option<Tensor>>> {

@@ -1,5 +1,6 @@
 //! Lion over one arena of all parameters: a step of the same size for every weight, by the sign of a momentum.
 
+use crate::ops::optim::{faults, updated};
 use crate::ops::prelude::*;
 use crate::step::control::Control;
 use crate::step::nonfinite;
@@ -39,7 +40,7 @@ impl Reference for Lion {
             p[i] -= rate * (direction + F::of(self.decay) * p[i]);
             m[i] = beta2 * m[i] + rest2 * *g;
             let places = [(*g, nonfinite::GRADIENT), (p[i], nonfinite::PARAMETER), (m[i], nonfinite::STATE)];
-            places.iter().filter(|(x, _)| !x.is_finite()).for_each(|(_, bit)| found.words()[0] |= bit);
+            found.words()[0] |= faults(&places);
         }
     }
 }
@@ -50,9 +51,7 @@ impl Op for Lion {
     }
 
     fn outputs(&self, x: &[&TensorInfo]) -> Result<Vec<TensorInfo>, String> {
-        let [_, grads] = arguments(x)?;
-        let like = |name| TensorInfo::floats(name, grads.shape.clone());
-        Ok(vec![like("params"), like("m"), TensorInfo::words("fault", [1])])
+        updated(x, &["m"])
     }
 
     fn backward(&self, _: &mut Graph, _: &Backward) -> crate::Result<Vec<Option<Tensor>>> {

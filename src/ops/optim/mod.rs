@@ -1,6 +1,7 @@
 //! Optimizers, and what happens to gradients and weights around them.
 
 use super::Entry;
+use super::prelude::{Real, TensorInfo, arguments};
 
 pub mod accumulate;
 pub mod adadelta;
@@ -28,3 +29,17 @@ pub(super) const OPS: &[Entry] = &[
     entry!(sgd),
     entry!(step_end),
 ];
+
+/// The results of an optimizer, all updated in place: parameters and states like the gradients, and the fault. The arguments
+/// are the control block and the gradients.
+fn updated(x: &[&TensorInfo], states: &[&str]) -> Result<Vec<TensorInfo>, String> {
+    let [_, grads] = arguments(x)?;
+    let like = |name: &&str| TensorInfo::floats(*name, grads.shape.clone());
+    let floats = ["params"].iter().chain(states).map(like);
+    Ok(floats.chain([TensorInfo::words("fault", [1])]).collect())
+}
+
+/// The bits of those values that are no finite numbers.
+fn faults<F: Real>(places: &[(F, u32)]) -> u32 {
+    places.iter().filter(|(x, _)| !x.is_finite()).fold(0, |found, (_, bit)| found | bit)
+}

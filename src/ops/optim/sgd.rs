@@ -1,5 +1,6 @@
 //! Stochastic gradient descent with momentum, Nesterov's too, over one arena of all parameters, in PyTorch's form.
 
+use crate::ops::optim::{faults, updated};
 use crate::ops::prelude::*;
 use crate::step::control::Control;
 use crate::step::nonfinite;
@@ -34,7 +35,7 @@ impl Reference for Sgd {
             v[i] = F::of(self.momentum) * v[i] + *g + decay;
             p[i] -= rate * if self.nesterov { *g + decay + F::of(self.momentum) * v[i] } else { v[i] };
             let places = [(*g, nonfinite::GRADIENT), (p[i], nonfinite::PARAMETER), (v[i], nonfinite::STATE)];
-            places.iter().filter(|(x, _)| !x.is_finite()).for_each(|(_, bit)| found.words()[0] |= bit);
+            found.words()[0] |= faults(&places);
         }
     }
 }
@@ -45,9 +46,7 @@ impl Op for Sgd {
     }
 
     fn outputs(&self, x: &[&TensorInfo]) -> Result<Vec<TensorInfo>, String> {
-        let [_, grads] = arguments(x)?;
-        let like = |name| TensorInfo::floats(name, grads.shape.clone());
-        Ok(vec![like("params"), like("velocity"), TensorInfo::words("fault", [1])])
+        updated(x, &["velocity"])
     }
 
     fn backward(&self, _: &mut Graph, _: &Backward) -> crate::Result<Vec<Option<Tensor>>> {

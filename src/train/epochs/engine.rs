@@ -88,7 +88,7 @@ impl Engine {
     /// Builds everything that `graph` needs on the device; `log` is its log of steps.
     pub fn new(device: &Device, graph: Graph, log: Tensor) -> Result<Self> {
         // Results share memory here: nothing is read back but what outlives a step.
-        let executor = device.executor(&graph, Build { readback: Some(log), reuse: true, checked: false })?;
+        let executor = device.executor(&graph, Build { readback: Some(log), reuse: true, ..Build::default() })?;
         // Only here: the odd shapes of `wgrad verify` would fill the cache with what no run needs again.
         device.save_pipelines();
         let capacity = graph.shape(log)[0];

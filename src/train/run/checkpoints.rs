@@ -1,8 +1,7 @@
 //! The checkpoints of a run folder: `last`, the `previous` one, and the `best` by the loss over the test set.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, in_context};
 use crate::files::beside;
-use crate::model::in_context;
 use crate::train::run::files::{fault, link, remove, sync_folder, unfinished};
 use crate::train::state::checkpoint::Checkpoint;
 use std::fs;

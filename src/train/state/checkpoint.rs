@@ -5,10 +5,10 @@
 //! (`wgrad_checkpoint`).
 
 use crate::data::Dataset;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, in_context};
+use crate::model::Model;
 use crate::model::formats::sealed;
 use crate::model::formats::weights::{EMA, METADATA_KEY, NamedTensor, OPTIMIZER_PREFIX, Weights};
-use crate::model::{Model, in_context};
 use crate::step::control::Control;
 use crate::train::epochs::progress::{Goal, Progress};
 use crate::train::settings::options::TrainOptions;
