@@ -139,19 +139,24 @@ fn runs(model: &str) -> Vec<Run> {
     runs
 }
 
-/// Adam, AdamW and SGD.
+/// Adam, AdamW and SGD; a step takes the oracle a quarter of a second. Fifty steps of each are in `optim.rs`, of a tiny net.
 #[test]
 fn the_reference_net_on_the_oracle() {
-    runs("mnist-cnn").iter().for_each(|run| run.check(&Form::Oracle, STEPS, run.oracle_tolerance()));
+    runs("mnist-cnn").iter().for_each(|run| run.check(&Form::Oracle, 12, run.oracle_tolerance()));
 }
 
-/// All steps where training would run. The other forms take three, which is up to the first loss that momentum
-/// and decay have a share in: on a software adapter tiles take half a second a step.
+/// All steps on the native CPU and on a GPU. A software adapter takes ten where training would run there. The other forms take
+/// three, which is up to the first loss that momentum and decay have a share in.
 #[test]
 fn the_reference_net_in_single_precision() {
     for run in runs("mnist-cnn") {
         for form in &all()[1..] {
-            run.check(form, if form.trains() { STEPS } else { 3 }, SINGLE);
+            let steps = match (form.trains(), form.is_software()) {
+                (false, _) => 3,
+                (true, true) => 10,
+                (true, false) => STEPS,
+            };
+            run.check(form, steps, SINGLE);
         }
     }
 }
@@ -164,7 +169,7 @@ fn the_deep_net_on_the_oracle() {
     run.check(&Form::Oracle, 2, run.oracle_tolerance());
 }
 
-/// The net with the steadier first weights over all steps on the native CPU; else for as long as rounding has not grown
+/// The net with the steadier first weights over 30 steps on the native CPU; else for as long as rounding has not grown
 /// into another course, as it does with PyTorch too (2e-4 off in its own single precision). It grows fast: first weights
 /// that are moved by four units in the last place lead the steadier of the two off by 0.9e-4 within 20 steps, 2e-4 within 30
 /// and 5e-4 within 50, and a GPU rounds otherwise in every step (9e-4 off in step 43 of 50 on an NVIDIA H200, which follows
@@ -175,9 +180,10 @@ fn the_deep_net_in_single_precision() {
     for run in runs("mnist-deep") {
         for form in all().iter().filter(|form| form.trains()) {
             let steps = match (form, run.steady) {
-                (Form::Cpu(_), true) => STEPS,
-                (form, true) if form.is_software() => 8,
+                (form, true) if form.is_native() => 30,
+                (form, true) if form.is_software() => 4,
                 (form, false) if form.is_software() => 2,
+                (form, false) if form.is_native() => 10,
                 _ => 20,
             };
             run.check(form, steps, SINGLE);

@@ -103,6 +103,16 @@ fn layers_that_join_earlier_ones() {
                 let net = Sequential::new([4, 5, 3]).conv2d(3, [2, 3]).named("stem").add_from("stem");
                 (net.concat_from("stem").global_avg_pool2d().dense(4), &["add", "concat", "slice"])
             }
+            "gates" => {
+                let net = Sequential::new([4, 5, 2]).conv2d(4, 3).named("stem").global_avg_pool2d().dense(4);
+                let net = net.activation(Function::Sigmoid).multiply_from("stem");
+                (net.flatten().dense(3), &["multiply", "multiply_db"])
+            }
+            "squares" => {
+                let net = Sequential::new([3, 4, 2]).conv2d_with(3, 3, 1, Padding::Same).named("stem");
+                let net = net.activation(Function::Tanh).multiply_from("stem").named("product");
+                (net.multiply_from("product").global_avg_pool2d().dense(4), &["multiply"])
+            }
             other => panic!("{other}"),
         };
         let model = net.build().unwrap();

@@ -1,6 +1,6 @@
 //! A small graph with its inputs, and PyTorch's values for some of its tensors with the tolerance of each.
 
-use crate::forms::{Form, all};
+use crate::forms::{Form, usual};
 use std::fmt::Write;
 use wgrad::ir::graph::{Graph, Layout, Tensor, TensorInfo};
 use wgrad::ir::launch::Lower;
@@ -156,7 +156,7 @@ impl Net {
             }
             worst
         };
-        let worst = all().iter().map(one).collect();
+        let worst = usual().map(one).collect();
         assert!(wrong.is_empty(), "{wrong}");
         worst
     }

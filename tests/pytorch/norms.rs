@@ -1,15 +1,15 @@
 //! Normalisations: several steps of batch normalisation with their running statistics, the last batch smaller than its
-//! buffers, then inference by what was gathered; and layer normalisation.
+//! buffers, then inference by what was gathered; and the normalisations without a state.
 
 use crate::fixtures::bytes;
-use crate::forms::all;
+use crate::forms::usual;
 use crate::net::{Array, Upstream, layout};
 use safetensors::SafeTensors;
 use wgrad::ir::graph::{Graph, Shape, Tensor, TensorInfo};
 use wgrad::ir::values::Values;
 use wgrad::model::Build;
 use wgrad::model::formats::weights::to_memory;
-use wgrad::model::layers::{BatchNorm, LayerEntry, LayerNorm};
+use wgrad::model::layers::{BatchNorm, GroupNorm, LayerEntry, LayerNorm, RmsNorm};
 use wgrad::step::control::Control;
 
 /// The unit roundoff of single precision.
@@ -34,8 +34,8 @@ struct One {
     dy: Tensor,
     control: Tensor,
     training: bool,
-    /// y, dx, dγ and dβ.
-    results: [Tensor; 4],
+    /// y, dx, dγ and, where it has a β, dβ.
+    results: Vec<Tensor>,
 }
 
 impl One {
@@ -47,10 +47,11 @@ impl One {
         let build = if training { Build::training(control) } else { Build::INFERENCE };
         let y = layer.build(0, &mut graph, &[x], build).unwrap();
         let end = graph.apply(Upstream, &[y, dy]).unwrap()[0];
-        let [gamma, beta] = [0, 1].map(|p| graph.params[p].tensor);
-        let grads = graph.gradients(end, &[x, gamma, beta]).unwrap();
+        let learnt = graph.params.iter().take(2).map(|param| param.tensor);
+        let roots: Vec<Tensor> = [x].into_iter().chain(learnt).collect();
+        let grads = graph.gradients(end, &roots).unwrap();
         graph.update_norms().unwrap();
-        let results = [y, grads[0].unwrap(), grads[1].unwrap(), grads[2].unwrap()];
+        let results = [y].into_iter().chain(grads.into_iter().map(Option::unwrap)).collect();
         One { graph, x, dy, control, training, results }
     }
 
@@ -93,7 +94,7 @@ fn most(values: &[f32]) -> f64 {
     values.iter().fold(1.0, |most, v| f64::from(v.abs()).max(most))
 }
 
-/// Holds y, dx, dγ and dβ to the stored ones.
+/// Holds y, dx, dγ and, where it is there, dβ to the stored ones.
 fn hold_results(label: &str, got: &[Values<f64>], tensors: &SafeTensors, at: &str, [rows, channels]: [usize; 2]) {
     let stored = |name: &str| memory(&get(tensors, &format!("{at}/{name}"))).1;
     let (x, dy) = (stored("x"), stored("dy"));
@@ -117,7 +118,7 @@ fn batch_normalisation_follows_pytorch_over_several_steps() {
         let training = One::new(&layer, shape.clone(), true);
         let inference = One::new(&layer, shape, false);
         let given = [own("w").1, own("b").1];
-        for form in all() {
+        for form in usual() {
             let mut running = [vec![0.0; channels], vec![1.0; channels]];
             let params = |one: &One, running: &[Vec<f32>; 2]| -> Vec<(Tensor, Values)> {
                 let values = given.iter().chain(running).cloned().map(Values::Float);
@@ -162,22 +163,44 @@ fn batch_normalisation_follows_pytorch_over_several_steps() {
     }
 }
 
+/// Holds a normalisation that has no state to the stored case `at`.
+fn hold_one(layer: &LayerEntry, tensors: &SafeTensors, at: &str) {
+    let own = |name: &str| memory(&get(tensors, &format!("{at}/{name}")));
+    let ((shape, x), (_, dy)) = (own("x"), own("dy"));
+    let channels = *shape.last().unwrap();
+    let one = One::new(layer, shape.clone(), false);
+    let mut contents = one.contents(&x, &dy, shape[0]);
+    let params = one.graph.params.iter().zip(["w", "b"]);
+    contents.extend(params.map(|(param, name)| (param.tensor, Values::Float(own(name).1))));
+    for form in usual() {
+        let got = form.run(&one.graph, &contents, &one.results, 1, false);
+        hold_results(&format!("{at} ({form})"), &got, tensors, at, [x.len() / channels, channels]);
+    }
+}
+
 #[test]
 fn layer_normalisation_follows_pytorch() {
     let bytes = bytes("norms.safetensors");
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
-    for k in 0..3 {
-        let at = format!("layer_norm/{k}");
-        let own = |name: &str| memory(&get(&tensors, &format!("{at}/{name}")));
-        let ((shape, x), (_, dy)) = (own("x"), own("dy"));
-        let sizes = [x.len() / shape.last().unwrap(), *shape.last().unwrap()];
-        let one = One::new(&LayerEntry::from(LayerNorm { epsilon: 1e-5 }), shape.clone(), false);
-        let mut contents = one.contents(&x, &dy, shape[0]);
-        let given = [own("w").1, own("b").1].map(Values::Float);
-        contents.extend(one.graph.params.iter().map(|param| param.tensor).zip(given));
-        for form in all() {
-            let got = form.run(&one.graph, &contents, &one.results, 1, false);
-            hold_results(&format!("{at} ({form})"), &got, &tensors, &at, sizes);
-        }
+    let layer = LayerEntry::from(LayerNorm { epsilon: 1e-5 });
+    (0..3).for_each(|k| hold_one(&layer, &tensors, &format!("layer_norm/{k}")));
+}
+
+#[test]
+fn group_normalisation_follows_pytorch() {
+    let bytes = bytes("norms.safetensors");
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    for (k, (groups, epsilon)) in [(2, 1e-5), (3, 1e-5), (1, 1e-3), (4, 1e-5)].into_iter().enumerate() {
+        hold_one(&LayerEntry::from(GroupNorm { groups, epsilon }), &tensors, &format!("group_norm/{k}"));
     }
+}
+
+#[test]
+fn normalisation_by_the_root_of_the_mean_square_follows_pytorch() {
+    let bytes = bytes("norms.safetensors");
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    for (k, epsilon) in [RmsNorm::new().epsilon, 1e-5, 1e-2].into_iter().enumerate() {
+        hold_one(&LayerEntry::from(RmsNorm { epsilon }), &tensors, &format!("rms_norm/{k}"));
+    }
+    assert_eq!(RmsNorm::new().epsilon, 1.1920928955078125e-7, "torch.finfo(torch.float32).eps");
 }

@@ -1,7 +1,7 @@
 //! Single ops and short chains, forward and backward, and a model that PyTorch wrote.
 
 use crate::fixtures::{bytes, fixture, json};
-use crate::forms::all;
+use crate::forms::usual;
 use crate::net::{Array, Net};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
@@ -64,12 +64,12 @@ pub fn every_of(table: &str, kind: &str, check: impl Fn(&Stored) -> Vec<Deviatio
     let table = json(&format!("{table}.json"));
     let cases = table["cases"][kind].as_array().unwrap();
     assert!(!cases.is_empty(), "{kind}");
-    let mut worst = vec![Deviation::NONE; all().len()];
+    let mut worst = vec![Deviation::NONE; usual().count()];
     for (k, sizes) in cases.iter().enumerate() {
         let found = check(&Stored { label: format!("{kind}/{k}"), sizes, tensors: &tensors });
         worst.iter_mut().zip(found).for_each(|(worst, found)| *worst = worst.worse(found));
     }
-    for (form, worst) in all().iter().zip(worst) {
+    for (form, worst) in usual().zip(worst) {
         println!("{kind} ({form}): error {:.2e} of {:.2e}", worst.error, worst.tolerance);
     }
 }
@@ -170,10 +170,12 @@ fn convolution_relu_and_pool() {
 
 #[test]
 fn dense() {
-    every("dense", |case| {
-        let layer = LayerEntry::from(Dense { units: case.size("out"), bias: true });
-        layered(case, PLAIN, &[""], |g, x| vec![chain(g, 0, x, std::slice::from_ref(&layer))]).check(&case.label)
-    });
+    for (kind, bias) in [("dense", true), ("dense_without_bias", false)] {
+        every(kind, |case| {
+            let layer = LayerEntry::from(Dense { units: case.size("out"), bias });
+            layered(case, PLAIN, &[""], |g, x| vec![chain(g, 0, x, std::slice::from_ref(&layer))]).check(&case.label)
+        });
+    }
 }
 
 /// PyTorch's loss is each sample's own, wgrad's its share of the mean: one by the number of samples.
@@ -255,7 +257,7 @@ fn a_model_that_pytorch_wrote() {
         net.fill(param, &(stored.shape, stored.values));
     }
     net.want_exactly("logits", logits, cases.iter().flat_map(|case| numbers(case, "logits")).collect());
-    for (form, worst) in all().iter().zip(net.check("model")) {
+    for (form, worst) in usual().zip(net.check("model")) {
         println!("model ({form}): error {:.2e} of {:.2e}", worst.error, worst.tolerance);
     }
 }
