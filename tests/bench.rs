@@ -75,11 +75,11 @@ fn a_training_step_op_by_op() {
 fn the_two_clocks_agree_on_the_heavy_ops() {
     let device = common::adapter::device();
     let cpu = Device::cpu(0).expect("threads");
-    let model = Model::preset("mnist-deep", [28, 28, 1], 10).expect("a preset");
+    let model = Model::preset("mnist-deep", [14, 14, 1], 10).expect("a preset");
     // With fewer samples the optimizer takes most of a step where memory is slow, and no three others a tenth.
     let options = TrainOptions { batch_size: 16, ..TrainOptions::default() };
     let labels = (0..16).map(|i| i % 10).collect();
-    let data = Split::new([28, 28, 1], (0..16 * 784).map(|i| (i % 251) as u8).collect(), labels);
+    let data = Split::new([14, 14, 1], (0..16 * 196).map(|i| (i % 251) as u8).collect(), labels);
     let data = data.expect("a split");
     let step = Step::training(&model, 16, &options).expect("a step");
     let rows = |clock| {

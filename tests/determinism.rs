@@ -33,14 +33,14 @@ fn any_number_of_threads_gives_the_same_bytes() {
     let place = Place::with(28, [112, 20]);
     // Dense layers behind both kinds of convolution, so that every sum over the batch is among them.
     for (model, device) in [("mnist-cnn", ""), ("mnist-deep", ""), ("mnist-cnn", "--device cpu")] {
-        let runs: Vec<_> = [1, 2, 4]
+        let runs: Vec<_> = [1, 3]
             .map(|threads| {
                 let own = if device.is_empty() { String::new() } else { format!("--threads {threads}") };
                 let run = format!("{model}{}-{threads}", device.len());
                 train(&place, &run, &format!("--model {model} {device} {own}"), Some(threads))
             })
             .into();
-        assert!(runs[1..].iter().all(|run| *run == runs[0]), "{model} {device}: 1, 2 and 4 threads");
+        assert!(runs[1..].iter().all(|run| *run == runs[0]), "{model} {device}: 1 and 3 threads");
     }
 }
 

@@ -9,9 +9,11 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use wgrad::Error;
 use wgrad::ir::launch::KernelClass;
+use wgrad::model::layers::keys::Value;
 use wgrad::model::layers::*;
 use wgrad::model::{Model, Normalisation};
 use wgrad::ops::conv::geometry::Padding;
@@ -39,41 +41,55 @@ fn image_layer() -> impl Strategy<Value = LayerEntry> {
     let padding = || select(vec![Padding::Valid, Padding::Same]);
     let function =
         |function: Function| LayerEntry::from(Activation { function, slope: function.slope().unwrap_or(0.0) });
+    let join = |(from, kind): (usize, usize)| match kind {
+        0 => LayerEntry::from(Add::new()).reading([from]),
+        1 => LayerEntry::from(Concat::new()).reading([from]),
+        _ => LayerEntry::from(Multiply::new()).reading([from]),
+    };
     prop_oneof![
-        6 => (1usize..=9, pair(4), pair(3), padding())
-            .prop_map(|(filters, kernel, stride, padding)| {
-                LayerEntry::from(Conv2d { filters, kernel, stride, padding, dilation: [1, 1], groups: 1, bias: true })
+        6 => (1usize..=9, pair(4), pair(3), padding(), bias())
+            .prop_map(|(filters, kernel, stride, padding, bias)| {
+                LayerEntry::from(Conv2d { filters, kernel, stride, padding, dilation: [1, 1], groups: 1, bias })
             }),
-        2 => (1usize..=3, pair(3), pair(2), padding(), pair(2), 1usize..=3)
-            .prop_map(|(filters, kernel, stride, padding, dilation, groups)| {
-                LayerEntry::from(Conv2d { filters: filters * groups, kernel, stride, padding, dilation, groups, bias: true })
+        2 => (1usize..=3, pair(3), pair(2), padding(), pair(2), 1usize..=3, bias())
+            .prop_map(|(filters, kernel, stride, padding, dilation, groups, bias)| {
+                LayerEntry::from(Conv2d { filters: filters * groups, kernel, stride, padding, dilation, groups, bias })
             }),
-        1 => (pair(3), pair(2), padding(), pair(2), 1usize..=2)
-            .prop_map(|(kernel, stride, padding, dilation, multiplier)| {
-                LayerEntry::from(DepthwiseConv2d { kernel, stride, padding, dilation, multiplier, bias: true })
+        1 => (pair(3), pair(2), padding(), pair(2), 1usize..=2, bias())
+            .prop_map(|(kernel, stride, padding, dilation, multiplier, bias)| {
+                LayerEntry::from(DepthwiseConv2d { kernel, stride, padding, dilation, multiplier, bias })
             }),
-        1 => (1usize..=5, pair(3), pair(3), padding())
-            .prop_map(|(filters, kernel, stride, padding)| LayerEntry::from(ConvTranspose2d { filters, kernel, stride, padding, bias: true })),
+        1 => (1usize..=5, pair(3), pair(3), padding(), bias()).prop_map(|(filters, kernel, stride, padding, bias)| {
+            LayerEntry::from(ConvTranspose2d { filters, kernel, stride, padding, bias })
+        }),
         2 => Just(LayerEntry::from(Relu::new())),
         3 => (pair(3), pair(3)).prop_map(|(size, stride)| LayerEntry::from(MaxPool2d { size, stride })),
         1 => (pair(3), pair(3)).prop_map(|(size, stride)| LayerEntry::from(AvgPool2d { size, stride })),
         1 => select(vec![LayerEntry::from(GlobalAvgPool2d::new()), LayerEntry::from(GlobalMaxPool2d::new())]),
-        1 => select(vec![
+        2 => select(vec![
             LayerEntry::from(BatchNorm { epsilon: 1e-5, momentum: 0.1 }),
             LayerEntry::from(LayerNorm { epsilon: 1e-5 }),
+            LayerEntry::from(RmsNorm { epsilon: 1e-5 }),
+            LayerEntry::from(GroupNorm { groups: 1, epsilon: 1e-5 }),
+            LayerEntry::from(GroupNorm { groups: 2, epsilon: 1e-3 }),
+            LayerEntry::from(GroupNorm { groups: 3, epsilon: 1e-5 }),
             LayerEntry::from(Dropout { rate: 0.25 }),
         ]),
         1 => select(Function::ALL).prop_map(function),
         1 => pair(2).prop_map(|factor| LayerEntry::from(Upsample2d { factor })),
-        2 => (0usize..5, any::<bool>())
-            .prop_map(|(from, add)| if add { LayerEntry::from(Add::new()).reading([from]) } else { LayerEntry::from(Concat::new()).reading([from]) }),
+        3 => (0usize..5, 0usize..3).prop_map(join),
     ]
+}
+
+/// Whether a layer has a bias, as most have.
+fn bias() -> impl Strategy<Value = bool> {
+    proptest::bool::weighted(0.75)
 }
 
 /// Any list of layers, without those that do not fit what is before them.
 fn net() -> impl Strategy<Value = Model> {
     let input = (1usize..=9, 1usize..=9, 1usize..=3);
-    let dense = vec((1usize..=17, any::<bool>()), 0..=1);
+    let dense = vec((1usize..=17, any::<bool>(), bias()), 0..=1);
     (input, vec(image_layer(), 0..=6), dense, 2usize..=11).prop_map(|((h, w, c), images, dense, classes)| {
         let normalisation = Normalisation::default();
         let mut net = Model {
@@ -90,8 +106,8 @@ fn net() -> impl Strategy<Value = Model> {
             }
         }
         net.layers.push(LayerEntry::from(Flatten::new()));
-        for (units, relu) in dense {
-            net.layers.push(LayerEntry::from(Dense { units, bias: true }));
+        for (units, relu, bias) in dense {
+            net.layers.push(LayerEntry::from(Dense { units, bias }));
             net.layers.extend(relu.then_some(LayerEntry::from(Relu::new())));
         }
         net.layers.push(LayerEntry::from(Dense { units: classes, bias: true }));
@@ -121,6 +137,28 @@ fn random_nets_train_a_step_as_the_oracle_does() {
     // Where every sum is exact the gradients are held to the oracle's own run, too.
     assert!(end_to_end.get() * 4 > nets(24), "{} of {}", end_to_end.get(), nets(24));
     println!("{} nets, {} of them end to end, {} ops held to the oracle", nets(24), end_to_end.get(), ops.get());
+}
+
+/// Every type of layer is in some of the nets that the tests draw, and every layer that can have no bias has none in some.
+#[test]
+fn every_type_of_layer_is_drawn() {
+    let seen = RefCell::new(BTreeSet::new());
+    let done = runner(400).run(&net(), |net| {
+        let mut seen = seen.borrow_mut();
+        for layer in &net.layers {
+            let without = layer.values().into_iter().flatten().any(|value| value == Value::Flag(false));
+            seen.insert((layer.type_name(), without));
+        }
+        Ok(())
+    });
+    done.unwrap_or_else(|why| panic!("{why}"));
+    let seen = seen.into_inner();
+    for kind in TYPES.iter() {
+        let drawn = |without| seen.contains(&(kind.name, without));
+        assert!(drawn(false), "{} is in no net", kind.name);
+        let has = kind.keys.iter().any(|key| key.name == "bias");
+        assert!(!has || drawn(true), "{} without a bias is in no net", kind.name);
+    }
 }
 
 /// What makes any net unsound: a line of its file, and what stands there instead.
@@ -173,24 +211,29 @@ fn any_net_at_all_is_planned_or_refused() {
     let pairs = || [size(), size()];
     let padding = || select(vec![Padding::Valid, Padding::Same]);
     let layer = prop_oneof![
-        (size(), pairs(), pairs(), padding(), pairs(), size()).prop_map(
-            |(filters, kernel, stride, padding, dilation, groups)| {
-                LayerEntry::from(Conv2d { filters, kernel, stride, padding, dilation, groups, bias: true })
+        (size(), pairs(), pairs(), padding(), pairs(), size(), bias()).prop_map(
+            |(filters, kernel, stride, padding, dilation, groups, bias)| {
+                LayerEntry::from(Conv2d { filters, kernel, stride, padding, dilation, groups, bias })
             }
         ),
-        (pairs(), pairs(), padding(), pairs(), size()).prop_map(|(kernel, stride, padding, dilation, multiplier)| {
-            LayerEntry::from(DepthwiseConv2d { kernel, stride, padding, dilation, multiplier, bias: true })
+        (pairs(), pairs(), padding(), pairs(), size(), bias()).prop_map(
+            |(kernel, stride, padding, dilation, multiplier, bias)| {
+                LayerEntry::from(DepthwiseConv2d { kernel, stride, padding, dilation, multiplier, bias })
+            }
+        ),
+        (size(), pairs(), pairs(), padding(), bias()).prop_map(|(filters, kernel, stride, padding, bias)| {
+            LayerEntry::from(ConvTranspose2d { filters, kernel, stride, padding, bias })
         }),
-        (size(), pairs(), pairs(), padding()).prop_map(|(filters, kernel, stride, padding)| {
-            LayerEntry::from(ConvTranspose2d { filters, kernel, stride, padding, bias: true })
-        }),
-        (size(), pairs(), pairs(), padding()).prop_map(|(filters, kernel, stride, padding)| {
-            LayerEntry::from(Conv2d { filters, kernel, stride, padding, dilation: [1, 1], groups: 1, bias: true })
+        (size(), pairs(), pairs(), padding(), bias()).prop_map(|(filters, kernel, stride, padding, bias)| {
+            LayerEntry::from(Conv2d { filters, kernel, stride, padding, dilation: [1, 1], groups: 1, bias })
         }),
         Just(LayerEntry::from(Relu::new())),
         (pairs(), pairs()).prop_map(|(size, stride)| LayerEntry::from(MaxPool2d { size, stride })),
         Just(LayerEntry::from(Flatten::new())),
-        size().prop_map(|units| LayerEntry::from(Dense { units, bias: true })),
+        (size(), bias()).prop_map(|(units, bias)| LayerEntry::from(Dense { units, bias })),
+        size().prop_map(|groups| LayerEntry::from(GroupNorm { groups, epsilon: 1e-5 })),
+        Just(LayerEntry::from(RmsNorm { epsilon: 1e-5 })),
+        (0usize..6).prop_map(|from| LayerEntry::from(Multiply::new()).reading([from])),
     ];
     let input = (size(), size(), 1usize..5).prop_map(|(h, w, c)| [h, w, c]);
     let strategy = (input, vec(layer, 1..6), 1usize..40);

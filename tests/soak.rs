@@ -144,7 +144,7 @@ fn nothing_grows_however_long_it_trains() {
     let (mut counts, mut samples, mut digest) = (Counts::default(), Vec::new(), None);
     let mut trainer = begin();
     let begun = Instant::now();
-    while begun.elapsed() < long || samples.len() < 4 * BLOCKS {
+    while begun.elapsed() < long || samples.len() < 2 * BLOCKS {
         // Some steps, with the checkpoints that fall due on the way, until it is cut.
         let (from, cut) = (trainer.progress().step, 1 + u64::from(rng.next_u32() % 60));
         let [_, _, before] = figures();

@@ -96,12 +96,9 @@ fn a_run_cut_at_any_step_ends_in_the_same_bytes() {
             let files = all_checkpoints(&device, &options, Interval::Steps(1));
             let steps = |file: &Vec<u8>| Checkpoint::from_bytes(file).unwrap().state.progress.step;
             assert_eq!(files.iter().map(steps).collect::<Vec<_>>(), (0..=12).collect::<Vec<_>>());
-            // Every step of one optimizer; of the others a cut at the start, in the middle, at an epoch, at the end.
-            let cuts = if optimizer == OptimizerName::Adam && frozen.is_empty() {
-                (0..=12).collect()
-            } else {
-                vec![0, 3, 4, 7, 12]
-            };
+            // Every step of one optimizer; of the others cuts within an epoch, and at the end of one.
+            let cuts =
+                if optimizer == OptimizerName::Adam && frozen.is_empty() { (0..=12).collect() } else { vec![3, 4, 7] };
             for cut in cuts {
                 let found = finish(&mut resumed(&device, &options, &files[cut]));
                 assert!(found == uncut, "{}, {optimizer:?}, frozen {frozen:?}, cut at step {cut}", device.name());

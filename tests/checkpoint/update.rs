@@ -43,7 +43,8 @@ fn a_run_that_is_cut_ends_in_the_same_bytes() {
             let plain = finish(&mut trainer(&device, &crate::options(options.optimizer)));
             assert!(uncut.1 != plain.1, "{}, {name}: it changes nothing", device.name());
             let files = all_checkpoints(&device, &options, Interval::Steps(1));
-            for cut in [0, 2, 6, 8, 11, 12] {
+            // Within an epoch and a group, at an epoch's end, and before a group that is not whole.
+            for cut in [2, 8, 11] {
                 let found = finish(&mut resumed(&device, &options, &files[cut]));
                 assert!(found == uncut, "{}, {name}, cut at step {cut}", device.name());
             }

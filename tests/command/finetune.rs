@@ -48,7 +48,9 @@ fn frozen_weights_keep_their_bytes_and_the_others_learn() {
     let frozen = |name: &str, freeze: &[&str]| freeze.iter().any(|f| name == *f || name.split('.').next() == Some(f));
     for device in devices() {
         for optimizer in [OptimizerName::Adam, OptimizerName::Adamw, OptimizerName::Sgd] {
-            for freeze in [&["0"][..], &["2"], &["0", "2"], &["6", "8"], &["0", "6"], &["0.bias", "2.weight"], &["8"]] {
+            let all = [&["0", "6"][..], &["0.bias", "2.weight"], &["8"], &["0"], &["2"], &["0", "2"], &["6", "8"]];
+            // The graph is the same with each optimizer.
+            for freeze in &all[..if optimizer == OptimizerName::Adam { 7 } else { 2 }] {
                 let trained = train(&device, optimizer, 3, freeze);
                 for (before, after) in first.tensors.iter().zip(&trained.tensors) {
                     let kept = before.values == after.values;

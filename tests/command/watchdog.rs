@@ -7,7 +7,7 @@ use std::time::Duration;
 use wgrad::data::Dataset;
 use wgrad::device::Device;
 use wgrad::device::gpu::executor::Executor;
-use wgrad::device::gpu::limits_of;
+use wgrad::device::gpu::{classes_of, limits_of};
 use wgrad::ir::case::Case;
 use wgrad::ir::graph::{Graph, Tensor, TensorInfo};
 use wgrad::ir::launch::{Lower, Source};
@@ -24,7 +24,6 @@ use wgrad::step::schedule::Rates;
 use wgrad::train::epochs::trainer::{Event, Trainer};
 use wgrad::train::settings::options::{OptimizerName, TrainOptions};
 use wgrad::train::state::checkpoint::Checkpoint;
-use wgrad::verify::classes;
 
 fn devices() -> [Device; 2] {
     [adapter::device(), Device::cpu(2).expect("two threads")]
@@ -52,7 +51,7 @@ fn faults(case: &Case) -> Vec<u32> {
         found.push(word(y.last().expect("the fault")));
     }
     let [Device::Gpu(gpu), _] = devices() else { panic!("an adapter comes first") };
-    for class in classes(&gpu) {
+    for class in classes_of(&gpu) {
         let (graph, x, y) = case.graph().expect("a graph");
         let plan = lower(&graph, Target { class, limits: limits_of(&gpu), reuse: false }).expect("a plan");
         let mut executor = Executor::new(gpu.clone(), plan, None, false).expect("an executor");

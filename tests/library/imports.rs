@@ -21,9 +21,6 @@ const RANKS: [&[&str]; 11] = [
 /// Leaves: everything may use them, and they use only each other.
 const LEAVES: [&str; 4] = ["error", "files", "suggest", "sys"];
 
-/// Imports that are still against the direction, as (file, folder that it names): to be emptied.
-const ALLOWED: [(&str, &str); 1] = [("data/pictures/picture.rs", "model")];
-
 fn rank(folder: &str) -> Option<usize> {
     RANKS.iter().position(|peers| peers.contains(&folder)).map(|rank| rank + 1)
 }
@@ -101,7 +98,7 @@ fn imports_run_one_way() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut all = Vec::new();
     files(&source, &mut all);
-    let (mut wrong, mut used) = (Vec::new(), Vec::new());
+    let mut wrong = Vec::new();
     for path in all {
         let inside = path.strip_prefix(&source).unwrap().to_string_lossy().replace('\\', "/");
         let from = inside.split('/').next().unwrap().trim_end_matches(".rs").to_string();
@@ -110,16 +107,10 @@ fn imports_run_one_way() {
         }
         assert!(rank(&from).is_some() || LEAVES.contains(&from.as_str()), "src/{inside}: `{from}` has no rank");
         for (line, to) in named(&fs::read_to_string(&path).unwrap()) {
-            if may(&from, &to) {
-                continue;
-            }
-            match ALLOWED.iter().position(|allowed| *allowed == (inside.as_str(), to.as_str())) {
-                Some(n) => used.push(n),
-                None => wrong.push(format!("src/{inside}:{line}: {from} → {to}")),
+            if !may(&from, &to) {
+                wrong.push(format!("src/{inside}:{line}: {from} → {to}"));
             }
         }
     }
     assert!(wrong.is_empty(), "imports against the direction:\n{}", wrong.join("\n"));
-    let stale: Vec<_> = (0..ALLOWED.len()).filter(|n| !used.contains(n)).map(|n| ALLOWED[n]).collect();
-    assert!(stale.is_empty(), "no longer needed: {stale:?}");
 }

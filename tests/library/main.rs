@@ -11,12 +11,15 @@ mod photo;
 #[path = "../common/plans.rs"]
 mod plans;
 
+mod activations;
+mod convolutions;
 mod custom;
 mod data;
 mod files;
 mod gradients;
 mod imports;
 mod in_place;
+mod joins;
 mod kernels;
 mod layer_types;
 mod layers;

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use wgrad::data::{Dataset, Split};
 use wgrad::device::Device;
 use wgrad::device::gpu::executor::Executor;
-use wgrad::device::gpu::limits_of;
+use wgrad::device::gpu::{classes_of, limits_of};
 use wgrad::ir::values::Values;
 use wgrad::model::init::glorot_uniform;
 use wgrad::model::{Model, Sequential};
@@ -13,7 +13,6 @@ use wgrad::plan::lower::{Target, lower};
 use wgrad::train::epochs::trainer::{Event, Metrics, Trainer};
 use wgrad::train::settings::options::{OptimizerName, TrainOptions};
 use wgrad::train::step::Step;
-use wgrad::verify::classes;
 
 fn devices() -> [Device; 2] {
     [adapter::device(), Device::cpu(2).expect("two threads")]
@@ -161,7 +160,7 @@ fn checked_and_unchecked_shaders_give_the_same_bytes() {
     for optimizer in [OptimizerName::Adam, OptimizerName::Sgd] {
         let options = TrainOptions { batch_size: 16, optimizer, ..TrainOptions::default() };
         let step = Step::training(&model, data.train.count, &options).unwrap();
-        for class in classes(&gpu) {
+        for class in classes_of(&gpu) {
             let run = |checked: bool| {
                 let plan = lower(&step.graph, Target { class, limits: limits_of(&gpu), reuse: true }).unwrap();
                 let mut executor = Executor::new(gpu.clone(), plan, None, checked).unwrap();
