@@ -114,8 +114,12 @@ impl Dataset {
     /// # Errors
     /// As [`Dataset::open`], and for files that are no images where the options are strict.
     pub fn open_with(spec: &str, options: &ReadOptions) -> Result<Self> {
+        let no_table = |what: &str| {
+            let targets = options.targets.join(", ");
+            Err(Error::input(format!("target {targets}: only a CSV table has columns to learn, found {what}")))
+        };
         if spec == BUILT_IN {
-            return open_built_in();
+            return if options.targets.is_empty() { open_built_in() } else { no_table("the built-in set") };
         }
         let path = Path::new(spec);
         if let Some(near) = crate::suggest::nearest(spec, [BUILT_IN]).filter(|_| !path.exists()) {
@@ -124,7 +128,14 @@ impl Dataset {
                 "no data set '{spec}'; did you mean '{near}'? There is no such folder, expected {expected}"
             )));
         }
-        (Format::of(path)?.read)(path, options)
+        if !path.exists() && spec.to_lowercase().ends_with(".csv") {
+            return Err(Error::input(format!("data {spec}: found no such file, expected a CSV file")));
+        }
+        let format = Format::of(path)?;
+        if !options.targets.is_empty() && format.name != "CSV" {
+            return no_table(format.name);
+        }
+        (format.read)(path, options)
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a data set holds, counted: samples a class, the pixels' mean and deviation, and pictures that are there twice.
 
+use crate::data::schema::{ANSWERS, LABEL};
 use crate::data::{Dataset, Split};
 use crate::error::Result;
 use serde::Serialize;
@@ -92,6 +93,14 @@ pub fn survey(data: &Dataset) -> Result<Survey> {
             }
         });
     };
+    let answered = |split: &Split, of: fn(&mut Class) -> &mut usize, classes: &mut [Class]| {
+        let Some(answers) = split.column(ANSWERS) else { return };
+        for row in answers.held().chunks(classes.len().max(1)) {
+            row.iter().zip(&mut *classes).for_each(|(answer, class)| *of(class) += usize::from(*answer));
+        }
+    };
+    answered(&data.train, |class| &mut class.train, &mut classes);
+    answered(&data.test, |class| &mut class.test, &mut classes);
     count(&data.train, |class| &mut class.train, &mut classes);
     count(&data.test, |class| &mut class.test, &mut classes);
     let counts = || classes.iter().map(|class| class.train);
@@ -138,7 +147,8 @@ fn duplicates(data: &Dataset) -> Result<Duplicates> {
     let class = |label: u32| data.class_names.get(label as usize).cloned().unwrap_or_default();
     for (part, split) in [&data.train, &data.test].into_iter().enumerate() {
         // Where each pixel has a label, images are not told apart by them.
-        let labels = if split.positions() > 1 { vec![0; split.count] } else { split.labels() };
+        let one_each = split.column(LABEL).is_some() && split.positions() == 1;
+        let labels = if one_each { split.labels() } else { vec![0; split.count] };
         for images in split.parts() {
             let (start, images) = images?;
             for (at, image) in (start..).zip(images.chunks_exact(size)) {

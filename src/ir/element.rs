@@ -94,10 +94,14 @@ impl Scale {
     pub fn of(name: &str, numbers: impl ExactSizeIterator<Item = f64> + Clone) -> Scale {
         let count = numbers.len().max(1) as f64;
         let mean = numbers.clone().sum::<f64>() / count;
-        let deviation = (numbers.map(|number| (number - mean).powi(2)).sum::<f64>() / count).sqrt();
-        // The rounding of the mean of equal numbers is no deviation.
-        let is_constant = deviation <= mean.abs() * f64::EPSILON * count.sqrt() || deviation < f64::MIN_POSITIVE;
+        let deviation = (numbers.clone().map(|number| (number - mean).powi(2)).sum::<f64>() / count).sqrt();
+        let is_constant = Scale::is_constant(numbers) || deviation < f64::MIN_POSITIVE;
         Scale { name: name.into(), mean, deviation: if is_constant { 1.0 } else { deviation } }
+    }
+
+    /// Whether all numbers are the same.
+    pub fn is_constant(mut numbers: impl Iterator<Item = f64>) -> bool {
+        numbers.next().is_none_or(|first| numbers.all(|number| number == first))
     }
 
     /// `(number - mean) / deviation`.

@@ -231,7 +231,7 @@ impl Model {
 
     /// Whether columns and targets are named and standardised soundly, one for each input and output.
     fn check_scales(&self) -> Result<()> {
-        let (columns, targets) = (&self.columns, self.task.targets());
+        let (columns, targets) = (&self.columns[..], self.task.targets());
         if !columns.is_empty() && self.input != [columns.len()] {
             let (columns, input) = (columns.len(), &self.input);
             return Err(self.says(format!("found {columns} columns, but input = {input:?}: expected as many of both")));
@@ -239,6 +239,14 @@ impl Model {
         if matches!(self.task, Task::Regress { .. }) && targets.len() != self.classes()? {
             let (found, outputs) = (targets.len(), self.classes()?);
             return Err(self.says(format!("found {found} targets, but {outputs} outputs: expected as many of both")));
+        }
+        for names in [columns, targets] {
+            let twice =
+                |at: &usize| names[*at].name.is_empty() || names[..*at].iter().any(|x| x.name == names[*at].name);
+            if let Some(at) = (0..names.len()).find(twice) {
+                let found = names[at].name.escape_debug();
+                return Err(self.says(format!("found the column '{found}' in place {at}, expected a name of its own")));
+            }
         }
         match columns.iter().chain(targets).find(|scale| !scale.is_sound()) {
             None => Ok(()),

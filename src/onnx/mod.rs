@@ -1,5 +1,6 @@
 //! A trained model as ONNX. It reads `input`: [N, channels, height, width] of pixels / 255, or [N, columns] of a table's own
-//! numbers. It gives `probabilities` [N, classes] or [N, answers], or `numbers` [N, targets] in the targets' own units.
+//! numbers, in double precision. It gives `probabilities` [N, classes] or [N, answers], or `numbers` [N, targets] in the targets'
+//! own units, in double precision.
 
 mod proto;
 
@@ -92,8 +93,9 @@ impl TrainedModel {
             graph.floats(&tensor.name, &tensor.shape, tensor.values.clone());
         }
         let mut graph = graph.graph;
-        graph.input = vec![value("input", &outside(&model.input))];
-        graph.output = vec![value(name, &output)];
+        let double = |is_double: bool| if is_double { DOUBLE } else { FLOAT };
+        graph.input = vec![value("input", double(model.reads_table()), &outside(&model.input))];
+        graph.output = vec![value(name, double(name == "numbers"), &output)];
         Ok(ModelProto {
             ir_version: IR_VERSION,
             producer_name: env!("CARGO_PKG_NAME").into(),
@@ -119,19 +121,19 @@ fn metadata(model: &Model, classes: usize) -> Result<Vec<StringStringEntryProto>
     };
     let preprocessing = match columns.is_empty() {
         true => format!("pixels 0 to 255 divided by 255, float, [N, channels, height, width]{pictures}"),
-        false => format!("the columns {} as they are in the table, float, [N, columns]", columns.join(", ")),
+        false => format!("the columns {} as they are in the table, double, [N, columns]", columns.join(", ")),
     };
     let entry = |(key, value): (&str, String)| StringStringEntryProto { key: key.into(), value };
     let entries = [("preprocessing", preprocessing), ("class_names", names), (METADATA_KEY, model.to_json()?)];
     Ok(entries.map(entry).into())
 }
 
-/// A float tensor whose first size is free.
-fn value(name: &str, sizes: &[usize]) -> ValueInfoProto {
+/// A tensor whose first size is free.
+fn value(name: &str, elem_type: i32, sizes: &[usize]) -> ValueInfoProto {
     let free = Size::Named("N".into());
     let sizes = std::iter::once(free).chain(sizes.iter().map(|&size| Size::Fixed(size as i64)));
     let shape = TensorShapeProto { dim: sizes.map(|size| Dimension { value: Some(size) }).collect() };
-    let tensor = TensorType { elem_type: FLOAT, shape: Some(shape) };
+    let tensor = TensorType { elem_type, shape: Some(shape) };
     ValueInfoProto { name: name.into(), r#type: Some(TypeProto { tensor_type: Some(tensor) }) }
 }
 
@@ -181,24 +183,28 @@ impl Builder {
         self.constant(&OnnxConstant { name: name.into(), shape: shape.into(), elements });
     }
 
-    /// From a table's own numbers to standardised ones.
+    /// From a table's own numbers to standardised ones: in double precision, as large numbers that differ little need it.
     fn standardise(&mut self, columns: &[Scale]) {
-        self.floats("means", &[columns.len()], columns.iter().map(|scale| scale.mean as f32).collect());
-        self.floats("deviations", &[columns.len()], columns.iter().map(|scale| scale.deviation as f32).collect());
+        self.doubles("means", columns.iter().map(|scale| scale.mean));
+        self.doubles("deviations", columns.iter().map(|scale| scale.deviation));
         self.then("Sub", "centred", Some("means"), Vec::new());
-        self.then("Div", "standardised", Some("deviations"), Vec::new());
+        self.then("Div", "standardised_double", Some("deviations"), Vec::new());
+        self.then("Cast", "standardised", None, vec![("to", Attribute::Int(FLOAT.into()))]);
     }
 
-    /// From standardised targets to numbers in their own units.
+    /// From standardised targets to numbers in their own units, in double precision.
     fn restore(&mut self, targets: &[Scale]) {
-        self.floats(
-            "target_deviations",
-            &[targets.len()],
-            targets.iter().map(|scale| scale.deviation as f32).collect(),
-        );
-        self.floats("target_means", &[targets.len()], targets.iter().map(|scale| scale.mean as f32).collect());
+        self.doubles("target_deviations", targets.iter().map(|scale| scale.deviation));
+        self.doubles("target_means", targets.iter().map(|scale| scale.mean));
+        self.then("Cast", "numbers_double", None, vec![("to", Attribute::Int(DOUBLE.into()))]);
         self.then("Mul", "scaled_numbers", Some("target_deviations"), Vec::new());
         self.then("Add", "numbers", Some("target_means"), Vec::new());
+    }
+
+    fn doubles(&mut self, name: &str, values: impl ExactSizeIterator<Item = f64>) {
+        let dims = vec![values.len() as i64];
+        let raw_data = values.flat_map(f64::to_le_bytes).collect();
+        self.graph.initializer.push(TensorProto { dims, data_type: DOUBLE, name: name.into(), raw_data });
     }
 
     /// From pixels / 255 to what the first layer reads: nothing, where that is it.

@@ -10,6 +10,8 @@ pub const OPSET: i64 = 17;
 
 /// `TensorProto.DataType.FLOAT`.
 pub const FLOAT: i32 = 1;
+/// `TensorProto.DataType.DOUBLE`.
+pub const DOUBLE: i32 = 11;
 
 /// `TensorProto.DataType.INT64`.
 pub const INT64: i32 = 7;

@@ -23,19 +23,27 @@ pub struct NewHead {
 impl fmt::Display for NewHead {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let NewHead { layer, before, after } = self;
-        write!(f, "layer {layer} (dense) is made anew: for {after} classes, it had {before}")
+        match before == after {
+            true => write!(f, "layer {layer} (dense) starts from new weights: its {after} outputs stand for others"),
+            false => write!(f, "layer {layer} (dense) is made anew: for {after} outputs, it had {before}"),
+        }
     }
 }
 
 impl TrainedModel {
-    /// The same model and weights for `classes` classes. Where it has another number of them, its last dense layer is
-    /// made anew, with a Glorot-uniform start from `seed`; all other layers keep their weights.
+    /// The same model and weights for the classes, answers or targets of these `names`. Where it has another number of them, or others,
+    /// its last dense layer is made anew, with a Glorot-uniform start from `seed`; all other layers keep their weights. Names that are
+    /// numbers may stand for any.
     ///
     /// # Errors
     /// [`Error::Input`] where the number changes and the classes do not come out of a dense layer.
-    pub fn with_classes(self, classes: usize, seed: u64) -> Result<(TrainedModel, Option<NewHead>)> {
-        let before = self.model.classes()?;
-        if before == classes {
+    pub fn with_classes(self, names: &[String], seed: u64) -> Result<(TrainedModel, Option<NewHead>)> {
+        let (before, classes) = (self.model.classes()?, names.len());
+        let is_named = |(at, name): (usize, &String)| *name != at.to_string();
+        let named = |names: &[String]| !names.is_empty() && names.iter().enumerate().any(is_named);
+        let known = &self.model.class_names[..];
+        let others = named(names) && named(known) && known != names;
+        if before == classes && !others {
             return Ok((self, None));
         }
         let TrainedModel { mut model, mut weights } = self;
@@ -82,7 +90,7 @@ impl First {
                 let known = Model::load(path)?;
                 let place = path.display().to_string();
                 let (new, head) =
-                    known.with_classes(data.classes, config.train.seed).map_err(|e| in_context(&place, e))?;
+                    known.with_classes(&data.class_names, config.train.seed).map_err(|e| in_context(&place, e))?;
                 (new.model, Some(new.weights), head)
             }
             (None, init) => {

@@ -145,7 +145,8 @@ pub fn check_data(model: &Model, data: &Dataset) -> Result<()> {
         )));
     }
     if data.classes > classes {
-        let hint = if classes == 1 { "; --loss bce makes its one output a yes-or-no answer" } else { "" };
+        let hint =
+            if classes == 1 && data.classes == 2 { "; --loss bce makes its one output a yes-or-no answer" } else { "" };
         return Err(Error::input(format!(
             "data set {}: labels up to {}, the model {} has {classes} classes{hint}",
             data.name,

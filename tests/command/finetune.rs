@@ -111,14 +111,19 @@ fn what_cannot_be_frozen_is_refused() {
     }
 }
 
+/// The numbers of so many classes, as data without names has them.
+fn names(classes: usize) -> Vec<String> {
+    (0..classes).map(|class| class.to_string()).collect()
+}
+
 #[test]
 fn another_number_of_classes_makes_the_last_dense_layer_anew() {
     let known = TrainedModel { model: model(), weights: glorot_uniform(&model(), 3).unwrap() };
-    let (same, head) = known.clone().with_classes(4, 0).unwrap();
+    let (same, head) = known.clone().with_classes(&names(4), 0).unwrap();
     assert!(head.is_none() && same.weights == known.weights && same.model == known.model);
-    let (other, head) = known.clone().with_classes(6, 9).unwrap();
+    let (other, head) = known.clone().with_classes(&names(6), 9).unwrap();
     let said = head.unwrap().to_string();
-    assert_eq!(said, "layer 8 (dense) is made anew: for 6 classes, it had 4");
+    assert_eq!(said, "layer 8 (dense) is made anew: for 6 outputs, it had 4");
     assert_eq!(other.model.classes().unwrap(), 6);
     for tensor in &known.weights.tensors {
         assert_eq!(other.weights.get(&tensor.name) == Some(tensor), !tensor.name.starts_with("8."), "{}", tensor.name);
@@ -127,7 +132,7 @@ fn another_number_of_classes_makes_the_last_dense_layer_anew() {
 
     let flat = Sequential::new([3, 3, 1]).name("flat").conv2d(4, 3).flatten().build().unwrap();
     let flat = TrainedModel { weights: glorot_uniform(&flat, 0).unwrap(), model: flat };
-    let error = flat.with_classes(5, 0).unwrap_err().to_string();
+    let error = flat.with_classes(&names(5), 0).unwrap_err().to_string();
     assert_eq!(error, "model flat: its last layer with weights is 0 (conv2d), so its classes cannot become 5");
 }
 
@@ -153,7 +158,7 @@ fn the_command_goes_on_from_a_file_and_again_from_its_configuration() {
     }
     let flags = "--data three --batch-size 16 --epochs 1 --device cpu";
     let done = place.works(&format!("train --from one/model.safetensors --freeze 0 {flags} --run-dir two"));
-    assert!(done.err.contains("note: layer 4 (dense) is made anew: for 3 classes, it had 4"), "{}", done.err);
+    assert!(done.err.contains("note: layer 4 (dense) is made anew: for 3 outputs, it had 4"), "{}", done.err);
     let config = String::from_utf8(place.read("two/config.toml")).unwrap();
     assert!(config.contains("from = \"one/model.safetensors\"") && config.contains("freeze = [\"0\"]"), "{config}");
     assert!(config.contains("model = \"tiny\""), "{config}");

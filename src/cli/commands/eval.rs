@@ -29,7 +29,7 @@ pub struct EvalArgs {
     #[arg(long, default_value = "mnist", value_name = "mnist|DIR|FILE.csv")]
     data: String,
     /// Of a table with classes: the column that holds them; a model of numbers or answers knows its targets
-    #[arg(long, value_name = "COLUMN")]
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
     target: Vec<String>,
     /// A preset or a model file, for weights from elsewhere
     #[arg(long, value_name = "NAME|FILE.toml")]
@@ -57,7 +57,11 @@ pub fn run(args: EvalArgs) -> Result<()> {
         eprintln!("note: {notice}");
     }
     let model = match (&args.model, &described) {
-        (Some(spec), _) => Model::named_or_file(spec, data.test.shape(), data.classes)?,
+        (Some(spec), _) => {
+            let input = data.test.schema().input(None)?.shape.clone();
+            let model = Model::named_or_file(spec, input, data.classes)?.suited(&data, None)?;
+            Model { class_names: data.class_names.clone(), ..model }
+        }
         (None, Some(model)) => model.clone(),
         (None, None) => {
             let file = args.file.display();

@@ -109,7 +109,7 @@ impl Lines {
             self.names.iter().position(|name| name == wanted).ok_or_else(|| {
                 let hint = suggest::hint(wanted, self.names.iter().map(String::as_str));
                 let found = listed(&self.names);
-                Error::input(format!("{shown}: found the columns {found}, expected one {wanted}{hint}"))
+                Error::input(format!("{shown}: found the columns {found}, expected one named '{wanted}'{hint}"))
             })
         };
         let numbers: Vec<usize> = features.iter().map(place).collect::<Result<_>>()?;

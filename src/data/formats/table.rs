@@ -8,7 +8,7 @@ use crate::data::split::Labels;
 use crate::data::{Dataset, MOST_CLASSES, ReadOptions, Scale, Split, TargetKind};
 use crate::error::{Error, Result};
 use crate::suggest;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// All samples of a table, those to test on last or chosen among them.
@@ -39,24 +39,29 @@ enum Targets {
 pub(super) fn read(name: String, train: &Path, test: Option<&Path>, options: &ReadOptions) -> Result<Dataset> {
     let mut notes = Vec::new();
     let table = open(name, train, test, options, &mut notes)?;
-    let targets = table.targets(options)?;
+    let targets = table.targets(options, &mut notes)?;
     let feature = |c: usize| table.rows.features.iter().skip(c).step_by(table.features.len()).copied();
-    let scales: Vec<Scale> = match options.columns {
+    let trained = |c: usize| feature(c).zip(&table.is_test).filter(|(_, test)| !**test).map(|(x, _)| x);
+    // The columns that are read, by their place among the features.
+    let (places, scales): (Vec<usize>, Vec<Scale>) = match options.columns {
         [] => (0..table.features.len())
-            .map(|c| table.scale(&table.features[c], &feature(c).collect::<Vec<_>>()))
-            .collect(),
-        known => known.to_vec(),
+            .filter(|&c| !Scale::is_constant(trained(c)))
+            .map(|c| (c, Scale::of(&table.features[c], trained(c).collect::<Vec<_>>().iter().copied())))
+            .unzip(),
+        known => (0..known.len()).zip(known.iter().cloned()).unzip(),
     };
-    let same =
-        |c: &usize| feature(*c).zip(&table.is_test).filter(|(_, test)| !**test).all(|(x, _)| x == scales[*c].mean);
-    let constant: Vec<&str> = (0..scales.len()).filter(same).map(|c| &*table.features[c]).collect();
-    if !constant.is_empty() {
-        notes.push(format!(
-            "the same number in every training sample of {}: a net learns nothing from it",
-            listed(&constant)
-        ));
+    if places.len() < table.features.len() {
+        let left: Vec<&String> =
+            (0..table.features.len()).filter(|c| !places.contains(c)).map(|c| &table.features[c]).collect();
+        let count = counted(left.len(), "column");
+        notes.push(format!("{count} left out, the same number in every training sample: {}", listed(&left)));
     }
-    let [train, test] = [false, true].map(|test| table.split(&scales, &targets, options, test));
+    if places.is_empty() {
+        let found = listed(&table.features);
+        let why = "found the same numbers in every training sample, expected some that differ";
+        return Err(Error::input(format!("columns {found}: {why}")));
+    }
+    let [train, test] = [false, true].map(|test| table.split((&places, &scales), &targets, options, test));
     let mut data = Dataset::new(table.name.clone(), train?, test?)?;
     match targets {
         Targets::Classes(names, _) => (data.classes, data.class_names) = (names.len(), names),
@@ -91,10 +96,10 @@ fn open(
     let lines = Lines::open(first)?;
     notes.extend(lines.notice());
     let known: Vec<String> = lines.names().to_vec();
-    let find = |wanted: &String| match known.contains(wanted) {
-        true => Ok(wanted.clone()),
-        false => Err(Error::input(format!(
-            "{}: found the columns {}, expected one {wanted}{}",
+    let find = |wanted: &String| match known.iter().find(|name| *name == wanted.trim()) {
+        Some(name) => Ok(name.clone()),
+        None => Err(Error::input(format!(
+            "{}: found the columns {}, expected one named '{wanted}'{}",
             first.display(),
             listed(&known),
             suggest::hint(wanted, known.iter().map(String::as_str))
@@ -104,6 +109,20 @@ fn open(
     let ignored: Vec<String> = options.ignored.iter().map(find).collect::<Result<_>>()?;
     if let Some(twice) = (1..targets.len()).find(|&at| targets[..at].contains(&targets[at])) {
         return Err(Error::input(format!("target {}: found it twice, expected each target once", targets[twice])));
+    }
+    let given: Vec<&str> = options.target_scales.iter().map(|scale| &*scale.name).collect();
+    if !given.is_empty() && given != targets {
+        let (found, expected) = (listed(&targets), listed(&given));
+        return Err(Error::input(format!("targets {found}: expected {expected}, which the model gives")));
+    }
+    if let Some(both) = targets.iter().find(|target| ignored.contains(target)) {
+        let why = "found it as a target and among those to leave out, expected one of the two";
+        return Err(Error::input(format!("column {both}: {why}")));
+    }
+    let reads = |name: &&String| options.columns.iter().any(|scale| scale.name == **name);
+    if let Some(leak) = targets.iter().chain(&ignored).find(reads) {
+        let what = if targets.contains(leak) { "learn" } else { "leave out" };
+        return Err(Error::input(format!("column {leak}: the model reads it, expected another to {what}")));
     }
     let features: Vec<String> = match options.columns {
         [] => known.iter().filter(|name| !targets.contains(name) && !ignored.contains(name)).cloned().collect(),
@@ -128,19 +147,7 @@ fn open(
         }
         None => {
             notes.push(format!("{} alone has no tests: one sample in 5 is kept for them", first.display()));
-            // By the features, so that the same sample twice goes to one part, and lines may change places.
-            let width = features.len();
-            let key = |n: usize| {
-                let bytes = rows.features[n * width..(n + 1) * width].iter().flat_map(|x| x.to_le_bytes());
-                (crc32fast::hash(&bytes.collect::<Vec<_>>()), n)
-            };
-            // Of each class alike, where there are few of them.
-            let texts = rows.targets.first().filter(|_| targets.len() == 1);
-            let few = texts.filter(|texts| texts.iter().collect::<BTreeSet<_>>().len() * 5 <= texts.len());
-            match few {
-                Some(texts) => held_out(&texts.iter().collect::<Vec<_>>(), key),
-                None => held_out(&vec![0; trained], key),
-            }
+            keep_fifth(&rows, features.len())
         }
     };
     if is_test.iter().all(|test| *test) || !is_test.contains(&true) {
@@ -153,21 +160,70 @@ fn open(
     Ok(Table { name, features, targets, rows, is_test })
 }
 
+/// Which rows are kept for tests: a fifth of those that differ in their features, so that the same sample twice goes to one part
+/// and lines may change places; of each class alike, where there are few of them.
+fn keep_fifth(rows: &Rows, width: usize) -> Vec<bool> {
+    let bytes = |row: &[f64]| row.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
+    let each: Vec<Vec<u8>> = rows.features.chunks(width.max(1)).map(bytes).collect();
+    let mut places: BTreeMap<&[u8], usize> = BTreeMap::new();
+    let (mut first, mut group) = (Vec::new(), Vec::with_capacity(each.len()));
+    for (row, bytes) in each.iter().enumerate() {
+        let next = places.len();
+        let place = *places.entry(bytes).or_insert(next);
+        if place == next {
+            first.push(row);
+        }
+        group.push(place);
+    }
+    let key = |n: usize| (crc32fast::hash(&each[first[n]]), n);
+    let texts = rows.targets.first().filter(|_| rows.targets.len() == 1);
+    let few = texts.filter(|texts| texts.iter().collect::<BTreeSet<_>>().len() * 5 <= texts.len());
+    let kept = match few {
+        Some(texts) => held_out(&first.iter().map(|&row| &texts[row]).collect::<Vec<_>>(), key),
+        None => held_out(&vec![0; first.len()], key),
+    };
+    group.into_iter().map(|place| kept[place]).collect()
+}
+
 impl Table {
-    /// The targets as what they are.
-    fn targets(&self, options: &ReadOptions) -> Result<Targets> {
+    /// The targets as what they are; what is guessed is noted.
+    fn targets(&self, options: &ReadOptions, notes: &mut Vec<String>) -> Result<Targets> {
         let Rows { targets, .. } = &self.rows;
+        let all = |fits: &dyn Fn(&str) -> bool| targets.iter().flatten().all(|text| fits(text));
+        let texts = all(&|text| number(text).is_none() && !text.is_empty());
+        let answers = all(&|text| answer(text).is_some());
         let kind = match options.target_kind {
-            TargetKind::Guessed => match &targets[..] {
-                [texts] if texts.iter().any(|text| number(text).is_none() && !text.is_empty()) => TargetKind::Classes,
-                _ => TargetKind::Numbers,
-            },
+            TargetKind::Guessed if texts && targets.len() == 1 => TargetKind::Classes,
+            TargetKind::Guessed if texts && answers => TargetKind::Answers,
+            TargetKind::Guessed => TargetKind::Numbers,
+            // Two classes by other names are a yes-or-no answer as well.
+            TargetKind::Answers if texts && !answers && targets.len() == 1 => TargetKind::Classes,
             kind => kind,
         };
+        let guessed = options.target_kind == TargetKind::Guessed;
+        let named = listed(&self.targets);
         match kind {
-            TargetKind::Guessed | TargetKind::Numbers => self.each("a number", number).map(Targets::Numbers),
-            TargetKind::Answers => self.each("1 or 0", answer).map(Targets::Answers),
-            TargetKind::Classes => self.classes(options.class_names),
+            TargetKind::Guessed | TargetKind::Numbers => {
+                let hint = match (guessed, answers) {
+                    (false, _) => "",
+                    (true, true) => "; --loss bce learns yes and no",
+                    (true, false) => "; --loss softmax makes a class of every text",
+                };
+                self.each(&format!("a number{hint}"), number).map(Targets::Numbers)
+            }
+            TargetKind::Answers => {
+                if guessed {
+                    notes.push(format!("{named} hold yes and no: answers (--loss bce)"));
+                }
+                self.each("1 or 0, yes or no, true or false", answer).map(Targets::Answers)
+            }
+            TargetKind::Classes => {
+                let classes = self.classes(options.class_names)?;
+                if let (Targets::Classes(names, _), true) = (&classes, guessed) {
+                    notes.push(format!("{named} holds texts: {} (--loss softmax)", counted(names.len(), "class")));
+                }
+                Ok(classes)
+            }
         }
     }
 
@@ -201,9 +257,10 @@ impl Table {
             let found = counted(names.len(), "class");
             return Err(Error::input(format!("column {name}: found {found}, expected 2 to {MOST_CLASSES}")));
         }
+        let places: BTreeMap<&str, u16> = names.iter().enumerate().map(|(at, name)| (&**name, at as u16)).collect();
         let class = |(row, text): (usize, &String)| {
-            let at = names.iter().position(|name| name == text && !text.is_empty());
-            at.map(|at| at as u16).ok_or_else(|| self.rows.wrong(row, name, text, "the name of a class"))
+            let at = places.get(&**text).copied().filter(|_| !text.is_empty());
+            at.ok_or_else(|| self.rows.wrong(row, name, text, "the name of a class"))
         };
         let labels = texts.iter().enumerate().map(class).collect::<Result<_>>()?;
         Ok(Targets::Classes(names, labels))
@@ -215,15 +272,21 @@ impl Table {
         Scale::of(name, train.iter().copied())
     }
 
-    fn split(&self, scales: &[Scale], targets: &Targets, options: &ReadOptions, test: bool) -> Result<Split> {
+    fn split(
+        &self,
+        (places, scales): (&[usize], &[Scale]),
+        targets: &Targets,
+        options: &ReadOptions,
+        test: bool,
+    ) -> Result<Split> {
         let rows: Vec<usize> = (0..self.is_test.len()).filter(|&row| self.is_test[row] == test).collect();
-        let width = scales.len();
+        let width = self.features.len();
         let stored = |scales: &[Scale], at: &dyn Fn(usize, usize) -> f64| -> Result<Vec<u8>> {
             let places = rows.iter().flat_map(|&row| scales.iter().enumerate().map(move |(c, scale)| (row, c, scale)));
             let bytes = places.map(|(row, c, scale)| Ok(standardised(scale, at(row, c))?.to_le_bytes()));
             Ok(bytes.collect::<Result<Vec<_>>>()?.into_flattened())
         };
-        let features = stored(scales, &|row, c| self.rows.features[row * width + c])?;
+        let features = stored(scales, &|row, c| self.rows.features[row * width + places[c]])?;
         let features = Column::new(Field::table(FEATURES, scales.to_vec()), features)?;
         let target = match targets {
             Targets::Numbers(numbers) => {

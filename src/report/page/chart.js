@@ -120,7 +120,9 @@ function draw(plot, legend, lines, { id, title, xLabel }) {
   legend.replaceChildren(...seen.map((line) => {
     const point = at === null ? line.points[line.points.length - 1] : nearest(line.points, at);
     const there = at === null || Math.abs(point[0] - at) < 0.5;
-    return el("span", {}, swatch(line), line.name, el("b", {}, there ? short(point[1]) : nothing));
+    // A cloud of points has no last value.
+    const value = line.dots || lines.some((other) => other.dots) ? null : el("b", {}, there ? short(point[1]) : nothing);
+    return el("span", {}, swatch(line), line.name, value);
   }), at === null ? "" : el("span", {}, `at ${String(+at.toFixed(2))}`));
   plot.replaceChildren(picture);
 }

@@ -83,8 +83,9 @@ function wrapped(scroll) {
 function comparison(runs, differences) {
   document.title = `comparison of ${runs.length} runs`;
   const mark = (run, n) => el("span", { class: "legend" }, el("span", {}, swatch({ colour: lineColour(n), dash: lineDash(n) }), run.name));
-  const keys = ["val_accuracy", "val_loss", "accuracy", "loss"];
-  const titles = { val_accuracy: "Accuracy on the test set", val_loss: "Loss on the test set", accuracy: "Accuracy in training", loss: "Loss in training" };
+  const has = (key) => runs.some((run) => isNumber(last(run)[key]));
+  const keys = ["val_accuracy", "val_mae", "val_r2", "val_loss", "accuracy", "loss"].filter((key) => has(key) || key.endsWith("loss"));
+  const titles = { val_accuracy: "Accuracy on the test set", val_loss: "Loss on the test set", accuracy: "Accuracy in training", loss: "Loss in training", val_mae: "Mean absolute error in validation", val_r2: "R² in validation" };
   const final = runs.map((run, n) => {
     const epoch = last(run);
     return [mark(run, n), ...keys.map((key) => (key.endsWith("accuracy") ? percent(epoch[key], 2) : fixed(epoch[key], 4))), epoch.epoch ?? nothing,
@@ -95,7 +96,7 @@ function comparison(runs, differences) {
   return [
     el("header", { id: "head" }, el("h1", {}, `${runs.length} runs compared`), el("p", { class: "soft" }, runs.map((run) => run.name).join(" · "))),
     section("final", "Final figures", "Those of each run's last epoch. There is no validation split: val_ is the test set, so a best epoch chosen by val_loss is chosen on test data.",
-      table(["run", ...keys, "epochs", "training", "images/s", "device"], final, [0, 8])),
+      table(["run", ...keys, "epochs", "training", "samples/s", "device"], final, [0, keys.length + 4])),
     section("curves", "Curves", null, el("div", { class: "charts" }, keys.map((key) => chart({ id: key, title: titles[key], xLabel: "epochs", series: lines(key) })))),
     section("differences", "Settings that differ", differ.length ? null : "The runs have all their settings in common.",
       differ.length ? wrapped(table(["setting", ...runs.map((run) => run.name)], differ, [0])) : null),

@@ -103,7 +103,7 @@ function matrix(counts, classes) {
       count ? el("i", { style: `opacity:${strength.toFixed(3)}` }) : null, el("span", {}, String(count)));
   };
   return el("table", { class: "matrix", style: `max-width:${3 + 3.9 * classes.length}rem` },
-    el("caption", { class: "small soft", style: "text-align:left;padding-bottom:0.4rem" }, "Rows: what the image is. Columns: what the net took it for."),
+    el("caption", { class: "small soft", style: "text-align:left;padding-bottom:0.4rem" }, `Rows: what the ${isTable() ? "sample" : "image"} is. Columns: what the net took it for.`),
     el("thead", {}, el("tr", {}, el("th"), classes.map((name) => el("th", { scope: "col" }, name)))),
     el("tbody", {}, counts.map((row, label) => el("tr", {}, el("th", { scope: "row" }, classes[label]), row.map((count, answer) => cell(count, label, answer))))));
 }

@@ -61,7 +61,7 @@ impl Numbers {
                 samples: truth.len() as u64,
                 mae: sum(&|y, x| (y - x).abs()) / count,
                 rmse: (squares / count).sqrt(),
-                r2: (spread > 0.0).then(|| 1.0 - squares / spread),
+                r2: (!Scale::is_constant(truth.iter().copied()) && spread > 0.0).then(|| 1.0 - squares / spread),
             }
         };
         scales.iter().zip(self.truth.iter().zip(&self.given)).map(score).collect()

@@ -299,19 +299,20 @@ impl Start {
         let normal = &model.normalisation;
         let mut graph = Graph::new();
         let control = graph.tensor(TensorInfo::words("control", [Control::WORDS]).role(Role::Control));
+        if augment.mixup > 0.0 && !model.task.is_classify() {
+            let (share, outputs) = (augment.mixup, model.task.outputs());
+            return Err(Error::input(format!("mixup {share}: expected none where a model gives {outputs}")));
+        }
+        if !augment.is_off() && !is_image {
+            let why = "expected --augment off: only images of bytes are changed at random";
+            return Err(Error::input(format!("augment {augment}: {why}")));
+        }
         if is_image {
             augment.check_for(model.image()?)?;
-        }
-        if !augment.keeps_images() && !is_image {
-            return Err(Error::input(format!("augment {augment}: only images of bytes are changed at random")));
         }
         if !augment.is_off() && model.is_segmentation()? {
             let expected = "augment off is expected where a model tells the class of each pixel";
             return Err(Error::input(format!("augment {augment}: {expected}, since labels are not moved along")));
-        }
-        if augment.mixup > 0.0 && !model.task.is_classify() {
-            let (share, outputs) = (augment.mixup, model.task.outputs());
-            return Err(Error::input(format!("mixup {share}: expected none where a model gives {outputs}")));
         }
         let mut columns = Vec::new();
         for (place, field) in fields.into_iter().enumerate() {

@@ -70,14 +70,20 @@ fn names(model: &Model) -> Result<Vec<String>> {
     })
 }
 
+/// A number without the digits that single precision does not hold: those below a millionth of the target's deviation.
+fn rounded(number: f64, deviation: f64) -> f64 {
+    let places = (6.0 - deviation.log10().floor()).clamp(0.0, 17.0) as usize;
+    format!("{number:.places$}").parse().unwrap_or(number)
+}
+
 /// The columns of a row's answer: the class and its probability, a probability for each answer, or a number for each target.
 fn answer<'a>(model: &Model, names: &'a [String], found: &[f64]) -> Vec<(&'a str, Value)> {
     let is_class = model.task.is_classify() || found.len() > names.len();
     if is_class {
         let best = (1..found.len()).fold(0, |best, class| if found[class] > found[best] { class } else { best });
-        return vec![("class", json!(model.class_name(best))), ("probability", json!(found[best] as f32))];
+        return vec![("class", json!(model.class_name(best))), ("probability", json!(rounded(found[best], 1.0)))];
     }
-    // In the seven digits that a number in single precision has.
-    let short = |number: f64| format!("{number:.6e}").parse().unwrap_or(number);
-    names.iter().zip(found).map(|(name, number)| (&**name, json!(short(*number)))).collect()
+    let targets = model.task.targets();
+    let short = |at: usize, number: f64| rounded(number, targets.get(at).map_or(1.0, |scale| scale.deviation));
+    names.iter().zip(found).enumerate().map(|(at, (name, number))| (&**name, json!(short(at, *number)))).collect()
 }
