@@ -126,7 +126,8 @@ fn a_drawing_is_read_as_the_net_reads_it() {
     assert!((probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{probabilities:?}");
 
     let picture = wgrad::data::pictures::picture::Picture::grey(40, 40, &drawing).expect("a picture");
-    let image = wgrad::data::pictures::prepare::prepare(&picture, [8, 8, 1]).expect("ink").pixels;
+    let image =
+        wgrad::data::pictures::prepare::prepare(&picture, [8, 8, 1], wgrad::data::Prepare::Resize).expect("ink").pixels;
     let weights = pollster::block_on(page.trainer.weights()).expect("weights");
     let net = wgrad::train::predict::TrainedModel { model: model(), weights };
     let expected = net.predict(&image).expect("probabilities");

@@ -1,9 +1,11 @@
 // scale[c] = weights[c] / Σ weights[labels[b]] over the rows b of the first `valid` samples, of `places` rows each, whose
 // label is not ignored (all bits one); zero where that sum is zero.
-// labels [batch], weights, scale [classes]. One workgroup; invocation i sums rows i, i + 256, …, then pairs are summed.
+// labels [batch], weights, scale [classes]. One workgroup; invocation i sums rows i, i + 256, …, `part` at a time
+// and then these sums, so that little is lost of the last; then pairs are summed.
 override batch: u32;
 override classes: u32;
 override places: u32;
+override part: u32;
 
 //: use control
 @group(0) @binding(0) var<storage, read> control: Control;
@@ -17,9 +19,14 @@ var<workgroup> sums: array<f32, 256>;
 fn main(@builtin(local_invocation_index) lane: u32) {
     let rows = min(batch, control.valid * places);
     var sum = 0.0;
-    for (var b = lane; b < rows; b += 256u) {
-        let k = labels[b];
-        sum += select(weights[min(k, classes - 1u)], 0.0, k == 0xffffffffu);
+    for (var first = lane; first < rows; first += 256u * part) {
+        var few = 0.0;
+        let end = min(rows, first + 256u * part);
+        for (var b = first; b < end; b += 256u) {
+            let k = labels[b];
+            few += select(weights[min(k, classes - 1u)], 0.0, k == 0xffffffffu);
+        }
+        sum += few;
     }
     sums[lane] = sum;
     workgroupBarrier();

@@ -1,7 +1,9 @@
 //! Data sets: samples of named fields, checked once so that no one checks them again, from files, folders or memory.
 
 pub mod column;
+mod digits;
 pub mod formats;
+mod limit;
 pub mod made;
 pub mod options;
 #[cfg(feature = "images")]
@@ -14,6 +16,7 @@ pub mod survey;
 pub mod table;
 mod validation;
 
+pub use crate::ir::element::Prepare;
 pub use column::Column;
 pub use options::{ReadOptions, TargetKind};
 pub use schema::{Element, Field, IGNORED, Read, Scale, Schema};
@@ -42,8 +45,13 @@ pub struct Dataset {
     pub class_names: Vec<String>,
     /// What is trained on.
     pub train: Split,
+    /// What every epoch is validated on, where the data has a part of its own for that; else it is the test split, or a share of
+    /// the training samples.
+    pub validation: Option<Split>,
     /// What is tested on.
     pub test: Split,
+    /// How a picture becomes an image such as these.
+    pub prepare: Prepare,
     /// What the user should be told about how the set was opened, if anything.
     pub notice: Option<String>,
 }
@@ -86,7 +94,16 @@ impl Dataset {
         if let Some(target) = fields.iter().find(|field| [ANSWERS, NUMBERS].contains(&&*field.name)) {
             let named = |at: usize| target.scales.get(at).map_or_else(|| at.to_string(), |scale| scale.name.clone());
             let class_names: Vec<String> = (0..target.elements()).map(named).collect();
-            return Ok(Self { name, classes: class_names.len(), class_names, train, test, notice: None });
+            return Ok(Self {
+                name,
+                classes: class_names.len(),
+                class_names,
+                prepare: digits::prepare_for(&train)?,
+                train,
+                validation: None,
+                test,
+                notice: None,
+            });
         }
         let labels = train.each_label().chain(test.each_label()).filter(|label| *label != IGNORED);
         let largest = labels.max().unwrap_or(0);
@@ -96,7 +113,8 @@ impl Dataset {
             return Err(Error::input(format!("data set {name}: found label {largest}, expected 0 to {most}")));
         }
         let class_names = (0..classes).map(|class| class.to_string()).collect();
-        Ok(Self { name, classes, class_names, train, test, notice: None })
+        let prepare = digits::prepare_for(&train)?;
+        Ok(Self { name, classes, class_names, train, validation: None, test, prepare, notice: None })
     }
 
     /// Opens the built-in set (`mnist`) or what a path holds, see [`formats::ALL`]. A folder that is really named `mnist` is

@@ -5,6 +5,13 @@ use crate::error::{Error, Result};
 use crate::step::control::{pcg, shuffled};
 
 impl Dataset {
+    /// The data of a run that validates on a part of its own: that is its `test`, and the test set comes beside it. `None`
+    /// where the data has no such part.
+    pub fn with_own_validation(&self) -> Option<(Dataset, Split)> {
+        let validation = self.validation.clone()?;
+        Some((Dataset { test: validation, validation: None, ..self.clone() }, self.test.clone()))
+    }
+
     /// The data of a run that validates on a share of its training samples: they are its `test`, the others its `train`,
     /// both in file order. The test set comes beside it.
     ///
@@ -45,7 +52,9 @@ impl Dataset {
         };
         let (train, validation) = (part(false)?, part(true)?);
         let (name, class_names, notice) = (self.name.clone(), self.class_names.clone(), self.notice.clone());
-        Ok((Dataset { name, classes: self.classes, class_names, train, test: validation, notice }, self.test.clone()))
+        let (classes, prepare, test, validation) = (self.classes, self.prepare, validation, None);
+        let data = Dataset { name, classes, class_names, train, validation, test, prepare, notice };
+        Ok((data, self.test.clone()))
     }
 }
 

@@ -77,6 +77,16 @@ impl Read {
     pub const FLOAT: Read = Read::Scaled { scale: 1.0, shift: 0.0 };
 }
 
+/// How a picture of any kind becomes the image that a model reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Prepare {
+    /// As MNIST's digits were made: grey, light on dark, cropped to the ink, scaled to 20/28 of the sides, centred by mass.
+    Digits,
+    /// The whole picture, resized.
+    Resize,
+}
+
 /// A column of numbers: its name, and the mean and deviation that it is standardised by.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -17,6 +17,7 @@ pub use sequential::Sequential;
 pub use task::{Scale, Task};
 
 use crate::error::{Error, Result, in_context};
+use crate::ir::element::Prepare;
 use crate::ir::graph::{Graph, Tensor};
 use layers::{LARGEST, elements};
 use serde::{Deserialize, Serialize};
@@ -62,6 +63,9 @@ pub struct Model {
     /// What the model answers; left out of files where it is classes.
     #[serde(default, skip_serializing_if = "Task::is_classify")]
     pub task: Task,
+    /// How a picture becomes what the model reads; none where the file is an older one, or of a model that reads no images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prepare: Option<Prepare>,
     /// The columns of a table that the model reads, and how each is standardised; none of a model that reads images.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<Scale>,
@@ -162,6 +166,13 @@ impl Model {
         let input = &self.input;
         let image = if self.columns.is_empty() { input[..].try_into().ok() } else { None };
         image.ok_or_else(|| self.says(format!("it reads {}, expected images", described(input))))
+    }
+
+    /// How a picture becomes what the model reads. Where the file does not say it, that is as a digit for 28 × 28 and one channel,
+    /// and resized for all else.
+    pub fn preparation(&self) -> Prepare {
+        let guessed = if self.input == [28, 28, 1] { Prepare::Digits } else { Prepare::Resize };
+        self.prepare.unwrap_or(guessed)
     }
 
     /// Whether the model reads rows of a table.

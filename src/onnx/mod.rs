@@ -6,6 +6,7 @@ mod proto;
 
 use crate::error::{Error, Result};
 use crate::files::write_whole;
+use crate::ir::element::Prepare;
 use crate::model::formats::weights::METADATA_KEY;
 use crate::model::layers::onnx::{Attribute, Elements, Onnx, OnnxConstant, OnnxNode};
 use crate::model::{Model, Normalisation, Scale, Task};
@@ -113,11 +114,11 @@ fn metadata(model: &Model, classes: usize) -> Result<Vec<StringStringEntryProto>
         .collect();
     let names = serde_json::to_string(&names).map_err(|e| Error::failed(format!("class names: {e}")))?;
     let columns: Vec<&str> = model.columns.iter().map(|scale| &*scale.name).collect();
-    let pictures = match model.input[..] {
-        [.., 1] => {
+    let pictures = match model.preparation() {
+        Prepare::Digits => {
             "; a picture is made grey, light on dark, cropped, scaled to 20/28 of the sides and centred by its mass"
         }
-        _ => "; a picture is resized",
+        Prepare::Resize => "; a picture is resized",
     };
     let preprocessing = match columns.is_empty() {
         true => format!("pixels 0 to 255 divided by 255, float, [N, channels, height, width]{pictures}"),

@@ -65,6 +65,8 @@ pub struct Findings {
     pub model: Option<ModelTable>,
     /// One name a class.
     pub classes: Vec<String>,
+    /// Whether epochs were validated on other samples than the test set's.
+    pub validated_apart: bool,
     /// The test set, counted.
     pub confusion: Option<TestResults>,
     /// How near the net comes to targets that are numbers.
@@ -206,6 +208,7 @@ pub async fn gather(
             Findings { numbers, ..look(model, weights, data, "The net gives numbers.")? }
         }
     };
+    findings.validated_apart = trainer.validates_apart();
     match trainer.kernel_times().await {
         Ok(Some(kernels)) => findings.timings = Some(Timings { device: device.into(), batch_size, kernels }),
         Ok(None) => findings.lacks("timings", format!("{device} has no timestamps, so its kernels were not timed.")),

@@ -62,7 +62,8 @@ impl Model {
             _ if loss == Some(LossName::Bce) && data.classes == 2 && self.classes()? == 1 => Task::Answers,
             _ => Task::Classify,
         };
-        Ok(Model { task, columns: input.scales.clone(), ..self.clone() })
+        let prepare = self.image().is_ok().then_some(data.prepare);
+        Ok(Model { task, columns: input.scales.clone(), prepare, ..self.clone() })
     }
 }
 

@@ -16,8 +16,19 @@ pub fn smaller_batch(device: &Device, model: &Model, data: &Dataset, options: &T
     (0..=largest).rev().map(|power| 1 << power).find(|&batch| fits(device, model, data, options, batch).is_ok())
 }
 
+/// Whether the device cannot hold the run's own steps, though they can be built: then a smaller batch helps.
+pub fn lacks_memory(device: &Device, model: &Model, data: &Dataset, options: &TrainOptions) -> bool {
+    matches!(steps(device, model, data, options, options.batch_size), Ok(steps) if device.check(&[&steps[0].graph, &steps[1].graph]).is_err())
+}
+
 /// Whether the device can hold the steps of training and of validation at this batch.
 fn fits(device: &Device, model: &Model, data: &Dataset, options: &TrainOptions, batch: usize) -> Result<()> {
+    let [training, evaluation] = steps(device, model, data, options, batch)?;
+    device.check(&[&training.graph, &evaluation.graph])
+}
+
+/// The steps of training and of validation at this batch.
+fn steps(device: &Device, model: &Model, data: &Dataset, options: &TrainOptions, batch: usize) -> Result<[Step; 2]> {
     let (train, test) = (data.train.count, data.test.count);
     let limit = limit_on(device, &data.train, options.device_data_limit);
     let options = TrainOptions { batch_size: batch, device_data_limit: limit, ..options.clone() };
@@ -26,5 +37,5 @@ fn fits(device: &Device, model: &Model, data: &Dataset, options: &TrainOptions, 
     let within = limit_on(device, &data.test, limit);
     let evaluation =
         Step::evaluation_by(&options.criterion(), model, &data.test.schema(), test, batch.min(test), within)?;
-    device.check(&[&training.graph, &evaluation.graph])
+    Ok([training, evaluation])
 }

@@ -198,7 +198,8 @@ impl Live {
         }
         let [height, width, channels] = self.model.image()?;
         let drawing = Photograph::grey(side, side, ink)?;
-        let image = prepare(&drawing, [height, width, 1]).map_err(|_| Error::input("nothing is drawn"))?;
+        let how = self.model.preparation();
+        let image = prepare(&drawing, [height, width, 1], how).map_err(|_| Error::input("nothing is drawn"))?;
         let pixels: Vec<u8> = image.pixels.into_iter().flat_map(|ink| std::iter::repeat_n(ink, channels)).collect();
         let found = self.with_net(|net, step, _| {
             let sample = net.inside.normalised(&pixels);

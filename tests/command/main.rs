@@ -25,6 +25,7 @@ mod near;
 mod onnx;
 mod pipeline_cache;
 mod predict;
+mod right;
 mod segmentation;
 mod stream;
 mod table;

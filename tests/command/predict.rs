@@ -4,9 +4,9 @@
 use crate::common::{Place, keys, number};
 use crate::photo;
 use serde_json::Value;
-use wgrad::data::Dataset;
 use wgrad::data::pictures::picture::Picture;
 use wgrad::data::pictures::prepare::{Prepared, prepare};
+use wgrad::data::{Dataset, Prepare};
 use wgrad::model::init::glorot_uniform;
 use wgrad::model::{Model, Sequential};
 
@@ -61,7 +61,8 @@ fn inputs_can_be_looked_at() {
     place.works("predict run/model.safetensors a/one.jpg b/one.png a/one.jpg --device cpu --save-prepared seen/here");
     for (file, photo) in [("one", "a/one.jpg"), ("one-2", "b/one.png"), ("one-3", "a/one.jpg")] {
         let seen = image::open(place.path(&format!("seen/here/{file}.png"))).expect("a picture").to_luma8();
-        let expected = prepare(&Picture::open(&place.path(photo)).unwrap(), [28, 28, 1]).unwrap().pixels;
+        let expected =
+            prepare(&Picture::open(&place.path(photo)).unwrap(), [28, 28, 1], Prepare::Digits).unwrap().pixels;
         assert!((seen.dimensions(), seen.as_raw()) == ((28, 28), &expected), "{file}");
     }
     for (shape, bytes) in [([1, 2, 3], 6), ([2, 1, 4], 8)] {

@@ -7,6 +7,7 @@ use image::{DynamicImage, ImageFormat, Rgba, RgbaImage};
 use std::io::Cursor;
 use wgrad::Error;
 use wgrad::data::Dataset;
+use wgrad::data::Prepare;
 use wgrad::data::pictures::picture::{LARGEST_SIDE, Picture};
 use wgrad::data::pictures::prepare::prepare;
 
@@ -38,7 +39,7 @@ fn mnists_own_digits_come_back_as_they_are() {
     let digits = digits(300);
     let mut close = 0;
     for digit in &digits {
-        let found = prepare(&Picture::grey(28, 28, digit).unwrap(), DIGIT).unwrap();
+        let found = prepare(&Picture::grey(28, 28, digit).unwrap(), DIGIT, Prepare::Digits).unwrap();
         assert!(!found.how.contains("scaled") && !found.how.contains("inverted"), "{}", found.how);
         let apart = apart(&found.pixels, digit);
         assert!(apart < 6.0, "{apart}: {}", found.how);
@@ -50,20 +51,20 @@ fn mnists_own_digits_come_back_as_they_are() {
 #[test]
 fn place_size_and_which_of_the_two_is_dark_do_not_matter() {
     for digit in digits(20) {
-        let plain = prepare(&Picture::grey(28, 28, &digit).unwrap(), DIGIT).unwrap().pixels;
+        let plain = prepare(&Picture::grey(28, 28, &digit).unwrap(), DIGIT, Prepare::Digits).unwrap().pixels;
         for (size, place) in [([28, 28], [0, 0]), ([90, 41], [55, 9]), ([41, 200], [3, 160])] {
-            let black = prepare(&drawn(&digit, size, place, 0, 255), DIGIT).unwrap();
-            let white = prepare(&drawn(&digit, size, place, 255, 0), DIGIT).unwrap();
+            let black = prepare(&drawn(&digit, size, place, 0, 255), DIGIT, Prepare::Digits).unwrap();
+            let white = prepare(&drawn(&digit, size, place, 255, 0), DIGIT, Prepare::Digits).unwrap();
             assert_eq!(black.pixels, white.pixels, "{size:?}");
             assert!(white.how.contains("inverted, since its background is light"), "{}", white.how);
             assert!(apart(&plain, &black.pixels) < 1.0, "{size:?}: {}", apart(&plain, &black.pixels));
-            let grey = prepare(&drawn(&digit, size, place, 200, 90), DIGIT).unwrap();
+            let grey = prepare(&drawn(&digit, size, place, 200, 90), DIGIT, Prepare::Digits).unwrap();
             assert!(grey.how.contains("faint ink made stronger"), "{}", grey.how);
             assert!(apart(&plain, &grey.pixels) < 6.0, "{size:?}: {}", apart(&plain, &grey.pixels));
         }
         let four = |at: usize| digit[at / 112 / 4 * 28 + at % 112 / 4];
         let large = Picture::grey(112, 112, &(0..112 * 112).map(four).collect::<Vec<u8>>()).unwrap();
-        let large = prepare(&large, DIGIT).unwrap();
+        let large = prepare(&large, DIGIT, Prepare::Digits).unwrap();
         assert!(large.how.contains("scaled to"), "{}", large.how);
         assert!(alike(&plain, &large.pixels) > 0.95, "{}", alike(&plain, &large.pixels));
     }
@@ -93,7 +94,7 @@ fn a_photographed_digit_looks_like_the_digit() {
     let mut sum = 0.0;
     let digits = digits(12);
     for (seed, digit) in (0..).zip(&digits) {
-        let found = prepare(&Picture::decode(&photo::photo(digit, seed)).unwrap(), DIGIT).unwrap();
+        let found = prepare(&Picture::decode(&photo::photo(digit, seed)).unwrap(), DIGIT, Prepare::Digits).unwrap();
         assert!(found.how.starts_with("640×480, grey, inverted") && found.how.contains("cropped to"), "{}", found.how);
         let alike = alike(&found.pixels, digit);
         assert!(alike > 0.8, "photograph {seed}: {alike}: {}", found.how);
@@ -105,10 +106,10 @@ fn a_photographed_digit_looks_like_the_digit() {
 #[test]
 fn what_is_transparent_is_background() {
     for digit in digits(5) {
-        let plain = prepare(&Picture::grey(28, 28, &digit).unwrap(), DIGIT).unwrap().pixels;
+        let plain = prepare(&Picture::grey(28, 28, &digit).unwrap(), DIGIT, Prepare::Digits).unwrap().pixels;
         for ink in [0, 255] {
             let rgba = digit.iter().flat_map(|&value| [ink, ink, ink, value]).collect();
-            let found = prepare(&Picture::new(28, 28, rgba).unwrap(), DIGIT).unwrap();
+            let found = prepare(&Picture::new(28, 28, rgba).unwrap(), DIGIT, Prepare::Digits).unwrap();
             assert!(apart(&plain, &found.pixels) < 1.0, "ink {ink}: {}", found.how);
         }
     }
@@ -118,7 +119,7 @@ fn what_is_transparent_is_background() {
 fn other_sizes_have_the_same_margins() {
     let digit = &digits(1)[0];
     for input in [[56, 56, 1], [28, 14, 1], [9, 40, 1], [1, 1, 1], [7, 7, 1]] {
-        let found = prepare(&drawn(digit, [28, 28], [0, 0], 255, 0), input).unwrap();
+        let found = prepare(&drawn(digit, [28, 28], [0, 0], 255, 0), input, Prepare::Digits).unwrap();
         let [height, width, _] = input;
         assert_eq!(found.pixels.len(), height * width);
         let rows = (0..height).filter(|y| (0..width).any(|x| found.pixels[y * width + x] > 0)).count();
@@ -136,7 +137,7 @@ fn specks_are_dropped_and_parts_are_kept() {
     let speck = |x: usize, y: usize| x == 60 && y == 60;
     let draw = |ink: &dyn Fn(usize, usize) -> bool| {
         let pixels: Vec<u8> = (0..64 * 64).map(|at| if ink(at % 64, at / 64) { 20 } else { 240 }).collect();
-        prepare(&Picture::grey(64, 64, &pixels).unwrap(), DIGIT).unwrap()
+        prepare(&Picture::grey(64, 64, &pixels).unwrap(), DIGIT, Prepare::Digits).unwrap()
     };
     let alone = draw(&|x, y| bar(x, y));
     assert_eq!(draw(&|x, y| bar(x, y) || speck(x, y)), alone);
@@ -154,10 +155,10 @@ fn blank_pages_are_refused() {
         ("noise", (0..40_000).map(noise).collect::<Vec<u8>>()),
         ("a slope", (0..40_000).map(slope).collect()),
     ] {
-        let error = prepare(&Picture::grey(200, 200, &pixels).unwrap(), DIGIT).expect_err(what);
+        let error = prepare(&Picture::grey(200, 200, &pixels).unwrap(), DIGIT, Prepare::Digits).expect_err(what);
         assert!(matches!(&error, Error::Input(why) if why.contains("nothing stands out")), "{what}: {error}");
     }
-    assert!(prepare(&Picture::grey(1, 1, &[7]).unwrap(), DIGIT).is_err());
+    assert!(prepare(&Picture::grey(1, 1, &[7]).unwrap(), DIGIT, Prepare::Digits).is_err());
 }
 
 #[test]
@@ -165,16 +166,16 @@ fn other_models_take_colours() {
     let rgba: Vec<u8> =
         (0..8).flat_map(|at| if at % 4 < 2 { [250, 10, 20, 255] } else { [30, 40, 200, 255] }).collect();
     let picture = Picture::new(4, 2, rgba.clone()).unwrap();
-    let same = prepare(&picture, [2, 4, 3]).unwrap();
+    let same = prepare(&picture, [2, 4, 3], Prepare::Resize).unwrap();
     assert_eq!((&same.pixels[..3], &same.pixels[9..12]), (&[250, 10, 20][..], &[30, 40, 200][..]));
     assert_eq!(same.how, "4×2, colour");
-    let small = prepare(&picture, [1, 2, 3]).unwrap();
+    let small = prepare(&picture, [1, 2, 3], Prepare::Resize).unwrap();
     assert_eq!(small.how, "4×2, colour, resized to 2×1");
     assert!(small.pixels[0] > 200 && small.pixels[5] > 150, "{:?}", small.pixels);
-    assert_eq!(prepare(&picture, [2, 4, 4]).unwrap().pixels, rgba);
+    assert_eq!(prepare(&picture, [2, 4, 4], Prepare::Resize).unwrap().pixels, rgba);
     let clear = Picture::new(1, 1, vec![0, 0, 0, 0]).unwrap();
-    assert_eq!(prepare(&clear, [1, 1, 3]).unwrap().pixels, [255; 3]);
-    let error = prepare(&picture, [2, 4, 2]).unwrap_err().to_string();
+    assert_eq!(prepare(&clear, [1, 1, 3], Prepare::Resize).unwrap().pixels, [255; 3]);
+    let error = prepare(&picture, [2, 4, 2], Prepare::Resize).unwrap_err().to_string();
     assert!(error.contains("2 channels, expected 1, 3 or 4"), "{error}");
 }
 

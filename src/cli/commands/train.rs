@@ -6,19 +6,20 @@ use crate::cli::commands::resume::resume;
 use crate::cli::commands::session::{open_data, say_tested};
 #[cfg(feature = "watch")]
 use crate::cli::commands::watch::Watching;
+use crate::cli::terminal::closing::Closing;
 use crate::cli::terminal::interrupt;
 use crate::cli::terminal::interrupt::Interrupt;
 use crate::cli::terminal::progress::Progress;
 use crate::data::Dataset;
 use crate::device::choice::DeviceRequest;
 use crate::error::{Error, Result};
-#[cfg(not(feature = "watch"))]
 use crate::train::epochs::trainer::Event;
 use crate::train::finetune::First;
 use crate::train::run::{RunConfig, RunFolder};
 use crate::train::session::{Ended, Session, resume_command};
 use serde_json::json;
 use std::process::ExitCode;
+use std::time::Instant;
 
 /// Trains, and leaves the run folder.
 pub fn run(args: TrainArgs) -> Result<ExitCode> {
@@ -95,7 +96,9 @@ fn drive(
     watching: Option<Watching>,
     no_report: bool,
 ) -> Result<ExitCode> {
+    let begun = Instant::now();
     let Session { config, model, trainer, folder, .. } = &session;
+    let mut first_loss = trainer.progress().metrics.first().map(|metrics| metrics.loss);
     let (run, goal) = (folder.path().to_path_buf(), trainer.goal());
     progress.begin(config.train.epochs, goal.per_epoch);
     progress.json(&json!({
@@ -105,6 +108,9 @@ fn drive(
     let ended = pollster::block_on(session.drive(
         || interrupt.asked(),
         |event| {
+            if let Event::Steps { first: 1, records: [record, ..], .. } = event {
+                first_loss = Some(record.loss.into());
+            }
             watching.iter().for_each(|watching| watching.event(event));
             progress.show(event)
         },
@@ -119,13 +125,19 @@ fn drive(
             return Ok(ExitCode::from(interrupt::STATUS));
         }
     };
+    let (trained, epochs) = (&session.trainer, session.config.train.epochs);
+    let seconds = begun.elapsed().as_secs_f64();
+    let closing = Closing { progress: trained.progress(), goal, epochs, first_loss, seconds };
+    let closing_line = closing.text();
     progress.say(&format!("saved {}", file.display()));
     say_tested(&tested, progress);
     let mut end = json!({ "event": "end", "step": session.trainer.progress().step, "model": file });
     if let Some(totals) = &tested.totals {
         (end["test_loss"], end["test_accuracy"]) = (json!(totals.loss()), json!(totals.accuracy()));
     }
+    closing.add_to(&mut end);
     if watching.is_none() && no_report {
+        progress.say(&closing_line);
         progress.json(&end)?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -136,6 +148,7 @@ fn drive(
     if !no_report {
         progress.say(&format!("saved {}", report::write(&run, findings.clone())?.display()));
     }
+    progress.say(&closing_line);
     progress.json(&end)?;
     watching.into_iter().for_each(|watching| watching.end(findings.clone(), interrupt));
     Ok(ExitCode::SUCCESS)

@@ -7,7 +7,7 @@ use crate::data::pictures::picture::Picture;
 use crate::data::pictures::prepare::resized;
 use crate::data::source::{file_name, is_hidden};
 use crate::data::split::Labels;
-use crate::data::{Dataset, MOST_CLASSES, ReadOptions, Split};
+use crate::data::{Dataset, MOST_CLASSES, Prepare, ReadOptions, Split};
 use crate::error::{Error, Result};
 use rayon::prelude::*;
 use std::fs;
@@ -17,9 +17,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Red, green and blue: what images of all kinds become first.
 const CHANNELS: usize = 3;
 
-/// What the two parts of a data set may be called, the likeliest first.
-const TRAIN: &[&str] = &["train", "training"];
-const TEST: &[&str] = &["test", "testing", "val", "valid", "validation"];
+/// What the parts of a data set may be called, the likeliest first.
+const TRAIN: &[&str] = &["train", "training", "training_set", "train_set"];
+const VALIDATION: &[&str] = &["val", "valid", "validation", "validation_set", "val_set", "dev"];
+const TEST: &[&str] = &["test", "testing", "test_set"];
 
 /// How many files that could not be used are named; the others are counted.
 const NAMED: usize = 3;
@@ -33,8 +34,8 @@ struct Item {
     label: u16,
 }
 
-/// Reads `folder`: `train` and `test` (or `val`) with a folder a class in each, or folders of classes alone, of each of
-/// which a fifth of the images, picked by their names, becomes the test set. Images become RGB of one size, or grey
+/// Reads `folder`: `train` and `test` (or `val`, or all three) with a folder for each class in each, or folders of classes alone, of
+/// each of which a fifth of the images, picked by their names, becomes the test set. Images become RGB of one size, or grey
 /// where all of them are.
 ///
 /// # Errors
@@ -46,13 +47,21 @@ pub(in crate::data) fn read(folder: &Path, options: &ReadOptions) -> Result<Data
     let find = |names: &[&str]| {
         names.iter().find_map(|name| parts.iter().find(|part| file_name(part).eq_ignore_ascii_case(name)))
     };
-    let (train_root, test_root) = match (find(TRAIN), find(TEST)) {
-        (None, Some(test)) => {
-            let found = file_name(test);
+    let (train_root, validation_root, test_root) = match (find(TRAIN), find(VALIDATION), find(TEST)) {
+        (None, Some(other), _) | (None, None, Some(other)) => {
+            let found = file_name(other);
             return Err(Error::input(format!("data folder {shown}: found {found}, expected train beside it")));
         }
-        (train, test) => (train.map_or(folder, |train| train), test),
+        // Without tests the validation images are what is tested on.
+        (train, validation, None) => (train.map_or(folder, |train| train), None, validation),
+        (train, validation, test) => (train.map_or(folder, |train| train), validation, test),
     };
+    if find(&["images"]).is_some() && find(&["masks", "labels"]).is_some() {
+        return Err(Error::input(format!(
+            "data folder {shown}: found images and masks beside them, expected a folder for each class; masks are read from NumPy \
+             arrays, x_train.npy with y_train.npy of [count, height, width]"
+        )));
+    }
     let classes: Vec<String> = folders(train_root)?.iter().map(|class| file_name(class)).collect();
     if !(2..=MOST_CLASSES).contains(&classes.len()) {
         let found = classes.len();
@@ -62,6 +71,7 @@ pub(in crate::data) fn read(folder: &Path, options: &ReadOptions) -> Result<Data
         )));
     }
     let mut notices = Vec::new();
+    let validation = validation_root.map(|root| items(root, &classes)).transpose()?.unwrap_or_default();
     let (train, test) = match test_root {
         Some(test) => (items(train_root, &classes)?, items(test, &classes)?),
         None => {
@@ -76,10 +86,10 @@ pub(in crate::data) fn read(folder: &Path, options: &ReadOptions) -> Result<Data
     let mut bad = Vec::new();
     let size = match options.size {
         Some(size) => size,
-        None => common_size(folder, train.iter().chain(&test))?,
+        None => common_size(folder, train.iter().chain(&validation).chain(&test))?,
     };
     let done = AtomicUsize::new(0);
-    let all = train.len() + test.len();
+    let all = train.len() + validation.len() + test.len();
     let tell = || {
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;
         options.progress.iter().for_each(|progress| progress(done, all));
@@ -87,7 +97,8 @@ pub(in crate::data) fn read(folder: &Path, options: &ReadOptions) -> Result<Data
     let room = (all as u64).saturating_mul((size[0] as u64).saturating_mul(size[1] as u64)).saturating_mul(3);
     let what = format!("data folder {shown}: {all} images of {}×{} take", size[1], size[0]);
     crate::device::cpu::check_free(room, &what, "a smaller image size may fit")?;
-    let mut parts = [train, test].map(|items| decode(&items, size, &mut bad, &tell));
+    let mut deep = Vec::new();
+    let mut parts = [train, validation, test].map(|items| decode(&items, size, &mut bad, &mut deep, &tell));
     let is_grey = |pixels: &[u8]| pixels.chunks_exact(CHANNELS).all(|p| p[0] == p[1] && p[1] == p[2]);
     let channels = match options.channels {
         Some(channels @ (1 | CHANNELS)) => channels,
@@ -100,12 +111,14 @@ pub(in crate::data) fn read(folder: &Path, options: &ReadOptions) -> Result<Data
     if channels == 1 {
         parts.iter_mut().for_each(|(pixels, _)| grey(pixels));
     }
-    let [train, test] = parts;
-    let [train, test] = [("train", train), ("test", test)].map(|(part, (pixels, labels))| {
+    let [train, validation, test] = parts;
+    let split = |part: &str, (pixels, labels)| {
         let shape = [size[0], size[1], channels];
         Split::narrow(shape, pixels, Labels::narrow(labels), &[])
             .map_err(|e| Error::input(format!("data folder {shown}, {part}: {e}")))
-    });
+    };
+    let (train, test) = (split("train", train), split("test", test));
+    let validation = validation_root.map(|root| split(&file_name(root), validation)).transpose()?;
     if let Some(why) = bad.first() {
         let named = bad.iter().take(NAMED).cloned().collect::<Vec<_>>().join("; ");
         let more = if bad.len() > NAMED { format!("; and {} more", bad.len() - NAMED) } else { String::new() };
@@ -114,8 +127,21 @@ pub(in crate::data) fn read(folder: &Path, options: &ReadOptions) -> Result<Data
         }
         notices.push(format!("{} of {all} files cannot be used and are left out: {named}{more}", bad.len()));
     }
+    if let Some(most) = deep.iter().max() {
+        let count = deep.len();
+        notices.push(format!(
+            "{count} of {all} files have 16 bits a channel and are brought to 8; their largest value is {most} of 65535"
+        ));
+    }
     let mut data = Dataset::new(file_name(folder), train?, test?)?;
+    if validation_root.is_some() {
+        notices.push(format!(
+            "{shown}: every epoch is validated on its own folder; the test folder is asked once, at the end"
+        ));
+    }
+    data.validation = validation;
     (data.classes, data.class_names) = (classes.len(), classes);
+    data.prepare = Prepare::Resize;
     data.notice = (!notices.is_empty()).then(|| notices.join("\nnote: "));
     Ok(data)
 }
@@ -190,25 +216,32 @@ fn common_size<'a>(folder: &Path, items: impl Iterator<Item = &'a Item>) -> Resu
     }
 }
 
-/// Pixels and labels of all that can be read; why the others cannot goes to `bad`.
+/// Pixels and labels of all that can be read; why the others cannot goes to `bad`, the largest value of those that had more
+/// than 8 bits a channel to `deep`.
 fn decode(
     items: &[Item],
     [height, width]: [usize; 2],
     bad: &mut Vec<String>,
+    deep: &mut Vec<u16>,
     tell: &(impl Fn() + Sync),
 ) -> (Vec<u8>, Vec<u16>) {
     let size = height * width * CHANNELS;
     let mut pixels = vec![0; size * items.len()];
     let read = |(place, item): (&mut [u8], &Item)| {
-        let image = Picture::open(&item.path).and_then(|picture| resized(&picture, [height, width, CHANNELS]));
+        let image = Picture::open(&item.path)
+            .and_then(|picture| Ok((resized(&picture, [height, width, CHANNELS])?, picture.deep())));
         tell();
-        image.map(|image| place.copy_from_slice(&image.pixels))
+        image.map(|(image, deep)| {
+            place.copy_from_slice(&image.pixels);
+            deep
+        })
     };
-    let done: Vec<Result<()>> = pixels.par_chunks_mut(size.max(1)).zip(items).map(read).collect();
+    let done: Vec<Result<Option<u16>>> = pixels.par_chunks_mut(size.max(1)).zip(items).map(read).collect();
     let (mut kept, mut labels) = (0, Vec::new());
     for (n, (done, item)) in done.into_iter().zip(items).enumerate() {
         match done {
-            Ok(()) => {
+            Ok(most) => {
+                deep.extend(most);
                 pixels.copy_within(n * size..(n + 1) * size, kept);
                 kept += size;
                 labels.push(item.label);

@@ -1,7 +1,7 @@
 //! Pictures of any common format: PNG, JPEG, GIF, BMP, WebP, TIFF, PNM, ICO, QOI, read within bounds.
 
 use crate::error::{Error, Result};
-use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::Path;
@@ -21,12 +21,33 @@ pub struct Picture {
     width: usize,
     height: usize,
     rgba: Vec<u8>,
+    deep: Option<u16>,
 }
 
 impl std::fmt::Debug for Picture {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         write!(f, "Picture {}×{}", self.width, self.height)
     }
+}
+
+/// Whether the image data of a JPEG file end by its marker, which decoders do without: they fill in what is missing.
+///
+/// Source: ITU-T T.81, B.1. Segments have a length up to the first scan; in a scan a byte 0xff that is no marker is followed
+/// by a zero. A thumbnail has an end of its own, in a segment before the scan.
+fn jpeg_ends(bytes: &[u8]) -> bool {
+    const SCAN: u8 = 0xda;
+    const END: u8 = 0xd9;
+    let mut at = 2;
+    while let Some([0xff, marker, rest @ ..]) = bytes.get(at..) {
+        match (*marker, rest) {
+            (SCAN, scan) => return scan.windows(2).any(|pair| pair == [0xff, END]),
+            (0xff, _) => at += 1,
+            (0x01 | 0xd0..=0xd8, _) => at += 2,
+            (_, [high, low, ..]) => at += 2 + usize::from(u16::from_be_bytes([*high, *low])),
+            _ => return false,
+        }
+    }
+    false
 }
 
 impl Picture {
@@ -40,7 +61,7 @@ impl Picture {
             let found = format!("found a picture of {width}×{height} in {} bytes", rgba.len());
             return Err(Error::input(format!("{found}, expected sides of 1 to {LARGEST_SIDE} and 4 bytes a pixel")));
         }
-        Ok(Picture { width, height, rgba })
+        Ok(Picture { width, height, rgba, deep: None })
     }
 
     /// A picture of grey values, 0 black to 255 white, [height, width].
@@ -96,6 +117,10 @@ impl Picture {
             let formats = "PNG, JPEG, GIF, BMP, WebP, TIFF, PNM, ICO or QOI";
             return Err(Error::input(format!("found no known kind of picture, expected {formats}")));
         }
+        if reader.format() == Some(ImageFormat::Jpeg) && !jpeg_ends(bytes) {
+            let why = "its image data end before the picture does: the file is truncated";
+            return Err(Error::input(why));
+        }
         let mut limits = Limits::default();
         limits.max_image_width = Some(LARGEST_SIDE);
         limits.max_image_height = Some(LARGEST_SIDE);
@@ -115,8 +140,19 @@ impl Picture {
         }
         let mut image = DynamicImage::from_decoder(decoder).map_err(|e| fault(&e))?;
         image.apply_orientation(orientation);
+        let is_deep = u16::from(image.color().bytes_per_pixel()) > u16::from(image.color().channel_count());
+        let deep = is_deep.then(|| {
+            let values = image.to_rgb16().into_raw();
+            values.into_iter().max().unwrap_or(0)
+        });
         let rgba = image.into_rgba8();
-        Picture::new(rgba.width() as usize, rgba.height() as usize, rgba.into_raw())
+        let picture = Picture::new(rgba.width() as usize, rgba.height() as usize, rgba.into_raw())?;
+        Ok(Picture { deep, ..picture })
+    }
+
+    /// Whether the file had 16 bits a channel, or floats, which were brought to 8; and the largest value, 0 to 65535.
+    pub fn deep(&self) -> Option<u16> {
+        self.deep
     }
 
     /// Columns.

@@ -3,6 +3,7 @@
 //! MNIST's digits are white on black; each was scaled, its shape kept, to fit 20 × 20 and put into 28 × 28 with its centre
 //! of mass in the middle (LeCun et al., "Gradient-based learning applied to document recognition", 1998).
 
+use crate::data::Prepare;
 use crate::data::pictures::ink;
 use crate::data::pictures::ink::{Found, Grey};
 use crate::data::pictures::picture::Picture;
@@ -46,30 +47,52 @@ impl Prepared {
     }
 }
 
-/// Prepares a picture for a model's `input` = [height, width, channels]. For one channel it is taken for a sign such as
-/// a digit, by itself on a plain background, dark on light or light on dark, and prepared as MNIST's digits are, the
-/// sign's box being 20/28 of the input; for three or four it is resized.
+/// Prepares a picture for a model's `input` = [height, width, channels]. As a digit it is taken for a sign by itself on a
+/// plain background, dark on light or light on dark, and prepared as MNIST's digits are, the sign's box being 20/28 of the
+/// input; else the whole picture is resized, and grey for one channel.
 ///
 /// # Errors
-/// [`Error::Input`] for another number of channels, and for one channel where nothing stands out from the background.
-pub fn prepare(picture: &Picture, input: [usize; 3]) -> Result<Prepared> {
-    match input[2] {
-        1 => digit(picture, [input[0], input[1]]),
-        3 | 4 => resized(picture, input),
-        channels => {
-            Err(Error::input(format!("the model's input has {channels} channels, expected 1, 3 or 4 for pictures")))
+/// [`Error::Input`] for another number of channels than 1, 3 and 4, of a digit than 1, and for a digit where nothing stands out
+/// from the background.
+pub fn prepare(picture: &Picture, input: [usize; 3], how: Prepare) -> Result<Prepared> {
+    match (how, input[2]) {
+        (Prepare::Digits, 1) => digit(picture, [input[0], input[1]]),
+        (Prepare::Digits, channels) => {
+            Err(Error::input(format!("the model's input has {channels} channels, expected 1 for digits")))
         }
+        (Prepare::Resize, _) => whole(picture, input),
     }
 }
 
-/// The whole picture, resized, for a model that tells the class of each pixel; grey for one channel.
+/// A picture that has the model's size already.
+///
+/// # Errors
+/// [`Error::Input`] for a picture of another size, and for another number of channels than 1, 3 and 4.
+pub fn as_it_is(picture: &Picture, input: [usize; 3]) -> Result<Prepared> {
+    let [height, width, _] = input;
+    match [picture.height(), picture.width()] == [height, width] {
+        true => whole(picture, input),
+        false => Err(Error::input(format!(
+            "found a picture of {}×{}, expected {width}×{height}, as the model reads it",
+            picture.width(),
+            picture.height()
+        ))),
+    }
+}
+
+/// The whole picture, resized; grey for one channel.
 ///
 /// # Errors
 /// [`Error::Input`] for another number of channels than 1, 3 and 4.
 pub fn whole(picture: &Picture, input: [usize; 3]) -> Result<Prepared> {
     let [height, width, channels] = input;
+    if ![1, 3, 4].contains(&channels) {
+        return Err(Error::input(format!(
+            "the model's input has {channels} channels, expected 1, 3 or 4 for pictures"
+        )));
+    }
     if channels != 1 {
-        return prepare(picture, input);
+        return resized(picture, input);
     }
     let mut prepared = resized(picture, [height, width, 3])?;
     crate::data::formats::folder::grey(&mut prepared.pixels);
@@ -81,7 +104,7 @@ pub fn whole(picture: &Picture, input: [usize; 3]) -> Result<Prepared> {
 pub(in crate::data) fn resized(picture: &Picture, [height, width, channels]: [usize; 3]) -> Result<Prepared> {
     let (w, h) = (picture.width(), picture.height());
     let mut rgba = picture.rgba().to_vec();
-    let mut how = vec![format!("{w}×{h}")];
+    let mut how = vec![size_of(picture)];
     if channels == 3 && rgba.chunks_exact(4).any(|pixel| pixel[3] < 255) {
         how.push("laid on white".into());
         for pixel in rgba.chunks_exact_mut(4) {
@@ -112,9 +135,18 @@ pub(in crate::data) fn resized(picture: &Picture, [height, width, channels]: [us
     Ok(Prepared { pixels, shape: [height, width, channels], how: how.join(", ") })
 }
 
+/// A picture's size, and what its file had more.
+fn size_of(picture: &Picture) -> String {
+    let size = format!("{}×{}", picture.width(), picture.height());
+    match picture.deep() {
+        None => size,
+        Some(most) => format!("{size}, brought from 16 bits to 8 (its largest value is {most} of 65535)"),
+    }
+}
+
 /// Grey, ink light on black, cropped to the ink, scaled to 20/28 of the input, centred by its centre of mass.
 fn digit(picture: &Picture, [height, width]: [usize; 2]) -> Result<Prepared> {
-    let mut how = vec![format!("{}×{}", picture.width(), picture.height()), "grey".into()];
+    let mut how = vec![size_of(picture), "grey".into()];
     let (grey, shrunk) = ink::grey(picture);
     let found = ink::find(grey);
     let blank =

@@ -85,17 +85,22 @@ function comparison(runs, differences) {
   const mark = (run, n) => el("span", { class: "legend" }, el("span", {}, swatch({ colour: lineColour(n), dash: lineDash(n) }), run.name));
   const has = (key) => runs.some((run) => isNumber(last(run)[key]));
   const keys = ["val_accuracy", "val_mae", "val_r2", "val_loss", "accuracy", "loss"].filter((key) => has(key) || key.endsWith("loss"));
-  const titles = { val_accuracy: "Accuracy on the test set", val_loss: "Loss on the test set", accuracy: "Accuracy in training", loss: "Loss in training", val_mae: "Mean absolute error in validation", val_r2: "R² in validation" };
+  const titles = { val_accuracy: "Accuracy in validation", val_loss: "Loss in validation", accuracy: "Accuracy in training", loss: "Loss in training", val_mae: "Mean absolute error in validation", val_r2: "R² in validation" };
   const final = runs.map((run, n) => {
     const epoch = last(run);
     return [mark(run, n), ...keys.map((key) => (key.endsWith("accuracy") ? percent(epoch[key], 2) : fixed(epoch[key], 4))), epoch.epoch ?? nothing,
       duration(sum(run, "seconds")), grouped(epoch.images_per_second), run.device.device?.name];
   });
   const lines = (key) => runs.map((run, n) => ({ name: run.name, colour: lineColour(n), dash: lineDash(n), points: column(run, key) }));
+  const apart = runs.filter(validatedApart).map((run) => run.name);
+  const onTest = "val_ is the test set, so a best epoch chosen by val_loss is chosen on test data";
+  const measured = apart.length === 0 ? `There is no validation split: ${onTest}.`
+    : apart.length === runs.length ? "val_ is each run's validation split, not the test set."
+      : `Of ${apart.join(", ")} val_ is the validation split; of the others ${onTest}.`;
   const differ = differences.map(({ key, values }) => [key, ...values]);
   return [
     el("header", { id: "head" }, el("h1", {}, `${runs.length} runs compared`), el("p", { class: "soft" }, runs.map((run) => run.name).join(" · "))),
-    section("final", "Final figures", "Those of each run's last epoch. There is no validation split: val_ is the test set, so a best epoch chosen by val_loss is chosen on test data.",
+    section("final", "Final figures", `Those of each run's last epoch. ${measured}`,
       table(["run", ...keys, "epochs", "training", "samples/s", "device"], final, [0, keys.length + 4])),
     section("curves", "Curves", null, el("div", { class: "charts" }, keys.map((key) => chart({ id: key, title: titles[key], xLabel: "epochs", series: lines(key) })))),
     section("differences", "Settings that differ", differ.length ? null : "The runs have all their settings in common.",

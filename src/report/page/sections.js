@@ -15,9 +15,13 @@ function head(run) {
   document.title = `${data.live ? "training" : "report"}: ${run.name}`;
   const things = isTable() ? "samples" : "images";
   const numbers = isNumber(epoch.val_loss) && !isNumber(epoch.val_accuracy);
+  const apart = validatedApart(run);
+  const set = apart ? "validation" : "test";
+  const tested = apart ? data.findings.confusion ?? data.findings.answers : null;
   const main = numbers
     ? [figure(isNumber(epoch.val_mae) ? short(epoch.val_mae) : fixed(epoch.val_r2, 4), isNumber(epoch.val_mae) ? `mean absolute error${data.findings.numbers?.length ? ` of ${data.findings.numbers[0].score.name}` : ""}` : "R², mean of the targets", true), isNumber(epoch.val_mae) ? figure(fixed(epoch.val_r2, 4), "R²") : null]
-    : [figure(percent(epoch.val_accuracy, 2), data.findings.answers ? "of the test answers right" : `of the test ${things} right`, true)];
+    : [tested ? figure(percent(tested.accuracy, 2), `of the test ${data.findings.answers ? "answers" : things} right`, true) : null,
+       figure(percent(epoch.val_accuracy, 2), `of the ${set} ${data.findings.answers ? "answers" : things} right`, !tested)];
   const figures = [
     ...main.filter(Boolean),
     figure(numbers ? short(epoch.val_loss) : fixed(epoch.val_loss, 4), "val_loss"),
@@ -34,8 +38,12 @@ function head(run) {
     el("div", { class: "figures" }, figures),
     el("p", { class: "small soft" },
       epoch.epoch ? `All figures are those of the last epoch, ${epoch.epoch}. ` : "No epoch has ended yet. ",
-      "There is no validation split: all val_ figures are measured on the test set, so a best epoch chosen by val_loss is chosen on test data."));
+      apart ? "All val_ figures are measured on validation samples, apart from those of training and of the test set."
+        : "There is no validation split: all val_ figures are measured on the test set, so a best epoch chosen by val_loss is chosen on test data."));
 }
+
+/** Whether epochs were validated on other samples than the test set's. */
+const validatedApart = (run) => Boolean(data.findings.validated_apart || run.settings["train.validation_split"]);
 
 /** How far a run is that goes on. */
 function progressOf(progress) {
@@ -70,7 +78,7 @@ function curves(run) {
     : pair("accuracy", "Accuracy", "accuracy");
   const cell = (key, x) => (["epoch", "step", "images_per_second"].includes(key) ? grouped(x) : fixed(x, key === "seconds" ? 1 : 4));
   const rows = run.epochs.map((epoch) => keys.map((key) => cell(key, epoch[key])));
-  return section("curves", "Curves", `${numbers ? "The loss is that of standardised targets; in training it is the mean" : "Loss and accuracy in training are means"} over an epoch, each batch before its update; val_ is the test set after the epoch.`,
+  return section("curves", "Curves", `${numbers ? "The loss is that of standardised targets; in training it is the mean" : "Loss and accuracy in training are means"} over an epoch, each batch before its update; val_ is the ${validatedApart(run) ? "validation" : "test"} set after the epoch.`,
     el("div", { class: "charts" }, pair("loss", "Loss", "loss", steps), second),
     rows.length ? fold("Every epoch in numbers", table(keys, rows, [])) : null);
 }

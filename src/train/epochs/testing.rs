@@ -17,6 +17,11 @@ impl Trainer {
         evaluator.logits().await
     }
 
+    /// Whether epochs are validated on other samples than the test set's.
+    pub fn validates_apart(&self) -> bool {
+        self.test.is_some()
+    }
+
     /// The numbers of the test set beside their targets, with the weights as they are now.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use crate::data::{Dataset, Split};
 use crate::device::Device;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ir::values::Values;
 use crate::model::Model;
 use crate::model::formats::weights::Weights;
@@ -94,7 +94,16 @@ impl Trainer {
         options.check()?;
         check_data(model, data)?;
         let (split, test) = match options.validation_split {
-            None => (None, None),
+            None => match data.with_own_validation() {
+                None => (None, None),
+                Some((split, test)) => (Some(split), Some((device.clone(), test))),
+            },
+            Some(share) if data.validation.is_some() => {
+                return Err(Error::input(format!(
+                    "validation split {share}: data set {} has a part to validate on, expected no --validation-split",
+                    data.name
+                )));
+            }
             Some(share) => {
                 let (split, test) = data.with_validation(share, options.seed)?;
                 (Some(split), Some((device.clone(), test)))

@@ -18,7 +18,7 @@ use crate::train::finetune::First;
 use crate::train::pairing::kind_for;
 use crate::train::run::RunFolder;
 use crate::train::settings::config::RunConfig;
-use crate::train::smaller::smaller_batch;
+use crate::train::smaller::{lacks_memory, smaller_batch};
 use crate::train::step::window::WINDOW_BYTES;
 use std::path::Path;
 
@@ -64,7 +64,7 @@ impl Session {
             let Error::Input(why) = &error else { return error };
             // Offered, not taken: another batch is another run.
             match smaller_batch(&device, &model, &data, &config.train)
-                .filter(|_| config.train.batch_size <= data.train.count)
+                .filter(|_| lacks_memory(&device, &model, &data, &config.train))
             {
                 Some(batch) => Error::input(format!("{why}; --batch-size {batch} would fit")),
                 None => error,
@@ -119,11 +119,21 @@ pub fn open_data(config: &RunConfig, progress: Option<&(dyn Fn(usize, usize) + S
         ..ReadOptions::default()
     };
     let mut data = Dataset::open_with(&config.data, &options)?;
+    let seed = config.train.seed;
+    let mut drawn = Vec::new();
     if let Some(limit) = config.train_limit {
-        data.train.truncate(limit)?;
+        drawn.extend(data.train.limit(limit, seed)?.then_some("train"));
     }
     if let Some(limit) = config.test_limit {
-        data.test.truncate(limit)?;
+        drawn.extend(data.test.limit(limit, seed)?.then_some("test"));
+        if let Some(validation) = &mut data.validation {
+            drawn.extend(validation.limit(limit, seed)?.then_some("validation"));
+        }
+    }
+    if !drawn.is_empty() {
+        let parts = drawn.join(" and ");
+        let said = format!("the first {parts} samples lack a class: they are drawn of every class alike, by the seed");
+        data.notice = Some(data.notice.map_or_else(|| said.clone(), |notice| format!("{notice}\nnote: {said}")));
     }
     Ok(data)
 }

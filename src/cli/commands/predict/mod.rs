@@ -4,9 +4,10 @@
 mod table;
 
 use crate::cli::{DeviceArgs, print};
+use crate::data::Prepare;
 use crate::data::pictures::mask;
 use crate::data::pictures::picture::Picture;
-use crate::data::pictures::prepare::{Prepared, prepare, whole};
+use crate::data::pictures::prepare::{Prepared, as_it_is, prepare};
 use crate::error::{Error, Result};
 use crate::files::write_whole;
 use crate::model::{Model, Task};
@@ -19,8 +20,9 @@ use std::path::{Path, PathBuf};
 /// Say what a stored model makes of pictures, or of the rows of a table
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A model that reads a table takes CSV files with its columns, by their names. Pictures may be PNG, JPEG, GIF, BMP, WebP, TIFF, PNM, ICO or QOI, of any size. For a model of one channel each is \
-prepared as MNIST's digits are: grey, dark on light turned round, cropped, scaled and centred.
+A model that reads a table takes CSV files with its columns, by their names. Pictures may be PNG, JPEG, GIF, BMP, WebP, TIFF, PNM, ICO or QOI, of any size. Each is prepared \
+as the model's training images were: as a digit where these were digits such as MNIST's (grey, light on dark, cropped, scaled \
+and centred), else resized.
 
 Examples:
   wgrad predict runs/mnist-cnn/1/model.safetensors photo.jpg
@@ -36,6 +38,9 @@ pub struct PredictArgs {
     /// How many of the likeliest classes are shown; of yes-or-no answers, all that are yes
     #[arg(long, default_value_t = 3, value_name = "K", value_parser = clap::value_parser!(u16).range(1..))]
     top: u16,
+    /// How pictures are prepared [default: as those that the model was trained on]
+    #[arg(long, value_enum, value_name = "HOW")]
+    prepare: Option<Preparation>,
     /// Write each picture as the net is given it into this folder, as PNG
     #[arg(long, value_name = "DIR")]
     save_prepared: Option<PathBuf>,
@@ -47,6 +52,17 @@ pub struct PredictArgs {
     /// Print JSON alone
     #[arg(long)]
     json: bool,
+}
+
+/// How pictures become a model's input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Preparation {
+    /// As MNIST's digits were made: light on dark, cropped to the ink, scaled and centred.
+    Digits,
+    /// The whole picture, resized.
+    Resize,
+    /// As they are: of the model's size.
+    None,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -80,8 +96,18 @@ pub fn run(args: PredictArgs) -> Result<()> {
         return Err(Error::input("--masks: a model that tells the class of each pixel is expected"));
     }
     let (mut good, mut bad) = (Vec::new(), Vec::new());
+    let how = args.prepare.unwrap_or(match trained.model.preparation() {
+        Prepare::Digits if !by_pixel => Preparation::Digits,
+        Prepare::Digits | Prepare::Resize => Preparation::Resize,
+    });
+    if args.prepare.is_none() && trained.model.prepare.is_none() && !by_pixel {
+        let (file, how) = (args.file.display(), if how == Preparation::Digits { "as digits" } else { "by resizing" });
+        crate::cli::say(&format!(
+            "note: {file} does not say how its training images were made; pictures are prepared {how} (--prepare)"
+        ));
+    }
     for path in &args.images {
-        match read(path, input, by_pixel) {
+        match read(path, input, how) {
             Ok(prepared) => good.push((path, prepared)),
             Err(Error::Input(why)) => bad.push(why),
             Err(error) => return Err(error),
@@ -154,10 +180,14 @@ fn masks(args: &PredictArgs, trained: &TrainedModel, inputs: &[(&PathBuf, Prepar
     print(&if args.json { format!("{}\n", serde_json::Value::from(answers)) } else { lines })
 }
 
-fn read(path: &Path, input: [usize; 3], by_pixel: bool) -> Result<Prepared> {
+fn read(path: &Path, input: [usize; 3], how: Preparation) -> Result<Prepared> {
     let picture = Picture::open(path)?;
-    let prepare = if by_pixel { whole } else { prepare };
-    prepare(&picture, input).map_err(|e| crate::error::in_context(&path.display().to_string(), e))
+    let prepared = match how {
+        Preparation::Digits => prepare(&picture, input, Prepare::Digits),
+        Preparation::Resize => prepare(&picture, input, Prepare::Resize),
+        Preparation::None => as_it_is(&picture, input),
+    };
+    prepared.map_err(|e| crate::error::in_context(&path.display().to_string(), e))
 }
 
 /// Writes the inputs under the names of their pictures; of those that have the same, all but the first get a number.
