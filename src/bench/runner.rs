@@ -1,6 +1,6 @@
 //! A training step that can be timed: random data, first weights, and many steps a submit as in training.
 
-use crate::data::{Dataset, Split};
+use crate::data::{Dataset, MOST_CLASSES, Split};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::ir::graph::Tensor;
@@ -40,15 +40,18 @@ pub fn random_data(model: &Model, batch: usize, steps: usize) -> Result<Dataset>
         return Err(Error::input(format!("batch size {batch}: {found} of images, 1 B to {most} are expected")));
     }
     let count = (batch.saturating_mul(steps)).min(DATA_BYTES / pixels).max(batch);
-    let classes = model.classes()?.min(256) as u32;
+    let classes = model.classes()?.min(MOST_CLASSES) as u32;
     let (positions, masked) = (model.positions()?, model.is_segmentation()?);
     let random = |i: usize| pcg(i as u32);
     let split = |count: usize| {
-        let labels = (0..count * positions).map(|i| (random(i) % classes) as u8).collect();
+        let labels = (0..count * positions).map(|i| random(i) % classes);
         let images = (0..count * pixels).map(|i| random(i) as u8).collect();
-        match masked {
-            true => Split::masked(image, images, labels),
-            false => Split::new(image, images, labels),
+        // As wide as a step has them where there is no data.
+        match (masked, classes > 256) {
+            (true, false) => Split::masked(image, images, labels.map(|label| label as u8).collect()),
+            (true, true) => Split::masked(image, images, labels.map(|label| label as u16).collect()),
+            (false, false) => Split::new(image, images, labels.map(|label| label as u8).collect()),
+            (false, true) => Split::new(image, images, labels.map(|label| label as u16).collect()),
         }
     };
     Dataset::new("random", split(count)?, split(batch)?)

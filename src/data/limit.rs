@@ -6,8 +6,8 @@ use crate::step::control::{pcg, shuffled};
 use std::collections::BTreeMap;
 
 impl Split {
-    /// Keeps `limit` samples: the first in file order, or where a class is missing from these that the split has, as in a folder,
-    /// which lies class by class, a draw of every class by its share, by the seed. Says whether it was drawn.
+    /// Keeps `limit` samples: the first in file order; or where the samples lie class by class, as those of a folder do, and a class
+    /// is missing from the first, a draw of every class by its share, by the seed. Says whether it was drawn.
     ///
     /// # Errors
     /// [`crate::Error::Input`] if `limit` is 0, and where samples are in a file that cannot be read any more.
@@ -17,7 +17,8 @@ impl Split {
             self.each_label().enumerate().for_each(|(at, label)| classes.entry(label).or_default().push(at));
         }
         let all_there = classes.values().all(|members| members.first().is_some_and(|first| *first < limit));
-        if all_there {
+        let mixed = classes.values().any(|members| members.windows(2).any(|pair| pair[1] != pair[0] + 1));
+        if all_there || mixed {
             return self.truncate(limit).map(|()| false);
         }
         let key = pcg(seed as u32 ^ 0x11_517D) ^ pcg((seed >> 32) as u32).rotate_left(16);
@@ -69,6 +70,8 @@ mod tests {
         let mut mixed = split((0..90).map(|n| n % 3).collect());
         assert_eq!(mixed.limit(4, 7), Ok(false));
         assert_eq!(mixed.pixels(), [0, 1, 2, 3]);
+        let mut rare = split((0..90).map(|n| u8::from(n % 30 == 29)).collect());
+        assert_eq!((rare.limit(4, 7), rare.pixels()), (Ok(false), &[0, 1, 2, 3][..]));
         assert!(sorted().limit(0, 7).is_err());
         assert_eq!((sorted().limit(100, 7), sorted().limit(500, 7)), (Ok(false), Ok(false)));
     }

@@ -4,6 +4,7 @@ use crate::data::Dataset;
 use crate::device::Device;
 use crate::error::Result;
 use crate::model::Model;
+use crate::train::pairing::check_data;
 use crate::train::settings::options::TrainOptions;
 use crate::train::step::Step;
 use crate::train::step::window::limit_on;
@@ -16,9 +17,11 @@ pub fn smaller_batch(device: &Device, model: &Model, data: &Dataset, options: &T
     (0..=largest).rev().map(|power| 1 << power).find(|&batch| fits(device, model, data, options, batch).is_ok())
 }
 
-/// Whether the device cannot hold the run's own steps, though they can be built: then a smaller batch helps.
+/// Whether size is what keeps the run's own steps from the device, and not the data, the model or the options: then a smaller
+/// batch may help.
 pub fn lacks_memory(device: &Device, model: &Model, data: &Dataset, options: &TrainOptions) -> bool {
-    matches!(steps(device, model, data, options, options.batch_size), Ok(steps) if device.check(&[&steps[0].graph, &steps[1].graph]).is_err())
+    let sound = options.check().is_ok() && check_data(model, data).is_ok() && options.batch_size <= data.train.count;
+    sound && fits(device, model, data, options, options.batch_size).is_err()
 }
 
 /// Whether the device can hold the steps of training and of validation at this batch.

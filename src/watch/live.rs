@@ -197,6 +197,9 @@ impl Live {
             return Err(Error::input("the net tells the class of each pixel, not of a drawing"));
         }
         let [height, width, channels] = self.model.image()?;
+        if ink.iter().all(|pixel| *pixel == 0) {
+            return Err(Error::input("nothing is drawn"));
+        }
         let drawing = Photograph::grey(side, side, ink)?;
         let how = self.model.preparation();
         let image = prepare(&drawing, [height, width, 1], how).map_err(|_| Error::input("nothing is drawn"))?;

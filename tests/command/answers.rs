@@ -53,6 +53,8 @@ fn answers_are_learnt_told_and_taken_away() {
     place.write("set/classes.txt", "left\nupper\nmiddle\n");
     net(&place, 3);
     let train = "train --data set --model net.toml --batch-size 16 --epochs 30 --lr 0.01 --device cpu";
+    let told = place.works("data set").out;
+    assert!(told.contains("left") && told.contains("120"), "a yes for every second picture: {told}");
     let done = place.works(&format!("{train} --run-dir run"));
     assert!(done.out.lines().last().unwrap().contains("val_accuracy: 1.0000"), "{}", done.out);
 

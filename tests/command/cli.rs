@@ -261,7 +261,8 @@ fn epochs_go_to_stdout_and_all_else_to_stderr() {
         let lines: Vec<&str> = done.out.lines().collect();
         assert!(lines.len() == 2 && lines[0].starts_with("epoch 1/2 ") && lines[1].starts_with("epoch 2/2 "));
         assert!(lines.iter().all(|line| ["loss: ", "accuracy: ", "val_loss: "].iter().all(|w| line.contains(w))));
-        assert!(done.err.contains("device: ") && !done.err.contains("val_loss"), "{}", done.err);
+        assert!(done.err.contains("device: ") && !done.err.contains(" - val_loss"), "{}", done.err);
+        assert!(done.err.lines().any(|line| line.starts_with("done: 2 epochs, 8 steps in ")), "{}", done.err);
         assert!(!format!("{}{}", done.out, done.err).contains('\x1b'), "escape codes without a terminal: {done:?}");
         let quiet = place.trains("quiet", &format!("--quiet {device}"));
         assert_eq!(quiet.out, "");

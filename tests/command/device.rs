@@ -59,7 +59,8 @@ fn the_first_command_trains_on_the_native_cpu_where_there_is_no_gpu() {
         assert_eq!(done.status, Some(0), "{folder}: {done:#?}");
         assert_eq!(json(&place, &format!("{folder}/device.json"))["device"]["type"], "cpu", "{folder}");
         let told: Vec<&str> = done.err.lines().filter(|line| !line.starts_with("step ")).collect();
-        assert!(told.len() == 2 && told[1].starts_with("saved "), "{folder}: {done:#?}");
+        assert!(told.len() == 3 && told[1].starts_with("saved "), "{folder}: {done:#?}");
+        assert!(told[2].starts_with("ended by --max-steps: 1 epoch, 4 steps in "), "{folder}: {done:#?}");
         for want in ["device: [", "native CPU", "no GPU was found", "apt install mesa-vulkan-drivers libvulkan1"] {
             assert!(told[0].contains(want), "{folder}: {want}: {}", told[0]);
         }

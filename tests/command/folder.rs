@@ -74,7 +74,9 @@ fn train_and_test_folders_are_taken_as_they_are() {
     save(&place, "both/Train/red/deeper/9.jpg", picture([6, 5], [200, 0, 0], 3));
     for (name, train, test) in [("both", 13, 6), ("three", 12, 3)] {
         let data = open(&place, name, &ReadOptions::default()).expect("a data set");
-        assert_eq!((data.train.count, data.test.count, data.notice), (train, test, None), "{name}");
+        assert_eq!((data.train.count, data.test.count), (train, test), "{name}");
+        let validation = data.validation.map(|validation| validation.count);
+        assert_eq!((validation, data.notice.is_some()), if name == "three" { (Some(6), true) } else { (None, false) });
     }
 }
 
@@ -162,7 +164,7 @@ fn folders_that_do_not_fit_are_refused() {
     place.write("text/b/1.png", "no image");
     classes(&place, "huge", 1);
     for (name, size, wants) in [
-        ("one", None, &["found 1 folders", "2 to 256 classes"][..]),
+        ("one", None, &["found 1 folders", "2 to 65536 classes"][..]),
         ("extra", None, &["yellow", "expected blue, green, red"]),
         ("lonely", None, &["found test, expected train"]),
         ("empty", None, &["class yellow has no images"]),

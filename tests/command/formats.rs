@@ -150,8 +150,12 @@ fn malformed_arrays() {
         ("x_train.npy", typed("|u1", "(-1, 2, 3)", &[]), &["malformed", "expected a size"]),
         ("y_train.npy", typed("<f8", "(3,)", &[0; 24]), &["labels of type <f8", "integers"]),
         ("y_train.npy", typed("<i4", "(2,)", &[0; 8]), &["2 labels", "3 images"]),
-        ("y_train.npy", typed("<i2", "(3,)", &[0, 0, 255, 255, 0, 0]), &["label 1: found -1", "0 to 255"]),
-        ("y_train.npy", typed("<i2", "(3,)", &[0, 0, 0, 0, 0, 1]), &["label 2: found 256", "0 to 255"]),
+        ("y_train.npy", typed("<i2", "(3,)", &[0, 0, 255, 255, 0, 0]), &["label 1: found -1", "0 to 65535"]),
+        (
+            "y_train.npy",
+            typed("<i4", "(3,)", &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0]),
+            &["label 2: found 65536", "0 to 65535"],
+        ),
     ];
     for (name, contents, parts) in cases {
         let place = Place::new();

@@ -121,7 +121,9 @@ fn bad_pictures_are_named_and_the_others_answered() {
     bar.save(place.path("bar.png")).unwrap();
     image::GrayImage::from_pixel(9, 9, image::Luma([255])).save(place.path("blank.png")).unwrap();
     place.write("text.png", "a digit");
-    let done = place.call("predict run/model.safetensors text.png bar.png none.jpg blank.png . --device cpu --json");
+    let done = place.call(
+        "predict run/model.safetensors text.png bar.png none.jpg blank.png . --prepare digits --device cpu --json",
+    );
     assert_eq!(done.status, Some(2), "{done:?}");
     let answers: Vec<Value> = serde_json::from_str(&done.out).expect("JSON alone");
     assert_eq!((answers.len(), &answers[0]["image"]), (1, &Value::from("bar.png")));

@@ -150,8 +150,14 @@ fn what_does_not_fit_is_said() {
         assert_eq!(done.status, Some(2), "{line}: {done:#?}");
         parts.iter().for_each(|part| assert!(done.err.contains(part), "expected {part:?} in: {}", done.err));
     };
-    refused("train --model tiny.toml --data halves --epochs 1", &["a label a pixel", "expects a label an image"]);
-    refused("train --model masks.toml --data data --epochs 1", &["a label an image", "expects a label a pixel"]);
+    refused(
+        "train --model tiny.toml --data halves --epochs 1",
+        &["a label for each pixel", "expects a label for each image"],
+    );
+    refused(
+        "train --model masks.toml --data data --epochs 1",
+        &["a label for each image", "expects a label for each pixel"],
+    );
     refused(&format!("{TRAIN} --class-weights 1,2"), &["2 class weights, expected 3"]);
     refused(&format!("{TRAIN} --loss bce --label-smoothing 0.1"), &["label smoothing", "softmax"]);
     let pixels = vec![7; 2 * 64];

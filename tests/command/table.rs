@@ -88,7 +88,11 @@ fn texts_are_classes() {
     let row = |n: usize| format!("{},{},{}\n", n % 3, (n * 17) % 11, ["setosa", "versicolor", "virginica"][n % 3]);
     place.write("iris.csv", String::from("a,b,species\n") + &(0..150).map(row).collect::<String>());
     let done = place.works("train --data iris.csv --target species --epochs 40 --lr 0.01 --device cpu --run-dir run");
-    assert!(done.err.contains("note: batches of 120 samples"), "{}", done.err);
+    assert!(
+        done.err.contains("note: batches of 12") && done.err.contains("species holds texts: 3 classes"),
+        "{}",
+        done.err
+    );
     assert!(done.out.lines().last().unwrap().contains("val_accuracy: 1.0000"), "{}", done.out);
     let eval = "eval run/model.safetensors --data iris.csv --device cpu --json";
     let found: Value = serde_json::from_str(&place.works(&format!("{eval} --target species")).out).unwrap();
@@ -178,7 +182,11 @@ fn numbers_are_standardised_by_the_training_samples() {
     );
     let data = open(&place, "s.csv", &["y"], TargetKind::Guessed).unwrap();
     let notice = data.notice.unwrap();
-    assert!(notice.contains("semicolons separate") && notice.contains("training sample of same:"), "{notice}");
+    assert!(
+        notice.contains("semicolons separate")
+            && notice.contains("left out, the same number in every training sample: same"),
+        "{notice}"
+    );
     assert_eq!((data.train.count, data.test.count), (8, 2));
 }
 
@@ -191,7 +199,7 @@ fn malformed_tables_are_refused_by_line_and_column() {
         assert!(error.contains(want) && !error.contains('\n'), "expected {want:?} in {error}");
     };
     use TargetKind::{Answers, Classes, Guessed, Numbers};
-    refused("a,b\n1,2\n", &["c"], Guessed, "found the columns a, b, expected one c");
+    refused("a,b\n1,2\n", &["c"], Guessed, "found the columns a, b, expected one named 'c'");
     refused("price,b\n1,2\n", &["prise"], Guessed, "did you mean 'price'");
     refused("1,2\n3,4\n", &["1"], Guessed, "line 1: found '1, 2', expected the names");
     refused("a,a\n1,2\n", &["a"], Guessed, "found a a second time in column 2");
@@ -205,9 +213,78 @@ fn malformed_tables_are_refused_by_line_and_column() {
     refused("a,y\n1,2\n", &["y"], Guessed, "found 1 sample, expected some to train on and some to test on");
     refused("y\n1\n2\n", &["y"], Guessed, "found no column besides the targets");
     refused("a,y\n1,2\n2,\n", &["y"], Numbers, "line 3, column y: found nothing, expected a number");
+    refused(
+        "a,y\n1,2\n2,NA\n3,4\n",
+        &["y"],
+        Guessed,
+        "line 3, column y: found 'NA', expected a number; --loss softmax",
+    );
+    refused("a,y\n1,no\n2,1\n3,yes\n", &["y"], Guessed, "found 'no', expected a number; --loss bce");
+    refused("a,y\n7,1\n7,2\n7,3\n", &["y"], Guessed, "some to train on and some to test on");
+    refused("a,b,y\n7,1,1\n7,1,2\n", &["y", "y"], Guessed, "target y: found it twice");
     refused("a,y\n1,x\n2,x\n", &["y"], Classes, "column y: found 1 class, expected 2 to 65536");
     refused("a,y\n1,1\n2,2\n", &["y"], Answers, "line 3, column y: found '2', expected 1 or 0");
     refused("a,x,y\n1,u,v\n2,v,u\n", &["x", "y"], Classes, "found 2 targets of classes, expected one");
     refused("a,y\n1,2\n2,3\n", &["y", "y"], Guessed, "target y: found it twice");
     refused("a,y\n1e308,1\n-1e308,2\n1e308,3\n9e307,4\n1,5\n2,6\n", &["y"], Guessed, "column a: found");
+}
+
+/// The same sample twice goes to one part, whatever its class, and columns that never change are not read.
+#[test]
+fn equal_rows_go_to_one_part() {
+    let place = Place::new();
+    let row = |n: usize| format!("{},{},7,{}\n", n % 20, n % 20 * 3, ["x", "y"][n % 2]);
+    place.write("d.csv", String::from("a,b,same,y\n") + &(0..140).map(row).collect::<String>());
+    let data = open(&place, "d.csv", &["y"], TargetKind::Guessed).unwrap();
+    let rows = |split: &wgrad::data::Split| -> std::collections::BTreeSet<Vec<u8>> {
+        split.column("features").unwrap().held().chunks(8).map(<[u8]>::to_vec).collect()
+    };
+    let (train, test) = (rows(&data.train), rows(&data.test));
+    assert!(
+        train.is_disjoint(&test) && train.len() + test.len() == 20 && test.len() == 4,
+        "{} {}",
+        train.len(),
+        test.len()
+    );
+    assert_eq!(data.train.count + data.test.count, 140);
+    assert!(data.notice.unwrap().contains("left out, the same number in every training sample: same"));
+}
+
+/// Numbers that are large and differ little keep their digits, and so do their errors.
+#[test]
+fn large_numbers_keep_their_digits() {
+    let place = Place::new();
+    let row = |n: usize| format!("{},{}\n", (n * 37) % 101, 1_732_681_000 + (n * 37) % 101 * 3);
+    place.write("t.csv", String::from("a,time\n") + &(0..101).map(row).collect::<String>());
+    place.works("train --data t.csv --target time --epochs 150 --batch-size 16 --lr 0.01 --device cpu --no-report --run-dir run");
+    let found = place.works("eval run/model.safetensors --data t.csv --device cpu --json").out;
+    let found: Value = serde_json::from_str(&found).unwrap();
+    let mae = number(&found["targets"][0], "mae");
+    assert!(mae < 10.0, "{found}");
+    let out = place.works("predict run/model.safetensors t.csv --device cpu").out;
+    let errors = out
+        .lines()
+        .skip(1)
+        .enumerate()
+        .map(|(n, line)| (line.parse::<f64>().unwrap() - (1_732_681_000 + (n * 37) % 101 * 3) as f64).abs());
+    assert!(errors.sum::<f64>() / 101.0 < 2.0 * mae + 1.0, "{out}");
+}
+
+/// A net that goes on learning reads its own columns, so that none of them becomes its target.
+#[test]
+fn what_a_net_reads_is_no_target_of_its_own() {
+    let place = Place::new();
+    place.write("houses.csv", houses(100));
+    place.works(&format!("{} --no-report --run-dir run", TRAIN.replace("--epochs 60", "--epochs 1")));
+    let from = "train --data houses.csv --from run/model.safetensors --epochs 1 --device cpu --no-report --run-dir no";
+    fails(&place, &format!("{from} --target age"), "column age: the model reads it, expected another to learn");
+    fails(
+        &place,
+        &format!("{from} --target price --ignore age"),
+        "column age: the model reads it, expected another to leave out",
+    );
+    fails(&place, "eval run/model.safetensors --data houses.csv --target id", "targets id: expected price");
+    fails(&place, "train --data mnist --target price", "only a CSV table has columns to learn");
+    fails(&place, "train --data nothing.csv --target price", "found no such file");
+    place.works(&format!("{} --target price", from.replace("--run-dir no", "--run-dir on")));
 }

@@ -21,7 +21,9 @@ fn files(folder: &str) -> BTreeSet<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let families = entries(root.clone()).into_iter().filter(|name| root.join(name).is_dir());
     let in_family = |family: String| {
-        let names = entries(root.join(&family)).into_iter();
+        // Folders hold the tests of the file beside them.
+        let of_family = root.join(&family);
+        let names = entries(of_family.clone()).into_iter().filter(move |name| of_family.join(name).is_file());
         names.map(move |name| format!("{family}/{name}")).collect::<Vec<_>>()
     };
     families.flat_map(in_family).collect()

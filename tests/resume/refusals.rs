@@ -62,7 +62,7 @@ fn what_cannot_be_resumed_is_refused() {
     refused("train --resume run --max-steps 3", &["found a run of 8 steps", "3 steps"]);
     refused("train --resume run --epochs 0", &["epochs 0"]);
     place.data("other", 8, 61, 20);
-    refused("train --resume run --epochs 3 --data other", &["61 + 20 images", "60 + 20"]);
+    refused("train --resume run --epochs 3 --data other", &["61 + 20 samples", "60 + 20"]);
     refused("train --resume run --epochs 3 --data gone", &["gone"]);
     let done = place.call("train --resume run --epochs 3 --device nonesuch");
     assert!(done.status == Some(2) && done.err.contains("nonesuch"), "{done:#?}");

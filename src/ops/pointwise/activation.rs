@@ -45,7 +45,8 @@ struct Row {
     derivative: Of,
     /// The most that the derivative's magnitude is, by the slope.
     steepest: fn(f64) -> f64,
-    /// What the roundings of the value and of the derivative scale with; each is of what its function is of.
+    /// What the roundings of the value and of the derivative scale with; each is of what its function is of. A derivative of the
+    /// result has the sum of its terms without their signs: the result has been rounded, and 1 less it may be next to nothing.
     sizes: [fn(f64, f64) -> f64; 2],
     onnx: &'static [(&'static str, With)],
 }
@@ -77,7 +78,7 @@ functions! {
         value: |x, _| sigmoid(x),
         derivative: Of::Result(|y, _| y * (1.0 - y)),
         steepest: |_| 0.25,
-        sizes: [|x, _| sigmoid(x) * tail(x), |y, _| (y * (1.0 - y)).abs()],
+        sizes: [|x, _| sigmoid(x) * tail(x), |y, _| y.abs() * (1.0 + y.abs())],
         onnx: &[("Sigmoid", With::Alone)],
     }
     /// (eˣ − e⁻ˣ) / (eˣ + e⁻ˣ).
@@ -87,7 +88,7 @@ functions! {
         value: |x, _| x.tanh(),
         derivative: Of::Result(|y, _| (1.0 - y) * (1.0 + y)),
         steepest: |_| 1.0,
-        sizes: [|x, _| x.tanh().abs(), |y, _| ((1.0 - y) * (1.0 + y)).abs()],
+        sizes: [|x, _| x.tanh().abs(), |y, _| 1.0 + y * y],
         onnx: &[("Tanh", With::Alone)],
     }
     /// x · Φ(x) with the normal distribution Φ(x) = (1 + erf(x / √2)) / 2, exact (Hendrycks and Gimpel, 2016).
