@@ -85,7 +85,7 @@ impl Run {
         let optimizer = options.optimizer();
         let step = Step::training(&model, split.count, &options).unwrap();
         let control = step.start(0, options.rate(), optimizer.betas());
-        let mut contents = step.data(&split).unwrap();
+        let mut contents = step.data(split).unwrap();
         contents.push((step.control, Values::Word(control.words())));
         for (p, (spec, param)) in model.params().unwrap().iter().zip(&step.graph.params).enumerate() {
             let values = initial(p0 as usize + p, spec);
