@@ -75,7 +75,7 @@ pub(super) fn read(name: String, train: &Path, test: Option<&Path>, options: &Re
 /// columns that it does not read.
 ///
 /// # Errors
-/// As [`read`].
+/// [`Error::Input`] that names the file, the line and the column, for a column that is missing and a value that is no number.
 pub fn read_features(path: &Path, columns: &[Scale]) -> Result<(Vec<f32>, Vec<String>)> {
     let lines = Lines::open(path)?;
     let wanted: Vec<String> = columns.iter().map(|scale| scale.name.clone()).collect();

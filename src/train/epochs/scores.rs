@@ -23,9 +23,9 @@ pub struct NumberScore {
 /// The numbers of every sample beside their targets, in the targets' own units.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Numbers {
-    /// [targets][samples]: what is true.
+    /// What is true: for each target, a number for each sample.
     pub truth: Vec<Vec<f64>>,
-    /// [targets][samples]: what the model gives.
+    /// What the model gives, likewise.
     pub given: Vec<Vec<f64>>,
 }
 

@@ -9,7 +9,7 @@ use std::path::Path;
 /// Reads labels.
 ///
 /// # Errors
-/// As [`read`].
+/// As [`read`](super::read).
 pub fn read_labels(path: &Path) -> Result<Vec<u32>> {
     match read_any_labels(path)? {
         (sizes, labels) if matches!(sizes[..], [_] | [_, 1]) => Ok(labels.into_words()),
