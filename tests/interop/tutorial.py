@@ -45,7 +45,11 @@ def commands(block):
 
 
 def shape(output):
-    """An output in which every figure is #, and gaps, which depend on the length of figures, are one space."""
+    """An output in which every figure is #, and gaps, which depend on the length of figures, are one space.
+
+    A time is #s, whether it is written 9s, 1:05 or 1:02:05.
+    """
+    output = re.sub(r"\d+(:\d\d)+", "#s", output)
     return re.sub(r" +", " ", re.sub(r"\d+(\.\d+)?", "#", output)).strip()
 
 
