@@ -92,9 +92,14 @@ impl Reference for BatchNorm {
         };
         let norm = Channels::new(self.epsilon, [x[1].floats(), x[2].floats(), &mean, &variance]);
         let normal = |r: usize, c: usize| norm.normal(values[r * channels + c], c);
-        // The plain loop is of numbers alone, and faster so.
+        // The usual loops are of numbers alone, and several times as fast so.
+        let zero = F::of(0.0);
         match self.then {
             Then::Nothing => columns::fill(y[0].floats(), channels, normal),
+            Then::Relu => columns::fill(y[0].floats(), channels, |r, c| {
+                let value = normal(r, c);
+                if value < zero { zero } else { value }
+            }),
             then => columns::fill(y[0].floats(), channels, |r, c| then.value(normal(r, c))),
         }
         if let [_, y_mean, y_variance] = y {

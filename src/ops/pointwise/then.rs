@@ -65,8 +65,12 @@ impl Then {
 
     /// Applies it to the elements of `y`.
     pub(in crate::ops) fn apply<F: Real>(self, y: &mut [F]) {
-        if self != Then::Nothing {
-            y.iter_mut().for_each(|y| *y = self.value(*y));
+        let zero = F::of(0.0);
+        match self {
+            Then::Nothing => {}
+            // A loop of numbers alone.
+            Then::Relu => y.iter_mut().for_each(|y| *y = if *y < zero { zero } else { *y }),
+            Then::Apply(_) => y.iter_mut().for_each(|y| *y = self.value(*y)),
         }
     }
 
