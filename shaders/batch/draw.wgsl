@@ -1,29 +1,16 @@
 // x[b, e] = stored[s(b), e] · scale + shift, for b < valid; zero beyond. s(b) is the sample of row b, see lib/sample.
-// stored [samples, stride] bytes, elements of the type `kind`: 0 u8, 1 u16, 2 u32, 3 f32; x [batch, elements]. A workgroup
+// stored [samples, stride] bytes, see lib/stored; x [batch, elements]. A workgroup
 // owns the vectors of four elements of x that begin in row b; where elements is no multiple of four the last one reaches
 // into row b + 1, and further where a sample has but one element.
-override batch: u32;
-override elements: u32;
-override stride: u32;
 override scale: f32;
 override shift: f32;
-override kind: u32 = 0u;
 
-//: use control
-@group(0) @binding(0) var<storage, read> control: Control;
-@group(0) @binding(1) var<storage, read> stored: array<u32>;
+//: use stored
 @group(0) @binding(2) var<storage, read_write> x: array<vec4f>;
 
-//: use sample
-
 fn element(s: u32, e: u32) -> f32 {
-    let row = s * stride;
-    switch kind {
-        case 0u: { return f32((stored[(row + e) / 4u] >> ((row + e) % 4u * 8u)) & 0xffu) * scale + shift; }
-        case 1u: { return f32((stored[(row + e * 2u) / 4u] >> (e % 2u * 16u)) & 0xffffu) * scale + shift; }
-        case 2u: { return f32(stored[row / 4u + e]) * scale + shift; }
-        default: { return bitcast<f32>(stored[row / 4u + e]) * scale + shift; }
-    }
+    let bits = word(s, e);
+    return select(f32(bits), bitcast<f32>(bits), kind == 3u) * scale + shift;
 }
 
 @compute @workgroup_size(64)

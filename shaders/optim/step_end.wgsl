@@ -3,7 +3,7 @@
 // Where `schedule` is not 0 the rate of the next step t follows, counted from the end of the warm-up of w steps, T of the run:
 //   base·(t + 1) / w within it, then 1: base·gamma^⌊t / every⌋; 2: base·wave(t / T); 3: up from base·start and down to
 //   base·end by waves that meet at up·T - 1; wave(x) = (1 + cos πx) / 2.
-// Where `accumulate` is above 1 rates and corrections go by updates: one every so many batches and at an epoch's end.
+// Where `accumulate` is above 1 rates and corrections count updates: one for every `accumulate` batches and one at an epoch's end.
 // loss, correct [batch]; fault [1], and 8 where the loss is NaN or infinite. One workgroup; invocation i sums rows i, i + 64, …, then pairs are summed.
 override batch: u32;
 override capacity: u32;

@@ -81,7 +81,7 @@ fn agree(cpu: &Values, shader: &Values, terms: usize) -> Result<()> {
     let (Values::Float(cpu), Values::Float(shader)) = (cpu, shader) else {
         return Err(Error::failed("found a product of words, expected floats"));
     };
-    // Two roundings of sums of so many terms of size below one (see `Rounding`).
+    // Two roundings of sums of that number of terms, each below one (see `Rounding`).
     let tolerance = 2.0 * crate::ir::op::Rounding { terms, ulps: 1.0 }.tolerance(terms as f64);
     // Written so that NaN is off.
     let close = |(a, b): (&f32, &f32)| (f64::from(*a) - f64::from(*b)).abs() <= tolerance;

@@ -30,7 +30,7 @@ pub fn options(batch: usize) -> TrainOptions {
     TrainOptions { batch_size: batch, epochs: 1, ..TrainOptions::default() }
 }
 
-/// Random images and labels: so many steps of them, or as many as fit a small binding; and one batch to test on.
+/// Random images and labels for `steps` steps, or as many as fit a small binding; and one batch to test on.
 pub fn random_data(model: &Model, batch: usize, steps: usize) -> Result<Dataset> {
     let image = model.image()?;
     let pixels: usize = image.iter().product();

@@ -59,6 +59,7 @@ library! {
     store_pool
     store_rows
     store_window
+    stored
     sum_parts
     sum_rows
     taps_lanes

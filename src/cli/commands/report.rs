@@ -1,4 +1,4 @@
-//! `wgrad report`: a run's page made anew, or several runs compared in one; and the page that a run leaves.
+//! `wgrad report`: a run's page written again, or several runs compared on one page; and the page that a run leaves.
 
 use crate::data::Dataset;
 use crate::device::Device;
@@ -21,7 +21,7 @@ const PAGE: &str = "report.html";
 /// The page of several, where no other is named.
 const COMPARISON: &str = "comparison.html";
 
-/// Make a run's report.html anew, or compare several runs in one page
+/// Write a run's report.html again, or compare several runs on one page
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  wgrad report runs/mnist-cnn/1\n  wgrad report runs/mnist-cnn/1 runs/mnist-deep/1 --out both.html"
@@ -59,7 +59,7 @@ pub(in crate::cli) fn exists(folder: &Path) -> bool {
     folder.join(PAGE).exists()
 }
 
-/// Makes the page of a run anew, and says what is missing from it.
+/// Writes the page of a run again, and says what is missing from it.
 pub(in crate::cli) fn again(folder: &Path, device: Option<&str>, out: Option<PathBuf>) -> Result<PathBuf> {
     let data = single(folder, device)?;
     // One reason may stand for several parts.

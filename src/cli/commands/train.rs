@@ -88,7 +88,7 @@ fn fit_batch(config: &mut RunConfig, data: &Dataset) -> Result<()> {
     Ok(())
 }
 
-/// Trains to the end of the run, or until somebody stops it.
+/// Trains to the end of the run, or until it is stopped.
 fn drive(
     mut session: Session,
     interrupt: &Interrupt,

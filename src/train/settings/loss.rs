@@ -128,11 +128,11 @@ impl Criterion {
             LossName::Huber => Some(Each::Huber),
         };
         if !task.is_classify() {
-            let plain = self.smoothing == 0.0 && self.weights.is_empty() && mixed.is_none() && !ignored;
+            let plain = self.smoothing == 0.0 && self.weights.is_empty() && !ignored;
             let (Some(each), true) = (each, plain) else {
                 let outputs = task.outputs();
                 return Err(Error::input(format!(
-                    "label smoothing, class weights, mixup and ignored labels: expected none where a model gives {outputs}"
+                    "label smoothing, class weights and ignored labels: expected none where a model gives {outputs}"
                 )));
             };
             let results = graph.apply(TargetLoss(each), &[control, logits, labels])?;

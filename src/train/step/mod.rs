@@ -1,9 +1,12 @@
 //! The graphs of a step: draw, model, loss, gradients and update; or draw, model and loss alone.
 
+mod fields;
 pub mod window;
 
-use crate::data::schema::{Element, FEATURES, Field, NUMBERS, Read, Schema};
-use crate::data::{Column, Split};
+pub use fields::{Stored, schema_of};
+
+use crate::data::Split;
+use crate::data::schema::{Element, Read, Schema};
 use crate::error::{Error, Result};
 use crate::ir::graph::{Graph, Role, Tensor, TensorInfo};
 use crate::ir::values::Values;
@@ -66,43 +69,6 @@ pub struct Step {
     pub samples: usize,
     /// The window that the data comes through, where the device is not to hold all of it.
     pub window: Option<Window>,
-}
-
-/// A field of the data set on the device.
-#[derive(Clone, Debug)]
-pub struct Stored {
-    /// The field.
-    pub field: Field,
-    /// Its bytes, [samples, stride]; with a window, those of two chunks.
-    pub tensor: Tensor,
-    /// What a step draws of it, [batch, …].
-    pub drawn: Tensor,
-}
-
-/// The fields that a model reads where there is no data to say: images of bytes or the columns of a table, and the targets
-/// of its task.
-///
-/// # Errors
-/// [`Error::Input`] as [`Model::classes`].
-pub fn schema_of(model: &Model) -> Result<Schema> {
-    let outputs = model.classes()?;
-    let input = match model.reads_table() {
-        true => Field::table(FEATURES, model.columns.clone()),
-        false => match model.input[..] {
-            [height, width, channels] => Field::image([height, width, channels]),
-            _ => Field { shape: model.input.clone(), element: Element::F32, read: Read::FLOAT, ..Field::image([1; 3]) },
-        },
-    };
-    let target = match &model.task {
-        Task::Classify => {
-            let of_sample = if model.is_segmentation()? { model.input[..2].to_vec() } else { Vec::new() };
-            Field::label(&of_sample, if outputs <= 256 { Element::U8 } else { Element::U16 })
-        }
-        Task::Answers => Field::answers(outputs),
-        Task::Regress { targets } => Field::table(NUMBERS, targets.clone()),
-    };
-    let name = model.input_name().map_or_else(|| input.name.clone(), str::to_owned);
-    Schema::new(vec![Field { name, ..input }, target])
 }
 
 impl Step {
@@ -230,26 +196,6 @@ impl Step {
     /// Steps of one pass over the data.
     pub fn steps_per_epoch(&self) -> usize {
         self.samples.div_ceil(self.batch)
-    }
-}
-
-impl Stored {
-    /// The column of a split that belongs here.
-    ///
-    /// # Errors
-    /// [`Error::Input`] where there is none, or one of other elements.
-    pub fn column<'a>(&self, split: &'a Split) -> Result<&'a Column> {
-        let Field { name, shape, element, .. } = &self.field;
-        let missing = || Error::input(format!("the data has no field {name}, expected one"));
-        let column = split.column(name).ok_or_else(missing)?;
-        let found = column.field();
-        match (&found.shape, found.element) == (shape, *element) {
-            true => Ok(column),
-            false => Err(Error::input(format!(
-                "field {name}: found {:?} of {:?}, expected {shape:?} of {element:?}",
-                found.shape, found.element
-            ))),
-        }
     }
 }
 

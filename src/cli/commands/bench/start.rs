@@ -44,7 +44,7 @@ pub struct Start {
 ///
 /// Each pair begins with an empty folder as the user's cache folder and the drivers': wgrad's pipelines, Mesa's and
 /// NVIDIA's shaders go there. That holds on Linux alone; elsewhere drivers keep shaders where no variable reaches,
-/// and only the starts with full caches are told.
+/// and only the starts with full caches are reported.
 pub fn measure(args: &StepArgs, device: &Candidate) -> Result<Start> {
     let (mut cold, mut warm, mut peaks) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..STARTS {
