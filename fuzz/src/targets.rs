@@ -4,7 +4,9 @@ use sha2::{Digest, Sha256};
 use std::path::{Component, PathBuf};
 use wgrad::data::formats::table::read_features;
 use wgrad::data::formats::{cifar as cifar10, csv as csv_file, emnist, idx, npy as numpy};
+use wgrad::data::pictures::index::Mask;
 use wgrad::data::pictures::picture::Picture;
+use wgrad::data::values::{Classes, Meaning, occurring};
 use wgrad::data::{Dataset, ReadOptions, Scale, TargetKind};
 use wgrad::ir::launch::KernelClass;
 use wgrad::model::formats::import::{Hints, Order, import as match_weights};
@@ -24,7 +26,7 @@ use wgrad::{Error, Result};
 pub type Parser = fn(&[u8]);
 
 /// Every target by its name, which is also its folder in the corpus.
-pub const TARGETS: [(&str, Parser); 18] = [
+pub const TARGETS: [(&str, Parser); 19] = [
     ("arguments", arguments),
     ("augment", augment),
     ("checkpoint", checkpoint),
@@ -36,6 +38,7 @@ pub const TARGETS: [(&str, Parser); 18] = [
     ("idx", idx),
     ("image_folder", image_folder),
     ("import", import),
+    ("mask", mask),
     ("model_json", model_json),
     ("model_toml", model_toml),
     ("npy", npy),
@@ -246,6 +249,17 @@ pub fn npy(data: &[u8]) {
 pub fn picture(data: &[u8]) {
     if let Some(picture) = accepted(Picture::decode(data)) {
         assert_eq!(picture.rgba().len(), picture.width() * picture.height() * 4);
+    }
+}
+
+/// A mask, its values in another size, and the classes that they become.
+pub fn mask(data: &[u8]) {
+    let Some(mask) = accepted(Mask::decode(data)) else { return };
+    assert_eq!(mask.values.len(), mask.width * mask.height);
+    assert_eq!(mask.resized([2, 3]).len(), 6);
+    let meaning = Meaning { ignored: Some(255), listed: None, known: &[], most: 64 };
+    if let Some(classes) = accepted(Classes::of(&occurring(mask.values), meaning)) {
+        assert_eq!(classes.values.len(), classes.names.len());
     }
 }
 

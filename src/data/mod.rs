@@ -15,6 +15,7 @@ pub mod split;
 pub mod survey;
 pub mod table;
 mod validation;
+pub mod values;
 
 pub use crate::ir::element::Prepare;
 pub use column::Column;
@@ -137,6 +138,10 @@ impl Dataset {
             Err(Error::input(format!("target {targets}: only a CSV table has columns to learn, found {what}")))
         };
         if spec == BUILT_IN {
+            if let Some(label) = options.ignore_label {
+                let why = "expected masks or NumPy labels, found the built-in set";
+                return Err(Error::input(format!("ignore label {label}: {why}")));
+            }
             return if options.targets.is_empty() { open_built_in() } else { no_table("the built-in set") };
         }
         let path = Path::new(spec);
@@ -152,6 +157,12 @@ impl Dataset {
         let format = Format::of(path)?;
         if !options.targets.is_empty() && format.name != "CSV" {
             return no_table(format.name);
+        }
+        if let (Some(label), false) =
+            (options.ignore_label, ["NumPy arrays", "pictures with masks"].contains(&format.name))
+        {
+            let name = format.name;
+            return Err(Error::input(format!("ignore label {label}: expected masks or NumPy labels, found {name}")));
         }
         (format.read)(path, options)
     }

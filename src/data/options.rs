@@ -39,7 +39,10 @@ pub struct ReadOptions<'a> {
     pub columns: &'a [Scale],
     /// The same of targets that are numbers.
     pub target_scales: &'a [Scale],
-    /// The names of the classes of a table in their order; without, those that are found, sorted.
+    /// Of masks, and of NumPy labels: the value that stands for no class; it counts neither in the loss nor in a metric.
+    pub ignore_label: Option<u32>,
+    /// The names of the classes of a table or of masks in their order, as a model has them; without, those that are found,
+    /// sorted.
     pub class_names: &'a [String],
     /// Is told how many files are read, of how many.
     pub progress: Option<&'a (dyn Fn(usize, usize) + Sync)>,

@@ -1,6 +1,6 @@
 //! What a data set holds, counted: samples a class, the pixels' mean and deviation, and pictures that are there twice.
 
-use crate::data::schema::{ANSWERS, LABEL};
+use crate::data::schema::{ANSWERS, IGNORED, LABEL};
 use crate::data::{Dataset, Split};
 use crate::error::Result;
 use serde::Serialize;
@@ -18,9 +18,13 @@ pub struct Survey {
     pub train: usize,
     /// Images to test on.
     pub test: usize,
+    /// Whether each pixel has a label: then the counts of classes are pixels, else images.
+    pub pixels: bool,
+    /// Pixels, or images, of no class: those whose label is ignored, to train on and to test on.
+    pub ignored: [usize; 2],
     /// The classes, by number.
     pub classes: Vec<Class>,
-    /// Training images of the largest class for each of the smallest; none where a class has none.
+    /// Training images, or pixels, of the largest class for each of the smallest; none where a class has none.
     pub imbalance: Option<f64>,
     /// Mean of the training pixels, 0 to 1, a channel each.
     pub mean: Vec<f64>,
@@ -36,9 +40,9 @@ pub struct Survey {
 pub struct Class {
     /// Its name.
     pub name: String,
-    /// Its training images.
+    /// Its training images, or pixels.
     pub train: usize,
-    /// Its test images.
+    /// Its test images, or pixels.
     pub test: usize,
 }
 
@@ -106,12 +110,15 @@ pub fn survey(data: &Dataset) -> Result<Survey> {
     let counts = || classes.iter().map(|class| class.train);
     let (least, most) = (counts().min().unwrap_or(0), counts().max().unwrap_or(0));
     let (mean, deviation) = moments(&data.train)?;
+    let ignored = [&data.train, &data.test].map(|split| split.each_label().filter(|label| *label == IGNORED).count());
     let held = !data.train.is_in_file() && !data.test.is_in_file();
     Ok(Survey {
         name: data.name.clone(),
         shape: data.train.shape(),
         train: data.train.count,
         test: data.test.count,
+        pixels: data.train.positions() > 1,
+        ignored,
         imbalance: (least > 0).then(|| most as f64 / least as f64),
         mean,
         deviation,

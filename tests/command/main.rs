@@ -21,6 +21,7 @@ mod finetune;
 mod folder;
 mod formats;
 mod import;
+mod masks;
 mod near;
 mod onnx;
 mod pipeline_cache;

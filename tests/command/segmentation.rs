@@ -177,7 +177,7 @@ fn what_does_not_fit_is_said() {
     refused("data mixed", &["a test image has 1 labels, but a training image has 64"]);
     masks(&place, "named", [2, 2]);
     place.write("named/classes.txt", "one\ntwo\n");
-    refused("data named", &["found 2 names, expected 3"]);
+    refused("data named", &["found the mask values 0, 1, 2 and 2 names of classes, expected values from 0 to 1"]);
     let mut cut = npy::bytes(&[2, 8, 8], &[1; 128]).unwrap();
     cut.pop();
     place.write("named/classes.txt", "a\nb\nc\n");

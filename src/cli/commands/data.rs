@@ -49,6 +49,9 @@ pub struct DataArgs {
     /// Of a CSV table: columns to leave out
     #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
     ignore: Vec<String>,
+    /// Of masks: the value that stands for no class, as `wgrad train` takes it
+    #[arg(long, value_name = "N")]
+    ignore_label: Option<u32>,
     /// Write a picture of images of every class, a row a class
     #[arg(long, value_name = "FILE.png")]
     contact_sheet: Option<PathBuf>,
@@ -79,8 +82,9 @@ pub fn run(args: DataArgs) -> Result<()> {
     }
     let spec = args.data.ok_or_else(|| Error::input("a data set is expected"))?;
     let (targets, ignored) = (&args.target[..], &args.ignore[..]);
-    let options =
-        ReadOptions { size: args.image_size, hold_bytes: Some(HOLD_BYTES), targets, ignored, ..ReadOptions::default() };
+    let (size, ignore_label) = (args.image_size, args.ignore_label);
+    let hold_bytes = Some(HOLD_BYTES);
+    let options = ReadOptions { size, hold_bytes, targets, ignored, ignore_label, ..ReadOptions::default() };
     let data = Dataset::open_with(&spec, &options)?;
     let kind = if spec == BUILT_IN { "built in" } else { Format::of(Path::new(&spec))?.name };
     if let Some(notice) = &data.notice {
@@ -153,15 +157,25 @@ fn text(found: &Survey, kind: &str) -> String {
     let longest = found.classes.iter().map(|class| short(&class.name, NAME).chars().count()).max().unwrap_or(0);
     let name = longest.max(5);
     let most = found.classes.iter().map(|class| class.train).max().unwrap_or(0);
-    lines.push(format!("  {:name$} {:>9} {:>9}", "class", "train", "test"));
+    // Of masks these are pixels, and their share of all that are of a class.
+    let unit = if found.pixels { ", pixels" } else { "" };
+    let total: usize = found.classes.iter().map(|class| class.train).sum();
+    let name = if found.pixels { name.max("ignored".len()) } else { name };
+    lines.push(format!("  {:name$} {:>9} {:>9}{unit}", "class", "train", "test"));
     for Class { name: class, train, test } in &found.classes {
         let full = (train * BAR).div_ceil(most.max(1));
-        let line = format!("  {:name$} {train:>9} {test:>9}  {}", short(class, NAME), "━".repeat(full));
+        let share = if found.pixels { format!("{:>5.1}%  ", percent(*train, total)) } else { String::new() };
+        let line = format!("  {:name$} {train:>9} {test:>9}  {share}{}", short(class, NAME), "━".repeat(full));
         lines.push(line.trim_end().to_owned());
     }
+    let [train, test] = found.ignored;
+    if train + test > 0 {
+        lines.push(format!("  {:name$} {train:>9} {test:>9}  of no class", "ignored"));
+    }
+    let what = if found.pixels { "pixels" } else { "images" };
     lines.push(match found.imbalance {
         Some(times) => format!("  imbalance  {times:.2}: the largest class to the smallest"),
-        None => "  imbalance  a class has no images to train on".into(),
+        None => format!("  imbalance  a class has no {what} to train on"),
     });
     lines.push(String::new());
     let none = Duplicates::default();
@@ -190,6 +204,11 @@ fn text(found: &Survey, kind: &str) -> String {
         let _ = writeln!(text, "{line}");
         text
     })
+}
+
+/// A share of 100.
+fn percent(part: usize, all: usize) -> f64 {
+    100.0 * part as f64 / all.max(1) as f64
 }
 
 /// The beginning of a long name; what a terminal would obey is left out.

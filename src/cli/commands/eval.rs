@@ -31,6 +31,9 @@ pub struct EvalArgs {
     /// Of a table with classes: the column that holds them; a model of numbers or answers knows its targets
     #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
     target: Vec<String>,
+    /// Of masks: the value that stands for no class, as `wgrad train` takes it
+    #[arg(long, value_name = "N")]
+    ignore_label: Option<u32>,
     /// A preset or a model file, for weights from elsewhere
     #[arg(long, value_name = "NAME|FILE.toml")]
     model: Option<String>,
@@ -51,7 +54,7 @@ pub fn run(args: EvalArgs) -> Result<()> {
         return Err(Error::input(why));
     }
     let options = described.as_ref().map(|model| options_for(model, targets)).unwrap_or_default();
-    let options = ReadOptions { hold_bytes: Some(WINDOW_BYTES), ..options };
+    let options = ReadOptions { hold_bytes: Some(WINDOW_BYTES), ignore_label: args.ignore_label, ..options };
     let data = Dataset::open_with(&args.data, &options)?;
     if let Some(notice) = &data.notice {
         eprintln!("note: {notice}");

@@ -3,27 +3,17 @@
 use crate::data::formats::Format;
 use crate::data::formats::held_out::{HELD_OUT, held_out};
 use crate::data::formats::missing::{IMAGES, has_folders};
+use crate::data::formats::parts::{TEST, TRAIN, VALIDATION, named};
+use crate::data::formats::pictures::{CHANNELS, channels, common_size, entries, folders, left_out};
 use crate::data::pictures::picture::Picture;
 use crate::data::pictures::prepare::resized;
-use crate::data::source::{file_name, is_hidden};
+use crate::data::source::file_name;
 use crate::data::split::Labels;
 use crate::data::{Dataset, MOST_CLASSES, Prepare, ReadOptions, Split};
 use crate::error::{Error, Result};
 use rayon::prelude::*;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-
-/// Red, green and blue: what images of all kinds become first.
-const CHANNELS: usize = 3;
-
-/// What the parts of a data set may be called, the likeliest first.
-const TRAIN: &[&str] = &["train", "training", "training_set", "train_set"];
-const VALIDATION: &[&str] = &["val", "valid", "validation", "validation_set", "val_set", "dev"];
-const TEST: &[&str] = &["test", "testing", "test_set"];
-
-/// How many files that could not be used are named; the others are counted.
-const NAMED: usize = 3;
 
 /// The format's line in the registry.
 pub(super) const FORMAT: Format = Format { name: IMAGES.0, by: IMAGES.1, recognise: has_folders, read };
@@ -44,9 +34,7 @@ struct Item {
 pub(in crate::data) fn read(folder: &Path, options: &ReadOptions) -> Result<Dataset> {
     let shown = folder.display();
     let parts = folders(folder)?;
-    let find = |names: &[&str]| {
-        names.iter().find_map(|name| parts.iter().find(|part| file_name(part).eq_ignore_ascii_case(name)))
-    };
+    let find = |names: &[&str]| named(&parts, names);
     let (train_root, validation_root, test_root) = match (find(TRAIN), find(VALIDATION), find(TEST)) {
         (None, Some(other), _) | (None, None, Some(other)) => {
             let found = file_name(other);
@@ -56,12 +44,6 @@ pub(in crate::data) fn read(folder: &Path, options: &ReadOptions) -> Result<Data
         (train, validation, None) => (train.map_or(folder, |train| train), None, validation),
         (train, validation, test) => (train.map_or(folder, |train| train), validation, test),
     };
-    if find(&["images"]).is_some() && find(&["masks", "labels"]).is_some() {
-        return Err(Error::input(format!(
-            "data folder {shown}: found images and masks beside them, expected a folder for each class; masks are read from NumPy \
-             arrays, x_train.npy with y_train.npy of [count, height, width]"
-        )));
-    }
     let classes: Vec<String> = folders(train_root)?.iter().map(|class| file_name(class)).collect();
     if !(2..=MOST_CLASSES).contains(&classes.len()) {
         let found = classes.len();
@@ -86,7 +68,7 @@ pub(in crate::data) fn read(folder: &Path, options: &ReadOptions) -> Result<Data
     let mut bad = Vec::new();
     let size = match options.size {
         Some(size) => size,
-        None => common_size(folder, train.iter().chain(&validation).chain(&test))?,
+        None => common_size(folder, train.iter().chain(&validation).chain(&test).map(|item| &*item.path))?,
     };
     let done = AtomicUsize::new(0);
     let all = train.len() + validation.len() + test.len();
@@ -99,18 +81,8 @@ pub(in crate::data) fn read(folder: &Path, options: &ReadOptions) -> Result<Data
     crate::device::cpu::check_free(room, &what, "a smaller image size may fit")?;
     let mut deep = Vec::new();
     let mut parts = [train, validation, test].map(|items| decode(&items, size, &mut bad, &mut deep, &tell));
-    let is_grey = |pixels: &[u8]| pixels.chunks_exact(CHANNELS).all(|p| p[0] == p[1] && p[1] == p[2]);
-    let channels = match options.channels {
-        Some(channels @ (1 | CHANNELS)) => channels,
-        Some(found) => {
-            return Err(Error::input(format!("found {found} channels for images, expected 1 or {CHANNELS}")));
-        }
-        None if parts.iter().all(|(pixels, _)| is_grey(pixels)) => 1,
-        None => CHANNELS,
-    };
-    if channels == 1 {
-        parts.iter_mut().for_each(|(pixels, _)| grey(pixels));
-    }
+    let mut pixels: Vec<&mut Vec<u8>> = parts.iter_mut().map(|(pixels, _)| pixels).collect();
+    let channels = channels(&mut pixels, options.channels)?;
     let [train, validation, test] = parts;
     let split = |part: &str, (pixels, labels)| {
         let shape = [size[0], size[1], channels];
@@ -119,20 +91,7 @@ pub(in crate::data) fn read(folder: &Path, options: &ReadOptions) -> Result<Data
     };
     let (train, test) = (split("train", train), split("test", test));
     let validation = validation_root.map(|root| split(&file_name(root), validation)).transpose()?;
-    if let Some(why) = bad.first() {
-        let named = bad.iter().take(NAMED).cloned().collect::<Vec<_>>().join("; ");
-        let more = if bad.len() > NAMED { format!("; and {} more", bad.len() - NAMED) } else { String::new() };
-        if options.strict {
-            return Err(Error::input(format!("{why} ({} of {all} files cannot be used)", bad.len())));
-        }
-        notices.push(format!("{} of {all} files cannot be used and are left out: {named}{more}", bad.len()));
-    }
-    if let Some(most) = deep.iter().max() {
-        let count = deep.len();
-        notices.push(format!(
-            "{count} of {all} files have 16 bits a channel and are brought to 8; their largest value is {most} of 65535"
-        ));
-    }
+    notices.extend(left_out(&bad, &deep, all, options.strict)?);
     let mut data = Dataset::new(file_name(folder), train?, test?)?;
     if validation_root.is_some() {
         notices.push(format!(
@@ -144,20 +103,6 @@ pub(in crate::data) fn read(folder: &Path, options: &ReadOptions) -> Result<Data
     data.prepare = Prepare::Resize;
     data.notice = (!notices.is_empty()).then(|| notices.join("\nnote: "));
     Ok(data)
-}
-
-/// What is in a folder, by name.
-fn entries(folder: &Path) -> Result<Vec<fs::DirEntry>> {
-    let fault = |e: std::io::Error| Error::input(format!("data folder {} cannot be read: {e}", folder.display()));
-    let mut found: Vec<fs::DirEntry> =
-        fs::read_dir(folder).map_err(fault)?.collect::<std::io::Result<_>>().map_err(fault)?;
-    found.retain(|entry| !is_hidden(&entry.path()));
-    found.sort_by_key(fs::DirEntry::file_name);
-    Ok(found)
-}
-
-fn folders(folder: &Path) -> Result<Vec<PathBuf>> {
-    Ok(entries(folder)?.iter().map(fs::DirEntry::path).filter(|path| path.is_dir()).collect())
 }
 
 /// The files of every class, class by class, those in folders of a class's folder included.
@@ -196,26 +141,6 @@ fn hold_out(mut items: Vec<Item>) -> (Vec<Item>, Vec<Item>) {
     (only(train), only(test))
 }
 
-/// The size that all readable images have.
-fn common_size<'a>(folder: &Path, items: impl Iterator<Item = &'a Item>) -> Result<[usize; 2]> {
-    let paths: Vec<&Path> = items.map(|item| item.path.as_path()).collect();
-    let sizes: Vec<[usize; 2]> = paths.par_iter().filter_map(|path| Picture::size(path).ok()).collect();
-    let (Some(least), Some(most)) = (sizes.iter().min(), sizes.iter().max()) else {
-        return Err(Error::input(format!("data folder {}: found no readable image", folder.display())));
-    };
-    match least == most {
-        true => Ok(*least),
-        false => Err(Error::input(format!(
-            "data folder {}: found images of {}×{} to {}×{}, expected one size, or one to bring them to (--image-size)",
-            folder.display(),
-            least[1],
-            least[0],
-            most[1],
-            most[0]
-        ))),
-    }
-}
-
 /// Pixels and labels of all that can be read; why the others cannot goes to `bad`, the largest value of those that had more
 /// than 8 bits a channel to `deep`.
 fn decode(
@@ -251,15 +176,4 @@ fn decode(
     }
     pixels.truncate(kept);
     (pixels, labels)
-}
-
-/// RGB becomes grey in place: its luma (ITU-R BT.601), which of a grey pixel is its value.
-pub(in crate::data) fn grey(pixels: &mut Vec<u8>) {
-    let count = pixels.len() / CHANNELS;
-    for n in 0..count {
-        let [r, g, b] = [0, 1, 2].map(|c| u32::from(pixels[n * CHANNELS + c]));
-        pixels[n] = ((299 * r + 587 * g + 114 * b + 500) / 1000) as u8;
-    }
-    pixels.truncate(count);
-    pixels.shrink_to_fit();
 }

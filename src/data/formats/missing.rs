@@ -37,12 +37,34 @@ pub(super) mod folder {
     };
 }
 
+/// Pictures with masks without a decoder.
+#[cfg(not(feature = "images"))]
+pub(super) mod masks {
+    use super::*;
+
+    pub(in crate::data) const FORMAT: Format = Format {
+        name: super::MASKS.0,
+        by: super::MASKS.1,
+        recognise: super::has_masks,
+        read: super::folder::FORMAT.read,
+    };
+}
+
 use crate::data::formats::Entries;
+use crate::data::formats::parts::is_part as is_part_of_a_set;
 
 /// The name of CSV, and what it is recognised by.
 pub(super) const CSV: (&str, &str) = ("CSV", "*train*.csv and *test*.csv");
 /// The same of folders of images.
 pub(super) const IMAGES: (&str, &str) = ("folders of images", "folders of images, one a class");
+
+/// The same of pictures with masks.
+pub(super) const MASKS: (&str, &str) = ("pictures with masks", "images and masks, two folders of the same file names");
+/// What the folder of the pictures may be called, the likeliest first.
+pub(super) const PICTURE_FOLDERS: [&str; 5] = ["images", "image", "imgs", "img", "JPEGImages"];
+/// What that of their masks may be called.
+pub(super) const MASK_FOLDERS: [&str; 7] =
+    ["masks", "mask", "SegmentationClass", "labels", "label", "annotations", "gt"];
 
 /// Whether these are CSV: a file itself, or one whose name says that it is to train or to test on.
 pub(super) fn is_csv(entries: &Entries) -> bool {
@@ -54,6 +76,18 @@ pub(super) fn is_csv(entries: &Entries) -> bool {
 pub(super) fn is_part(name: &str, parts: &[&str]) -> bool {
     let name = name.to_lowercase();
     name.ends_with(".csv") && parts.iter().any(|part| name.contains(part))
+}
+
+/// Whether there is a folder of pictures and one of masks beside it, at the top or in a part.
+pub(super) fn has_masks(entries: &Entries) -> bool {
+    let both = |within: &str| {
+        let any = |names: &[&str]| {
+            let mut all = entries.folders.iter().chain(&entries.inner).filter_map(|name| name.strip_prefix(within));
+            all.any(|name| names.iter().any(|known| known.eq_ignore_ascii_case(name)))
+        };
+        any(&PICTURE_FOLDERS) && any(&MASK_FOLDERS)
+    };
+    both("") || entries.folders.iter().filter(|name| is_part_of_a_set(name)).any(|part| both(&format!("{part}/")))
 }
 
 /// Whether there are folders, which then are classes.

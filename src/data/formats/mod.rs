@@ -11,10 +11,16 @@ mod held_out;
 pub mod idx;
 #[cfg(feature = "csv")]
 mod lines;
+#[cfg(feature = "images")]
+pub mod masks;
 mod missing;
 #[cfg(feature = "mnist-data")]
 pub mod mnist;
+pub(in crate::data) mod names;
 pub mod npy;
+mod parts;
+#[cfg(feature = "images")]
+pub(in crate::data) mod pictures;
 #[cfg(feature = "csv")]
 pub mod table;
 
@@ -24,7 +30,7 @@ use crate::error::{Error, Result};
 #[cfg(not(feature = "csv"))]
 use missing::csv;
 #[cfg(not(feature = "images"))]
-use missing::folder;
+use missing::{folder, masks};
 use std::fs;
 use std::path::Path;
 
@@ -42,7 +48,7 @@ pub struct Format {
 }
 
 /// Every format, in the order in which they are looked for.
-pub const ALL: [Format; 5] = [cifar::FORMAT, npy::FORMAT, idx::FORMAT, folder::FORMAT, csv::FORMAT];
+pub const ALL: [Format; 6] = [cifar::FORMAT, npy::FORMAT, idx::FORMAT, masks::FORMAT, folder::FORMAT, csv::FORMAT];
 
 /// The names of a folder's entries, hidden ones left out, or that of a file given itself.
 #[derive(Clone, Debug, Default)]
@@ -53,6 +59,8 @@ pub struct Entries {
     pub files: Vec<String>,
     /// Names of folders, in order.
     pub folders: Vec<String>,
+    /// Names of the folders in those that are called as parts of a set are, such as `train/images`.
+    pub inner: Vec<String>,
 }
 
 /// How many of a folder's entries an error names.
@@ -91,16 +99,23 @@ impl Format {
 impl Entries {
     fn of(path: &Path) -> Result<Entries> {
         if path.is_file() {
-            return Ok(Entries { is_file: true, files: vec![file_name(path)], folders: Vec::new() });
+            return Ok(Entries { is_file: true, files: vec![file_name(path)], ..Entries::default() });
         }
         let fault = |e: std::io::Error| {
             let shown = path.display();
             Error::input(format!("data folder {shown} cannot be read ({e}): expected {}", expected()))
         };
-        let found = fs::read_dir(path).map_err(fault)?.collect::<std::io::Result<Vec<_>>>().map_err(fault)?;
+        let listed =
+            |path: &Path| fs::read_dir(path).map_err(fault)?.collect::<std::io::Result<Vec<_>>>().map_err(fault);
         let mut entries = Entries::default();
-        for entry in found.iter().map(fs::DirEntry::path).filter(|path| !is_hidden(path)) {
-            if entry.is_dir() { &mut entries.folders } else { &mut entries.files }.push(file_name(&entry));
+        for entry in listed(path)?.iter().map(fs::DirEntry::path).filter(|path| !is_hidden(path)) {
+            let name = file_name(&entry);
+            if entry.is_dir() && parts::is_part(&name) {
+                let within = listed(&entry)?;
+                let folders = within.iter().map(fs::DirEntry::path).filter(|path| path.is_dir());
+                entries.inner.extend(folders.map(|path| format!("{name}/{}", file_name(&path))));
+            }
+            if entry.is_dir() { &mut entries.folders } else { &mut entries.files }.push(name);
         }
         entries.files.sort();
         entries.folders.sort();
@@ -127,8 +142,9 @@ mod tests {
     #[test]
     fn formats_are_recognised_in_their_order() {
         let of = |files: &[&str], folders: &[&str], is_file| {
-            let names = |names: &[&str]| names.iter().map(|name| name.to_string()).collect();
-            let entries = Entries { is_file, files: names(files), folders: names(folders) };
+            let names = |names: &[&str]| names.iter().map(|name| name.to_string()).collect::<Vec<_>>();
+            let (inner, folders) = names(folders).into_iter().partition(|name| name.contains('/'));
+            let entries = Entries { is_file, files: names(files), folders, inner };
             ALL.into_iter().find(|format| (format.recognise)(&entries)).map(|format| format.name)
         };
         const IDX: &[&str] =
@@ -142,6 +158,11 @@ mod tests {
             (&["Train-LABELS"], &[], Some("IDX")),
             (&["labels.txt", "images.csv", "labels.json"], &[], None),
             (&["labels.txt", "train.csv"], &["cats", "dogs"], Some("folders of images")),
+            (&["classes.txt"], &["Images", "masks"], Some("pictures with masks")),
+            (&[], &["JPEGImages", "SegmentationClass", "a"], Some("pictures with masks")),
+            (&[], &["train", "val", "train/images", "train/masks"], Some("pictures with masks")),
+            (&[], &["train", "val", "train/images", "val/masks"], Some("folders of images")),
+            (&[], &["images", "a"], Some("folders of images")),
             (&["my-Train.CSV", "readme"], &[], Some("CSV")),
             (&["digits.csv"], &[], None),
             (&["z.npy"], &[], None),

@@ -13,7 +13,7 @@ pub const LARGEST_FILE_BYTES: u64 = 256 << 20;
 pub const LARGEST_SIDE: u32 = 1 << 15;
 
 /// The most memory that decoding may take, in bytes.
-const LARGEST_DECODED_BYTES: u64 = 512 << 20;
+pub(in crate::data) const LARGEST_DECODED_BYTES: u64 = 512 << 20;
 
 /// A picture in memory.
 #[derive(Clone, PartialEq, Eq)]
@@ -106,6 +106,14 @@ impl Picture {
     /// # Errors
     /// [`Error::Input`] as [`Picture::open`].
     pub fn decode(bytes: &[u8]) -> Result<Self> {
+        Picture::decode_with_depth(bytes).map(|(picture, _)| picture)
+    }
+
+    /// `decode`, and of a grey picture of 16 bits its values, [height, width], as the file has them.
+    ///
+    /// # Errors
+    /// [`Error::Input`] as [`Picture::open`].
+    pub(in crate::data) fn decode_with_depth(bytes: &[u8]) -> Result<(Self, Option<Vec<u16>>)> {
         if bytes.len() as u64 > LARGEST_FILE_BYTES {
             return Err(Error::input(format!(
                 "found more than {LARGEST_FILE_BYTES} bytes, expected a picture of fewer"
@@ -145,9 +153,10 @@ impl Picture {
             let values = image.to_rgb16().into_raw();
             values.into_iter().max().unwrap_or(0)
         });
+        let words = image.as_luma16().map(|image| image.as_raw().clone());
         let rgba = image.into_rgba8();
         let picture = Picture::new(rgba.width() as usize, rgba.height() as usize, rgba.into_raw())?;
-        Ok(Picture { deep, ..picture })
+        Ok((Picture { deep, ..picture }, words))
     }
 
     /// Whether the file had 16 bits a channel, or floats, which were brought to 8; and the largest value, 0 to 65535.

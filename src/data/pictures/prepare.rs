@@ -95,7 +95,7 @@ pub fn whole(picture: &Picture, input: [usize; 3]) -> Result<Prepared> {
         return resized(picture, input);
     }
     let mut prepared = resized(picture, [height, width, 3])?;
-    crate::data::formats::folder::grey(&mut prepared.pixels);
+    crate::data::formats::pictures::grey(&mut prepared.pixels);
     (prepared.shape, prepared.how) = (input, prepared.how + ", grey");
     Ok(prepared)
 }

@@ -116,6 +116,7 @@ pub fn open_data(config: &RunConfig, progress: Option<&(dyn Fn(usize, usize) + S
         ignored,
         target_kind,
         columns,
+        ignore_label: config.ignore_label,
         ..ReadOptions::default()
     };
     let mut data = Dataset::open_with(&config.data, &options)?;

@@ -24,7 +24,7 @@ pub struct RunConfig {
     #[cfg_attr(feature = "cli", arg(long, value_name = "NAME|FILE.toml", default_value_t = RunConfig::default().model, hide_default_value = true, help_heading = MODEL))]
     pub model: String,
     /// mnist, a CSV file, or a folder, recognised in this order: CIFAR-10 binary (data_batch_1.bin …), NumPy
-    /// (x_train.npy …), four IDX files, images with a folder a class, CSV (train.csv, test.csv)
+    /// (x_train.npy …), four IDX files, images/ with masks/, images with a folder a class, CSV (train.csv, test.csv)
     #[cfg_attr(feature = "cli", arg(long, value_name = "mnist|DIR|FILE.csv", default_value_t = RunConfig::default().data, help_heading = DATA))]
     pub data: String,
     /// Of a CSV table: the columns to learn, such as price; the others are what it is learnt from
@@ -47,6 +47,10 @@ pub struct RunConfig {
     #[cfg_attr(feature = "cli", arg(long, help_heading = DATA))]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub strict_data: bool,
+    /// Of masks: the value that stands for no class, such as 255; it counts neither in the loss nor in a metric
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N", value_parser = flags::whole::<u32>, help_heading = DATA))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ignore_label: Option<u32>,
     /// Take only the first N training samples
     #[cfg_attr(feature = "cli", arg(long, value_name = "N", value_parser = flags::whole::<usize>, help_heading = DATA))]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -96,6 +100,7 @@ impl Default for RunConfig {
             image_size: None,
             image_channels: None,
             strict_data: false,
+            ignore_label: None,
             train_limit: None,
             test_limit: None,
             init: None,

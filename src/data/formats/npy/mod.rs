@@ -10,10 +10,13 @@ pub use header::{Header, bytes, parse};
 pub use labels::read_labels;
 
 use crate::data::formats::Format;
-use crate::data::schema::ANSWERS;
+pub use crate::data::formats::names::CLASSES;
+use crate::data::formats::names::{class_names, listed};
+use crate::data::schema::{ANSWERS, LABEL};
 use crate::data::source::{Source, file_name};
-use crate::data::{Dataset, MOST_CLASSES, Split};
-use crate::error::{Error, Result};
+use crate::data::values::{Classes, Meaning, occurring};
+use crate::data::{Dataset, MOST_CLASSES, ReadOptions, Split};
+use crate::error::{Error, Result, in_context};
 use header::{check_length, open};
 use labels::read_any_labels;
 use std::path::Path;
@@ -26,13 +29,8 @@ pub(super) const FORMAT: Format = Format {
     name: "NumPy arrays",
     by: "x_train.npy, y_train.npy, x_test.npy and y_test.npy",
     recognise: |entries| entries.any(|name| FILES.contains(&name)),
-    read: |folder, options| read_holding(folder, options.hold_bytes.unwrap_or(u64::MAX)),
+    read: read_with,
 };
-
-/// Where the names of the classes may stand, one a line.
-pub const CLASSES: &str = "classes.txt";
-
-const LARGEST_NAMES_BYTES: u64 = 1 << 22;
 
 /// Reads the four files in `folder`.
 ///
@@ -47,9 +45,18 @@ pub fn read(folder: &Path) -> Result<Dataset> {
 /// # Errors
 /// As [`read`].
 pub fn read_holding(folder: &Path, hold_bytes: u64) -> Result<Dataset> {
+    read_with(folder, &ReadOptions { hold_bytes: Some(hold_bytes), ..ReadOptions::default() })
+}
+
+/// `read`, with a say in what the labels of masks mean.
+fn read_with(folder: &Path, options: &ReadOptions) -> Result<Dataset> {
+    let hold_bytes = options.hold_bytes.unwrap_or(u64::MAX);
     let [train_images, train_labels, test_images, test_labels] = FILES.map(|name| folder.join(name));
     let train = read_split_holding(&train_images, &train_labels, hold_bytes)?;
     let test = read_split_holding(&test_images, &test_labels, hold_bytes)?;
+    if train.column(LABEL).is_some() && (train.positions() > 1 || options.ignore_label.is_some()) {
+        return masks(folder, train, test, options);
+    }
     let mut data = Dataset::new(file_name(folder), train, test)?;
     let answers = data.train.column(ANSWERS).is_some();
     let most = if answers { data.classes } else { MOST_CLASSES };
@@ -62,38 +69,34 @@ pub fn read_holding(folder: &Path, hold_bytes: u64) -> Result<Dataset> {
     Ok(data)
 }
 
+/// The data set of images whose labels are values that may stand for other classes, or for none.
+fn masks(folder: &Path, mut train: Split, mut test: Split, options: &ReadOptions) -> Result<Dataset> {
+    let in_folder = |e| in_context(&format!("data folder {}", folder.display()), e);
+    let found = occurring(train.each_label().chain(test.each_label()));
+    let names = listed(&folder.join(CLASSES))?;
+    let (ignored, known) = (options.ignore_label, options.class_names);
+    let meaning = Meaning { ignored, listed: names.as_deref(), known, most: MOST_CLASSES };
+    let classes = Classes::of(&found, meaning).map_err(in_folder)?;
+    // What is right as it is keeps its bytes.
+    if ignored.is_some() || !classes.are_values() {
+        classes.relabel(&mut train, ignored)?;
+        classes.relabel(&mut test, ignored)?;
+    }
+    let mut data = Dataset::new(file_name(folder), train, test)?;
+    data.notice = classes.said();
+    // Two classes are the least that a data set has.
+    if classes.names.len() >= data.classes {
+        (data.classes, data.class_names) = (classes.names.len(), classes.names);
+    }
+    Ok(data)
+}
+
 /// Whether of each sample's answers exactly one is yes.
 fn is_one_hot(split: &Split) -> bool {
     split.column(ANSWERS).is_some_and(|answers| {
         let each = answers.field().elements().max(1);
         answers.held().chunks(each).all(|row| row.iter().filter(|answer| **answer == 1).count() == 1)
     })
-}
-
-/// The names of the classes, or answers, one a line, where there is such a file: `classes` to `most`.
-fn class_names(path: &Path, classes: usize, most: usize) -> Result<Option<Vec<String>>> {
-    if !path.exists() {
-        return Ok(None);
-    }
-    let shown = path.display();
-    let mut source = Source::open(path)?;
-    let text = source.take(LARGEST_NAMES_BYTES + 1)?;
-    if text.len() as u64 > LARGEST_NAMES_BYTES {
-        return Err(Error::input(format!(
-            "{shown}: found more than {LARGEST_NAMES_BYTES} bytes, expected names of classes"
-        )));
-    }
-    let text = std::str::from_utf8(&text).map_err(|e| Error::input(format!("{shown}: {e}")))?;
-    let names: Vec<String> = text.lines().map(|line| line.trim().to_owned()).collect();
-    if let Some(line) = names.iter().position(|name| name.is_empty() || name.contains(char::is_control)) {
-        return Err(Error::input(format!("{shown}, line {}: found no name, expected one a line", line + 1)));
-    }
-    match names.len() {
-        found if (classes..=most).contains(&found) => Ok(Some(names)),
-        found => {
-            Err(Error::input(format!("{shown}: found {found} names, expected {classes} to {most}, one for each class")))
-        }
-    }
 }
 
 /// Reads images [count, height, width] or [count, height, width, channels] of unsigned bytes, and their labels `[count]`
