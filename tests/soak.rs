@@ -19,6 +19,7 @@ use wgrad::model::{Model, Sequential};
 use wgrad::report::folder::RunRecord;
 use wgrad::report::{ReportData, gather, page};
 use wgrad::train::epochs::trainer::{Event, Trainer};
+use wgrad::train::run::RunConfig;
 use wgrad::train::run::checkpoints::{Checkpoints, Which};
 use wgrad::train::settings::interval::Interval;
 use wgrad::train::settings::options::TrainOptions;
@@ -220,11 +221,6 @@ fn nothing_grows_however_long_it_trains() {
 }
 
 fn record() -> RunRecord {
-    RunRecord {
-        name: "soak".into(),
-        settings: Default::default(),
-        device: serde_json::json!({ "device": { "name": "soak" } }),
-        epochs: Vec::new(),
-        steps: Default::default(),
-    }
+    RunRecord::begun(std::path::Path::new("soak"), &RunConfig::default(), r#"{"device":{"name":"soak"}}"#)
+        .expect("a run")
 }

@@ -15,6 +15,8 @@ pub struct Split {
     /// Number of samples; at least 1.
     pub count: usize,
     columns: Vec<Column>,
+    // A name for each sample, such as its file; empty where the data has none.
+    names: Vec<String>,
 }
 
 /// A type of labels: `u8`, `u16` or `u32`.
@@ -157,7 +159,7 @@ impl Split {
                 "a split has {count} samples of {first}, but {found} of {name}: expected as many of both"
             )));
         }
-        Ok(Split { count, columns })
+        Ok(Split { count, columns, names: Vec::new() })
     }
 
     /// A split whose pixels stay in a file that is known to hold them; `of_sample` are the sizes of a sample's labels.
@@ -170,6 +172,23 @@ impl Split {
         let labels = labels.column(of_sample)?;
         check_any(labels.count(), shape)?;
         Split::of(vec![Column::in_file(Field::image(shape), labels.count(), file), labels])
+    }
+
+    /// The same split with a name for each sample, such as the file that it was read from.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where there are more or fewer names than samples.
+    pub fn named(self, names: Vec<String>) -> Result<Self> {
+        if names.len() != self.count {
+            let (count, found) = (self.count, names.len());
+            return Err(Error::input(format!("a split has {count} samples and {found} names, expected one for each")));
+        }
+        Ok(Split { names, ..self })
+    }
+
+    /// The name of a sample, where the data has names.
+    pub fn name_of(&self, sample: usize) -> Option<&str> {
+        self.names.get(sample).map(String::as_str)
     }
 
     /// The fields of a sample.
@@ -274,7 +293,8 @@ impl Split {
     /// Some of the samples, by their numbers in ascending order; what stays in a file still does.
     pub(in crate::data) fn chosen(&self, members: &[usize]) -> Result<Self> {
         let columns = self.columns.iter().map(|column| column.chosen(members)).collect::<Result<_>>()?;
-        Ok(Split { count: members.len(), columns })
+        let names = members.iter().filter_map(|member| self.names.get(*member).cloned()).collect();
+        Ok(Split { count: members.len(), columns, names })
     }
 
     /// Keeps the first `limit` samples in file order, or all of them where there are fewer.
@@ -287,6 +307,7 @@ impl Split {
         }
         self.count = self.count.min(limit);
         self.columns.iter_mut().for_each(|column| column.truncate(limit));
+        self.names.truncate(limit);
         Ok(())
     }
 }
@@ -349,6 +370,18 @@ mod tests {
         assert_eq!(few, split([2, 3, 1], &[4, 5]));
         assert!(few.truncate(0).is_err());
         assert_eq!(few.count, 2);
+    }
+
+    #[test]
+    fn names_stay_with_their_samples() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let all = split([1, 1, 1], &[4, 5, 6]).named(names(&["a.png", "b.png", "c.png"])).unwrap();
+        let mut chosen = all.chosen(&[0, 2]).unwrap();
+        assert_eq!([0, 1, 2].map(|n| chosen.name_of(n)), [Some("a.png"), Some("c.png"), None]);
+        chosen.truncate(1).unwrap();
+        assert_eq!([0, 1].map(|n| chosen.name_of(n)), [Some("a.png"), None]);
+        assert_eq!(split([1, 1, 1], &[4, 5]).chosen(&[1]).unwrap().name_of(0), None, "data without names");
+        assert!(all.named(names(&["a.png"])).unwrap_err().to_string().contains("3 samples and 1 names"));
     }
 
     #[test]

@@ -1,8 +1,9 @@
-//! A run folder read back: its settings, its device and its curves.
+//! A run folder read back: its settings, its device, its curves, what the test set said, and when it was on.
 
 use crate::error::{Error, Result};
 use crate::report::series::Series;
-use crate::train::run::RunConfig;
+use crate::train::run::history::{History, Samples, utc};
+use crate::train::run::{RunConfig, TEST};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -21,6 +22,18 @@ pub struct RunRecord {
     pub epochs: Vec<Map<String, Value>>,
     /// Loss over epochs, step by step, where it was kept.
     pub steps: Series,
+    /// `test.json`: what the test set said at the end, where epochs were validated on other samples.
+    pub test: Option<Map<String, Value>>,
+    /// Whether epochs are validated on other samples than the test set's.
+    pub validated_apart: bool,
+    /// How many samples each set has, where the run told.
+    pub samples: Option<Samples>,
+    /// When the run began, in UTC as RFC 3339 has it; of an older wgrad, when its settings were written.
+    pub begun: Option<String>,
+    /// The command line of the first sitting, and of those that went on with the run.
+    pub commands: Vec<String>,
+    /// Seconds of all sittings together, where the run told.
+    pub seconds: Option<f64>,
 }
 
 impl RunRecord {
@@ -39,8 +52,26 @@ impl RunRecord {
         let device = serde_json::from_str(&text).map_err(|e| malformed(&device, 0, &e))?;
         let path = folder.join("steps.jsonl");
         let steps = if path.exists() { lines(&path)? } else { Vec::new() };
-        let name = name(&std::path::absolute(folder).unwrap_or_else(|_| folder.into()));
-        let record = RunRecord { name, settings: settings(&config)?, device, steps: curve(&steps, &epochs), epochs };
+        let path = folder.join(TEST);
+        let test = match path.is_file() {
+            true => Some(serde_json::from_str(&read(&path)?).map_err(|e| malformed(&path, 0, &e))?),
+            false => None,
+        };
+        let history = History::read(folder)?;
+        let samples = history.as_ref().map(|history| history.samples);
+        // Folders of an older wgrad tell by what is in them.
+        let apart = test.is_some() || config.train.validation_split.is_some();
+        let record = RunRecord {
+            steps: curve(&steps, &epochs),
+            epochs,
+            test,
+            validated_apart: samples.map_or(apart, |samples| samples.validation.is_some()),
+            samples,
+            begun: begun(folder, history.as_ref()),
+            commands: history.iter().flat_map(|all| &all.sittings).map(|one| one.command.clone()).collect(),
+            seconds: history.as_ref().map(History::seconds),
+            ..RunRecord::named(folder, settings(&config)?, device)
+        };
         Ok((record, config))
     }
 
@@ -50,14 +81,38 @@ impl RunRecord {
     /// [`Error::Failed`] where the settings cannot be written down.
     pub fn begun(folder: &Path, config: &RunConfig, device_json: &str) -> Result<RunRecord> {
         let device = serde_json::from_str(device_json).map_err(|e| Error::failed(format!("device.json: {e}")))?;
-        let name = name(&std::path::absolute(folder).unwrap_or_else(|_| folder.into()));
-        Ok(RunRecord { name, settings: settings(config)?, device, epochs: Vec::new(), steps: Series::default() })
+        let begun = Some(utc(std::time::SystemTime::now()));
+        Ok(RunRecord { begun, ..RunRecord::named(folder, settings(config)?, device) })
+    }
+
+    /// A run of which nothing else is known.
+    fn named(folder: &Path, settings: BTreeMap<String, String>, device: Value) -> RunRecord {
+        RunRecord {
+            name: name(&std::path::absolute(folder).unwrap_or_else(|_| folder.into())),
+            settings,
+            device,
+            epochs: Vec::new(),
+            steps: Series::default(),
+            test: None,
+            validated_apart: false,
+            samples: None,
+            begun: None,
+            commands: Vec::new(),
+            seconds: None,
+        }
     }
 
     /// The device's name; empty where the file has none.
     pub fn device_name(&self) -> &str {
         self.device["device"]["name"].as_str().unwrap_or_default()
     }
+}
+
+/// When a run began: its first sitting, or else when its settings were written.
+fn begun(folder: &Path, history: Option<&History>) -> Option<String> {
+    let first = history.and_then(|history| history.sittings.first()).map(|sitting| sitting.begun.clone());
+    let written = || folder.join("config.toml").metadata().and_then(|data| data.modified()).ok().map(utc);
+    first.or_else(written)
 }
 
 fn name(folder: &Path) -> String {

@@ -12,7 +12,7 @@ pub mod pictures;
 pub mod series;
 pub mod targets;
 
-use crate::data::Dataset;
+use crate::data::{Dataset, Prepare};
 use crate::error::Result;
 use crate::model::{Model, Task, Weights};
 use crate::train::epochs::confusion::MOST_CLASSES;
@@ -65,8 +65,6 @@ pub struct Findings {
     pub model: Option<ModelTable>,
     /// One name a class.
     pub classes: Vec<String>,
-    /// Whether epochs were validated on other samples than the test set's.
-    pub validated_apart: bool,
     /// The test set, counted.
     pub confusion: Option<TestResults>,
     /// How near the net comes to targets that are numbers.
@@ -92,6 +90,10 @@ pub struct ModelTable {
     pub name: String,
     /// Height, width and channels of an image; the columns of a table.
     pub input: Vec<usize>,
+    /// Whether pictures are prepared as MNIST's digits were.
+    pub digits: bool,
+    /// Whether each pixel has a class.
+    pub by_pixel: bool,
     /// Layer, sizes of its result, and the number of its parameters.
     pub layers: Vec<(String, Vec<usize>, u64)>,
 }
@@ -101,6 +103,8 @@ pub struct ModelTable {
 pub struct Mistake {
     /// Its place in the test set, from 0.
     pub index: usize,
+    /// Its name, such as the file it was read from, where the data has names.
+    pub name: Option<String>,
     /// Its class.
     pub label: usize,
     /// The likeliest classes and their probabilities.
@@ -162,7 +166,9 @@ pub fn model_table(model: &Model) -> Result<ModelTable> {
         let params = inferred.params.iter().map(|param| param.elements() as u64).sum();
         (layer.describe(), inferred.shape, params)
     });
-    Ok(ModelTable { name: model.name.clone(), input: model.input.clone(), layers: rows.collect() })
+    let by_pixel = model.is_segmentation()?;
+    let digits = !by_pixel && !model.reads_table() && model.preparation() == Prepare::Digits;
+    Ok(ModelTable { name: model.name.clone(), input: model.input.clone(), digits, by_pixel, layers: rows.collect() })
 }
 
 /// Names of all classes: those that the data gave, then numbers.
@@ -208,7 +214,6 @@ pub async fn gather(
             Findings { numbers, ..look(model, weights, data, "The net gives numbers.")? }
         }
     };
-    findings.validated_apart = trainer.validates_apart();
     match trainer.kernel_times().await {
         Ok(Some(kernels)) => findings.timings = Some(Timings { device: device.into(), batch_size, kernels }),
         Ok(None) => findings.lacks("timings", format!("{device} has no timestamps, so its kernels were not timed.")),
@@ -255,7 +260,8 @@ pub fn seen(model: &Model, weights: &Weights, data: &Dataset, logits: &[f32]) ->
     inside.set_weights(weights)?;
     let name = |class: usize| findings.classes.get(class).cloned().unwrap_or_default();
     let label = labels.first().map(|label| name(*label as usize));
-    let maps = pictures::maps(model, &mut inside, &test.image(0)?, label)?;
+    let mut maps = pictures::maps(model, &mut inside, &test.image(0)?, label)?;
+    maps.name = test.name_of(0).map(String::from);
     findings.maps = Some(maps);
     for (index, answer) in surest_mistakes(logits, &labels, findings.classes.len(), MISTAKES) {
         let pixels = &*test.image(index)?;
@@ -263,6 +269,7 @@ pub fn seen(model: &Model, weights: &Weights, data: &Dataset, logits: &[f32]) ->
         inside.run(sample)?;
         findings.mistakes.push(Mistake {
             index,
+            name: test.name_of(index).map(String::from),
             label: labels[index] as usize,
             guesses: likeliest(&answer.probabilities, GUESSES),
             picture: Picture::image(pixels, model.image()?),
@@ -274,7 +281,7 @@ pub fn seen(model: &Model, weights: &Weights, data: &Dataset, logits: &[f32]) ->
 
 /// `seen` of a model that tells the class of each pixel, which `confusion` has counted.
 fn seen_by_pixel(model: &Model, weights: &Weights, data: &Dataset, confusion: TestResults) -> Result<Findings> {
-    let why = "The net tells the class of each pixel; segmentation.png shows some of them.";
+    let why = "The net tells the class of each pixel; segmentation.png in the run's folder shows some of them.";
     Ok(Findings { confusion: Some(confusion), ..look(model, weights, data, why)? })
 }
 
@@ -296,7 +303,9 @@ fn look(model: &Model, weights: &Weights, data: &Dataset, why: &str) -> Result<F
     match Inside::new(model) {
         Ok(mut inside) => {
             inside.set_weights(weights)?;
-            findings.maps = Some(pictures::maps(model, &mut inside, &data.test.image(0)?, None)?);
+            let mut maps = pictures::maps(model, &mut inside, &data.test.image(0)?, None)?;
+            maps.name = data.test.name_of(0).map(String::from);
+            findings.maps = Some(maps);
         }
         Err(error) => findings.lacks("maps", error.to_string()),
     }

@@ -35,6 +35,8 @@ pub struct Maps {
     pub picture: Picture,
     /// What it is, where that is known.
     pub label: Option<String>,
+    /// Its name, such as the file it was read from, where it has one.
+    pub name: Option<String>,
     /// Layer by layer.
     pub layers: Vec<LayerMaps>,
 }
@@ -120,7 +122,7 @@ pub fn drawn(model: &Model, inside: &Inside, pixels: &[u8], label: Option<String
         let (shape, values) = inside.layer(index)?;
         layers.push(layer_maps(name, shape, &values));
     }
-    Ok(Maps { picture: Picture::image(pixels, model.image()?), label, layers })
+    Ok(Maps { picture: Picture::image(pixels, model.image()?), label, name: None, layers })
 }
 
 /// The gradient of one class's logit with respect to the input, for the sample that was run last.

@@ -1,8 +1,9 @@
-//! What the live page is told: how far the run is, its curves, its weights as pictures, and what it makes of a drawing.
+//! What the live page is told: how far the run is, its curves, its weights as pictures, and what it makes of a drawing or a picture.
 
-use crate::data::Dataset;
+use crate::data::pictures::mask;
 use crate::data::pictures::picture::Picture as Photograph;
 use crate::data::pictures::prepare::prepare;
+use crate::data::{Dataset, Prepare};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::model::{Model, Task};
@@ -13,6 +14,7 @@ use crate::report::page::json;
 use crate::report::picture::Picture;
 use crate::report::pictures::{drawn, filters, maps, saliency};
 use crate::report::{Findings, ReportData, class_names, model_table, page};
+use crate::train::epochs::confusion::argmax;
 use crate::train::epochs::engine::Record;
 use crate::train::epochs::scores::sigmoid;
 use crate::train::epochs::trainer::Event;
@@ -28,7 +30,8 @@ pub struct Live {
     classes: Vec<String>,
     // Of a net that reads images: one, and what it shows.
     sample: Option<Vec<u8>>,
-    label: String,
+    label: Option<String>,
+    name: Option<String>,
     state: Mutex<State>,
     snapshot: Arc<Snapshot>,
     net: Option<Mutex<Net>>,
@@ -67,9 +70,8 @@ impl Live {
         let (test, images) = (&data.test, model.image().is_ok());
         let findings = Findings { model: Some(model_table(model)?), classes: classes.clone(), ..Findings::default() };
         let label = match test.labels_of(0)[..] {
-            [label] => classes.get(label as usize).cloned().unwrap_or_default(),
-            _ if model.is_segmentation()? => "a class for each pixel".into(),
-            _ => "the first test image".into(),
+            [label] if !model.is_segmentation()? => classes.get(label as usize).cloned(),
+            _ => None,
         };
         let report = ReportData { live: true, ..ReportData::of(run, findings) };
         let state = State {
@@ -90,6 +92,7 @@ impl Live {
             classes,
             sample: if images { Some(test.image(0)?.into_owned()) } else { None },
             label,
+            name: test.name_of(0).map(String::from),
             state: Mutex::new(state),
             snapshot,
             net: if images { Some(Mutex::new(Net { inside: Inside::new(model)?, weights: None })) } else { None },
@@ -157,7 +160,8 @@ impl Live {
                 return Ok(None);
             }
             let Some(sample) = &self.sample else { return Ok(None) };
-            let maps = maps(&self.model, &mut net.inside, sample, Some(self.label.clone()))?;
+            let mut maps = maps(&self.model, &mut net.inside, sample, self.label.clone())?;
+            maps.name.clone_from(&self.name);
             Ok(Some((step, filters(&self.model, weights)?, maps)))
         })? {
             Some(Some((step, filters, maps))) => json!({ "weights": step, "filters": filters, "maps": maps }),
@@ -204,25 +208,65 @@ impl Live {
         let how = self.model.preparation();
         let image = prepare(&drawing, [height, width, 1], how).map_err(|_| Error::input("nothing is drawn"))?;
         let pixels: Vec<u8> = image.pixels.into_iter().flat_map(|ink| std::iter::repeat_n(ink, channels)).collect();
+        self.answer(&pixels, None)
+    }
+
+    /// What the net makes of the picture in the bytes of a file now, prepared as its images were.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where it is no picture that can be read, of a net that reads no images, and where there are no
+    /// weights yet.
+    pub fn look(&self, file: &[u8]) -> Result<String> {
+        let input = self.model.image()?;
+        let by_pixel = self.model.is_segmentation()?;
+        let how = if by_pixel { Prepare::Resize } else { self.model.preparation() };
+        let prepared = prepare(&Photograph::decode(file)?, input, how)?;
+        self.answer(&prepared.pixels, Some(&prepared.how))
+    }
+
+    /// The answer to prepared pixels, [height, width, channels]; `how` they were prepared.
+    fn answer(&self, pixels: &[u8], how: Option<&str>) -> Result<String> {
+        let shape = self.model.image()?;
+        let by_pixel = self.model.is_segmentation()?;
         let found = self.with_net(|net, step, _| {
-            let sample = net.inside.normalised(&pixels);
+            let sample = net.inside.normalised(pixels);
             let logits = net.inside.run(sample)?;
-            let mut answer = answer(&logits);
-            if self.model.task == Task::Answers {
-                answer.probabilities = logits.iter().map(|x| sigmoid(*x).into()).collect();
-            }
-            let maps = drawn(&self.model, &net.inside, &pixels, None)?;
-            let saliency = saliency(&self.model, &mut net.inside, answer.class)?;
-            json(&json!({
+            let maps = drawn(&self.model, &net.inside, pixels, None)?;
+            let mut found = json!({
                 "step": step,
                 "classes": self.classes,
-                "probabilities": answer.probabilities,
-                "prepared": Picture::image(&pixels, [height, width, channels]),
-                "saliency": saliency,
+                "prepared": Picture::image(pixels, shape),
+                "how": how,
                 "maps": maps,
-            }))
+            });
+            if by_pixel {
+                let (mask, shares) = self.mask(&logits, shape);
+                (found["mask"], found["shares"]) = (mask, shares.into());
+            } else {
+                let mut answer = answer(&logits);
+                if self.model.task == Task::Answers {
+                    answer.probabilities = logits.iter().map(|x| sigmoid(*x).into()).collect();
+                }
+                found["saliency"] = json!(saliency(&self.model, &mut net.inside, answer.class)?);
+                found["probabilities"] = json!(answer.probabilities);
+            }
+            json(&found)
         })?;
         found.ok_or_else(|| Error::input("there are no weights yet"))
+    }
+
+    /// The class of each pixel as a picture with the legend of the classes in it, and the share of each class.
+    fn mask(&self, logits: &[f32], [height, width, _]: [usize; 3]) -> (Value, Vec<f64>) {
+        let answers: Vec<usize> = logits.chunks(self.classes.len().max(1)).map(argmax).collect();
+        let mut counts = vec![0usize; self.classes.len()];
+        answers.iter().for_each(|class| counts[*class] += 1);
+        let pixels: Vec<u8> = answers.iter().flat_map(|class| mask::colour(*class as u32)).collect();
+        let present = counts.iter().enumerate().filter(|(_, count)| **count > 0);
+        let key =
+            |(class, _): (usize, &usize)| json!({ "name": self.classes[class], "colour": mask::colour(class as u32) });
+        let legend: Vec<Value> = present.map(key).collect();
+        let shares = counts.iter().map(|count| *count as f64 / answers.len().max(1) as f64).collect();
+        (json!({ "picture": Picture::image(&pixels, [height, width, 3]), "legend": legend }), shares)
     }
 
     /// Runs `work` on the net with the latest weights, on a thread of its own; `None` where there are none yet.

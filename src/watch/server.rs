@@ -24,7 +24,10 @@ pub const PORT: u16 = 6174;
 const MORE_PORTS: u16 = 20;
 
 /// The largest drawing, in bytes: 512 × 512.
-const BODY_BYTES: usize = 512 * 512;
+const DRAWING_BYTES: usize = 512 * 512;
+
+/// The largest file of a picture, in bytes.
+const PICTURE_BYTES: usize = 32 << 20;
 
 /// How long a request may take to come in.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -149,7 +152,7 @@ async fn route(
     let path = request.uri().path().to_string();
     let expected = match &path[..] {
         "/" | "/state" => Method::GET,
-        "/draw" => Method::POST,
+        "/draw" | "/picture" => Method::POST,
         _ => return Err((StatusCode::NOT_FOUND, format!("{path}: there is nothing here"))),
     };
     if *request.method() != expected {
@@ -157,18 +160,22 @@ async fn route(
     }
     let query = request.uri().query().unwrap_or_default();
     let known = query.strip_prefix("weights=").and_then(|step| step.parse().ok());
-    let drawing = if expected == Method::POST { Some(body(request).await?) } else { None };
+    let given = match &path[..] {
+        "/draw" => body(request, DRAWING_BYTES).await?,
+        "/picture" => body(request, PICTURE_BYTES).await?,
+        _ => Bytes::new(),
+    };
     // What has to be computed must not keep the other connections waiting.
-    let work = move || match (&path[..], drawing) {
-        ("/", _) => Ok((HTML, live.page()?)),
-        ("/state", _) => Ok((JSON, live.news(known)?)),
-        (_, drawing) => {
-            let ink = drawing.unwrap_or_default();
-            let side = ink.len().isqrt();
-            if side * side != ink.len() {
-                return Err(Error::input(format!("{} bytes: a square drawing is expected", ink.len())));
+    let work = move || match &path[..] {
+        "/" => Ok((HTML, live.page()?)),
+        "/state" => Ok((JSON, live.news(known)?)),
+        "/picture" => Ok((JSON, live.look(&given)?)),
+        _ => {
+            let side = given.len().isqrt();
+            if side * side != given.len() {
+                return Err(Error::input(format!("{} bytes: a square drawing is expected", given.len())));
             }
-            Ok((JSON, live.read(&ink, side)?))
+            Ok((JSON, live.read(&given, side)?))
         }
     };
     let done = tokio::task::spawn_blocking(work).await;
@@ -179,16 +186,16 @@ async fn route(
     })
 }
 
-/// The body of a request, where it is not too large and does not take too long.
-async fn body(request: Request<Incoming>) -> Result<Bytes, (StatusCode, String)> {
-    let collected = tokio::time::timeout(PATIENCE, Limited::new(request.into_body(), BODY_BYTES).collect()).await;
-    let slow = |_| (StatusCode::REQUEST_TIMEOUT, "the drawing took too long".to_string());
+/// The body of a request of at most `most` bytes, where it does not take too long.
+async fn body(request: Request<Incoming>, most: usize) -> Result<Bytes, (StatusCode, String)> {
+    let collected = tokio::time::timeout(PATIENCE, Limited::new(request.into_body(), most).collect()).await;
+    let slow = |_| (StatusCode::REQUEST_TIMEOUT, "the picture took too long".to_string());
     match collected.map_err(slow)? {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => {
-            Err((StatusCode::PAYLOAD_TOO_LARGE, format!("a drawing of at most {BODY_BYTES} bytes is expected")))
+            Err((StatusCode::PAYLOAD_TOO_LARGE, format!("found more than {most} bytes, expected at most as many")))
         }
-        Err(error) => Err((StatusCode::BAD_REQUEST, format!("the drawing did not come whole: {error}"))),
+        Err(error) => Err((StatusCode::BAD_REQUEST, format!("the picture did not come whole: {error}"))),
     }
 }
 

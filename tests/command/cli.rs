@@ -35,7 +35,7 @@ fn a_run_leaves_its_files_and_runs_again_from_its_configuration() {
         let mut found = names("one");
         found.retain(|name| !name.starts_with("events.out.tfevents."));
         assert_eq!(found.len() + 1, names("one").len(), "one event file");
-        let logs = ["metrics.csv", "metrics.jsonl", "model.safetensors", "report.html", "steps.jsonl"];
+        let logs = ["metrics.csv", "metrics.jsonl", "model.safetensors", "report.html", "run.json", "steps.jsonl"];
         assert_eq!(found, [&[".lock", "checkpoints", "config.toml", "device.json"], &logs[..]].concat());
         assert_eq!(names("one/checkpoints"), ["best.safetensors", "last.safetensors", "previous.safetensors"]);
 

@@ -17,7 +17,7 @@ use std::time::Duration;
 /// The live page's flags.
 #[derive(Clone, Debug, Args)]
 pub struct WatchArgs {
-    /// Serve the report on 127.0.0.1 while the run trains, with a board to draw digits on
+    /// Serve the report on 127.0.0.1 while the run trains, and ask the net there about a drawn digit or a picture
     #[arg(long)]
     watch: bool,
     /// The live page's port; 0 takes any that is free [default: 6174, or the next free one]
@@ -45,7 +45,9 @@ impl Watching {
         let Session { config, model, data, device_json, trainer, folder, .. } = session;
         let snapshot = Arc::new(Snapshot::default());
         pollster::block_on(trainer.share(snapshot.clone()))?;
-        let record = RunRecord::begun(folder.path(), config, device_json)?;
+        let mut record = RunRecord::begun(folder.path(), config, device_json)?;
+        record.samples = Some(trainer.samples(data));
+        record.validated_apart = trainer.validates_apart();
         let live = Arc::new(Live::new(model, data, record, config.train.epochs, snapshot)?);
         let address = bound.address();
         let server = bound.serve(live.clone())?;

@@ -80,13 +80,14 @@ pub(in crate::data) fn read(folder: &Path, options: &ReadOptions) -> Result<Data
     let what = format!("data folder {shown}: {all} images of {}×{} take", size[1], size[0]);
     crate::device::cpu::check_free(room, &what, "a smaller image size may fit")?;
     let mut deep = Vec::new();
-    let mut parts = [train, validation, test].map(|items| decode(&items, size, &mut bad, &mut deep, &tell));
-    let mut pixels: Vec<&mut Vec<u8>> = parts.iter_mut().map(|(pixels, _)| pixels).collect();
+    let mut parts = [train, validation, test].map(|items| decode(&items, folder, size, &mut bad, &mut deep, &tell));
+    let mut pixels: Vec<&mut Vec<u8>> = parts.iter_mut().map(|part| &mut part.pixels).collect();
     let channels = channels(&mut pixels, options.channels)?;
     let [train, validation, test] = parts;
-    let split = |part: &str, (pixels, labels)| {
+    let split = |part: &str, Decoded { pixels, labels, names }| {
         let shape = [size[0], size[1], channels];
         Split::narrow(shape, pixels, Labels::narrow(labels), &[])
+            .and_then(|split| split.named(names))
             .map_err(|e| Error::input(format!("data folder {shown}, {part}: {e}")))
     };
     let (train, test) = (split("train", train), split("test", test));
@@ -141,15 +142,25 @@ fn hold_out(mut items: Vec<Item>) -> (Vec<Item>, Vec<Item>) {
     (only(train), only(test))
 }
 
-/// Pixels and labels of all that can be read; why the others cannot goes to `bad`, the largest value of those that had more
+/// The images of a part that can be read.
+#[derive(Default)]
+struct Decoded {
+    pixels: Vec<u8>,
+    labels: Vec<u16>,
+    /// Their files, from the data folder on.
+    names: Vec<String>,
+}
+
+/// All that can be read; why the others cannot goes to `bad`, the largest value of those that had more
 /// than 8 bits a channel to `deep`.
 fn decode(
     items: &[Item],
+    root: &Path,
     [height, width]: [usize; 2],
     bad: &mut Vec<String>,
     deep: &mut Vec<u16>,
     tell: &(impl Fn() + Sync),
-) -> (Vec<u8>, Vec<u16>) {
+) -> Decoded {
     let size = height * width * CHANNELS;
     let mut pixels = vec![0; size * items.len()];
     let read = |(place, item): (&mut [u8], &Item)| {
@@ -162,18 +173,21 @@ fn decode(
         })
     };
     let done: Vec<Result<Option<u16>>> = pixels.par_chunks_mut(size.max(1)).zip(items).map(read).collect();
-    let (mut kept, mut labels) = (0, Vec::new());
+    let mut kept = 0;
+    let mut decoded = Decoded::default();
     for (n, (done, item)) in done.into_iter().zip(items).enumerate() {
         match done {
             Ok(most) => {
                 deep.extend(most);
                 pixels.copy_within(n * size..(n + 1) * size, kept);
                 kept += size;
-                labels.push(item.label);
+                decoded.labels.push(item.label);
+                let name = item.path.strip_prefix(root).unwrap_or(&item.path);
+                decoded.names.push(name.to_string_lossy().into_owned());
             }
             Err(error) => bad.push(error.to_string()),
         }
     }
     pixels.truncate(kept);
-    (pixels, labels)
+    Decoded { pixels, ..decoded }
 }

@@ -1,7 +1,8 @@
-// Line charts: axes, ticks, legend with the last values, and the values under the pointer.
+// Line charts: axes, ticks, legend with the last values, and under the pointer the values of all charts of one axis.
 "use strict";
 
 const charts = new Set();
+/** Where the pointer is, by the label of the axis: charts over epochs show the same epoch. */
 const hovered = new Map();
 
 /** Round numbers between two ends, about `count` of them. */
@@ -23,25 +24,37 @@ function range(values, least) {
   return [Math.max(least, from - air), to + air];
 }
 
+/** The values that set the y axis: all of them, but that faint ones reach no higher than three times what the others span. */
+function spanned(seen, firm) {
+  const ys = (lines) => lines.flatMap((line) => line.points.map((p) => p[1]));
+  const main = ys(firm);
+  if (main.length < 2 || !(Math.max(...main) > Math.min(...main))) return ys(seen);
+  const [from, to] = [Math.min(...main), Math.max(...main)];
+  const [least, most] = [from - 2 * (to - from), to + 2 * (to - from)];
+  return [...main, ...ys(seen).map((y) => Math.min(most, Math.max(least, y)))];
+}
+
 /**
- * A chart. `series` are {name, colour, points: [[x, y], …], faint, dots}; faint ones do not set the scale of the y axis once
- * the others have two points; points of dots are not joined.
+ * A chart. `series` are {name, colour, points: [[x, y], …], faint, dots}; points of dots are not joined. `mark` is a place on
+ * the x axis with a label, {x, label}.
  */
-function chart({ id, title, series, xLabel }) {
+function chart({ id, title, series, xLabel, mark = null }) {
   const legend = el("div", { class: "legend" });
   const plot = el("div", { class: "plot" });
   const figure = el("figure", { id }, el("h3", {}, title), legend, plot);
   const lines = series.map((s) => ({ ...s, points: s.points.filter(([x, y]) => isNumber(x) && isNumber(y)) }));
-  const me = { figure, draw: () => draw(plot, legend, lines, { id, title, xLabel }) };
+  const me = { figure, xLabel, toX: null };
+  me.draw = () => (me.toX = draw(plot, legend, lines, { id, title, xLabel, mark }));
   charts.add(me);
+  const redraw = () => charts.forEach((one) => one.xLabel === xLabel && one.figure.isConnected && one.draw());
   const point = (event) => {
-    const box = plot.getBoundingClientRect();
-    hovered.set(id, event.clientX - box.left);
-    me.draw();
+    if (!me.toX) return;
+    hovered.set(xLabel, me.toX(event.clientX - plot.getBoundingClientRect().left));
+    redraw();
   };
   plot.addEventListener("pointermove", point);
   plot.addEventListener("pointerdown", point);
-  plot.addEventListener("pointerleave", () => (hovered.delete(id), me.draw()));
+  plot.addEventListener("pointerleave", () => (hovered.delete(xLabel), redraw()));
   if (resized) resized.observe(plot);
   return figure;
 }
@@ -60,31 +73,31 @@ function nearest(points, x) {
   return best;
 }
 
-function draw(plot, legend, lines, { id, title, xLabel }) {
+/** Draws a chart; returns how a place of the pointer becomes a value of the x axis. */
+function draw(plot, legend, lines, { id, title, xLabel, mark }) {
   const [width, height] = [plot.clientWidth, plot.clientHeight];
   const seen = lines.filter((line) => line.points.length > 0);
   if (!width || seen.length === 0) {
     plot.replaceChildren(el("p", { class: "soft small" }, "Nothing has been measured yet."));
-    return;
+    return null;
   }
   const firm = seen.filter((line) => !line.faint);
-  const scaling = firm.some((line) => line.points.length > 1) ? firm : seen;
   const xs = seen.flatMap((line) => line.points.map((p) => p[0]));
   let [x0, x1] = [Math.min(...xs), Math.max(...xs)];
   const single = x1 - x0 < 1e-9 ? x0 : null;
   if (single !== null) [x0, x1] = [x0 - 0.5, x1 + 0.5];
-  const ys = scaling.flatMap((line) => line.points.map((p) => p[1]));
+  const ys = spanned(seen, firm);
   const [y0, y1] = range(ys, Math.min(...ys) >= 0 ? 0 : -Infinity);
   const yTicks = ticks(y0, y1, 5);
   const digits = yTicks.length > 1 ? Math.max(0, -Math.floor(Math.log10(yTicks[1] - yTicks[0]) + 1e-9)) : 3;
   const labels = yTicks.map((y) => (digits > 6 ? short(y) : fixed(y, digits)));
-  const box = { left: 10 + 7 * Math.max(...labels.map((label) => label.length)), right: width - 8, top: 8, bottom: height - 40 };
+  const box = { left: 10 + 7 * Math.max(...labels.map((label) => label.length)), right: width - 8, top: 16, bottom: height - 40 };
   const X = (x) => box.left + ((x - x0) / (x1 - x0)) * (box.right - box.left);
   const Y = (y) => box.bottom - ((y - y0) / (y1 - y0)) * (box.bottom - box.top);
 
   const clip = `clip-${id}`;
   const picture = svg("svg", { role: "img", "aria-label": `${title}, from ${short(x0)} to ${short(x1)} ${xLabel}` },
-    svg("clipPath", { id: clip }, svg("rect", { x: box.left - 4, y: box.top - 4, width: box.right - box.left + 8, height: box.bottom - box.top + 8 })));
+    svg("clipPath", { id: clip }, svg("rect", { x: box.left - 4, y: box.top - 4, width: box.right - box.left + 8, height: box.bottom - box.top + 6 })));
   yTicks.forEach((y, i) => picture.append(
     svg("line", { class: "grid", x1: box.left, x2: box.right, y1: Y(y), y2: Y(y) }),
     svg("text", { x: box.left - 8, y: Y(y) + 4, "text-anchor": "end" }, labels[i])));
@@ -99,22 +112,30 @@ function draw(plot, legend, lines, { id, title, xLabel }) {
   picture.append(
     svg("line", { class: "axis", x1: box.left, x2: box.right, y1: box.bottom, y2: box.bottom }),
     svg("text", { x: box.right, y: box.bottom + 35, "text-anchor": "end" }, xLabel));
+  if (mark && mark.x >= x0 && mark.x <= x1) {
+    // The label stands where there is room for it.
+    const end = X(mark.x) > (box.left + box.right) / 2;
+    picture.append(
+      svg("line", { class: "mark", x1: X(mark.x), x2: X(mark.x), y1: box.top - 6, y2: box.bottom }),
+      svg("text", { class: "mark", x: X(mark.x) + (end ? -5 : 5), y: box.top - 3, "text-anchor": end ? "end" : "start" }, mark.label));
+  }
   for (const line of [...seen].sort((a, b) => !!b.faint - !!a.faint)) {
     const path = line.points.map(([x, y], i) => `${i ? "L" : "M"}${X(x).toFixed(1)} ${Y(y).toFixed(1)}`).join("");
+    const dot = ([x, y], r, more = {}) => svg("circle", { cx: X(x), cy: Y(y), r, style: `fill:${line.colour}`, "clip-path": `url(#${clip})`, ...more });
     if (line.dots) {
-      line.points.forEach(([x, y]) => picture.append(svg("circle", { cx: X(x), cy: Y(y), r: 2, opacity: 0.55, style: `fill:${line.colour}`, "clip-path": `url(#${clip})` })));
+      line.points.forEach((p) => picture.append(dot(p, 2, { opacity: 0.55 })));
       continue;
     }
     picture.append(svg("path", { d: path, style: `stroke:${line.colour}`, class: line.faint && firm.length ? "faint" : null, "stroke-dasharray": line.dash, "clip-path": `url(#${clip})` }));
-    if (!line.faint && line.points.length <= 30) {
-      line.points.forEach(([x, y]) => picture.append(svg("circle", { cx: X(x), cy: Y(y), r: 2.5, style: `fill:${line.colour}` })));
-    }
+    if (line.faint) continue;
+    if (line.points.length <= 30) line.points.forEach((p) => picture.append(dot(p, 2.5)));
+    const best = mark && line.best ? line.points.find(([x]) => x === mark.x) : null;
+    if (best) picture.append(dot(best, 4.5, { class: "best" }));
   }
 
   let at = null;
-  if (hovered.has(id)) {
-    const x = x0 + ((hovered.get(id) - box.left) / (box.right - box.left)) * (x1 - x0);
-    at = nearest(firm.length ? firm.flatMap((line) => line.points) : seen[0].points, x)[0];
+  if (hovered.has(xLabel)) {
+    at = nearest(firm.length ? firm.flatMap((line) => line.points) : seen[0].points, hovered.get(xLabel))[0];
     picture.append(svg("line", { class: "hair", x1: X(at), x2: X(at), y1: box.top, y2: box.bottom }));
   }
   legend.replaceChildren(...seen.map((line) => {
@@ -125,6 +146,7 @@ function draw(plot, legend, lines, { id, title, xLabel }) {
     return el("span", {}, swatch(line), line.name, value);
   }), at === null ? "" : el("span", {}, `at ${String(+at.toFixed(2))}`));
   plot.replaceChildren(picture);
+  return (place) => x0 + ((place - box.left) / (box.right - box.left)) * (x1 - x0);
 }
 
 function swatch({ colour, dash, faint }) {

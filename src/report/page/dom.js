@@ -39,9 +39,16 @@ function short(x) {
 /** Seconds as a person says them. */
 function duration(seconds) {
   if (!isNumber(seconds)) return nothing;
-  if (seconds < 60) return `${fixed(seconds, seconds < 1 ? 2 : seconds < 10 ? 1 : 0)} s`;
-  const minutes = Math.round(seconds / 60);
-  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  if (seconds < 59.5) return `${fixed(seconds, seconds < 1 ? 2 : seconds < 10 ? 1 : 0)} s`;
+  const whole = Math.round(seconds);
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  return `${Math.floor(whole / 3600)} h ${Math.floor(whole / 60) % 60} min`;
+}
+
+/** A date of RFC 3339 at the reader's place. */
+function when(date) {
+  const time = new Date(date);
+  return Number.isNaN(time.getTime()) ? date : time.toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
 }
 
 /** A table from a head and rows; columns named in `text` are set to the left, those in `roomy` left out on a phone. */
@@ -63,9 +70,10 @@ const bar = (share, kind = "") => el("span", { class: `bar ${kind}`, "aria-hidde
 function odds(guesses, classes, top, kind = () => "") {
   const row = ([at, p]) => {
     const mark = at === top ? "top" : null;
-    return [el("span", { class: mark }, classes[at] ?? String(at)), bar(p, kind(at)), el("span", { class: mark }, percent(p))];
+    return [el("span", { class: mark, title: classes[at] }, classes[at] ?? String(at)), bar(p, kind(at)), el("span", { class: mark }, percent(p))];
   };
-  return el("div", { class: "odds" }, guesses.flatMap(row));
+  const long = guesses.some(([at]) => (classes[at] ?? "").length > 9);
+  return el("div", { class: long ? "odds long" : "odds" }, guesses.flatMap(row));
 }
 
 /** Whether folded-out parts stay so when their section is drawn anew. */
@@ -75,6 +83,21 @@ function fold(title, ...children) {
   details.addEventListener("toggle", () => (details.open ? unfolded.add(title) : unfolded.delete(title)));
   return details;
 }
+
+/** The same with children that are made when it is first opened. */
+function lazily(title, make, ...beside) {
+  const details = el("details", { open: unfolded.has(title) ? "" : null }, el("summary", {}, title, beside));
+  const open = () => {
+    if (details.open && details.children.length === 1) details.append(...[make()].flat());
+    details.open ? unfolded.add(title) : unfolded.delete(title);
+  };
+  details.addEventListener("toggle", open);
+  if (details.open) open();
+  return details;
+}
+
+/** A name that is cut where there is no room; the whole of it shows under the pointer. */
+const named = (name, kind = "name") => el("span", { class: kind, title: name }, name);
 
 /** A section with a heading and a sentence; without content, the reason why there is none. */
 function section(id, title, lead, ...children) {

@@ -7,34 +7,40 @@ function filters({ filters: found, missing }) {
   const side = found.pictures.length > 32 ? 44 : 56;
   const count = found.pictures.length < found.total ? `The first ${found.pictures.length} of ${found.total}` : `All ${found.total}`;
   const most = short(found.largest);
+  const colours = found.pictures[0]?.scale === "rgb";
+  const how = colours ? `, as colours: each channel's weights, middle grey is zero, and ±${most} are the ends of the scale` : ", on one scale";
   return section("filters", title,
-    `${count} of ${found.layer}${found.averaged ? ", averaged over the input channels" : ""}, on one scale.`,
+    `${count} of ${found.layer}${found.averaged ? ", averaged over the input channels" : ""}${how}.`,
     el("div", { class: "tiles" }, found.pictures.map((one, at) => picture(one, `filter ${at}`, side))),
-    scaleBar(`−${most}`, most, true));
+    colours ? null : scaleBar(`−${most}`, most, true));
 }
 
-/** What each layer makes of one sample. */
+/** What each layer makes of one sample: the first and the last at once, those between when they are unfolded. */
 function maps({ maps: found, classes, missing }) {
   const title = "One image on its way through the net";
   if (!found) return section("maps", title, missing.maps ?? later());
-  const what = found.label === null ? "The drawing" : `The first test image, a ${found.label},`;
+  const kind = found.label === null || byPixel() ? "" : `, class ${found.label},`;
+  const what = found.given ? "The picture" : `The first image of the test set${kind}`;
   const rows = found.layers.map((layer, at) => {
     const flat = layer.shape.length === 1;
     const shown = flat ? Math.min(512, layer.shape[0]) : layer.pictures.length;
     const total = layer.shape[layer.shape.length - 1];
-    const kind = flat ? "features" : "channels";
-    const some = shown < total ? `, the first ${shown} of ${total} ${kind}` : "";
-    const final = at === found.layers.length - 1 && flat;
-    return el("div", { class: "layer" },
-      el("h3", {}, layer.layer, el("span", { class: "soft small" }, `${sizes(layer.shape)}${some}, up to ±${short(layer.largest)}${final ? ", the logits" : ""}`)),
-      el("div", { class: flat ? "rows" : "tiles" }, layer.pictures.map((one, n) => picture(one, `${layer.layer}, ${flat ? "features" : `channel ${n}`}`, flat ? null : 52))),
-      final && classes.length <= 24 ? el("div", { class: "names" }, classes.map((name) => el("span", {}, name))) : null);
+    const parts = flat ? "features" : "channels";
+    const some = shown < total ? `, the first ${shown} of ${total} ${parts}` : "";
+    const final = at === found.layers.length - 1;
+    const note = el("span", { class: "soft small" }, `${sizes(layer.shape)}${some}, up to ±${short(layer.largest)}${final && flat ? ", the logits" : ""}`);
+    const pictures = () => el("div", { class: flat ? "rows" : "tiles" }, layer.pictures.map((one, n) => picture(one, `${layer.layer}, ${flat ? "features" : `channel ${n}`}`, flat ? null : 52)));
+    if (at > 0 && !final) return lazily(`${at}  ${layer.layer}`, pictures, note);
+    const shortNames = final && flat && classes.length <= 24 && classes.every((name) => name.length <= 4);
+    return el("div", { class: "layer" }, el("h3", {}, layer.layer, note), pictures(),
+      shortNames ? el("div", { class: "names" }, classes.map((name) => el("span", {}, name))) : null);
   });
   return section("maps", title,
     `${what} layer by layer. Blue is positive, orange negative; each layer has a scale of its own.`,
     el("div", { class: "layer first" }, el("h3", {}, "input", el("span", { class: "soft small" }, `${found.picture.height} × ${found.picture.width}`)),
-      el("div", { class: "tiles" }, picture(found.picture, "the input", 84))),
-    rows);
+      el("div", { class: "tiles" }, picture(found.picture, "the input", 84)),
+      found.name ? el("p", { class: "small soft" }, source(found.name)) : null),
+    el("div", { class: "between" }, rows));
 }
 
 function timings({ timings: found, missing }) {
@@ -71,39 +77,4 @@ function layers({ model }) {
 function settings(run) {
   const entries = Object.entries(run.settings).map(([key, value]) => el("div", {}, el("dt", {}, key), el("dd", {}, value)));
   return section("settings", "Settings", ["As config.toml has them; ", el("code", {}, "wgrad train --config"), " runs them again."], el("dl", { class: "settings" }, entries));
-}
-
-/** A table whose cells may break. */
-function wrapped(scroll) {
-  scroll.firstChild.classList.add("wrap");
-  return scroll;
-}
-
-/** Several runs side by side. */
-function comparison(runs, differences) {
-  document.title = `comparison of ${runs.length} runs`;
-  const mark = (run, n) => el("span", { class: "legend" }, el("span", {}, swatch({ colour: lineColour(n), dash: lineDash(n) }), run.name));
-  const has = (key) => runs.some((run) => isNumber(last(run)[key]));
-  const keys = ["val_accuracy", "val_mae", "val_r2", "val_loss", "accuracy", "loss"].filter((key) => has(key) || key.endsWith("loss"));
-  const titles = { val_accuracy: "Accuracy in validation", val_loss: "Loss in validation", accuracy: "Accuracy in training", loss: "Loss in training", val_mae: "Mean absolute error in validation", val_r2: "R² in validation" };
-  const final = runs.map((run, n) => {
-    const epoch = last(run);
-    return [mark(run, n), ...keys.map((key) => (key.endsWith("accuracy") ? percent(epoch[key], 2) : fixed(epoch[key], 4))), epoch.epoch ?? nothing,
-      duration(sum(run, "seconds")), grouped(epoch.images_per_second), run.device.device?.name];
-  });
-  const lines = (key) => runs.map((run, n) => ({ name: run.name, colour: lineColour(n), dash: lineDash(n), points: column(run, key) }));
-  const apart = runs.filter(validatedApart).map((run) => run.name);
-  const onTest = "val_ is the test set, so a best epoch chosen by val_loss is chosen on test data";
-  const measured = apart.length === 0 ? `There is no validation split: ${onTest}.`
-    : apart.length === runs.length ? "val_ is each run's validation split, not the test set."
-      : `Of ${apart.join(", ")} val_ is the validation split; of the others ${onTest}.`;
-  const differ = differences.map(({ key, values }) => [key, ...values]);
-  return [
-    el("header", { id: "head" }, el("h1", {}, `${runs.length} runs compared`), el("p", { class: "soft" }, runs.map((run) => run.name).join(" · "))),
-    section("final", "Final figures", `Those of each run's last epoch. ${measured}`,
-      table(["run", ...keys, "epochs", "training", "samples/s", "device"], final, [0, keys.length + 4])),
-    section("curves", "Curves", null, el("div", { class: "charts" }, keys.map((key) => chart({ id: key, title: titles[key], xLabel: "epochs", series: lines(key) })))),
-    section("differences", "Settings that differ", differ.length ? null : "The runs have all their settings in common.",
-      differ.length ? wrapped(table(["setting", ...runs.map((run) => run.name)], differ, [0])) : null),
-  ];
 }

@@ -3,15 +3,14 @@
 
 if (data.live) data.progress = { status: "asking for news", epoch: 1, epochs: 1, done: 0, of: 0 };
 const page = document.getElementById("page");
-const [run] = data.runs;
 
 /** The sections of a single run by name, in the page's order. */
 const sections = {
   head: () => head(data.runs[0]),
-  draw: () => (data.live && !isTable() ? drawing() : null),
+  draw: () => (data.live && model() && !isTable() ? (model().digits ? drawing() : dropping()) : null),
   curves: () => curves(data.runs[0]),
   confusion: () => results(data.findings),
-  mistakes: () => (isTable() || data.findings.answers || data.findings.numbers?.length ? null : mistakes(data.findings)),
+  mistakes: () => (isTable() || byPixel() || data.findings.answers || data.findings.numbers?.length ? null : mistakes(data.findings)),
   filters: () => (isTable() ? null : filters(data.findings)),
   maps: () => (isTable() ? null : maps(data.findings)),
   timings: () => timings(data.findings),
@@ -30,7 +29,13 @@ function refresh(...names) {
   drawCharts();
 }
 
-const parts = data.runs.length > 1 ? comparison(data.runs, data.differences) : Object.values(sections).map((make) => make());
-page.replaceChildren(...parts.flat().filter(Boolean), el("footer", {}, `Made by wgrad ${data.version}.`));
+/** Links to the sections. */
+function contents(parts) {
+  const link = (part) => el("a", { href: `#${part.id}` }, part.querySelector("h2").textContent);
+  return el("nav", { id: "contents", "aria-label": "contents" }, parts.filter((part) => part.matches("section")).map(link));
+}
+
+const parts = (data.runs.length > 1 ? comparison(data.runs, data.differences) : Object.values(sections).map((make) => make())).flat().filter(Boolean);
+page.replaceChildren(parts[0], contents(parts), ...parts.slice(1), el("footer", {}, `Made by wgrad ${data.version}.`));
 drawCharts();
 if (data.live) follow();

@@ -1,12 +1,13 @@
 //! The test set with a trainer's weights as they are now: for the report, and for the end of a run.
 
-use crate::data::Split;
+use crate::data::{Dataset, Split};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::train::epochs::confusion::Confusion;
 use crate::train::epochs::evaluator::{Evaluator, Totals};
 use crate::train::epochs::scores::Numbers;
 use crate::train::epochs::trainer::Trainer;
+use crate::train::run::history::Samples;
 
 impl Trainer {
     /// The logits of the test set with the weights as they are now, in its order, [samples, classes].
@@ -20,6 +21,12 @@ impl Trainer {
     /// Whether epochs are validated on other samples than the test set's.
     pub fn validates_apart(&self) -> bool {
         self.test.is_some()
+    }
+
+    /// How many samples the run has of each set; `data` is what the trainer was made for.
+    pub fn samples(&self, data: &Dataset) -> Samples {
+        let [train, validated] = self.data.samples;
+        Samples { train, validation: self.validates_apart().then_some(validated), test: data.test.count }
     }
 
     /// The numbers of the test set beside their targets, with the weights as they are now.

@@ -4,6 +4,7 @@ pub mod checkpoints;
 #[cfg(feature = "cli")]
 pub mod events;
 pub mod files;
+pub mod history;
 mod logs;
 
 use crate::error::{Error, Result};
@@ -15,17 +16,19 @@ use crate::train::epochs::progress::Progress;
 use crate::train::epochs::trainer::Metrics;
 use crate::train::run::checkpoints::{Checkpoints, Which};
 use crate::train::run::files::{LOCK, bring_to, lock, sync_folder, write_whole};
+use crate::train::run::history::{End, HISTORY, History, Samples};
 use crate::train::run::logs::Logs;
 pub use crate::train::settings::config::{LARGEST_CONFIG_BYTES, RunConfig};
 use crate::train::state::checkpoint::Checkpoint;
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// What a run found on the test set at its end, where its epochs were validated on other data.
 pub const TEST: &str = "test.json";
 
-/// The folder of a run, locked: `config.toml`, `device.json`, the logs, `checkpoints` and `model.safetensors`.
+/// The folder of a run, locked: `config.toml`, `device.json`, `run.json`, the logs, `checkpoints` and `model.safetensors`.
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
@@ -34,6 +37,9 @@ pub struct RunFolder {
     // The data's folder, absolute, and the step of the last checkpoint.
     data_folder: Option<String>,
     saved: Option<u64>,
+    history: History,
+    // When the sitting began.
+    since: Instant,
     // Held until the run is over.
     _lock: File,
 }
@@ -113,7 +119,8 @@ impl RunFolder {
         };
         let (checkpoints, logs) = begin().map_err(|e: Error| wrong(&e))?;
         let data_folder = config.data_folder();
-        Ok(RunFolder { path: path.into(), logs, checkpoints, data_folder, saved: None, _lock: lock })
+        let (history, since) = (History::default(), Instant::now());
+        Ok(RunFolder { path: path.into(), logs, checkpoints, data_folder, saved: None, history, since, _lock: lock })
     }
 
     /// Opens a folder to go on from a checkpoint: everything in it is brought to what it was then. Also returns what
@@ -131,12 +138,48 @@ impl RunFolder {
             bring_to(&path.join("device.json"), device_json.as_bytes())?;
         }
         let data_folder = from.data_folder.clone();
-        Ok((RunFolder { path: path.into(), logs, checkpoints, data_folder, saved: Some(*step), _lock: lock }, notice))
+        // No run ends for the sake of what is told of its older sittings.
+        let (history, lost) = match History::read(path) {
+            Ok(history) => (history.unwrap_or_default(), None),
+            Err(error) => (History::default(), Some(format!("{error}; it is begun again"))),
+        };
+        let notice = [notice, lost].into_iter().flatten().reduce(|one, other| format!("{one}\nnote: {other}"));
+        let (saved, since) = (Some(*step), Instant::now());
+        let folder =
+            RunFolder { path: path.into(), logs, checkpoints, data_folder, saved, history, since, _lock: lock };
+        Ok((folder, notice))
     }
 
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Writes down that a sitting begins, on this many samples.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] where the folder cannot be written.
+    pub fn begins(&mut self, samples: Samples) -> Result<()> {
+        self.history.begin(samples);
+        self.since = Instant::now();
+        self.tell(None)
+    }
+
+    /// Writes down how the sitting ended.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] where the folder cannot be written.
+    pub fn ends(&mut self, end: End) -> Result<()> {
+        self.tell(Some(end))
+    }
+
+    /// Brings `run.json` up to now.
+    fn tell(&mut self, end: Option<End>) -> Result<()> {
+        let Some(sitting) = self.history.sittings.last_mut() else { return Ok(()) };
+        (sitting.seconds, sitting.end) = (self.since.elapsed().as_secs_f64(), end);
+        let path = self.path.join(HISTORY);
+        let text = serde_json::to_string(&self.history).map_err(|e| files::fault(&path, &e))?;
+        write_whole(&path, format!("{text}\n").as_bytes())
     }
 
     /// Adds an epoch to the logs.
@@ -155,6 +198,7 @@ impl RunFolder {
         let mut checkpoint = checkpoint.clone();
         checkpoint.state.data_folder = self.data_folder.clone();
         self.checkpoints.write(&checkpoint)?;
+        self.tell(None)?;
         self.saved = Some(checkpoint.state.progress.step);
         Ok(())
     }

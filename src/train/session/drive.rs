@@ -7,6 +7,7 @@ use crate::model::Model;
 use crate::train::epochs::evaluator::Totals;
 use crate::train::epochs::trainer::{Event, Trainer};
 use crate::train::run::RunFolder;
+use crate::train::run::history::End;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
@@ -53,6 +54,7 @@ impl Session {
         mut observe: impl FnMut(&Event) -> Result<()>,
     ) -> Result<Ended> {
         let Session { config, model, data, trainer, folder, .. } = self;
+        folder.begins(trainer.samples(data))?;
         trainer.checkpoints(config.checkpoint_every);
         let mut trouble = None;
         let fitted = trainer
@@ -82,10 +84,21 @@ impl Session {
         };
         let (step, good) = (reached.step, folder.last_good());
         let good = good.as_ref().map(|(path, step)| (path.as_path(), Some(*step)));
-        match ended.map_err(|e| with_way_on(e, folder.path(), good))? {
-            None => Ok(Ended::Stopped { step }),
-            Some(file) => Ok(Ended::Finished { model: file, tested: test(trainer, folder, model, data).await? }),
-        }
+        let ended = ended.map_err(|e| with_way_on(e, folder.path(), good));
+        let ended = match ended {
+            Ok(None) => Ok(Ended::Stopped { step }),
+            Ok(Some(file)) => {
+                test(trainer, folder, model, data).await.map(|tested| Ended::Finished { model: file, tested })
+            }
+            Err(error) => Err(error),
+        };
+        let told = folder.ends(match &ended {
+            Ok(Ended::Finished { .. }) => End::Finished,
+            Ok(Ended::Stopped { .. }) => End::Stopped,
+            Err(_) => End::Failed,
+        });
+        // Of two faults the first says more.
+        ended.and_then(|ended| told.map(|()| ended))
     }
 }
 

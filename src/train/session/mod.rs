@@ -17,6 +17,7 @@ use crate::train::epochs::trainer::Trainer;
 use crate::train::finetune::First;
 use crate::train::pairing::kind_for;
 use crate::train::run::RunFolder;
+use crate::train::run::history::quoted;
 use crate::train::settings::config::RunConfig;
 use crate::train::smaller::{lacks_memory, smaller_batch};
 use crate::train::step::window::WINDOW_BYTES;
@@ -141,10 +142,7 @@ pub fn open_data(config: &RunConfig, progress: Option<&(dyn Fn(usize, usize) + S
 
 /// What to type to go on with a run.
 pub fn resume_command(run: &Path) -> String {
-    let run = run.display().to_string();
-    let plain = run.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-\\:".contains(&byte));
-    let quoted = if plain { run } else { format!("'{}'", run.replace('\'', r"'\''")) };
-    format!("wgrad train --resume {quoted}")
+    format!("wgrad train --resume {}", quoted(&run.display().to_string()))
 }
 
 /// The error of a run that has begun, with the last good checkpoint and the command that goes on from it.

@@ -1,0 +1,160 @@
+//! `run.json`: when a run was on, by which command, on how many samples, and how it ended.
+
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The file's name in a run folder.
+pub const HISTORY: &str = "run.json";
+
+/// The most bytes of the file that are read.
+const LARGEST_BYTES: u64 = 1 << 20;
+
+/// What a run folder tells of its run beside its settings and its metrics. A run that was gone on with has several sittings.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct History {
+    /// The samples of each set.
+    pub samples: Samples,
+    /// The run's sittings, in their order.
+    pub sittings: Vec<Sitting>,
+}
+
+/// How many samples a run has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Samples {
+    /// Those that are trained on.
+    pub train: usize,
+    /// Those that every epoch is validated on; `None` where that is the test set.
+    pub validation: Option<usize>,
+    /// The test set.
+    pub test: usize,
+}
+
+/// One process that trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sitting {
+    /// When it began, in UTC, such as `2025-03-01T12:30:00Z`.
+    pub begun: String,
+    /// The command line.
+    pub command: String,
+    /// Seconds of training, validation and checkpoints; of a process that was killed, those up to its last checkpoint.
+    pub seconds: f64,
+    /// How it ended; none while it goes on, and where the process was killed.
+    pub end: Option<End>,
+}
+
+/// How a sitting ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum End {
+    /// All steps are done.
+    Finished,
+    /// It was stopped and can be gone on with.
+    Stopped,
+    /// The device or the disk failed.
+    Failed,
+}
+
+impl History {
+    /// Reads the file of a run folder; `None` where there is none, as in folders of an older wgrad.
+    ///
+    /// # Errors
+    /// [`Error::Input`] that names the file, where it cannot be read or is malformed.
+    pub fn read(run: &Path) -> Result<Option<History>> {
+        let path = run.join(HISTORY);
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let fault = |e: &dyn std::fmt::Display| Error::input(format!("{}: {e}", path.display()));
+        let mut text = String::new();
+        let file = File::open(&path).map_err(|e| fault(&e))?;
+        file.take(LARGEST_BYTES).read_to_string(&mut text).map_err(|e| fault(&e))?;
+        serde_json::from_str(&text).map(Some).map_err(|e| fault(&e))
+    }
+
+    /// Seconds of all sittings together.
+    pub fn seconds(&self) -> f64 {
+        self.sittings.iter().map(|sitting| sitting.seconds).sum()
+    }
+
+    /// A sitting begins now, by the command line of this process.
+    pub(super) fn begin(&mut self, samples: Samples) {
+        let mut words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+        let program = words.next().unwrap_or_default();
+        let program = Path::new(&program).file_stem().map_or(program.clone(), |stem| stem.to_string_lossy().into());
+        let command = std::iter::once(program).chain(words).map(|word| quoted(&word)).collect::<Vec<_>>().join(" ");
+        self.samples = samples;
+        self.sittings.push(Sitting { begun: utc(SystemTime::now()), command, seconds: 0.0, end: None });
+    }
+}
+
+/// A word as a shell takes it.
+pub fn quoted(word: &str) -> String {
+    let plain = word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-\\:=,+@%".contains(&byte));
+    if plain && !word.is_empty() { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
+/// A time in UTC as RFC 3339 has it, in whole seconds; times before 1970 are its beginning.
+///
+/// Source: the calendar in H. Hinnant, "chrono-compatible low-level date algorithms", `civil_from_days`.
+pub fn utc(time: SystemTime) -> String {
+    let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let (days, of_day) = (seconds / 86_400, seconds % 86_400);
+    // Days since 1 March of the year 0, in eras of 400 years.
+    let days = days + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = year + era * 400 + u64::from(month <= 2);
+    let (hour, minute, second) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (951_868_800, "2000-03-01T00:00:00Z"),
+            (1_709_210_096, "2024-02-29T12:34:56Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+        ] {
+            assert_eq!(utc(UNIX_EPOCH + Duration::from_secs(seconds)), text);
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_malformed_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(History::read(folder.path()).unwrap(), None);
+        for text in ["", "{", "[]", "{\"samples\":3}", "{\"samples\":{\"train\":-1,\"test\":2},\"sittings\":[]}"] {
+            std::fs::write(folder.path().join(HISTORY), text).unwrap();
+            assert!(History::read(folder.path()).unwrap_err().to_string().contains(HISTORY), "{text}");
+        }
+        let mut history = History::default();
+        history.begin(Samples { train: 3, validation: None, test: 2 });
+        std::fs::write(folder.path().join(HISTORY), serde_json::to_string(&history).unwrap()).unwrap();
+        assert_eq!(History::read(folder.path()).unwrap(), Some(history));
+    }
+
+    #[test]
+    fn words_are_quoted_where_a_shell_would_part_them() {
+        for (word, text) in
+            [("--lr=0.1,0.2", "--lr=0.1,0.2"), ("my run", "'my run'"), ("it's", r"'it'\''s'"), ("", "''")]
+        {
+            assert_eq!(quoted(word), text);
+        }
+    }
+}
