@@ -7,7 +7,7 @@ mod terminal;
 use crate::device::Device;
 use crate::device::choice::{Choice, DeviceRequest, NamedBy};
 use crate::error::{Error, Result};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -40,7 +40,8 @@ enum Command {
 
 /// Runs the command; clap itself answers bad usage with status 2.
 pub fn main() -> ExitCode {
-    let done = match Cli::parse().command {
+    let cli = Cli::from_arg_matches(&command().get_matches()).unwrap_or_else(|error| error.exit());
+    let done = match cli.command {
         Command::Train(args) => return status(commands::train::run(*args)),
         Command::Eval(args) => commands::eval::run(args),
         Command::Predict(args) => commands::predict::run(args),
@@ -60,6 +61,20 @@ pub fn main() -> ExitCode {
     status(done.map(|()| ExitCode::SUCCESS))
 }
 
+/// The command, whose errors show the usage line that its help has: clap's own has the required words and the flag that it
+/// suggests, as if that flag were required too.
+fn command() -> clap::Command {
+    fn fixed(command: clap::Command) -> clap::Command {
+        let usage = command.clone().render_usage().to_string();
+        let usage = usage.strip_prefix("Usage: ").map(ToOwned::to_owned);
+        command.override_usage(usage.unwrap_or_default()).mut_subcommands(fixed)
+    }
+    let mut command = Cli::command();
+    // Names the subcommands by all their words.
+    command.build();
+    command.mut_subcommands(fixed)
+}
+
 /// Whether these words, of which the first is the program's name, are a command line; nothing is run.
 ///
 /// # Errors
@@ -67,13 +82,13 @@ pub fn main() -> ExitCode {
 pub fn check_words<W: Into<OsString> + Clone>(
     words: impl IntoIterator<Item = W>,
 ) -> std::result::Result<(), clap::Error> {
-    Cli::try_parse_from(words).map(drop)
+    command().try_get_matches_from(words).and_then(|found| Cli::from_arg_matches(&found)).map(drop)
 }
 
 /// The exit status; what went wrong is said on stderr.
 fn status(done: Result<ExitCode>) -> ExitCode {
     done.unwrap_or_else(|error| {
-        eprintln!("error: {error}");
+        say(&format!("error: {error}"));
         ExitCode::from(match error {
             Error::Failed(_) => 1,
             Error::Input(_) => 2,
@@ -90,6 +105,28 @@ fn print(text: &str) -> Result<()> {
     }
 }
 
+/// Columns of stdout; where it is no terminal, enough for ten classes in one table.
+fn columns() -> usize {
+    terminal_columns().unwrap_or(100)
+}
+
+/// Columns of stdout, where it is a terminal.
+fn terminal_columns() -> Option<usize> {
+    use std::io::IsTerminal;
+    let columns = || console::Term::stdout().size_checked().map_or(80, |(_, columns)| usize::from(columns));
+    std::io::stdout().is_terminal().then(columns)
+}
+
+/// Prints to stdout; on a terminal, lines that are too wide for it are broken between words.
+fn print_fitted(text: &str) -> Result<()> {
+    let Some(columns) = terminal_columns() else { return print(text) };
+    let fitted = |line: &str| match line.chars().count() > columns {
+        true => terminal::lines::wrapped(line, columns) + "\n",
+        false => format!("{line}\n"),
+    };
+    print(&text.lines().map(fitted).collect::<String>())
+}
+
 /// Tells on stderr what the device has to say once steps are built.
 fn note(device: &Device) {
     if let Some(notice) = device.notice() {
@@ -97,12 +134,14 @@ fn note(device: &Device) {
     }
 }
 
-/// A line on stderr, on a terminal broken between words.
-fn say(line: &str) {
+/// Lines on stderr, on a terminal broken between words, and what they begin with coloured as clap colours it.
+fn say(text: &str) {
     use std::io::IsTerminal;
-    match std::io::stderr().is_terminal() {
-        true => eprintln!("{}", terminal::lines::wrapped(line, terminal::progress::width())),
-        false => eprintln!("{line}"),
+    if !std::io::stderr().is_terminal() {
+        return eprintln!("{text}");
+    }
+    for line in text.lines() {
+        eprintln!("{}", terminal::lines::marked(&terminal::lines::wrapped(line, terminal::progress::width())));
     }
 }
 

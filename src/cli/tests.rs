@@ -100,3 +100,45 @@ fn the_help_has_every_optimizer_and_its_defaults() {
         }
     }
 }
+
+/// Short forms, and the names that other programs have for the same.
+#[test]
+fn what_people_type_is_understood() {
+    let parsed = |line: &str| {
+        let words = std::iter::once("wgrad").chain(line.split_whitespace());
+        let Command::Train(args) = Cli::try_parse_from(words).unwrap_or_else(|e| panic!("{line}: {e}")).command else {
+            panic!("{line}: another command");
+        };
+        (args.flags.0.over(&Default::default()).expect("settings"), args.run_dir)
+    };
+    let long = parsed("train --epochs 3 --batch-size 64 --data a --model mlp --run-dir b --lr 0.1 --image-size 32");
+    assert_eq!(parsed("train -e 3 -b 64 -d a -m mlp -o b --learning-rate 0.1 --imgsz 32"), long);
+    assert_eq!(parsed("train --num-epochs 3 --bs 64 --dataset a --arch mlp --out b --lr0 0.1 --img-size 32"), long);
+}
+
+/// An error shows the usage line of the help, not one in which the flag that it suggests is required.
+#[test]
+fn errors_show_the_usage_of_the_command() {
+    for (line, usage) in [
+        ("wgrad train --por 3", "Usage: wgrad train [OPTIONS]\n"),
+        ("wgrad eval --dta x", "Usage: wgrad eval [OPTIONS] <FILE>\n"),
+        ("wgrad bench matmul --devise x", "Usage: wgrad bench matmul [OPTIONS]\n"),
+    ] {
+        let error = check_words(line.split_whitespace()).expect_err(line).to_string();
+        assert!(error.contains(usage), "{error}");
+    }
+}
+
+/// The groups of `train --help` stand in the order in which a run is set up.
+#[test]
+fn the_options_of_train_have_headings() {
+    let command = Cli::command();
+    let train = command.find_subcommand("train").expect("train");
+    let mut headings: Vec<&str> = train.get_arguments().filter_map(|arg| arg.get_help_heading()).collect();
+    headings.dedup();
+    let last = headings.iter().position(|heading| *heading == "Run folder and output").expect("a heading");
+    let first = ["Data", "Model and first weights", "Training", "Optimizer", "Learning rate", "Loss", "Augmentation"];
+    assert_eq!((&headings[..7], headings.len()), (&first[..], last + 1), "{headings:?}");
+    let bare = train.get_arguments().filter(|arg| arg.get_help_heading().is_none()).map(|arg| arg.get_id().as_str());
+    assert_eq!(bare.collect::<Vec<_>>(), ["recipe", "config", "resume", "from_previous"]);
+}

@@ -13,40 +13,88 @@ impl Model {
     /// # Errors
     /// [`crate::Error::Input`] as [`Model::check`].
     pub fn summary(&self) -> Result<String> {
+        self.summary_within(usize::MAX)
+    }
+
+    /// [`Model::summary`] in at most so many columns: where there is no room for 76, cells take several lines.
+    ///
+    /// # Errors
+    /// [`crate::Error::Input`] as [`Model::check`].
+    pub fn summary_within(&self, width: usize) -> Result<String> {
         self.check()?;
-        let mut text = format!("Model: \"{}\"\n", self.name);
-        let border = |[left, middle, right]: [char; 3], line: char| {
-            let [a, b, c] = WIDTHS.map(|width| line.to_string().repeat(width));
-            format!("{left}{a}{middle}{b}{middle}{c}{right}\n")
-        };
-        let row = |bar: char, cells: [&str; 3]| {
-            let [a, b, c] = WIDTHS.map(|width| width - 2);
-            let [name, shape, params] = cells;
-            format!("{bar} {name:<a$} {bar} {shape:<b$} {bar} {params:>c$} {bar}\n")
-        };
-        text += &border(['┏', '┳', '┓'], '━');
-        text += &row('┃', ["Layer (type)", "Output Shape", "Param #"]);
-        text += &border(['┡', '╇', '┩'], '━');
+        let mut rows = Vec::new();
         let mut total = 0;
         for (index, (layer, inferred)) in self.layers.iter().zip(self.infer()?).enumerate() {
             let sizes: Vec<String> = inferred.shape.iter().map(usize::to_string).collect();
             let params = inferred.params.iter().map(|p| p.elements() as u64).sum();
             total += params;
-            if index > 0 {
-                text += &border(['├', '┼', '┤'], '─');
-            }
             let from: Vec<String> = layer.from.iter().map(usize::to_string).collect();
             let name = match from.is_empty() {
                 true => format!("{index} ({})", layer.type_name()),
                 false => format!("{index} ({}, from {})", layer.type_name(), from.join(", ")),
             };
-            text += &row('│', [&name, &format!("(None, {})", sizes.join(", ")), &grouped(params)]);
+            rows.push([name, format!("(None, {})", sizes.join(", ")), grouped(params)]);
+        }
+        let head = ["Layer (type)", "Output Shape", "Param #"].map(str::to_owned);
+        let widths = widths(width, &rows, &head);
+        let border = |[left, middle, right]: [char; 3], line: char| {
+            let [a, b, c] = widths.map(|width| line.to_string().repeat(width));
+            format!("{left}{a}{middle}{b}{middle}{c}{right}\n")
+        };
+        let mut text = format!("Model: \"{}\"\n", self.name);
+        text += &border(['┏', '┳', '┓'], '━');
+        text += &row('┃', &head, widths);
+        text += &border(['┡', '╇', '┩'], '━');
+        for (index, cells) in rows.iter().enumerate() {
+            if index > 0 {
+                text += &border(['├', '┼', '┤'], '─');
+            }
+            text += &row('│', cells, widths);
         }
         text += &border(['└', '┴', '┘'], '─');
         // Writing to a String cannot fail.
         let _ = writeln!(text, " Total params: {} ({})", grouped(total), bytes(4 * total));
         Ok(text)
     }
+}
+
+/// The columns' widths within a width: of parameters, counts are never broken; the others share what is left.
+fn widths(width: usize, rows: &[[String; 3]], head: &[String; 3]) -> [usize; 3] {
+    if width >= WIDTHS.iter().sum::<usize>() + 4 {
+        return WIDTHS;
+    }
+    let counts = rows.iter().chain([head]).map(|row| row[2].chars().count()).max().unwrap_or(0) + 2;
+    let rest = width.saturating_sub(4 + counts).max(2 * 8);
+    [rest - rest / 2, rest / 2, counts]
+}
+
+/// A row in lines, each cell broken where it is too wide.
+fn row(bar: char, cells: &[String; 3], widths: [usize; 3]) -> String {
+    let [a, b, c] = widths.map(|width| width - 2);
+    let [name, shape, params] = [(0, a), (1, b), (2, c)].map(|(at, width)| broken(&cells[at], width));
+    let part = |lines: &[String], at: usize| lines.get(at).cloned().unwrap_or_default();
+    (0..name.len().max(shape.len()).max(params.len())).fold(String::new(), |mut text, at| {
+        let [name, shape, params] = [part(&name, at), part(&shape, at), part(&params, at)];
+        let _ = writeln!(text, "{bar} {name:<a$} {bar} {shape:<b$} {bar} {params:>c$} {bar}");
+        text
+    })
+}
+
+/// A text in lines of at most `width` letters, broken between words, or within one that is wider.
+fn broken(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let letters: Vec<char> = word.chars().collect();
+        for (part, piece) in letters.chunks(width.max(1)).enumerate() {
+            let used = lines.last().map_or(0, |line| line.chars().count());
+            let fits = part == 0 && used + usize::from(used > 0) + piece.len() <= width;
+            match lines.last_mut().filter(|_| fits) {
+                Some(line) => line.extend((used > 0).then_some(' ').into_iter().chain(piece.iter().copied())),
+                None => lines.push(piece.iter().collect()),
+            }
+        }
+    }
+    lines
 }
 
 /// A number with a comma before every three digits.
@@ -115,8 +163,15 @@ Model: \"mnist-cnn\"
         use crate::model::Sequential;
         for input in [[46_340, 46_340, 1], [1, 2_147_483_647, 1], [999, 999, 999]] {
             let model = Sequential::new(input).max_pool2d(1).max_pool2d([input[0], 999]).flatten().dense(10).build();
-            let summary = model.and_then(|model| model.summary()).unwrap();
+            let model = model.unwrap();
+            let summary = model.summary().unwrap();
             assert!(summary.lines().all(|line| line.chars().count() <= 80), "{summary}");
+            for width in [40, 60, 79] {
+                let narrow = model.summary_within(width).unwrap();
+                assert!(narrow.lines().all(|line| line.chars().count() <= width), "{narrow}");
+                let sizes = input.map(|size| size.to_string());
+                assert!(sizes.iter().all(|size| size.len() > 9 || narrow.contains(size)), "{narrow}");
+            }
         }
     }
 }

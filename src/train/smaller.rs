@@ -34,7 +34,8 @@ fn fits(device: &Device, model: &Model, data: &Dataset, options: &TrainOptions, 
 fn steps(device: &Device, model: &Model, data: &Dataset, options: &TrainOptions, batch: usize) -> Result<[Step; 2]> {
     let (train, test) = (data.train.count, data.test.count);
     let limit = limit_on(device, &data.train, options.device_data_limit);
-    let options = TrainOptions { batch_size: batch, device_data_limit: limit, ..options.clone() };
+    let (options, _) = options.balanced(&data.train, model.classes()?)?;
+    let options = TrainOptions { batch_size: batch, device_data_limit: limit, ..options };
     let schema = data.train.schema();
     let training = Step::training_on(model, &schema, train, &options)?;
     let within = limit_on(device, &data.test, limit);

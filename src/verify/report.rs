@@ -74,9 +74,10 @@ pub fn markdown(facts: &Facts) -> String {
     }
     text += "\n## Failures\n\n";
     text += &failures(facts);
-    for (title, body) in
-        [("Every check", table(facts.kernels, facts.models)), ("Devices", listing::table(facts.candidates))]
-    {
+    for (title, body) in [
+        ("Every check", table(facts.kernels, facts.models)),
+        ("Devices", listing::table(facts.candidates, listing::WIDTH)),
+    ] {
         let _ = write!(text, "\n## {title}\n\n```text\n{}\n```\n", body.trim_end());
     }
     text

@@ -141,7 +141,8 @@ fn the_first_step_is_told_where_there_is_no_terminal() {
     let steps = |done: &Done| done.err.lines().filter(|line| line.starts_with("step ")).count();
     let plain = place.trains("plain", "--device cpu");
     assert_eq!(steps(&plain), 1, "{plain:#?}");
-    assert!(plain.err.contains("/4 of epoch 1/2 - loss: ") && plain.err.contains(" left in the epoch\n"), "{plain:#?}");
+    assert!(plain.err.contains("/4 of epoch 1/2 - loss: ") && plain.err.contains(" left in the epoch, "), "{plain:#?}");
+    assert!(plain.err.contains(" in the run\n"), "{plain:#?}");
     let json = place.trains("json", "--device cpu --format json");
     assert_eq!(steps(&json), 1, "{json:#?}");
     for line in json.out.lines() {

@@ -6,6 +6,7 @@ mod common;
 mod faults;
 #[cfg(unix)]
 mod interrupt;
+mod kept;
 mod older;
 mod refusals;
 
@@ -90,7 +91,13 @@ fn a_run_that_was_cut_ends_as_one_that_was_not() {
 #[test]
 fn a_run_with_a_schedule_that_was_cut_ends_as_one_that_was_not() {
     for device in DEVICES {
-        for schedule in ["--schedule cosine --warmup-steps 3", "--schedule one-cycle", "--schedule step --gamma 0.5"] {
+        for schedule in [
+            "--schedule cosine --warmup-steps 3",
+            "--schedule one-cycle",
+            "--schedule step --gamma 0.5",
+            // Every epoch after the first is a plateau.
+            "--schedule plateau --plateau-patience 0 --plateau-threshold 0.9",
+        ] {
             let place = Place::new();
             let options = format!("{schedule} --log-steps --checkpoint-every 2 {device} --no-report");
             place.works(&format!("{TRAIN} --epochs 3 {options} --run-dir uncut"));

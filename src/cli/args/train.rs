@@ -4,7 +4,7 @@ use crate::cli::terminal::progress::Format;
 use crate::error::{Error, Result};
 use crate::model::presets::TABLE;
 use crate::train::run::RunConfig;
-use crate::train::settings::flags::Flags;
+use crate::train::settings::flags::{Flags, RUN};
 use crate::train::settings::recipe::Recipe;
 use clap::Args;
 use std::path::PathBuf;
@@ -22,9 +22,6 @@ pub struct TrainArgs {
     /// Begin with the settings of a file, such as a run folder's config.toml; flags go before it
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     pub(in crate::cli) config: Option<PathBuf>,
-    /// The run's folder [default: the next runs/<model>/<n>]
-    #[arg(long, value_name = "DIR", conflicts_with = "resume")]
-    pub(in crate::cli) run_dir: Option<PathBuf>,
     /// Go on with the run in this folder, as if it had never stopped; --epochs N prolongs it
     #[arg(long, value_name = "RUN")]
     pub(in crate::cli) resume: Option<PathBuf>,
@@ -33,14 +30,17 @@ pub struct TrainArgs {
     pub(in crate::cli) from_previous: bool,
     #[command(flatten)]
     pub(in crate::cli) flags: Flags,
-    /// text, or json: one JSON object a line on stdout
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    /// The run's folder [default: the next runs/<model>/<n>]
+    #[arg(long, short = 'o', aliases = ["out", "out-dir", "output", "output-dir", "save-dir"], value_name = "DIR", conflicts_with = "resume", help_heading = RUN)]
+    pub(in crate::cli) run_dir: Option<PathBuf>,
+    /// text, or json: one JSON object per line on stdout
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = RUN)]
     pub(in crate::cli) format: Format,
     /// Print neither epochs nor progress
-    #[arg(long)]
+    #[arg(long, short, help_heading = RUN)]
     pub(in crate::cli) quiet: bool,
     /// Leave no report.html
-    #[arg(long)]
+    #[arg(long, help_heading = RUN)]
     pub(in crate::cli) no_report: bool,
     #[cfg(feature = "watch")]
     #[command(flatten)]

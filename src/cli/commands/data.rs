@@ -1,7 +1,8 @@
 //! `wgrad data`: what a data set holds, before anything is trained on it.
 
-use crate::cli::print;
 use crate::cli::terminal::lines::six_digits;
+use crate::cli::terminal::table::{Table, short};
+use crate::cli::{columns, print, print_fitted};
 use crate::data::ReadOptions;
 use crate::data::formats::Format;
 use crate::data::pictures::contact;
@@ -17,10 +18,12 @@ use clap::Args;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+/// Columns of a line, at most.
+const WIDTH: usize = 79;
 /// The columns of the bars, at most.
 const BAR: usize = 24;
 /// The widest name of a class that is printed whole.
-const NAME: usize = 20;
+const NAME: usize = 40;
 /// The most bytes of a split's pixels that are held in memory.
 const HOLD_BYTES: u64 = 1 << 30;
 
@@ -94,7 +97,10 @@ pub fn run(args: DataArgs) -> Result<()> {
         if args.contact_sheet.is_some() {
             return Err(Error::input("--contact-sheet: a data set of images is expected"));
         }
-        return print(&if args.json { format!("{}\n", serde_json::json!(found)) } else { columns(&found) });
+        return match args.json {
+            true => print(&format!("{}\n", serde_json::json!(found))),
+            false => print_fitted(&of_table(&found, columns().min(WIDTH))),
+        };
     }
     let found = survey(&data)?;
     if let Some(path) = &args.contact_sheet {
@@ -109,36 +115,34 @@ pub fn run(args: DataArgs) -> Result<()> {
         json["kind"] = kind.into();
         return print(&format!("{json}\n"));
     }
-    print(&text(&found, kind))
+    print_fitted(&text(&found, kind, columns().min(WIDTH)))
 }
 
 /// The survey of a table, a line for each column.
-fn columns(found: &TableSurvey) -> String {
+fn of_table(found: &TableSurvey, width: usize) -> String {
     let mut lines = vec![
         format!("{} (a table)", short(&found.name, 50)),
         format!("  samples    {} to train on, {} to test on", found.train, found.test),
         String::new(),
     ];
-    let names = found.columns.iter().map(|column| &column.name).chain(found.classes.iter().map(|(name, _)| name));
-    let name = names.map(|name| short(name, NAME).chars().count()).max().unwrap_or(0).max(6);
-    lines.push(format!("  {:name$} {:>12} {:>12} {:>12} {:>12}", "column", "mean", "deviation", "least", "most"));
+    let mut table = Table::new(["column", "mean", "deviation", "least", "most", ""]).left();
     for column in &found.columns {
         let [mean, deviation, least, most] = [column.mean, column.deviation, column.least, column.most].map(six_digits);
-        let target = if column.target { " target" } else { "" };
-        let column = short(&column.name, NAME);
-        lines.push(format!("  {column:name$} {mean:>12} {deviation:>12} {least:>12} {most:>12}{target}"));
+        let target = if column.target { "target" } else { "" };
+        table.row([short(&column.name, NAME), mean, deviation, least, most, target.into()]);
     }
+    lines.extend(table.text(width - 2).lines().map(|line| format!("  {line}")));
     if !found.classes.is_empty() {
         lines.push(String::new());
-        lines.push(format!("  {:name$} {:>9}", "target", "train"));
-        let class = |(class, count): &(String, usize)| format!("  {:name$} {count:>9}", short(class, NAME));
-        lines.extend(found.classes.iter().map(class));
+        let mut table = Table::new(["target", "train"]).left();
+        found.classes.iter().for_each(|(class, count)| table.row([short(class, NAME), count.to_string()]));
+        lines.extend(table.text(width - 2).lines().map(|line| format!("  {line}")));
     }
     lines.join("\n") + "\n"
 }
 
-/// The survey as lines of at most 79 columns.
-fn text(found: &Survey, kind: &str) -> String {
+/// The survey as lines; those that are no row of the table may be wider than `room`.
+fn text(found: &Survey, kind: &str, room: usize) -> String {
     let [height, width, channels] = found.shape;
     let colours = match channels {
         1 => "grey".into(),
@@ -154,23 +158,31 @@ fn text(found: &Survey, kind: &str) -> String {
         format!("  deviation  {}   (of 0 to 1, training images)", numbers(&found.deviation)),
         String::new(),
     ];
-    let longest = found.classes.iter().map(|class| short(&class.name, NAME).chars().count()).max().unwrap_or(0);
-    let name = longest.max(5);
+    let largest = found.classes.iter().map(|class| class.train.max(class.test)).max().unwrap_or(0);
+    // Where there is no room, counts stand closer.
+    let count = if room < WIDTH { largest.to_string().len().max(5) } else { 9 };
+    // A bar of ten columns has room beside names, where that leaves as much for them.
+    let beside = room.saturating_sub(2 + 2 * (1 + count));
+    let widest = NAME.min(if beside >= 2 * 12 { beside - 12 } else { beside });
+    let longest = found.classes.iter().map(|class| short(&class.name, widest).chars().count()).max().unwrap_or(0);
+    let name = longest.max(if found.pixels { "ignored".len() } else { "class".len() });
+    let share = if found.pixels { 8 } else { 0 };
+    let bar = BAR.min(room.saturating_sub(2 + name + 2 * (1 + count) + 2 + share));
     let most = found.classes.iter().map(|class| class.train).max().unwrap_or(0);
     // Of masks these are pixels, and their share of all that are of a class.
     let unit = if found.pixels { ", pixels" } else { "" };
     let total: usize = found.classes.iter().map(|class| class.train).sum();
-    let name = if found.pixels { name.max("ignored".len()) } else { name };
-    lines.push(format!("  {:name$} {:>9} {:>9}{unit}", "class", "train", "test"));
+    lines.push(format!("  {:name$} {:>count$} {:>count$}{unit}", "class", "train", "test"));
     for Class { name: class, train, test } in &found.classes {
-        let full = (train * BAR).div_ceil(most.max(1));
+        let full = (train * bar).div_ceil(most.max(1));
         let share = if found.pixels { format!("{:>5.1}%  ", percent(*train, total)) } else { String::new() };
-        let line = format!("  {:name$} {train:>9} {test:>9}  {share}{}", short(class, NAME), "━".repeat(full));
+        let line =
+            format!("  {:name$} {train:>count$} {test:>count$}  {share}{}", short(class, widest), "━".repeat(full));
         lines.push(line.trim_end().to_owned());
     }
     let [train, test] = found.ignored;
     if train + test > 0 {
-        lines.push(format!("  {:name$} {train:>9} {test:>9}  of no class", "ignored"));
+        lines.push(format!("  {:name$} {train:>count$} {test:>count$}  of no class", "ignored"));
     }
     let what = if found.pixels { "pixels" } else { "images" };
     lines.push(match found.imbalance {
@@ -211,15 +223,6 @@ fn percent(part: usize, all: usize) -> f64 {
     100.0 * part as f64 / all.max(1) as f64
 }
 
-/// The beginning of a long name; what a terminal would obey is left out.
-fn short(name: &str, most: usize) -> String {
-    let name: String = name.chars().filter(|c| !c.is_control()).collect();
-    match name.chars().count() <= most {
-        true => name,
-        false => name.chars().take(most - 1).chain(['…']).collect(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,8 +233,11 @@ mod tests {
         let split = Split::new([1, 1, 3], vec![1; 6], vec![0u8, 1]).unwrap();
         let mut data = Dataset::new("n".repeat(90), split.clone(), split).unwrap();
         data.class_names = vec!["a\u{1b}[31m".repeat(9), "b".repeat(99)];
-        let text = text(&survey(&data).unwrap(), "folders of images");
+        let text = text(&survey(&data).unwrap(), "folders of images", WIDTH);
         assert!(text.lines().all(|line| line.chars().count() < 80 && !line.contains('\u{1b}')), "{text}");
+        let narrow = super::text(&survey(&data).unwrap(), "folders of images", 40);
+        let rows: Vec<&str> = narrow.lines().skip_while(|line| !line.contains("class ")).take(3).collect();
+        assert!(rows.iter().all(|line| line.chars().count() <= 40) && rows[1].contains('━'), "{rows:?}");
         assert!(text.contains("        2  test images are among") && text.contains("train 0 is a[31m"), "{text}");
     }
 }

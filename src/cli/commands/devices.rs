@@ -1,7 +1,7 @@
 //! `wgrad devices`: everything that could do the work.
 
-use crate::cli::print;
-use crate::device::choice::listing::{devices_json, table};
+use crate::cli::{columns, print, print_fitted};
+use crate::device::choice::listing::{WIDTH, devices_json, table};
 use crate::device::gpu::adapter::{list_adapters, with_native_cpu};
 use crate::error::{Error, Result};
 use clap::Args;
@@ -19,8 +19,8 @@ pub struct DevicesArgs {
 pub fn run(args: DevicesArgs) -> Result<()> {
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
     let candidates = with_native_cpu(&pollster::block_on(list_adapters()), threads);
-    print(&match args.json {
-        true => devices_json(&candidates).map_err(|e| Error::failed(format!("devices: {e}")))? + "\n",
-        false => table(&candidates),
-    })
+    match args.json {
+        true => print(&(devices_json(&candidates).map_err(|e| Error::failed(format!("devices: {e}")))? + "\n")),
+        false => print_fitted(&table(&candidates, columns().min(WIDTH))),
+    }
 }

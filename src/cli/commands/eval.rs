@@ -1,7 +1,8 @@
 //! `wgrad eval`: how well a stored model does on a test set: loss, and by its task a confusion matrix, answers or errors.
 
 use crate::cli::terminal::lines::six_digits;
-use crate::cli::{DeviceArgs, print};
+use crate::cli::terminal::table::Table;
+use crate::cli::{DeviceArgs, columns, print, print_fitted};
 use crate::data::{Dataset, ReadOptions, Scale};
 use crate::error::{Error, Result};
 use crate::model::formats::weights::Weights;
@@ -26,7 +27,7 @@ pub struct EvalArgs {
     file: PathBuf,
     /// mnist, a CSV file, or a folder: CIFAR-10 binary, x_train.npy and so on, four IDX files, images with a folder a
     /// class, or CSV
-    #[arg(long, default_value = "mnist", value_name = "mnist|DIR|FILE.csv")]
+    #[arg(long, short, alias = "dataset", default_value = "mnist", value_name = "mnist|DIR|FILE.csv")]
     data: String,
     /// Of a table with classes: the column that holds them; a model of numbers or answers knows its targets
     #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
@@ -35,7 +36,7 @@ pub struct EvalArgs {
     #[arg(long, value_name = "N")]
     ignore_label: Option<u32>,
     /// A preset or a model file, for weights from elsewhere
-    #[arg(long, value_name = "NAME|FILE.toml")]
+    #[arg(long, short, value_name = "NAME|FILE.toml")]
     model: Option<String>,
     #[command(flatten)]
     device: DeviceArgs,
@@ -57,7 +58,7 @@ pub fn run(args: EvalArgs) -> Result<()> {
     let options = ReadOptions { hold_bytes: Some(WINDOW_BYTES), ignore_label: args.ignore_label, ..options };
     let data = Dataset::open_with(&args.data, &options)?;
     if let Some(notice) = &data.notice {
-        eprintln!("note: {notice}");
+        crate::cli::say(&format!("note: {notice}"));
     }
     let model = match (&args.model, &described) {
         (Some(spec), _) => {
@@ -97,16 +98,16 @@ fn classes(evaluator: &mut Evaluator, model: &Model, data: &Dataset, json: bool)
     let mut found = serde_json::json!({ "loss": loss, "accuracy": accuracy, "samples": samples });
     let mut text = format!("loss: {loss:.4} - accuracy: {accuracy:.4} - {samples} samples\n");
     if classes > MOST_CLASSES {
-        eprintln!("note: {classes} classes are too many for a confusion matrix");
+        crate::cli::say(&format!("note: {classes} classes are too many for a confusion matrix"));
     } else {
         let confusion = Confusion::from_predictions(classes, &data.test.labels(), &predicted)?;
         let names: Vec<String> = (0..classes).map(|class| model.class_name(class)).collect();
-        text += &format!("\n{}", confusion.table(|class| names[class].clone()));
+        text += &format!("\n{}", confusion.table_within(columns(), |class| names[class].clone()));
         found["confusion"] = serde_json::json!(confusion.rows());
         found["per_class"] = serde_json::json!(confusion.scores());
         found["classes"] = serde_json::json!(names);
     }
-    print(&if json { format!("{found}\n") } else { text })
+    if json { print(&format!("{found}\n")) } else { print_fitted(&text) }
 }
 
 /// How often each yes-or-no answer is right.
@@ -127,15 +128,14 @@ fn answers(evaluator: &mut Evaluator, model: &Model, data: &Dataset, json: bool)
         return print(&format!("{found}\n"));
     }
     let mut text = format!("loss: {loss:.4} - accuracy of answers: {accuracy:.4} - {samples} samples\n\n");
-    let widest = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(6);
-    text += &format!("{:>widest$}      yes  answered yes  precision  recall\n", "answer");
+    let mut table = Table::new(["answer", "yes", "answered yes", "precision", "recall"]);
     let share = |share: Option<f64>| share.map_or("–".into(), |share| format!("{share:.4}"));
-    for (name, score) in names.iter().zip(scores) {
+    for (name, score) in names.into_iter().zip(scores) {
         let ClassScore { samples, predicted, precision, recall, .. } = score;
-        let (precision, recall) = (share(precision), share(recall));
-        text += &format!("{name:>widest$}  {samples:>7}  {predicted:>12}  {precision:>9}  {recall:>6}\n");
+        table.row([name, samples.to_string(), predicted.to_string(), share(precision), share(recall)]);
     }
-    print(&text)
+    text += &table.text(columns());
+    print_fitted(&text)
 }
 
 /// How near a model's numbers come to their targets.
@@ -146,14 +146,13 @@ fn numbers(evaluator: &mut Evaluator, targets: &[Scale], json: bool) -> Result<(
         return print(&format!("{}\n", serde_json::json!({ "loss": loss, "samples": samples, "targets": scores })));
     }
     let mut text = format!("loss: {loss:.4} (of standardised targets) - {samples} samples\n\n");
-    let widest = scores.iter().map(|score| score.name.chars().count()).max().unwrap_or(0).max(6);
-    let head = ["mean abs. error", "root mean sq. error", "R²"];
-    text += &format!("{:>widest$}  {:>15}  {:>19}  {:>7}\n", "target", head[0], head[1], head[2]);
+    let mut table = Table::new(["target", "mean abs. error", "root mean sq. error", "R²"]);
     for NumberScore { name, mae, rmse, r2, .. } in scores {
         let r2 = r2.map_or("–".into(), |r2| format!("{r2:.4}"));
-        text += &format!("{name:>widest$}  {:>15}  {:>19}  {r2:>7}\n", six_digits(mae), six_digits(rmse));
+        table.row([name, six_digits(mae), six_digits(rmse), r2]);
     }
-    print(&text)
+    text += &table.text(columns());
+    print_fitted(&text)
 }
 
 /// What a model that tells the class of each pixel makes of the test set.
@@ -172,12 +171,11 @@ fn by_pixel(evaluator: &mut Evaluator, model: &Model, json: bool) -> Result<()> 
     }
     let mut text =
         format!("loss: {loss:.4} - accuracy of pixels: {accuracy:.4} - mean IoU: {mean:.4} - {samples} samples\n\n");
-    let widest = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(5);
-    text += &format!("{:>widest$}     IoU  precision  recall     pixels\n", "class");
+    let mut table = Table::new(["class", "IoU", "precision", "recall", "pixels"]);
     let share = |share: Option<f64>| share.map_or("–".into(), |share| format!("{share:.4}"));
-    for ((name, iou), score) in names.iter().zip(ious).zip(confusion.scores()) {
-        let (iou, precision, recall) = (share(iou), share(score.precision), share(score.recall));
-        text += &format!("{name:>widest$}  {iou:>6}  {precision:>9}  {recall:>6}  {:>9}\n", score.samples);
+    for ((name, iou), score) in names.into_iter().zip(ious).zip(confusion.scores()) {
+        table.row([name, share(iou), share(score.precision), share(score.recall), score.samples.to_string()]);
     }
-    print(&text)
+    text += &table.text(columns());
+    print_fitted(&text)
 }

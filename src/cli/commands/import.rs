@@ -20,10 +20,10 @@ pub struct ImportArgs {
     /// The weights, as safetensors
     file: PathBuf,
     /// A preset or a model file
-    #[arg(long, value_name = "NAME|FILE.toml")]
+    #[arg(long, short, value_name = "NAME|FILE.toml")]
     model: String,
     /// Where the weights go, with the description of their model [default: model.safetensors, if there is none yet]
-    #[arg(long, value_name = "OUT")]
+    #[arg(long, short, value_name = "OUT")]
     out: Option<PathBuf>,
     /// The order of the elements, where shapes and names do not tell
     #[arg(long, value_enum)]

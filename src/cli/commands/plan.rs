@@ -18,7 +18,7 @@ pub struct PlanArgs {
     /// A preset or a model file
     model: String,
     /// Samples of a step
-    #[arg(long, default_value_t = 128, value_name = "N")]
+    #[arg(long, short, default_value_t = 128, value_name = "N")]
     batch_size: usize,
     #[command(flatten)]
     device: DeviceArgs,

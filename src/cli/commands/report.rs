@@ -31,7 +31,7 @@ pub struct ReportArgs {
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<PathBuf>,
     /// The file to write [default: report.html in the run's folder; of several runs comparison.html]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Where the test set is run and the kernels are timed [default: the device that the run asked for]
     #[arg(long, value_name = "D")]
@@ -64,7 +64,7 @@ pub(in crate::cli) fn again(folder: &Path, device: Option<&str>, out: Option<Pat
     let data = single(folder, device)?;
     // One reason may stand for several parts.
     for why in data.findings.missing.values().collect::<BTreeSet<_>>() {
-        eprintln!("note: {why}");
+        crate::cli::say(&format!("note: {why}"));
     }
     let out = out.unwrap_or_else(|| folder.join(PAGE));
     page::write(&data, &out).map(|()| out)

@@ -27,7 +27,7 @@ pub(in crate::cli) fn resume(run: &Path, args: &TrainArgs, progress: &mut Progre
     let mut open = |stopped: &Stopped| -> Result<(Dataset, Device, Choice)> {
         let data = open_data(&stopped.data_config(), progress)?;
         let (device, choice) = crate::cli::open(DeviceRequest { require_gpu, ..asked.clone() }, threads)?;
-        stopped.differences(&device).iter().for_each(|why| eprintln!("note: {why}"));
+        stopped.differences(&device).iter().for_each(|why| crate::cli::say(&format!("note: {why}")));
         progress.building(&device);
         Ok((data, device, choice))
     };
@@ -59,5 +59,5 @@ pub(in crate::cli) fn resume(run: &Path, args: &TrainArgs, progress: &mut Progre
 
 /// Says what of the folder cannot be brought back.
 fn note(notice: Option<String>) {
-    notice.iter().for_each(|notice| eprintln!("note: {notice}"));
+    notice.iter().for_each(|notice| crate::cli::say(&format!("note: {notice}")));
 }

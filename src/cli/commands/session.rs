@@ -21,7 +21,7 @@ pub(in crate::cli) fn load_data(
 ) -> Result<Dataset> {
     let data = session::open_data(config, progress)?;
     if let Some(notice) = &data.notice {
-        eprintln!("note: {notice}");
+        crate::cli::say(&format!("note: {notice}"));
     }
     Ok(data)
 }

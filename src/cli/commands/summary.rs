@@ -1,6 +1,6 @@
 //! `wgrad summary`: a model's layers, and the memory of its training step.
 
-use crate::cli::print;
+use crate::cli::{columns, print_fitted};
 use crate::error::Result;
 use crate::ir::launch::KernelClass;
 use crate::model::Model;
@@ -17,7 +17,7 @@ pub struct SummaryArgs {
     /// A preset or a model file
     model: String,
     /// Samples of a step, for the memory
-    #[arg(long, default_value_t = 128, value_name = "N")]
+    #[arg(long, short, default_value_t = 128, value_name = "N")]
     batch_size: usize,
 }
 
@@ -31,5 +31,5 @@ pub fn run(args: SummaryArgs) -> Result<()> {
     let limits = Limits { binding_bytes: u64::MAX, buffer_bytes: u64::MAX, ..Limits::PORTABLE };
     let plan = lower(&step.graph, Target { class: KernelClass::Tile, limits, reuse: true })?;
     let memory = format!("Memory of a training step of {}: {}\n", args.batch_size, plan.memory());
-    print(&format!("{}\n{memory}", model.summary()?.trim_end()))
+    print_fitted(&format!("{}\n{memory}", model.summary_within(columns())?.trim_end()))
 }

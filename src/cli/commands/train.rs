@@ -68,6 +68,10 @@ fn begin(args: &TrainArgs, progress: &mut Progress) -> Result<Session> {
     progress.building(&device);
     let session = Session::begin(config, data, first, (device, &choice), args.run_dir.as_deref())?;
     crate::cli::note(&session.device);
+    if let Some(balance) = session.trainer.balance() {
+        let what = if session.model.is_segmentation()? { "pixels" } else { "samples" };
+        crate::cli::say(&format!("note: {}", balance.words(what, |class| session.model.class_name(class))));
+    }
     Ok(session)
 }
 
@@ -100,7 +104,7 @@ fn drive(
     let Session { config, model, trainer, folder, .. } = &session;
     let mut first_loss = trainer.progress().metrics.first().map(|metrics| metrics.loss);
     let (run, goal) = (folder.path().to_path_buf(), trainer.goal());
-    progress.begin(config.train.epochs, goal.per_epoch);
+    progress.begin(config.train.epochs, goal.per_epoch, goal.last);
     progress.json(&json!({
         "event": "start", "run": run, "model": model.name, "epochs": config.train.epochs,
         "step": trainer.progress().step, "steps": goal.last,
@@ -127,7 +131,8 @@ fn drive(
     };
     let (trained, epochs) = (&session.trainer, session.config.train.epochs);
     let seconds = begun.elapsed().as_secs_f64();
-    let closing = Closing { progress: trained.progress(), goal, epochs, first_loss, seconds };
+    let keep = session.config.train.keep;
+    let closing = Closing { progress: trained.progress(), goal, epochs, first_loss, keep, seconds };
     let closing_line = closing.text();
     progress.say(&format!("saved {}", file.display()));
     say_tested(&tested, progress);

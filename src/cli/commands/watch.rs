@@ -6,6 +6,7 @@ use crate::report::Findings;
 use crate::report::folder::RunRecord;
 use crate::train::epochs::trainer::Event;
 use crate::train::session::Session;
+use crate::train::settings::flags::RUN;
 use crate::train::state::snapshot::Snapshot;
 use crate::watch::live::Live;
 use crate::watch::server::{Bound, Server};
@@ -18,10 +19,10 @@ use std::time::Duration;
 #[derive(Clone, Debug, Args)]
 pub struct WatchArgs {
     /// Serve the report on 127.0.0.1 while the run trains, and ask the net there about a drawn digit or a picture
-    #[arg(long)]
+    #[arg(long, help_heading = RUN)]
     watch: bool,
     /// The live page's port; 0 takes any that is free [default: 6174, or the next free one]
-    #[arg(long, value_name = "N", requires = "watch")]
+    #[arg(long, value_name = "N", requires = "watch", help_heading = RUN)]
     port: Option<u16>,
 }
 

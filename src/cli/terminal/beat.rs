@@ -94,8 +94,9 @@ fn line(live: &Live, epoch: usize, epochs: usize) -> String {
     let Live { done, of, seconds, loss, samples, .. } = *live;
     let left = clock(seconds / done.max(1) as f64 * (of - done.min(of)) as f64);
     let rate = samples as f64 / seconds.max(f64::MIN_POSITIVE);
+    let run = live.run_left.map_or(String::new(), |left| format!(", {} in the run", clock(left)));
     format!(
-        "step {done}/{of} of epoch {epoch}/{epochs} - loss: {loss:.4} - {rate:.0} images/s - {left} left in the epoch"
+        "step {done}/{of} of epoch {epoch}/{epochs} - loss: {loss:.4} - {rate:.0} images/s - {left} left in the epoch{run}"
     )
 }
 
@@ -106,13 +107,15 @@ mod tests {
     /// 128 samples a step, 3.75 seconds each.
     fn live(done: usize) -> Live {
         let (seconds, samples) = (done as f64 * 3.75, done as u64 * 128);
-        Live { done, of: 469, seconds, loss: 0.3424, accuracy: 0.9066, samples }
+        Live { done, of: 469, seconds, loss: 0.3424, accuracy: 0.9066, samples, run_left: None }
     }
 
     #[test]
     fn an_epoch_under_way_is_one_plain_line() {
         let first = "step 1/469 of epoch 2/10 - loss: 0.3424 - 34 images/s - 29:15 left in the epoch";
         assert_eq!(line(&live(1), 2, 10), first);
+        let run = Live { run_left: Some(3725.0), ..live(1) };
+        assert_eq!(line(&run, 2, 10), format!("{first}, 1:02:05 in the run"));
         let last = "step 469/469 of epoch 2/10 - loss: 0.3424 - 34 images/s - 0s left in the epoch";
         assert_eq!(line(&live(469), 2, 10), last);
     }

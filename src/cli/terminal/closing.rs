@@ -2,6 +2,7 @@
 
 use crate::cli::terminal::lines::{clock, six_digits};
 use crate::train::epochs::progress::{Goal, Progress};
+use crate::train::settings::goal::Keep;
 use serde_json::{Value, json};
 
 /// How a run ended.
@@ -15,6 +16,8 @@ pub(in crate::cli) struct Closing<'a> {
     pub(in crate::cli) epochs: usize,
     /// The loss of its first step; of a run that was gone on with, the mean of its first epoch.
     pub(in crate::cli) first_loss: Option<f64>,
+    /// Which epoch's weights the run leaves.
+    pub(in crate::cli) keep: Keep,
     /// Seconds since the command began.
     pub(in crate::cli) seconds: f64,
 }
@@ -59,7 +62,11 @@ impl Closing<'_> {
             Some(best) if best.epoch == metrics.len() => text += ", the best",
             Some(best) => {
                 let (epoch, loss) = (best.epoch, six_digits(best.val_loss));
-                text += &format!(", the best {loss} in epoch {epoch} (checkpoints/best.safetensors)");
+                text += &format!(", the best {loss} in epoch {epoch} ");
+                text += match self.keep {
+                    Keep::Last => "(checkpoints/best.safetensors; --keep best puts it into model.safetensors)",
+                    Keep::Best => "(kept in model.safetensors)",
+                };
             }
             None => {}
         }
@@ -84,6 +91,11 @@ impl Closing<'_> {
                 end["val_accuracy"] = json!(last.val_accuracy);
             }
         }
+        let last = self.progress.metrics.len();
+        end["model_epoch"] = match (self.keep, self.progress.best) {
+            (Keep::Best, Some(best)) => json!(best.epoch),
+            _ => json!(last),
+        };
         if let Some(best) = self.progress.best {
             let file = "checkpoints/best.safetensors";
             end["best"] = json!({ "epoch": best.epoch, "val_loss": best.val_loss, "file": file });
@@ -115,14 +127,23 @@ mod tests {
         let goal = |last| Goal { per_epoch: 4, last, patience: Some(2) };
         let text = |losses: &[f64], last, epochs, first| {
             let progress = progress(losses);
-            Closing { progress: &progress, goal: goal(last), epochs, first_loss: Some(first), seconds: 65.0 }.text()
+            let keep = Keep::Last;
+            Closing { progress: &progress, goal: goal(last), epochs, first_loss: Some(first), keep, seconds: 65.0 }
+                .text()
         };
         assert_eq!(text(&[2.0, 1.0], 8, 2, 3.0), "done: 2 epochs, 8 steps in 1:05; val_loss 1.00000, the best");
         assert_eq!(
             text(&[1.0, 2.0, 1.5], 40, 10, 3.0),
             "stopped early, no smaller val_loss since epoch 1: 3 epochs, 12 steps in 1:05; val_loss 1.50000, the best 1.00000 in \
-             epoch 1 (checkpoints/best.safetensors)"
+             epoch 1 (checkpoints/best.safetensors; --keep best puts it into model.safetensors)"
         );
+        let progress = progress(&[1.0, 2.0]);
+        let kept =
+            Closing { progress: &progress, goal: goal(8), epochs: 2, first_loss: None, keep: Keep::Best, seconds: 1.0 };
+        assert!(kept.text().ends_with("the best 1.00000 in epoch 1 (kept in model.safetensors)"), "{}", kept.text());
+        let mut end = json!({});
+        kept.add_to(&mut end);
+        assert_eq!((&end["model_epoch"], &end["epochs"]), (&json!(1), &json!(2)));
         assert!(text(&[1.0], 4, 3, 3.0).starts_with("ended by --max-steps: 1 epoch, 4 steps"));
         let diverged = text(&[2.0, 2.4e20], 8, 2, 2.3);
         assert!(

@@ -20,6 +20,8 @@ pub(in crate::cli) struct Live {
     pub(in crate::cli) accuracy: f64,
     /// The samples so far.
     pub(in crate::cli) samples: u64,
+    /// Seconds that are left of the whole run, where further epochs follow.
+    pub(in crate::cli) run_left: Option<f64>,
 }
 
 impl Live {
@@ -29,6 +31,7 @@ impl Live {
         let per_step = seconds / done.max(1) as f64;
         let count = format!("{prefix}{done:>digits$}/{of}", digits = of.to_string().len());
         let left = clock(per_step * (of - done.min(of)) as f64);
+        let run = self.run_left.map_or(String::new(), |left| format!(" - run: {} left", clock(left)));
         // In the order of the line; the number says what goes first where there is no room.
         let mut parts = vec![
             (0, count),
@@ -36,11 +39,12 @@ impl Live {
             (2, format!(" {}", pace(per_step))),
             (3, format!(" - accuracy: {accuracy:.4}")),
             (1, format!(" - loss: {loss:.4}")),
+            (5, run),
         ];
         // Numbers are neither right nor wrong.
         parts.retain(|(rank, _)| *rank != 3 || !accuracy.is_nan());
         let room = |parts: &[(u8, String)]| width.checked_sub(parts.iter().map(|(_, text)| text.chars().count()).sum());
-        for (rank, bar) in [(4, 1 + BAR[1]), (3, 1 + BAR[1]), (2, 0), (1, 0)] {
+        for (rank, bar) in [(5, 1 + BAR[1]), (4, 1 + BAR[1]), (3, 1 + BAR[1]), (2, 0), (1, 0)] {
             if room(&parts).is_none_or(|room: usize| room < bar) {
                 parts.retain(|(r, _)| *r != rank);
             }
@@ -120,6 +124,14 @@ pub(in crate::cli) fn wrapped(text: &str, width: usize) -> String {
     lines.join("\n")
 }
 
+/// A line for stderr with `error:`, `warning:` or `note:` at its beginning in colour, where colours are shown.
+pub(in crate::cli) fn marked(line: &str) -> String {
+    let style = || console::Style::new().for_stderr().bold();
+    let marks = [("error:", style().red()), ("warning:", style().yellow()), ("note:", style().green())];
+    let found = marks.into_iter().find_map(|(mark, style)| Some((line.strip_prefix(mark)?, style.apply_to(mark))));
+    found.map_or_else(|| line.to_owned(), |(rest, mark)| format!("{mark}{rest}"))
+}
+
 /// A bar of so many columns; without colour what is missing is thinner.
 fn bar(done: usize, of: usize, columns: usize, colour: bool) -> String {
     let full = (done.min(of) * columns).checked_div(of).unwrap_or(columns);
@@ -179,7 +191,8 @@ mod tests {
         weights_sha256: None,
     };
 
-    const LIVE: Live = Live { done: 93, of: 469, seconds: 0.6, loss: 0.3424, accuracy: 0.9066, samples: 11_904 };
+    const LIVE: Live =
+        Live { done: 93, of: 469, seconds: 0.6, loss: 0.3424, accuracy: 0.9066, samples: 11_904, run_left: None };
 
     #[test]
     fn an_epoch_has_kerass_shape_at_any_width() {
@@ -199,6 +212,12 @@ mod tests {
             LIVE.line("", 79, false),
             " 93/469 ━━━───────────────── 2s 6ms/step - accuracy: 0.9066 - loss: 0.3424"
         );
+        let run = Live { run_left: Some(65.0), ..LIVE };
+        assert_eq!(
+            run.line("", 79, false),
+            " 93/469 ━─────── 2s 6ms/step - accuracy: 0.9066 - loss: 0.3424 - run: 1:05 left"
+        );
+        assert_eq!(run.line("", 39, false), LIVE.line("", 39, false));
         assert_eq!(LIVE.line("", 39, false), " 93/469 ━────── 6ms/step - loss: 0.3424");
         assert_eq!(LIVE.line("epoch 1/10 ", 39, false), "epoch 1/10  93/469 ───── - loss: 0.3424");
     }

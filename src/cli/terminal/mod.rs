@@ -5,3 +5,4 @@ pub mod closing;
 pub mod interrupt;
 pub mod lines;
 pub mod progress;
+pub mod table;

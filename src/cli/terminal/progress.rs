@@ -37,6 +37,10 @@ pub(in crate::cli) struct Progress {
     // Steps of a whole epoch, and the epoch that is shown.
     per_epoch: u64,
     epoch: usize,
+    // The last step of the run, when the last steps came back, and how long a validation took.
+    last: u64,
+    stepped: Option<Instant>,
+    validation: Duration,
     drawn: Option<Instant>,
     beat: Beat,
 }
@@ -63,7 +67,20 @@ impl Progress {
         let moves = err && matches!(form, Form::Terminal | Form::Plain);
         let colour = set("NO_COLOR").is_none();
         let (bar, beat) = (ProgressBar::hidden(), Beat::default());
-        Progress { form, bar, moves, colour, epochs: 0, per_epoch: 0, epoch: 0, drawn: None, beat }
+        Progress {
+            form,
+            bar,
+            moves,
+            colour,
+            epochs: 0,
+            per_epoch: 0,
+            epoch: 0,
+            last: 0,
+            stepped: None,
+            validation: Duration::ZERO,
+            drawn: None,
+            beat,
+        }
     }
 
     /// Says what is being done until the next call; only on a terminal.
@@ -113,9 +130,17 @@ impl Progress {
         }
     }
 
-    /// Says how many epochs there will be, and how many steps a whole one has.
-    pub(in crate::cli) fn begin(&mut self, epochs: usize, per_epoch: u64) {
-        (self.epochs, self.per_epoch) = (epochs, per_epoch);
+    /// Says how many epochs there will be, how many steps a whole one has, and how many the run has.
+    pub(in crate::cli) fn begin(&mut self, epochs: usize, per_epoch: u64, last: u64) {
+        (self.epochs, self.per_epoch, self.last) = (epochs, per_epoch, last);
+    }
+
+    /// Seconds that are left of the run after `step`, where further epochs follow; a step takes `per_step` seconds, and each
+    /// epoch ends with a validation that takes as long as the last did.
+    fn run_left(&self, step: u64, per_step: f64) -> Option<f64> {
+        let steps = self.last.saturating_sub(step);
+        let epochs = self.last.div_ceil(self.per_epoch.max(1)).saturating_sub(step / self.per_epoch.max(1));
+        (epochs > 1).then(|| steps as f64 * per_step + epochs as f64 * self.validation.as_secs_f64())
     }
 
     /// A line of JSON, where that was asked for.
@@ -133,10 +158,13 @@ impl Progress {
     /// Shows what the training loop tells.
     pub(in crate::cli) fn show(&mut self, event: &Event) -> Result<()> {
         match event {
-            Event::Steps { epoch, done, of, totals, seconds, .. } => {
+            Event::Steps { epoch, first, records, done, of, totals, seconds } => {
                 let (loss, accuracy) = (totals.loss(), totals.accuracy());
                 let samples = totals.samples();
-                self.steps(*epoch, Live { done: *done, of: *of, seconds: *seconds, loss, accuracy, samples })
+                self.stepped = Some(Instant::now());
+                let run_left = self.run_left(first - 1 + records.len() as u64, seconds / (*done).max(1) as f64);
+                let live = Live { done: *done, of: *of, seconds: *seconds, loss, accuracy, samples, run_left };
+                self.steps(*epoch, live)
             }
             Event::Epoch(metrics) => self.epoch(metrics),
             Event::Checkpoint(_) => Ok(()),
@@ -175,6 +203,7 @@ impl Progress {
 
     fn epoch(&mut self, metrics: &Metrics) -> Result<()> {
         self.enter(metrics.epoch)?;
+        self.validation = self.stepped.take().map_or(Duration::ZERO, |stepped| stepped.elapsed());
         self.clear();
         self.beat.ends(true);
         let steps = metrics.step.saturating_sub((metrics.epoch as u64 - 1) * self.per_epoch);

@@ -6,10 +6,12 @@ use serde::ser::{SerializeMap, Serializer};
 use crate::device::choice::candidate::{Candidate, KeyLimits, Kind};
 use crate::device::choice::{Choice, DeviceRequest, VARIABLE, Wanted, decide};
 
-/// Width of the table in columns.
-const WIDTH: usize = 80;
+/// Width of the table in columns, where there is room.
+pub const WIDTH: usize = 80;
 /// Columns before the name: mark, index, type and interface.
 const INDENT: usize = 24;
+/// The least width at which names and facts stand beside them; else below, a little deeper.
+const BESIDE: usize = 60;
 
 /// A device as JSON shows it. The order of the fields is the order of the keys.
 #[derive(Serialize)]
@@ -90,18 +92,23 @@ pub fn device_json(choice: &Choice) -> serde_json::Result<String> {
     })
 }
 
-/// What `wgrad devices` prints: a table of 80 columns, and what to install where it is bare.
-pub fn table(candidates: &[Candidate]) -> String {
+/// What `wgrad devices` prints: a table of `width` columns, and what to install where it is bare.
+pub fn table(candidates: &[Candidate], width: usize) -> String {
+    let indent = if width < BESIDE { 5 } else { INDENT };
     let auto = decide(candidates, &DeviceRequest::default()).ok();
-    let mut text = format!("   # {:<11}{:<8}name\n", "type", "backend");
+    let name = if width < BESIDE { "" } else { "name" };
+    let mut text = format!("{}\n", format!("   # {:<11}{:<8}{name}", "type", "backend").trim_end());
     for c in candidates {
         let taken = auto.as_ref().is_some_and(|choice| choice.device.index == c.index);
         let mark = if taken { '*' } else { ' ' };
-        let row = format!("{mark}{:>3} {:<11}{:<8}", c.index, c.kind.tag(), c.api.tag());
-        let mut head = row;
+        let mut head = format!("{mark}{:>3} {:<11}{:<8}", c.index, c.kind.tag(), c.api.tag());
+        if width < BESIDE {
+            text += &format!("{}\n", head.trim_end());
+            head = String::new();
+        }
         for fact in facts(c) {
-            for line in wrap(&fact, WIDTH - INDENT) {
-                text += &format!("{head:<INDENT$}{line}\n");
+            for line in wrap(&fact, width.saturating_sub(indent)) {
+                text += &format!("{head:<indent$}{line}\n");
                 head = String::new();
             }
         }

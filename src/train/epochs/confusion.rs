@@ -1,5 +1,7 @@
 //! The confusion matrix of a classifier, with the precision and recall of each class.
 
+pub(crate) mod text;
+
 use crate::data::IGNORED;
 use crate::error::{Error, Result};
 use serde::Serialize;
@@ -154,37 +156,27 @@ impl Confusion {
         found.iter().sum::<f64>() / found.len() as f64
     }
 
-    /// The matrix and the scores as text; `name` tells what a class is called. Beyond 20 classes the matrix itself is
-    /// left out, and the text says so.
+    /// The matrix and the scores as text of at most 100 columns; `name` tells what a class is called.
     pub fn table(&self, name: impl Fn(usize) -> String) -> String {
-        let shown = self.classes <= 20;
-        let cut = |letters: usize| -> Vec<String> {
-            (0..self.classes).map(|class| name(class).chars().take(letters).collect()).collect()
-        };
-        let (names, heads) = (cut(24), cut(8));
-        let widest = |names: &[String]| names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
-        let first = widest(&names).max(5);
-        let digits = self.counts.iter().max().map_or(1, |most| most.to_string().len());
-        let width = widest(&heads).max(digits);
-        let mut text = match shown {
-            true => "Confusion matrix: a row for what it is, a column for what it was taken for\n".to_string(),
-            false => format!("The matrix of {} classes is in --json alone\n", self.classes),
-        };
-        text += &format!("{:>first$}", "class");
-        for name in heads.iter().filter(|_| shown) {
-            text += &format!(" {name:>width$}");
-        }
-        text += "  precision  recall  samples\n";
-        let share = |share: Option<f64>| share.map_or("–".into(), |share| format!("{share:.4}"));
-        for ((name, row), score) in names.iter().zip(self.rows()).zip(self.scores()) {
-            text += &format!("{name:>first$}");
-            for count in row.iter().filter(|_| shown) {
-                text += &format!(" {count:>width$}");
-            }
-            let (precision, recall) = (share(score.precision), share(score.recall));
-            text += &format!("  {precision:>9}  {recall:>6}  {:7}\n", score.samples);
-        }
-        text
+        self.table_within(100, name)
+    }
+
+    /// [`Confusion::table`] in at most so many columns, where names of eight letters have room: the scores stand below the
+    /// matrix where there is none beside it, numbers take the place of names, and at last the most frequent errors that of
+    /// the matrix.
+    pub fn table_within(&self, width: usize, name: impl Fn(usize) -> String) -> String {
+        let names: Vec<String> = (0..self.classes).map(name).collect();
+        text::text(self, &names, width)
+    }
+
+    /// Samples that were taken for another class than theirs: actual, predicted and how often, the most frequent first.
+    pub fn errors(&self) -> Vec<(usize, usize, u64)> {
+        let pairs = (0..self.classes).flat_map(|actual| (0..self.classes).map(move |predicted| (actual, predicted)));
+        let wrong = pairs.filter(|(actual, predicted)| actual != predicted);
+        let counted = wrong.map(|(actual, predicted)| (actual, predicted, self.count(actual, predicted)));
+        let mut found: Vec<_> = counted.filter(|(.., count)| *count > 0).collect();
+        found.sort_by_key(|(.., count)| std::cmp::Reverse(*count));
+        found
     }
 }
 
@@ -237,18 +229,8 @@ mod tests {
     }
 
     #[test]
-    fn the_table_reads_well() {
-        let found = Confusion::from_predictions(3, &[0, 0, 1, 1, 1, 0], &[0, 1, 1, 1, 0, 0]).unwrap();
-        let want = "\
-Confusion matrix: a row for what it is, a column for what it was taken for
- class   zero    one    two  precision  recall  samples
-  zero      2      1      0     0.6667  0.6667        3
-   one      1      2      0     0.6667  0.6667        3
-   two      0      0      0          –       –        0
-";
-        let found = found.table(|class| ["  zero", "one", "two"][class].into());
-        assert_eq!(found, want);
-        let many = Confusion::new(21).unwrap().table(|class| class.to_string());
-        assert!(many.starts_with("The matrix of 21 classes is in --json alone\nclass  precision"), "{many}");
+    fn errors_stand_by_their_number() {
+        let found = Confusion::from_predictions(3, &[0, 0, 1, 1, 1, 0], &[1, 2, 0, 0, 1, 0]).unwrap();
+        assert_eq!(found.errors(), [(1, 0, 2), (0, 1, 1), (0, 2, 1)]);
     }
 }

@@ -104,6 +104,11 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// The validation losses of the epochs that have ended.
+    pub fn val_losses(&self) -> impl Iterator<Item = f64> + '_ {
+        self.metrics.iter().map(|metrics| metrics.val_loss)
+    }
+
     /// The number of the epoch under way, from 1.
     pub fn epoch(&self) -> usize {
         self.metrics.len() + 1

@@ -50,10 +50,10 @@ impl Trainer {
 
     /// An evaluator of the test set, where validation is of something else: built when it is wanted.
     fn tester(&self) -> Result<Option<Evaluator>> {
-        let (criterion, batch, limit) =
-            (self.options.criterion(), self.options.batch_size, self.options.device_data_limit);
-        let new =
-            |(device, split): &(Device, Split)| Evaluator::by(&criterion, device, &self.model, split, batch, limit);
+        let (batch, limit) = (self.options.batch_size, self.options.device_data_limit);
+        let new = |(device, split): &(Device, Split)| {
+            Evaluator::by(&self.criterion, device, &self.model, split, batch, limit)
+        };
         self.test.as_ref().map(new).transpose()
     }
 

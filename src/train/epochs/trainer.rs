@@ -16,7 +16,9 @@ use crate::train::epochs::progress::{Goal, Progress};
 use crate::train::epochs::timing::{KernelTime, kernel_times};
 use crate::train::epochs::watchdog::Watchdog;
 use crate::train::pairing::check_data;
+use crate::train::settings::class_weights::Balance;
 use crate::train::settings::interval::Interval;
+use crate::train::settings::loss::Criterion;
 use crate::train::settings::options::TrainOptions;
 use crate::train::state::checkpoint::{Checkpoint, DataMark};
 use crate::train::state::digest::Digest;
@@ -59,6 +61,8 @@ pub enum Event<'a> {
 pub struct Trainer {
     pub(in crate::train) model: Model,
     pub(in crate::train) options: TrainOptions,
+    pub(in crate::train) criterion: Criterion,
+    balance: Option<Balance>,
     pub(in crate::train) data: DataMark,
     pub(in crate::train) device: String,
     pub(in crate::train) step: Step,
@@ -113,9 +117,11 @@ impl Trainer {
         let data = split.as_ref().unwrap_or(data);
         let limit = limit_on(device, &data.train, options.device_data_limit);
         let options = &TrainOptions { device_data_limit: limit, ..options.clone() };
+        // What is stored says how the weights of classes come about; what is built has them.
+        let (built, balance) = options.balanced(&data.train, model.classes()?)?;
         let optimizer = options.optimizer();
         let rates = options.rates(data.train.count);
-        let step = Step::training_on(model, &data.train.schema(), data.train.count, options)?;
+        let step = Step::training_on(model, &data.train.schema(), data.train.count, &built)?;
         let mut engine = Engine::new(device, step.graph.clone(), step.log)?;
         let control = step.start(options.seed, rates.at(0), optimizer.betas());
         let feed = Feed::begin(&mut engine, &step, &data.train, options.shuffle.then_some(control.key))?;
@@ -129,12 +135,14 @@ impl Trainer {
             engine.write(ema, arena(&step.graph, step.params, &first))?;
         }
         engine.write_all(first.into_iter().map(|(tensor, values)| (tensor, Values::Float(values))))?;
-        let criterion = options.criterion();
+        let criterion = built.criterion();
         let evaluator = Evaluator::by(&criterion, device, model, &data.test, options.batch_size, limit)?;
         let progress = Progress { totals: Totals::of(&step, &data.train), ..Progress::default() };
         Ok(Trainer {
             model: model.clone(),
             options: options.clone(),
+            criterion,
+            balance,
             data: DataMark::new(data)?,
             device: device.identity(),
             step,
@@ -164,6 +172,11 @@ impl Trainer {
     /// What the run was told, with what was left to the device.
     pub fn options(&self) -> &TrainOptions {
         &self.options
+    }
+
+    /// The weights of classes, where they were balanced by the labels of the training samples.
+    pub fn balance(&self) -> Option<&Balance> {
+        self.balance.as_ref()
     }
 
     /// Where the run is to end.
@@ -199,6 +212,7 @@ impl Trainer {
     /// trainer is brought back to the last checkpoint, or to the start of the epoch.
     pub async fn fit(&mut self, mut observe: impl FnMut(Event) -> ControlFlow<()>) -> Result<Vec<Metrics>> {
         self.progress.reopen(self.goal);
+        self.settle_rate().await?;
         let mut flow = match self.progress.step {
             0 => self.save(None, &mut observe).await?,
             _ => ControlFlow::Continue(()),
@@ -223,12 +237,14 @@ impl Trainer {
                     });
                     weights = Some(trained);
                 }
-                let lr = self.options.rate_at(self.data.samples[0], self.progress.step.saturating_sub(1));
+                let (samples, last) = (self.data.samples[0], self.progress.step.saturating_sub(1));
+                let lr = self.options.rate_at(samples, last, self.progress.val_losses());
                 let mut metrics = self.progress.close(&validation, lr, digest, self.goal);
                 if let Some(last) = self.progress.metrics.last_mut() {
                     last.score(self.evaluator.confusion(), self.evaluator.scores());
                     metrics = *last;
                 }
+                self.settle_rate().await?;
                 self.lay_out(true).await?;
                 flow = observe(Event::Epoch(&metrics));
             }

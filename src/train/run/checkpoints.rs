@@ -2,6 +2,8 @@
 
 use crate::error::{Error, Result, in_context};
 use crate::files::beside;
+use crate::model::formats::weights::Weights;
+use crate::train::epochs::progress::Best;
 use crate::train::run::files::{fault, link, remove, sync_folder, unfinished};
 use crate::train::state::checkpoint::Checkpoint;
 use std::fs;
@@ -65,6 +67,20 @@ impl Checkpoints {
             sync_folder(&self.folder)?;
         }
         Ok(())
+    }
+
+    /// The weights of the best epoch.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where its checkpoint is damaged, or of another epoch.
+    pub fn best_weights(&self, best: Best) -> Result<Weights> {
+        let path = self.path("best");
+        let checkpoint = Checkpoint::read(&path)?;
+        let (found, expected) = (checkpoint.state.progress.step, best.step);
+        match found == expected {
+            true => Ok(checkpoint.final_weights().clone()),
+            false => Err(Error::input(format!("{}: found step {found}, expected step {expected}", path.display()))),
+        }
     }
 
     /// The file of a checkpoint that is there.

@@ -19,6 +19,7 @@ use crate::train::run::files::{LOCK, bring_to, lock, sync_folder, write_whole};
 use crate::train::run::history::{End, HISTORY, History, Samples};
 use crate::train::run::logs::Logs;
 pub use crate::train::settings::config::{LARGEST_CONFIG_BYTES, RunConfig};
+use crate::train::settings::goal::Keep;
 use crate::train::state::checkpoint::Checkpoint;
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -221,6 +222,15 @@ impl RunFolder {
         let found = serde_json::json!({ "loss": loss, "accuracy": accuracy, "samples": samples });
         bring_to(&self.path.join(TEST), format!("{found}\n").as_bytes())?;
         sync_folder(&self.path)
+    }
+
+    /// The weights of the best epoch, where it is that epoch's that the run is to leave and not the last one's.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where the best checkpoint is damaged or gone.
+    pub(in crate::train) fn kept(&self, keep: Keep, progress: &Progress) -> Result<Option<Weights>> {
+        let best = progress.best.filter(|best| keep == Keep::Best && best.step != progress.step);
+        best.map(|best| self.checkpoints.best_weights(best)).transpose()
     }
 
     /// The last checkpoint that was written whole, and its step.

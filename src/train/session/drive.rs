@@ -8,6 +8,7 @@ use crate::train::epochs::evaluator::Totals;
 use crate::train::epochs::trainer::{Event, Trainer};
 use crate::train::run::RunFolder;
 use crate::train::run::history::End;
+use crate::train::settings::config::RunConfig;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
@@ -73,16 +74,13 @@ impl Session {
                 }
             })
             .await;
-        let reached = trainer.progress();
+        let (step, finished) = (trainer.progress().step, trainer.progress().finished(trainer.goal()));
         let ended = match fitted.and_then(|_| trouble.map_or(Ok(()), Err)) {
             Err(error) => Err(error),
-            Ok(()) if reached.finished(trainer.goal()) => match trainer.weights().await {
-                Ok(weights) => folder.model(&weights, model).map(Some),
-                Err(error) => Err(error),
-            },
+            Ok(()) if finished => leave(config, trainer, folder, model).await.map(Some),
             Ok(()) => Ok(None),
         };
-        let (step, good) = (reached.step, folder.last_good());
+        let good = folder.last_good();
         let good = good.as_ref().map(|(path, step)| (path.as_path(), Some(*step)));
         let ended = ended.map_err(|e| with_way_on(e, folder.path(), good));
         let ended = match ended {
@@ -100,6 +98,14 @@ impl Session {
         // Of two faults the first says more.
         ended.and_then(|ended| told.map(|()| ended))
     }
+}
+
+/// Writes the weights that the run leaves, those of its last or of its best epoch, which the trainer then has too.
+async fn leave(config: &RunConfig, trainer: &mut Trainer, folder: &RunFolder, model: &Model) -> Result<PathBuf> {
+    if let Some(best) = folder.kept(config.train.keep, trainer.progress())? {
+        trainer.leave(&best)?;
+    }
+    folder.model(&trainer.weights().await?, model)
 }
 
 /// Writes what the test set says at the end: its loss and accuracy, where every epoch was validated on other data, and a

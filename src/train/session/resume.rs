@@ -152,7 +152,9 @@ impl Stopped {
         open: impl FnOnce(&Stopped) -> Result<(Dataset, Device)>,
     ) -> Result<(Tested, Option<String>)> {
         let (folder, notice) = self.folder(None)?;
-        folder.model(self.checkpoint.final_weights(), self.model()).map_err(|e| self.named(e))?;
+        let best = folder.kept(self.config.train.keep, &self.checkpoint.state.progress)?;
+        let weights = best.as_ref().unwrap_or(self.checkpoint.final_weights());
+        folder.model(weights, self.model()).map_err(|e| self.named(e))?;
         let missing = |wanted: bool, name: &str| wanted && !self.run.join(name).exists();
         let lacks = missing(self.config.train.validation_split.is_some(), TEST)
             || missing(self.model().is_segmentation()?, SHEET);
@@ -161,6 +163,7 @@ impl Stopped {
         }
         let (data, device) = open(&self)?;
         let mut trainer = self.trainer(&data, &device)?;
+        best.iter().try_for_each(|best| trainer.leave(best))?;
         Ok((test(&mut trainer, &folder, self.model(), &data).await?, notice))
     }
 

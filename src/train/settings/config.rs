@@ -21,14 +21,14 @@ pub const LARGEST_CONFIG_BYTES: u64 = 1 << 20;
 pub struct RunConfig {
     /// A preset (mnist-cnn, mnist-deep, mnist-bn, resnet-small, unet-small, mlp) or a model file [default: mnist-cnn; of a
     /// table: mlp; recipe best: mnist-bn]
-    #[cfg_attr(feature = "cli", arg(long, value_name = "NAME|FILE.toml", default_value_t = RunConfig::default().model, hide_default_value = true, help_heading = MODEL))]
+    #[cfg_attr(feature = "cli", arg(long, short, alias = "arch", value_name = "NAME|FILE.toml", default_value_t = RunConfig::default().model, hide_default_value = true, help_heading = MODEL))]
     pub model: String,
     /// mnist, a CSV file, or a folder, recognised in this order: CIFAR-10 binary (data_batch_1.bin …), NumPy
     /// (x_train.npy …), four IDX files, images/ with masks/, images with a folder a class, CSV (train.csv, test.csv)
-    #[cfg_attr(feature = "cli", arg(long, value_name = "mnist|DIR|FILE.csv", default_value_t = RunConfig::default().data, help_heading = DATA))]
+    #[cfg_attr(feature = "cli", arg(long, short, aliases = ["dataset", "data-dir", "data-path"], value_name = "mnist|DIR|FILE.csv", default_value_t = RunConfig::default().data, help_heading = DATA))]
     pub data: String,
     /// Of a CSV table: the columns to learn, such as price; the others are what it is learnt from
-    #[cfg_attr(feature = "cli", arg(long, value_name = "COLUMN,…", value_delimiter = ',', help_heading = DATA))]
+    #[cfg_attr(feature = "cli", arg(long, alias = "targets", value_name = "COLUMN,…", value_delimiter = ',', help_heading = DATA))]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub target: Vec<String>,
     /// Of a CSV table: columns to leave out, such as id
@@ -36,7 +36,7 @@ pub struct RunConfig {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ignore: Vec<String>,
     /// Height and width that a folder's images are brought to, or that CSV's have, such as 64 or 48x64
-    #[cfg_attr(feature = "cli", arg(long, value_name = "N|HxW", value_parser = flags::image_size, help_heading = DATA))]
+    #[cfg_attr(feature = "cli", arg(long, aliases = ["imgsz", "img-size", "input-size"], value_name = "N|HxW", value_parser = flags::image_size, help_heading = DATA))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_size: Option<[usize; 2]>,
     /// Channels of a folder's images: 1 grey, 3 RGB [default: 1 where all are grey]
@@ -82,7 +82,7 @@ pub struct RunConfig {
     #[cfg_attr(feature = "cli", arg(long, help_heading = RUN))]
     pub log_steps: bool,
     /// Write checkpoints every N steps or 30s, 5m, 2h, besides at the end of every epoch
-    #[cfg_attr(feature = "cli", arg(long, value_name = "N|TIME", allow_negative_numbers = true, help_heading = RUN))]
+    #[cfg_attr(feature = "cli", arg(long, alias = "save-every", value_name = "N|TIME", allow_negative_numbers = true, help_heading = RUN))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint_every: Option<Interval>,
     /// What decides the numbers.

@@ -9,14 +9,17 @@ use clap::{ArgMatches, Args, Command, Error, FromArgMatches};
 use toml::{Table, Value};
 
 /// The headings of `--help`.
-pub(super) const MODEL: &str = "Model and first weights";
 pub(super) const DATA: &str = "Data";
+pub(super) const MODEL: &str = "Model and first weights";
 pub(super) const TRAINING: &str = "Training";
-pub(super) const RATE: &str = "Learning rate";
 pub(super) const OPTIMIZER: &str = "Optimizer";
+pub(super) const RATE: &str = "Learning rate";
 pub(super) const LOSS: &str = "Loss";
+pub(super) const AUGMENTATION: &str = "Augmentation";
 pub(super) const DEVICE: &str = "Device";
-pub(super) const RUN: &str = "Run folder";
+pub(crate) const RUN: &str = "Run folder and output";
+/// In this order.
+const HEADINGS: [&str; 9] = [DATA, MODEL, TRAINING, OPTIMIZER, RATE, LOSS, AUGMENTATION, DEVICE, RUN];
 
 /// The settings that the command line gives, and no others.
 #[derive(Clone, Debug)]
@@ -36,8 +39,12 @@ fn keys() -> Vec<(String, String, String)> {
 }
 
 impl Args for Flags {
+    /// The fields' flags, heading after heading; clap shows headings in the order of their first flags.
     fn augment_args(command: Command) -> Command {
-        RunConfig::augment_args(command)
+        let fields = RunConfig::augment_args(Command::new("run"));
+        let mut all: Vec<_> = fields.get_arguments().cloned().collect();
+        all.sort_by_key(|arg| HEADINGS.iter().position(|heading| arg.get_help_heading() == Some(heading)));
+        command.args(all)
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -172,7 +179,7 @@ mod tests {
         let found = overlay(line).over(&RunConfig::default()).expect("settings");
         let train = TrainOptions {
             betas: Some([0.5, 0.6]),
-            class_weights: vec![1.0, 2.5],
+            class_weights: vec![1.0, 2.5].into(),
             freeze: vec!["0".into(), "2.bias".into()],
             shuffle: false,
             device_data_limit: Some(65536),

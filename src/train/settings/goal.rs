@@ -1,6 +1,19 @@
-//! Where a run is to end.
+//! Where a run is to end, and which epoch it leaves.
 
 use crate::train::settings::options::TrainOptions;
+use serde::{Deserialize, Serialize};
+
+/// Which epoch's weights a run leaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+pub enum Keep {
+    /// The last one's.
+    #[default]
+    Last,
+    /// Those of the smallest validation loss (Keras's `restore_best_weights`).
+    Best,
+}
 
 /// Where a run is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

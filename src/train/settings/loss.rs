@@ -9,6 +9,7 @@ use crate::ops::loss::each::Each;
 use crate::ops::loss::one_hot_loss::OneHotLoss;
 use crate::ops::loss::softmax_ce::SoftmaxCe;
 use crate::ops::loss::target_loss::TargetLoss;
+use crate::train::settings::class_weights::ClassWeights;
 use serde::{Deserialize, Serialize};
 
 /// The losses by name.
@@ -33,8 +34,8 @@ pub struct Criterion {
     pub loss: Option<LossName>,
     /// The part of the target that is spread over all classes.
     pub smoothing: f64,
-    /// What each class weighs; empty where all weigh the same.
-    pub weights: Vec<f64>,
+    /// What each class weighs.
+    pub weights: ClassWeights,
 }
 
 /// What a loss leaves in the graph.
@@ -72,14 +73,15 @@ impl Criterion {
         if self.smoothing > 0.0 && !softmax {
             return wrong("label smoothing", self.smoothing.to_string(), "none but with --loss softmax");
         }
-        if let Some(weight) = self.weights.iter().find(|weight| !(weight.is_finite() && **weight >= 0.0)) {
+        let given: &[f64] = if let ClassWeights::Given(weights) = &self.weights { weights } else { &[] };
+        if let Some(weight) = given.iter().find(|weight| !(weight.is_finite() && **weight >= 0.0)) {
             return wrong("class weight", weight.to_string(), "a finite number, 0 or above,");
         }
-        if !self.weights.is_empty() && !softmax {
-            return wrong("class weights", format!("{:?}", self.weights), "none but with --loss softmax");
+        if self.weights != ClassWeights::Equal && !softmax {
+            return wrong("class weights", self.weights.to_string(), "none but with --loss softmax");
         }
-        if !self.weights.is_empty() && self.weights.iter().all(|weight| *weight as f32 == 0.0) {
-            return wrong("class weights", format!("{:?}", self.weights), "one above 0");
+        if !given.is_empty() && given.iter().all(|weight| *weight as f32 == 0.0) {
+            return wrong("class weights", self.weights.to_string(), "one above 0");
         }
         Ok(())
     }
@@ -128,7 +130,7 @@ impl Criterion {
             LossName::Huber => Some(Each::Huber),
         };
         if !task.is_classify() {
-            let plain = self.smoothing == 0.0 && self.weights.is_empty() && !ignored;
+            let plain = self.smoothing == 0.0 && self.weights == ClassWeights::Equal && !ignored;
             let (Some(each), true) = (each, plain) else {
                 let outputs = task.outputs();
                 return Err(Error::input(format!(
@@ -149,13 +151,18 @@ impl Criterion {
             return Ok(Applied { results, given: vec![given] });
         }
         let plain = SoftmaxCe { smoothing: self.smoothing as f32, mixed: mixed.is_some(), ..SoftmaxCe::default() };
-        if self.weights.is_empty() && !ignored {
+        if self.weights == ClassWeights::Equal && !ignored {
             let from: Vec<Tensor> = [control, logits, labels].into_iter().chain(mixed.into_iter().flatten()).collect();
             return Ok(Applied { results: graph.apply(plain, &from)?, given: Vec::new() });
         }
-        let weights: Vec<f32> = match self.weights.is_empty() {
-            true => vec![1.0; classes],
-            false => self.weights.iter().map(|weight| *weight as f32).collect(),
+        let weights: Vec<f32> = match &self.weights {
+            ClassWeights::Equal => vec![1.0; classes],
+            ClassWeights::Given(weights) => weights.iter().map(|weight| *weight as f32).collect(),
+            ClassWeights::Balanced => {
+                return Err(Error::input(
+                    "class weights balanced: expected numbers, which a trainer counts from its labels",
+                ));
+            }
         };
         if weights.len() != classes {
             let found = weights.len();
@@ -185,15 +192,15 @@ mod tests {
             (Criterion { smoothing: 1.0, ..base() }, "label smoothing 1"),
             (Criterion { smoothing: f64::NAN, ..base() }, "label smoothing NaN"),
             (Criterion { smoothing: 0.1, loss: Some(LossName::Bce), ..base() }, "label smoothing 0.1"),
-            (Criterion { weights: vec![1.0, -1.0], ..base() }, "class weight -1"),
-            (Criterion { weights: vec![f64::INFINITY], ..base() }, "class weight inf"),
-            (Criterion { weights: vec![0.0, 0.0], ..base() }, "class weights"),
-            (Criterion { weights: vec![1.0], loss: Some(LossName::Mse), ..base() }, "class weights"),
+            (Criterion { weights: vec![1.0, -1.0].into(), ..base() }, "class weight -1"),
+            (Criterion { weights: vec![f64::INFINITY].into(), ..base() }, "class weight inf"),
+            (Criterion { weights: vec![0.0, 0.0].into(), ..base() }, "class weights"),
+            (Criterion { weights: vec![1.0].into(), loss: Some(LossName::Mse), ..base() }, "class weights"),
         ];
         for (criterion, start) in cases {
             let error = criterion.check().expect_err(start).to_string();
             assert!(error.starts_with(start), "{error}");
         }
-        assert_eq!(Criterion { smoothing: 0.1, weights: vec![0.0, 2.0], ..base() }.check(), Ok(()));
+        assert_eq!(Criterion { smoothing: 0.1, weights: vec![0.0, 2.0].into(), ..base() }.check(), Ok(()));
     }
 }

@@ -1,5 +1,6 @@
 //! What a run can be told.
 
+pub mod class_weights;
 pub mod config;
 #[cfg(feature = "cli")]
 pub mod flags;
@@ -11,3 +12,4 @@ pub mod optimizers;
 pub mod options;
 pub mod overlay;
 pub mod recipe;
+pub mod schedule;

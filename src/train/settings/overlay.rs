@@ -18,7 +18,17 @@ const BELONGS: &[(&str, &[&str])] = &[
             "train.rho",
         ],
     ),
-    ("train.schedule", &["train.step_every", "train.gamma"]),
+    (
+        "train.schedule",
+        &[
+            "train.step_every",
+            "train.gamma",
+            "train.plateau_factor",
+            "train.plateau_patience",
+            "train.plateau_threshold",
+            "train.min_lr",
+        ],
+    ),
     ("train.loss", &["train.label_smoothing", "train.class_weights"]),
 ];
 
@@ -27,7 +37,7 @@ const EITHER: [&str; 2] = ["train.clip_norm", "train.clip_value"];
 
 /// What a run that goes on may be given; everything else belongs to the run.
 pub const CHANGEABLE: &[&str] =
-    &["train.epochs", "train.max_steps", "data", "device", "require_gpu", "threads", "checkpoint_every"];
+    &["train.epochs", "train.max_steps", "train.keep", "data", "device", "require_gpu", "threads", "checkpoint_every"];
 
 /// What had ended the run before: dropped where it is to have another number of epochs.
 const ENDS: [&str; 2] = ["train.max_steps", "train.patience"];

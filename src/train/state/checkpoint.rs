@@ -12,6 +12,7 @@ use crate::model::formats::sealed;
 use crate::model::formats::weights::{EMA, METADATA_KEY, NamedTensor, OPTIMIZER_PREFIX, Weights};
 use crate::step::control::Control;
 use crate::train::epochs::progress::{Goal, Progress};
+use crate::train::settings::goal::Keep;
 use crate::train::settings::options::TrainOptions;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -120,13 +121,19 @@ impl State {
         Goal::new(self.data.samples[0], options)
     }
 
-    /// Whether these are settings and data that the run can go on with; its length may be another.
+    /// Whether these are settings and data that the run can go on with; its length, and which epoch it leaves, may be
+    /// others.
     ///
     /// # Errors
     /// [`Error::Input`] that says what differs.
     pub fn check(&self, options: &TrainOptions, data: &DataMark) -> Result<()> {
-        let length_apart =
-            |o: &TrainOptions| TrainOptions { epochs: 0, max_steps: None, patience: None, ..o.clone().resolved() };
+        let length_apart = |o: &TrainOptions| TrainOptions {
+            epochs: 0,
+            max_steps: None,
+            patience: None,
+            keep: Keep::Last,
+            ..o.clone().resolved()
+        };
         let (found, expected) = (length_apart(options), length_apart(&self.options));
         if found != expected {
             return Err(Error::input(format!(
@@ -151,7 +158,7 @@ impl State {
         let found = Control::read(&self.control);
         let samples = self.data.samples[0];
         let rates = self.options.rates(samples);
-        let expected_rate = self.options.rate_at(samples, self.progress.step);
+        let expected_rate = self.options.rate_at(samples, self.progress.step, self.progress.val_losses());
         let is_rate = (f64::from(found.rate) - expected_rate).abs() <= 1e-3 * rates.base;
         let Goal { per_epoch, .. } = self.goal(&self.options);
         let (step, batch) = (self.progress.step, self.options.batch_size as u64);
@@ -162,7 +169,7 @@ impl State {
             first: first as u32,
             valid: batch.min(u64::from(start.samples).saturating_sub(first)) as u32,
             // Computed on the device, to a few roundings.
-            rate: if rates.is_constant() { start.rate } else { found.rate },
+            rate: if rates.is_constant() { expected_rate as f32 } else { found.rate },
             correction1: found.correction1,
             correction2: found.correction2,
             ..start

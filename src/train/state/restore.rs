@@ -79,7 +79,8 @@ impl Trainer {
         // A run that is made longer takes the rates of its new length from here on.
         let rates = self.options.rates(samples);
         if rates != begun {
-            control.rate = self.options.rate_at(samples, control.step.into()) as f32;
+            let losses = state.progress.val_losses();
+            control.rate = self.options.rate_at(samples, control.step.into(), losses) as f32;
         }
         let graph = self.step.graph.clone();
         // A file has them by name.
@@ -112,6 +113,28 @@ impl Trainer {
         self.feed.iter_mut().for_each(|feed| feed.restart_at(state.progress.step));
         self.progress = state.progress.clone();
         Ok(())
+    }
+
+    /// Sees to it that the control block has the rate that the validation losses so far lead to, where the schedule goes
+    /// by them. No step may be in flight.
+    pub(in crate::train) async fn settle_rate(&mut self) -> Result<()> {
+        let Some(plateau) = self.options.plateau() else { return Ok(()) };
+        let rate = plateau.rate(self.progress.val_losses()) as f32;
+        let Values::Word(words) = self.engine.read(self.step.control).await? else {
+            return Err(Error::failed("the control block is not words"));
+        };
+        let control = Control::read(&words);
+        match control.rate == rate {
+            true => Ok(()),
+            false => self.engine.write(self.step.control, Values::Word(Control { rate, ..control }.words())),
+        }
+    }
+
+    /// Takes weights that are to be left in place of the last step's; no further steps may follow.
+    pub(in crate::train) fn leave(&mut self, weights: &Weights) -> Result<()> {
+        let graph = &self.step.graph;
+        let arena = arena(graph, self.step.params, &weights.to_graph(graph)?);
+        self.engine.write(self.step.final_weights(), arena)
     }
 
     async fn floats(&self, tensor: Tensor) -> Result<Vec<f32>> {

@@ -39,7 +39,7 @@ struct StepArgs {
     #[command(flatten)]
     model: ModelArgs,
     /// Samples of a step
-    #[arg(long, default_value_t = 128, value_name = "N")]
+    #[arg(long, short, default_value_t = 128, value_name = "N")]
     batch_size: usize,
     #[command(flatten)]
     device: DeviceArgs,

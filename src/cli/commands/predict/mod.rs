@@ -143,7 +143,7 @@ pub fn run(args: PredictArgs) -> Result<()> {
         true => serde_json::to_string(&answers).map_err(|e| Error::failed(format!("predict: {e}")))? + "\n",
         false => answers.iter().map(text).collect(),
     })?;
-    bad.iter().for_each(|why| eprintln!("error: {why}"));
+    bad.iter().for_each(|why| crate::cli::say(&format!("error: {why}")));
     match bad.len() {
         0 => Ok(()),
         some => Err(Error::input(format!("{some} of {} pictures could not be used", args.images.len()))),

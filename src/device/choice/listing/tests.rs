@@ -22,7 +22,8 @@ fn the_table_fits_80_columns_and_marks_what_auto_takes() {
     let mut weak = llvmpipe();
     weak.index = 1;
     weak.unusable = KeyLimits { max_compute_invocations_per_workgroup: 128, ..KeyLimits::PORTABLE }.shortfall(false);
-    let text = table(&[llvmpipe(), weak, Candidate::native_cpu(2, 2)]);
+    let devices = [llvmpipe(), weak, Candidate::native_cpu(2, 2)];
+    let text = table(&devices, WIDTH);
     assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
     assert!(text.contains("   0 software   vulkan  llvmpipe (LLVM 15.0.6, 256 bits)\n"), "{text}");
     assert!(text.contains("*  2 cpu        native  native CPU\n"), "{text}");
@@ -31,14 +32,19 @@ fn the_table_fits_80_columns_and_marks_what_auto_takes() {
         text.contains("--device software takes the software adapter.\nInstall") || !cfg!(target_os = "linux"),
         "{text}"
     );
+    // What to install is broken by the command, which knows the terminal.
+    let narrow = table(&devices, 40);
+    let (rows, _) = narrow.split_once("* is what").expect("rows and advice");
+    assert!(rows.lines().all(|line| line.chars().count() <= 40), "{rows}");
+    assert!(rows.contains("*  2 cpu        native\n     native CPU\n"), "{rows}");
     let gpu = Candidate { kind: Kind::Integrated, ..llvmpipe() };
-    let text = table(&[gpu, Candidate::native_cpu(1, 2)]);
+    let text = table(&[gpu, Candidate::native_cpu(1, 2)], WIDTH);
     assert!(text.contains("*  0 integrated vulkan") && !text.to_lowercase().contains("install"), "{text}");
 }
 
 #[test]
 fn a_bare_machine_is_told_what_to_install() {
-    assert!(table(&[Candidate::native_cpu(0, 2)]).contains("No graphics adapter can be used"));
+    assert!(table(&[Candidate::native_cpu(0, 2)], WIDTH).contains("No graphics adapter can be used"));
     let linux = no_gpu_hint("linux", false, Some("gl"));
     assert!(linux.contains("apt install mesa-vulkan-drivers libvulkan1"));
     assert!(linux.contains("dnf install mesa-vulkan-drivers vulkan-loader"));
