@@ -38,7 +38,7 @@ pub(in crate::cli) fn resume(run: &Path, args: &TrainArgs, progress: &mut Progre
         progress.clear();
         note(notice);
         say_tested(&tested, progress);
-        if !args.no_report && !report::exists(run) {
+        if !args.no_report && (args.flags.0.has("train.keep") || !report::exists(run)) {
             report::again(run, None, None)?;
         }
         progress.say(&format!(

@@ -211,6 +211,12 @@ impl RunFolder {
         sync_folder(&self.path).map(|()| path)
     }
 
+    /// Whether `model.safetensors` is there with these weights.
+    pub(in crate::train) fn has_model(&self, weights: &Weights, model: &Model) -> Result<bool> {
+        let bytes = weights.to_bytes(model)?;
+        Ok(fs::read(self.path.join("model.safetensors")).is_ok_and(|found| found == bytes))
+    }
+
     /// Writes a picture.
     pub fn picture(&self, name: &str, png: &[u8]) -> Result<()> {
         write_whole(&self.path.join(name), png)

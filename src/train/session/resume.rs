@@ -154,11 +154,12 @@ impl Stopped {
         let (folder, notice) = self.folder(None)?;
         let best = folder.kept(self.config.train.keep, &self.checkpoint.state.progress)?;
         let weights = best.as_ref().unwrap_or(self.checkpoint.final_weights());
+        let changed = !folder.has_model(weights, self.model())?;
         folder.model(weights, self.model()).map_err(|e| self.named(e))?;
         let missing = |wanted: bool, name: &str| wanted && !self.run.join(name).exists();
         let lacks = missing(self.config.train.validation_split.is_some(), TEST)
             || missing(self.model().is_segmentation()?, SHEET);
-        if !lacks {
+        if !lacks && !(changed && self.run.join(TEST).exists()) {
             return Ok((Tested::default(), notice));
         }
         let (data, device) = open(&self)?;
