@@ -69,6 +69,16 @@ impl Augment {
         Augment { mixup: 0.0, ..*self }.is_off()
     }
 
+    /// Whether pixels stay where they are, whatever becomes of their values.
+    pub fn keeps_places(&self) -> bool {
+        Augment { cutout: 0, ..*self }.keeps_images()
+    }
+
+    /// Whether pixels may come from outside an image.
+    pub fn reaches_outside(&self) -> bool {
+        self.warps() || self.crop > 0
+    }
+
     /// Whether pixels come to lie between pixels.
     pub fn warps(&self) -> bool {
         [self.shift, self.rotate, self.scale, self.shear].iter().any(|amount| *amount != 0.0)

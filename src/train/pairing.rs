@@ -41,7 +41,7 @@ pub fn targets_of(model: &Model) -> Vec<String> {
 pub fn kind_for(loss: Option<LossName>) -> TargetKind {
     match loss {
         None => TargetKind::Guessed,
-        Some(LossName::Softmax) => TargetKind::Classes,
+        Some(LossName::Softmax | LossName::Dice | LossName::CeDice) => TargetKind::Classes,
         Some(LossName::Bce) => TargetKind::Answers,
         Some(LossName::Mse | LossName::Huber) => TargetKind::Numbers,
     }

@@ -4,10 +4,14 @@
 use crate::fixtures::{bytes, json};
 use safetensors::SafeTensors;
 use wgrad::device::cpu::Executor;
+use wgrad::ir::element::IGNORED;
 use wgrad::ir::graph::{Graph, Shape, Tensor, TensorInfo};
 use wgrad::ir::values::Values;
 use wgrad::ops::loss::class_scale::ClassScale;
+use wgrad::ops::loss::dice::Dice;
+use wgrad::ops::loss::dice_sums::DiceSums;
 use wgrad::ops::loss::each::Each;
+use wgrad::ops::loss::log_sum_exp::LogSumExp;
 use wgrad::ops::loss::one_hot_loss::OneHotLoss;
 use wgrad::ops::loss::softmax_ce::SoftmaxCe;
 use wgrad::step::control::Control;
@@ -59,6 +63,11 @@ impl Loss {
             "bce" => graph.apply(OneHotLoss { each: Each::Bce, counted: false }, &x),
             "mse" => graph.apply(OneHotLoss { each: Each::Mse, counted: false }, &x),
             "huber" => graph.apply(OneHotLoss { each: Each::Huber, counted: false }, &x),
+            "dice" | "ce-dice" => {
+                let whole = graph.apply(LogSumExp, &[logits]).unwrap()[0];
+                let sums = graph.apply(DiceSums, &[logits, truth, whole]).unwrap()[0];
+                graph.apply(Dice { cross: told.name == "ce-dice" }, &[control, logits, truth, whole, sums])
+            }
             other => panic!("no loss {other}"),
         };
         let results = results.unwrap();
@@ -88,7 +97,7 @@ fn losses_are_those_of_pytorch() {
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
     let table = json("losses.json");
     let cases = table["cases"].as_array().unwrap();
-    assert!(cases.len() > 10);
+    assert!(cases.len() > 16);
     for (k, case) in cases.iter().enumerate() {
         let words = |name: &str| {
             let view = tensors.tensor(&format!("{k}/{name}")).unwrap();
@@ -135,7 +144,7 @@ fn gradients_are_slopes() {
         Told { mixed: mixed.clone(), ..softmax(0.0, &[]) },
         Told { mixed, ..softmax(0.1, &[]) },
     ];
-    all.extend(["bce", "mse", "huber"].map(|name| Told { name: name.into(), ..Told::default() }));
+    all.extend(["bce", "mse", "huber", "dice", "ce-dice"].map(|name| Told { name: name.into(), ..Told::default() }));
     for told in all {
         let shape = [3, 3, 2, 4];
         let labels: Vec<u32> = (0..18).map(|b| b * 7 % 4).collect();
@@ -172,5 +181,27 @@ fn a_mixed_loss_is_the_mixture_of_two() {
         for ((found, a), b) in delta.iter().zip(&two[0].1).zip(&two[1].1) {
             assert!((found - mixture(*a, *b)).abs() < 1e-12, "{share}");
         }
+    }
+}
+
+/// An image is as good as without the pixels that are ignored, and a batch is the mean of its images.
+#[test]
+fn dice_leaves_out_what_is_ignored_and_is_the_mean_of_images() {
+    let labels: Vec<u32> = (0..12).map(|r| r * r % 3).collect();
+    let logits: Vec<f64> = (0..36).map(|i| f64::from(i * 5 % 7) - 3.0).collect();
+    for name in ["dice", "ce-dice"] {
+        let told = Told { name: name.into(), ..Told::default() };
+        let of = |shape: &[usize], labels: &[u32], logits: &[f64]| Loss::new(&told, shape, labels, shape[0]).at(logits);
+        let (whole, _) = of(&[2, 2, 3, 3], &labels, &logits);
+        let parts = [0, 6].map(|r| of(&[1, 2, 3, 3], &labels[r..r + 6], &logits[r * 3..r * 3 + 18]).0);
+        assert!((whole - (parts[0] + parts[1]) / 2.0).abs() < 1e-12, "{name}: {whole} of {parts:?}");
+        let masked: Vec<u32> = (0..12).map(|r| if r < 4 { labels[r] } else { IGNORED }).collect();
+        let (found, delta) = of(&[1, 4, 3, 3], &masked, &logits);
+        let (expected, few) = of(&[1, 4, 1, 3], &labels[..4], &logits[..12]);
+        assert!((found - expected).abs() < 1e-12, "{name}: {found}, expected {expected}");
+        assert!(delta.iter().zip(few.iter().chain(&[0.0; 24])).all(|(a, b)| (a - b).abs() < 1e-12), "{name}");
+        // Where every pixel is ignored there is nothing to learn.
+        let (none, delta) = of(&[1, 4, 3, 3], &[IGNORED; 12], &logits);
+        assert!(none == 0.0 && delta.iter().all(|slope| *slope == 0.0), "{name}");
     }
 }

@@ -2,16 +2,14 @@
 
 use crate::ir::element::{Element, Read};
 use crate::ops::batch::draw::Draw;
+use crate::ops::batch::warp::{Map, Warp};
 use crate::ops::prelude::*;
 use crate::step::augment::Augment;
-use crate::step::control::{Control, pcg};
+use crate::step::control::Control;
 
 kernels! {
     DRAW_AUGMENTED = "batch/draw_augmented",
 }
-
-/// What tells these random numbers from others of the same key and step.
-const SALT: u32 = 0x6175_676d;
 
 /// `x[b, y, x, c] = image(M·(x, y) + t, c) · scale + shift`; rows beyond the valid ones are zero.
 ///
@@ -24,27 +22,6 @@ pub struct DrawAugmented {
     pub draw: Draw,
     /// How far images are changed.
     pub augment: Augment,
-}
-
-/// Where the pixels of an image come from: pixel (x, y) from `right · x + down · y + offset`, and 0 in the square of
-/// `cutout` pixels that begins at `hole`, all (x, y).
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Map {
-    right: [f64; 2],
-    down: [f64; 2],
-    offset: [f64; 2],
-    hole: [u32; 2],
-}
-
-impl Map {
-    /// Where pixel (x, y) comes from.
-    fn source(&self, x: usize, y: usize) -> [f64; 2] {
-        [0, 1].map(|axis| self.right[axis] * x as f64 + self.down[axis] * y as f64 + self.offset[axis])
-    }
-
-    fn hides(&self, x: usize, y: usize, cutout: u32) -> bool {
-        [(x, self.hole[0]), (y, self.hole[1])].iter().all(|(at, hole)| (*at as u32).wrapping_sub(*hole) < cutout)
-    }
 }
 
 impl DrawAugmented {
@@ -64,54 +41,10 @@ impl DrawAugmented {
         }
     }
 
-    /// Displacement, turn, share of size and slant as the kernel has them: pixels, radians, 1, radians.
-    fn amounts(&self) -> [f32; 4] {
-        let Augment { shift, rotate, scale, shear, .. } = self.augment;
-        [shift, rotate.to_radians(), scale, shear.to_radians()].map(|amount| amount as f32)
-    }
-
-    /// What a sample draws in a step.
-    fn map(&self, control: &Control, sample: usize) -> Map {
-        let key = pcg(sample as u32 ^ pcg(control.step ^ pcg(control.key ^ SALT)));
-        let bits = |n| pcg(key.wrapping_add(n));
-        let unit = |n| (f64::from(bits(n) >> 9) + 0.5) / f64::from(1 << 22) - 1.0;
+    /// What moves the pixels.
+    fn warp(&self) -> Warp {
         let [height, width, _] = self.image();
-        let Augment { hflip, vflip, crop, cutout, .. } = self.augment;
-        let [shift, turn, zoom, slant] = self.amounts().map(f64::from);
-        let middle = [width, height].map(|side| (side - 1) as f64 / 2.0);
-        let cropped = |n| f64::from(crop) - f64::from(bits(n) % (2 * crop + 1));
-        let centre = [middle[0] + shift * unit(0) + cropped(7), middle[1] + shift * unit(1) + cropped(8)];
-        let (sin, cos) = (turn * unit(2)).sin_cos();
-        let (size, k) = (1.0 + zoom * unit(3), (slant * unit(4)).tan());
-        let sign = |on, n| if on && bits(n) >> 31 == 1 { -1.0 } else { 1.0 };
-        let flip = [sign(hflip, 5), sign(vflip, 6)];
-        let right = [flip[0] * (cos + k * sin) / size, -flip[1] * sin / size];
-        let down = [flip[0] * (sin - k * cos) / size, flip[1] * cos / size];
-        let offset = [0, 1].map(|axis| middle[axis] - right[axis] * centre[0] - down[axis] * centre[1]);
-        let hole = [bits(9) % width as u32, bits(10) % height as u32].map(|at| at.wrapping_sub(cutout / 2));
-        Map { right, down, offset, hole }
-    }
-
-    /// How far a coordinate may be off, in units of 2⁻²⁴; nothing where pixels fall on pixels.
-    ///
-    /// Sine and cosine are good to 30 u: six each for the series at half the angle, of which the doubling makes 26, and
-    /// the angle's own rounding. What follows is the worst of every product with the worst error of its factors.
-    fn coordinate_error(&self) -> f64 {
-        const TRIG: f64 = 30.0;
-        if !self.augment.warps() {
-            return 0.0;
-        }
-        let [height, width, _] = self.image().map(|side| side as f64);
-        let [shift, _, zoom, slant] = self.amounts().map(f64::from);
-        let (smaller, k) = (1.0 / (1.0 - zoom), slant.tan());
-        // tan is a quotient of the two; a division is good to 2.5 ulp = 5 u.
-        let k_error = if slant == 0.0 { 0.0 } else { TRIG * (1.0 + k) * (1.0 + k * k).sqrt() + 5.0 * k };
-        let smaller_error = if zoom == 0.0 { 0.0 } else { smaller * (5.0 + 4.0 * smaller) };
-        let entry = smaller * (1.0 + k);
-        let entry_error = smaller * ((TRIG + 4.0) * (1.0 + k) + k_error) + (1.0 + k) * smaller_error;
-        // The sum of all that an entry of M is multiplied by: the pixel's place, and the middle's.
-        let places = 1.5 * (width + height) + 2.0 * (shift + f64::from(self.augment.crop)) + 1.0;
-        places * (entry_error + 6.0 * entry)
+        Warp { image: [height, width], augment: self.augment }
     }
 }
 
@@ -127,7 +60,7 @@ impl Reference for DrawAugmented {
                 row.fill(F::of(0.0));
                 continue;
             };
-            let map = self.map(&control, s);
+            let map = self.warp().map(&control, s);
             for (p, value) in row.iter_mut().enumerate() {
                 let (px, py, c) = (p / channels % width, p / channels / width, p % channels);
                 let [sx, sy] = map.source(px, py);
@@ -167,16 +100,11 @@ impl Op for DrawAugmented {
     }
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
-        let (draw, augment, [height, width, channels]) = (&self.draw, &self.augment, self.image());
+        let (draw, [.., channels]) = (&self.draw, self.image());
         let [scale, shift] = self.scale();
-        let [reach, turn, zoom, slant] = self.amounts();
         let launch = cx.kernel(DRAW_AUGMENTED, &[])?.size("batch", draw.batch).size("stride", draw.stride());
-        let launch = launch.sizes(&[("height", height), ("width", width), ("channels", channels)]);
-        let launch = launch.set("shuffle", draw.shuffle).set("scale", scale).set("shift", shift);
-        let launch = launch.set("warp", augment.warps()).set("reach", reach).set("turn", turn);
-        let launch = launch.set("zoom", zoom).set("slant", slant).set("hflip", augment.hflip);
-        let launch = launch.set("vflip", augment.vflip).set("crop", augment.crop).set("cutout", augment.cutout);
-        let launch = launch.set("salt", SALT);
+        let launch = launch.size("channels", channels).set("shuffle", draw.shuffle);
+        let launch = self.warp().set(launch.set("scale", scale).set("shift", shift));
         let launch = if draw.window > 0 { launch.size("window", draw.window) } else { launch };
         let launch = launch.bind("control", cx.x[0]).bind("images", cx.x[1]);
         cx.groups(launch.bind("x", cx.y[0]), draw.batch)
@@ -191,7 +119,7 @@ impl Op for DrawAugmented {
     /// From pixel to pixel a byte changes by 255 at most, and so by 255 times as much as a coordinate is off.
     fn magnitude(&self, x: &[In<f64>], y: &mut [Out<f64>]) {
         let valid = Control::read(x[0].words()).valid as usize;
-        let off = 2.0 * self.coordinate_error() / self.rounding(&[]).ulps;
+        let off = 2.0 * self.warp().coordinate_error() / self.rounding(&[]).ulps;
         let [scale, shift] = self.scale().map(|x| f64::from(x.abs()));
         y[0].floats().fill(scale * 255.0 * (1.0 + off) + shift);
         let valid = valid.min(self.draw.batch) * self.draw.elements();
@@ -203,7 +131,7 @@ impl Op for DrawAugmented {
         let rows = y[0].floats().par_chunks_mut(self.draw.elements()).enumerate();
         rows.for_each(|(b, row)| match self.draw.sample(&control, b as u32) {
             None => row.fill(0.0),
-            Some(s) => self.one(&self.map(&control, s), &images[s * self.draw.stride()..], row),
+            Some(s) => self.one(&self.warp().map(&control, s), &images[s * self.draw.stride()..], row),
         });
     }
 }

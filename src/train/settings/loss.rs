@@ -5,7 +5,10 @@ use crate::ir::graph::{Graph, Role, Tensor, TensorInfo};
 use crate::ir::values::Values;
 use crate::model::Task;
 use crate::ops::loss::class_scale::ClassScale;
+use crate::ops::loss::dice::Dice;
+use crate::ops::loss::dice_sums::DiceSums;
 use crate::ops::loss::each::Each;
+use crate::ops::loss::log_sum_exp::LogSumExp;
 use crate::ops::loss::one_hot_loss::OneHotLoss;
 use crate::ops::loss::softmax_ce::SoftmaxCe;
 use crate::ops::loss::target_loss::TargetLoss;
@@ -25,6 +28,25 @@ pub enum LossName {
     Mse,
     /// Half the squared difference up to 1, linear beyond.
     Huber,
+    /// Of masks: soft Dice, the mean over the classes of 1 - 2·Σ p·t / Σ (p + t) in each image.
+    Dice,
+    /// Of masks: softmax cross-entropy and soft Dice together, in each image.
+    #[serde(rename = "ce-dice")]
+    CeDice,
+}
+
+impl LossName {
+    /// Its name on the command line and in files.
+    fn name(self) -> &'static str {
+        match self {
+            LossName::Softmax => "softmax",
+            LossName::Bce => "bce",
+            LossName::Mse => "mse",
+            LossName::Huber => "huber",
+            LossName::Dice => "dice",
+            LossName::CeDice => "ce-dice",
+        }
+    }
 }
 
 /// A loss with all that it is told.
@@ -98,11 +120,12 @@ impl Criterion {
     pub fn loss_of(&self, task: &Task) -> Result<LossName> {
         let loss = self.loss.unwrap_or(task.loss());
         let expected = match (task, loss) {
-            (Task::Regress { .. }, LossName::Softmax | LossName::Bce) => "mse or huber for targets that are numbers",
-            (Task::Answers, LossName::Softmax | LossName::Mse | LossName::Huber) => "bce for yes-or-no answers",
-            _ => return Ok(loss),
+            (_, LossName::Mse | LossName::Huber) if !matches!(task, Task::Answers) => return Ok(loss),
+            (Task::Regress { .. }, _) => "mse or huber for targets that are numbers",
+            (Task::Answers, LossName::Bce) | (Task::Classify, _) => return Ok(loss),
+            (Task::Answers, _) => "bce for yes-or-no answers",
         };
-        let name = format!("{loss:?}").to_lowercase();
+        let name = loss.name();
         Err(Error::input(format!("loss {name}: expected {expected}")))
     }
 
@@ -128,6 +151,17 @@ impl Criterion {
             LossName::Bce => Some(Each::Bce),
             LossName::Mse => Some(Each::Mse),
             LossName::Huber => Some(Each::Huber),
+            LossName::Dice | LossName::CeDice if graph.shape(logits).len() < 3 => {
+                let name = self.loss_of(task)?.name();
+                return Err(Error::input(format!("loss {name}: expected a model that tells the class of each pixel")));
+            }
+            cross @ (LossName::Dice | LossName::CeDice) => {
+                let whole = graph.apply(LogSumExp, &[logits])?[0];
+                let sums = graph.apply(DiceSums, &[logits, labels, whole])?[0];
+                let op = Dice { cross: cross == LossName::CeDice };
+                let results = graph.apply(op, &[control, logits, labels, whole, sums])?;
+                return Ok(Applied { results, given: Vec::new() });
+            }
         };
         if !task.is_classify() {
             let plain = self.smoothing == 0.0 && self.weights == ClassWeights::Equal && !ignored;

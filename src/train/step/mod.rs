@@ -14,6 +14,7 @@ use crate::model::formats::weights::EMA;
 use crate::model::{Build, Mode, Model, Task};
 use crate::ops::batch::draw::Draw;
 use crate::ops::batch::draw_augmented::DrawAugmented;
+use crate::ops::batch::draw_mask::DrawMask;
 use crate::ops::batch::mixup::Mixup;
 use crate::ops::loss::argmax::Argmax;
 use crate::ops::loss::sample_sum::SampleSum;
@@ -213,6 +214,8 @@ struct Start {
     batch: usize,
     samples: usize,
     window: Option<Window>,
+    // Whether a label may come from outside its mask, and is ignored then.
+    outside: bool,
     // Of mixup: the other labels and the shares of the rows' own.
     mixed: Option<[Tensor; 2]>,
 }
@@ -256,9 +259,10 @@ impl Start {
         if is_image {
             augment.check_for(model.image()?)?;
         }
-        if !augment.is_off() && model.is_segmentation()? {
-            let expected = "augment off is expected where a model tells the class of each pixel";
-            return Err(Error::input(format!("augment {augment}: {expected}, since labels are not moved along")));
+        let of_pixels = model.is_segmentation()?;
+        if augment.mixup > 0.0 && of_pixels {
+            let expected = "none is expected where a model tells the class of each pixel";
+            return Err(Error::input(format!("mixup {}: {expected}", augment.mixup)));
         }
         let mut columns = Vec::new();
         for (place, field) in fields.into_iter().enumerate() {
@@ -271,9 +275,13 @@ impl Start {
             };
             let (shape, element, ignored) = (field.shape.clone(), field.element, field.ignored);
             let draw = Draw { batch, shape, element, read, ignored, shuffle, window: rows };
-            let drawn = match place == 0 && !augment.keeps_images() {
-                true => graph.apply(DrawAugmented { draw, augment }, &[control, tensor])?,
-                false => graph.apply(draw, &[control, tensor])?,
+            let drawn = match place {
+                0 if !augment.keeps_images() => graph.apply(DrawAugmented { draw, augment }, &[control, tensor])?,
+                // Labels go where their pixels go.
+                1 if of_pixels && !augment.keeps_places() => {
+                    graph.apply(DrawMask { draw, augment }, &[control, tensor])?
+                }
+                _ => graph.apply(draw, &[control, tensor])?,
             };
             columns.push(Stored { field: field.clone(), tensor, drawn: drawn[0] });
         }
@@ -301,13 +309,14 @@ impl Start {
             batch,
             samples,
             window,
+            outside: of_pixels && augment.reaches_outside(),
             mixed,
         })
     }
 
     fn loss(&mut self, criterion: &Criterion) -> Result<Vec<Tensor>> {
         let from = [self.control, self.logits, self.labels];
-        let ignored = self.columns[1].field.may_be_ignored();
+        let ignored = self.outside || self.columns[1].field.may_be_ignored();
         let Applied { results, given } = criterion.apply(&mut self.graph, &self.task, from, self.mixed, ignored)?;
         self.given.extend(given);
         Ok(results)

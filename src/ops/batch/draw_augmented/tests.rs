@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::ir::op::Elements;
+use crate::step::control::pcg;
 
 const COUNT: usize = 20_000;
 const IMAGE: [usize; 3] = [9, 12, 1];
@@ -13,7 +14,7 @@ fn op(list: &str) -> DrawAugmented {
 
 fn maps(list: &str) -> Vec<Map> {
     let control = Control { key: 5, step: 77, ..Control::default() };
-    (0..COUNT).map(|sample| op(list).map(&control, sample)).collect()
+    (0..COUNT).map(|sample| op(list).warp().map(&control, sample)).collect()
 }
 
 /// Evenly spread over (-most, most): mean and deviation within five deviations, and the ends reached.
@@ -71,13 +72,13 @@ fn flips_crops_and_holes_have_their_share_everywhere() {
 #[test]
 fn samples_steps_and_keys_draw_apart() {
     let op = op("shift=2,rotate=10");
-    let map = |key, step, sample| op.map(&Control { key, step, ..Control::default() }, sample);
+    let map = |key, step, sample| op.warp().map(&Control { key, step, ..Control::default() }, sample);
     let one = map(1, 2, 3);
     assert_eq!(one, map(1, 2, 3));
     assert!([map(2, 2, 3), map(1, 3, 3), map(1, 2, 4), map(2, 1, 3)].iter().all(|other| *other != one));
     // Where the sample stands in the batch, and in which epoch, does not matter.
     let elsewhere = Control { key: 1, step: 2, first: 9, epoch: 4, valid: 7, ..Control::default() };
-    assert_eq!(op.map(&elsewhere, 3), one);
+    assert_eq!(op.warp().map(&elsewhere, 3), one);
 }
 
 /// Runs reference and fast form over three images; flat, [3 · pixels].
@@ -112,7 +113,7 @@ fn flips_are_exact_and_what_lies_outside_is_the_byte_0() {
         for fast in [false, true] {
             let found = run(&flip, step, fast);
             for b in 0..3 {
-                let map = flip.map(&control, b);
+                let map = flip.warp().map(&control, b);
                 let [h, v] = [map.right[0] < 0.0, map.down[1] < 0.0];
                 seen[usize::from(h) + 2 * usize::from(v)] += 1;
                 for (p, value) in found[b * height * width..][..height * width].iter().enumerate() {
