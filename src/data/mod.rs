@@ -1,5 +1,6 @@
 //! Data sets: samples of named fields, checked once so that no one checks them again, from files, folders or memory.
 
+pub mod colours;
 pub mod column;
 mod digits;
 pub mod formats;

@@ -66,6 +66,7 @@ library! {
     texel
     update
     vectors
+    warp
     wild
     window
 }

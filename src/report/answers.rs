@@ -17,6 +17,12 @@ pub struct TestResults {
     pub samples: usize,
     /// Precision and recall, class by class.
     pub rates: Vec<ClassScore>,
+    /// Of pixels: intersection over union, class by class.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ious: Option<Vec<Option<f64>>>,
+    /// Of pixels: the mean of these over the classes that there are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mean_iou: Option<f64>,
 }
 
 /// The answer to one sample.
@@ -46,7 +52,16 @@ impl TestResults {
             loss,
             samples: confusion.samples() as usize,
             rates: confusion.scores(),
+            ious: None,
+            mean_iou: None,
         }
+    }
+
+    /// `of` counts of pixels, with intersection over union.
+    pub fn of_pixels(confusion: &Confusion, loss: f64) -> TestResults {
+        let mean = confusion.mean_iou();
+        let mean_iou = Some(mean).filter(|mean| mean.is_finite());
+        TestResults { ious: Some(confusion.ious()), mean_iou, ..TestResults::of(confusion, loss) }
     }
 
     /// Counts the answers `logits` [samples, classes] to samples with these `labels`.

@@ -6,6 +6,7 @@
 pub mod answers;
 pub mod folder;
 pub mod inside;
+pub mod masks;
 pub mod page;
 pub mod picture;
 pub mod pictures;
@@ -22,6 +23,7 @@ use crate::train::epochs::trainer::Trainer;
 use answers::{TestResults, surest_mistakes};
 use folder::RunRecord;
 use inside::Inside;
+use masks::MaskResults;
 use picture::Picture;
 use pictures::{Filters, Maps};
 use serde::Serialize;
@@ -67,6 +69,8 @@ pub struct Findings {
     pub classes: Vec<String>,
     /// The test set, counted.
     pub confusion: Option<TestResults>,
+    /// Pictures of the test set with their masks, where the net tells the class of each pixel.
+    pub masks: Option<MaskResults>,
     /// How near the net comes to targets that are numbers.
     pub numbers: Vec<NumberResults>,
     /// The test set's yes-or-no answers, counted.
@@ -199,8 +203,9 @@ pub async fn gather(
 ) -> Result<Findings> {
     let mut findings = match &model.task {
         Task::Classify if model.is_segmentation()? => {
-            let (_, loss, confusion) = trainer.test_masks().await?;
-            seen_by_pixel(model, weights, data, TestResults::of(&confusion, loss))?
+            let (predicted, loss, confusion) = trainer.test_masks().await?;
+            let masks = Some(masks::results(data, &predicted)?);
+            Findings { masks, ..seen_by_pixel(model, weights, data, TestResults::of_pixels(&confusion, loss))? }
         }
         Task::Classify => seen(model, weights, data, &trainer.test_logits().await?)?,
         Task::Answers => {
@@ -281,7 +286,7 @@ pub fn seen(model: &Model, weights: &Weights, data: &Dataset, logits: &[f32]) ->
 
 /// `seen` of a model that tells the class of each pixel, which `confusion` has counted.
 fn seen_by_pixel(model: &Model, weights: &Weights, data: &Dataset, confusion: TestResults) -> Result<Findings> {
-    let why = "The net tells the class of each pixel; segmentation.png in the run's folder shows some of them.";
+    let why = "The net tells the class of each pixel, not of an image.";
     Ok(Findings { confusion: Some(confusion), ..look(model, weights, data, why)? })
 }
 

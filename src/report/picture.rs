@@ -67,13 +67,18 @@ impl Picture {
         let (values, [height, width, _]) = reduce(values, shape);
         // A cast saturates, and takes what is no number for 0.
         let bytes: Vec<u8> = values.into_iter().map(|x| byte(x).round() as u8).collect();
-        Picture { height, width, scale, data: STANDARD.encode(bytes) }
+        Picture { height, width, scale, data: base64(bytes) }
     }
 
     /// The bytes.
     pub fn bytes(&self) -> Vec<u8> {
         STANDARD.decode(&self.data).unwrap_or_default()
     }
+}
+
+/// Bytes in base64, as the page's script reads them.
+pub fn base64(bytes: impl AsRef<[u8]>) -> String {
+    STANDARD.encode(bytes)
 }
 
 /// The mean over the channels, [pixels, channels] to `[pixels]`.

@@ -4,7 +4,7 @@ use crate::common::Place;
 use serde_json::Value;
 
 /// The data that a page's script is given.
-fn data(place: &Place, name: &str) -> Value {
+pub fn page_data(place: &Place, name: &str) -> Value {
     let html = String::from_utf8(place.read(name)).expect("text");
     let json = html.split("id=\"data\">").nth(1).and_then(|rest| rest.split("</script>").next()).expect("the data");
     serde_json::from_str(json).expect("JSON")
@@ -17,7 +17,7 @@ fn a_run_leaves_its_page_and_it_can_be_made_anew() {
         let done = place.trains(run, device);
         let file = format!("{run}/report.html");
         assert!(done.err.contains(&format!("saved {file}")), "{done:?}");
-        let first = data(&place, &file);
+        let first = page_data(&place, &file);
         let metrics = place.lines(&format!("{run}/metrics.jsonl"));
         assert_eq!(first["runs"][0]["epochs"], Value::Array(metrics.clone()));
         assert_eq!(first["findings"]["confusion"]["accuracy"], metrics[1]["val_accuracy"], "the last epoch's");
@@ -27,19 +27,19 @@ fn a_run_leaves_its_page_and_it_can_be_made_anew() {
 
         std::fs::remove_file(place.path(&file)).expect("the page was there");
         place.works(&format!("report {run}"));
-        let second = data(&place, &file);
+        let second = page_data(&place, &file);
         for part in ["confusion", "mistakes", "filters", "maps", "model"] {
             assert_eq!(first["findings"][part], second["findings"][part], "{run}: {part}");
         }
         assert_eq!(first["runs"], second["runs"]);
     }
     place.works("report one two");
-    let both = data(&place, "comparison.html");
+    let both = page_data(&place, "comparison.html");
     assert_eq!(both["runs"].as_array().map(Vec::len), Some(2));
     let differences = both["differences"].as_array().expect("a list");
     assert!(differences.iter().any(|one| one["key"] == "device" && one["values"][1] == "cpu"), "{differences:?}");
     place.works("report one two --out both.html");
-    assert_eq!(both, data(&place, "both.html"));
+    assert_eq!(both, page_data(&place, "both.html"));
 }
 
 #[test]
@@ -62,12 +62,12 @@ fn what_is_gone_is_said_and_the_rest_is_shown() {
         let done = place.works("report run");
         std::fs::rename(&aside, &from).expect("it is moved back");
         assert!(done.err.contains("note: ") && done.err.contains(gone), "{done:?}");
-        data(&place, "run/report.html")
+        page_data(&place, "run/report.html")
     };
     // A run that was stopped has no model yet: its last checkpoint stands for it.
     std::fs::remove_file(place.path("run/model.safetensors")).expect("it was there");
     place.works("report run");
-    let found = data(&place, "run/report.html");
+    let found = page_data(&place, "run/report.html");
     assert_eq!(found["findings"]["confusion"]["accuracy"], place.lines("run/metrics.jsonl")[1]["val_accuracy"]);
     std::fs::remove_file(place.path("run/checkpoints/last.safetensors")).expect("it was there");
     place.trains("other", "--device cpu --no-report");

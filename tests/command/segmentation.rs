@@ -86,7 +86,7 @@ fn a_net_of_masks_learns_and_leaves_its_pictures() {
         let png = place.read(&format!("{run}/segmentation.png"));
         assert_eq!(&png[..4], b"\x89PNG");
         let page = String::from_utf8(place.read(&format!("{run}/report.html"))).unwrap();
-        assert!(page.contains("segmentation.png shows some of them"));
+        assert!(page.contains("\"masks\":{\"colours\":[[0,0,0],[230,25,75],[60,180,75]]"), "pictures with their masks");
         let eval = place.works(&format!("eval {run}/model.safetensors --data halves --json {device}"));
         let found: serde_json::Value = serde_json::from_str(&eval.out).unwrap();
         assert_eq!(number(&found, "mean_iou"), number(last, "val_mean_iou"), "{found}");

@@ -1,7 +1,7 @@
 //! `wgrad data make`: data sets that are made, the same bytes from the same words.
 
 use crate::data::made::repeated;
-use crate::data::made::scenes::Scenes;
+use crate::data::made::scenes::{self, Scenes};
 use crate::data::{BUILT_IN, Dataset};
 use crate::error::{Error, Result};
 use crate::files::write_whole;
@@ -22,7 +22,7 @@ enum What {
     Repeated(RepeatedArgs),
 }
 
-/// Digits of MNIST at random places of a canvas, and the class of each pixel, as NumPy arrays
+/// Digits of MNIST at random places of a canvas, and the class of each pixel, as NumPy arrays or pictures
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  wgrad data make segmentation --out scenes\n  wgrad train --model unet-small --data scenes"
@@ -46,6 +46,9 @@ struct SegmentationArgs {
     /// How many digits an image has: a number or a range
     #[arg(long, value_name = "N-M", default_value = "1-4", value_parser = range)]
     digits: [usize; 2],
+    /// Write pictures with masks, images/ and masks/ as PNG, instead of NumPy arrays
+    #[arg(long)]
+    pictures: bool,
 }
 
 /// MNIST's training images many times over, each copy moved a little, as IDX files; its test images once
@@ -82,10 +85,17 @@ fn segmentation(args: &SegmentationArgs) -> Result<()> {
     }
     let [least, most] = args.digits;
     let scenes = Scenes { seed: args.seed, train: args.train, test: args.test, size: args.size, digits: least..=most };
-    let files = scenes.files()?;
+    let files = match args.pictures {
+        true => scenes::pictures(&scenes)?,
+        false => scenes.files()?.into_iter().map(|(name, bytes)| (name.to_owned(), bytes)).collect(),
+    };
     std::fs::create_dir_all(out).map_err(fault)?;
     for (name, bytes) in files {
-        write_whole(&out.join(name), &bytes)?;
+        let path = out.join(name);
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(fault)?;
+        }
+        write_whole(&path, &bytes)?;
     }
     let SegmentationArgs { train, test, size, .. } = args;
     eprintln!("saved {}: {train} images to train on and {test} to test on, of {size}×{size}", out.display());

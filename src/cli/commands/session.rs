@@ -31,9 +31,10 @@ pub(in crate::cli) fn say_tested(tested: &Tested, progress: &mut Progress) {
     if let Some(totals) = &tested.totals {
         let (loss, accuracy) = (totals.loss(), totals.accuracy());
         let accuracy = if accuracy.is_nan() { String::new() } else { format!(" - test_accuracy: {accuracy:.4}") };
-        progress.say(&format!("test_loss: {loss:.4}{accuracy}"));
+        let iou = tested.mean_iou.map_or(String::new(), |iou| format!(" - test_mean_iou: {iou:.4}"));
+        progress.say(&format!("test_loss: {loss:.4}{accuracy}{iou}"));
     }
     if let Some(sheet) = &tested.sheet {
-        progress.say(&format!("saved {}: image, truth and prediction, a row each", sheet.display()));
+        progress.say(&format!("saved {}: picture, truth and prediction, a row each", sheet.display()));
     }
 }

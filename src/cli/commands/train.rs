@@ -140,6 +140,9 @@ fn drive(
     if let Some(totals) = &tested.totals {
         (end["test_loss"], end["test_accuracy"]) = (json!(totals.loss()), json!(totals.accuracy()));
     }
+    if let Some(mean_iou) = tested.mean_iou {
+        end["test_mean_iou"] = json!(mean_iou);
+    }
     closing.add_to(&mut end);
     if watching.is_none() && no_report {
         progress.say(&closing_line);

@@ -1,6 +1,8 @@
 //! A made data set for segmentation: digits of MNIST at random places of a canvas, and what each pixel is part of.
 
 use crate::data::formats::{mnist, npy};
+#[cfg(feature = "images")]
+use crate::data::pictures::{index::Mask, mask, prepare::Prepared};
 use crate::data::schema::LABEL;
 use crate::data::{Column, Split};
 use crate::error::{Error, Result};
@@ -127,6 +129,27 @@ impl Scenes {
     }
 }
 
+/// `Scenes::files` as pictures with masks: `train/images/0001.png`, `train/masks/0001.png` and so on, and `classes.txt`; a mask is
+/// a PNG of class numbers.
+///
+/// # Errors
+/// As [`Scenes::make`], and [`Error::Failed`] where a PNG cannot be made.
+#[cfg(feature = "images")]
+pub fn pictures(scenes: &Scenes) -> Result<Vec<(String, Vec<u8>)>> {
+    let mut files = vec![(npy::CLASSES.to_owned(), (CLASS_NAMES.join("\n") + "\n").into_bytes())];
+    for (split, part) in scenes.make()?.iter().zip(["train", "test"]) {
+        let shape @ [height, width, _] = split.shape();
+        for sample in 0..split.count {
+            let name = format!("{:04}.png", sample + 1);
+            let picture = Prepared { pixels: split.image(sample)?.into_owned(), shape, how: String::new() };
+            let classes = Mask { width, height, values: split.labels_of(sample) };
+            files.push((format!("{part}/images/{name}"), picture.to_png()?));
+            files.push((format!("{part}/masks/{name}"), mask::png(&classes, CLASS_NAMES.len())?));
+        }
+    }
+    Ok(files)
+}
+
 /// A number below `bound`; the bias of a remainder is below 2⁻¹⁶ here.
 fn below(rng: &mut ChaCha8Rng, bound: usize) -> usize {
     rng.next_u32() as usize % bound.max(1)
@@ -146,6 +169,24 @@ mod tests {
         // Growing the set leaves what was there.
         let more = Scenes { train: 5, ..few }.make().unwrap();
         assert_eq!(more[0].pixels()[..a[0].pixels().len()], *a[0].pixels());
+    }
+
+    /// What is written as pictures is read as the arrays are.
+    #[cfg(feature = "images")]
+    #[test]
+    fn pictures_are_the_same_data() {
+        let few = Scenes { train: 3, test: 2, size: 40, ..Scenes::default() };
+        let place = tempfile::tempdir().unwrap();
+        for (name, bytes) in pictures(&few).unwrap() {
+            let path = place.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, bytes).unwrap();
+        }
+        let read = crate::data::Dataset::open(place.path().to_str().unwrap()).unwrap();
+        let made = few.make().unwrap();
+        assert_eq!((read.train.pixels(), read.test.pixels()), (made[0].pixels(), made[1].pixels()));
+        assert_eq!((read.train.labels(), read.test.labels()), (made[0].labels(), made[1].labels()));
+        assert_eq!(read.class_names, CLASS_NAMES);
     }
 
     #[test]

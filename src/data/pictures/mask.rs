@@ -1,82 +1,67 @@
-//! Pictures of labels a pixel: a mask in distinct colours, and a sheet of input, truth and prediction.
+//! Pictures of labels a pixel: a mask of indices with distinct colours, and a sheet of input, truth and prediction.
 
-use crate::data::pictures::prepare::Prepared;
-use crate::data::{IGNORED, Split};
-use crate::error::Result;
+use crate::data::Split;
+pub use crate::data::colours::colour;
+use crate::data::pictures::index::Mask;
+use crate::data::pictures::lettering::{Canvas, legend, width_of};
+use crate::error::{Error, Result};
 
 /// Pixels between images, and round all of them.
 const GAP: usize = 6;
+/// Pixels of the line that says what a column shows.
+const HEAD: usize = 14;
 /// Images are made so many times larger that their longer side has at least so many pixels.
 const SIDE: usize = 96;
+/// Of large images only every so many-th pixel is taken, so that the longer side has at most so many.
+const MOST: usize = 320;
 /// The most samples of a sheet.
 pub const SAMPLES: usize = 8;
-/// The paper.
-const PAPER: [u8; 3] = [232; 3];
 
-/// The colours of the classes, told apart by eye (Sasha Trubetskoy's list); the first, which is background, is black.
-const COLOURS: [[u8; 3]; 20] = [
-    [0, 0, 0],
-    [230, 25, 75],
-    [60, 180, 75],
-    [255, 225, 25],
-    [0, 130, 200],
-    [245, 130, 48],
-    [145, 30, 180],
-    [70, 240, 240],
-    [240, 50, 230],
-    [210, 245, 60],
-    [250, 190, 212],
-    [0, 128, 128],
-    [220, 190, 255],
-    [170, 110, 40],
-    [255, 250, 200],
-    [128, 0, 0],
-    [170, 255, 195],
-    [128, 128, 0],
-    [255, 215, 180],
-    [0, 0, 128],
-];
+/// What the columns of a sheet show.
+const COLUMNS: [&str; 3] = ["picture", "truth", "prediction"];
 
-/// The colour of a class; beyond the list it is worked out from the number. What is ignored is the paper.
-pub fn colour(class: u32) -> [u8; 3] {
-    if class == IGNORED {
-        return PAPER;
+/// A mask as a PNG file of indices: each pixel is its class, and the palette has the classes' colours; of more than 256 classes
+/// grey values of 16 bits.
+///
+/// # Errors
+/// [`Error::Failed`] where the PNG cannot be made.
+pub fn png(mask: &Mask, classes: usize) -> Result<Vec<u8>> {
+    let failed = |e: &dyn std::fmt::Display| Error::failed(format!("a PNG of {mask:?}: {e}"));
+    let sides = [mask.width, mask.height].map(u32::try_from);
+    let (Ok(width), Ok(height)) = (sides[0], sides[1]) else { return Err(failed(&"too large")) };
+    let (mut file, wide) = (Vec::new(), classes > 256);
+    let mut encoder = png::Encoder::new(&mut file, width, height);
+    let data: Vec<u8> = match wide {
+        true => mask.values.iter().flat_map(|class| (*class as u16).to_be_bytes()).collect(),
+        false => mask.values.iter().map(|class| *class as u8).collect(),
+    };
+    encoder.set_color(if wide { png::ColorType::Grayscale } else { png::ColorType::Indexed });
+    encoder.set_depth(if wide { png::BitDepth::Sixteen } else { png::BitDepth::Eight });
+    if !wide {
+        encoder.set_palette((0..classes.max(1) as u32).flat_map(colour).collect::<Vec<u8>>());
     }
-    COLOURS.get(class as usize).copied().unwrap_or_else(|| {
-        let hash = class.wrapping_mul(2_654_435_761);
-        [8, 16, 24].map(|shift| 64 + (hash >> shift) as u8 / 4 * 3)
-    })
+    let mut writer = encoder.write_header().map_err(|e| failed(&e))?;
+    writer.write_image_data(&data).map_err(|e| failed(&e))?;
+    writer.finish().map_err(|e| failed(&e))?;
+    Ok(file)
 }
 
-/// A mask as a PNG file.
+/// A sheet as a PNG file: a row a sample, with the image, its labels and the predicted ones from left to right, and the colours
+/// of the classes below.
 ///
 /// # Errors
-/// [`crate::Error::Failed`] where the PNG cannot be made.
-pub fn png(mask: &[u32], [height, width]: [usize; 2]) -> Result<Vec<u8>> {
-    let pixels = mask.iter().flat_map(|class| colour(*class)).collect();
-    Prepared { pixels, shape: [height, width, 3], how: String::new() }.to_png()
-}
-
-/// A sheet as a PNG file: a row a sample, with the image, its labels and the predicted ones from left to right.
-///
-/// # Errors
-/// As [`png`].
-pub fn sheet(split: &Split, predicted: &[u32]) -> Result<Vec<u8>> {
+/// [`Error::Failed`] where the PNG cannot be made, [`Error::Input`] where an image cannot be read any more.
+pub fn sheet(split: &Split, predicted: &[u32], names: &[String]) -> Result<Vec<u8>> {
     let [height, width, channels] = split.shape();
     let samples = split.count.min(SAMPLES).min(predicted.len() / split.positions().max(1));
-    let times = SIDE.div_ceil(height.max(width)).max(1);
-    let (rows, columns) = (height * times, width * times);
-    let (sheet_height, sheet_width) = (samples * (rows + GAP) + GAP, 3 * (columns + GAP) + GAP);
-    let mut sheet: Vec<u8> = PAPER.repeat(sheet_height * sheet_width);
-    let mut paint = |sample: usize, column: usize, colour: &dyn Fn(usize) -> [u8; 3]| {
-        let (top, left) = (GAP + sample * (rows + GAP), GAP + column * (columns + GAP));
-        for y in 0..rows {
-            for x in 0..columns {
-                let to = ((top + y) * sheet_width + left + x) * 3;
-                sheet[to..to + 3].copy_from_slice(&colour(y / times * width + x / times));
-            }
-        }
-    };
+    let longest = height.max(width);
+    let (times, step) = (SIDE.div_ceil(longest).max(1), longest.div_ceil(MOST));
+    let [rows, columns] = [height, width].map(|side| side.div_ceil(step) * times);
+    let place = columns.max(width_of(COLUMNS[2])) + GAP;
+    let mut sheet = Canvas::new(3 * place + GAP, HEAD + GAP + samples * (rows + GAP));
+    for (column, head) in COLUMNS.iter().enumerate() {
+        sheet.text([GAP + column * place, GAP], head);
+    }
     for sample in 0..samples {
         let image = split.image(sample)?;
         let shown = |p: usize| {
@@ -84,35 +69,49 @@ pub fn sheet(split: &Split, predicted: &[u32]) -> Result<Vec<u8>> {
             if channels >= 3 { [pixel[0], pixel[1], pixel[2]] } else { [pixel[0]; 3] }
         };
         let (answer, truth) = (&predicted[sample * split.positions()..], split.labels_of(sample));
-        paint(sample, 0, &shown);
-        paint(sample, 1, &|p| colour(truth[p]));
-        paint(sample, 2, &|p| colour(answer[p]));
+        let top = HEAD + GAP + sample * (rows + GAP);
+        for (y, x) in (0..rows).flat_map(|y| (0..columns).map(move |x| (y, x))) {
+            let p = y / times * step * width + x / times * step;
+            for (column, colour) in [shown(p), colour(truth[p]), colour(answer[p])].into_iter().enumerate() {
+                sheet.set(GAP + column * place + x, top + y, colour);
+            }
+        }
     }
-    Prepared { pixels: sheet, shape: [sheet_height, sheet_width, 3], how: String::new() }.to_png()
+    let legend = legend(names, sheet.width, false);
+    sheet.above(legend).to_png()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn colours_are_distinct() {
-        let all: std::collections::BTreeSet<[u8; 3]> = (0..=255).map(colour).collect();
-        assert_eq!(all.len(), 256);
-    }
+    use crate::data::pictures::picture::Picture;
 
     #[test]
     fn a_sheet_has_three_pictures_a_row() {
         let labels = vec![0u8, 1, 2, 1, 1, 0];
         let split = Split::masked([1, 3, 1], vec![0, 50, 250, 9, 8, 7], labels.clone()).unwrap();
-        let sheet =
-            crate::data::pictures::picture::Picture::decode(&sheet(&split, &[0, 2, 2, 1, 1, 0]).unwrap()).unwrap();
+        let names = ["a", "b", "c"].map(String::from);
+        let sheet = Picture::decode(&sheet(&split, &[0, 2, 2, 1, 1, 0], &names).unwrap()).unwrap();
         let times = SIDE.div_ceil(3);
-        assert_eq!((sheet.width(), sheet.height()), (3 * (3 * times + GAP) + GAP, 2 * (times + GAP) + GAP));
+        assert_eq!(sheet.width(), 3 * (3 * times + GAP) + GAP);
+        assert!(sheet.height() > HEAD + 2 * (times + GAP) + GAP, "and a legend");
         let at = |column: usize, p: usize| {
-            let (x, y) = (GAP + column * (3 * times + GAP) + p * times, GAP);
+            let (x, y) = (GAP + column * (3 * times + GAP) + p * times, HEAD + GAP);
             sheet.rgba()[(y * sheet.width() + x) * 4..][..3].to_vec()
         };
         assert_eq!([at(0, 1), at(1, 1), at(2, 1)], [vec![50; 3], colour(1).into(), colour(2).into()]);
+    }
+
+    /// What is written is read as the same classes; the palette shows them in their colours.
+    #[test]
+    fn a_mask_is_a_file_of_indices() {
+        for (classes, values) in [(3, vec![0, 1, 2, 2, 0, 1]), (256, vec![255, 0, 7, 8, 9, 1]), (1000, vec![999; 6])] {
+            let mask = Mask { width: 3, height: 2, values };
+            let file = png(&mask, classes).unwrap();
+            assert_eq!(Mask::decode(&file).unwrap(), mask, "{classes}");
+            let shown = Picture::decode(&file).unwrap();
+            let first: Vec<u8> = colour(mask.values[0]).into();
+            assert!(classes > 256 || shown.rgba()[..3] == first[..], "{classes}");
+        }
     }
 }

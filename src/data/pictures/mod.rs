@@ -3,6 +3,8 @@
 pub mod contact;
 pub mod index;
 mod ink;
+mod lettering;
 pub mod mask;
+pub mod overlay;
 pub mod picture;
 pub mod prepare;

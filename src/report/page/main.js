@@ -10,6 +10,7 @@ const sections = {
   draw: () => (data.live && model() && !isTable() ? (model().digits ? drawing() : dropping()) : null),
   curves: () => curves(data.runs[0]),
   confusion: () => results(data.findings),
+  masks: () => masks(data.findings),
   mistakes: () => (isTable() || byPixel() || data.findings.answers || data.findings.numbers?.length ? null : mistakes(data.findings)),
   filters: () => (isTable() ? null : filters(data.findings)),
   maps: () => (isTable() ? null : maps(data.findings)),

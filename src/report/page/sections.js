@@ -116,14 +116,14 @@ function answers(found) {
 function confusion({ confusion: found, classes, missing }) {
   const title = "Confusion matrix";
   if (!found) return section("confusion", title, missing.confusion ?? later());
-  const iou = found.rates.some((rate) => isNumber(rate.iou));
-  const rows = found.rates.map((rate, at) => [named(classes[at]), grouped(rate.samples), percent(rate.precision), percent(rate.recall), percent(rate.f1), ...(iou ? [percent(rate.iou)] : [])]);
+  const ious = found.ious;
+  const rows = found.rates.map((rate, at) => [named(classes[at]), grouped(rate.samples), percent(rate.precision), percent(rate.recall), percent(rate.f1), ...(ious ? [fixed(ious[at], 4)] : [])]);
   const wrong = found.samples - Math.round(found.accuracy * found.samples);
   return section("confusion", title,
-    `${grouped(wrong)} of ${grouped(found.samples)} ${counted()} of the test set were taken for another class.${byPixel() ? " segmentation.png in the run's folder shows some masks." : ""}`,
+    `${grouped(wrong)} of ${grouped(found.samples)} ${counted()} of the test set were taken for another class.`,
     el("div", { class: "halves" }, matrix(found.counts, classes), frequent(found.counts, classes)),
     el("h3", { class: "below" }, "Class by class, test set"),
-    el("div", { class: rows.length > 24 ? "tall" : null }, table(["class", counted(), "precision", "recall", "F1", ...(iou ? ["IoU"] : [])], rows)));
+    el("div", { class: rows.length > 24 ? "tall" : null }, table(["class", counted(), "precision", "recall", "F1", ...(ious ? ["IoU"] : [])], rows)));
 }
 
 /** The file of a sample, or its place in the test set. */

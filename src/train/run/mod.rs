@@ -222,10 +222,13 @@ impl RunFolder {
         write_whole(&self.path.join(name), png)
     }
 
-    /// Writes `test.json`: what was found on the test set at the end.
-    pub fn test(&self, totals: &Totals) -> Result<()> {
+    /// Writes `test.json`: what was found on the test set at the end; of masks the mean IoU of the classes too.
+    pub fn test(&self, totals: &Totals, mean_iou: Option<f64>) -> Result<()> {
         let (loss, accuracy, samples) = (totals.loss(), totals.accuracy(), totals.samples());
-        let found = serde_json::json!({ "loss": loss, "accuracy": accuracy, "samples": samples });
+        let mut found = serde_json::json!({ "loss": loss, "accuracy": accuracy, "samples": samples });
+        if let Some(mean_iou) = mean_iou {
+            found["mean_iou"] = mean_iou.into();
+        }
         bring_to(&self.path.join(TEST), format!("{found}\n").as_bytes())?;
         sync_folder(&self.path)
     }

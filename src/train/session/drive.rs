@@ -37,7 +37,10 @@ pub enum Ended {
 pub struct Tested {
     /// Loss and accuracy, where every epoch was validated on other data.
     pub totals: Option<Totals>,
-    /// The sheet of image, truth and prediction, of a model that tells the class of each pixel.
+    /// The mean IoU of the classes, of a model that tells the class of each pixel, where every epoch was validated on other
+    /// data.
+    pub mean_iou: Option<f64>,
+    /// The sheet of picture, truth and prediction, of a model that tells the class of each pixel.
     pub sheet: Option<PathBuf>,
 }
 
@@ -111,17 +114,19 @@ async fn leave(config: &RunConfig, trainer: &mut Trainer, folder: &RunFolder, mo
 /// Writes what the test set says at the end: its loss and accuracy, where every epoch was validated on other data, and a
 /// sheet of the masks of a model that tells the class of each pixel.
 pub(super) async fn test(trainer: &mut Trainer, folder: &RunFolder, model: &Model, data: &Dataset) -> Result<Tested> {
-    let totals = trainer.test().await?;
-    totals.iter().try_for_each(|totals| folder.test(totals))?;
-    #[cfg_attr(not(feature = "images"), expect(unused_mut))]
-    let mut tested = Tested { totals, sheet: None };
-    #[cfg(feature = "images")]
+    let mut tested = Tested { totals: trainer.test().await?, mean_iou: None, sheet: None };
     if model.is_segmentation()? {
-        let (masks, _, _) = trainer.test_masks().await?;
-        folder.picture(SHEET, &crate::data::pictures::mask::sheet(&data.test, &masks)?)?;
-        tested.sheet = Some(folder.path().join(SHEET));
+        let (masks, _, confusion) = trainer.test_masks().await?;
+        tested.mean_iou = tested.totals.is_some().then(|| confusion.mean_iou());
+        #[cfg(feature = "images")]
+        {
+            let names: Vec<String> = (0..model.classes()?).map(|class| model.class_name(class)).collect();
+            folder.picture(SHEET, &crate::data::pictures::mask::sheet(&data.test, &masks, &names)?)?;
+            tested.sheet = Some(folder.path().join(SHEET));
+        }
+        #[cfg(not(feature = "images"))]
+        let _ = (masks, data);
     }
-    #[cfg(not(feature = "images"))]
-    let _ = (model, data);
+    tested.totals.iter().try_for_each(|totals| folder.test(totals, tested.mean_iou))?;
     Ok(tested)
 }

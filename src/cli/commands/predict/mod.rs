@@ -1,17 +1,16 @@
 //! `wgrad predict`: what a stored model makes of pictures, or of the rows of a table.
 
+mod masks;
 #[cfg(feature = "csv")]
 mod table;
 
 use crate::cli::{DeviceArgs, print};
 use crate::data::Prepare;
-use crate::data::pictures::mask;
 use crate::data::pictures::picture::Picture;
 use crate::data::pictures::prepare::{Prepared, as_it_is, prepare};
 use crate::error::{Error, Result};
 use crate::files::write_whole;
 use crate::model::{Model, Task};
-use crate::train::predict::{Predictor, TrainedModel};
 use clap::Args;
 use serde::Serialize;
 use std::collections::HashSet;
@@ -27,7 +26,7 @@ and centred), else resized.
 Examples:
   wgrad predict runs/mnist-cnn/1/model.safetensors photo.jpg
   wgrad predict runs/mnist-cnn/1/model.safetensors *.png --json --top 2
-  wgrad predict runs/unet-small/1/model.safetensors scene.png --masks masks
+  wgrad predict runs/unet-small/1/model.safetensors scene.png --masks masks --overlay overlays
   wgrad predict runs/mlp/1/model.safetensors new-houses.csv")]
 pub struct PredictArgs {
     /// The weights, as wgrad wrote them
@@ -44,9 +43,13 @@ pub struct PredictArgs {
     /// Write each picture as the net is given it into this folder, as PNG
     #[arg(long, value_name = "DIR")]
     save_prepared: Option<PathBuf>,
-    /// Of a model that tells the class of each pixel: the folder that its masks are written into, as PNG [default: .]
+    /// Of a model that tells the class of each pixel: the folder that its masks are written into, as PNG of class numbers at
+    /// the picture's own size [default: .]
     #[arg(long, value_name = "DIR")]
     masks: Option<PathBuf>,
+    /// Of such a model: the folder that each picture is written into with the classes in colours over it, and a legend
+    #[arg(long, value_name = "DIR")]
+    overlay: Option<PathBuf>,
     #[command(flatten)]
     device: DeviceArgs,
     /// Print JSON alone
@@ -92,8 +95,10 @@ pub fn run(args: PredictArgs) -> Result<()> {
     }
     let input = trained.model.image()?;
     let by_pixel = trained.model.is_segmentation()?;
-    if args.masks.is_some() && !by_pixel {
-        return Err(Error::input("--masks: a model that tells the class of each pixel is expected"));
+    for (flag, folder) in [("--masks", &args.masks), ("--overlay", &args.overlay)] {
+        if folder.is_some() && !by_pixel {
+            return Err(Error::input(format!("{flag}: a model that tells the class of each pixel is expected")));
+        }
     }
     let (mut good, mut bad) = (Vec::new(), Vec::new());
     let how = args.prepare.unwrap_or(match trained.model.preparation() {
@@ -118,7 +123,7 @@ pub fn run(args: PredictArgs) -> Result<()> {
     }
     let mut answers = Vec::new();
     if by_pixel && !good.is_empty() {
-        masks(&args, &trained, &good)?;
+        masks::run(&args, &trained, &good)?;
         good.clear();
     }
     if !good.is_empty() {
@@ -148,36 +153,6 @@ pub fn run(args: PredictArgs) -> Result<()> {
         0 => Ok(()),
         some => Err(Error::input(format!("{some} of {} pictures could not be used", args.images.len()))),
     }
-}
-
-/// Writes the class of each pixel, and says how much of a picture is of which.
-fn masks(args: &PredictArgs, trained: &TrainedModel, inputs: &[(&PathBuf, Prepared)]) -> Result<()> {
-    let (device, _) = args.device.open()?;
-    let model = &trained.model;
-    let [height, width, _] = model.image()?;
-    let pixels: Vec<u8> = inputs.iter().flat_map(|(_, prepared)| &prepared.pixels).copied().collect();
-    let found = pollster::block_on(Predictor::new(&device, trained, inputs.len().min(32))?.masks(&pixels))?;
-    let folder = args.masks.clone().unwrap_or_else(|| ".".into());
-    std::fs::create_dir_all(&folder)
-        .map_err(|e| Error::input(format!("{}: cannot be created: {e}", folder.display())))?;
-    let (mut lines, mut answers) = (String::new(), Vec::new());
-    for (((path, _), name), classes) in inputs.iter().zip(names(inputs)).zip(found) {
-        let file = folder.join(name + "-mask.png");
-        write_whole(&file, &mask::png(&classes, [height, width])?)?;
-        let mut counts = vec![0usize; model.classes()?];
-        classes.iter().for_each(|class| counts[*class as usize] += 1);
-        let share = |class: usize| counts[class] as f64 / classes.len() as f64;
-        let present: Vec<usize> = (0..counts.len()).filter(|class| counts[*class] > 0).collect();
-        let shares =
-            present.iter().map(|&class| format!("{} ({:.2} %)", model.class_name(class), 100.0 * share(class)));
-        lines += &format!("{}: {}\n", file.display(), shares.collect::<Vec<_>>().join(", "));
-        let shares: Vec<_> = present
-            .iter()
-            .map(|&class| serde_json::json!({ "label": model.class_name(class), "share": share(class) }))
-            .collect();
-        answers.push(serde_json::json!({ "image": path, "mask": file, "classes": shares }));
-    }
-    print(&if args.json { format!("{}\n", serde_json::Value::from(answers)) } else { lines })
 }
 
 fn read(path: &Path, input: [usize; 3], how: Preparation) -> Result<Prepared> {

@@ -13,8 +13,8 @@ const BATCH: usize = 1024;
 
 /// Predicts and prints every row of every file, in their order.
 pub(super) fn run(args: &PredictArgs, trained: &TrainedModel) -> Result<()> {
-    if args.save_prepared.is_some() || args.masks.is_some() {
-        return Err(Error::input("--save-prepared and --masks: a model that reads images is expected"));
+    if args.save_prepared.is_some() || args.masks.is_some() || args.overlay.is_some() {
+        return Err(Error::input("--save-prepared, --masks and --overlay: a model that reads images is expected"));
     }
     let model = &trained.model;
     let mut files = Vec::new();

@@ -34,6 +34,8 @@ struct Decoded {
     pixels: Vec<u8>,
     /// [count, height, width].
     values: Vec<u32>,
+    /// The pictures' files, from the data folder on.
+    names: Vec<String>,
     /// A mask of numbers and one of colours, whichever there are.
     examples: [Option<String>; 2],
 }
@@ -91,7 +93,7 @@ pub(in crate::data) fn read(folder: &Path, options: &ReadOptions) -> Result<Data
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;
         options.progress.iter().for_each(|progress| progress(done, all));
     };
-    let mut parts = [train, validation, test].map(|pairs| decode(&pairs, size, &mut found, &tell));
+    let mut parts = [train, validation, test].map(|pairs| decode(&pairs, folder, size, &mut found, &tell));
     notices.extend(left_out(&found.bad, &found.deep, all + unpaired, options.strict)?);
     let in_folder = |e| in_context(&format!("data folder {shown}"), e);
     if let (true, Some(why)) = (parts.iter().all(|part| part.count == 0), found.bad.first()) {
@@ -119,6 +121,7 @@ pub(in crate::data) fn read(folder: &Path, options: &ReadOptions) -> Result<Data
         };
         masked
             .and_then(|mut split| classes.relabel(&mut split, ignored).map(|()| split))
+            .and_then(|split| split.named(decoded.names))
             .map_err(|e| in_context(&format!("data folder {shown}, {part}"), e))
     };
     let mut data = Dataset::new(file_name(folder), split("train", train)?, split("test", test)?)?;
@@ -164,7 +167,7 @@ fn open(pair: &Pair, size: [usize; 2], pixels: &mut [u8], values: &mut [u32]) ->
 }
 
 /// All pairs that can be read, in their order.
-fn decode(pairs: &[Pair], size: [usize; 2], found: &mut Found, tell: &(impl Fn() + Sync)) -> Decoded {
+fn decode(pairs: &[Pair], root: &Path, size: [usize; 2], found: &mut Found, tell: &(impl Fn() + Sync)) -> Decoded {
     let each = size[0] * size[1];
     let (mut pixels, mut values) = (vec![0; each * CHANNELS * pairs.len()], vec![0; each * pairs.len()]);
     let places = pixels.par_chunks_mut((each * CHANNELS).max(1)).zip(values.par_chunks_mut(each.max(1))).zip(pairs);
@@ -175,7 +178,7 @@ fn decode(pairs: &[Pair], size: [usize; 2], found: &mut Found, tell: &(impl Fn()
             done
         })
         .collect();
-    let (mut kept, mut examples) = (0, [None, None]);
+    let (mut kept, mut examples, mut names) = (0, [None, None], Vec::new());
     for (n, (done, pair)) in done.into_iter().zip(pairs).enumerate() {
         match done {
             Ok((deep, of_mask)) => {
@@ -190,6 +193,8 @@ fn decode(pairs: &[Pair], size: [usize; 2], found: &mut Found, tell: &(impl Fn()
                 found.values.extend(of_mask);
                 pixels.copy_within(n * each * CHANNELS..(n + 1) * each * CHANNELS, kept * each * CHANNELS);
                 values.copy_within(n * each..(n + 1) * each, kept * each);
+                let name = pair.picture.strip_prefix(root).unwrap_or(&pair.picture);
+                names.push(name.to_string_lossy().into_owned());
                 kept += 1;
             }
             Err(error) => found.bad.push(error.to_string()),
@@ -197,7 +202,7 @@ fn decode(pairs: &[Pair], size: [usize; 2], found: &mut Found, tell: &(impl Fn()
     }
     pixels.truncate(kept * each * CHANNELS);
     values.truncate(kept * each);
-    Decoded { count: kept, pixels, values, examples }
+    Decoded { count: kept, pixels, values, names, examples }
 }
 
 /// Brings the values of all masks to one kind: numbers, where every colour is grey, or colours.

@@ -1,0 +1,70 @@
+//! `wgrad predict` of a model that tells the class of each pixel: masks of indices, overlays, and how much is of which class.
+
+use crate::cli::commands::predict::{PredictArgs, names};
+use crate::cli::print;
+use crate::data::pictures::index::Mask;
+use crate::data::pictures::picture::Picture;
+use crate::data::pictures::prepare::Prepared;
+use crate::data::pictures::{mask, overlay};
+use crate::error::{Error, Result};
+use crate::files::write_whole;
+use crate::train::predict::{Predictor, TrainedModel};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+/// Pictures of a batch.
+const BATCH: usize = 32;
+
+/// Writes the class of each pixel of each picture, at the picture's own size, and says how much of it is of which class.
+pub(super) fn run(args: &PredictArgs, trained: &TrainedModel, inputs: &[(&PathBuf, Prepared)]) -> Result<()> {
+    let (device, _) = args.device.open()?;
+    let model = &trained.model;
+    let [height, width, _] = model.image()?;
+    let pixels: Vec<u8> = inputs.iter().flat_map(|(_, prepared)| &prepared.pixels).copied().collect();
+    let found = pollster::block_on(Predictor::new(&device, trained, inputs.len().min(BATCH))?.masks(&pixels))?;
+    let class_names: Vec<String> = (0..model.classes()?).map(|class| model.class_name(class)).collect();
+    // Without a folder for either, masks go where the command runs.
+    let here = args.overlay.is_none().then(|| Path::new("."));
+    let folders = [args.masks.as_deref().or(here), args.overlay.as_deref()];
+    for folder in folders.into_iter().flatten() {
+        std::fs::create_dir_all(folder)
+            .map_err(|e| Error::input(format!("{}: cannot be created: {e}", folder.display())))?;
+    }
+    let (mut lines, mut answers) = (String::new(), Vec::new());
+    for (((path, _), name), values) in inputs.iter().zip(names(inputs)).zip(found) {
+        let picture = Picture::open(path)?;
+        let of_net = Mask { width, height, values };
+        let values = of_net.resized([picture.height(), picture.width()]);
+        let own = Mask { width: picture.width(), height: picture.height(), values };
+        let mut counts = vec![0usize; class_names.len()];
+        own.values.iter().for_each(|class| {
+            if let Some(count) = counts.get_mut(*class as usize) {
+                *count += 1;
+            }
+        });
+        let share = |class: &usize| counts[*class] as f64 / own.values.len() as f64;
+        let present: Vec<usize> = (0..counts.len()).filter(|class| counts[*class] > 0).collect();
+        let shares: Vec<String> =
+            present.iter().map(|class| format!("{} ({:.2} %)", class_names[*class], 100.0 * share(class))).collect();
+        let classes: Vec<Value> =
+            present.iter().map(|class| json!({ "label": class_names[*class], "share": share(class) })).collect();
+        let mut answer = json!({ "image": path, "classes": classes });
+        let mut written = Vec::new();
+        if let Some(folder) = folders[0] {
+            let file = folder.join(format!("{name}-mask.png"));
+            write_whole(&file, &mask::png(&own, class_names.len())?)?;
+            answer["mask"] = json!(file);
+            written.push(file);
+        }
+        if let Some(folder) = folders[1] {
+            let file = folder.join(format!("{name}-overlay.png"));
+            write_whole(&file, &overlay::png(&picture, &own, &class_names)?)?;
+            answer["overlay"] = json!(file);
+            written.push(file);
+        }
+        let written: Vec<String> = written.iter().map(|file| file.display().to_string()).collect();
+        lines += &format!("{}: {}\n", written.join(", "), shares.join(", "));
+        answers.push(answer);
+    }
+    print(&if args.json { format!("{}\n", Value::from(answers)) } else { lines })
+}
