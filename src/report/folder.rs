@@ -42,18 +42,30 @@ impl RunRecord {
     /// # Errors
     /// [`Error::Input`] that names the file, where one is missing or malformed.
     pub fn read(folder: &Path) -> Result<(RunRecord, RunConfig)> {
+        let (mut record, config) = Self::outline(folder)?;
+        let path = folder.join("steps.jsonl");
+        let steps = if path.exists() { lines(&path)? } else { Vec::new() };
+        record.steps = curve(&steps, &record.epochs);
+        Ok((record, config))
+    }
+
+    /// The same without the loss of each step, which may be a long file.
+    ///
+    /// # Errors
+    /// As [`RunRecord::read`].
+    pub fn outline(folder: &Path) -> Result<(RunRecord, RunConfig)> {
         if !folder.is_dir() {
             return Err(Error::input(format!("{}: found no such folder, expected that of a run", folder.display())));
         }
-        let config = RunConfig::read(&folder.join("config.toml"))?;
+        let path = folder.join("config.toml");
+        plain(&path)?;
+        let config = RunConfig::read(&path)?;
         let epochs = lines(&folder.join("metrics.jsonl"))?;
         let device = folder.join("device.json");
         let text = read(&device)?;
         let device = serde_json::from_str(&text).map_err(|e| malformed(&device, 0, &e))?;
-        let path = folder.join("steps.jsonl");
-        let steps = if path.exists() { lines(&path)? } else { Vec::new() };
         let path = folder.join(TEST);
-        let test = match path.is_file() {
+        let test = match path.exists() {
             true => Some(serde_json::from_str(&read(&path)?).map_err(|e| malformed(&path, 0, &e))?),
             false => None,
         };
@@ -62,7 +74,6 @@ impl RunRecord {
         // Folders of an older wgrad tell by what is in them.
         let apart = test.is_some() || config.train.validation_split.is_some();
         let record = RunRecord {
-            steps: curve(&steps, &epochs),
             epochs,
             test,
             validated_apart: samples.map_or(apart, |samples| samples.validation.is_some()),
@@ -152,7 +163,18 @@ fn curve(steps: &[Map<String, Value>], epochs: &[Map<String, Value>]) -> Series 
     series
 }
 
+/// Refuses what is no plain file: a pipe would be waited for.
+fn plain(path: &Path) -> Result<()> {
+    match path.metadata() {
+        Ok(found) if !found.is_file() => {
+            Err(Error::input(format!("{}: found no plain file, expected one", path.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn read(path: &Path) -> Result<String> {
+    plain(path)?;
     std::fs::read_to_string(path).map_err(|e| Error::input(format!("{}: {e}", path.display())))
 }
 

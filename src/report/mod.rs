@@ -10,6 +10,7 @@ pub mod masks;
 pub mod page;
 pub mod picture;
 pub mod pictures;
+pub mod runs;
 pub mod series;
 pub mod targets;
 

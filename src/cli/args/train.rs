@@ -10,10 +10,11 @@ use clap::Args;
 use std::path::PathBuf;
 
 /// Train a model
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:\n  wgrad train\n  wgrad train --model mnist-deep --epochs 3 --device cpu\n  \
 wgrad train --resume runs/mnist-cnn/1\n  \
 wgrad train --augment shift=2,rotate=10,scale=0.08\n  \
+wgrad train --lr 0.01,0.003,0.001 --seeds 3\n  \
 wgrad train --from runs/mnist-cnn/1/model.safetensors --freeze 0 --data my-digits")]
 pub struct TrainArgs {
     /// Settings that go well together; other flags go before them [default: plain]
@@ -33,6 +34,10 @@ pub struct TrainArgs {
     /// The run's folder [default: the next runs/<model>/<n>]
     #[arg(long, short = 'o', aliases = ["out", "out-dir", "output", "output-dir", "save-dir"], value_name = "DIR", conflicts_with = "resume", help_heading = RUN)]
     pub(in crate::cli) run_dir: Option<PathBuf>,
+    /// Train N times, with the seeds from --seed on, into numbered folders of one sweep; several rates, such as --lr
+    /// 0.01,0.003,0.001, are a sweep as well
+    #[arg(long, value_name = "N", conflicts_with = "resume", value_parser = clap::value_parser!(u64).range(1..=1000), help_heading = RUN)]
+    pub(in crate::cli) seeds: Option<u64>,
     /// text, or json: one JSON object per line on stdout
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = RUN)]
     pub(in crate::cli) format: Format,

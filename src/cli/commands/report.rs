@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 const PAGE: &str = "report.html";
 
 /// The page of several, where no other is named.
-const COMPARISON: &str = "comparison.html";
+pub(in crate::cli) const COMPARISON: &str = "comparison.html";
 
 /// Write a run's report.html again, or compare several runs on one page
 #[derive(Debug, Args)]
@@ -52,6 +52,14 @@ pub fn run(args: ReportArgs) -> Result<()> {
     };
     eprintln!("saved {}", out.display());
     Ok(())
+}
+
+/// Writes the page that compares runs under these names, and returns what it was made of.
+pub(in crate::cli) fn compare(runs: &[(String, &Path)], out: &Path) -> Result<Vec<RunRecord>> {
+    let read = |(name, run): &(String, &Path)| Ok(RunRecord { name: name.clone(), ..RunRecord::read(run)?.0 });
+    let records = runs.iter().map(read).collect::<Result<Vec<_>>>()?;
+    page::write(&ReportData::comparing(records.clone()), out)?;
+    Ok(records)
 }
 
 /// Whether a run has its page.

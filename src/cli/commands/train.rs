@@ -4,6 +4,7 @@ use crate::cli::args::train::TrainArgs;
 use crate::cli::commands::report;
 use crate::cli::commands::resume::resume;
 use crate::cli::commands::session::{open_data, say_tested};
+use crate::cli::commands::sweep::Sweep;
 #[cfg(feature = "watch")]
 use crate::cli::commands::watch::Watching;
 use crate::cli::terminal::closing::Closing;
@@ -29,6 +30,9 @@ pub fn run(args: TrainArgs) -> Result<ExitCode> {
     }
     let interrupt = Interrupt::watch()?;
     let mut progress = Progress::new(args.format, args.quiet);
+    if let Some(sweep) = Sweep::of(&args)? {
+        return sweep.run(&args, &interrupt, &mut progress);
+    }
     #[cfg(feature = "watch")]
     let page = args.watch.bind()?;
     let session = match &args.resume {
@@ -44,11 +48,12 @@ pub fn run(args: TrainArgs) -> Result<ExitCode> {
     };
     #[cfg(not(feature = "watch"))]
     let watching: Option<Watching> = None;
-    drive(session, &interrupt, &mut progress, watching, args.no_report)
+    let finished = drive(session, &interrupt, &mut progress, watching, args.no_report)?;
+    Ok(if finished { ExitCode::SUCCESS } else { ExitCode::from(interrupt::STATUS) })
 }
 
 /// A run from its start.
-fn begin(args: &TrainArgs, progress: &mut Progress) -> Result<Session> {
+pub(super) fn begin(args: &TrainArgs, progress: &mut Progress) -> Result<Session> {
     let mut config = args.resolve()?;
     config.train.check()?;
     if let Some(path) = &args.run_dir {
@@ -92,14 +97,14 @@ fn fit_batch(config: &mut RunConfig, data: &Dataset) -> Result<()> {
     Ok(())
 }
 
-/// Trains to the end of the run, or until it is stopped.
-fn drive(
+/// Trains to the end of the run, or until it is stopped; whether it is finished.
+pub(super) fn drive(
     mut session: Session,
     interrupt: &Interrupt,
     progress: &mut Progress,
     watching: Option<Watching>,
     no_report: bool,
-) -> Result<ExitCode> {
+) -> Result<bool> {
     let begun = Instant::now();
     let Session { config, model, trainer, folder, .. } = &session;
     let mut first_loss = trainer.progress().metrics.first().map(|metrics| metrics.loss);
@@ -126,7 +131,7 @@ fn drive(
             let command = resume_command(&run);
             crate::cli::say(&format!("stopped at step {step}; go on with: {command}"));
             progress.json(&json!({ "event": "stopped", "step": step, "resume": command }))?;
-            return Ok(ExitCode::from(interrupt::STATUS));
+            return Ok(false);
         }
     };
     let (trained, epochs) = (&session.trainer, session.config.train.epochs);
@@ -147,7 +152,7 @@ fn drive(
     if watching.is_none() && no_report {
         progress.say(&closing_line);
         progress.json(&end)?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(true);
     }
     // It times the kernels with real steps: whatever is to be kept is saved by now.
     let Session { config, model, data, device, trainer, .. } = &mut session;
@@ -159,12 +164,12 @@ fn drive(
     progress.say(&closing_line);
     progress.json(&end)?;
     watching.into_iter().for_each(|watching| watching.end(findings.clone(), interrupt));
-    Ok(ExitCode::SUCCESS)
+    Ok(true)
 }
 
 /// Nobody watches where the feature `watch` is off.
 #[cfg(not(feature = "watch"))]
-enum Watching {}
+pub(super) enum Watching {}
 
 #[cfg(not(feature = "watch"))]
 impl Watching {

@@ -27,6 +27,11 @@ pub struct WatchArgs {
 }
 
 impl WatchArgs {
+    /// Whether the page is asked for.
+    pub(in crate::cli) fn is_asked(&self) -> bool {
+        self.watch
+    }
+
     /// Takes the port, before any work is done; `None` where nobody wants to watch.
     pub fn bind(&self) -> Result<Option<Bound>> {
         if self.watch { Bound::new(self.port).map(Some) } else { Ok(None) }

@@ -133,6 +133,8 @@ impl Progress {
     /// Says how many epochs there will be, how many steps a whole one has, and how many the run has.
     pub(in crate::cli) fn begin(&mut self, epochs: usize, per_epoch: u64, last: u64) {
         (self.epochs, self.per_epoch, self.last) = (epochs, per_epoch, last);
+        // Another run of a sweep may begin with the epoch that the last one ended with.
+        self.epoch = 0;
     }
 
     /// Seconds that are left of the run after `step`, where further epochs follow; a step takes `per_step` seconds, and each
@@ -146,6 +148,11 @@ impl Progress {
     /// A line of JSON, where that was asked for.
     pub(in crate::cli) fn json(&self, value: &Value) -> Result<()> {
         if self.form == Form::Json { print(&format!("{value}\n")) } else { Ok(()) }
+    }
+
+    /// Lines for people on stdout, where lines of JSON are not what was asked for.
+    pub(in crate::cli) fn print(&self, text: &str) -> Result<()> {
+        if matches!(self.form, Form::Plain | Form::Terminal) { print(text) } else { Ok(()) }
     }
 
     /// A line for people on stderr.

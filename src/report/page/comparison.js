@@ -25,9 +25,10 @@ function figureOf(run, set, key) {
 
 /** The columns of the table of figures: {title, note, value, show, more}; without `more` none is the best. */
 function figureColumns(runs) {
-  const of = (set) => KINDS.map(([key, title, show, more]) => ({ id: `${set}_${key}`, title, note: `${set} set`, value: (run) => figureOf(run, set, key), show, more: set === "training" ? null : more }));
+  const of = (set, [key, title, show, more]) => ({ id: `${set}_${key}`, title, note: `${set} set`, value: (run) => figureOf(run, set, key), show, more: set === "training" ? null : more });
   const best = { title: "best epoch", note: "smallest val_loss", value: (run) => bestEpoch(run)?.epoch, show: String };
-  const measured = [...of("validation"), ...of("test"), ...of("training")].filter((column) => runs.some((run) => isNumber(column.value(run))));
+  const all = [...KINDS.flatMap((kind) => [of("validation", kind), of("test", kind)]), ...KINDS.map((kind) => of("training", kind))];
+  const measured = all.filter((column) => runs.some((run) => isNumber(column.value(run))));
   return [...measured, best,
     { title: "epochs", note: "", value: (run) => last(run).epoch, show: grouped },
     { title: "total time", note: "", value: (run) => run.seconds ?? sum(run, "seconds"), show: duration, more: false },

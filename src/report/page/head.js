@@ -95,7 +95,7 @@ function progressOf(progress) {
   const words = [status];
   if (data.live && of) words.push(`epoch ${epoch} of ${epochs}`, `step ${grouped(done)} of ${grouped(of)}`);
   if (data.live && isNumber(progress.loss)) words.push(`training loss ${short(progress.loss)}`, ...(isNumber(progress.accuracy) ? [`training accuracy ${percent(progress.accuracy)}`] : []));
-  if (data.live && isNumber(progress.seconds_left)) words.push(`${duration(progress.seconds_left)} left of this epoch`);
+  if (data.live && progress.seconds_left > 0) words.push(`${duration(progress.seconds_left)} left of this epoch`);
   return el("div", { id: "progress" },
     el("progress", { max: Math.max(1, epochs * of), value: data.live ? (epoch - 1) * of + done : Math.max(1, epochs * of), "aria-label": "progress" }),
     el("div", { class: "status" }, words.map((word) => el("span", {}, word))));

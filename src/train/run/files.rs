@@ -93,6 +93,15 @@ pub fn lock(folder: &Path) -> Result<File> {
     }
 }
 
+/// Whether a run is going on in a folder: its lock is held by some process.
+pub fn is_locked(folder: &Path) -> bool {
+    let path = folder.join(LOCK);
+    // A pipe of that name would be waited for.
+    let plain = path.metadata().is_ok_and(|found| found.is_file());
+    let shared = |file: File| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
+    plain && File::open(&path).is_ok_and(shared)
+}
+
 /// Brings a file to these contents, whole, unless it has them.
 ///
 /// # Errors
@@ -132,8 +141,9 @@ mod tests {
     fn a_folder_is_locked_once() {
         let folder = tempfile::tempdir().unwrap();
         let first = lock(folder.path()).unwrap();
-        assert!(matches!(lock(folder.path()), Err(Error::Input(_))));
+        assert!(matches!(lock(folder.path()), Err(Error::Input(_))) && is_locked(folder.path()));
         drop(first);
+        assert!(!is_locked(folder.path()));
         lock(folder.path()).unwrap();
     }
 }

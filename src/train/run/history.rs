@@ -65,10 +65,13 @@ impl History {
     /// [`Error::Input`] that names the file, where it cannot be read or is malformed.
     pub fn read(run: &Path) -> Result<Option<History>> {
         let path = run.join(HISTORY);
-        if !path.is_file() {
-            return Ok(None);
-        }
         let fault = |e: &dyn std::fmt::Display| Error::input(format!("{}: {e}", path.display()));
+        match path.metadata() {
+            // A pipe would be waited for.
+            Ok(found) if !found.is_file() => return Err(fault(&"found no plain file, expected one")),
+            Ok(_) => {}
+            Err(_) => return Ok(None),
+        }
         let mut text = String::new();
         let file = File::open(&path).map_err(|e| fault(&e))?;
         file.take(LARGEST_BYTES).read_to_string(&mut text).map_err(|e| fault(&e))?;

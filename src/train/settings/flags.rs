@@ -21,9 +21,14 @@ pub(crate) const RUN: &str = "Run folder and output";
 /// In this order.
 const HEADINGS: [&str; 9] = [DATA, MODEL, TRAINING, OPTIMIZER, RATE, LOSS, AUGMENTATION, DEVICE, RUN];
 
-/// The settings that the command line gives, and no others.
+/// The settings that the command line gives, and no others; and the learning rates, where it gives several.
 #[derive(Clone, Debug)]
-pub struct Flags(pub Overlay);
+pub struct Flags(pub Overlay, pub Vec<f64>);
+
+/// The flag that takes several values, which are runs one after the other.
+fn with_rates(command: Command) -> Command {
+    command.mut_arg("lr", |rate| rate.value_delimiter(',').value_name("X[,X…]"))
+}
 
 /// The key of every flag in `config.toml`, its id in clap, and the flag.
 fn keys() -> Vec<(String, String, String)> {
@@ -44,11 +49,11 @@ impl Args for Flags {
         let fields = RunConfig::augment_args(Command::new("run"));
         let mut all: Vec<_> = fields.get_arguments().cloned().collect();
         all.sort_by_key(|arg| HEADINGS.iter().position(|heading| arg.get_help_heading() == Some(heading)));
-        command.args(all)
+        with_rates(command.args(all))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
-        RunConfig::augment_args_for_update(command)
+        with_rates(RunConfig::augment_args_for_update(command))
     }
 }
 
@@ -61,6 +66,7 @@ impl FromArgMatches for Flags {
     fn from_arg_matches_mut(matches: &mut ArgMatches) -> Result<Self, Error> {
         let given = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
         let given: Vec<_> = keys().into_iter().filter(|(_, id, _)| given(id)).collect();
+        let rates: Vec<f64> = matches.get_many("lr").into_iter().flatten().copied().collect();
         let config = RunConfig::from_arg_matches_mut(matches)?;
         let table = Table::try_from(&config).map_err(|e| Error::raw(ErrorKind::InvalidValue, format!("{e}\n")))?;
         let value = |key: &str| -> Option<Value> {
@@ -70,7 +76,8 @@ impl FromArgMatches for Flags {
             }
         };
         let add = |overlay: Overlay, (key, _, flag): &(String, String, String)| overlay.with(key, flag, value(key));
-        Ok(Flags(given.iter().fold(Overlay::new(), add)))
+        let several = if rates.len() > 1 { rates } else { Vec::new() };
+        Ok(Flags(given.iter().fold(Overlay::new(), add), several))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
