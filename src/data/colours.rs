@@ -1,5 +1,6 @@
 //! The colours in which the classes of pixels are shown.
 
+use crate::data::values::{colour_of, value_of};
 use crate::ir::element::IGNORED;
 
 /// The paper: what is ignored, and the ground of sheets.
@@ -40,6 +41,12 @@ pub fn colour(class: u32) -> [u8; 3] {
     })
 }
 
+/// The colour of each of these classes: of one whose name is a colour, such as `#ff0080`, that one.
+pub fn colours(names: &[String]) -> Vec<[u8; 3]> {
+    let own = |name: &String| value_of(name).and_then(colour_of);
+    (0..).zip(names).map(|(class, name)| own(name).unwrap_or_else(|| colour(class))).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,5 +55,11 @@ mod tests {
     fn colours_are_distinct() {
         let all: std::collections::BTreeSet<[u8; 3]> = (0..=255).map(colour).collect();
         assert_eq!(all.len(), 256);
+    }
+
+    #[test]
+    fn a_class_that_is_a_colour_is_shown_in_it() {
+        let names = ["#000000", "#0080ff", "sky", "#12"].map(String::from);
+        assert_eq!(colours(&names), [[0; 3], [0, 128, 255], colour(2), colour(3)]);
     }
 }

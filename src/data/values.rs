@@ -37,7 +37,7 @@ pub fn text_of(value: u32) -> String {
 }
 
 /// The value that a text such as `17` or `#ff0080` is; none of any other text.
-fn value_of(text: &str) -> Option<u32> {
+pub fn value_of(text: &str) -> Option<u32> {
     match text.strip_prefix('#') {
         None => text.parse().ok().filter(|value: &u32| value.to_string() == text),
         Some(digits) if digits.len() == 6 => u32::from_str_radix(digits, 16).ok().map(|rgb| rgb | 1 << 24),

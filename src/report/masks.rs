@@ -1,6 +1,6 @@
 //! What the page shows of a net that tells the class of each pixel: pictures with their true and their predicted classes.
 
-use crate::data::colours::colour;
+use crate::data::colours::colours;
 use crate::data::{Dataset, IGNORED};
 use crate::error::Result;
 use crate::report::picture::{Picture, base64};
@@ -74,7 +74,7 @@ pub fn results(data: &Dataset, predicted: &[u32]) -> Result<MaskResults> {
         })
     };
     let samples = predicted.chunks(positions.max(1)).take(test.count.min(SAMPLES)).enumerate().map(sample);
-    let colours = (0..data.classes.min(usize::from(NONE)) as u32).map(colour).collect();
+    let colours = colours(&data.class_names).into_iter().take(NONE.into()).collect();
     Ok(MaskResults { colours, samples: samples.collect::<Result<_>>()? })
 }
 
@@ -82,6 +82,7 @@ pub fn results(data: &Dataset, predicted: &[u32]) -> Result<MaskResults> {
 mod tests {
     use super::*;
     use crate::data::Split;
+    use crate::data::colours::colour;
 
     #[test]
     fn masks_are_bytes_and_what_is_ignored_is_no_class() {

@@ -1,6 +1,6 @@
 //! What the live page is told: how far the run is, its curves, its weights as pictures, and what it makes of a drawing or a picture.
 
-use crate::data::pictures::mask;
+use crate::data::colours::colours;
 use crate::data::pictures::picture::Picture as Photograph;
 use crate::data::pictures::prepare::prepare;
 use crate::data::{Dataset, Prepare};
@@ -260,10 +260,10 @@ impl Live {
         let answers: Vec<usize> = logits.chunks(self.classes.len().max(1)).map(argmax).collect();
         let mut counts = vec![0usize; self.classes.len()];
         answers.iter().for_each(|class| counts[*class] += 1);
-        let pixels: Vec<u8> = answers.iter().flat_map(|class| mask::colour(*class as u32)).collect();
+        let colours = colours(&self.classes);
+        let pixels: Vec<u8> = answers.iter().flat_map(|class| colours[*class]).collect();
         let present = counts.iter().enumerate().filter(|(_, count)| **count > 0);
-        let key =
-            |(class, _): (usize, &usize)| json!({ "name": self.classes[class], "colour": mask::colour(class as u32) });
+        let key = |(class, _): (usize, &usize)| json!({ "name": self.classes[class], "colour": colours[class] });
         let legend: Vec<Value> = present.map(key).collect();
         let shares = counts.iter().map(|count| *count as f64 / answers.len().max(1) as f64).collect();
         (json!({ "picture": Picture::image(&pixels, [height, width, 3]), "legend": legend }), shares)

@@ -1,7 +1,7 @@
-"""The tutorial is run as a reader would: docs/tutorial.md says what each command writes."""
+"""The tutorials are run as a reader would: docs/tutorial.md and docs/tutorial-masks.md say what each command writes."""
 
 from tutorial import check
 
 if __name__ == "__main__":
     check()
-    print("the page is right")
+    print("the pages are right")

@@ -1,6 +1,7 @@
-"""The tutorial as a program: its blocks, what they should write, and a way to bring the page up to date.
+"""The tutorials as programs: their blocks, what they should write, and a way to bring a page up to date.
 
-    python tutorial.py run_onnx     runs its commands, of its Python programs that one, and brings the page up to date
+    python tutorial.py run_onnx     runs tutorial.md's commands, of its Python programs that one, and brings the page up to date
+    python tutorial.py "" tutorial-masks.md     the same of another page
 
 WGRAD_TORCH names a python that has PyTorch, if this one has not.
 """
@@ -18,6 +19,7 @@ from wgrad import COMMAND, environment
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "tutorial.md"
+MASKS = ROOT / "docs" / "tutorial-masks.md"
 
 BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.M | re.S)
 
@@ -56,7 +58,7 @@ def shape(output):
 class Place:
     """A folder in which a reader of the page works."""
 
-    def __init__(self):
+    def __init__(self, page):
         self.temporary = tempfile.TemporaryDirectory()
         self.folder = Path(self.temporary.name)
         (self.folder / "bin").mkdir()
@@ -66,7 +68,7 @@ class Place:
         (self.folder / "bin" / "python").write_text(f"#!/bin/sh\n{choice}\n")
         (self.folder / "bin" / "python").chmod(0o755)
         shutil.copy(ROOT / "examples" / "digit.jpg", self.folder)
-        for kind, text in blocks(PAGE.read_text()):
+        for kind, text in blocks(page.read_text()):
             if kind == "python":
                 name = re.match(r"# (\w+\.py)", text)[1]
                 (self.folder / name).write_text(text)
@@ -90,33 +92,39 @@ def answers(output):
     return [(name, float(share)) for name, share in re.findall(r"(\w+) \(([\d.]+) ?%\)", output)]
 
 
-def check():
-    """Runs the page's commands and holds what they write to the page: alike but for the figures, and the answers of its
-    Python programs the same as those of `wgrad predict`."""
-    place, seen = Place(), {}
+def run(page):
+    """Runs a page's commands and holds what they write to the page, alike but for the figures: the outputs by subcommand."""
+    place, seen = Place(page), {}
     try:
-        for kind, text in blocks(PAGE.read_text()):
+        for kind, text in blocks(page.read_text()):
             for command in commands(text) if kind == "console" else []:
                 if is_live(command.line):
                     continue
                 found = seen[command.line.split()[1]] = place.run(command.line)
                 assert shape(found) == shape(command.output), f"$ {command.line}\n{found}\nthe page has\n{command.output}"
-        ours = answers(seen["predict"])
-        assert ours[0][0] == "2", ours
-        for script in ["run_onnx.py", "run_pytorch.py"]:
-            theirs = answers(seen[script])
-            assert len(ours) == len(theirs) == 3, (ours, script, theirs)
-            for (name, share), (other, other_share) in zip(ours, theirs):
-                # Both are rounded to two decimals; what is not shown may fall to either side.
-                near = abs(share - other_share) < 0.0101 and (name == other or share < 0.02)
-                assert near, (ours, script, theirs)
     finally:
         place.temporary.cleanup()
+    return seen
 
 
-def update(pattern):
-    """Runs the page's commands, of its Python programs only those that match, and writes what they write into the page."""
-    text, place = PAGE.read_text(), Place()
+def check():
+    """Runs both pages; the answers of the Python programs are the same as those of `wgrad predict`."""
+    run(MASKS)
+    seen = run(PAGE)
+    ours = answers(seen["predict"])
+    assert ours[0][0] == "2", ours
+    for script in ["run_onnx.py", "run_pytorch.py"]:
+        theirs = answers(seen[script])
+        assert len(ours) == len(theirs) == 3, (ours, script, theirs)
+        for (name, share), (other, other_share) in zip(ours, theirs):
+            # Both are rounded to two decimals; what is not shown may fall to either side.
+            near = abs(share - other_share) < 0.0101 and (name == other or share < 0.02)
+            assert near, (ours, script, theirs)
+
+
+def update(pattern, page):
+    """Runs a page's commands, of its Python programs only those that match, and writes what they write into the page."""
+    text, place = page.read_text(), Place(page)
 
     def rewritten(match):
         kind, body = match.groups()
@@ -128,9 +136,9 @@ def update(pattern):
             parts.append(f"$ {command.line}\n{command.output if skipped else place.run(command.line)}")
         return f"```console\n{''.join(parts)}```"
 
-    PAGE.write_text(BLOCK.sub(rewritten, text))
+    page.write_text(BLOCK.sub(rewritten, text))
     place.temporary.cleanup()
 
 
 if __name__ == "__main__":
-    update(sys.argv[1])
+    update(sys.argv[1], ROOT / "docs" / (sys.argv[2] if len(sys.argv) > 2 else PAGE.name))

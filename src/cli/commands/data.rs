@@ -5,7 +5,7 @@ use crate::cli::terminal::table::{Table, short};
 use crate::cli::{columns, print, print_fitted};
 use crate::data::ReadOptions;
 use crate::data::formats::Format;
-use crate::data::pictures::contact;
+use crate::data::pictures::{contact, mask};
 use crate::data::survey::{Class, Duplicates, Survey, survey};
 use crate::data::table::{self, TableSurvey};
 use crate::data::{BUILT_IN, Dataset};
@@ -55,7 +55,7 @@ pub struct DataArgs {
     /// Of masks: the value that stands for no class, as `wgrad train` takes it
     #[arg(long, value_name = "N")]
     ignore_label: Option<u32>,
-    /// Write a picture of images of every class, a row a class
+    /// Write a picture of images of every class, a row a class; of masks, of images and their masks with a legend
     #[arg(long, value_name = "FILE.png")]
     contact_sheet: Option<PathBuf>,
     /// With --contact-sheet: of every class an image as it is, and then as `wgrad train --augment LIST` would change it
@@ -105,6 +105,8 @@ pub fn run(args: DataArgs) -> Result<()> {
     let found = survey(&data)?;
     if let Some(path) = &args.contact_sheet {
         let sheet = match &args.augment {
+            // Of masks: pictures and their masks beside each other.
+            None if found.pixels => mask::sheet(&data.train, None, &data.class_names)?,
             None => contact::sheet(&data)?,
             Some(augment) => augmented::sheet(&data, augment, 0)?,
         };

@@ -144,7 +144,7 @@ pub fn pictures(scenes: &Scenes) -> Result<Vec<(String, Vec<u8>)>> {
             let picture = Prepared { pixels: split.image(sample)?.into_owned(), shape, how: String::new() };
             let classes = Mask { width, height, values: split.labels_of(sample) };
             files.push((format!("{part}/images/{name}"), picture.to_png()?));
-            files.push((format!("{part}/masks/{name}"), mask::png(&classes, CLASS_NAMES.len())?));
+            files.push((format!("{part}/masks/{name}"), mask::png(&classes, &CLASS_NAMES.map(String::from))?));
         }
     }
     Ok(files)

@@ -1,6 +1,6 @@
 //! Words on pictures: a canvas of colours, texts in a small fixed font, and the legend of classes.
 
-use crate::data::colours::{PAPER, colour};
+use crate::data::colours::{PAPER, colours};
 use crate::data::pictures::prepare::Prepared;
 use crate::error::Result;
 use font8x8::{BASIC_FONTS, GREEK_FONTS, LATIN_FONTS, UnicodeFonts};
@@ -118,12 +118,13 @@ pub(super) fn legend(names: &[String], width: usize, plain: bool) -> Canvas {
         places.push((class, name, [x, y]));
         x += wide + 2 * GAP;
     }
+    let colours = colours(names);
     let mut canvas = Canvas::new(widest.max(width), y + LINE + GAP);
     for (class, name, [x, y]) in places {
         let mut left = x;
         if let Some(class) = class {
             canvas.fill([x, y], [SWATCH; 2], INK);
-            let inside = if plain && class == 0 { PAPER } else { colour(class) };
+            let inside = if plain && class == 0 { PAPER } else { colours[class as usize] };
             canvas.fill([x + 1, y + 1], [SWATCH - 2; 2], inside);
             left += SWATCH + GAP;
         }
@@ -135,6 +136,7 @@ pub(super) fn legend(names: &[String], width: usize, plain: bool) -> Canvas {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::colours::colour;
 
     #[test]
     fn a_legend_wraps_and_has_every_colour() {

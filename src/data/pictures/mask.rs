@@ -1,7 +1,7 @@
 //! Pictures of labels a pixel: a mask of indices with distinct colours, and a sheet of input, truth and prediction.
 
 use crate::data::Split;
-pub use crate::data::colours::colour;
+use crate::data::colours::{PAPER, colours};
 use crate::data::pictures::index::Mask;
 use crate::data::pictures::lettering::{Canvas, legend, width_of};
 use crate::error::{Error, Result};
@@ -25,11 +25,11 @@ const COLUMNS: [&str; 3] = ["picture", "truth", "prediction"];
 ///
 /// # Errors
 /// [`Error::Failed`] where the PNG cannot be made.
-pub fn png(mask: &Mask, classes: usize) -> Result<Vec<u8>> {
+pub fn png(mask: &Mask, names: &[String]) -> Result<Vec<u8>> {
     let failed = |e: &dyn std::fmt::Display| Error::failed(format!("a PNG of {mask:?}: {e}"));
     let sides = [mask.width, mask.height].map(u32::try_from);
     let (Ok(width), Ok(height)) = (sides[0], sides[1]) else { return Err(failed(&"too large")) };
-    let (mut file, wide) = (Vec::new(), classes > 256);
+    let (mut file, wide) = (Vec::new(), names.len() > 256);
     let mut encoder = png::Encoder::new(&mut file, width, height);
     let data: Vec<u8> = match wide {
         true => mask.values.iter().flat_map(|class| (*class as u16).to_be_bytes()).collect(),
@@ -38,7 +38,8 @@ pub fn png(mask: &Mask, classes: usize) -> Result<Vec<u8>> {
     encoder.set_color(if wide { png::ColorType::Grayscale } else { png::ColorType::Indexed });
     encoder.set_depth(if wide { png::BitDepth::Sixteen } else { png::BitDepth::Eight });
     if !wide {
-        encoder.set_palette((0..classes.max(1) as u32).flat_map(colour).collect::<Vec<u8>>());
+        let palette = colours(names).concat();
+        encoder.set_palette(if palette.is_empty() { vec![0; 3] } else { palette });
     }
     let mut writer = encoder.write_header().map_err(|e| failed(&e))?;
     writer.write_image_data(&data).map_err(|e| failed(&e))?;
@@ -46,20 +47,24 @@ pub fn png(mask: &Mask, classes: usize) -> Result<Vec<u8>> {
     Ok(file)
 }
 
-/// A sheet as a PNG file: a row a sample, with the image, its labels and the predicted ones from left to right, and the colours
-/// of the classes below.
+/// A sheet as a PNG file: a row for each of the first samples, with the image, its labels and the predicted ones, where there are
+/// some, from left to right, and the colours of the classes below.
 ///
 /// # Errors
 /// [`Error::Failed`] where the PNG cannot be made, [`Error::Input`] where an image cannot be read any more.
-pub fn sheet(split: &Split, predicted: &[u32], names: &[String]) -> Result<Vec<u8>> {
+pub fn sheet(split: &Split, predicted: Option<&[u32]>, names: &[String]) -> Result<Vec<u8>> {
     let [height, width, channels] = split.shape();
-    let samples = split.count.min(SAMPLES).min(predicted.len() / split.positions().max(1));
+    let positions = split.positions().max(1);
+    let samples = split.count.min(SAMPLES).min(predicted.map_or(SAMPLES, |predicted| predicted.len() / positions));
+    let of_classes = colours(names);
+    let colour = |class: u32| of_classes.get(class as usize).copied().unwrap_or(PAPER);
+    let shown_columns = if predicted.is_some() { COLUMNS.len() } else { COLUMNS.len() - 1 };
     let longest = height.max(width);
     let (times, step) = (SIDE.div_ceil(longest).max(1), longest.div_ceil(MOST));
     let [rows, columns] = [height, width].map(|side| side.div_ceil(step) * times);
     let place = columns.max(width_of(COLUMNS[2])) + GAP;
-    let mut sheet = Canvas::new(3 * place + GAP, HEAD + GAP + samples * (rows + GAP));
-    for (column, head) in COLUMNS.iter().enumerate() {
+    let mut sheet = Canvas::new(shown_columns * place + GAP, HEAD + GAP + samples * (rows + GAP));
+    for (column, head) in COLUMNS[..shown_columns].iter().enumerate() {
         sheet.text([GAP + column * place, GAP], head);
     }
     for sample in 0..samples {
@@ -68,12 +73,15 @@ pub fn sheet(split: &Split, predicted: &[u32], names: &[String]) -> Result<Vec<u
             let pixel = &image[p * channels..][..channels];
             if channels >= 3 { [pixel[0], pixel[1], pixel[2]] } else { [pixel[0]; 3] }
         };
-        let (answer, truth) = (&predicted[sample * split.positions()..], split.labels_of(sample));
+        let truth = split.labels_of(sample);
+        let answer = predicted.map(|predicted| &predicted[sample * positions..][..positions]);
         let top = HEAD + GAP + sample * (rows + GAP);
         for (y, x) in (0..rows).flat_map(|y| (0..columns).map(move |x| (y, x))) {
             let p = y / times * step * width + x / times * step;
-            for (column, colour) in [shown(p), colour(truth[p]), colour(answer[p])].into_iter().enumerate() {
-                sheet.set(GAP + column * place + x, top + y, colour);
+            let answer = answer.map(|answer| colour(answer[p]));
+            let all = [Some(shown(p)), Some(colour(truth[p])), answer];
+            for (column, shade) in all.into_iter().flatten().enumerate() {
+                sheet.set(GAP + column * place + x, top + y, shade);
             }
         }
     }
@@ -84,6 +92,7 @@ pub fn sheet(split: &Split, predicted: &[u32], names: &[String]) -> Result<Vec<u
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::colours::colour;
     use crate::data::pictures::picture::Picture;
 
     #[test]
@@ -91,7 +100,7 @@ mod tests {
         let labels = vec![0u8, 1, 2, 1, 1, 0];
         let split = Split::masked([1, 3, 1], vec![0, 50, 250, 9, 8, 7], labels.clone()).unwrap();
         let names = ["a", "b", "c"].map(String::from);
-        let sheet = Picture::decode(&sheet(&split, &[0, 2, 2, 1, 1, 0], &names).unwrap()).unwrap();
+        let sheet = Picture::decode(&sheet(&split, Some(&[0, 2, 2, 1, 1, 0]), &names).unwrap()).unwrap();
         let times = SIDE.div_ceil(3);
         assert_eq!(sheet.width(), 3 * (3 * times + GAP) + GAP);
         assert!(sheet.height() > HEAD + 2 * (times + GAP) + GAP, "and a legend");
@@ -107,7 +116,8 @@ mod tests {
     fn a_mask_is_a_file_of_indices() {
         for (classes, values) in [(3, vec![0, 1, 2, 2, 0, 1]), (256, vec![255, 0, 7, 8, 9, 1]), (1000, vec![999; 6])] {
             let mask = Mask { width: 3, height: 2, values };
-            let file = png(&mask, classes).unwrap();
+            let names: Vec<String> = (0..classes).map(|class| class.to_string()).collect();
+            let file = png(&mask, &names).unwrap();
             assert_eq!(Mask::decode(&file).unwrap(), mask, "{classes}");
             let shown = Picture::decode(&file).unwrap();
             let first: Vec<u8> = colour(mask.values[0]).into();

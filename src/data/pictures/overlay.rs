@@ -1,8 +1,8 @@
 //! A picture with the classes of its pixels in colours over it, and their legend below.
 
+use crate::data::colours::{PAPER, colours};
 use crate::data::pictures::index::Mask;
 use crate::data::pictures::lettering::{Canvas, legend};
-use crate::data::pictures::mask::colour;
 use crate::data::pictures::picture::Picture;
 use crate::error::Result;
 
@@ -19,10 +19,12 @@ const SIDE: usize = 256;
 pub fn png(picture: &Picture, mask: &Mask, names: &[String]) -> Result<Vec<u8>> {
     let (width, height) = (picture.width(), picture.height());
     let classes = mask.resized([height, width]);
+    let colours = colours(names);
     let times = SIDE.div_ceil(width.max(height)).max(1);
     let mut canvas = Canvas::new(width * times, height * times);
     for (p, (pixel, class)) in picture.rgba().chunks_exact(4).zip(classes).enumerate() {
-        let (alpha, over) = (u32::from(pixel[3]), colour(class));
+        let alpha = u32::from(pixel[3]);
+        let over = colours.get(class as usize).unwrap_or(&PAPER);
         let mixed = [0, 1, 2].map(|c| {
             // What is transparent lies on white.
             let below = (u32::from(pixel[c]) * alpha + 255 * (255 - alpha) + 127) / 255;
@@ -40,6 +42,7 @@ pub fn png(picture: &Picture, mask: &Mask, names: &[String]) -> Result<Vec<u8>> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::colours::colour;
 
     #[test]
     fn classes_colour_their_pixels_and_the_first_none() {

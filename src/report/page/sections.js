@@ -123,7 +123,7 @@ function confusion({ confusion: found, classes, missing }) {
     `${grouped(wrong)} of ${grouped(found.samples)} ${counted()} of the test set were taken for another class.`,
     el("div", { class: "halves" }, matrix(found.counts, classes), frequent(found.counts, classes)),
     el("h3", { class: "below" }, "Class by class, test set"),
-    el("div", { class: rows.length > 24 ? "tall" : null }, table(["class", counted(), "precision", "recall", "F1", ...(ious ? ["IoU"] : [])], rows)));
+    el("div", { class: rows.length > 24 ? "tall" : null }, table(["class", counted(), "precision", "recall", "F1", ...(ious ? ["IoU"] : [])], rows, [0], null, ious ? [4] : [])));
 }
 
 /** The file of a sample, or its place in the test set. */

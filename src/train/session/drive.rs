@@ -121,7 +121,7 @@ pub(super) async fn test(trainer: &mut Trainer, folder: &RunFolder, model: &Mode
         #[cfg(feature = "images")]
         {
             let names: Vec<String> = (0..model.classes()?).map(|class| model.class_name(class)).collect();
-            folder.picture(SHEET, &crate::data::pictures::mask::sheet(&data.test, &masks, &names)?)?;
+            folder.picture(SHEET, &crate::data::pictures::mask::sheet(&data.test, Some(&masks), &names)?)?;
             tested.sheet = Some(folder.path().join(SHEET));
         }
         #[cfg(not(feature = "images"))]

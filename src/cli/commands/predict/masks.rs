@@ -52,7 +52,7 @@ pub(super) fn run(args: &PredictArgs, trained: &TrainedModel, inputs: &[(&PathBu
         let mut written = Vec::new();
         if let Some(folder) = folders[0] {
             let file = folder.join(format!("{name}-mask.png"));
-            write_whole(&file, &mask::png(&own, class_names.len())?)?;
+            write_whole(&file, &mask::png(&own, &class_names)?)?;
             answer["mask"] = json!(file);
             written.push(file);
         }
