@@ -20,7 +20,7 @@ pub mod values;
 
 pub use crate::ir::element::Prepare;
 pub use column::Column;
-pub use options::{ReadOptions, TargetKind};
+pub use options::{Fit, ReadOptions, TargetKind};
 pub use schema::{Element, Field, IGNORED, Read, Scale, Schema};
 pub use split::Split;
 

@@ -1,6 +1,8 @@
 //! How the files of a data set are to be read.
 
 use crate::data::schema::Scale;
+use crate::ir::element::Prepare;
+use serde::{Deserialize, Serialize};
 
 /// What the targets of a table are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,11 +18,48 @@ pub enum TargetKind {
     Answers,
 }
 
+/// How pictures of other proportions are brought to a size.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+pub enum Fit {
+    /// Resized, whatever becomes of their proportion.
+    #[default]
+    Stretch,
+    /// Cropped about the middle to the size's proportion, then resized (torchvision's `Resize` and `CenterCrop`).
+    Crop,
+    /// Resized to fit into the size, the rest black (letterbox).
+    Pad,
+}
+
+impl From<Fit> for Prepare {
+    fn from(fit: Fit) -> Prepare {
+        match fit {
+            Fit::Stretch => Prepare::Resize,
+            Fit::Crop => Prepare::Crop,
+            Fit::Pad => Prepare::Pad,
+        }
+    }
+}
+
+impl From<Prepare> for Fit {
+    /// That of pictures which are no digits.
+    fn from(prepare: Prepare) -> Fit {
+        match prepare {
+            Prepare::Digits | Prepare::Resize => Fit::Stretch,
+            Prepare::Crop => Fit::Crop,
+            Prepare::Pad => Fit::Pad,
+        }
+    }
+}
+
 /// How the files of a data set are to be read.
 #[derive(Clone, Copy, Default)]
 pub struct ReadOptions<'a> {
     /// Height and width that all images are brought to; without, they must have one size. Of CSV the size that images have.
     pub size: Option<[usize; 2]>,
+    /// How a folder's pictures of other proportions are brought to that size.
+    pub fit: Fit,
     /// Channels of the images, 1 grey or 3 RGB; without, 1 where every image is grey, else 3.
     pub channels: Option<usize>,
     /// Whether a file that cannot be used is an error; without, it is left out, named and counted.
@@ -52,6 +91,7 @@ impl std::fmt::Debug for ReadOptions<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         f.debug_struct("ReadOptions")
             .field("size", &self.size)
+            .field("fit", &self.fit)
             .field("channels", &self.channels)
             .field("strict", &self.strict)
             .field("hold_bytes", &self.hold_bytes)

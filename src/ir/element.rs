@@ -85,6 +85,10 @@ pub enum Prepare {
     Digits,
     /// The whole picture, resized.
     Resize,
+    /// The largest part in the middle that has the sides' proportion, resized.
+    Crop,
+    /// The whole picture, its proportion kept, resized to fit and padded with black.
+    Pad,
 }
 
 /// A column of numbers: its name, and the mean and deviation that it is standardised by.

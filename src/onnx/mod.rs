@@ -119,6 +119,10 @@ fn metadata(model: &Model, classes: usize) -> Result<Vec<StringStringEntryProto>
             "; a picture is made grey, light on dark, cropped, scaled to 20/28 of the sides and centred by its mass"
         }
         Prepare::Resize => "; a picture is resized",
+        Prepare::Crop => "; a picture is cropped about its middle to the proportion of the sides, then resized",
+        Prepare::Pad => {
+            "; a picture is resized to fit into the sides, its proportion kept, and padded with black on both sides"
+        }
     };
     let preprocessing = match columns.is_empty() {
         true => format!("pixels 0 to 255 divided by 255, float, [N, channels, height, width]{pictures}"),

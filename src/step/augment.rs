@@ -35,10 +35,42 @@ pub struct Augment {
     /// A square of so many pixels, centred anywhere in the image, set to 0 (DeVries and Taylor 2017).
     #[serde(skip_serializing_if = "is_default")]
     pub cutout: u32,
+    /// Brighter or darker by up to this share: values times a factor from 1 - share, at least 0, to 1 + share.
+    #[serde(skip_serializing_if = "is_default")]
+    pub brightness: f64,
+    /// More or less contrast, alike: values moved away from or to the mean of the image's grey.
+    #[serde(skip_serializing_if = "is_default")]
+    pub contrast: f64,
+    /// More or less saturation, alike: values moved away from or to the pixel's grey.
+    #[serde(skip_serializing_if = "is_default")]
+    pub saturation: f64,
+    /// The hue moved by up to this share of a turn either way.
+    #[serde(skip_serializing_if = "is_default")]
+    pub hue: f64,
     /// Every image blended with another one, by shares drawn from Beta(a, a) with this a, and the loss with it (Zhang et
     /// al. 2018).
     #[serde(skip_serializing_if = "is_default")]
     pub mixup: f64,
+}
+
+/// How far colours are changed at random (torchvision's `ColorJitter`, in this order).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Colour {
+    /// See [`Augment::brightness`].
+    pub brightness: f64,
+    /// See [`Augment::contrast`].
+    pub contrast: f64,
+    /// See [`Augment::saturation`].
+    pub saturation: f64,
+    /// See [`Augment::hue`].
+    pub hue: f64,
+}
+
+impl Colour {
+    /// Whether no colour is changed.
+    pub fn is_off(&self) -> bool {
+        *self == Colour::default()
+    }
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -46,7 +78,7 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 /// What can be asked for, with the unit; flips have none.
-const NAMES: [(&str, &str); 9] = [
+const NAMES: [(&str, &str); 13] = [
     ("shift", "PIXELS"),
     ("rotate", "DEGREES"),
     ("scale", "SHARE"),
@@ -55,6 +87,10 @@ const NAMES: [(&str, &str); 9] = [
     ("vflip", ""),
     ("crop", "PIXELS"),
     ("cutout", "PIXELS"),
+    ("brightness", "SHARE"),
+    ("contrast", "SHARE"),
+    ("saturation", "SHARE"),
+    ("hue", "SHARE"),
     ("mixup", "A"),
 ];
 
@@ -64,9 +100,15 @@ impl Augment {
         *self == Augment::default()
     }
 
-    /// Whether images are left as they are, but for mixup.
+    /// Whether images are left as they are, but for their colours and mixup.
     pub fn keeps_images(&self) -> bool {
-        Augment { mixup: 0.0, ..*self }.is_off()
+        Augment { mixup: 0.0, brightness: 0.0, contrast: 0.0, saturation: 0.0, hue: 0.0, ..*self }.is_off()
+    }
+
+    /// What becomes of colours.
+    pub fn colour(&self) -> Colour {
+        let Augment { brightness, contrast, saturation, hue, .. } = *self;
+        Colour { brightness, contrast, saturation, hue }
     }
 
     /// Whether pixels stay where they are, whatever becomes of their values.
@@ -94,6 +136,10 @@ impl Augment {
             ("rotate", self.rotate, 180.0, "degrees"),
             ("scale", self.scale, 0.9, "a share"),
             ("shear", self.shear, 60.0, "degrees"),
+            ("brightness", self.brightness, 10.0, "a share"),
+            ("contrast", self.contrast, 10.0, "a share"),
+            ("saturation", self.saturation, 10.0, "a share"),
+            ("hue", self.hue, 0.5, "a share of a turn"),
             ("mixup", self.mixup, 10.0, "a number"),
         ] {
             if !(found.is_finite() && (0.0..=most).contains(&found)) {
@@ -108,8 +154,14 @@ impl Augment {
     ///
     /// # Errors
     /// [`Error::Input`] that names the amount.
-    pub fn check_for(&self, [height, width, _]: [usize; 3]) -> Result<()> {
+    pub fn check_for(&self, [height, width, channels]: [usize; 3]) -> Result<()> {
         self.check()?;
+        if !self.colour().is_off() && ![1, 3].contains(&channels) {
+            let found = format!("images of {channels} channels");
+            return Err(Error::input(format!(
+                "augment {self}: 1 or 3 channels are expected for colours, found {found}"
+            )));
+        }
         let side = height.min(width);
         let pixels = [("shift", self.shift), ("crop", self.crop.into()), ("cutout", self.cutout.into())];
         match pixels.into_iter().find(|(_, found)| *found > side as f64) {
@@ -138,6 +190,10 @@ impl Augment {
             "shear" => self.shear = number(name, amount, unit)?,
             "crop" => self.crop = number(name, amount, unit)?,
             "cutout" => self.cutout = number(name, amount, unit)?,
+            "brightness" => self.brightness = number(name, amount, unit)?,
+            "contrast" => self.contrast = number(name, amount, unit)?,
+            "saturation" => self.saturation = number(name, amount, unit)?,
+            "hue" => self.hue = number(name, amount, unit)?,
             "mixup" => self.mixup = number(name, amount, unit)?,
             "hflip" => self.hflip = true,
             "vflip" => self.vflip = true,
@@ -180,6 +236,10 @@ impl Display for Augment {
             ("shear", self.shear),
             ("crop", self.crop.into()),
             ("cutout", self.cutout.into()),
+            ("brightness", self.brightness),
+            ("contrast", self.contrast),
+            ("saturation", self.saturation),
+            ("hue", self.hue),
             ("mixup", self.mixup),
         ];
         let amounts =
@@ -244,7 +304,7 @@ mod tests {
 
     #[test]
     fn a_list_is_read_and_written() {
-        let list = "shift=2,rotate=10,scale=0.08,shear=5,crop=4,cutout=8,mixup=0.2,hflip,vflip";
+        let list = "shift=2,rotate=10,scale=0.08,shear=5,crop=4,cutout=8,brightness=0.2,contrast=0.3,saturation=0.4,hue=0.1,mixup=0.2,hflip,vflip";
         let read: Augment = list.parse().unwrap();
         let expected = Augment {
             shift: 2.0,
@@ -255,6 +315,10 @@ mod tests {
             vflip: true,
             crop: 4,
             cutout: 8,
+            brightness: 0.2,
+            contrast: 0.3,
+            saturation: 0.4,
+            hue: 0.1,
             mixup: 0.2,
         };
         assert_eq!(read, expected);
@@ -284,6 +348,9 @@ mod tests {
             ("rotate=181", "augment rotate 181"),
             ("scale=1", "augment scale 1: a share from 0 to 0.9 expected"),
             ("shear=61", "augment shear 61"),
+            ("hue=0.6", "augment hue 0.6: a share of a turn from 0 to 0.5 expected"),
+            ("brightness=-1", "augment brightness -1: a share from 0 to 10 expected"),
+            ("contrast", "contrast: an amount is expected, contrast=SHARE"),
             ("mixup=11", "augment mixup 11: a number from 0 to 10 expected"),
             ("mixup", "mixup: an amount is expected, mixup=A"),
             ("shift=2 ", "shift '2 '"),
@@ -301,6 +368,11 @@ mod tests {
             let error = list.parse::<Augment>().unwrap().check_for(image).expect_err(list).to_string();
             assert!(error.starts_with(expected), "{list}: {error}");
         }
+        let error = "hue=0.1".parse::<Augment>().unwrap().check_for([8, 8, 4]).expect_err("four channels").to_string();
+        assert!(
+            error.starts_with("augment hue=0.1: 1 or 3 channels are expected for colours, found images of 4"),
+            "{error}"
+        );
         assert_eq!("shift=6,crop=6,cutout=6".parse::<Augment>().unwrap().check_for(image), Ok(()));
     }
 }

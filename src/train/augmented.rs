@@ -10,6 +10,7 @@ use crate::ir::graph::{Graph, Role, TensorInfo};
 use crate::ir::values::Values;
 use crate::ops::batch::draw::Draw;
 use crate::ops::batch::draw_augmented::DrawAugmented;
+use crate::ops::batch::jitter::Jitter;
 use crate::ops::batch::mixup::Mixup;
 use crate::step::augment::{Augment, CELLS, quantiles};
 use crate::step::control::Control;
@@ -54,6 +55,10 @@ fn draw(split: &Split, augment: &Augment, seed: u64) -> Result<Vec<Vec<u8>>> {
     let labels = graph.tensor(TensorInfo::words("labels", [batch]).role(Role::Data));
     let op = DrawAugmented { draw, augment: *augment };
     let mut drawn = graph.apply(op, &[control, images])?[0];
+    let colour = augment.colour();
+    if !colour.is_off() {
+        drawn = graph.apply(Jitter { colour, scale: 1.0, shift: 0.0 }, &[control, drawn])?[0];
+    }
     let table = graph.tensor(TensorInfo::floats("quantiles", [CELLS + 1]).role(Role::Data));
     if augment.mixup > 0.0 {
         drawn = graph.apply(Mixup, &[control, drawn, labels, table])?[0];

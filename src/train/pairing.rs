@@ -17,6 +17,7 @@ pub fn options_for<'a>(model: &'a Model, targets: &'a [String]) -> ReadOptions<'
     };
     ReadOptions {
         size: image.map(|[height, width, _]| [height, width]),
+        fit: model.preparation().into(),
         channels: image.map(|[.., channels]| channels).filter(|channels| [1, 3].contains(channels)),
         targets,
         target_kind,

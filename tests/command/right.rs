@@ -129,3 +129,52 @@ fn a_run_says_why_it_ended() {
     let done = place.call(&format!("{TRAIN} --run-dir no"));
     assert!(done.status == Some(2) && !done.err.contains("would fit"), "{done:#?}");
 }
+
+/// A wide picture of 32 × 16, of which only the outer quarters tell the class; the middle is the same in both.
+fn wide(right: bool, salt: usize) -> Vec<u8> {
+    let pixel = |at: usize| {
+        let (x, y) = (at % 32, at / 32);
+        let outer = !(8..24).contains(&x);
+        let light = if outer { (x >= 16) == right } else { (y * salt) % 3 == 0 };
+        if light { 200 } else { 40 }
+    };
+    [b"P5 32 16 255\n", &(0..512).map(pixel).collect::<Vec<u8>>()[..]].concat()
+}
+
+/// How pictures of other proportions are brought to a size is stored, and `eval`, `predict` and ONNX go by it.
+#[test]
+fn pictures_are_fitted_as_those_of_training() {
+    let place = Place::new();
+    for (part, count) in [("train", 24), ("test", 10)] {
+        for (class, right) in [("left", false), ("right", true)] {
+            let name = |n: usize| format!("wide/{part}/{class}/{n:03}.pgm");
+            (0..count).for_each(|n| place.write(&name(n), wide(right, n * 7 + part.len())));
+        }
+    }
+    place.write("net.toml", NET);
+    let train = "train --model net.toml --data wide --image-size 16 --epochs 8 --batch-size 16 --lr 0.01 --device cpu --no-report";
+    for (fit, accuracy, how) in [
+        ("stretch", 1.0, "32×16, colour, resized to 16×16, grey"),
+        ("crop", 0.5, "32×16, colour, cropped to 16×16 in the middle, grey"),
+        ("pad", 1.0, "32×16, colour, resized to 16×8, padded with black to 16×16, grey"),
+    ] {
+        place.works(&format!("{train} --fit {fit} --run-dir {fit}"));
+        let file = format!("{fit}/model.safetensors");
+        let found: Value =
+            serde_json::from_str(&place.works(&format!("eval {file} --data wide --device cpu --json")).out).unwrap();
+        assert_eq!(number(&found, "accuracy"), accuracy, "{fit}");
+        let last = place.lines(&format!("{fit}/metrics.jsonl")).pop().unwrap();
+        assert_eq!(number(&last, "val_accuracy"), accuracy, "{fit}");
+        let told = place.works(&format!("predict {file} wide/test/left/000.pgm --device cpu")).out;
+        assert!(told.contains(&format!("prepared: {how}")), "{told}");
+        place.works(&format!("export {file} --onnx {fit}.onnx"));
+    }
+    let onnx = place.read("pad.onnx");
+    let words = b"resized to fit into the sides, its proportion kept, and padded with black";
+    assert!(onnx.windows(words.len()).any(|part| part == words));
+    assert!(String::from_utf8(place.read("crop/config.toml")).unwrap().contains("fit = \"crop\""));
+    assert!(!String::from_utf8(place.read("stretch/config.toml")).unwrap().contains("fit ="), "as before");
+    place.works("train --resume crop --epochs 9 --no-report");
+    let done = place.call("train --data mnist --fit crop --train-limit 20 --epochs 1 --device cpu --run-dir no");
+    assert!(done.status == Some(2) && done.err.contains("fit crop: expected a folder of pictures"), "{done:#?}");
+}

@@ -3,12 +3,12 @@
 use crate::cli::terminal::lines::six_digits;
 use crate::cli::terminal::table::{Table, short};
 use crate::cli::{columns, print, print_fitted};
-use crate::data::ReadOptions;
 use crate::data::formats::Format;
 use crate::data::pictures::{contact, mask};
 use crate::data::survey::{Class, Duplicates, Survey, survey};
 use crate::data::table::{self, TableSurvey};
 use crate::data::{BUILT_IN, Dataset};
+use crate::data::{Fit, ReadOptions};
 use crate::error::{Error, Result};
 use crate::files::write_whole;
 use crate::plan::human_bytes;
@@ -46,6 +46,9 @@ pub struct DataArgs {
     /// Height and width that a folder's images are brought to, or that CSV's have, such as 64 or 48x64
     #[arg(long, value_name = "N|HxW", value_parser = crate::train::settings::flags::image_size)]
     image_size: Option<[usize; 2]>,
+    /// How a folder's pictures of other proportions are brought to --image-size
+    #[arg(long, value_enum, default_value_t = Fit::Stretch, value_name = "HOW")]
+    fit: Fit,
     /// Of a CSV table: the columns to learn, as `wgrad train` takes them
     #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
     target: Vec<String>,
@@ -85,9 +88,9 @@ pub fn run(args: DataArgs) -> Result<()> {
     }
     let spec = args.data.ok_or_else(|| Error::input("a data set is expected"))?;
     let (targets, ignored) = (&args.target[..], &args.ignore[..]);
-    let (size, ignore_label) = (args.image_size, args.ignore_label);
+    let (size, fit, ignore_label) = (args.image_size, args.fit, args.ignore_label);
     let hold_bytes = Some(HOLD_BYTES);
-    let options = ReadOptions { size, hold_bytes, targets, ignored, ignore_label, ..ReadOptions::default() };
+    let options = ReadOptions { size, fit, hold_bytes, targets, ignored, ignore_label, ..ReadOptions::default() };
     let data = Dataset::open_with(&spec, &options)?;
     let kind = if spec == BUILT_IN { "built in" } else { Format::of(Path::new(&spec))?.name };
     if let Some(notice) = &data.notice {

@@ -6,10 +6,10 @@ use crate::data::formats::missing::{IMAGES, has_folders};
 use crate::data::formats::parts::{TEST, TRAIN, VALIDATION, named};
 use crate::data::formats::pictures::{CHANNELS, channels, common_size, entries, folders, left_out};
 use crate::data::pictures::picture::Picture;
-use crate::data::pictures::prepare::resized;
+use crate::data::pictures::prepare::fitted;
 use crate::data::source::file_name;
 use crate::data::split::Labels;
-use crate::data::{Dataset, MOST_CLASSES, Prepare, ReadOptions, Split};
+use crate::data::{Dataset, Fit, MOST_CLASSES, ReadOptions, Split};
 use crate::error::{Error, Result};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
@@ -80,7 +80,8 @@ pub(in crate::data) fn read(folder: &Path, options: &ReadOptions) -> Result<Data
     let what = format!("data folder {shown}: {all} images of {}×{} take", size[1], size[0]);
     crate::device::cpu::check_free(room, &what, "a smaller image size may fit")?;
     let mut deep = Vec::new();
-    let mut parts = [train, validation, test].map(|items| decode(&items, folder, size, &mut bad, &mut deep, &tell));
+    let mut parts =
+        [train, validation, test].map(|items| decode(&items, folder, (size, options.fit), &mut bad, &mut deep, &tell));
     let mut pixels: Vec<&mut Vec<u8>> = parts.iter_mut().map(|part| &mut part.pixels).collect();
     let channels = channels(&mut pixels, options.channels)?;
     let [train, validation, test] = parts;
@@ -101,7 +102,7 @@ pub(in crate::data) fn read(folder: &Path, options: &ReadOptions) -> Result<Data
     }
     data.validation = validation;
     (data.classes, data.class_names) = (classes.len(), classes);
-    data.prepare = Prepare::Resize;
+    data.prepare = options.fit.into();
     data.notice = (!notices.is_empty()).then(|| notices.join("\nnote: "));
     Ok(data)
 }
@@ -156,7 +157,7 @@ struct Decoded {
 fn decode(
     items: &[Item],
     root: &Path,
-    [height, width]: [usize; 2],
+    ([height, width], fit): ([usize; 2], Fit),
     bad: &mut Vec<String>,
     deep: &mut Vec<u16>,
     tell: &(impl Fn() + Sync),
@@ -165,7 +166,7 @@ fn decode(
     let mut pixels = vec![0; size * items.len()];
     let read = |(place, item): (&mut [u8], &Item)| {
         let image = Picture::open(&item.path)
-            .and_then(|picture| Ok((resized(&picture, [height, width, CHANNELS])?, picture.deep())));
+            .and_then(|picture| Ok((fitted(&picture, [height, width, CHANNELS], fit)?, picture.deep())));
         tell();
         image.map(|(image, deep)| {
             place.copy_from_slice(&image.pixels);

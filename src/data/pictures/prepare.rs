@@ -3,13 +3,13 @@
 //! MNIST's digits are white on black; each was scaled, its shape kept, to fit 20 × 20 and put into 28 × 28 with its centre
 //! of mass in the middle (LeCun et al., "Gradient-based learning applied to document recognition", 1998).
 
-use crate::data::Prepare;
 use crate::data::pictures::ink;
 use crate::data::pictures::ink::{Found, Grey};
 use crate::data::pictures::picture::Picture;
+use crate::data::{Fit, Prepare};
 use crate::error::{Error, Result};
-use image::imageops::{FilterType, resize};
-use image::{ImageBuffer, Luma, Rgb, RgbaImage};
+use image::imageops::{FilterType, crop_imm, replace, resize};
+use image::{ImageBuffer, Luma, Pixel, RgbImage, RgbaImage};
 
 /// A model's input, and how it came to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl Prepared {
 
 /// Prepares a picture for a model's `input` = [height, width, channels]. As a digit it is taken for a sign by itself on a
 /// plain background, dark on light or light on dark, and prepared as MNIST's digits are, the sign's box being 20/28 of the
-/// input; else the whole picture is resized, and grey for one channel.
+/// input; else the picture is brought to the size, and grey for one channel.
 ///
 /// # Errors
 /// [`Error::Input`] for another number of channels than 1, 3 and 4, of a digit than 1, and for a digit where nothing stands out
@@ -60,7 +60,7 @@ pub fn prepare(picture: &Picture, input: [usize; 3], how: Prepare) -> Result<Pre
         (Prepare::Digits, channels) => {
             Err(Error::input(format!("the model's input has {channels} channels, expected 1 for digits")))
         }
-        (Prepare::Resize, _) => whole(picture, input),
+        (how, _) => whole(picture, input, how.into()),
     }
 }
 
@@ -71,7 +71,7 @@ pub fn prepare(picture: &Picture, input: [usize; 3], how: Prepare) -> Result<Pre
 pub fn as_it_is(picture: &Picture, input: [usize; 3]) -> Result<Prepared> {
     let [height, width, _] = input;
     match [picture.height(), picture.width()] == [height, width] {
-        true => whole(picture, input),
+        true => whole(picture, input, Fit::Stretch),
         false => Err(Error::input(format!(
             "found a picture of {}×{}, expected {width}×{height}, as the model reads it",
             picture.width(),
@@ -80,11 +80,11 @@ pub fn as_it_is(picture: &Picture, input: [usize; 3]) -> Result<Prepared> {
     }
 }
 
-/// The whole picture, resized; grey for one channel.
+/// The picture, brought to the size; grey for one channel.
 ///
 /// # Errors
 /// [`Error::Input`] for another number of channels than 1, 3 and 4.
-pub fn whole(picture: &Picture, input: [usize; 3]) -> Result<Prepared> {
+pub fn whole(picture: &Picture, input: [usize; 3], fit: Fit) -> Result<Prepared> {
     let [height, width, channels] = input;
     if ![1, 3, 4].contains(&channels) {
         return Err(Error::input(format!(
@@ -92,17 +92,17 @@ pub fn whole(picture: &Picture, input: [usize; 3]) -> Result<Prepared> {
         )));
     }
     if channels != 1 {
-        return resized(picture, input);
+        return fitted(picture, input, fit);
     }
-    let mut prepared = resized(picture, [height, width, 3])?;
+    let mut prepared = fitted(picture, [height, width, 3], fit)?;
     crate::data::formats::pictures::grey(&mut prepared.pixels);
     (prepared.shape, prepared.how) = (input, prepared.how + ", grey");
     Ok(prepared)
 }
 
-/// The whole picture, resized; opacity is laid on white where the model has no channel for it.
-pub(in crate::data) fn resized(picture: &Picture, [height, width, channels]: [usize; 3]) -> Result<Prepared> {
-    let (w, h) = (picture.width(), picture.height());
+/// The picture, brought to the size; opacity is laid on white where the model has no channel for it.
+pub(in crate::data) fn fitted(picture: &Picture, shape: [usize; 3], fit: Fit) -> Result<Prepared> {
+    let ([height, width, channels], [h, w]) = (shape, [picture.height(), picture.width()]);
     let mut rgba = picture.rgba().to_vec();
     let mut how = vec![size_of(picture)];
     if channels == 3 && rgba.chunks_exact(4).any(|pixel| pixel[3] < 255) {
@@ -115,24 +115,66 @@ pub(in crate::data) fn resized(picture: &Picture, [height, width, channels]: [us
         }
     }
     how.push("colour".into());
-    if [h, w] != [height, width] {
-        how.push(format!("resized to {width}×{height}"));
-    }
     let too_large = || Error::failed(format!("a picture of {w}×{h} cannot be resized to {width}×{height}"));
-    let sides = |side: usize| u32::try_from(side).map_err(|_| too_large());
-    let (new_width, new_height) = (sides(width)?, sides(height)?);
+    let image = RgbaImage::from_raw(side(w)?, side(h)?, rgba).ok_or_else(too_large)?;
     let pixels = match channels {
-        4 => {
-            let image = RgbaImage::from_raw(w as u32, h as u32, rgba).ok_or_else(too_large)?;
-            resize(&image, new_width, new_height, FilterType::Triangle).into_raw()
-        }
+        4 => placed(image, [height, width], fit, &mut how)?.into_raw(),
         _ => {
-            let rgb = rgba.chunks_exact(4).flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect();
-            let image = ImageBuffer::<Rgb<u8>, Vec<u8>>::from_raw(w as u32, h as u32, rgb).ok_or_else(too_large)?;
-            resize(&image, new_width, new_height, FilterType::Triangle).into_raw()
+            let rgb = image.pixels().flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect();
+            let image = RgbImage::from_raw(side(w)?, side(h)?, rgb).ok_or_else(too_large)?;
+            placed(image, [height, width], fit, &mut how)?.into_raw()
         }
     };
-    Ok(Prepared { pixels, shape: [height, width, channels], how: how.join(", ") })
+    Ok(Prepared { pixels, shape, how: how.join(", ") })
+}
+
+/// The side of a picture as the image library has it.
+fn side(side: usize) -> Result<u32> {
+    u32::try_from(side).map_err(|e| Error::failed(format!("a picture with a side of {side}: {e}")))
+}
+
+/// An image brought to a size; what is done is added to `how`.
+fn placed<P: Pixel<Subpixel = u8> + 'static>(
+    mut image: ImageBuffer<P, Vec<u8>>,
+    [height, width]: [usize; 2],
+    fit: Fit,
+    how: &mut Vec<String>,
+) -> Result<ImageBuffer<P, Vec<u8>>> {
+    let (w, h) = (image.width() as usize, image.height() as usize);
+    if [h, w] == [height, width] {
+        return Ok(image);
+    }
+    // What of one side goes with the whole of the other.
+    let part = |of: usize, by: usize, to: usize| ((of as f64 * to as f64 / by as f64).round() as usize).max(1);
+    let (mut inner_width, mut inner_height) = (width, height);
+    match fit {
+        Fit::Stretch => {}
+        Fit::Crop => {
+            let (columns, rows) = (part(width, height, h).min(w), part(height, width, w).min(h));
+            if [rows, columns] != [h, w] {
+                let (left, top) = ((w - columns) / 2, (h - rows) / 2);
+                image = crop_imm(&image, side(left)?, side(top)?, side(columns)?, side(rows)?).to_image();
+                how.push(format!("cropped to {columns}×{rows} in the middle"));
+            }
+        }
+        Fit::Pad => {
+            inner_width = part(w, h, height).min(width);
+            inner_height = part(h, w, width).min(height);
+        }
+    }
+    let (inner_width_px, inner_height_px) = (side(inner_width)?, side(inner_height)?);
+    if [image.width(), image.height()] != [inner_width_px, inner_height_px] {
+        image = resize(&image, inner_width_px, inner_height_px, FilterType::Triangle);
+        how.push(format!("resized to {inner_width}×{inner_height}"));
+    }
+    if [inner_height, inner_width] != [height, width] {
+        let mut whole = ImageBuffer::new(side(width)?, side(height)?);
+        let (left, top) = ((width - inner_width) / 2, (height - inner_height) / 2);
+        replace(&mut whole, &image, left as i64, top as i64);
+        image = whole;
+        how.push(format!("padded with black to {width}×{height}"));
+    }
+    Ok(image)
 }
 
 /// A picture's size, and what its file had more.
@@ -196,5 +238,56 @@ impl Grey {
         let image = ImageBuffer::<Luma<f32>, Vec<f32>>::from_raw(w?, h?, self.values.clone()).ok_or_else(failed)?;
         let values = resize(&image, new_w?, new_h?, FilterType::Triangle).into_raw();
         Ok(Grey { width, height, values })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A picture of 8 × 4 whose red tells the column and whose green tells the row.
+    fn wide() -> Picture {
+        let rgba = (0..32u8).flat_map(|at| [10 * (at % 8), 10 * (at / 8), 0, 255]).collect();
+        Picture::new(8, 4, rgba).unwrap()
+    }
+
+    fn reds(prepared: &Prepared) -> Vec<u8> {
+        prepared.pixels.chunks(3).map(|pixel| pixel[0]).collect()
+    }
+
+    /// To 4 × 4: the middle half, or half the size between two black bars; and a tall one alike.
+    #[test]
+    fn proportions_are_kept_where_they_are_to_be() {
+        let of = |fit| fitted(&wide(), [4, 4, 3], fit).unwrap();
+        let cropped = of(Fit::Crop);
+        assert_eq!(reds(&cropped)[..4], [20, 30, 40, 50]);
+        assert_eq!(cropped.how, "8×4, colour, cropped to 4×4 in the middle");
+        let padded = of(Fit::Pad);
+        assert_eq!(padded.how, "8×4, colour, resized to 4×2, padded with black to 4×4");
+        let rows: Vec<bool> = padded.pixels.chunks(12).map(|row| row.iter().any(|value| *value > 0)).collect();
+        assert_eq!(rows, [false, true, true, false]);
+        let stretched = of(Fit::Stretch);
+        assert_eq!(stretched.how, "8×4, colour, resized to 4×4");
+        // The two in the middle of the bars are those of the stretched one's columns.
+        assert_eq!(reds(&padded)[4..8], reds(&stretched)[4..8]);
+        let tall = |fit| fitted(&wide(), [8, 2, 3], fit).unwrap();
+        assert_eq!(tall(Fit::Crop).how, "8×4, colour, cropped to 1×4 in the middle, resized to 2×8");
+        assert_eq!(tall(Fit::Pad).how, "8×4, colour, resized to 2×1, padded with black to 2×8");
+    }
+
+    /// Sides that are no multiples, and a picture that has the proportion, or the size.
+    #[test]
+    fn every_size_is_reached() {
+        for (w, h) in [(1, 1), (1, 9), (9, 1), (5, 7), (64, 48)] {
+            let picture = Picture::new(w, h, vec![255; 4 * w * h]).unwrap();
+            for shape in [[3, 3, 3], [2, 5, 3], [7, 5, 4], [1, 1, 3]] {
+                for fit in [Fit::Stretch, Fit::Crop, Fit::Pad] {
+                    let found = fitted(&picture, shape, fit).unwrap();
+                    assert_eq!(found.pixels.len(), shape.iter().product::<usize>(), "{w}×{h} {shape:?} {fit:?}");
+                    let white = found.pixels.iter().all(|value| *value == 255);
+                    assert!(white || fit == Fit::Pad, "{w}×{h} {shape:?} {fit:?}: {:?}", found.pixels);
+                }
+            }
+        }
     }
 }

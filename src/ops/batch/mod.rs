@@ -5,8 +5,10 @@ use super::Entry;
 pub mod draw;
 pub mod draw_augmented;
 pub mod draw_mask;
+pub mod jitter;
 pub mod mixup;
 mod warp;
 
 /// The ops of this family.
-pub(super) const OPS: &[Entry] = &[entry!(draw), entry!(draw_augmented), entry!(draw_mask), entry!(mixup)];
+pub(super) const OPS: &[Entry] =
+    &[entry!(draw), entry!(draw_augmented), entry!(draw_mask), entry!(jitter), entry!(mixup)];

@@ -7,7 +7,7 @@ pub use drive::{Ended, Tested};
 pub use resume::Stopped;
 
 use crate::data::Dataset;
-use crate::data::ReadOptions;
+use crate::data::{Fit, ReadOptions};
 use crate::device::Device;
 use crate::device::choice::Choice;
 use crate::device::choice::listing::device_json;
@@ -109,6 +109,7 @@ pub fn open_data(config: &RunConfig, progress: Option<&(dyn Fn(usize, usize) + S
     let columns = known.as_ref().map_or(&[][..], |known| &known.model.columns);
     let options = ReadOptions {
         size,
+        fit: config.fit,
         channels,
         strict,
         hold_bytes,
@@ -121,6 +122,11 @@ pub fn open_data(config: &RunConfig, progress: Option<&(dyn Fn(usize, usize) + S
         ..ReadOptions::default()
     };
     let mut data = Dataset::open_with(&config.data, &options)?;
+    if config.fit != Fit::Stretch && data.prepare != config.fit.into() {
+        let fit = format!("{:?}", config.fit).to_lowercase();
+        let (name, expected) = (&data.name, "expected a folder of pictures with a folder for each class");
+        return Err(Error::input(format!("fit {fit}: {expected}, found {name}, whose images stay as they are")));
+    }
     let seed = config.train.seed;
     let mut drawn = Vec::new();
     if let Some(limit) = config.train_limit {

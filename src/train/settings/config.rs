@@ -1,5 +1,6 @@
 //! The settings of a run, and their file.
 
+use crate::data::Fit;
 use crate::error::{Error, Result};
 #[cfg(feature = "cli")]
 use crate::train::settings::flags::{self, DATA, DEVICE, MODEL, RUN};
@@ -39,6 +40,10 @@ pub struct RunConfig {
     #[cfg_attr(feature = "cli", arg(long, aliases = ["imgsz", "img-size", "input-size"], value_name = "N|HxW", value_parser = flags::image_size, help_heading = DATA))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_size: Option<[usize; 2]>,
+    /// How a folder's pictures of other proportions are brought to --image-size
+    #[cfg_attr(feature = "cli", arg(long, value_enum, value_name = "HOW", default_value_t = RunConfig::default().fit, help_heading = DATA))]
+    #[serde(skip_serializing_if = "is_stretch")]
+    pub fit: Fit,
     /// Channels of a folder's images: 1 grey, 3 RGB [default: 1 where all are grey]
     #[cfg_attr(feature = "cli", arg(long, value_name = "1|3", value_parser = flags::image_channels, help_heading = DATA))]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -90,6 +95,11 @@ pub struct RunConfig {
     pub train: TrainOptions,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+fn is_stretch(fit: &Fit) -> bool {
+    *fit == Fit::Stretch
+}
+
 impl Default for RunConfig {
     fn default() -> Self {
         RunConfig {
@@ -98,6 +108,7 @@ impl Default for RunConfig {
             target: Vec::new(),
             ignore: Vec::new(),
             image_size: None,
+            fit: Fit::Stretch,
             image_channels: None,
             strict_data: false,
             ignore_label: None,

@@ -15,6 +15,7 @@ use crate::model::{Build, Mode, Model, Task};
 use crate::ops::batch::draw::Draw;
 use crate::ops::batch::draw_augmented::DrawAugmented;
 use crate::ops::batch::draw_mask::DrawMask;
+use crate::ops::batch::jitter::Jitter;
 use crate::ops::batch::mixup::Mixup;
 use crate::ops::loss::argmax::Argmax;
 use crate::ops::loss::sample_sum::SampleSum;
@@ -287,6 +288,10 @@ impl Start {
         }
         let (mut x, labels) = (columns[0].drawn, columns[1].drawn);
         let (mut given, mut mixed) = (Vec::new(), None);
+        let colour = augment.colour();
+        if !colour.is_off() {
+            x = graph.apply(Jitter { colour, scale: normal.scale, shift: normal.shift }, &[control, x])?[0];
+        }
         if augment.mixup > 0.0 {
             let table = graph.tensor(TensorInfo::floats("quantiles", [CELLS + 1]).role(Role::Data));
             let blended = graph.apply(Mixup, &[control, x, labels, table])?;

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 #[command(after_help = "\
 A model that reads a table takes CSV files with its columns, by their names. Pictures may be PNG, JPEG, GIF, BMP, WebP, TIFF, PNM, ICO or QOI, of any size. Each is prepared \
 as the model's training images were: as a digit where these were digits such as MNIST's (grey, light on dark, cropped, scaled \
-and centred), else resized.
+and centred), else resized, cropped or padded as `wgrad train --fit` says.
 
 Examples:
   wgrad predict runs/mnist-cnn/1/model.safetensors photo.jpg
@@ -64,6 +64,10 @@ enum Preparation {
     Digits,
     /// The whole picture, resized.
     Resize,
+    /// Cropped about the middle to the model's proportion, then resized.
+    Crop,
+    /// Resized to fit, its proportion kept, and padded with black.
+    Pad,
     /// As they are: of the model's size.
     None,
 }
@@ -104,6 +108,8 @@ pub fn run(args: PredictArgs) -> Result<()> {
     let how = args.prepare.unwrap_or(match trained.model.preparation() {
         Prepare::Digits if !by_pixel => Preparation::Digits,
         Prepare::Digits | Prepare::Resize => Preparation::Resize,
+        Prepare::Crop => Preparation::Crop,
+        Prepare::Pad => Preparation::Pad,
     });
     if args.prepare.is_none() && trained.model.prepare.is_none() && !by_pixel {
         let (file, how) = (args.file.display(), if how == Preparation::Digits { "as digits" } else { "by resizing" });
@@ -160,6 +166,8 @@ fn read(path: &Path, input: [usize; 3], how: Preparation) -> Result<Prepared> {
     let prepared = match how {
         Preparation::Digits => prepare(&picture, input, Prepare::Digits),
         Preparation::Resize => prepare(&picture, input, Prepare::Resize),
+        Preparation::Crop => prepare(&picture, input, Prepare::Crop),
+        Preparation::Pad => prepare(&picture, input, Prepare::Pad),
         Preparation::None => as_it_is(&picture, input),
     };
     prepared.map_err(|e| crate::error::in_context(&path.display().to_string(), e))

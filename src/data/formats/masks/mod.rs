@@ -2,6 +2,7 @@
 
 mod layout;
 
+use crate::data::Fit;
 use crate::data::formats::Format;
 use crate::data::formats::held_out::{HELD_OUT, held_out};
 use crate::data::formats::missing::{MASKS, has_masks};
@@ -9,7 +10,7 @@ use crate::data::formats::names::{CLASSES, listed};
 use crate::data::formats::pictures::{CHANNELS, channels, common_size, left_out};
 use crate::data::pictures::index::Mask;
 use crate::data::pictures::picture::Picture;
-use crate::data::pictures::prepare::resized;
+use crate::data::pictures::prepare::fitted;
 use crate::data::source::file_name;
 use crate::data::values::{Classes, Meaning, as_grey, colour_of, occurring};
 use crate::data::{Dataset, Prepare, ReadOptions, Split};
@@ -161,7 +162,7 @@ fn open(pair: &Pair, size: [usize; 2], pixels: &mut [u8], values: &mut [u32]) ->
             file_name(&pair.picture)
         )));
     }
-    pixels.copy_from_slice(&resized(&picture, [size[0], size[1], CHANNELS])?.pixels);
+    pixels.copy_from_slice(&fitted(&picture, [size[0], size[1], CHANNELS], Fit::Stretch)?.pixels);
     values.copy_from_slice(&mask.resized(size));
     Ok((picture.deep(), occurring(mask.values)))
 }
