@@ -8,7 +8,7 @@ use font8x8::{BASIC_FONTS, GREEK_FONTS, LATIN_FONTS, UnicodeFonts};
 /// Pixels of a letter, at the scale of 1, and of the white below a line.
 const LETTER: usize = 8;
 /// Pixels from one line to the next.
-const LINE: usize = 14;
+pub(super) const LINE: usize = 14;
 /// Pixels round a legend, between its entries, and from a swatch to its name.
 const GAP: usize = 6;
 /// The side of a swatch.

@@ -1,6 +1,7 @@
 //! `wgrad predict`: what a stored model makes of pictures, or of the rows of a table.
 
 mod masks;
+mod sheet;
 #[cfg(feature = "csv")]
 mod table;
 
@@ -40,7 +41,8 @@ pub struct PredictArgs {
     /// How pictures are prepared [default: as those that the model was trained on]
     #[arg(long, value_enum, value_name = "HOW")]
     prepare: Option<Preparation>,
-    /// Write each picture as the net is given it into this folder, as PNG
+    /// Write each picture as the net is given it into this folder, as PNG, and contact-sheet.png of all with their names and
+    /// classes
     #[arg(long, value_name = "DIR")]
     save_prepared: Option<PathBuf>,
     /// Of a model that tells the class of each pixel: the folder that its masks are written into, as PNG of class numbers at
@@ -147,6 +149,10 @@ pub fn run(args: PredictArgs) -> Result<()> {
                 }
                 _ => return Err(Error::failed(format!("{image}: the model's probabilities are no finite numbers"))),
             }
+        }
+        if let Some(folder) = &args.save_prepared {
+            let sheet = sheet::write(folder, &trained.model, &pixels, &answers)?;
+            crate::cli::say(&format!("saved {}", sheet.display()));
         }
     }
     print(&match args.json {
