@@ -76,14 +76,19 @@ fn png(bytes: &[u8]) -> Result<Mask> {
     let mut reader = decoder.read_info().map_err(fault)?;
     let size = reader.output_buffer_size().filter(|size| *size <= most);
     let (width, height) = (reader.info().width, reader.info().height);
-    let size = size.filter(|_| width.max(height) <= LARGEST_SIDE).ok_or_else(|| {
-        Error::input(format!("found a mask of {width}×{height}, expected sides of at most {LARGEST_SIDE} pixels"))
+    // A value takes four bytes in memory, however few bits it has in the file.
+    let fits = u64::from(width) * u64::from(height) * 4 <= LARGEST_DECODED_BYTES && width.max(height) <= LARGEST_SIDE;
+    let size = size.filter(|_| fits).ok_or_else(|| {
+        let most = LARGEST_DECODED_BYTES / 4;
+        Error::input(format!(
+            "found a mask of {width}×{height}, expected sides of at most {LARGEST_SIDE} and at most {most} pixels"
+        ))
     })?;
     let mut samples = vec![0; size];
     let frame = reader.next_frame(&mut samples).map_err(fault)?;
     let bits = frame.bit_depth as usize;
     let channels = frame.color_type.samples();
-    let (width, height) = (width as usize, height as usize);
+    let (width, height) = (frame.width as usize, frame.height as usize);
     let mut values = Vec::with_capacity(width * height);
     for row in samples[..frame.buffer_size()].chunks_exact(frame.line_size) {
         // Sample n of a row; those of fewer than 8 bits are packed, the first in the highest bits.
