@@ -4,6 +4,7 @@ pub mod formats;
 pub mod init;
 pub mod layers;
 pub mod mode;
+pub mod normalise;
 pub mod presets;
 pub mod sequential;
 mod summary;
@@ -20,6 +21,7 @@ use crate::error::{Error, Result, in_context};
 use crate::ir::element::Prepare;
 use crate::ir::graph::{Graph, Tensor};
 use layers::{LARGEST, elements};
+use normalise::ChannelNorm;
 use serde::{Deserialize, Serialize};
 
 /// What a byte of the data becomes before the first layer: `byte · scale + shift`.
@@ -55,6 +57,9 @@ pub struct Model {
     pub layers: Vec<LayerEntry>,
     /// How bytes become the floats that the first layer reads.
     pub normalisation: Normalisation,
+    /// How each channel is normalised after that; left out of files where it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub normalise: Option<ChannelNorm>,
     /// Names of the first classes, those that the training data had; empty before.
     pub class_names: Vec<String>,
     /// The fields of the data that the first layer reads: one, or none for the data's first field, which is left out of files.
@@ -231,6 +236,7 @@ impl Model {
         if !scale.is_finite() || !shift.is_finite() {
             return Err(self.says(format!("found a normalisation by {scale} and {shift}, expected finite numbers")));
         }
+        self.normalise.as_ref().map_or(Ok(()), |norm| norm.check(&self.input)).map_err(|why| self.says(why))?;
         // On Windows a name with a colon begins with a drive, or names a stream of another file.
         let divides = |c: char| c == '/' || c == '\\' || c == ':' && cfg!(windows);
         let is_path = self.name.contains(|c: char| divides(c) || c.is_control());

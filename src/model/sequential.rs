@@ -1,9 +1,10 @@
 //! The builder: a model in one expression.
 
 use crate::error::{Error, Result};
-pub use crate::model::layers::keys::Pair;
+use crate::model::layers::keys::Pair;
 use crate::model::layers::keys::{Field, Value, one_of};
 use crate::model::layers::*;
+pub use crate::model::normalise::ChannelNorm;
 use crate::model::{Model, Normalisation};
 use crate::ops::conv::geometry::Padding;
 use crate::ops::pointwise::activation::Function;
@@ -49,6 +50,12 @@ impl Sequential {
     /// Turns bytes into floats by `byte · scale + shift`; by default they become 0–1.
     pub fn normalise(mut self, scale: f32, shift: f32) -> Self {
         self.0.normalisation = Normalisation { scale, shift };
+        self
+    }
+
+    /// Normalises each channel of images after that, by (value - mean) / std (torchvision's `Normalize`).
+    pub fn normalise_channels(mut self, mean: impl Into<Vec<f64>>, std: impl Into<Vec<f64>>) -> Self {
+        self.0.normalise = Some(ChannelNorm { mean: mean.into(), std: std.into() });
         self
     }
 

@@ -59,7 +59,7 @@ impl TrainedModel {
         let mut graph = Builder::new(&model.name);
         match model.reads_table() {
             true => graph.standardise(&model.columns),
-            false => graph.normalise(&model.normalisation),
+            false => graph.normalise(model),
         }
         let shapes: Vec<Vec<usize>> = model.infer()?.into_iter().map(|inferred| inferred.shape).collect();
         let (input, first) = (model.input.to_vec(), graph.last.clone());
@@ -213,13 +213,21 @@ impl Builder {
     }
 
     /// From pixels / 255 to what the first layer reads: nothing, where that is it.
-    fn normalise(&mut self, normalisation: &Normalisation) {
-        if *normalisation == Normalisation::default() {
-            return;
+    fn normalise(&mut self, model: &Model) {
+        let Model { normalisation, normalise, .. } = model;
+        if *normalisation != Normalisation::default() {
+            self.floats("scale", &[], vec![(f64::from(normalisation.scale) * 255.0) as f32]);
+            self.floats("shift", &[], vec![normalisation.shift]);
+            self.then("Mul", "scaled", Some("scale"), Vec::new());
+            self.then("Add", "normalised", Some("shift"), Vec::new());
         }
-        self.floats("scale", &[], vec![(f64::from(normalisation.scale) * 255.0) as f32]);
-        self.floats("shift", &[], vec![normalisation.shift]);
-        self.then("Mul", "scaled", Some("scale"), Vec::new());
-        self.then("Add", "normalised", Some("shift"), Vec::new());
+        if let Some(norm) = normalise {
+            let channels = norm.mean.len();
+            let all = |at: usize| (0..channels).map(|channel| norm.of(channel)[at]).collect();
+            self.floats("channel_scale", &[channels, 1, 1], all(0));
+            self.floats("channel_shift", &[channels, 1, 1], all(1));
+            self.then("Mul", "channels_scaled", Some("channel_scale"), Vec::new());
+            self.then("Add", "channels_normalised", Some("channel_shift"), Vec::new());
+        }
     }
 }

@@ -6,6 +6,7 @@ use crate::ir::graph::{Graph, Tensor, TensorInfo};
 use crate::ir::op::Real;
 use crate::ir::values::Values;
 use crate::model::formats::weights::{Weights, to_memory};
+use crate::model::normalise::ChannelNorm;
 use crate::model::{Build, Model, Normalisation};
 use crate::ops::loss::softmax_ce::SoftmaxCe;
 use crate::step::control::Control;
@@ -17,6 +18,7 @@ use crate::step::control::Control;
 pub struct Inside<F: Real = f32> {
     executor: Executor<F>,
     normalisation: Normalisation,
+    normalise: Option<ChannelNorm>,
     input: Tensor,
     layers: Vec<Tensor>,
     /// The gradient of the loss with respect to the logits, from which everything flows back.
@@ -46,8 +48,8 @@ impl<F: Real> Inside<F> {
         let mut executor = Executor::new(graph, true)?;
         let one = Control { valid: 1, samples: 1, ..Control::default() };
         executor.set(control, Values::Word(one.words()))?;
-        let normalisation = model.normalisation;
-        Ok(Inside { executor, normalisation, input, layers, upstream: loss[2], gradient, forward })
+        let (normalisation, normalise) = (model.normalisation, model.normalise.clone());
+        Ok(Inside { executor, normalisation, normalise, input, layers, upstream: loss[2], gradient, forward })
     }
 
     /// Takes weights.
@@ -68,7 +70,13 @@ impl<F: Real> Inside<F> {
     /// What the first layer reads for pixels 0–255, [height, width, channels].
     pub fn normalised(&self, pixels: &[u8]) -> Vec<F> {
         let [scale, shift] = [self.normalisation.scale, self.normalisation.shift].map(|x| F::of(x.into()));
-        pixels.iter().map(|&byte| F::of(byte.into()) * scale + shift).collect()
+        let value = |(at, byte): (usize, &u8)| {
+            let value = F::of((*byte).into()) * scale + shift;
+            let Some(norm) = &self.normalise else { return value };
+            let [scale, shift] = norm.of(at % norm.mean.len()).map(|x| F::of(x.into()));
+            value * scale + shift
+        };
+        pixels.iter().enumerate().map(value).collect()
     }
 
     /// Runs the net on one sample, [height, width, channels] as [`Inside::normalised`] gives it; returns the logits.

@@ -1,5 +1,7 @@
 //! The model file: strict TOML, read with the line of whatever is wrong.
 
+mod normalise;
+
 use crate::error::{Error, Result, in_context};
 use crate::model::Model;
 use crate::model::layers::keys::{Key, Kind, Value, one_of};
@@ -49,12 +51,12 @@ impl Model {
         let document = DeTable::parse(text)
             .map_err(|error| source.error(error.span().unwrap_or(0..0), &error.message().replace('\n', " ")))?;
         let root = Section { source, table: document.get_ref(), at: 0..0, name: "the model".into() };
-        root.only(&["input", "inputs", "layers"])?;
+        root.only(&["input", "inputs", "normalise", "layers"])?;
         let input = root.sizes("input")?;
         if ![1, 3].contains(&input.len()) {
             return Err(root.wrong("input", "[height, width, channels] of images or [columns] of a table"));
         }
-        let inputs = root.inputs()?;
+        let (inputs, normalise) = (root.inputs()?, root.normalise()?);
         let listed = root.required("layers")?.get_ref().as_array();
         let listed = listed.ok_or_else(|| root.wrong("layers", "a list, each entry begun by [[layers]]"))?;
         let whole = input.to_vec();
@@ -75,7 +77,7 @@ impl Model {
             shapes.push(inferred.map_err(|e| source.error(entry.span(), &e.to_string()))?.shape);
             layers.push(layer);
         }
-        let model = Model { name: name.into(), input, layers, inputs, ..Model::default() };
+        let model = Model { name: name.into(), input, layers, inputs, normalise, ..Model::default() };
         model.check().map_err(|error| in_context(file, error))?;
         Ok(model)
     }
@@ -87,6 +89,7 @@ impl Model {
         if !self.inputs.is_empty() {
             let _ = writeln!(text, "inputs = {:?}", self.inputs);
         }
+        text += &self.normalise.as_ref().map_or(String::new(), normalise::written);
         let written = |place: usize| format!("\"layer {place}\"");
         for (index, layer) in self.layers.iter().enumerate() {
             // Writing to a String cannot fail.

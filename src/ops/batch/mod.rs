@@ -7,8 +7,9 @@ pub mod draw_augmented;
 pub mod draw_mask;
 pub mod jitter;
 pub mod mixup;
+pub mod normalise;
 mod warp;
 
 /// The ops of this family.
 pub(super) const OPS: &[Entry] =
-    &[entry!(draw), entry!(draw_augmented), entry!(draw_mask), entry!(jitter), entry!(mixup)];
+    &[entry!(draw), entry!(draw_augmented), entry!(draw_mask), entry!(jitter), entry!(mixup), entry!(normalise)];

@@ -292,6 +292,9 @@ impl Start {
         if !colour.is_off() {
             x = graph.apply(Jitter { colour, scale: normal.scale, shift: normal.shift }, &[control, x])?[0];
         }
+        if let Some(norm) = &model.normalise {
+            x = norm.apply(&mut graph, x)?;
+        }
         if augment.mixup > 0.0 {
             let table = graph.tensor(TensorInfo::floats("quantiles", [CELLS + 1]).role(Role::Data));
             let blended = graph.apply(Mixup, &[control, x, labels, table])?;

@@ -113,6 +113,11 @@ pub fn run(args: PredictArgs) -> Result<()> {
         Prepare::Crop => Preparation::Crop,
         Prepare::Pad => Preparation::Pad,
     });
+    if by_pixel && [Preparation::Crop, Preparation::Pad].contains(&how) {
+        return Err(Error::input(
+            "--prepare crop and pad: a mask is one of the whole picture, expected --prepare resize",
+        ));
+    }
     if args.prepare.is_none() && trained.model.prepare.is_none() && !by_pixel {
         let (file, how) = (args.file.display(), if how == Preparation::Digits { "as digits" } else { "by resizing" });
         crate::cli::say(&format!(
