@@ -137,6 +137,35 @@ fn a_drawing_is_read_as_the_net_reads_it() {
     }
 }
 
+/// The file of a picture is prepared as `predict` does it; what is no picture is refused.
+#[test]
+fn a_picture_is_read_as_predict_reads_it() {
+    let mut page = Page::new();
+    page.train();
+    // A portable grey map: 16 × 16, brighter to the right.
+    let pixels: Vec<u8> = (0..256).map(|at| (at % 16 * 16) as u8).collect();
+    let file = [b"P5 16 16 255\n".as_slice(), &pixels].concat();
+    let (status, body) = page.ask("POST /picture", "", &file);
+    assert_eq!(status, 200, "{body}");
+    let found: Value = serde_json::from_str(&body).expect("JSON");
+    let picture = wgrad::data::pictures::picture::Picture::decode(&file).expect("a picture");
+    let image =
+        wgrad::data::pictures::prepare::prepare(&picture, [8, 8, 1], wgrad::data::Prepare::Resize).expect("an image");
+    assert_eq!(found["how"], image.how.as_str());
+    let weights = pollster::block_on(page.trainer.weights()).expect("weights");
+    let net = wgrad::train::predict::TrainedModel { model: model(), weights };
+    for (class, expected) in net.predict(&image.pixels).expect("probabilities")[0].iter().enumerate() {
+        let given = found["probabilities"][class].as_f64().expect("a number");
+        // Softmax in double and in single precision over the same logits.
+        assert!((given - f64::from(*expected)).abs() < 1e-5, "class {class}: {given}, {expected}");
+    }
+    for (line, body, expected) in
+        [("POST /picture", &b"nonsense"[..], 400), ("POST /picture", b"", 400), ("GET /picture", b"", 405)]
+    {
+        assert_eq!(page.ask(line, "", body).0, expected, "{line}");
+    }
+}
+
 #[test]
 fn whoever_is_not_the_page_gets_no_answer() {
     let page = Page::new();
