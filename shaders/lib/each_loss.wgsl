@@ -41,15 +41,20 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     var best = 0u;
     var hits = 0u;
     var sum = 0.0;
-    for (var c = 0u; c < classes; c += 1u) {
-        let x = logits[row + c];
-        best = select(best, c, x > most);
-        most = max(most, x);
-        let t = target_of(b, c);
-        hits += u32((x > 0.0) == (t > 0.5));
-        let found = terms(x, t);
-        sum += found.x;
-        delta[row + c] = found.y * each;
+    for (var first = 0u; first < classes; first += $(U)u) {
+        //: for u in 0..U
+        if first + $(u)u < classes {
+            let c = first + $(u)u;
+            let x = logits[row + c];
+            best = select(best, c, x > most);
+            most = max(most, x);
+            let t = target_of(b, c);
+            hits += u32((x > 0.0) == (t > 0.5));
+            let found = terms(x, t);
+            sum += found.x;
+            delta[row + c] = found.y * each;
+        }
+        //: end
     }
     loss[b] = sum * each;
     correct[b] = select(0u, right_of(b, best, hits), valid);

@@ -26,15 +26,17 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
         // Rows and columns before the image wrap round and are beyond it too.
         let row = line % oh * sh + i * dilation_h - pt;
         let begin = (line / oh * h + row) * w;
+        var of_line = V();
         for (var b = 0u; b < ow; b += 1u) {
             let column = b * sw + j * dilation_w - pl;
             let d = dy[(line * ow + b) * vectors() + vector];
             if term == terms() {
-                sum += d;
+                of_line += d;
             } else if row < h && column < w {
-                sum += x_at(begin + column, own) * d;
+                of_line += x_at(begin + column, own) * d;
             }
         }
+        sum += of_line;
     }
     partials[e] = sum;
 }

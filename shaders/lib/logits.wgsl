@@ -17,10 +17,15 @@ struct Largest {
 fn largest(row: u32) -> Largest {
     var most = logits[row];
     var best = 0u;
-    for (var c = 1u; c < classes; c += 1u) {
-        let x = logits[row + c];
-        best = select(best, c, x > most);
-        most = max(most, x);
+    for (var first = 1u; first < classes; first += $(U)u) {
+        //: for u in 0..U
+        if first + $(u)u < classes {
+            let c = first + $(u)u;
+            let x = logits[row + c];
+            best = select(best, c, x > most);
+            most = max(most, x);
+        }
+        //: end
     }
     return Largest(most, best);
 }
@@ -29,10 +34,16 @@ fn largest(row: u32) -> Largest {
 fn sums(row: u32, most: f32) -> vec2f {
     var sum = 0.0;
     var all = 0.0;
-    for (var c = 0u; c < classes; c += 1u) {
-        let x = logits[row + c] - most;
-        sum += exp(x);
-        all += x;
+    for (var first = 0u; first < classes; first += $(U)u) {
+        var part = vec2f(0.0);
+        //: for u in 0..U
+        if first + $(u)u < classes {
+            let x = logits[row + first + $(u)u] - most;
+            part += vec2f(exp(x), x);
+        }
+        //: end
+        sum += part.x;
+        all += part.y;
     }
     return vec2f(sum, all);
 }

@@ -1,5 +1,5 @@
 // Runs of x brought to mean 0 and variance 1, then y = x̂·gamma + beta by channels; the mean of each and its scale,
-// 1 / √(biased variance + epsilon), are stored. The file that uses this takes in row_runs or group_runs:
+// 1 / √(biased variance + epsilon), are stored. An invocation sums 256 terms at a time, and then these sums. The file that uses this takes in row_runs or group_runs:
 //   runs(), count(): how many there are, and the elements of one; span: the invocations that share one;
 //   at(k, i), channel(k, i): where element i of run k lies, and its channel.
 override epsilon: f32;
@@ -22,14 +22,22 @@ fn main(
     let k = select(0u, run, inside);
     let first = select(count(), lane % span, inside);
     var sum = 0.0;
-    for (var i = first; i < count(); i += span) {
-        sum += x[at(k, i)];
+    for (var begin = first; begin < count(); begin += 256u * span) {
+        var part = 0.0;
+        for (var i = begin; i < min(count(), begin + 256u * span); i += span) {
+            part += x[at(k, i)];
+        }
+        sum += part;
     }
     let middle = lane_sum(lane, span, vec2f(sum, 0.0)).x / f32(count());
     var squares = 0.0;
-    for (var i = first; i < count(); i += span) {
-        let apart = x[at(k, i)] - middle;
-        squares += apart * apart;
+    for (var begin = first; begin < count(); begin += 256u * span) {
+        var part = 0.0;
+        for (var i = begin; i < min(count(), begin + 256u * span); i += span) {
+            let apart = x[at(k, i)] - middle;
+            part += apart * apart;
+        }
+        squares += part;
     }
     let factor = inverseSqrt(lane_sum(lane, span, vec2f(squares, 0.0)).x / f32(count()) + epsilon);
     for (var i = first; i < count(); i += span) {

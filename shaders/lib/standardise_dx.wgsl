@@ -21,9 +21,13 @@ fn main(
     let middle = mean[k];
     let factor = scale[k];
     var sum = vec2f(0.0);
-    for (var i = first; i < count(); i += span) {
-        let g = dy[at(k, i)] * gamma[channel(k, i)];
-        sum += vec2f(g, g * ((x[at(k, i)] - middle) * factor));
+    for (var begin = first; begin < count(); begin += 256u * span) {
+        var part = vec2f(0.0);
+        for (var i = begin; i < min(count(), begin + 256u * span); i += span) {
+            let g = dy[at(k, i)] * gamma[channel(k, i)];
+            part += vec2f(g, g * ((x[at(k, i)] - middle) * factor));
+        }
+        sum += part;
     }
     let shares = lane_sum(lane, span, sum) / f32(count());
     for (var i = first; i < count(); i += span) {

@@ -14,10 +14,15 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     let row = b * classes;
     var most = x[row];
     var best = 0u;
-    for (var c = 1u; c < classes; c += 1u) {
-        let value = x[row + c];
-        best = select(best, c, value > most);
-        most = max(most, value);
+    for (var first = 1u; first < classes; first += $(U)u) {
+        //: for u in 0..U
+        if first + $(u)u < classes {
+            let c = first + $(u)u;
+            let value = x[row + c];
+            best = select(best, c, value > most);
+            most = max(most, value);
+        }
+        //: end
     }
     y[b] = best;
 }

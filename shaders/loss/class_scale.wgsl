@@ -1,6 +1,6 @@
 // scale[c] = weights[c] / Σ weights[labels[b]] over the rows b of the first `valid` samples, of `places` rows each, whose
 // label is not ignored (all bits one); zero where that sum is zero.
-// labels [batch], weights, scale [classes]. One workgroup; invocation i sums rows i, i + 256, …, `part` at a time
+// labels [batch], weights, scale [classes], total [1] = the sum. One workgroup; invocation i sums rows i, i + 256, …, `part` at a time
 // and then these sums, so that little is lost of the last; then pairs are summed.
 override batch: u32;
 override classes: u32;
@@ -12,6 +12,7 @@ override part: u32;
 @group(0) @binding(1) var<storage, read> labels: array<u32>;
 @group(0) @binding(2) var<storage, read> weights: array<f32>;
 @group(0) @binding(3) var<storage, read_write> scale: array<f32>;
+@group(0) @binding(4) var<storage, read_write> total: array<f32>;
 
 var<workgroup> sums: array<f32, 256>;
 
@@ -37,6 +38,9 @@ fn main(@builtin(local_invocation_index) lane: u32) {
         workgroupBarrier();
     }
     let all = sums[0];
+    if lane == 0u {
+        total[0] = all;
+    }
     for (var c = lane; c < classes; c += 256u) {
         scale[c] = select(0.0, weights[c] / all, all > 0.0);
     }

@@ -29,9 +29,14 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     }
     loss[b] = (log(found.x) - near) * share;
     correct[b] = u32(valid && top.index == k);
-    for (var c = 0u; c < classes; c += 1u) {
-        let p = exp(logits[row + c] - most) / found.x;
-        let t = (1.0 - smoothing) * f32(c == k) + smoothing / f32(classes);
-        delta[row + c] = (p - t) * share;
+    for (var first = 0u; first < classes; first += $(U)u) {
+        //: for u in 0..U
+        if first + $(u)u < classes {
+            let c = first + $(u)u;
+            let p = exp(logits[row + c] - most) / found.x;
+            let t = (1.0 - smoothing) * f32(c == k) + smoothing / f32(classes);
+            delta[row + c] = (p - t) * share;
+        }
+        //: end
     }
 }

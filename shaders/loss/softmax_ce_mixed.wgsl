@@ -38,9 +38,14 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     }
     loss[b] = (log(sum) - near) * each;
     correct[b] = u32(valid && top.index == select(o, k, part >= 0.5));
-    for (var c = 0u; c < classes; c += 1u) {
-        let p = exp(logits[row + c] - most) / sum;
-        let t = (1.0 - smoothing) * (part * f32(c == k) + rest * f32(c == o)) + smoothing / f32(classes);
-        delta[row + c] = (p - t) * each;
+    for (var first = 0u; first < classes; first += $(U)u) {
+        //: for u in 0..U
+        if first + $(u)u < classes {
+            let c = first + $(u)u;
+            let p = exp(logits[row + c] - most) / sum;
+            let t = (1.0 - smoothing) * (part * f32(c == k) + rest * f32(c == o)) + smoothing / f32(classes);
+            delta[row + c] = (p - t) * each;
+        }
+        //: end
     }
 }

@@ -23,19 +23,32 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     var sum = 0.0;
     var all = 0.0;
     var near = 0.0;
-    for (var c = 0u; c < classes; c += 1u) {
-        let x = logits[row + c] - most;
-        let t = scale[c] * ((1.0 - smoothing) * f32(c == k) + smoothing / f32(classes));
-        sum += exp(x);
-        all += t;
-        near += t * x;
+    for (var first = 0u; first < classes; first += $(U)u) {
+        // exp, weight and share of logit of a round's classes.
+        var part = vec3f(0.0);
+        //: for u in 0..U
+        if first + $(u)u < classes {
+            let c = first + $(u)u;
+            let x = logits[row + c] - most;
+            let t = scale[c] * ((1.0 - smoothing) * f32(c == k) + smoothing / f32(classes));
+            part += vec3f(exp(x), t, t * x);
+        }
+        //: end
+        sum += part.x;
+        all += part.y;
+        near += part.z;
     }
     let valid = b < control.valid * places && k != 0xffffffffu;
     loss[b] = select(0.0, all * log(sum) - near, valid);
     correct[b] = u32(valid && top.index == k);
-    for (var c = 0u; c < classes; c += 1u) {
-        let p = exp(logits[row + c] - most) / sum;
-        let t = scale[c] * ((1.0 - smoothing) * f32(c == k) + smoothing / f32(classes));
-        delta[row + c] = select(0.0, p * all - t, valid);
+    for (var first = 0u; first < classes; first += $(U)u) {
+        //: for u in 0..U
+        if first + $(u)u < classes {
+            let c = first + $(u)u;
+            let p = exp(logits[row + c] - most) / sum;
+            let t = scale[c] * ((1.0 - smoothing) * f32(c == k) + smoothing / f32(classes));
+            delta[row + c] = select(0.0, p * all - t, valid);
+        }
+        //: end
     }
 }

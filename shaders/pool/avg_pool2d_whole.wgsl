@@ -20,8 +20,18 @@ fn main(
     let inside = at < count && channel < c;
     var sum = 0.0;
     if inside {
-        for (var p = lane / 8u; p < kh * kw; p += 8u) {
-            sum += x[((n * h + p / kw) * w + p % kw) * c + channel];
+        // Eight places at a time: a long sum loses with every term, and llvmpipe leaves a loop after 65,535 rounds.
+        for (var first = lane / 8u; first < kh * kw; first += 64u) {
+            var part = 0.0;
+            //: for u in 0..8
+            {
+                let p = first + $(8 * u)u;
+                if p < kh * kw {
+                    part += x[((n * h + p / kw) * w + p % kw) * c + channel];
+                }
+            }
+            //: end
+            sum += part;
         }
     }
     let all = eight_sum(lane, vec2f(sum, 0.0)).x;

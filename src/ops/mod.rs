@@ -41,6 +41,7 @@ pub mod pointwise;
 pub mod pool;
 mod prelude;
 pub mod shape;
+pub mod sums;
 
 /// The ops by family.
 const FAMILIES: &[&[Entry]] =

@@ -16,6 +16,7 @@ macro_rules! library {
 }
 
 library! {
+    accumulate
     activation
     activation_lanes
     bias_lanes
@@ -55,6 +56,7 @@ library! {
     sample
     standardise
     standardise_dx
+    step_end
     store_masked_lanes
     store_pool
     store_rows

@@ -24,8 +24,10 @@ pub struct Control {
     pub correction1: f32,
     /// Adam's 1 - β₂ᵗ for this step's t.
     pub correction2: f32,
+    /// Of the update under way, the weights of the losses in the batches before this one; 0 where all losses weigh the same.
+    pub weight: f32,
     /// Unused, so that the block is whole vectors of four words.
-    pub reserved: [u32; 3],
+    pub reserved: [u32; 2],
 }
 
 impl Control {

@@ -123,11 +123,17 @@ fn a_steps_record_flags_a_loss_that_is_no_finite_number() {
         for place in [0, 64, 66] {
             let mut loss = vec![0.25; 67];
             loss[place] = value;
-            let op =
-                StepEnd { batch: 67, capacity: 1, betas: [0.9, 0.999], rates: Rates::constant(1e-3), accumulate: 1 };
+            let op = StepEnd {
+                batch: 67,
+                capacity: 1,
+                betas: [0.9, 0.999],
+                rates: Rates::constant(1e-3),
+                accumulate: 1,
+                weighted: false,
+            };
             let control = Control { valid: 67, samples: 67, ..Control::default() };
             let case = Case::new(op).floats([67], loss).words([67], vec![1; 67]).words([1], vec![STATE]);
-            let case = case.words([Control::WORDS], control.words()).in_place().floats([1, 4], vec![0.0; 4]).in_place();
+            let case = case.words([Control::WORDS], control.words()).in_place().floats([1, 5], vec![0.0; 5]).in_place();
             for found in faults(&case) {
                 assert_eq!(found, STATE | bit, "{value} at {place}");
             }

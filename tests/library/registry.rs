@@ -224,9 +224,10 @@ fn the_control_block_is_one_in_rust_and_in_every_shader() {
         ("rate", offset_of!(Control, rate)),
         ("correction1", offset_of!(Control, correction1)),
         ("correction2", offset_of!(Control, correction2)),
+        ("weight", offset_of!(Control, weight)),
         ("reserved", offset_of!(Control, reserved)),
     ];
-    let floats = ["rate", "correction1", "correction2"];
+    let floats = ["rate", "correction1", "correction2", "weight"];
     let mut declared = BTreeSet::new();
     // Reflected from the kernels as they are launched, so that templates are seen expanded.
     for (_, _, plan) in case_plans() {

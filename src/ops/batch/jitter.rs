@@ -111,7 +111,7 @@ fn hue<F: Real>([r, g, b]: [F; 3], turns: F) -> [F; 3] {
             k += F::of(6.0);
         }
         while k >= F::of(6.0) {
-            k = k - F::of(6.0);
+            k -= F::of(6.0);
         }
         most - range * clip(smaller(k, F::of(4.0) - k))
     })

@@ -1,7 +1,7 @@
 //! The gradients of a convolution with respect to its weights and its bias.
 
 use crate::ops::conv::conv2d::{Conv2d, awkward};
-use crate::ops::conv::geometry::{Geometry, LanesForm};
+use crate::ops::conv::geometry::{Geometry, LanesForm, Padding};
 use crate::ops::conv::{direct, im2col, pad};
 use crate::ops::matmul::splits;
 use crate::ops::prelude::*;
@@ -80,7 +80,8 @@ impl Op for Conv2dDw {
     }
 
     fn rounding(&self, x: &[&TensorInfo]) -> Rounding {
-        Rounding { terms: x[1].elements() / x[1].shape.0[3], ulps: 1.0 }
+        let (channels, weights) = (x[1].shape.0[3], self.kernel[0] * self.kernel[1] * x[0].shape.0[3]);
+        Rounding { terms: splits::terms_of(x[1].elements() / channels, (weights + 1) * channels), ulps: 1.0 }
     }
 
     fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
@@ -144,9 +145,9 @@ fn dispatch_into(cx: &mut Lower, g: &Geometry, [mut x, dy]: [Tensor; 2], y: [Ten
     };
     // The sum over all places is split so that small filters keep a whole device busy.
     let [splits, part] = match form {
-        LanesForm::Tile => splits::splits(cx.class, tiles, terms),
+        LanesForm::Tile => splits::splits(cx.class, [tiles, terms, partial]),
         _ => {
-            let splits = 64usize.div_ceil(tiles).min(terms);
+            let splits = 64usize.div_ceil(tiles).max(splits::fewest(g.places(), partial)).min(terms);
             [splits, terms.div_ceil(splits)]
         }
     };
@@ -185,5 +186,12 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
         let y = conv.geometry(x, w).map_or([0; 4], |g| g.y());
         Case::new(Conv2dDw { conv, kernel: [w[0], w[1]] }).random(x).random(y)
     };
-    awkward().into_iter().map(case).collect()
+    // Long sums of equal numbers: of few channels, and of more.
+    let long = [[1, 1], [4, 4], [24, 8]].map(|[c, o]| {
+        let (side, conv) = (sums::LONG.isqrt() + 1, Conv2d::new([1, 1], Padding::Valid));
+        let size = |channels| (Shape(vec![1, side, side, channels]), vec![0.1; side * side * channels]);
+        let (x, dy) = (size(c), size(o));
+        Case::new(Conv2dDw { conv, kernel: [1, 1] }).floats(x.0, x.1).floats(dy.0, dy.1)
+    });
+    awkward().into_iter().map(case).chain(long).collect()
 }

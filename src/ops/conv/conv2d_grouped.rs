@@ -7,6 +7,7 @@ use crate::ops::conv::geometry::{Geometry, Padding};
 use crate::ops::matmul::bias::{check_bias, split_bias};
 use crate::ops::pointwise::then::{Then, every};
 use crate::ops::prelude::*;
+use std::ops::Range;
 
 kernels! {
     CONV2D_GROUPED = "conv/conv2d_grouped",
@@ -127,10 +128,16 @@ impl Grouped {
 
     /// Calls `f(x, w, y)` with the offsets in one image of every pixel, of its C channels; of a tap, of its weights; and of
     /// an output place, of its O channels, that meet; in the order of y, then taps.
-    pub(in crate::ops) fn for_each_tap(&self, mut f: impl FnMut(usize, usize, usize)) {
+    pub(in crate::ops) fn for_each_tap(&self, f: impl FnMut(usize, usize, usize)) {
+        self.for_each_tap_of(0..self.g.oh * self.g.ow, f);
+    }
+
+    /// `for_each_tap` of these places.
+    #[inline(always)]
+    pub(in crate::ops) fn for_each_tap_of(&self, places: Range<usize>, mut f: impl FnMut(usize, usize, usize)) {
         let (g, [dh, dw]) = (&self.g, self.dilation);
         let inside = |at: usize, pad: usize, size: usize| at.checked_sub(pad).filter(|&at| at < size);
-        for place in 0..g.oh * g.ow {
+        for place in places {
             for i in 0..g.kh {
                 let Some(row) = inside(place / g.ow * g.sh + i * dh, g.pt, g.h) else { continue };
                 for j in 0..g.kw {

@@ -44,23 +44,29 @@ impl Reference for Conv2dGroupedDw {
         let (x, dy, dw, db) = (x[0].floats(), x[1].floats(), dw.floats(), db.floats());
         let (pixels, places) = (s.g.h * s.g.w * s.g.c, s.g.oh * s.g.ow * s.g.o);
         let share = |(x, dy): (&[F], &[F])| {
-            let mut sums = vec![F::of(0.0); dw.len() + db.len()];
-            let (dw, db) = sums.split_at_mut(dw.len());
+            let mut sums = sums::Runs::new(dw.len() + db.len());
             for (x, dy) in x.chunks(pixels).zip(dy.chunks(places)) {
-                dy.chunks(s.g.o).for_each(|dy| db.iter_mut().zip(dy).for_each(|(db, dy)| *db += *dy));
-                s.for_each_tap(|at_x, at_w, at_y| {
-                    let (x, dy) = (&x[at_x..][..s.g.c], &dy[at_y..][..s.g.o]);
-                    let dw = &mut dw[at_w..][..s.inner * s.g.o];
-                    if (s.inner, s.outer) == (1, 1) {
-                        return dw.iter_mut().zip(x).zip(dy).for_each(|((dw, x), dy)| *dw += *x * *dy);
-                    }
-                    s.for_each_channel(|c, at_w, o| {
-                        let dy = &dy[o..][..s.outer];
-                        dw[at_w..][..s.outer].iter_mut().zip(dy).for_each(|(dw, dy)| *dw += x[c] * *dy);
+                let places = s.g.oh * s.g.ow;
+                for first in (0..places).step_by(sums::RUN) {
+                    let places = first..places.min(first + sums::RUN);
+                    sums.before(places.len());
+                    let (dw, db) = sums.now.split_at_mut(dw.len());
+                    let dy_here = &dy[places.start * s.g.o..places.end * s.g.o];
+                    dy_here.chunks(s.g.o).for_each(|dy| db.iter_mut().zip(dy).for_each(|(db, dy)| *db += *dy));
+                    s.for_each_tap_of(places, |at_x, at_w, at_y| {
+                        let (x, dy) = (&x[at_x..][..s.g.c], &dy[at_y..][..s.g.o]);
+                        let dw = &mut dw[at_w..][..s.inner * s.g.o];
+                        if (s.inner, s.outer) == (1, 1) {
+                            return dw.iter_mut().zip(x).zip(dy).for_each(|((dw, x), dy)| *dw += *x * *dy);
+                        }
+                        s.for_each_channel(|c, at_w, o| {
+                            let dy = &dy[o..][..s.outer];
+                            dw[at_w..][..s.outer].iter_mut().zip(dy).for_each(|(dw, dy)| *dw += x[c] * *dy);
+                        });
                     });
-                });
+                }
             }
-            sums
+            sums.finish()
         };
         let partials: Vec<Vec<F>> =
             x.par_chunks(SHARE * pixels).zip(dy.par_chunks(SHARE * places)).map(share).collect();
@@ -112,7 +118,7 @@ impl Op for Conv2dGroupedDw {
     }
 
     fn rounding(&self, x: &[&TensorInfo]) -> Rounding {
-        Rounding { terms: x[1].elements() / x[1].shape.0[3], ulps: 1.0 }
+        Rounding { terms: sums::terms(x[1].elements() / x[1].shape.0[3]), ulps: 1.0 }
     }
 }
 
@@ -121,5 +127,10 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
         let y = conv.geometry(x, w).map_or([0; 4], |s| s.g.y());
         Case::new(Conv2dGroupedDw { conv, kernel: [w[0], w[1]] }).random(x).random(y)
     };
-    awkward().into_iter().map(case).collect()
+    // Long sums of equal numbers.
+    let (side, conv) = (sums::LONG.isqrt() + 1, Conv2dGrouped { groups: 4, ..awkward()[0].0 });
+    let size = || (Shape(vec![1, side, side, 4]), vec![0.1; 4 * side * side]);
+    let (x, dy) = (size(), size());
+    let long = Case::new(Conv2dGroupedDw { conv, kernel: [1, 1] }).floats(x.0, x.1).floats(dy.0, dy.1);
+    awkward().into_iter().map(case).chain([long]).collect()
 }

@@ -7,6 +7,7 @@ use crate::ops::conv::conv2d_dw::Conv2dDw;
 use crate::ops::conv::conv2d_relu_pool::{Conv2dReluPool, POOL};
 use crate::ops::conv::geometry::{Geometry, LanesForm, Padding};
 use crate::ops::conv::{direct, im2col};
+use crate::ops::matmul::splits::{fewest, terms_of};
 use crate::ops::pointwise::then::Then;
 use crate::ops::pool::max_pool2d_dx;
 use crate::ops::pool::max_pool2d_dx::MaxPool2dDx;
@@ -76,8 +77,9 @@ impl Op for Conv2dReluPoolDw {
         let patch = kernel.name == CONV2D_RELU_POOL_DW_PATCH_LANES.name;
         let (x, first) = if patch { (cx.x[0], 0) } else { reshape::texture(cx, cx.x[0])? };
         // The sum is split so that small filters keep every core busy.
-        let splits = 64usize.div_ceil(tiles).min(terms);
-        let partials = cx.scratch(splits * (g.terms() + 1) * g.o);
+        let partial = (g.terms() + 1) * g.o;
+        let splits = 64usize.div_ceil(tiles).max(fewest(g.places(), partial)).min(terms);
+        let partials = cx.scratch(splits * partial);
         let launch = cx.kernel(kernel, &params)?.sizes(&g.sizes()).sizes(&[("ph", ph), ("pw", pw), ("first", first)]);
         let launch = launch.size("splits", splits).size("per_split", terms.div_ceil(splits));
         let launch = launch.bind("x", x).bind("dp", cx.x[1]).bind("argmax", cx.x[2]).bind("partials", partials);
@@ -91,7 +93,8 @@ impl Op for Conv2dReluPoolDw {
     }
 
     fn rounding(&self, x: &[&TensorInfo]) -> Rounding {
-        Rounding { terms: x[1].elements() / x[1].shape.0[3], ulps: 1.0 }
+        let (channels, weights) = (x[1].shape.0[3], self.kernel[0] * self.kernel[1] * x[0].shape.0[3]);
+        Rounding { terms: terms_of(x[1].elements() / channels, (weights + 1) * channels), ulps: 1.0 }
     }
 
     fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {

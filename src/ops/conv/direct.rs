@@ -3,7 +3,9 @@
 use crate::ops::conv::geometry::Geometry;
 use crate::ops::pointwise::then::Then;
 use crate::ops::prelude::*;
+use crate::ops::sums::{RUN, Runs};
 use pulp::{Arch, Simd, WithSimd};
+use std::ops::Range;
 
 // One image's work stands in a struct with `with_simd`, and not in a closure: only so is all of it compiled
 // for the wide vectors.
@@ -237,14 +239,21 @@ impl WithSimd for Gradient<'_> {
         let (pixels, places) = (g.h * g.w * g.c, dy.len() / g.n);
         let wide = pairs::<S>(g.o) * 2 * S::F32_LANES;
         let share = |x_padded: &mut Padded, share: usize| {
-            let mut sums = vec![0.0; (g.terms() + 1) * wide];
+            let mut sums = Runs::new((g.terms() + 1) * wide);
             for n in share * SHARE..((share + 1) * SHARE).min(g.n) {
                 x_padded.fill(g, &x[n * pixels..][..pixels]);
                 let dy = &dy[n * places..][..places];
                 let argmax = argmax.map(|argmax| &argmax[n * places..][..places]);
-                simd.vectorize(Shared { g, x: x_padded, dy, argmax, sums: &mut sums });
+                let rows = if argmax.is_some() { g.oh / 2 } else { g.oh };
+                // As many rows as a run may have, and at least one.
+                let step = (RUN / g.ow).max(1).min(rows.max(1));
+                for first in (0..rows).step_by(step) {
+                    let rows = first..rows.min(first + step);
+                    sums.before(rows.len() * g.ow);
+                    simd.vectorize(Shared { g, x: x_padded, dy, argmax, rows, sums: &mut sums.now });
+                }
             }
-            sums
+            sums.finish()
         };
         let shares = (0..g.n.div_ceil(SHARE)).into_par_iter();
         let partials: Vec<Vec<f32>> = shares.map_init(|| Padded::new(g), share).collect();
@@ -261,6 +270,7 @@ struct Shared<'a> {
     x: &'a Padded,
     dy: &'a [f32],
     argmax: Option<&'a [u32]>,
+    rows: Range<usize>,
     sums: &'a mut [f32],
 }
 
@@ -269,13 +279,13 @@ impl WithSimd for Shared<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Shared { g, x, dy, argmax, sums } = self;
+        let Shared { g, x, dy, argmax, rows, sums } = self;
         let (pairs, sums) = (pairs::<S>(g.o), S::as_mut_simd_f32s(sums).0);
-        let (rows, columns, step) = match argmax {
-            Some(_) => (g.oh / 2, g.ow / 2, 1),
-            None => (g.oh, g.ow, 4),
+        let (columns, step) = match argmax {
+            Some(_) => (g.ow / 2, 1),
+            None => (g.ow, 4),
         };
-        for row in 0..rows {
+        for row in rows {
             for left in (0..columns).step_by(step) {
                 let at = match argmax {
                     Some(_) => x.windows(g, 2 * row, 2 * left, true),

@@ -2,6 +2,7 @@
 
 use crate::ops::conv::geometry::Geometry;
 use crate::ops::prelude::*;
+use crate::ops::sums::{RUN, Runs, columns};
 use crate::sys::{Gemm, gemm};
 
 /// Samples that share one partial sum: a fixed number, so that results do not depend on the threads.
@@ -118,18 +119,25 @@ pub fn weight_gradient(g: &Geometry, x: &[f32], dy: &[f32], argmax: Option<&[u32
         .map_init(
             || (vec![0.0; places * g.terms()], Vec::new()),
             |(matrix, space), share| {
-                let mut sums = vec![0.0; weights + g.o];
-                let (dw, db) = sums.split_at_mut(weights);
+                let mut sums = Runs::new(weights + g.o);
                 for n in share * SHARE..((share + 1) * SHARE).min(g.n) {
                     let dy = of_places(g, n, dy, argmax, space);
                     patches(&runs, &x[n * pixels..][..pixels], matrix);
+                    // The product has runs of its own.
+                    sums.before(places);
+                    let (dw, db) = sums.now.split_at_mut(weights);
                     let sizes = Gemm { accumulate: true, ..Gemm::serial([g.terms(), g.o, places]) };
                     gemm(sizes, dw, (matrix, [1, g.terms()]), (dy, [g.o, 1]));
-                    for row in dy.chunks(g.o) {
-                        db.iter_mut().zip(row).for_each(|(db, dy)| *db += dy);
+                    match places > RUN {
+                        true => {
+                            let mut of_image = vec![0.0; g.o];
+                            columns(dy, &mut of_image);
+                            db.copy_from_slice(&of_image);
+                        }
+                        false => dy.chunks(g.o).for_each(|row| db.iter_mut().zip(row).for_each(|(db, dy)| *db += dy)),
                     }
                 }
-                sums
+                sums.finish()
             },
         )
         .collect();

@@ -1,5 +1,6 @@
 //! The class of the largest logit of each row.
 
+use crate::ops::loss::round;
 use crate::ops::prelude::*;
 
 kernels! {
@@ -43,7 +44,7 @@ impl Op for Argmax {
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let batch = cx.elements(cx.y[0]);
         let classes = cx.elements(cx.x[0]) / batch;
-        let launch = cx.kernel(ARGMAX, &[])?.size("batch", batch).size("classes", classes);
+        let launch = cx.kernel(ARGMAX, &round(classes))?.size("batch", batch).size("classes", classes);
         cx.invocations(launch.bind("x", cx.x[0]).bind("y", cx.y[0]), batch)
     }
 
@@ -54,6 +55,6 @@ impl Op for Argmax {
 
 pub(in crate::ops) fn cases() -> Vec<Case> {
     let ties = Case::new(Argmax).integers([67, 5], 1);
-    let shapes = [[1, 1, 1, 1], [2, 3, 5, 11], [1, 1, 129, 3]];
+    let shapes = [[1, 1, 1, 1], [2, 3, 5, 11], [1, 1, 129, 3], [1, 1, 2, 65_536]];
     shapes.map(|shape| Case::new(Argmax).random(shape)).into_iter().chain([ties]).collect()
 }

@@ -1,4 +1,4 @@
-//! What each class of a weighted loss counts in a batch: its weight over the sum of the weights of the batch's labels.
+//! The weights of classes in a batch's mean loss: each over the sum of the weights of the batch's labels.
 
 use crate::ir::element::IGNORED;
 use crate::ops::prelude::*;
@@ -12,8 +12,9 @@ kernels! {
 const PART: usize = 32;
 
 /// `scale[c] = weights[c] / Σ weights[labels]` over the rows of the valid samples whose label is not ignored, zero where
-/// that sum is zero: a sum of losses by these is PyTorch's weighted mean; with weights of 1, the mean over valid targets. The arguments are the control block, labels [batch, …] and weights
-/// `[classes]`, none of them below zero.
+/// that sum is zero: a sum of losses by these is PyTorch's weighted mean; with weights of 1, the mean over valid targets.
+/// The second result, `[1]`, is the sum. The arguments are the control block, labels [batch, …] and weights `[classes]`,
+/// none of them below zero.
 #[derive(Clone, Copy, Debug)]
 pub struct ClassScale;
 
@@ -26,7 +27,9 @@ impl Reference for ClassScale {
         labels.iter().take(rows).filter(|label| **label != IGNORED).for_each(|label| counts[*label as usize] += 1);
         let terms = counts.iter().zip(weights).map(|(count, weight)| F::of(f64::from(*count)) * *weight);
         let sum = terms.fold(F::of(0.0), |sum, term| sum + term);
-        for (scale, weight) in y[0].floats().iter_mut().zip(weights) {
+        let [scale, total] = results(y);
+        total.floats()[0] = sum;
+        for (scale, weight) in scale.floats().iter_mut().zip(weights) {
             *scale = if sum > F::of(0.0) { *weight / sum } else { F::of(0.0) };
         }
     }
@@ -43,7 +46,7 @@ impl Op for ClassScale {
         if labels.elements() == 0 {
             return Err("labels are expected".into());
         }
-        Ok(vec![TensorInfo::floats("class scale", [classes])])
+        Ok(vec![TensorInfo::floats("class scale", [classes]), TensorInfo::floats("batch weight", [1])])
     }
 
     fn backward(&self, _: &mut Graph, _: &Backward) -> crate::Result<Vec<Option<Tensor>>> {
@@ -56,7 +59,7 @@ impl Op for ClassScale {
         let launch = cx.kernel(CLASS_SCALE, &[])?.size("batch", rows).size("places", places);
         let launch = launch.size("classes", cx.elements(cx.y[0])).size("part", PART);
         let launch = launch.bind("control", cx.x[0]).bind("labels", cx.x[1]).bind("weights", cx.x[2]);
-        cx.groups(launch.bind("scale", cx.y[0]), 1)
+        cx.groups(launch.bind("scale", cx.y[0]).bind("total", cx.y[1]), 1)
     }
 
     /// The sum's rounding is relative, since no term is below zero: of the kernel's parts, their sum and that of 256

@@ -14,6 +14,12 @@ pub mod scale_rows;
 pub mod softmax_ce;
 pub mod target_loss;
 
+/// The parameter `U` of kernels in which an invocation owns a row of classes: how many it takes in a round of a loop. One, but
+/// for many classes: llvmpipe leaves a shader's loops after 65,535 rounds in all, and says nothing of it.
+fn round(classes: usize) -> [(&'static str, i64); 1] {
+    [("U", if classes > 4096 { 8 } else { 1 })]
+}
+
 /// The ops of this family.
 pub(super) const OPS: &[Entry] = &[
     entry!(argmax),

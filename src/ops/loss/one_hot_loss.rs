@@ -2,6 +2,7 @@
 
 use crate::ir::element::IGNORED;
 use crate::ops::loss::each::Each;
+use crate::ops::loss::round;
 use crate::ops::loss::scale_rows::ScaleRows;
 use crate::ops::prelude::*;
 use crate::step::control::Control;
@@ -105,8 +106,9 @@ impl Op for OneHotLoss {
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let (batch, rows) = (cx.shape(cx.x[1])[0], cx.elements(cx.y[0]));
         let kernel = if self.counted { ONE_HOT_LOSS_COUNTED } else { ONE_HOT_LOSS };
-        let launch = cx.kernel(kernel, &[])?.size("batch", rows).size("places", rows / batch);
-        let launch = launch.size("classes", cx.elements(cx.x[1]) / rows).set("kind", self.each as u32);
+        let classes = cx.elements(cx.x[1]) / rows;
+        let launch = cx.kernel(kernel, &round(classes))?.size("batch", rows).size("places", rows / batch);
+        let launch = launch.size("classes", classes).set("kind", self.each as u32);
         let launch = launch.bind("control", cx.x[0]).bind("logits", cx.x[1]).bind("labels", cx.x[2]);
         let launch = if self.counted { launch.bind("scale", cx.x[3]) } else { launch };
         let launch = launch.bind("loss", cx.y[0]).bind("correct", cx.y[1]).bind("delta", cx.y[2]);

@@ -1,6 +1,7 @@
 //! Softmax cross-entropy of integer labels: loss, correct counts, and the gradient it keeps for backward.
 
 use crate::ir::element::IGNORED;
+use crate::ops::loss::round;
 use crate::ops::loss::scale_rows::ScaleRows;
 use crate::ops::prelude::*;
 use crate::step::control::Control;
@@ -104,15 +105,12 @@ impl Reference for SoftmaxCe {
         self.rows(x, y, |logits, targets, truth, delta| {
             let best = (1..logits.len()).fold(0, |best, c| if logits[c] > logits[best] { c } else { best });
             let most = logits[best];
-            let (mut sum, mut all, mut near) = (F::of(0.0), F::of(0.0), F::of(0.0));
-            for (d, x) in delta.iter_mut().zip(logits) {
-                *d = (*x - most).exp();
-                sum += *d;
-            }
-            for (t, x) in targets.iter().zip(logits).filter(|(t, _)| **t != F::of(0.0)) {
-                all += *t;
-                near += *t * (*x - most);
-            }
+            delta.iter_mut().zip(logits).for_each(|(d, x)| *d = (*x - most).exp());
+            let sum = sums::total(delta.iter().copied());
+            let meant = || targets.iter().zip(logits).filter(|(t, _)| **t != F::of(0.0));
+            // In double precision: a small share of each of many classes is lost beside the label's own.
+            let all = F::of(meant().map(|(t, _)| t.f64()).sum());
+            let near = F::of(meant().map(|(t, x)| (*t * (*x - most)).f64()).sum());
             for (d, t) in delta.iter_mut().zip(targets) {
                 *d = all * (*d / sum) - *t;
             }
@@ -175,7 +173,7 @@ impl Op for SoftmaxCe {
             (false, true) => SOFTMAX_CE_WEIGHTED,
             (false, false) => SOFTMAX_CE,
         };
-        let mut launch = cx.kernel(source, &[])?.size("batch", rows).size("classes", classes);
+        let mut launch = cx.kernel(source, &round(classes))?.size("batch", rows).size("classes", classes);
         // What the kernel has as a default is left out, so that a plain loss's listing stays short.
         if rows != batch {
             launch = launch.size("places", rows / batch);
@@ -244,6 +242,7 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
             cases.push(scaled(op, &[67, 10], 66, 3.0));
             cases.push(scaled(op, &[5, 31], 5, 1e4));
             cases.push(scaled(op, &[3, 5, 7, 11], 2, 4.0));
+            cases.push(scaled(op, &[2, 65_536], 2, 3.0));
         }
     }
     cases.push(scaled(SoftmaxCe { smoothing: 1.0, ..plain }, &[3, 4], 3, 1.0));

@@ -1,6 +1,7 @@
 //! Losses of each logit by itself, against a target of its own: several yes-or-no answers, numbers.
 
 use crate::ops::loss::each::Each;
+use crate::ops::loss::round;
 use crate::ops::loss::scale_rows::ScaleRows;
 use crate::ops::prelude::*;
 use crate::step::control::Control;
@@ -73,7 +74,8 @@ impl Op for TargetLoss {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let (batch, outputs) = (cx.shape(cx.x[1])[0], cx.shape(cx.x[1])[1]);
-        let launch = cx.kernel(TARGET_LOSS, &[])?.size("batch", batch).size("places", 1).size("classes", outputs);
+        let launch =
+            cx.kernel(TARGET_LOSS, &round(outputs))?.size("batch", batch).size("places", 1).size("classes", outputs);
         let launch = launch.set("kind", self.0 as u32);
         let launch = launch.bind("control", cx.x[0]).bind("logits", cx.x[1]).bind("targets", cx.x[2]);
         let launch = launch.bind("loss", cx.y[0]).bind("correct", cx.y[1]).bind("delta", cx.y[2]);

@@ -70,11 +70,7 @@ impl Op for MatmulTn {
         let ([k, m], [_, n]) = (as_rows(x[0].shape), as_rows(x[1].shape));
         let [y, sums] = results(y);
         gemm(Gemm::parallel([m, n, k]), y.floats(), (x[0].floats(), [1, m]), (x[1].floats(), [n, 1]));
-        let sums = sums.floats();
-        sums.fill(0.0);
-        for row in x[0].floats().chunks(m) {
-            sums.iter_mut().zip(row).for_each(|(s, a)| *s += a);
-        }
+        sums::columns(x[0].floats(), sums.floats());
     }
 }
 

@@ -19,10 +19,26 @@ const TERMS: usize = 128;
 /// Sums of so many parts and more are shared out among invocations.
 const MANY: usize = 8;
 
-/// How the sum over `terms` is split where a product has `tiles` tiles: the number of parts, none of them empty, and the
-/// terms of one, in which the tiles' steps of 16 come out even.
-pub(in crate::ops) fn splits(class: KernelClass, tiles: usize, terms: usize) -> [usize; 2] {
-    let splits = (groups(class) / tiles).min(terms / TERMS).max(1);
+/// The bytes of parts that a sum may be split into for its digits alone.
+const MOST_BYTES: usize = 64 << 20;
+
+/// The fewest parts of a sum over `terms`, of `elements` each: none is longer than a run, as far as there is room for them.
+pub(in crate::ops) fn fewest(terms: usize, elements: usize) -> usize {
+    terms.div_ceil(sums::RUN).min(MOST_BYTES / (4 * elements)).max(1)
+}
+
+/// What a sum in such parts counts for in an op's rounding.
+pub(in crate::ops) fn terms_of(terms: usize, elements: usize) -> usize {
+    match terms.div_ceil(fewest(terms, elements)) <= sums::RUN {
+        true => sums::terms(terms),
+        false => terms,
+    }
+}
+
+/// How the sum over `terms` is split where a product has `tiles` tiles and parts of `elements`: the number of parts, none of
+/// them empty, and the terms of one, in which the tiles' steps of 16 come out even.
+pub(in crate::ops) fn splits(class: KernelClass, [tiles, terms, elements]: [usize; 3]) -> [usize; 2] {
+    let splits = (groups(class) / tiles).min(terms / TERMS).max(fewest(terms, elements));
     let part = terms.div_ceil(splits).next_multiple_of(16);
     [terms.div_ceil(part), part]
 }
@@ -94,7 +110,7 @@ pub(in crate::ops) fn split(
     (name, whole): (&str, Tensor),
     sum: impl FnOnce(&mut Lower, Tensor, usize) -> crate::Result<()>,
 ) -> crate::Result<()> {
-    let [splits, part] = splits(cx.class, tiles, terms);
+    let [splits, part] = splits(cx.class, [tiles, terms, elements]);
     let launch = launch.size("splits", splits).size("per_split", part);
     if splits == 1 {
         return cx.groups(launch.bind(name, whole), tiles);
@@ -157,17 +173,20 @@ mod tests {
         for (tiles, terms) in
             [(1, 1), (1, 5408), (2, 5408), (4, 9216), (98, 576), (600, 5408), (1, 128), (1, 257), (3, 100_000)]
         {
-            let [splits, part] = splits(KernelClass::Tile, tiles, terms);
+            let [splits, part] = splits(KernelClass::Tile, [tiles, terms, 1000]);
             assert!(
                 splits * part >= terms && (splits - 1) * part < terms,
                 "{tiles} tiles, {terms} terms: {splits} of {part}"
             );
             assert!(
-                splits == 1 || (part >= TERMS && splits * tiles <= groups(KernelClass::Tile)),
+                splits == fewest(terms, 1000) || (part >= TERMS && splits * tiles <= groups(KernelClass::Tile)),
                 "{tiles} tiles, {terms} terms: {splits} of {part}"
             );
         }
         // Two tiles would keep two of a GPU's hundred processors busy.
-        assert_eq!(splits(KernelClass::Tile, 2, 5408), [38, 144]);
+        assert_eq!(splits(KernelClass::Tile, [2, 5408, 1000]), [38, 144]);
+        // A long sum has parts of its own, where they fit.
+        assert_eq!(splits(KernelClass::Tile, [600, 100_000, 1000]), [13, 7696]);
+        assert_eq!(splits(KernelClass::Tile, [600, 100_000, 5 << 20]), [3, 33344]);
     }
 }

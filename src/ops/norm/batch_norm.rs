@@ -166,7 +166,7 @@ impl Op for BatchNorm {
 
     fn rounding(&self, x: &[&TensorInfo]) -> Rounding {
         let [n, places, _] = rows_and_channels(&x[0].shape.0);
-        Rounding { terms: if self.training { n * places } else { 0 }, ulps: NORM_ULPS + self.then.ulps() }
+        Rounding { terms: if self.training { sums::terms(n * places) } else { 0 }, ulps: NORM_ULPS + self.then.ulps() }
     }
 
     /// An error of the mean moves y by its scale; one of x moves the variance by twice the product of a distance from

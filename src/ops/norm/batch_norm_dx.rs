@@ -109,7 +109,7 @@ impl Op for BatchNormDx {
 
     fn rounding(&self, x: &[&TensorInfo]) -> Rounding {
         let [n, places, _] = rows_and_channels(&x[1].shape.0);
-        Rounding { terms: n * places, ulps: 30.0 }
+        Rounding { terms: sums::terms(n * places), ulps: 30.0 }
     }
 
     fn magnitude(&self, x: &[In<f64>], y: &mut [Out<f64>]) {

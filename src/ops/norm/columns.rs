@@ -50,7 +50,7 @@ pub fn sums<F: Real>(rows: usize, channels: usize, term: impl Fn(usize, usize) -
     };
     let partials: Vec<Vec<F>> = (0..rows.div_ceil(HOST_ROWS)).into_par_iter().map(chunk).collect();
     let mut sums = vec![F::of(0.0); channels];
-    partials.iter().for_each(|partial| sums.iter_mut().zip(partial).for_each(|(sum, p)| *sum += *p));
+    sums::columns(&partials.concat(), &mut sums);
     sums
 }
 

@@ -43,8 +43,8 @@ impl GroupNorm {
     fn statistics<F: Real>(&self, x: &[F], sizes: [usize; 2], group: usize) -> [F; 2] {
         let own = || members(sizes, self.groups, group).map(|(_, at)| x[at]);
         let n = F::of(own().count() as f64);
-        let mean = own().fold(F::of(0.0), |sum, x| sum + x) / n;
-        let squares = own().fold(F::of(0.0), |sum, x| sum + (x - mean) * (x - mean));
+        let mean = sums::total(own()) / n;
+        let squares = sums::total(own().map(|x| (x - mean) * (x - mean)));
         [mean, squares / n]
     }
 
@@ -108,7 +108,7 @@ impl Op for GroupNorm {
     /// As layer normalisation's.
     fn rounding(&self, x: &[&TensorInfo]) -> Rounding {
         let [_, places, channels] = rows_and_channels(&x[0].shape.0);
-        Rounding { terms: places * channels / self.groups, ulps: 20.0 }
+        Rounding { terms: sums::terms(places * channels / self.groups), ulps: 20.0 }
     }
 
     /// As layer normalisation's, group by group.
@@ -127,8 +127,8 @@ impl Op for GroupNorm {
     }
 }
 
-/// Shapes, and groups: one group, a group a channel, odd sizes, features, a single element, more than a workgroup.
-pub(super) const SHAPES: [(&[usize], usize); 7] = [
+/// Shapes, and groups: one group, a group a channel, odd sizes, features, a single element, more than a workgroup, long sums.
+pub(super) const SHAPES: [(&[usize], usize); 8] = [
     (&[3, 7, 6, 6], 3),
     (&[2, 5, 3, 7], 1),
     (&[2, 4, 5, 6], 6),
@@ -136,6 +136,7 @@ pub(super) const SHAPES: [(&[usize], usize); 7] = [
     (&[5, 1], 1),
     (&[2, 26, 26, 32], 8),
     (&[1, 1, 1, 34], 2),
+    (&[1, 601, 500, 2], 1),
 ];
 
 pub(in crate::ops) fn cases() -> Vec<Case> {

@@ -39,11 +39,8 @@ impl GroupNormDx {
             for group in 0..self.groups {
                 let g = |c: usize, at: usize| of(dy[n * size + at] * gamma[c]);
                 let own = || members([places, channels], self.groups, group);
-                let (mut sum, mut with_x) = (F::of(0.0), F::of(0.0));
-                for (c, at) in own() {
-                    sum += g(c, at);
-                    with_x += g(c, at) * normal(n, at);
-                }
+                let sum = sums::total(own().map(|(c, at)| g(c, at)));
+                let with_x = sums::total(own().map(|(c, at)| g(c, at) * normal(n, at)));
                 for (c, at) in own() {
                     let shares = sum / count + normal(n, at) * (with_x / count);
                     dx[at] = of(scale[n * self.groups + group]) * apart(g(c, at), shares);
@@ -100,7 +97,7 @@ impl Op for GroupNormDx {
 
     fn rounding(&self, x: &[&TensorInfo]) -> Rounding {
         let [n, places, channels] = rows_and_channels(&x[1].shape.0);
-        Rounding { terms: (places * channels / self.groups).max(n * places), ulps: 30.0 }
+        Rounding { terms: sums::terms(places * channels / self.groups).max(sums::terms(n * places)), ulps: 30.0 }
     }
 
     fn magnitude(&self, x: &[In<f64>], y: &mut [Out<f64>]) {

@@ -94,7 +94,7 @@ impl Op for LayerNormDx {
 
     fn rounding(&self, x: &[&TensorInfo]) -> Rounding {
         let [n, places, channels] = rows_and_channels(&x[1].shape.0);
-        Rounding { terms: channels.max(n * places), ulps: 30.0 }
+        Rounding { terms: channels.max(sums::terms(n * places)), ulps: 30.0 }
     }
 
     fn magnitude(&self, x: &[In<f64>], y: &mut [Out<f64>]) {

@@ -6,12 +6,13 @@ use crate::step::nonfinite;
 
 kernels! {
     ACCUMULATE = "optim/accumulate",
+    ACCUMULATE_WEIGHTED = "optim/accumulate_weighted",
 }
 
-/// The argument is the control block; updated in place are the sum and the gradients, both `[n]`, the control block of the
+/// The argument is the control block and, where losses are `weighted`, the sum of the batch's weights `[1]`; updated in place are the sum and the gradients, both `[n]`, the control block of the
 /// update and the fault `[1]`, which gains [`nonfinite::GRADIENT`]. A group is `every` batches of an epoch, its last
-/// what is left of it. In the last batch of a group the gradients become the mean over its samples; the control block
-/// of the update has as step the updates before, and valid is 0 in every other batch, so that nothing is updated.
+/// what is left of it. In the last batch of a group the gradients become the mean over its samples, each by its weight where
+/// they have weights (zero where these sum to zero); the control block of the update has as step the updates before, and valid is 0 in every other batch, so that nothing is updated.
 #[derive(Clone, Copy, Debug)]
 pub struct Accumulate {
     /// How many gradients there are.
@@ -20,6 +21,8 @@ pub struct Accumulate {
     pub batch: usize,
     /// Batches of an update.
     pub every: usize,
+    /// Whether losses have weights.
+    pub weighted: bool,
 }
 
 impl Reference for Accumulate {
@@ -28,14 +31,18 @@ impl Reference for Accumulate {
         let [sum, grads, of_update, found] = results(y);
         let place = control.first as usize / self.batch % self.every;
         let is_last = control.ends_update(self.batch as u32, self.every as u32);
-        let share = F::of(f64::from(control.valid) / self.batch as f64);
+        let (before, share) = match self.weighted {
+            true => (F::of(control.weight.into()), x[1].floats()[0]),
+            false => (F::of(place as f64), F::of(f64::from(control.valid) / self.batch as f64)),
+        };
+        let all = before + share;
         for (s, g) in sum.floats().iter_mut().zip(grads.floats()) {
             if !g.is_finite() {
                 found.words()[0] |= nonfinite::GRADIENT;
             }
             *s = if place > 0 { *s } else { F::of(0.0) } + share * *g;
             if is_last {
-                *g = *s / (F::of(place as f64) + share);
+                *g = if all > F::of(0.0) { *s / all } else { F::of(0.0) };
             }
         }
         let valid = if is_last { (place * self.batch) as u32 + control.valid } else { 0 };
@@ -50,7 +57,9 @@ impl Op for Accumulate {
     }
 
     fn outputs(&self, x: &[&TensorInfo]) -> Result<Vec<TensorInfo>, String> {
-        let [_] = arguments(x)?;
+        if x.len() != 1 + usize::from(self.weighted) {
+            return Err("the control block is expected, and a batch's weight where losses have one".into());
+        }
         let like = |name| TensorInfo::floats(name, [self.elements]);
         let words = |name, words: usize| TensorInfo::words(name, [words]);
         Ok(vec![like("accumulated"), like("grads"), words("control of the update", Control::WORDS), words("fault", 1)])
@@ -62,15 +71,18 @@ impl Op for Accumulate {
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let count = self.elements.div_ceil(4);
-        let launch = cx.kernel(ACCUMULATE, &[])?.size("count", count).size("batch", self.batch);
+        let kernel = if self.weighted { ACCUMULATE_WEIGHTED } else { ACCUMULATE };
+        let launch = cx.kernel(kernel, &[])?.size("count", count).size("batch", self.batch);
         let launch = launch.size("every", self.every).bind("control", cx.x[0]).bind("sum", cx.y[0]);
         let launch = launch.bind("grads", cx.y[1]).bind("of_update", cx.y[2]);
-        cx.invocations(launch.bind("fault", cx.y[3]), count)
+        let launch = launch.bind("fault", cx.y[3]);
+        let launch = if self.weighted { launch.bind("batch_weight", cx.x[1]) } else { launch };
+        cx.invocations(launch, count)
     }
 
-    /// Rate and corrections, which are copied.
+    /// Rate, corrections and weight, which are copied.
     fn float_words(&self, result: usize) -> std::ops::Range<usize> {
-        if result == 2 { 6..9 } else { 0..0 }
+        if result == 2 { 6..10 } else { 0..0 }
     }
 
     /// Two quotients at 2.5 ULP each, and a rounding for each of the other operations.
@@ -88,17 +100,24 @@ impl Op for Accumulate {
 
 pub(in crate::ops) fn cases() -> Vec<Case> {
     // Seven batches of 16 an epoch, the last of 4.
-    let case = |elements: usize, every, epoch, place: u32| {
+    let weighted = |elements: usize, every, epoch, place: u32, weight: Option<[f32; 2]>| {
         let (batch, samples, first) = (16usize, 100, place * 16);
         let valid = (samples - first).min(16);
         let control =
             Control { step: 7 * epoch + place, epoch, first, valid, samples, rate: 0.5, ..Control::default() };
-        let case = Case::new(Accumulate { elements, batch, every }).words([Control::WORDS], control.words());
+        let control = Control { weight: weight.map_or(0.0, |[before, _]| before), ..control };
+        let op = Accumulate { elements, batch, every, weighted: weight.is_some() };
+        let case = Case::new(op).words([Control::WORDS], control.words());
+        let case = weight.into_iter().fold(case, |case, [_, batch]| case.floats([1], vec![batch]));
         let case = case.random([elements]).in_place().seed(2).random([elements]).in_place();
         let case = case.words([Control::WORDS], vec![7; Control::WORDS]).in_place();
         case.words([1], vec![elements as u32 % 2 * nonfinite::STATE]).in_place()
     };
     let places =
         [(1, 2, 0, 0), (1027, 2, 3, 1), (513, 3, 1, 4), (66, 3, 1, 5), (9, 3, 2, 6), (64, 4, 0, 6), (5, 1, 1, 2)];
-    places.into_iter().map(|(elements, every, epoch, place)| case(elements, every, epoch, place)).collect()
+    let plain = places.into_iter().map(|(elements, every, epoch, place)| weighted(elements, every, epoch, place, None));
+    // In the first batch of an update, in its last, and where no label had a weight.
+    let by_weight = [(66, 3, 0, [0.0, 7.25]), (1027, 3, 2, [12.5, 3.75]), (64, 2, 1, [0.0, 0.0])];
+    let by_weight = by_weight.map(|(elements, every, place, weight)| weighted(elements, every, 1, place, Some(weight)));
+    plain.chain(by_weight).collect()
 }

@@ -7,10 +7,15 @@ use crate::step::schedule::{END, Rates, START, Schedule, UP};
 
 kernels! {
     STEP_END = "optim/step_end",
+    STEP_END_WEIGHTED = "optim/step_end_weighted",
 }
 
-/// The arguments are loss `[batch]`, correct `[batch]` and the optimizer's fault `[1]`; updated in place are the control
-/// block and the log [capacity, 4], whose record of step s, at s mod capacity, is (mean loss, correct, samples, fault).
+/// The numbers of a record: mean loss, correct, samples, fault, and the weight of the mean loss.
+pub const RECORD: usize = 5;
+
+/// The arguments are loss `[batch]`, correct `[batch]`, the optimizer's fault `[1]` and, where losses are `weighted`, the sum
+/// of the batch's weights `[1]`; updated in place are the control block and the log [capacity, [`RECORD`]], whose record
+/// of step s is at s mod capacity. Without weights a mean loss weighs its samples.
 #[derive(Clone, Copy)]
 pub struct StepEnd {
     /// Rows of a batch.
@@ -23,16 +28,21 @@ pub struct StepEnd {
     pub rates: Rates,
     /// Batches of an update, by which rates and corrections go.
     pub accumulate: u32,
+    /// Whether losses have weights.
+    pub weighted: bool,
 }
 
-/// As it would be derived, but that only what is accumulated is said to be.
+/// As it would be derived, without what is not accumulated and not weighted.
 impl std::fmt::Debug for StepEnd {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        let StepEnd { batch, capacity, betas, rates, accumulate } = self;
+        let StepEnd { batch, capacity, betas, rates, accumulate, weighted } = self;
         let mut text = f.debug_struct("StepEnd");
         text.field("batch", batch).field("capacity", capacity).field("betas", betas).field("rates", rates);
         if *accumulate != 1 {
             text.field("accumulate", accumulate);
+        }
+        if *weighted {
+            text.field("weighted", weighted);
         }
         text.finish()
     }
@@ -41,15 +51,16 @@ impl std::fmt::Debug for StepEnd {
 impl Reference for StepEnd {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
         let (loss, correct, found) = (x[0].floats(), x[1].words(), x[2].words()[0]);
-        let mut sum = F::of(0.0);
-        loss.iter().for_each(|l| sum += *l);
+        let sum = sums::total(loss.iter().copied());
         let [control, log] = results(y);
         let mut c = Control::read(control.words());
-        let record = &mut log.floats()[c.step as usize % self.capacity * 4..][..4];
+        let record = &mut log.floats()[c.step as usize % self.capacity * RECORD..][..RECORD];
         let right: u32 = correct.iter().sum();
         let found = found | if sum.is_finite() { 0 } else { nonfinite::LOSS };
-        record.copy_from_slice(&[sum, F::of(right.into()), F::of(c.valid.into()), F::of(found.into())]);
+        let weight = if self.weighted { x[3].floats()[0] } else { F::of(c.valid.into()) };
+        record.copy_from_slice(&[sum, F::of(right.into()), F::of(c.valid.into()), F::of(found.into()), weight]);
         let is_update = c.ends_update(self.batch as u32, self.accumulate);
+        c.weight = if self.weighted && !is_update { c.weight + weight.f64() as f32 } else { 0.0 };
         c.step += 1;
         c.first += c.valid;
         if c.first >= c.samples {
@@ -73,19 +84,23 @@ impl Op for StepEnd {
     }
 
     fn outputs(&self, x: &[&TensorInfo]) -> Result<Vec<TensorInfo>, String> {
-        let [loss, correct, fault] = arguments(x)?;
+        if x.len() != 3 + usize::from(self.weighted) {
+            return Err("losses, counts and a fault are expected, and a batch's weight where losses have one".into());
+        }
+        let [loss, correct, fault] = [x[0], x[1], x[2]];
         if loss.elements() != self.batch || correct.elements() != self.batch || fault.elements() != 1 {
             return Err(format!("one loss and one count a row, {} of each, and a fault are expected", self.batch));
         }
-        Ok(vec![TensorInfo::words("control", [Control::WORDS]), TensorInfo::floats("log", [self.capacity, 4])])
+        Ok(vec![TensorInfo::words("control", [Control::WORDS]), TensorInfo::floats("log", [self.capacity, RECORD])])
     }
 
     fn backward(&self, _: &mut Graph, _: &Backward) -> crate::Result<Vec<Option<Tensor>>> {
-        Ok(vec![None; 3])
+        Ok(vec![None; 3 + usize::from(self.weighted)])
     }
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
-        let launch = cx.kernel(STEP_END, &[])?.size("batch", self.batch).size("capacity", self.capacity);
+        let kernel = if self.weighted { STEP_END_WEIGHTED } else { STEP_END };
+        let launch = cx.kernel(kernel, &[])?.size("batch", self.batch).size("capacity", self.capacity);
         let launch = launch.set("rest1", 1.0 - self.betas[0]).set("rest2", 1.0 - self.betas[1]);
         // One pipeline for all constant rates.
         let rates = if self.rates.is_constant() { Rates::constant(0.0) } else { self.rates };
@@ -101,12 +116,13 @@ impl Op for StepEnd {
         let launch = launch.set("start", 1.0 / START).set("end", 1.0 / START / END);
         let launch = if self.accumulate == 1 { launch } else { launch.set("accumulate", self.accumulate) };
         let launch = launch.bind("loss", cx.x[0]).bind("correct", cx.x[1]).bind("fault", cx.x[2]);
-        cx.groups(launch.bind("control", cx.y[0]).bind("step_log", cx.y[1]), 1)
+        let launch = launch.bind("control", cx.y[0]).bind("step_log", cx.y[1]);
+        cx.groups(if self.weighted { launch.bind("batch_weight", cx.x[3]) } else { launch }, 1)
     }
 
-    /// The learning rate and Adam's two corrections.
+    /// The learning rate, Adam's two corrections and the weight carried on.
     fn float_words(&self, result: usize) -> std::ops::Range<usize> {
-        if result == 0 { 6..9 } else { 0..0 }
+        if result == 0 { 6..10 } else { 0..0 }
     }
 
     fn rounding(&self, x: &[&TensorInfo]) -> Rounding {
@@ -123,7 +139,9 @@ impl Op for StepEnd {
     fn magnitude(&self, x: &[In<f64>], y: &mut [Out<f64>]) {
         let absolute: Vec<f64> = x[0].floats().iter().map(|loss| loss.abs()).collect();
         let loss = In { shape: x[0].shape, elements: crate::ir::op::Elements::Float(&absolute) };
-        self.reference(&[loss, x[1], x[2]], y);
+        let mut x = x.to_vec();
+        x[0] = loss;
+        self.reference(&x, y);
         if !self.rates.is_constant() {
             y[0].words()[6] = (self.rates.base as f32).to_bits();
         }
@@ -131,20 +149,19 @@ impl Op for StepEnd {
 }
 
 pub(in crate::ops) fn cases() -> Vec<Case> {
-    let accumulated = |batch: usize, first, samples, step, rates, accumulate| {
+    let weighted = |batch: usize, first, samples, step, rates, accumulate, weight: Option<[f32; 2]>| {
         let valid = (batch as u32).min(samples - first);
         let epoch = if accumulate == 1 { 0 } else { step / 9 };
         let control =
             Control { step, epoch, first, valid, samples, correction1: 0.1, correction2: 0.001, ..Control::default() };
-        Case::new(StepEnd { batch, capacity: 5, betas: [0.9, 0.999], rates, accumulate })
-            .random([batch])
-            .below([batch], 2)
-            .words([1], vec![step % 8])
-            .words([Control::WORDS], control.words())
-            .in_place()
-            .random([5, 4])
-            .in_place()
+        let control = Control { weight: weight.map_or(0.0, |[before, _]| before), ..control };
+        let op = StepEnd { batch, capacity: 5, betas: [0.9, 0.999], rates, accumulate, weighted: weight.is_some() };
+        let case = Case::new(op).random([batch]).below([batch], 2).words([1], vec![step % 8]);
+        let case = weight.into_iter().fold(case, |case, [_, batch]| case.floats([1], vec![batch]));
+        case.words([Control::WORDS], control.words()).in_place().random([5, RECORD]).in_place()
     };
+    let accumulated =
+        |batch, first, samples, step, rates, accumulate| weighted(batch, first, samples, step, rates, accumulate, None);
     let scheduled = |batch, first, samples, step, rates| accumulated(batch, first, samples, step, rates, 1);
     let case = |batch, first, samples, step| scheduled(batch, first, samples, step, Rates::constant(1e-3));
     let mut cases = vec![case(1, 0, 1, 0), case(7, 14, 20, 13), case(129, 0, 1000, 4)];
@@ -161,6 +178,7 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
     for (first, step) in [(0, 0), (3, 1), (21, 25), (24, 8)] {
         let rates = Rates { base: 0.3, schedule: Schedule::Cosine, warmup: 3, total: 20 };
         cases.push(accumulated(3, first, 25, step, rates, 2));
+        cases.push(weighted(3, first, 25, step, rates, 2, Some([1.5, 2.25])));
     }
     cases
 }

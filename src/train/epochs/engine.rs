@@ -8,6 +8,7 @@ use crate::device::gpu::patience::SLOW;
 use crate::error::{Error, Result};
 use crate::ir::graph::{Graph, Tensor};
 use crate::ir::values::Values;
+use crate::ops::optim::step_end::RECORD;
 use std::collections::VecDeque;
 
 /// What a step left in the log.
@@ -19,6 +20,8 @@ pub struct Record {
     pub correct: u32,
     /// Samples of the batch.
     pub samples: u32,
+    /// The weight of the mean loss in a mean over batches: its samples, or the sum of the weights of its losses.
+    pub weight: f32,
     /// Where a NaN or an infinity was met, as [`crate::step::nonfinite`] has it; 0 in all health.
     pub fault: u32,
 }
@@ -187,9 +190,9 @@ impl Engine {
             Some(Values::Float(log)) => log,
             _ => Vec::new(),
         };
-        let record = |step: usize| match log.get(step % self.capacity * 4..)?.get(..4)? {
-            &[loss, correct, samples, fault] => {
-                Some(Record { loss, correct: correct as u32, samples: samples as u32, fault: fault as u32 })
+        let record = |step: usize| match log.get(step % self.capacity * RECORD..)?.get(..RECORD)? {
+            &[loss, correct, samples, fault, weight] => {
+                Some(Record { loss, correct: correct as u32, samples: samples as u32, fault: fault as u32, weight })
             }
             _ => None,
         };

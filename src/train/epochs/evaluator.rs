@@ -26,6 +26,12 @@ pub struct Totals {
     loss: f64,
     correct: u64,
     samples: u64,
+    /// The sum of the weights of the losses, where they have weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    weight: Option<f64>,
+    /// Whether these weights are 1 for each target that counts, and 0 for one that is ignored.
+    #[serde(default, skip_serializing_if = "is_default")]
+    counted: bool,
     /// Targets of a sample beyond the first.
     #[serde(default, skip_serializing_if = "is_default")]
     further: u64,
@@ -49,32 +55,42 @@ impl Totals {
             true => split.each_label().filter(|label| *label == IGNORED).count() as f64 / split.count as f64,
             false => 0.0,
         };
-        Totals { further, ignored, numbers: step.target().field.name == NUMBERS, ..Totals::default() }
+        let (weight, numbers) = (step.weight.map(|_| 0.0), step.target().field.name == NUMBERS);
+        Totals { further, ignored, weight, numbers, counted: step.counted, ..Totals::default() }
     }
 
     /// No step yet, of such samples as these.
     pub fn cleared(&self) -> Self {
-        Totals { loss: 0.0, correct: 0, samples: 0, ..*self }
+        Totals { loss: 0.0, correct: 0, samples: 0, weight: self.weight.map(|_| 0.0), ..*self }
     }
 
-    /// Adds a step: its mean loss counts by its samples.
+    /// Adds a step: its mean loss counts by its samples, or by its weight where losses have weights.
     pub fn add(&mut self, record: &Record) {
-        self.loss += f64::from(record.loss) * f64::from(record.samples);
+        let weight = self.weight.as_mut().map(|sum| {
+            *sum += f64::from(record.weight);
+            record.weight
+        });
+        self.loss += f64::from(record.loss) * weight.map_or(f64::from(record.samples), f64::from);
         self.correct += u64::from(record.correct);
         self.samples += u64::from(record.samples);
     }
 
-    /// The mean loss of a sample.
+    /// The mean loss of a sample; where losses have weights, PyTorch's weighted mean, and 0 where all of them are 0.
     pub fn loss(&self) -> f64 {
-        self.loss / self.samples as f64
+        match self.weight {
+            None => self.loss / self.samples as f64,
+            Some(weight) if weight > 0.0 => self.loss / weight,
+            Some(_) => 0.0,
+        }
     }
 
     /// The share of samples, of their pixels or of their answers, that was right; ignored ones are not counted. Not a number
     /// where targets are numbers.
     pub fn accuracy(&self) -> f64 {
-        match self.numbers {
-            true => f64::NAN,
-            false => self.correct as f64 / self.samples as f64 / (self.further as f64 + 1.0 - self.ignored),
+        match self.weight.filter(|_| self.counted) {
+            _ if self.numbers => f64::NAN,
+            Some(targets) if targets > 0.0 => self.correct as f64 / targets,
+            _ => self.correct as f64 / self.samples as f64 / (self.further as f64 + 1.0 - self.ignored),
         }
     }
 

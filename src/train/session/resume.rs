@@ -159,7 +159,7 @@ impl Stopped {
         let missing = |wanted: bool, name: &str| wanted && !self.run.join(name).exists();
         let lacks = missing(self.config.train.validation_split.is_some(), TEST)
             || missing(self.model().is_segmentation()?, SHEET);
-        if !lacks && !(changed && self.run.join(TEST).exists()) {
+        if !(lacks || changed && self.run.join(TEST).exists()) {
             return Ok((Tested::default(), notice));
         }
         let (data, device) = open(&self)?;

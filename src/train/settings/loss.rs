@@ -64,6 +64,8 @@ pub struct Criterion {
 pub(in crate::train) struct Applied {
     /// Loss, correct counts and delta.
     pub(in crate::train) results: Vec<Tensor>,
+    /// The sum of the weights of the batch's losses, `[1]`, where they have weights or some are ignored.
+    pub(in crate::train) weight: Option<Tensor>,
     /// What it has to be given before the first step.
     pub(in crate::train) given: Vec<(Tensor, Values)>,
 }
@@ -160,7 +162,7 @@ impl Criterion {
                 let sums = graph.apply(DiceSums, &[logits, labels, whole])?[0];
                 let op = Dice { cross: cross == LossName::CeDice };
                 let results = graph.apply(op, &[control, logits, labels, whole, sums])?;
-                return Ok(Applied { results, given: Vec::new() });
+                return Ok(Applied { results, weight: None, given: Vec::new() });
             }
         };
         if !task.is_classify() {
@@ -172,22 +174,22 @@ impl Criterion {
                 )));
             };
             let results = graph.apply(TargetLoss(each), &[control, logits, labels])?;
-            return Ok(Applied { results, given: Vec::new() });
+            return Ok(Applied { results, weight: None, given: Vec::new() });
         }
         if let Some(each) = each {
             let op = OneHotLoss { each, counted: ignored };
             if !ignored {
                 let results = graph.apply(op, &[control, logits, labels])?;
-                return Ok(Applied { results, given: Vec::new() });
+                return Ok(Applied { results, weight: None, given: Vec::new() });
             }
-            let (scale, given) = scale(graph, control, labels, vec![1.0; classes])?;
+            let ([scale, weight], given) = scale(graph, control, labels, vec![1.0; classes])?;
             let results = graph.apply(op, &[control, logits, labels, scale])?;
-            return Ok(Applied { results, given: vec![given] });
+            return Ok(Applied { results, weight: Some(weight), given: vec![given] });
         }
         let plain = SoftmaxCe { smoothing: self.smoothing as f32, mixed: mixed.is_some(), ..SoftmaxCe::default() };
         if self.weights == ClassWeights::Equal && !ignored {
             let from: Vec<Tensor> = [control, logits, labels].into_iter().chain(mixed.into_iter().flatten()).collect();
-            return Ok(Applied { results: graph.apply(plain, &from)?, given: Vec::new() });
+            return Ok(Applied { results: graph.apply(plain, &from)?, weight: None, given: Vec::new() });
         }
         let weights: Vec<f32> = match &self.weights {
             ClassWeights::Equal => vec![1.0; classes],
@@ -202,17 +204,22 @@ impl Criterion {
             let found = weights.len();
             return Err(Error::input(format!("{found} class weights, expected {classes}, one for each class")));
         }
-        let (scale, given) = scale(graph, control, labels, weights)?;
+        let ([scale, weight], given) = scale(graph, control, labels, weights)?;
         let results = graph.apply(SoftmaxCe { weighted: true, ..plain }, &[control, logits, labels, scale])?;
-        Ok(Applied { results, given: vec![given] })
+        Ok(Applied { results, weight: Some(weight), given: vec![given] })
     }
 }
 
-/// Weights of classes over their sum over the batch's labels, and the weights to be given.
-fn scale(graph: &mut Graph, control: Tensor, labels: Tensor, values: Vec<f32>) -> Result<(Tensor, (Tensor, Values))> {
+/// Weights of classes over their sum over the batch's labels, that sum, and the weights to be given.
+fn scale(
+    graph: &mut Graph,
+    control: Tensor,
+    labels: Tensor,
+    values: Vec<f32>,
+) -> Result<([Tensor; 2], (Tensor, Values))> {
     let weights = graph.tensor(TensorInfo::floats("class weights", [values.len()]).role(Role::Data));
-    let scale = graph.apply(ClassScale, &[control, labels, weights])?[0];
-    Ok((scale, (weights, Values::Float(values))))
+    let scaled = graph.apply(ClassScale, &[control, labels, weights])?;
+    Ok(([scaled[0], scaled[1]], (weights, Values::Float(values))))
 }
 
 #[cfg(test)]

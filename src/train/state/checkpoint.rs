@@ -172,10 +172,12 @@ impl State {
             rate: if rates.is_constant() { expected_rate as f32 } else { found.rate },
             correction1: found.correction1,
             correction2: found.correction2,
+            weight: found.weight,
             ..start
         };
         let fractions = [found.correction1, found.correction2].iter().all(|f| (0.0..=1.0).contains(f));
-        match found == expected && fractions && is_rate && self.progress.is_sound(per_epoch) {
+        let is_weight = found.weight.is_finite() && found.weight >= 0.0;
+        match found == expected && fractions && is_weight && is_rate && self.progress.is_sound(per_epoch) {
             true => Ok(found),
             false => Err(Error::input(format!("the checkpoint is malformed: step {step} has {found:?}"))),
         }

@@ -23,11 +23,12 @@ use crate::ops::optim::accumulate::Accumulate;
 use crate::ops::optim::clip_norm::ClipNorm;
 use crate::ops::optim::clip_value::ClipValue;
 use crate::ops::optim::ema::Ema;
-use crate::ops::optim::step_end::StepEnd;
+use crate::ops::optim::step_end::{RECORD, StepEnd};
 use crate::plan::fuse::{Stage, fuse, join_neighbours};
 use crate::step::augment::{Augment, CELLS, quantiles};
 use crate::step::control::{Control, pcg};
 use crate::step::schedule::Rates;
+use crate::train::settings::class_weights::ClassWeights;
 use crate::train::settings::loss::{Applied, Criterion};
 use crate::train::settings::options::TrainOptions;
 use crate::train::step::window::Window;
@@ -49,12 +50,16 @@ pub struct Step {
     pub columns: Vec<Stored>,
     /// The control block.
     pub control: Tensor,
-    /// Records of steps, [capacity, 4].
+    /// Records of steps, [capacity, [`RECORD`]].
     pub log: Tensor,
     /// Where a NaN or an infinity was met since it was last set to 0, `[1]`, as [`crate::step::nonfinite`] has it.
     pub fault: Tensor,
     /// The model's result, [batch, classes] or [batch, height, width, classes].
     pub logits: Tensor,
+    /// The sum of the weights of the batch's losses, `[1]`, where they have weights.
+    pub(super) weight: Option<Tensor>,
+    /// Whether these weights are 1, or 0 where a target is ignored.
+    pub(super) counted: bool,
     /// The class of the largest logit of each pixel, [batch, height, width]; in evaluation, where a model tells them.
     pub mask: Option<Tensor>,
     /// Targets of a sample that are right or wrong: 1, height × width of a mask, the number of answers.
@@ -208,6 +213,8 @@ struct Start {
     control: Tensor,
     labels: Tensor,
     logits: Tensor,
+    weight: Option<Tensor>,
+    counted: bool,
     mask: Option<Tensor>,
     given: Vec<(Tensor, Values)>,
     task: Task,
@@ -303,13 +310,15 @@ impl Start {
             mixed = Some([blended[1], blended[2]]);
         }
         let logits = model.build(&mut graph, x, Build { mode, control: Some(control) })?;
-        let (mask, task) = (None, model.task.clone());
+        let (weight, mask, task) = (None, None, model.task.clone());
         Ok(Start {
             graph,
             columns,
             control,
             labels,
             logits,
+            weight,
+            counted: false,
             mask,
             given,
             task,
@@ -325,8 +334,11 @@ impl Start {
     fn loss(&mut self, criterion: &Criterion) -> Result<Vec<Tensor>> {
         let from = [self.control, self.logits, self.labels];
         let ignored = self.outside || self.columns[1].field.may_be_ignored();
-        let Applied { results, given } = criterion.apply(&mut self.graph, &self.task, from, self.mixed, ignored)?;
+        let Applied { results, weight, given } =
+            criterion.apply(&mut self.graph, &self.task, from, self.mixed, ignored)?;
         self.given.extend(given);
+        self.weight = weight;
+        self.counted = criterion.weights == ClassWeights::Equal;
         Ok(results)
     }
 
@@ -360,8 +372,14 @@ impl Start {
         let sum = graph.tensor(TensorInfo::floats("accumulated", [elements]).role(Role::State));
         let of_update = TensorInfo::words("control of the update", [Control::WORDS]).role(Role::Control);
         let of_update = graph.tensor(of_update);
-        let op = Accumulate { elements, batch: self.batch, every: options.accumulate as usize };
-        graph.update(op, &[self.control], &[sum, grads, of_update, fault])?;
+        let op = Accumulate {
+            elements,
+            batch: self.batch,
+            every: options.accumulate as usize,
+            weighted: self.weight.is_some(),
+        };
+        let from: Vec<Tensor> = [self.control].into_iter().chain(self.weight).collect();
+        graph.update(op, &from, &[sum, grads, of_update, fault])?;
         Ok(of_update)
     }
 
@@ -374,9 +392,11 @@ impl Start {
         rates: Rates,
         accumulate: u32,
     ) -> Result<Step> {
-        let log = self.graph.tensor(TensorInfo::floats("log", [LOG_CAPACITY, 4]).role(Role::Control));
-        let end = StepEnd { batch: self.batch, capacity: LOG_CAPACITY, betas, rates, accumulate };
-        self.graph.update(end, &[loss[0], loss[1], fault], &[self.control, log])?;
+        let log = self.graph.tensor(TensorInfo::floats("log", [LOG_CAPACITY, RECORD]).role(Role::Control));
+        let weighted = self.weight.is_some();
+        let end = StepEnd { batch: self.batch, capacity: LOG_CAPACITY, betas, rates, accumulate, weighted };
+        let from: Vec<Tensor> = [loss[0], loss[1], fault].into_iter().chain(self.weight).collect();
+        self.graph.update(end, &from, &[self.control, log])?;
         Ok(Step {
             graph: self.graph,
             columns: self.columns,
@@ -384,6 +404,8 @@ impl Start {
             log,
             fault,
             logits: self.logits,
+            weight: self.weight,
+            counted: self.counted,
             mask: self.mask,
             positions: self.positions,
             given: self.given,
