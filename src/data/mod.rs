@@ -165,7 +165,31 @@ impl Dataset {
             let name = format.name;
             return Err(Error::input(format!("ignore label {label}: expected masks or NumPy labels, found {name}")));
         }
-        (format.read)(path, options)
+        let data = (format.read)(path, options)?;
+        data.check_size(options)?;
+        Ok(data)
+    }
+}
+
+impl Dataset {
+    /// Holds images to the size and channels that were asked for: not every format can bring them there.
+    fn check_size(&self, options: &ReadOptions) -> Result<()> {
+        let Ok(input) = self.train.schema().input(None).cloned() else { return Ok(()) };
+        let [height, width, channels] = self.train.shape();
+        let other = options.size.filter(|size| *size != [height, width]);
+        let asked = match (other, options.channels.filter(|asked| *asked != channels)) {
+            (Some([h, w]), _) => format!("image size {w}×{h}"),
+            (None, Some(asked)) => format!("image channels {asked}"),
+            (None, None) => return Ok(()),
+        };
+        if input.shape.len() != 3 {
+            return Ok(());
+        }
+        let name = &self.name;
+        Err(Error::input(format!(
+            "{asked}: data set {name} has images of {width}×{height}×{channels} (width×height×channels), which are taken as they \
+             are; only pictures in folders are resized"
+        )))
     }
 }
 

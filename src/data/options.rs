@@ -83,6 +83,8 @@ pub struct ReadOptions<'a> {
     /// The names of the classes of a table or of masks in their order, as a model has them; without, those that are found,
     /// sorted.
     pub class_names: &'a [String],
+    /// Whether only tests are asked for: data that has no part of its own for them is all tests, and needs none to train on.
+    pub tests_alone: bool,
     /// Is told how many files are read, of how many.
     pub progress: Option<&'a (dyn Fn(usize, usize) + Sync)>,
 }

@@ -1,7 +1,8 @@
 //! Models by name, and the choice between a name and a model file.
 
 use crate::error::{Error, Result};
-use crate::model::{Model, Sequential};
+use crate::model::formats::weights::in_run;
+use crate::model::{Model, Sequential, Weights};
 use crate::ops::conv::geometry::Padding;
 use crate::suggest;
 use std::path::Path;
@@ -144,11 +145,16 @@ impl Model {
     }
 
     /// The preset of the name `spec` for the images that it was made for, or the model file at the path `spec` if that
-    /// ends in `.toml`: where there is no data.
+    /// ends in `.toml`, or the one that weights or a run's folder describe: where there is no data.
     ///
     /// # Errors
     /// [`Error::Input`] as [`Model::preset`] and [`Model::from_toml_file`].
     pub fn without_data(spec: &str) -> Result<Self> {
+        let file = in_run(Path::new(spec));
+        if file.extension().is_some_and(|ending| ending == "safetensors") {
+            let expected = || Error::input(format!("{}: it does not describe its model", file.display()));
+            return Weights::load(&file)?.0.ok_or_else(expected);
+        }
         match spec.ends_with(".toml") {
             true => Model::from_toml_file(Path::new(spec)),
             false => Preset::named(spec).and_then(|preset| preset.model(preset.input, preset.classes)),

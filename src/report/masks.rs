@@ -58,7 +58,7 @@ pub fn results(data: &Dataset, predicted: &[u32]) -> Result<MaskResults> {
         let byte = |class: u32| u8::try_from(class).unwrap_or(NONE);
         let shown = |mask: &[u32]| {
             let at = |p: usize| mask[p / columns * step * width + p % columns * step];
-            base64(&(0..rows * columns).map(|p| byte(at(p))).collect::<Vec<u8>>())
+            base64((0..rows * columns).map(|p| byte(at(p))).collect::<Vec<u8>>())
         };
         let counted = truth.iter().filter(|label| **label != IGNORED).count();
         let right = truth.iter().zip(predicted).filter(|(truth, found)| truth == found).count();
@@ -91,7 +91,7 @@ mod tests {
         let found = results(&data, &[1, 0, 1, 1]).unwrap();
         assert_eq!(found.colours, [colour(0), colour(1)]);
         let [first, second] = &found.samples[..] else { panic!("two samples") };
-        assert_eq!((&first.truth, &first.predicted), (&base64(&[1, NONE]), &base64(&[1, 0])));
+        assert_eq!((&first.truth, &first.predicted), (&base64([1, NONE]), &base64([1, 0])));
         assert_eq!((first.accuracy, second.accuracy), (Some(1.0), Some(0.5)));
         assert_eq!((first.width, first.height, second.index), (2, 1, 1));
     }

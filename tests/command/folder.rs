@@ -162,7 +162,9 @@ fn folders_that_do_not_fit_are_refused() {
     std::fs::create_dir(place.path("empty/yellow")).unwrap();
     place.write("text/a/1.png", "no image");
     place.write("text/b/1.png", "no image");
-    classes(&place, "huge", 1);
+    place.write("text/a/2.png", "no image");
+    place.write("text/b/2.png", "no image");
+    classes(&place, "huge", 2);
     for (name, size, wants) in [
         ("one", None, &["found 1 folders", "2 to 65536 classes"][..]),
         ("extra", None, &["yellow", "expected blue, green, red"]),

@@ -203,9 +203,10 @@ fn malformed_csv() {
         ("1,2\n-1,2\n", &["line 2, column 1", "'-1'", "label"]),
         ("1,0.5\n", &["'0.5'", "pixel"]),
         ("1,\n", &["''", "pixel"]),
-        ("1,2\nlabel,pixel\n", &["line 2, column 1", "'label'"]),
+        ("1,2\nlabel,pixel\n", &["line 2, column 2", "'pixel'"]),
+        ("1,2\nlabel,3\n", &["found the labels 1 and 'label'"]),
         ("pixel0,pixel1\n1,2\n", &["pixels in column 1"]),
-        ("a,b,label\n1,2,3\n", &["labels in column 3", "expected column 1"]),
+        ("a,b,label\n1,2,3\n", &["found 2 pixels"]),
         ("1,2\n", &["found 1 samples"]),
         ("1,\u{fffd}\n", &["pixel"]),
     ] {

@@ -21,6 +21,7 @@ mod finetune;
 mod folder;
 mod formats;
 mod import;
+mod labels;
 mod masks;
 mod near;
 mod onnx;

@@ -135,7 +135,7 @@ fn wide(right: bool, salt: usize) -> Vec<u8> {
     let pixel = |at: usize| {
         let (x, y) = (at % 32, at / 32);
         let outer = !(8..24).contains(&x);
-        let light = if outer { (x >= 16) == right } else { (y * salt) % 3 == 0 };
+        let light = if outer { (x >= 16) == right } else { (y * salt).is_multiple_of(3) };
         if light { 200 } else { 40 }
     };
     [b"P5 32 16 255\n", &(0..512).map(pixel).collect::<Vec<u8>>()[..]].concat()

@@ -101,7 +101,7 @@ const FILES: &[(&str, &str)] = &[
     ("input = [8, 8, 1]\n[[layers]\ntype = 'relu'", "line 2: "),
     (
         "input = [8, 8, 1]\nepochs = 3\nlayers = []",
-        "line 2: the model: found unknown key epochs, expected input, inputs, layers",
+        "line 2: the model: found unknown key epochs, expected input, inputs, normalise, layers",
     ),
 ];
 

@@ -98,7 +98,7 @@ fn malformed_weight_files_are_refused() {
         (file(&tensor("F32", "[3]", 8), 8), "found a malformed header"),
         (file(&tensor("F32", "[1099511627776]", 4_398_046_511_104), 8), "as the header says"),
         (file(&tensor("F32", "[4294967296,4294967296]", 8), 8), "found a malformed header"),
-        (file(&tensor("F16", "[4]", 8), 8), "found tensor x of type F16, expected F32"),
+        (file(&tensor("U16", "[4]", 8), 8), "found tensor x of type U16, expected F32"),
         (file(&tensor("I64", "[1]", 8), 8), "found tensor x of type I64, expected F32"),
         (renamed("dense", "sense"), "the description of the model is not as wgrad writes it"),
         (renamed("[6,5,2]", "[6,5,0]"), "found input = [6, 5, 0]"),

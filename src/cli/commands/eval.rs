@@ -3,7 +3,7 @@
 use crate::cli::terminal::lines::six_digits;
 use crate::cli::terminal::table::Table;
 use crate::cli::{DeviceArgs, columns, print, print_fitted};
-use crate::data::{Dataset, ReadOptions, Scale};
+use crate::data::{BUILT_IN, Dataset, ReadOptions, Scale};
 use crate::error::{Error, Result};
 use crate::model::formats::weights::Weights;
 use crate::model::{Model, Task};
@@ -11,9 +11,10 @@ use crate::train::epochs::confusion::{ClassScore, Confusion, MOST_CLASSES, argma
 use crate::train::epochs::evaluator::Evaluator;
 use crate::train::epochs::scores::{NumberScore, answer_scores, answers_of};
 use crate::train::pairing::{check_data, options_for, targets_of};
+use crate::train::run::RunConfig;
 use crate::train::step::window::WINDOW_BYTES;
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Evaluate a stored model on the test set
 ///
@@ -23,12 +24,12 @@ use std::path::PathBuf;
 #[command(after_help = "Examples:\n  wgrad eval runs/mnist-cnn/1/model.safetensors\n  \
 wgrad eval runs/mlp/1/model.safetensors --data houses.csv")]
 pub struct EvalArgs {
-    /// The weights; those that wgrad wrote describe their model
+    /// The weights, or the folder of a run; weights that wgrad wrote describe their model
     file: PathBuf,
-    /// mnist, a CSV file, or a folder: CIFAR-10 binary, x_train.npy and so on, four IDX files, images with a folder a
-    /// class, or CSV
-    #[arg(long, short, alias = "dataset", default_value = "mnist", value_name = "mnist|DIR|FILE.csv")]
-    data: String,
+    /// mnist, a CSV file, or a folder, as `wgrad train` takes it; all of it is evaluated where it has no part for tests
+    /// [default: the data of the run that the weights are in, else mnist]
+    #[arg(long, short, alias = "dataset", value_name = "mnist|DIR|FILE.csv")]
+    data: Option<String>,
     /// Of a table with classes: the column that holds them; a model of numbers or answers knows its targets
     #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
     target: Vec<String>,
@@ -55,8 +56,18 @@ pub fn run(args: EvalArgs) -> Result<()> {
         return Err(Error::input(why));
     }
     let options = described.as_ref().map(|model| options_for(model, targets)).unwrap_or_default();
-    let options = ReadOptions { hold_bytes: Some(WINDOW_BYTES), ignore_label: args.ignore_label, ..options };
-    let data = Dataset::open_with(&args.data, &options)?;
+    let run = config_beside(&args.file)?;
+    let own = run.as_ref().map(|config| config.data.clone());
+    let spec = args.data.clone().or(own.clone()).unwrap_or_else(|| BUILT_IN.into());
+    // What a run learnt from is no test of it: of its own data that part alone which it kept for tests.
+    let place = |spec: &String| Path::new(spec).canonicalize().ok();
+    let is_own = own.is_some_and(|own| own == spec || place(&own).is_some_and(|own| place(&spec) == Some(own)));
+    let ignore_label = args.ignore_label.or(run.filter(|_| is_own).and_then(|config| config.ignore_label));
+    let options = ReadOptions { hold_bytes: Some(WINDOW_BYTES), tests_alone: !is_own, ignore_label, ..options };
+    let data = Dataset::open_with(&spec, &options)?;
+    if args.data.is_none() {
+        crate::cli::say(&format!("data: {spec}"));
+    }
     if let Some(notice) = &data.notice {
         crate::cli::say(&format!("note: {notice}"));
     }
@@ -84,6 +95,14 @@ pub fn run(args: EvalArgs) -> Result<()> {
         Task::Answers => answers(&mut evaluator, &model, &data, args.json),
         Task::Regress { targets } => numbers(&mut evaluator, targets, args.json),
     }
+}
+
+/// The settings of the run whose folder this is, or that weights in it (or in its checkpoints) belong to.
+fn config_beside(file: &Path) -> Result<Option<RunConfig>> {
+    let folders = [file, file.parent().unwrap_or(file), file.parent().and_then(Path::parent).unwrap_or(file)];
+    let run = folders.into_iter().find(|folder| folder.join("metrics.jsonl").is_file());
+    let config = run.map(|folder| folder.join("config.toml")).filter(|config| config.is_file());
+    config.map(|config| RunConfig::read(&config)).transpose()
 }
 
 /// Loss, accuracy and confusion matrix of a model that tells classes.

@@ -53,11 +53,15 @@ pub fn run(args: ImportArgs) -> Result<()> {
             }
         }
     };
-    let (_, file) = Weights::load(&args.file)?;
+    let ((_, file), converted) = Weights::load_any(&args.file)?;
     let found = import(&file, &model, &Hints { order: args.order, map: args.map })
         .map_err(|e| in_context(&args.file.display().to_string(), e))?;
     found.weights.save(&out, &model)?;
     print(&found.to_string())?;
+    for (dtype, count) in converted {
+        eprintln!("note: {count} tensors of type {dtype} became F32");
+    }
+    found.notes.iter().for_each(|note| eprintln!("note: {note}"));
     eprintln!("saved {}", out.display());
     Ok(())
 }

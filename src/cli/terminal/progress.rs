@@ -142,7 +142,7 @@ impl Progress {
     fn run_left(&self, step: u64, per_step: f64) -> Option<f64> {
         let steps = self.last.saturating_sub(step);
         let epochs = self.last.div_ceil(self.per_epoch.max(1)).saturating_sub(step / self.per_epoch.max(1));
-        (epochs > 1).then(|| steps as f64 * per_step + epochs as f64 * self.validation.as_secs_f64())
+        (epochs > 1).then_some(steps as f64 * per_step + epochs as f64 * self.validation.as_secs_f64())
     }
 
     /// A line of JSON, where that was asked for.

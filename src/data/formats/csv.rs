@@ -1,31 +1,36 @@
-//! CSV: a line for each sample, its label and then its pixels, 0–255, row by row; a first line of names may come before.
+//! CSV: a line for each sample, its label and its pixels, 0–255, row by row; a first line of names may come before.
 //! Where targets are named it is a [table].
 
 use crate::data::formats::Format;
 use crate::data::formats::held_out::held_out;
+use crate::data::formats::lines::{separated, separator};
 use crate::data::formats::missing::{CSV, is_csv, is_part};
 use crate::data::formats::table;
 use crate::data::source::{Source, file_name};
 use crate::data::split::Labels;
 use crate::data::{Dataset, MOST_CLASSES, ReadOptions, Split};
 use crate::error::{Error, Result};
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 /// The format's line in the registry.
 pub(super) const FORMAT: Format = Format { name: CSV.0, by: CSV.1, recognise: is_csv, read: read_any };
 
-/// The samples of a file: height, width and channels, pixels and labels.
+/// The samples of a file: height, width and channels, pixels, and the label of each as a number into `names`.
 struct Table {
     shape: [usize; 3],
     pixels: Vec<u8>,
-    labels: Vec<u16>,
+    labels: Vec<usize>,
+    names: Vec<String>,
+    /// What was guessed.
+    notices: Vec<String>,
 }
 
 /// A table where targets are named, else images.
 fn read_any(path: &Path, options: &ReadOptions) -> Result<Dataset> {
     if options.targets.is_empty() {
-        return read(path, options.size);
+        return read_images(path, options);
     }
     if path.is_file() {
         return table::read(file_name(path), path, None, options);
@@ -41,33 +46,126 @@ fn read_any(path: &Path, options: &ReadOptions) -> Result<Dataset> {
 /// [`Error::Input`] that names the file and the line, where a value is no whole number of 0 to 255, lines differ in
 /// length, or the pixels make no picture.
 pub fn read(path: &Path, size: Option<[usize; 2]>) -> Result<Dataset> {
+    read_images(path, &ReadOptions { size, ..ReadOptions::default() })
+}
+
+fn read_images(path: &Path, options: &ReadOptions) -> Result<Dataset> {
+    let size = options.size;
     if path.is_file() {
         let table = table(path, size)?;
+        let (classes, mut labels) = classes(path, &[&table])?;
+        let labels = labels.remove(0);
         let image = table.shape.iter().product::<usize>();
         // By the pixels, so that the same picture twice goes to one part, and lines may change places.
         let key = |n: usize| (crc32fast::hash(&table.pixels[n * image..(n + 1) * image]), n);
-        let kept = held_out(&table.labels, key);
+        let kept = held_out(&labels, key);
         let part = |kept_part: bool| {
-            let rows: Vec<usize> = (0..kept.len()).filter(|&n| kept[n] == kept_part).collect();
+            let all = options.tests_alone && kept_part;
+            let rows: Vec<usize> = (0..kept.len()).filter(|&n| all || kept[n] == kept_part).collect();
             let pixels = rows.iter().flat_map(|n| &table.pixels[n * image..(n + 1) * image]).copied().collect();
-            let labels = Labels::narrow(rows.iter().map(|&n| table.labels[n]).collect());
+            let labels = Labels::narrow(rows.iter().map(|&n| labels[n]).collect());
             Split::narrow(table.shape, pixels, labels, &[]).map_err(|_| {
-                let found = table.labels.len();
-                Error::input(format!(
-                    "{}: found {found} samples, expected two of a class to keep one for tests",
-                    path.display()
-                ))
+                let found = labels_found(&table);
+                Error::input(format!("{}: {found}, expected two of a class to keep one for tests", path.display()))
             })
         };
         let mut data = Dataset::new(file_name(path), part(false)?, part(true)?)?;
         let file = path.display();
-        data.notice = Some(format!("{file} alone has no tests: one sample in 5 of each class is kept for them"));
+        let alone = format!("{file} alone has no tests: one sample in 5 of each class is kept for them");
+        let whole = format!("{file} has no part for tests of its own: all of it is evaluated");
+        let notice = if options.tests_alone { whole } else { alone };
+        classes.name(&mut data, std::iter::once(notice).chain(table.notices));
         return Ok(data);
     }
-    let [train, test] = [find(path, &["train"])?, find(path, &["test"])?];
-    let [train, test] = [table(&train, size)?, table(&test, size)?];
-    let split = |table: Table| Split::narrow(table.shape, table.pixels, Labels::narrow(table.labels), &[]);
-    Dataset::new(file_name(path), split(train)?, split(test)?)
+    let paths = [find(path, &["train"])?, find(path, &["test"])?];
+    let [train, test] = [table(&paths[0], size)?, table(&paths[1], size)?];
+    let (classes, labels) = classes(path, &[&train, &test])?;
+    let notices: Vec<String> = train.notices.iter().chain(&test.notices).cloned().collect();
+    let mut parts = [train, test].into_iter().zip(labels);
+    let mut split = || {
+        let (table, labels) = parts.next().unwrap_or_else(|| unreachable!("two tables"));
+        Split::narrow(table.shape, table.pixels, Labels::narrow(labels), &[])
+    };
+    let (train, test) = (split()?, split()?);
+    let mut data = Dataset::new(file_name(path), train, test)?;
+    classes.name(&mut data, notices.into_iter());
+    Ok(data)
+}
+
+fn labels_found(table: &Table) -> String {
+    format!("found {} samples", table.labels.len())
+}
+
+/// What the labels of a data set are.
+enum Classes {
+    /// Numbers from 0.
+    Numbers,
+    /// Numbers from 1, or names: the classes are these.
+    Named(Vec<String>, &'static str),
+}
+
+impl Classes {
+    /// Gives the data set its classes, and tells the user of what was guessed.
+    fn name(self, data: &mut Dataset, notices: impl Iterator<Item = String>) {
+        let mut notices: Vec<String> = notices.collect();
+        if let Classes::Named(names, what) = self {
+            notices.push(format!(
+                "the labels are {what}: {} classes, {} to {}",
+                names.len(),
+                names[0],
+                names[names.len() - 1]
+            ));
+            (data.classes, data.class_names) = (names.len(), names);
+        }
+        data.notice = (!notices.is_empty()).then(|| notices.join("\nnote: "));
+    }
+}
+
+/// The classes of these tables, and the class of each sample of each of them. Labels that are numbers are classes as they are,
+/// unless they are counted from 1; of others each is a class, in the order of the alphabet.
+///
+/// # Errors
+/// [`Error::Input`] where some labels are numbers and some are not, and where there is one class or too many.
+fn classes(path: &Path, tables: &[&Table]) -> Result<(Classes, Vec<Vec<u16>>)> {
+    let shown = path.display();
+    let all: BTreeSet<&str> = tables.iter().flat_map(|table| &table.names).map(String::as_str).collect();
+    let numbers: BTreeSet<usize> = all.iter().filter_map(|name| number(name.as_bytes()).map(|n| n as usize)).collect();
+    let (classes, names): (Classes, Vec<String>) = match numbers.last() {
+        Some(&last) if numbers.len() == all.len() => match !numbers.contains(&0) && numbers.len() == last && last > 1 {
+            true => {
+                let names: Vec<String> = numbers.iter().map(usize::to_string).collect();
+                (Classes::Named(names.clone(), "counted from 1"), names)
+            }
+            false => (Classes::Numbers, (0..=last).map(|n| n.to_string()).collect()),
+        },
+        None => {
+            let names: Vec<String> = all.iter().map(|name| (*name).to_owned()).collect();
+            (Classes::Named(names.clone(), "names"), names)
+        }
+        Some(some) => {
+            let other = all.iter().find(|name| number(name.as_bytes()).is_none()).copied().unwrap_or_default();
+            return Err(Error::input(format!(
+                "{shown}: found the labels {some} and '{}', expected all of them to be numbers, or none",
+                other.escape_debug()
+            )));
+        }
+    };
+    if !(2..=MOST_CLASSES).contains(&names.len()) && !matches!(classes, Classes::Numbers) {
+        let found = names.len();
+        return Err(Error::input(format!(
+            "{shown}: found {found} classes in the labels, expected 2 to {MOST_CLASSES}"
+        )));
+    }
+    // Two spellings of one number (1 and 01) are one class.
+    let place = |name: &String| match number(name.as_bytes()) {
+        Some(n) => names.iter().position(|other| number(other.as_bytes()) == Some(n)),
+        None => names.iter().position(|other| other == name),
+    };
+    let of = |table: &&Table| {
+        let places: Vec<u16> = table.names.iter().map(|name| place(name).unwrap_or(0) as u16).collect();
+        table.labels.iter().map(|&label| places[label]).collect()
+    };
+    Ok((classes, tables.iter().map(of).collect()))
 }
 
 /// The one CSV file in `folder` that has one of `parts` in its name.
@@ -103,8 +201,9 @@ fn find(folder: &Path, parts: &[&str]) -> Result<PathBuf> {
 /// # Errors
 /// As [`read`].
 pub fn read_split(path: &Path, size: Option<[usize; 2]>) -> Result<Split> {
-    let Table { shape, pixels, labels } = table(path, size)?;
-    Split::narrow(shape, pixels, Labels::narrow(labels), &[])
+    let table = table(path, size)?;
+    let (_, mut labels) = classes(path, &[&table])?;
+    Split::narrow(table.shape, table.pixels, Labels::narrow(labels.remove(0)), &[])
 }
 
 fn table(path: &Path, size: Option<[usize; 2]>) -> Result<Table> {
@@ -112,10 +211,62 @@ fn table(path: &Path, size: Option<[usize; 2]>) -> Result<Table> {
     // A value takes two bytes of the file at least, and one of memory.
     let bytes = Source::open(path)?.bytes;
     crate::device::cpu::check_free(bytes / 2, &format!("{shown}: its contents take"), "fewer samples may fit")?;
+    let table = table_by(path, size, Column::First)?;
+    // Without names in the first line, a column of labels has few numbers, and hardly one is left out.
+    let numbers: BTreeSet<u32> = table.names.iter().filter_map(|name| number(name.as_bytes())).collect();
+    let sparse = numbers.last().is_some_and(|last| *last > 1 && numbers.len() <= (*last as usize) / 2);
+    if sparse && !table.notices.iter().any(|notice| notice.ends_with(NAMED)) {
+        let last = table_by(path, size, Column::Last).ok().filter(|other| {
+            let numbers: BTreeSet<u32> = other.names.iter().filter_map(|name| number(name.as_bytes())).collect();
+            let most = numbers.last().map_or(0, |last| *last as usize);
+            numbers.len() == other.names.len()
+                && most >= 1
+                && numbers.len() >= most
+                && other.names.len() < table.names.len()
+        });
+        return match last {
+            Some(mut other) => {
+                other.notices.push(format!(
+                    "{shown}: the first column does not look like labels, the last does ({} classes): its numbers are the labels; \
+                     a first line with the name label tells which column they are in",
+                    other.names.len()
+                ));
+                Ok(other)
+            }
+            None => {
+                let (found, classes) = (numbers.len(), numbers.last().map_or(0, |last| last + 1));
+                let mut table = table;
+                table.notices.push(format!(
+                    "{shown}: of the {classes} classes of the labels, which are in column 1, {} have no sample",
+                    classes as usize - found
+                ));
+                Ok(table)
+            }
+        };
+    }
+    Ok(table)
+}
+
+/// Where the labels are, where no names tell.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Column {
+    First,
+    Last,
+}
+
+/// How the notice of a table ends whose first line names the column of labels.
+const NAMED: &str = "has the labels";
+
+fn table_by(path: &Path, size: Option<[usize; 2]>, by: Column) -> Result<Table> {
+    let shown = path.display();
+    let separator = separator(path)?;
     let file = File::open(path).map_err(|e| Error::input(format!("{shown} cannot be read: {e}")))?;
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).trim(csv::Trim::All).from_reader(file);
+    let mut reader =
+        csv::ReaderBuilder::new().has_headers(false).delimiter(separator).trim(csv::Trim::All).from_reader(file);
     let mut record = csv::ByteRecord::new();
     let (mut pixels, mut labels, mut columns, mut named) = (Vec::new(), Vec::new(), 0, false);
+    let (mut known, mut notices) = (HashMap::<String, usize>::new(), separated(path, separator));
+    let mut at = 0;
     loop {
         match reader.read_byte_record(&mut record) {
             Ok(true) => {}
@@ -125,31 +276,65 @@ fn table(path: &Path, size: Option<[usize; 2]>) -> Result<Table> {
         let line = record.position().map_or(0, csv::Position::line);
         let first = columns == 0;
         columns = record.len();
-        if first && record.iter().any(is_name) {
-            heading(path, &record)?;
-            named = true;
-            continue;
+        if first {
+            at = if by == Column::First { 0 } else { columns.saturating_sub(1) };
+            // In the first line a text in the label's place alone is a label.
+            if record.iter().enumerate().any(|(column, field)| column != at && is_name(unmarked(field))) {
+                at = heading(path, &record)?;
+                named = true;
+                if at > 0 {
+                    notices.push(format!("{shown}: column {} of {columns} {NAMED}", at + 1));
+                }
+                continue;
+            }
         }
         for (column, field) in record.iter().enumerate() {
-            let (what, most) = if column == 0 { ("label", MOST_CLASSES - 1) } else { ("pixel", 255) };
-            let value = number(field).filter(|value| *value as usize <= most).ok_or_else(|| {
-                let found = String::from_utf8_lossy(field).chars().take(20).collect::<String>();
+            let field = if first { unmarked(field) } else { field };
+            let text = || String::from_utf8_lossy(field).chars().take(20).collect::<String>();
+            let wrong = |what: &str| {
                 let place = format!("line {line}, column {}", column + 1);
                 let table = if named { "; --target COLUMN reads a table of numbers" } else { "" };
-                Error::input(format!(
-                    "{shown}, {place}: found '{found}', expected a {what}: a whole number of 0 to {most}{table}"
-                ))
-            })?;
-            match column {
-                0 => labels.push(value as u16),
-                _ => pixels.push(value as u8),
+                Error::input(format!("{shown}, {place}: found '{}', expected {what}{table}", text().escape_debug()))
+            };
+            if column == at {
+                let name = std::str::from_utf8(field).ok().filter(|name| !name.is_empty());
+                let name = name.ok_or_else(|| wrong("a label: a number or a name"))?;
+                let name = whole(name).map_or_else(|| name.to_owned(), |n| n.to_string());
+                if number(name.as_bytes()).is_some_and(|n| n as usize >= MOST_CLASSES) || is_numeric(&name) {
+                    let most = MOST_CLASSES - 1;
+                    return Err(wrong(&format!("a label: a whole number of 0 to {most}, or a name")));
+                }
+                let next = known.len();
+                labels.push(*known.entry(name).or_insert(next));
+            } else {
+                let value = std::str::from_utf8(field).ok().and_then(whole).filter(|value| *value <= 255);
+                pixels.push(value.ok_or_else(|| wrong("a pixel: a whole number of 0 to 255"))? as u8);
             }
         }
     }
     if labels.is_empty() {
         return Err(Error::input(format!("{shown}: found no samples, expected lines of a label and its pixels")));
     }
-    Ok(Table { shape: shape(path, columns - 1, size)?, pixels, labels })
+    let mut names: Vec<(usize, String)> = known.into_iter().map(|(name, at)| (at, name)).collect();
+    names.sort_unstable();
+    let names = names.into_iter().map(|(_, name)| name).collect();
+    Ok(Table { shape: shape(path, columns - 1, size)?, pixels, labels, names, notices })
+}
+
+/// A field without the mark that a text in UTF-8 may begin with.
+fn unmarked(field: &[u8]) -> &[u8] {
+    field.strip_prefix("\u{feff}".as_bytes()).unwrap_or(field)
+}
+
+/// A whole number, also as 8.0.
+fn whole(text: &str) -> Option<u32> {
+    let (digits, zeros) = text.split_once('.').unwrap_or((text, ""));
+    zeros.bytes().all(|byte| byte == b'0').then(|| number(digits.as_bytes())).flatten()
+}
+
+/// Whether a label that is no class's number is a number all the same: -1, 0.5, 70000.
+fn is_numeric(name: &str) -> bool {
+    number(name.as_bytes()).is_none() && name.parse::<f64>().is_ok_and(f64::is_finite)
 }
 
 /// Whether a field of the first line is a column's name; what is almost a number is a mistake.
@@ -157,18 +342,20 @@ fn is_name(field: &[u8]) -> bool {
     field.first().is_some_and(u8::is_ascii_alphabetic)
 }
 
-/// The names of the columns, of which the first is the label's.
-fn heading(path: &Path, names: &csv::ByteRecord) -> Result<()> {
+/// The column of the labels, by the names of the columns; the first where no name tells.
+fn heading(path: &Path, names: &csv::ByteRecord) -> Result<usize> {
     let shown = path.display();
-    let label =
-        |name: &[u8]| ["label", "class", "target"].iter().any(|word| name.eq_ignore_ascii_case(word.as_bytes()));
+    let label = |name: &[u8]| {
+        ["label", "class", "target"].iter().any(|word| unmarked(name).eq_ignore_ascii_case(word.as_bytes()))
+    };
     let pixel = |name: &[u8]| name.to_ascii_lowercase().starts_with(b"pixel");
     match (names.iter().position(label), names.iter().next().is_some_and(pixel)) {
-        (None, true) => Err(Error::input(format!("{shown}: found pixels in column 1, expected labels"))),
-        (Some(at @ 1..), _) => {
-            Err(Error::input(format!("{shown}: found labels in column {}, expected column 1", at + 1)))
+        (Some(at), _) => Ok(at),
+        (None, true) => {
+            let expected = "expected labels there, or a column named label";
+            Err(Error::input(format!("{shown}: found pixels in column 1, {expected}")))
         }
-        _ => Ok(()),
+        (None, false) => Ok(0),
     }
 }
 

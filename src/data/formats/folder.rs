@@ -14,11 +14,13 @@ use crate::error::{Error, Result};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use unicode_normalization::UnicodeNormalization;
 
 /// The format's line in the registry.
 pub(super) const FORMAT: Format = Format { name: IMAGES.0, by: IMAGES.1, recognise: has_folders, read };
 
 /// A file and its class.
+#[derive(Clone)]
 struct Item {
     path: PathBuf,
     label: u16,
@@ -36,6 +38,7 @@ pub(in crate::data) fn read(folder: &Path, options: &ReadOptions) -> Result<Data
     let parts = folders(folder)?;
     let find = |names: &[&str]| named(&parts, names);
     let (train_root, validation_root, test_root) = match (find(TRAIN), find(VALIDATION), find(TEST)) {
+        (None, None, Some(test)) if options.tests_alone => (test.as_path(), None, None),
         (None, Some(other), _) | (None, None, Some(other)) => {
             let found = file_name(other);
             return Err(Error::input(format!("data folder {shown}: found {found}, expected train beside it")));
@@ -44,18 +47,29 @@ pub(in crate::data) fn read(folder: &Path, options: &ReadOptions) -> Result<Data
         (train, validation, None) => (train.map_or(folder, |train| train), None, validation),
         (train, validation, test) => (train.map_or(folder, |train| train), validation, test),
     };
-    let classes: Vec<String> = folders(train_root)?.iter().map(|class| file_name(class)).collect();
-    if !(2..=MOST_CLASSES).contains(&classes.len()) {
-        let found = classes.len();
+    let found = folders(train_root)?;
+    if !(2..=MOST_CLASSES).contains(&found.len()) {
+        let count = found.len();
+        let inner =
+            found.first().filter(|_| count == 1).filter(|inner| folders(inner).is_ok_and(|more| more.len() > 1));
+        let hint = inner.map_or_else(String::new, |inner| format!("; --data {} has them", inner.display()));
         return Err(Error::input(format!(
-            "data folder {}: found {found} folders, expected one for each of 2 to {MOST_CLASSES} classes",
+            "data folder {}: found {count} folders, expected one for each of 2 to {MOST_CLASSES} classes{hint}",
             train_root.display()
         )));
     }
+    let classes: Vec<String> = found.iter().map(|class| class_name(class)).collect();
     let mut notices = Vec::new();
     let validation = validation_root.map(|root| items(root, &classes)).transpose()?.unwrap_or_default();
     let (train, test) = match test_root {
         Some(test) => (items(train_root, &classes)?, items(test, &classes)?),
+        None if options.tests_alone => {
+            notices.push(format!("{shown} has no part for tests of its own: all of it is evaluated"));
+            let all = items(train_root, &classes)?;
+            // What a data set has to have, but no one asks for: one of each class.
+            let first = (0..classes.len()).filter_map(|class| all.iter().find(|item| usize::from(item.label) == class));
+            (first.cloned().collect(), all)
+        }
         None => {
             notices
                 .push(format!("{shown} has no test folder: one image in {HELD_OUT} of each class is kept for tests"));
@@ -64,6 +78,10 @@ pub(in crate::data) fn read(folder: &Path, options: &ReadOptions) -> Result<Data
     };
     if let Some(class) = (0..classes.len()).find(|&class| train.iter().all(|item| usize::from(item.label) != class)) {
         return Err(Error::input(format!("data folder {shown}: class {} has no images to train on", classes[class])));
+    }
+    if test.is_empty() {
+        let why = "each class has one image, expected two of a class, to keep one for tests";
+        return Err(Error::input(format!("data folder {shown}: {why}")));
     }
     let mut bad = Vec::new();
     let size = match options.size {
@@ -107,11 +125,16 @@ pub(in crate::data) fn read(folder: &Path, options: &ReadOptions) -> Result<Data
     Ok(data)
 }
 
+/// A class by its folder's name, in one of the forms that Unicode has for it (NFC): systems differ in how they write é.
+fn class_name(folder: &Path) -> String {
+    file_name(folder).nfc().collect()
+}
+
 /// The files of every class, class by class, those in folders of a class's folder included.
 fn items(root: &Path, classes: &[String]) -> Result<Vec<Item>> {
     let mut items = Vec::new();
     for folder in folders(root)? {
-        let Some(label) = classes.iter().position(|class| *class == file_name(&folder)) else {
+        let Some(label) = classes.iter().position(|class| *class == class_name(&folder)) else {
             return Err(Error::input(format!(
                 "{}: found a class that the training images do not have, expected {}",
                 folder.display(),

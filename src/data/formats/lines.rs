@@ -11,6 +11,29 @@ use std::path::{Path, PathBuf};
 /// The most bytes that are looked at for the separator.
 const FIRST_LINE_BYTES: u64 = 1 << 20;
 
+/// What separates the columns of a file: a comma, a semicolon or a tab, whichever its first line has most of.
+///
+/// # Errors
+/// [`Error::Input`] where it cannot be read.
+pub(super) fn separator(path: &Path) -> Result<u8> {
+    let fault = |e: std::io::Error| Error::input(format!("{} cannot be read: {e}", path.display()));
+    let mut first = Vec::new();
+    let mut start = std::io::Read::take(BufReader::new(File::open(path).map_err(fault)?), FIRST_LINE_BYTES);
+    start.read_until(b'\n', &mut first).map_err(fault)?;
+    let count = |separator: &u8| first.iter().filter(|byte| *byte == separator).count();
+    Ok([b'\t', b';', b','].into_iter().max_by_key(count).unwrap_or(b','))
+}
+
+/// A separator that was guessed, in words; none for a comma.
+pub(super) fn separated(path: &Path, separator: u8) -> Vec<String> {
+    let name = match separator {
+        b';' => "semicolons",
+        b'\t' => "tabs",
+        _ => return Vec::new(),
+    };
+    vec![format!("{}: {name} separate the columns", path.display())]
+}
+
 /// A table that is open, with the names of its columns.
 pub(super) struct Lines {
     path: PathBuf,
@@ -60,11 +83,7 @@ impl Lines {
         let bytes = Source::open(path)?.bytes;
         crate::device::cpu::check_free(bytes * 6, &format!("{shown}: its contents take"), "fewer samples may fit")?;
         let fault = |e: std::io::Error| Error::input(format!("{shown} cannot be read: {e}"));
-        let mut first = Vec::new();
-        let mut start = std::io::Read::take(BufReader::new(File::open(path).map_err(fault)?), FIRST_LINE_BYTES);
-        start.read_until(b'\n', &mut first).map_err(fault)?;
-        let count = |separator: &u8| first.iter().filter(|byte| *byte == separator).count();
-        let separator = [b'\t', b';', b','].into_iter().max_by_key(count).unwrap_or(b',');
+        let separator = separator(path)?;
         let file = File::open(path).map_err(fault)?;
         let mut reader = csv::ReaderBuilder::new().delimiter(separator).trim(csv::Trim::All).from_reader(file);
         let names = reader.headers().map_err(|e| Error::input(format!("{shown}: {e}")))?;
@@ -90,12 +109,7 @@ impl Lines {
 
     /// What was guessed.
     pub(super) fn notice(&self) -> Option<String> {
-        let name = match self.separator {
-            b';' => "semicolons",
-            b'\t' => "tabs",
-            _ => return None,
-        };
-        Some(format!("{}: {name} separate the columns", self.path.display()))
+        separated(&self.path, self.separator).pop()
     }
 
     /// Adds all rows: these columns as numbers, and the targets as texts.

@@ -18,6 +18,8 @@ struct Table {
     targets: Vec<String>,
     rows: Rows,
     is_test: Vec<bool>,
+    /// Whether the rest is tested on as well.
+    tests_alone: bool,
 }
 
 /// The targets of all samples.
@@ -146,7 +148,11 @@ fn open(
             (0..rows.count()).map(|row| row >= trained).collect()
         }
         None => {
-            notes.push(format!("{} alone has no tests: one sample in 5 is kept for them", first.display()));
+            let shown = first.display();
+            notes.push(match options.tests_alone {
+                true => format!("{shown} has no part for tests of its own: all of it is evaluated"),
+                false => format!("{shown} alone has no tests: one sample in 5 is kept for them"),
+            });
             keep_fifth(&rows, features.len())
         }
     };
@@ -157,7 +163,7 @@ fn open(
             counted(found, "sample")
         )));
     }
-    Ok(Table { name, features, targets, rows, is_test })
+    Ok(Table { name, features, targets, rows, is_test, tests_alone: options.tests_alone && second.is_none() })
 }
 
 /// Which rows are kept for tests: a fifth of those that differ in their features, so that the same sample twice goes to one part
@@ -279,7 +285,8 @@ impl Table {
         options: &ReadOptions,
         test: bool,
     ) -> Result<Split> {
-        let rows: Vec<usize> = (0..self.is_test.len()).filter(|&row| self.is_test[row] == test).collect();
+        let rows: Vec<usize> =
+            (0..self.is_test.len()).filter(|&row| self.is_test[row] == test || test && self.tests_alone).collect();
         let width = self.features.len();
         let stored = |scales: &[Scale], at: &dyn Fn(usize, usize) -> f64| -> Result<Vec<u8>> {
             let places = rows.iter().flat_map(|&row| scales.iter().enumerate().map(move |(c, scale)| (row, c, scale)));

@@ -88,7 +88,7 @@ pub fn named([height, width, channels]: [usize; 3], cells: &[Cell]) -> Result<Ve
             canvas.text([left, top + rows + GAP + n * LINE], &line);
         }
     }
-    canvas.to_png()
+    canvas.into_png()
 }
 
 /// Images of [height, width, channels], row by row and at most [`COLUMNS`] in each, as a PNG.

@@ -76,7 +76,7 @@ impl Canvas {
     ///
     /// # Errors
     /// [`crate::Error::Failed`] where the PNG cannot be made.
-    pub(super) fn to_png(self) -> Result<Vec<u8>> {
+    pub(super) fn into_png(self) -> Result<Vec<u8>> {
         Prepared { pixels: self.pixels, shape: [self.height, self.width, 3], how: String::new() }.to_png()
     }
 }

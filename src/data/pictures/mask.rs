@@ -86,7 +86,7 @@ pub fn sheet(split: &Split, predicted: Option<&[u32]>, names: &[String]) -> Resu
         }
     }
     let legend = legend(names, sheet.width, false);
-    sheet.above(legend).to_png()
+    sheet.above(legend).into_png()
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ pub fn png(picture: &Picture, mask: &Mask, names: &[String]) -> Result<Vec<u8>> 
         }
     }
     let legend = legend(names, canvas.width, true);
-    canvas.above(legend).to_png()
+    canvas.above(legend).into_png()
 }
 
 #[cfg(test)]

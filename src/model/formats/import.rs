@@ -62,6 +62,8 @@ pub struct Imported {
     pub order: Order,
     /// A line for each layer with weights.
     pub matches: Vec<Match>,
+    /// What was guessed, and where another net may have weights of the same shapes.
+    pub notes: Vec<String>,
 }
 
 impl fmt::Display for Imported {
@@ -99,6 +101,12 @@ struct Place {
     keras: KerasWeight,
     /// H · W and C of the image that was flattened into its features.
     flattened: Option<[usize; 2]>,
+}
+
+/// The module that each place takes, and the places that took theirs by the numbers in the names alone.
+struct Pairs {
+    modules: Vec<usize>,
+    by_number: Vec<Vec<usize>>,
 }
 
 impl Place {
@@ -170,7 +178,7 @@ impl Place {
 pub fn import(file: &Weights, model: &Model, hints: &Hints) -> Result<Imported> {
     let places = places(model)?;
     let modules = modules(file)?;
-    let mut found: Vec<(Order, Vec<usize>)> = Vec::new();
+    let mut found: Vec<(Order, Pairs)> = Vec::new();
     let mut unclear = None;
     let orders = hints.order.map_or(vec![Order::Pytorch, Order::Keras], |order| vec![order]);
     for &order in &orders {
@@ -190,7 +198,10 @@ pub fn import(file: &Weights, model: &Model, hints: &Hints) -> Result<Imported> 
         });
     }
     match (&found[..], unclear) {
-        ([(order, pairs)], _) => taken(&places, &modules, *order, pairs),
+        ([(order, pairs)], _) => {
+            let imported = taken(&places, &modules, *order, &pairs.modules)?;
+            Ok(Imported { notes: notes(model, &places, &modules, *order, pairs)?, ..imported })
+        }
         ([], Some(why)) => Err(Error::input(why)),
         ([], None) => {
             let sizes = sizes(&places, &modules, &orders);
@@ -248,7 +259,8 @@ fn pair(
     modules: &[Module],
     order: Order,
     map: &[(usize, String)],
-) -> std::result::Result<Vec<usize>, Fault> {
+) -> std::result::Result<Pairs, Fault> {
+    let mut by_number = Vec::new();
     let mut pairs: Vec<Option<usize>> = vec![None; places.len()];
     let mut free: Vec<usize> = (0..modules.len()).collect();
     for (layer, name) in map {
@@ -294,12 +306,44 @@ fn pair(
             )));
         }
         free.retain(|module| !fitting.contains(module));
-        alike.into_iter().zip(fitting).for_each(|(place, module)| pairs[place] = Some(module));
+        alike.iter().zip(fitting).for_each(|(place, module)| pairs[*place] = Some(module));
+        if alike.len() > 1 {
+            by_number.push(alike);
+        }
     }
     match free.is_empty() {
-        true => Ok(pairs.into_iter().flatten().collect()),
+        true => Ok(Pairs { modules: pairs.into_iter().flatten().collect(), by_number }),
         false => Err(Fault::Misfit),
     }
+}
+
+/// What was guessed, and where weights of the same shapes may belong to another net.
+fn notes(model: &Model, places: &[Place], modules: &[Module], order: Order, pairs: &Pairs) -> Result<Vec<String>> {
+    let mut notes = Vec::new();
+    if !pairs.by_number.is_empty() {
+        let count = pairs.by_number.iter().map(Vec::len).sum::<usize>();
+        let first = |place: &usize| {
+            format!("{} = {}", places[*place].index, modules[pairs.modules[*place]].name.escape_debug())
+        };
+        let most = pairs.by_number.iter().max_by_key(|places| places.len()).into_iter().flatten();
+        let some: Vec<String> = most.take(3).map(first).collect();
+        notes.push(format!(
+            "{count} layers have a shape that others have, and took their modules in the order of the numbers in their names \
+             ({}, …): a guess, right where the net runs them in that order; --map LAYER=MODULE says otherwise",
+            some.join(", ")
+        ));
+    }
+    if order == Order::Pytorch {
+        let (input, mut results) = (model.input.to_vec(), Vec::new());
+        for (index, (layer, inferred)) in model.layers.iter().zip(model.infer()?).enumerate() {
+            let inputs: Vec<&[usize]> = layer.inputs(index, &input, &results)?.into_iter().map(|x| &**x).collect();
+            if let Some(why) = layer.lookalike(&inputs) {
+                notes.push(format!("layer {index} ({}): {why}", layer.type_name()));
+            }
+            results.push(inferred.shape);
+        }
+    }
+    Ok(notes)
 }
 
 /// What the layers need in each order, what the file has, and which fits which.
@@ -346,5 +390,5 @@ fn taken(places: &[Place], modules: &[Module], order: Order, pairs: &[usize]) ->
         let done = place.layout(order, &place.params[0]).1;
         matches.push(Match { layer, weight: (name(weight), weight.shape.clone()), bias, done });
     }
-    Ok(Imported { weights: Weights::new(tensors), order, matches })
+    Ok(Imported { weights: Weights::new(tensors), order, matches, notes: Vec::new() })
 }

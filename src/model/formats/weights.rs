@@ -7,12 +7,13 @@ use crate::model::Model;
 use crate::model::formats::sealed;
 pub use crate::model::formats::tensor::NamedTensor;
 use crate::model::layers::params::ParamSpec;
+use half::{bf16, f16};
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorView};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The one metadata key of a file that wgrad writes: the canonical JSON of the model.
 pub const METADATA_KEY: &str = "wgrad";
@@ -32,6 +33,9 @@ pub struct Weights {
     /// The tensors: in the order of the model where they were made, in that of the file where they were read.
     pub tensors: Vec<NamedTensor>,
 }
+
+/// The model that a file describes, if it does, and its weights.
+pub type Described = (Option<Model>, Weights);
 
 impl Weights {
     /// Weights of these tensors.
@@ -152,8 +156,23 @@ impl Weights {
     /// [`Error::Input`] for a file that cannot be read, is not whole, holds other types of elements, or
     /// describes its model otherwise than wgrad does.
     pub fn load(path: &Path) -> Result<(Option<Model>, Weights)> {
-        read(path).map_err(|error| in_context(&path.display().to_string(), error))
+        Ok(Weights::load_any(path)?.0)
     }
+
+    /// `load`, and the types of elements that became 32-bit floats, with the number of tensors of each.
+    ///
+    /// # Errors
+    /// As [`Weights::load`].
+    pub fn load_any(path: &Path) -> Result<(Described, BTreeMap<String, usize>)> {
+        let file = in_run(path);
+        read(&file).map_err(|error| in_context(&file.display().to_string(), error))
+    }
+}
+
+/// The weights that a run left, where this is its folder; else the path as it is.
+pub fn in_run(path: &Path) -> PathBuf {
+    let file = path.join("model.safetensors");
+    if path.is_dir() && file.is_file() { file } else { path.into() }
 }
 
 fn fits(model: &Model, wrong: &[String]) -> Result<()> {
@@ -163,7 +182,7 @@ fn fits(model: &Model, wrong: &[String]) -> Result<()> {
     }
 }
 
-fn read(path: &Path) -> Result<(Option<Model>, Weights)> {
+fn read(path: &Path) -> Result<(Described, BTreeMap<String, usize>)> {
     let unreadable = |error: std::io::Error| Error::input(format!("cannot be read: {error}"));
     let mut file = File::open(path).map_err(unreadable)?;
     let mut start = Vec::new();
@@ -178,7 +197,7 @@ fn read(path: &Path) -> Result<(Option<Model>, Weights)> {
         }
         tensors.retain(|tensor| !tensor.name.starts_with(OPTIMIZER_PREFIX));
         let model = metadata.get(METADATA_KEY).map(|text| Model::from_json(text)).transpose()?;
-        return Ok((model, Weights::new(tensors)));
+        return Ok(((model, Weights::new(tensors)), BTreeMap::new()));
     }
     file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
     let length = file.metadata().map_err(unreadable)?.len();
@@ -190,7 +209,12 @@ fn read(path: &Path) -> Result<(Option<Model>, Weights)> {
     let size = u64::from_le_bytes(size);
     // Nothing is allocated by a size that the file itself does not have.
     if length < 8 || size > LARGEST_HEADER_BYTES || size > length - 8 {
-        return Err(Error::input(format!("found {length} bytes and a header of {size}, expected a safetensors file")));
+        let mut start = Vec::new();
+        file.rewind().and_then(|()| file.take(512).read_to_end(&mut start)).map_err(unreadable)?;
+        return Err(Error::input(match stranger(&start) {
+            Some(found) => format!("found {found}"),
+            None => format!("found {length} bytes and a header of {size}, expected a safetensors file"),
+        }));
     }
     let mut header = vec![0; size as usize];
     file.read_exact(&mut header).map_err(unreadable)?;
@@ -200,7 +224,7 @@ fn read(path: &Path) -> Result<(Option<Model>, Weights)> {
     if expected != length {
         return Err(Error::input(format!("found {length} bytes, expected {expected} as the header says")));
     }
-    let mut tensors = Vec::new();
+    let (mut tensors, mut converted) = (Vec::new(), BTreeMap::new());
     for name in header.offset_keys() {
         let Some(info) = header.info(&name) else { continue };
         if name.ends_with("num_batches_tracked") {
@@ -209,21 +233,50 @@ fn read(path: &Path) -> Result<(Option<Model>, Weights)> {
             file.seek_relative(length).map_err(unreadable)?;
             continue;
         }
-        if info.dtype != Dtype::F32 {
-            return Err(Error::input(format!(
-                "found tensor {} of type {}, expected F32",
-                name.escape_debug(),
-                info.dtype
-            )));
-        }
         let mut bytes = vec![0; info.data_offsets.1 - info.data_offsets.0];
         file.read_exact(&mut bytes).map_err(unreadable)?;
-        let values = bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        let values = floats(&bytes, info.dtype).ok_or_else(|| {
+            let (name, found) = (name.escape_debug(), info.dtype);
+            Error::input(format!("found tensor {name} of type {found}, expected F32, F16, BF16 or F64"))
+        })?;
+        if info.dtype != Dtype::F32 {
+            *converted.entry(info.dtype.to_string()).or_default() += 1;
+        }
         tensors.push(NamedTensor { name, shape: info.shape.clone(), values });
     }
     let description = header.metadata().as_ref().and_then(|metadata| metadata.get(METADATA_KEY));
     let model = description.map(|text| Model::from_json(text)).transpose()?;
-    Ok((model, Weights::new(tensors)))
+    Ok(((model, Weights::new(tensors)), converted))
+}
+
+/// Elements of a type of floats, as 32-bit ones: F16 and BF16 exactly, F64 rounded.
+fn floats(bytes: &[u8], dtype: Dtype) -> Option<Vec<f32>> {
+    let halves = |of: fn(u16) -> f32| bytes.as_chunks().0.iter().map(|bytes| of(u16::from_le_bytes(*bytes))).collect();
+    Some(match dtype {
+        Dtype::F32 => bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
+        Dtype::F64 => bytes.as_chunks().0.iter().map(|bytes| f64::from_le_bytes(*bytes) as f32).collect(),
+        Dtype::F16 => halves(|bits| f16::from_bits(bits).to_f32()),
+        Dtype::BF16 => halves(|bits| bf16::from_bits(bits).to_f32()),
+        _ => return None,
+    })
+}
+
+/// What a file that begins like this is, where it is no safetensors file but one that people bring, and what to do.
+fn stranger(start: &[u8]) -> Option<&'static str> {
+    let is_pickle =
+        start.starts_with(&[0x80]) || start.starts_with(b"PK") && start.windows(8).any(|w| w == b"data.pkl");
+    if is_pickle {
+        return Some(
+            "a PyTorch file (a pickle), expected safetensors. In Python: import torch; from safetensors.torch import \
+             save_file; save_file({k: v.contiguous() for k, v in torch.load('FILE.pth', map_location='cpu').items()}, \
+             'FILE.safetensors')",
+        );
+    }
+    let is_keras = start.starts_with(b"PK") || start.starts_with(b"\x89HDF");
+    is_keras.then_some(
+        "a Keras file, expected safetensors. In Python: import keras; from safetensors.numpy import save_file; m = \
+         keras.models.load_model('FILE.keras'); save_file({w.path: w.numpy() for w in m.weights}, 'FILE.safetensors')",
+    )
 }
 
 /// A parameter's elements in the order of its memory, from those in the order of the file.

@@ -35,6 +35,10 @@ impl Layer for BatchNorm {
     fn build(&self, graph: &mut Graph, at: &Inputs) -> Result<Tensor> {
         let BatchNorm { epsilon, momentum } = *self;
         let training = at.build.mode == Mode::Training;
+        if training && graph.shape(at.x[0]).split_last().is_some_and(|(_, rows)| rows.iter().product::<usize>() == 1) {
+            let expected = "batch norm of one value per channel learns nothing: expected a batch size of 2 or more";
+            return Err(Error::input(format!("layer {} (batch_norm): {expected}", at.index)));
+        }
         let norm = ops::norm::batch_norm::BatchNorm { epsilon, momentum, training, then: Then::Nothing };
         let arguments = match training {
             true => [at.x, &at.params[..2], &[at.control()?]].concat(),

@@ -18,6 +18,10 @@ impl Layer for Concat {
         true
     }
 
+    fn lookalike(&self, _: &[&[usize]]) -> Option<String> {
+        Some("the result before it comes first, then those of `from`; torch.cat in another order has weights of the same shapes".into())
+    }
+
     fn infer(&self, inputs: &[&[usize]]) -> Result<Inferred, String> {
         let mut all = inputs[0].to_vec();
         for other in &inputs[1..] {

@@ -5,7 +5,7 @@ use crate::model::layers::keys::{BIAS, PADDING, PAIR, SIZE};
 use crate::model::layers::onnx::Attribute;
 use crate::model::layers::params::weight_and_bias;
 use crate::ops;
-use crate::ops::conv::conv2d_grouped::Conv2dGrouped;
+use crate::ops::conv::conv2d_grouped::{Conv2dGrouped, Grouped};
 use crate::ops::conv::geometry::Padding;
 use crate::ops::pointwise::then::Then;
 
@@ -62,6 +62,10 @@ impl Layer for Conv2d {
         self.grouped().onnx(onnx)
     }
 
+    fn lookalike(&self, inputs: &[&[usize]]) -> Option<String> {
+        self.grouped().lookalike(image(inputs).ok()?)
+    }
+
     fn window(&self) -> Option<[usize; 2]> {
         Some(self.kernel)
     }
@@ -91,20 +95,32 @@ impl Window {
         Ok(graph.apply(self.conv, &arguments)?[0])
     }
 
-    pub fn onnx(&self, onnx: &mut Onnx) -> Result<(), String> {
-        let Window { conv, kernel, filters, .. } = *self;
-        let [h, w, c] = image(&onnx.shapes)?;
-        let s = conv.sizes([1, h, w, c], kernel, filters)?;
+    /// Zeros around the image: above, left, below, right.
+    fn pads(&self, s: Grouped) -> [usize; 4] {
         let (g, [dh, dw]) = (s.g, s.dilation);
         let after = |places: usize, stride: usize, window: usize, size: usize, before: usize| {
             ((places - 1) * stride + window).saturating_sub(size + before)
         };
         let (tall, wide) = ((g.kh - 1) * dh + 1, (g.kw - 1) * dw + 1);
-        let (bottom, right) = (after(g.oh, g.sh, tall, h, g.pt), after(g.ow, g.sw, wide, w, g.pl));
+        [g.pt, g.pl, after(g.oh, g.sh, tall, g.h, g.pt), after(g.ow, g.sw, wide, g.w, g.pl)]
+    }
+
+    /// That PyTorch pads both sides alike, where this does not.
+    pub fn lookalike(&self, [h, w, c]: [usize; 3]) -> Option<String> {
+        let [top, left, bottom, right] = self.pads(self.conv.sizes([1, h, w, c], self.kernel, self.filters).ok()?);
+        let both = format!("pads {top} above and {bottom} below, {left} left and {right} right, as TensorFlow does");
+        let uneven = (top, left) != (bottom, right);
+        uneven.then(|| format!("padding = \"same\" {both}; PyTorch's padding = {bottom} is the same on all sides"))
+    }
+
+    pub fn onnx(&self, onnx: &mut Onnx) -> Result<(), String> {
+        let Window { conv, kernel, filters, .. } = *self;
+        let [h, w, c] = image(&onnx.shapes)?;
+        let pads = self.pads(conv.sizes([1, h, w, c], kernel, filters)?);
         let mut attributes = vec![
             ("kernel_shape", Attribute::Ints(kernel.into())),
             ("strides", Attribute::Ints(conv.stride.into())),
-            ("pads", Attribute::Ints(vec![g.pt, g.pl, bottom, right])),
+            ("pads", Attribute::Ints(pads.into())),
         ];
         if conv.dilation != [1, 1] {
             attributes.push(("dilations", Attribute::Ints(conv.dilation.into())));

@@ -54,6 +54,11 @@ impl Layer for DepthwiseConv2d {
         self.grouped(channels).onnx(onnx)
     }
 
+    fn lookalike(&self, inputs: &[&[usize]]) -> Option<String> {
+        let [h, w, c] = image(inputs).ok()?;
+        self.grouped(c).lookalike([h, w, c])
+    }
+
     fn window(&self) -> Option<[usize; 2]> {
         Some(self.kernel)
     }

@@ -133,6 +133,12 @@ pub trait Layer: Any + Debug + Send + Sync {
         KerasWeight::OutputsLast
     }
 
+    /// How weights of its shapes may belong to a layer that computes another thing, in PyTorch above all; none where shapes
+    /// tell all. The inputs are as in [`Layer::infer`].
+    fn lookalike(&self, _: &[&[usize]]) -> Option<String> {
+        None
+    }
+
     /// The layer in a few words, such as `conv2d 3 × 3`.
     fn describe(&self) -> String {
         let name = self.type_name();

@@ -30,6 +30,12 @@ pub(super) fn last(name: &str) -> &str {
     name.rsplit(['.', '/']).next().unwrap_or(name)
 }
 
+/// A name of Flax's: the collection that it is in, and the rest.
+fn collection(name: &str) -> Option<(&str, &str)> {
+    let (collection, rest) = name.split_once(['.', '/'])?;
+    ["params", "batch_stats"].contains(&collection).then_some((collection, rest))
+}
+
 /// The part of a name before the last separator; the whole name where there is none.
 fn prefix(name: &str) -> &str {
     name.rfind(['.', '/']).map_or(name, |at| &name[..at])
@@ -38,8 +44,12 @@ fn prefix(name: &str) -> &str {
 /// The modules of a file, by their names as people count them.
 pub(super) fn modules(file: &Weights) -> Result<Vec<Module<'_>>> {
     let mut modules: BTreeMap<&str, Module> = BTreeMap::new();
+    let flax = file.tensors.iter().any(|tensor| collection(&tensor.name).is_some_and(|(named, _)| named == "params"));
     for tensor in &file.tensors {
-        let (name, own) = (prefix(&tensor.name), last(&tensor.name));
+        // Keras 2 numbers its variables, and Flax keeps weights and statistics in collections.
+        let whole = tensor.name.strip_suffix(":0").unwrap_or(&tensor.name);
+        let whole = collection(whole).filter(|_| flax).map_or(whole, |(_, name)| name);
+        let (name, own) = (prefix(whole), last(whole));
         let module = modules.entry(name).or_insert(Module { name, members: [None; 4] });
         let called = ROLES.iter().position(|names| names.contains(&own));
         // Of more than one axis is the weight, whatever it is called; beside it, its bias.
