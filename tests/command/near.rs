@@ -24,7 +24,7 @@ fn the_near_name_is_suggested_everywhere() {
         ("train --config config.toml", "did you mean 'batch_size'?"),
         ("train --config value.toml", "did you mean 'adam'?"),
         ("train --optimizer adm", "a similar value exists: 'adam'"),
-        ("train --batchsize 3", "a similar argument exists: '--batch-size'"),
+        ("train --batch-sise 3", "a similar argument exists: '--batch-size'"),
         ("verfy", "a similar subcommand exists: 'verify'"),
         ("man trian", "no command 'trian'; did you mean 'train'?"),
         ("completions bsh", "a similar value exists: 'bash'"),
