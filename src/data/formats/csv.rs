@@ -214,7 +214,7 @@ fn table(path: &Path, size: Option<[usize; 2]>) -> Result<Table> {
     let table = table_by(path, size, Column::First)?;
     // Without names in the first line, a column of labels has few numbers, and hardly one is left out.
     let numbers: BTreeSet<u32> = table.names.iter().filter_map(|name| number(name.as_bytes())).collect();
-    let sparse = numbers.last().is_some_and(|last| *last > 1 && numbers.len() <= (*last as usize) / 2);
+    let sparse = numbers.last().is_some_and(|last| *last > 1 && numbers.len() * 4 <= (*last as usize + 1) * 3);
     if sparse && !table.notices.iter().any(|notice| notice.ends_with(NAMED)) {
         let last = table_by(path, size, Column::Last).ok().filter(|other| {
             let numbers: BTreeSet<u32> = other.names.iter().filter_map(|name| number(name.as_bytes())).collect();
@@ -222,7 +222,8 @@ fn table(path: &Path, size: Option<[usize; 2]>) -> Result<Table> {
             numbers.len() == other.names.len()
                 && most >= 1
                 && numbers.len() >= most
-                && other.names.len() < table.names.len()
+                && table.names.len() > 20
+                && other.names.len() * 3 <= table.names.len()
         });
         return match last {
             Some(mut other) => {

@@ -37,7 +37,7 @@ impl Layer for BatchNorm {
         let training = at.build.mode == Mode::Training;
         if training && graph.shape(at.x[0]).split_last().is_some_and(|(_, rows)| rows.iter().product::<usize>() == 1) {
             let expected = "batch norm of one value per channel learns nothing: expected a batch size of 2 or more";
-            return Err(Error::input(format!("layer {} (batch_norm): {expected}", at.index)));
+            return Err(Error::input(expected));
         }
         let norm = ops::norm::batch_norm::BatchNorm { epsilon, momentum, training, then: Then::Nothing };
         let arguments = match training {
