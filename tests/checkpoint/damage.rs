@@ -112,7 +112,9 @@ fn a_state_that_no_run_comes_to_is_refused() {
         ("another rate", &[(6, 0)]),
         ("a correction that is NaN", &[(7, f32::NAN.to_bits())]),
         ("a correction above 1", &[(8, 2f32.to_bits())]),
-        ("something in reserve", &[(9, 1)]),
+        ("a weight carried where no update is under way", &[(9, 1f32.to_bits())]),
+        ("a weight that is NaN", &[(9, f32::NAN.to_bits())]),
+        ("something in reserve", &[(10, 1)]),
     ];
     for (what, changes) in words {
         let mut bad = state.clone();

@@ -176,7 +176,9 @@ impl State {
             ..start
         };
         let fractions = [found.correction1, found.correction2].iter().all(|f| (0.0..=1.0).contains(f));
-        let is_weight = found.weight.is_finite() && found.weight >= 0.0;
+        // Nothing of an update is carried into the first of its batches.
+        let within = !(first / batch.max(1)).is_multiple_of(u64::from(self.options.accumulate));
+        let is_weight = found.weight == 0.0 || within && found.weight.is_finite() && found.weight > 0.0;
         match found == expected && fractions && is_weight && is_rate && self.progress.is_sound(per_epoch) {
             true => Ok(found),
             false => Err(Error::input(format!("the checkpoint is malformed: step {step} has {found:?}"))),
