@@ -10,6 +10,7 @@ use wgrad::ir::graph::Tensor;
 use wgrad::ir::values::Values;
 use wgrad::model::formats::weights::to_memory;
 use wgrad::model::{Model, ParamSpec};
+use wgrad::ops::optim::step_end::RECORD;
 use wgrad::step::control::pcg;
 use wgrad::train::settings::options::{OptimizerName, TrainOptions};
 use wgrad::train::step::Step;
@@ -105,7 +106,7 @@ impl Run {
         let log = form.run(&self.step.graph, &self.contents, &[self.step.log], steps, true);
         let Values::Float(log) = &log[0] else { panic!("the log holds no floats") };
         let strays: Vec<f64> =
-            log.chunks(4).zip(&self.want).take(steps).map(|(row, want)| (row[0] - want).abs() / want).collect();
+            log.chunks(RECORD).zip(&self.want).take(steps).map(|(row, want)| (row[0] - want).abs() / want).collect();
         let (worst, seconds) = (strays.iter().copied().fold(0.0, f64::max), start.elapsed().as_secs_f64());
         let found = format!("{} ({form}): {steps} steps, at most {worst:.1e} of {tolerance:.1e} off", self.label);
         println!("{found}, {seconds:.1} s");

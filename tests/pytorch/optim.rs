@@ -11,6 +11,7 @@ use wgrad::ir::graph::Tensor;
 use wgrad::ir::values::Values;
 use wgrad::model::formats::weights::to_memory;
 use wgrad::model::{Model, Sequential};
+use wgrad::ops::optim::step_end::RECORD;
 use wgrad::step::control::pcg;
 use wgrad::train::settings::options::TrainOptions;
 use wgrad::train::step::Step;
@@ -66,7 +67,7 @@ fn check(run: &Value, form: &Form) {
     let Values::Float(log) = &found[0] else { panic!("the log holds no floats") };
     let want: Vec<f64> = run["losses"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
     assert_eq!(want.len(), STEPS);
-    let strays = log.chunks(4).zip(&want).map(|(row, want)| (row[0] - want).abs() / want);
+    let strays = log.chunks(RECORD).zip(&want).map(|(row, want)| (row[0] - want).abs() / want);
     let strays: Vec<f64> = strays.collect();
     let worst = strays.iter().copied().fold(0.0, f64::max);
     println!("{name} ({form}): at most {worst:.1e} off");
