@@ -40,12 +40,23 @@ pub mod optim;
 pub mod pointwise;
 pub mod pool;
 mod prelude;
+pub mod sequence;
 pub mod shape;
 pub mod sums;
 
 /// The ops by family.
-const FAMILIES: &[&[Entry]] =
-    &[batch::OPS, conv::OPS, loss::OPS, matmul::OPS, norm::OPS, optim::OPS, pointwise::OPS, pool::OPS, shape::OPS];
+const FAMILIES: &[&[Entry]] = &[
+    batch::OPS,
+    conv::OPS,
+    loss::OPS,
+    matmul::OPS,
+    norm::OPS,
+    optim::OPS,
+    pointwise::OPS,
+    pool::OPS,
+    sequence::OPS,
+    shape::OPS,
+];
 
 /// Every op.
 pub static ALL: LazyLock<Vec<Entry>> = LazyLock::new(|| FAMILIES.concat());
