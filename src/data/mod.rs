@@ -15,6 +15,7 @@ pub mod source;
 pub mod split;
 pub mod survey;
 pub mod table;
+mod validated;
 mod validation;
 pub mod values;
 
@@ -52,6 +53,8 @@ pub struct Dataset {
     pub validation: Option<Split>,
     /// What is tested on.
     pub test: Split,
+    /// Whether the test samples come from those to train on, since the data has no part of its own for tests.
+    pub held_out: bool,
     /// How a picture becomes an image such as these.
     pub prepare: Prepare,
     /// What the user should be told about how the set was opened, if anything.
@@ -104,6 +107,7 @@ impl Dataset {
                 train,
                 validation: None,
                 test,
+                held_out: false,
                 notice: None,
             });
         }
@@ -116,7 +120,7 @@ impl Dataset {
         }
         let class_names = (0..classes).map(|class| class.to_string()).collect();
         let prepare = digits::prepare_for(&train)?;
-        Ok(Self { name, classes, class_names, train, validation: None, test, prepare, notice: None })
+        Ok(Self { name, classes, class_names, train, validation: None, test, held_out: false, prepare, notice: None })
     }
 
     /// Opens the built-in set (`mnist`) or what a path holds, see [`formats::ALL`]. A folder that is really named `mnist` is

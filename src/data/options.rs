@@ -85,6 +85,10 @@ pub struct ReadOptions<'a> {
     pub class_names: &'a [String],
     /// Whether only tests are asked for: data that has no part of its own for them is all tests, and needs none to train on.
     pub tests_alone: bool,
+    /// Whether data that has no part of its own for tests keeps none: all of it is trained on, since it is validated on other
+    /// data. Its test split then has samples that are trained on, and [`Dataset::held_out`](crate::data::Dataset::held_out)
+    /// says so.
+    pub train_alone: bool,
     /// Is told how many files are read, of how many.
     pub progress: Option<&'a (dyn Fn(usize, usize) + Sync)>,
 }

@@ -51,10 +51,7 @@ impl Dataset {
             self.train.chosen(&members)
         };
         let (train, validation) = (part(false)?, part(true)?);
-        let (name, class_names, notice) = (self.name.clone(), self.class_names.clone(), self.notice.clone());
-        let (classes, prepare, test, validation) = (self.classes, self.prepare, validation, None);
-        let data = Dataset { name, classes, class_names, train, validation, test, prepare, notice };
-        Ok((data, self.test.clone()))
+        Ok((Dataset { train, validation: None, test: validation, ..self.clone() }, self.test.clone()))
     }
 }
 

@@ -49,22 +49,32 @@ pub struct EvalArgs {
 /// Evaluates and prints.
 pub fn run(args: EvalArgs) -> Result<()> {
     let (described, weights) = Weights::load(&args.file)?;
-    let known = described.as_ref().map(targets_of).unwrap_or_default();
+    let run = config_beside(&args.file)?;
+    let known = match described.as_ref() {
+        Some(model) if model.reads_table() => targets_of(model),
+        // A list of pictures may have named its labels.
+        Some(_) if args.data.is_none() => run.as_ref().map(|config| config.target.clone()).unwrap_or_default(),
+        _ => Vec::new(),
+    };
     let targets = if args.target.is_empty() { &known } else { &args.target };
     if targets.is_empty() && described.as_ref().is_some_and(Model::reads_table) {
         let why = "the model tells classes of a table: --target COLUMN is expected, the column that holds them";
         return Err(Error::input(why));
     }
     let options = described.as_ref().map(|model| options_for(model, targets)).unwrap_or_default();
-    let run = config_beside(&args.file)?;
     let own = run.as_ref().map(|config| config.data.clone());
     let spec = args.data.clone().or(own.clone()).unwrap_or_else(|| BUILT_IN.into());
     // What a run learnt from is no test of it: of its own data that part alone which it kept for tests.
     let place = |spec: &String| Path::new(spec).canonicalize().ok();
     let is_own = own.is_some_and(|own| own == spec || place(&own).is_some_and(|own| place(&spec) == Some(own)));
-    let ignore_label = args.ignore_label.or(run.filter(|_| is_own).and_then(|config| config.ignore_label));
+    let run = run.filter(|_| is_own);
+    let ignore_label = args.ignore_label.or(run.as_ref().and_then(|config| config.ignore_label));
     let options = ReadOptions { hold_bytes: Some(WINDOW_BYTES), tests_alone: !is_own, ignore_label, ..options };
-    let data = Dataset::open_with(&spec, &options)?;
+    let data = match run.and_then(|config| config.val) {
+        // All of its own data that is not for tests was trained on.
+        Some(val) => Dataset::open_validated(&spec, &val, &options)?,
+        None => Dataset::open_with(&spec, &options)?,
+    };
     if args.data.is_none() {
         crate::cli::say(&format!("data: {spec}"));
     }

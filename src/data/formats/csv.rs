@@ -1,18 +1,18 @@
 //! CSV: a line for each sample, its label and its pixels, 0–255, row by row; a first line of names may come before.
-//! Where targets are named it is a [table].
+//! Where targets are named it is a [table]; where it lists files, pictures are read.
 
 use crate::data::formats::Format;
-use crate::data::formats::held_out::held_out;
-use crate::data::formats::lines::{separated, separator};
-use crate::data::formats::missing::{CSV, is_csv, is_part};
+use crate::data::formats::held_out::{held_out, one_of};
+use crate::data::formats::lines::{find, separated, separator};
+use crate::data::formats::missing::{CSV, is_csv};
 use crate::data::formats::table;
 use crate::data::source::{Source, file_name};
 use crate::data::split::Labels;
 use crate::data::{Dataset, MOST_CLASSES, ReadOptions, Split};
 use crate::error::{Error, Result};
 use std::collections::{BTreeSet, HashMap};
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::path::Path;
 
 /// The format's line in the registry.
 pub(super) const FORMAT: Format = Format { name: CSV.0, by: CSV.1, recognise: is_csv, read: read_any };
@@ -29,6 +29,10 @@ struct Table {
 
 /// A table where targets are named, else images.
 fn read_any(path: &Path, options: &ReadOptions) -> Result<Dataset> {
+    #[cfg(feature = "images")]
+    if let Some(data) = listed(path, options)? {
+        return Ok(data);
+    }
     if options.targets.is_empty() {
         return read_images(path, options);
     }
@@ -37,6 +41,14 @@ fn read_any(path: &Path, options: &ReadOptions) -> Result<Dataset> {
     }
     let [train, test] = [find(path, &["train"])?, find(path, &["test"])?];
     table::read(file_name(path), &train, Some(&test), options)
+}
+
+/// The data set of a list of files, or of two.
+#[cfg(feature = "images")]
+pub(super) fn listed(path: &Path, options: &ReadOptions) -> Result<Option<Dataset>> {
+    let parts = if path.is_file() { [None, None] } else { [&["train"], &["test"]].map(|part| find(path, part).ok()) };
+    let train = if path.is_file() { Some(path) } else { parts[0].as_deref() };
+    crate::data::formats::listed::read(path, [train, parts[1].as_deref()], options)
 }
 
 /// Reads a file, of which a fifth of each class is kept for tests, or the two files of a folder. Images are square and
@@ -53,14 +65,14 @@ fn read_images(path: &Path, options: &ReadOptions) -> Result<Dataset> {
     let size = options.size;
     if path.is_file() {
         let table = table(path, size)?;
-        let (classes, mut labels) = classes(path, &[&table])?;
+        let (classes, mut labels) = classes(path, &[&table], options.class_names)?;
         let labels = labels.remove(0);
         let image = table.shape.iter().product::<usize>();
         // By the pixels, so that the same picture twice goes to one part, and lines may change places.
         let key = |n: usize| (crc32fast::hash(&table.pixels[n * image..(n + 1) * image]), n);
-        let kept = held_out(&labels, key);
+        let kept = if options.train_alone { one_of(labels.len()) } else { held_out(&labels, key) };
         let part = |kept_part: bool| {
-            let all = options.tests_alone && kept_part;
+            let all = if kept_part { options.tests_alone } else { options.train_alone };
             let rows: Vec<usize> = (0..kept.len()).filter(|&n| all || kept[n] == kept_part).collect();
             let pixels = rows.iter().flat_map(|n| &table.pixels[n * image..(n + 1) * image]).copied().collect();
             let labels = Labels::narrow(rows.iter().map(|&n| labels[n]).collect());
@@ -74,12 +86,14 @@ fn read_images(path: &Path, options: &ReadOptions) -> Result<Dataset> {
         let alone = format!("{file} alone has no tests: one sample in 5 of each class is kept for them");
         let whole = format!("{file} has no part for tests of its own: all of it is evaluated");
         let notice = if options.tests_alone { whole } else { alone };
-        classes.name(&mut data, std::iter::once(notice).chain(table.notices));
+        let notice = Some(notice).filter(|_| !options.train_alone);
+        classes.name(&mut data, notice.into_iter().chain(table.notices));
+        data.held_out = true;
         return Ok(data);
     }
     let paths = [find(path, &["train"])?, find(path, &["test"])?];
     let [train, test] = [table(&paths[0], size)?, table(&paths[1], size)?];
-    let (classes, labels) = classes(path, &[&train, &test])?;
+    let (classes, labels) = classes(path, &[&train, &test], options.class_names)?;
     let notices: Vec<String> = train.notices.iter().chain(&test.notices).cloned().collect();
     let mut parts = [train, test].into_iter().zip(labels);
     let mut split = || {
@@ -102,19 +116,23 @@ enum Classes {
     Numbers,
     /// Numbers from 1, or names: the classes are these.
     Named(Vec<String>, &'static str),
+    /// Those of a model or of other data.
+    Known(Vec<String>),
 }
 
 impl Classes {
     /// Gives the data set its classes, and tells the user of what was guessed.
     fn name(self, data: &mut Dataset, notices: impl Iterator<Item = String>) {
         let mut notices: Vec<String> = notices.collect();
-        if let Classes::Named(names, what) = self {
+        if let Classes::Named(names, what) = &self {
             notices.push(format!(
                 "the labels are {what}: {} classes, {} to {}",
                 names.len(),
                 names[0],
                 names[names.len() - 1]
             ));
+        }
+        if let Classes::Named(names, _) | Classes::Known(names) = self {
             (data.classes, data.class_names) = (names.len(), names);
         }
         data.notice = (!notices.is_empty()).then(|| notices.join("\nnote: "));
@@ -122,15 +140,18 @@ impl Classes {
 }
 
 /// The classes of these tables, and the class of each sample of each of them. Labels that are numbers are classes as they are,
-/// unless they are counted from 1; of others each is a class, in the order of the alphabet.
+/// unless they are counted from 1; of others each is a class, in the order of the alphabet. Where all are `known`, those are the
+/// classes.
 ///
 /// # Errors
 /// [`Error::Input`] where some labels are numbers and some are not, and where there is one class or too many.
-fn classes(path: &Path, tables: &[&Table]) -> Result<(Classes, Vec<Vec<u16>>)> {
+fn classes(path: &Path, tables: &[&Table], known: &[String]) -> Result<(Classes, Vec<Vec<u16>>)> {
     let shown = path.display();
     let all: BTreeSet<&str> = tables.iter().flat_map(|table| &table.names).map(String::as_str).collect();
     let numbers: BTreeSet<usize> = all.iter().filter_map(|name| number(name.as_bytes()).map(|n| n as usize)).collect();
+    let are_known = !known.is_empty() && all.iter().all(|name| known.iter().any(|other| other == name));
     let (classes, names): (Classes, Vec<String>) = match numbers.last() {
+        _ if are_known => (Classes::Known(known.to_vec()), known.to_vec()),
         Some(&last) if numbers.len() == all.len() => match !numbers.contains(&0) && numbers.len() == last && last > 1 {
             true => {
                 let names: Vec<String> = numbers.iter().map(usize::to_string).collect();
@@ -168,41 +189,13 @@ fn classes(path: &Path, tables: &[&Table]) -> Result<(Classes, Vec<Vec<u16>>)> {
     Ok((classes, tables.iter().map(of).collect()))
 }
 
-/// The one CSV file in `folder` that has one of `parts` in its name.
-fn find(folder: &Path, parts: &[&str]) -> Result<PathBuf> {
-    let shown = folder.display();
-    let fault = |e: std::io::Error| Error::input(format!("data folder {shown} cannot be read: {e}"));
-    let mut names = Vec::new();
-    for entry in fs::read_dir(folder).map_err(fault)? {
-        let path = entry.map_err(fault)?.path();
-        if path.is_file() && is_part(&file_name(&path), parts) {
-            names.push(file_name(&path));
-        }
-    }
-    names.sort();
-    let wanted = format!("*{}*.csv", parts.join("*"));
-    match &names[..] {
-        [name] => Ok(folder.join(name)),
-        [] => {
-            let remedy = "of a file that is given itself, a fifth is kept for tests";
-            Err(Error::input(format!("data folder {shown} has no file named like {wanted}: expected one; {remedy}")))
-        }
-        _ => {
-            let found = names.join(", ");
-            Err(Error::input(format!(
-                "data folder {shown} has several files named like {wanted} ({found}): expected one"
-            )))
-        }
-    }
-}
-
 /// One file: images [count, height, width, channels] and their labels.
 ///
 /// # Errors
 /// As [`read`].
 pub fn read_split(path: &Path, size: Option<[usize; 2]>) -> Result<Split> {
     let table = table(path, size)?;
-    let (_, mut labels) = classes(path, &[&table])?;
+    let (_, mut labels) = classes(path, &[&table], &[])?;
     Split::narrow(table.shape, table.pixels, Labels::narrow(labels.remove(0)), &[])
 }
 

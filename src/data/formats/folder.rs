@@ -1,30 +1,19 @@
-//! Folders of images, one folder a class: read in parallel, brought to one size, some kept for tests.
+//! Folders of images, one folder a class: which files are in which part, and of which class.
 
 use crate::data::formats::Format;
-use crate::data::formats::held_out::{HELD_OUT, held_out};
+use crate::data::formats::held_out::HELD_OUT;
+use crate::data::formats::labelled::{Item, Labelled};
 use crate::data::formats::missing::{IMAGES, has_folders};
 use crate::data::formats::parts::{TEST, TRAIN, VALIDATION, named};
-use crate::data::formats::pictures::{CHANNELS, channels, common_size, entries, folders, left_out};
-use crate::data::pictures::picture::Picture;
-use crate::data::pictures::prepare::fitted;
+use crate::data::formats::pictures::{entries, folders};
 use crate::data::source::file_name;
-use crate::data::split::Labels;
-use crate::data::{Dataset, Fit, MOST_CLASSES, ReadOptions, Split};
+use crate::data::{Dataset, MOST_CLASSES, ReadOptions};
 use crate::error::{Error, Result};
-use rayon::prelude::*;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use unicode_normalization::UnicodeNormalization;
 
 /// The format's line in the registry.
 pub(super) const FORMAT: Format = Format { name: IMAGES.0, by: IMAGES.1, recognise: has_folders, read };
-
-/// A file and its class.
-#[derive(Clone)]
-struct Item {
-    path: PathBuf,
-    label: u16,
-}
 
 /// Reads `folder`: `train` and `test` (or `val`, or all three) with a folder for each class in each, or folders of classes alone, of
 /// each of which a fifth of the images, picked by their names, becomes the test set. Images become RGB of one size, or grey
@@ -48,81 +37,39 @@ pub(in crate::data) fn read(folder: &Path, options: &ReadOptions) -> Result<Data
         (train, validation, test) => (train.map_or(folder, |train| train), validation, test),
     };
     let found = folders(train_root)?;
-    if !(2..=MOST_CLASSES).contains(&found.len()) {
+    let classes: Vec<String> = found.iter().map(|class| class_name(class)).collect();
+    // Tests may lack some of the classes that are known.
+    let are_known = options.tests_alone && classes.iter().all(|class| options.class_names.contains(class));
+    let classes = if are_known && !classes.is_empty() { options.class_names.to_vec() } else { classes };
+    if !(2..=MOST_CLASSES).contains(&classes.len()) {
+        #[cfg(feature = "csv")]
+        if let Some(data) = crate::data::formats::csv::listed(folder, options)? {
+            return Ok(data);
+        }
         let count = found.len();
         let inner =
             found.first().filter(|_| count == 1).filter(|inner| folders(inner).is_ok_and(|more| more.len() > 1));
-        let hint = inner.map_or_else(String::new, |inner| format!("; --data {} has them", inner.display()));
+        let hint = inner.map(|inner| format!("; --data {} has them", inner.display()));
+        let hint = hint.or_else(|| list_beside(folder)).unwrap_or_default();
         return Err(Error::input(format!(
             "data folder {}: found {count} folders, expected one for each of 2 to {MOST_CLASSES} classes{hint}",
             train_root.display()
         )));
     }
-    let classes: Vec<String> = found.iter().map(|class| class_name(class)).collect();
     let mut notices = Vec::new();
-    let validation = validation_root.map(|root| items(root, &classes)).transpose()?.unwrap_or_default();
-    let (train, test) = match test_root {
-        Some(test) => (items(train_root, &classes)?, items(test, &classes)?),
-        None if options.tests_alone => {
-            notices.push(format!("{shown} has no part for tests of its own: all of it is evaluated"));
-            let all = items(train_root, &classes)?;
-            // What a data set has to have, but no one asks for: one of each class.
-            let first = (0..classes.len()).filter_map(|class| all.iter().find(|item| usize::from(item.label) == class));
-            (first.cloned().collect(), all)
-        }
-        None => {
-            notices
-                .push(format!("{shown} has no test folder: one image in {HELD_OUT} of each class is kept for tests"));
-            hold_out(items(train_root, &classes)?)
-        }
-    };
-    if let Some(class) = (0..classes.len()).find(|&class| train.iter().all(|item| usize::from(item.label) != class)) {
-        return Err(Error::input(format!("data folder {shown}: class {} has no images to train on", classes[class])));
+    let train = items(train_root, &classes)?;
+    let test = test_root.map(|root| items(root, &classes)).transpose()?;
+    let validation = validation_root.map(|root| Ok((file_name(root), items(root, &classes)?))).transpose()?;
+    if test.is_none() && !(options.tests_alone || options.train_alone) {
+        notices.push(format!("{shown} has no test folder: one image in {HELD_OUT} of each class is kept for tests"));
     }
-    if test.is_empty() {
-        let why = "each class has one image, expected two of a class, to keep one for tests";
-        return Err(Error::input(format!("data folder {shown}: {why}")));
-    }
-    let mut bad = Vec::new();
-    let size = match options.size {
-        Some(size) => size,
-        None => common_size(folder, train.iter().chain(&validation).chain(&test).map(|item| &*item.path))?,
-    };
-    let done = AtomicUsize::new(0);
-    let all = train.len() + validation.len() + test.len();
-    let tell = || {
-        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-        options.progress.iter().for_each(|progress| progress(done, all));
-    };
-    let room = (all as u64).saturating_mul((size[0] as u64).saturating_mul(size[1] as u64)).saturating_mul(3);
-    let what = format!("data folder {shown}: {all} images of {}×{} take", size[1], size[0]);
-    crate::device::cpu::check_free(room, &what, "a smaller image size may fit")?;
-    let mut deep = Vec::new();
-    let mut parts =
-        [train, validation, test].map(|items| decode(&items, folder, (size, options.fit), &mut bad, &mut deep, &tell));
-    let mut pixels: Vec<&mut Vec<u8>> = parts.iter_mut().map(|part| &mut part.pixels).collect();
-    let channels = channels(&mut pixels, options.channels)?;
-    let [train, validation, test] = parts;
-    let split = |part: &str, Decoded { pixels, labels, names }| {
-        let shape = [size[0], size[1], channels];
-        Split::narrow(shape, pixels, Labels::narrow(labels), &[])
-            .and_then(|split| split.named(names))
-            .map_err(|e| Error::input(format!("data folder {shown}, {part}: {e}")))
-    };
-    let (train, test) = (split("train", train), split("test", test));
-    let validation = validation_root.map(|root| split(&file_name(root), validation)).transpose()?;
-    notices.extend(left_out(&bad, &deep, all, options.strict)?);
-    let mut data = Dataset::new(file_name(folder), train?, test?)?;
-    if validation_root.is_some() {
+    if validation.is_some() {
         notices.push(format!(
             "{shown}: every epoch is validated on its own folder; the test folder is asked once, at the end"
         ));
     }
-    data.validation = validation;
-    (data.classes, data.class_names) = (classes.len(), classes);
-    data.prepare = options.fit.into();
-    data.notice = (!notices.is_empty()).then(|| notices.join("\nnote: "));
-    Ok(data)
+    let (name, place) = (file_name(folder), format!("data folder {shown}"));
+    Labelled { name, place, root: folder, classes, train, validation, test, bad: Vec::new(), notices }.read(options)
 }
 
 /// A class by its folder's name, in one of the forms that Unicode has for it (NFC): systems differ in how they write é.
@@ -155,63 +102,12 @@ fn items(root: &Path, classes: &[String]) -> Result<Vec<Item>> {
     Ok(items)
 }
 
-/// Parts each class's files in two. Which go where hangs on their names alone.
-fn hold_out(mut items: Vec<Item>) -> (Vec<Item>, Vec<Item>) {
-    items.sort_by(|a, b| (a.label, &a.path).cmp(&(b.label, &b.path)));
-    let labels: Vec<u16> = items.iter().map(|item| item.label).collect();
-    let key = |n: usize| (crc32fast::hash(file_name(&items[n].path).as_bytes()), items[n].path.clone());
-    let kept = held_out(&labels, key);
-    let (test, train): (Vec<_>, Vec<_>) = items.into_iter().zip(kept).partition(|(_, kept)| *kept);
-    let only = |items: Vec<(Item, bool)>| items.into_iter().map(|(item, _)| item).collect();
-    (only(train), only(test))
-}
-
-/// The images of a part that can be read.
-#[derive(Default)]
-struct Decoded {
-    pixels: Vec<u8>,
-    labels: Vec<u16>,
-    /// Their files, from the data folder on.
-    names: Vec<String>,
-}
-
-/// All that can be read; why the others cannot goes to `bad`, the largest value of those that had more
-/// than 8 bits a channel to `deep`.
-fn decode(
-    items: &[Item],
-    root: &Path,
-    ([height, width], fit): ([usize; 2], Fit),
-    bad: &mut Vec<String>,
-    deep: &mut Vec<u16>,
-    tell: &(impl Fn() + Sync),
-) -> Decoded {
-    let size = height * width * CHANNELS;
-    let mut pixels = vec![0; size * items.len()];
-    let read = |(place, item): (&mut [u8], &Item)| {
-        let image = Picture::open(&item.path)
-            .and_then(|picture| Ok((fitted(&picture, [height, width, CHANNELS], fit)?, picture.deep())));
-        tell();
-        image.map(|(image, deep)| {
-            place.copy_from_slice(&image.pixels);
-            deep
-        })
-    };
-    let done: Vec<Result<Option<u16>>> = pixels.par_chunks_mut(size.max(1)).zip(items).map(read).collect();
-    let mut kept = 0;
-    let mut decoded = Decoded::default();
-    for (n, (done, item)) in done.into_iter().zip(items).enumerate() {
-        match done {
-            Ok(most) => {
-                deep.extend(most);
-                pixels.copy_within(n * size..(n + 1) * size, kept);
-                kept += size;
-                decoded.labels.push(item.label);
-                let name = item.path.strip_prefix(root).unwrap_or(&item.path);
-                decoded.names.push(name.to_string_lossy().into_owned());
-            }
-            Err(error) => bad.push(error.to_string()),
-        }
-    }
-    pixels.truncate(kept);
-    Decoded { pixels, ..decoded }
+/// The line for a folder that has a CSV file beside its pictures.
+fn list_beside(folder: &Path) -> Option<String> {
+    let found = entries(folder).ok()?;
+    let is_csv = |path: &PathBuf| path.extension().is_some_and(|end| end.eq_ignore_ascii_case("csv"));
+    let files = found.iter().map(std::fs::DirEntry::path).filter(|path| path.is_file() && is_csv(path));
+    // Lists of tests may have no labels.
+    let list = files.min_by_key(|path| ["test", "sample"].iter().any(|part| file_name(path).contains(part)))?;
+    Some(format!("; --data {} reads a list of files with their labels", list.display()))
 }

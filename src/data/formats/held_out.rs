@@ -5,6 +5,11 @@ use std::collections::BTreeMap;
 /// Of a class's samples one in so many is kept for tests, where no file or folder has them.
 pub(super) const HELD_OUT: usize = 5;
 
+/// The least that a test split has, where all samples are trained on: the first of them.
+pub(super) fn one_of(count: usize) -> Vec<bool> {
+    (0..count).map(|n| n == 0).collect()
+}
+
 /// Which samples are kept for tests, [labels]: of each class those with the smallest keys, so that samples that are added
 /// or taken away move few others. A class of one sample keeps none.
 pub(super) fn held_out<L: Ord + Copy, K: Ord>(labels: &[L], key: impl Fn(usize) -> K) -> Vec<bool> {

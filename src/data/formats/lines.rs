@@ -1,15 +1,44 @@
-//! The lines of a CSV table: names of columns, numbers of features, texts of targets.
+//! CSV files of a folder, and the lines of a table: names of columns, numbers of features, texts of targets.
 
+use crate::data::formats::missing::is_part;
 use crate::data::formats::table::{listed, number};
-use crate::data::source::Source;
+use crate::data::source::{Source, file_name};
 use crate::error::{Error, Result};
 use crate::suggest;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 /// The most bytes that are looked at for the separator.
 const FIRST_LINE_BYTES: u64 = 1 << 20;
+
+/// The one CSV file in `folder` that has one of `parts` in its name.
+pub(super) fn find(folder: &Path, parts: &[&str]) -> Result<PathBuf> {
+    let shown = folder.display();
+    let fault = |e: std::io::Error| Error::input(format!("data folder {shown} cannot be read: {e}"));
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).map_err(fault)? {
+        let path = entry.map_err(fault)?.path();
+        if path.is_file() && is_part(&file_name(&path), parts) {
+            names.push(file_name(&path));
+        }
+    }
+    names.sort();
+    let wanted = format!("*{}*.csv", parts.join("*"));
+    match &names[..] {
+        [name] => Ok(folder.join(name)),
+        [] => {
+            let remedy = "of a file that is given itself, a fifth is kept for tests";
+            Err(Error::input(format!("data folder {shown} has no file named like {wanted}: expected one; {remedy}")))
+        }
+        _ => {
+            let found = names.join(", ");
+            Err(Error::input(format!(
+                "data folder {shown} has several files named like {wanted} ({found}): expected one"
+            )))
+        }
+    }
+}
 
 /// What separates the columns of a file: a comma, a semicolon or a tab, whichever its first line has most of.
 ///

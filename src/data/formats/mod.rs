@@ -9,8 +9,12 @@ pub mod folder;
 #[cfg(any(feature = "csv", feature = "images"))]
 mod held_out;
 pub mod idx;
+#[cfg(feature = "images")]
+mod labelled;
 #[cfg(feature = "csv")]
 mod lines;
+#[cfg(all(feature = "csv", feature = "images"))]
+mod listed;
 #[cfg(feature = "images")]
 pub mod masks;
 mod missing;

@@ -38,21 +38,17 @@ pub(super) fn folders(folder: &Path) -> Result<Vec<PathBuf>> {
 ///
 /// # Errors
 /// [`Error::Input`] where they have several, and where none can be read.
-pub(super) fn common_size<'a>(folder: &Path, paths: impl Iterator<Item = &'a Path>) -> Result<[usize; 2]> {
+pub(super) fn common_size<'a>(place: &str, paths: impl Iterator<Item = &'a Path>) -> Result<[usize; 2]> {
     let paths: Vec<&Path> = paths.collect();
     let sizes: Vec<[usize; 2]> = paths.par_iter().filter_map(|path| Picture::size(path).ok()).collect();
     let (Some(least), Some(most)) = (sizes.iter().min(), sizes.iter().max()) else {
-        return Err(Error::input(format!("data folder {}: found no readable image", folder.display())));
+        return Err(Error::input(format!("{place}: found no readable image")));
     };
     match least == most {
         true => Ok(*least),
         false => Err(Error::input(format!(
-            "data folder {}: found images of {}×{} to {}×{}, expected one size, or one to bring them to (--image-size)",
-            folder.display(),
-            least[1],
-            least[0],
-            most[1],
-            most[0]
+            "{place}: found images of {}×{} to {}×{}, expected one size, or one to bring them to (--image-size)",
+            least[1], least[0], most[1], most[0]
         ))),
     }
 }

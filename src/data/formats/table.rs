@@ -1,7 +1,7 @@
 //! CSV tables: a line of names, then a line of numbers for each sample; some of the columns are the targets.
 
 use crate::data::column::Column;
-use crate::data::formats::held_out::held_out;
+use crate::data::formats::held_out::{held_out, one_of};
 use crate::data::formats::lines::{Lines, Rows};
 use crate::data::schema::{FEATURES, Field, NUMBERS};
 use crate::data::split::Labels;
@@ -18,8 +18,8 @@ struct Table {
     targets: Vec<String>,
     rows: Rows,
     is_test: Vec<bool>,
-    /// Whether the rest is tested on as well.
-    tests_alone: bool,
+    /// Whether all samples are trained on, and whether all are tested on.
+    all: [bool; 2],
 }
 
 /// The targets of all samples.
@@ -43,7 +43,7 @@ pub(super) fn read(name: String, train: &Path, test: Option<&Path>, options: &Re
     let table = open(name, train, test, options, &mut notes)?;
     let targets = table.targets(options, &mut notes)?;
     let feature = |c: usize| table.rows.features.iter().skip(c).step_by(table.features.len()).copied();
-    let trained = |c: usize| feature(c).zip(&table.is_test).filter(|(_, test)| !**test).map(|(x, _)| x);
+    let trained = |c: usize| feature(c).enumerate().filter(|(row, _)| table.has(false, *row)).map(|(_, x)| x);
     // The columns that are read, by their place among the features.
     let (places, scales): (Vec<usize>, Vec<Scale>) = match options.columns {
         [] => (0..table.features.len())
@@ -63,12 +63,13 @@ pub(super) fn read(name: String, train: &Path, test: Option<&Path>, options: &Re
         let why = "found the same numbers in every training sample, expected some that differ";
         return Err(Error::input(format!("columns {found}: {why}")));
     }
-    let [train, test] = [false, true].map(|test| table.split((&places, &scales), &targets, options, test));
-    let mut data = Dataset::new(table.name.clone(), train?, test?)?;
+    let [to_train, to_test] = [false, true].map(|test| table.split((&places, &scales), &targets, options, test));
+    let mut data = Dataset::new(table.name.clone(), to_train?, to_test?)?;
     match targets {
         Targets::Classes(names, _) => (data.classes, data.class_names) = (names.len(), names),
         Targets::Numbers(_) | Targets::Answers(_) => data.class_names = table.targets,
     }
+    data.held_out = test.is_none();
     data.notice = (!notes.is_empty()).then(|| notes.join("; "));
     Ok(data)
 }
@@ -149,11 +150,12 @@ fn open(
         }
         None => {
             let shown = first.display();
-            notes.push(match options.tests_alone {
-                true => format!("{shown} has no part for tests of its own: all of it is evaluated"),
-                false => format!("{shown} alone has no tests: one sample in 5 is kept for them"),
+            notes.extend(match (options.tests_alone, options.train_alone) {
+                (true, _) => Some(format!("{shown} has no part for tests of its own: all of it is evaluated")),
+                (_, true) => None,
+                _ => Some(format!("{shown} alone has no tests: one sample in 5 is kept for them")),
             });
-            keep_fifth(&rows, features.len())
+            if options.train_alone { one_of(rows.count()) } else { keep_fifth(&rows, features.len()) }
         }
     };
     if is_test.iter().all(|test| *test) || !is_test.contains(&true) {
@@ -163,7 +165,8 @@ fn open(
             counted(found, "sample")
         )));
     }
-    Ok(Table { name, features, targets, rows, is_test, tests_alone: options.tests_alone && second.is_none() })
+    let all = [options.train_alone, options.tests_alone].map(|asked| asked && second.is_none());
+    Ok(Table { name, features, targets, rows, is_test, all })
 }
 
 /// Which rows are kept for tests: a fifth of those that differ in their features, so that the same sample twice goes to one part
@@ -274,8 +277,13 @@ impl Table {
 
     /// How a column is standardised: by the samples to train on.
     fn scale(&self, name: &str, numbers: &[f64]) -> Scale {
-        let train: Vec<f64> = numbers.iter().zip(&self.is_test).filter(|(_, test)| !**test).map(|(x, _)| *x).collect();
+        let train: Vec<f64> = (0..numbers.len()).filter(|&row| self.has(false, row)).map(|row| numbers[row]).collect();
         Scale::of(name, train.iter().copied())
+    }
+
+    /// Whether a row is one of the part that is tested on, or of the one that is trained on.
+    fn has(&self, test: bool, row: usize) -> bool {
+        self.is_test[row] == test || self.all[usize::from(test)]
     }
 
     fn split(
@@ -285,8 +293,7 @@ impl Table {
         options: &ReadOptions,
         test: bool,
     ) -> Result<Split> {
-        let rows: Vec<usize> =
-            (0..self.is_test.len()).filter(|&row| self.is_test[row] == test || test && self.tests_alone).collect();
+        let rows: Vec<usize> = (0..self.is_test.len()).filter(|&row| self.has(test, row)).collect();
         let width = self.features.len();
         let stored = |scales: &[Scale], at: &dyn Fn(usize, usize) -> f64| -> Result<Vec<u8>> {
             let places = rows.iter().flat_map(|&row| scales.iter().enumerate().map(move |(c, scale)| (row, c, scale)));

@@ -57,6 +57,7 @@ impl Session {
         folder: Option<&Path>,
     ) -> Result<Session> {
         config.train.check()?;
+        config.settle_val();
         let First { model, weights, .. } = first;
         if config.from.is_some() {
             config.model.clone_from(&model.name);
@@ -121,7 +122,14 @@ pub fn open_data(config: &RunConfig, progress: Option<&(dyn Fn(usize, usize) + S
         ignore_label: config.ignore_label,
         ..ReadOptions::default()
     };
-    let mut data = Dataset::open_with(&config.data, &options)?;
+    let mut data = match (&config.val, config.train.validation_split) {
+        (None, _) => Dataset::open_with(&config.data, &options)?,
+        (Some(val), None) => Dataset::open_validated(&config.data, val, &options)?,
+        (Some(val), Some(share)) => {
+            let wanted = "expected one of the two";
+            return Err(Error::input(format!("val {val}: found a validation split of {share} as well, {wanted}")));
+        }
+    };
     if config.fit != Fit::Stretch && data.prepare != config.fit.into() {
         let fit = format!("{:?}", config.fit).to_lowercase();
         let (name, expected) = (&data.name, "expected a folder of pictures with a folder for each class");

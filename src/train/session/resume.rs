@@ -52,8 +52,9 @@ impl Stopped {
         if config.device.as_deref() == Some("auto") && ran_on_software(run) {
             config.device = Some("software".into());
         }
-        let config = over.over_run(&config)?;
+        let mut config = over.over_run(&config)?;
         config.train.check()?;
+        config.settle_val();
         let state = &checkpoint.state;
         state.check(&config.train, &state.data)?;
         let goal = state.goal(&config.train);

@@ -28,7 +28,13 @@ pub struct RunConfig {
     /// (x_train.npy …), four IDX files, images/ with masks/, images with a folder a class, CSV (train.csv, test.csv)
     #[cfg_attr(feature = "cli", arg(long, short, aliases = ["dataset", "data-dir", "data-path"], value_name = "mnist|DIR|FILE.csv", default_value_t = RunConfig::default().data, help_heading = DATA))]
     pub data: String,
-    /// Of a CSV table: the columns to learn, such as price; the others are what it is learnt from
+    /// Other data to validate on after each epoch, in --data's format; --data's own tests, if any, are used once, at the
+    /// end
+    #[cfg_attr(feature = "cli", arg(long, aliases = ["val-data", "val-dir", "validation-data"], value_name = "DIR|FILE.csv", conflicts_with = "validation_split", help_heading = DATA))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub val: Option<String>,
+    /// Of a CSV table: the columns to learn, such as price; the others are what it is learnt from. Of a list of pictures:
+    /// the column of labels
     #[cfg_attr(feature = "cli", arg(long, alias = "targets", value_name = "COLUMN,…", value_delimiter = ',', help_heading = DATA))]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub target: Vec<String>,
@@ -105,6 +111,7 @@ impl Default for RunConfig {
         RunConfig {
             model: "mnist-cnn".into(),
             data: crate::data::BUILT_IN.into(),
+            val: None,
             target: Vec::new(),
             ignore: Vec::new(),
             image_size: None,
@@ -159,7 +166,19 @@ impl RunConfig {
 
     /// The folder of the data, absolute, so that it is found from elsewhere too; none for the built-in set.
     pub fn data_folder(&self) -> Option<String> {
-        let folder = (self.data != crate::data::BUILT_IN).then(|| std::path::absolute(&self.data).ok())??;
-        folder.to_str().map(Into::into)
+        absolute(&self.data)
     }
+
+    /// Makes the place of the validation data absolute, so that a run finds it from elsewhere too.
+    pub fn settle_val(&mut self) {
+        if let Some(place) = self.val.as_deref().and_then(absolute) {
+            self.val = Some(place);
+        }
+    }
+}
+
+/// The place of data as an absolute path; none for the built-in set.
+fn absolute(data: &str) -> Option<String> {
+    let folder = (data != crate::data::BUILT_IN).then(|| std::path::absolute(data).ok())??;
+    folder.to_str().map(Into::into)
 }

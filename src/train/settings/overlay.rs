@@ -36,8 +36,17 @@ const BELONGS: &[(&str, &[&str])] = &[
 const EITHER: [&str; 2] = ["train.clip_norm", "train.clip_value"];
 
 /// What a run that goes on may be given; everything else belongs to the run.
-pub const CHANGEABLE: &[&str] =
-    &["train.epochs", "train.max_steps", "train.keep", "data", "device", "require_gpu", "threads", "checkpoint_every"];
+pub const CHANGEABLE: &[&str] = &[
+    "train.epochs",
+    "train.max_steps",
+    "train.keep",
+    "data",
+    "val",
+    "device",
+    "require_gpu",
+    "threads",
+    "checkpoint_every",
+];
 
 /// What had ended the run before: dropped where it is to have another number of epochs.
 const ENDS: [&str; 2] = ["train.max_steps", "train.patience"];

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 const ENDINGS: [&str; 5] = ["_mask", "-mask", "_seg", "_label", "_gt"];
 
 /// A picture and its mask.
+#[derive(Clone)]
 pub(super) struct Pair {
     pub(super) picture: PathBuf,
     pub(super) mask: PathBuf,

@@ -66,7 +66,14 @@ pub(in crate::data) fn read(folder: &Path, options: &ReadOptions) -> Result<Data
     let unpaired = found.bad.len();
     let [train, validation, test] = parts.map(|part| part.map(|Part { pairs, .. }| pairs));
     let has_own = validation.is_some() && test.is_some();
+    let held_out = validation.is_none() && test.is_none();
     let (train, validation, test) = match (train.unwrap_or_default(), validation, test) {
+        // What a data set has to have, but no one asks for: one to train on.
+        (train, None, None) if options.tests_alone => {
+            notices.push(format!("{shown} has no part for tests of its own: all of it is evaluated"));
+            (train.iter().take(1).cloned().collect(), Vec::new(), train)
+        }
+        (train, None, None) if options.train_alone => (train, Vec::new(), Vec::new()),
         (train, None, None) => {
             notices.push(format!("{shown} has no test folder: one image in {HELD_OUT} is kept for tests"));
             let (train, test) = hold_out(train);
@@ -84,7 +91,7 @@ pub(in crate::data) fn read(folder: &Path, options: &ReadOptions) -> Result<Data
             let why = found.bad.first().map_or(String::new(), |why| format!(": {why}"));
             return Err(Error::input(format!("data folder {shown}: found no image with its mask{why}")));
         }
-        None => common_size(folder, pictures)?,
+        None => common_size(&format!("data folder {shown}"), pictures)?,
     };
     let pixels = (size[0] as u64).saturating_mul(size[1] as u64).saturating_mul(all as u64);
     let what = format!("data folder {shown}: {all} images of {}×{} with their masks take", size[1], size[0]);
@@ -125,7 +132,13 @@ pub(in crate::data) fn read(folder: &Path, options: &ReadOptions) -> Result<Data
             .and_then(|split| split.named(decoded.names))
             .map_err(|e| in_context(&format!("data folder {shown}, {part}"), e))
     };
-    let mut data = Dataset::new(file_name(folder), split("train", train)?, split("test", test)?)?;
+    let train = split("train", train)?;
+    let test = match held_out && options.train_alone {
+        true => train.chosen(&[0])?,
+        false => split("test", test)?,
+    };
+    let mut data = Dataset::new(file_name(folder), train, test)?;
+    data.held_out = held_out;
     if has_own {
         data.validation = Some(split("validation", validation)?);
         notices.push(format!(
