@@ -90,7 +90,7 @@ fn what_a_list_lacks_is_named() {
         ("set/some.csv", &strict, "line 8: found no file gone.png (3 of"),
         ("set/none.csv", &ReadOptions::default(), "line 2: found no file a"),
         ("set/hot.csv", &ReadOptions::default(), "idxmax(axis=1)"),
-        ("set/one.csv", &ReadOptions::default(), "found 1 classes"),
+        ("set/one.csv", &ReadOptions::default(), "found the label day on every line"),
         ("set/part.csv", &ReadOptions::default(), "found the part 'other', expected train, val or test"),
         ("set", &ReadOptions::default(), "expected"),
     ] {

@@ -90,6 +90,10 @@ pub(super) fn read(path: &Path, [train, test]: [Option<&Path>; 2], options: &Rea
     let are_known =
         options.tests_alone && listed.names.iter().all(|name| options.class_names.iter().any(|known| known == name));
     let classes = if are_known { options.class_names.to_vec() } else { sorted(&listed.names) };
+    if let [only] = &classes[..] {
+        let why = format!("found the label {only} on every line, expected 2 to {MOST_CLASSES} classes");
+        return Err(Error::input(format!("{place}: {why}")));
+    }
     if !(2..=MOST_CLASSES).contains(&classes.len()) {
         let found = classes.len();
         return Err(Error::input(format!(
