@@ -235,7 +235,7 @@ pub fn model_toml(data: &[u8]) {
     assert_eq!(again, model);
 }
 
-/// NumPy arrays, as images and as labels.
+/// NumPy arrays, as images and as labels, and an archive of them.
 pub fn npy(data: &[u8]) {
     let path = file("x_train.npy", data);
     if let Some((count, shape, pixels)) = accepted(numpy::read_images(&path)) {
@@ -243,6 +243,7 @@ pub fn npy(data: &[u8]) {
     }
     accepted(numpy::read_labels(&path));
     accepted(numpy::read_split(&path, &path));
+    accepted(Dataset::open(&file("set.npz", data).display().to_string()));
 }
 
 /// A picture, as somebody's file.

@@ -164,7 +164,7 @@ impl Dataset {
             return no_table(format.name);
         }
         if let (Some(label), false) =
-            (options.ignore_label, ["NumPy arrays", "pictures with masks"].contains(&format.name))
+            (options.ignore_label, ["NumPy arrays", "NumPy archive", "pictures with masks"].contains(&format.name))
         {
             let name = format.name;
             return Err(Error::input(format!("ignore label {label}: expected masks or NumPy labels, found {name}")));

@@ -3,7 +3,7 @@
 use crate::data::region::Region;
 use crate::error::{Error, Result};
 use std::fs::{self, File};
-use std::io::{Read, Seek};
+use std::io::{Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
 
 /// The last part of a path.
@@ -19,10 +19,26 @@ pub(super) fn is_hidden(path: &Path) -> bool {
 
 /// A file that is read from front to back, of known length.
 pub(super) struct Source {
-    file: File,
+    from: From,
     path: PathBuf,
     /// Bytes that the file has.
     pub(super) bytes: u64,
+}
+
+/// Where bytes come from.
+enum From {
+    File(File),
+    /// Those of a file in an archive.
+    Memory(Cursor<Vec<u8>>),
+}
+
+impl From {
+    fn reader(&mut self) -> &mut dyn Read {
+        match self {
+            From::File(file) => file,
+            From::Memory(bytes) => bytes,
+        }
+    }
 }
 
 impl Source {
@@ -33,22 +49,38 @@ impl Source {
         if !about.is_file() {
             return Err(Error::input(format!("{} is no file that can be read, expected one", path.display())));
         }
-        Ok(Source { file: File::open(path).map_err(fault)?, path: path.to_owned(), bytes: about.len() })
+        Ok(Source { from: From::File(File::open(path).map_err(fault)?), path: path.to_owned(), bytes: about.len() })
+    }
+
+    /// Bytes that are in memory; `path` is what errors call them.
+    pub(super) fn of(bytes: Vec<u8>, path: PathBuf) -> Source {
+        Source { bytes: bytes.len() as u64, from: From::Memory(Cursor::new(bytes)), path }
+    }
+
+    /// What errors call it.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The next bytes, at most `most`; fewer where the file ends.
     pub(super) fn take(&mut self, most: u64) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         let fault = |e: std::io::Error| Error::input(format!("{} cannot be read: {e}", self.path.display()));
-        (&mut self.file).take(most).read_to_end(&mut bytes).map_err(fault)?;
+        self.from.reader().take(most).read_to_end(&mut bytes).map_err(fault)?;
         Ok(bytes)
     }
 
     /// What comes next, to be read later.
-    pub(super) fn region(mut self) -> Result<Region> {
-        let start = self.file.stream_position();
-        let start = start.map_err(|e| Error::input(format!("{} cannot be read: {e}", self.path.display())))?;
-        Ok(Region::new(self.file, &self.path, start))
+    pub(super) fn region(self) -> Result<Region> {
+        let fault =
+            |why: &dyn std::fmt::Display| Error::input(format!("{} cannot be read: {why}", self.path.display()));
+        match self.from {
+            From::File(mut file) => {
+                let start = file.stream_position().map_err(|e| fault(&e))?;
+                Ok(Region::new(file, &self.path, start))
+            }
+            From::Memory(_) => Err(fault(&"it is in memory, expected a file")),
+        }
     }
 
     /// The next `count` bytes, which are the file's last: its length was checked, so another one has changed since.
@@ -60,7 +92,7 @@ impl Source {
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(usize::try_from(count).map_err(|_| full())?).map_err(|_| full())?;
         let fault = |e: std::io::Error| Error::input(format!("{shown} cannot be read: {e}"));
-        (&mut self.file).take(count).read_to_end(&mut bytes).map_err(fault)?;
+        self.from.reader().take(count).read_to_end(&mut bytes).map_err(fault)?;
         if bytes.len() as u64 != count {
             return Err(Error::input(format!(
                 "{shown} changed while it was read: found {} of {count} bytes",

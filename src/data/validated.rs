@@ -2,7 +2,7 @@
 
 use crate::data::formats::Format;
 use crate::data::schema::{ANSWERS, NUMBERS};
-use crate::data::{BUILT_IN, Dataset, IGNORED, ReadOptions, TargetKind, differing};
+use crate::data::{BUILT_IN, Dataset, IGNORED, ReadOptions, Split, TargetKind, differing};
 use crate::error::{Error, Result, in_context};
 use std::path::Path;
 
@@ -71,6 +71,19 @@ impl Dataset {
         }
         data.notice = Some(notices.join("\nnote: "));
         Ok(data)
+    }
+
+    /// Gives the data a part of its own to validate on.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where its samples have other fields than those to train on.
+    pub(in crate::data) fn add_validation(&mut self, validation: Split) -> Result<()> {
+        let of = Dataset::new(self.name.clone(), self.train.clone(), validation)?;
+        if of.classes > self.classes {
+            (self.classes, self.class_names) = (of.classes, of.class_names);
+        }
+        self.validation = Some(of.test);
+        Ok(())
     }
 
     /// Refuses other data whose samples are not of the same fields and classes.

@@ -10,6 +10,7 @@ mod noise;
 mod photo;
 
 mod answers;
+mod archive;
 mod augment;
 mod batch_offer;
 mod cli;

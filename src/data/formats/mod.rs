@@ -6,7 +6,6 @@ pub mod csv;
 pub mod emnist;
 #[cfg(feature = "images")]
 pub mod folder;
-#[cfg(any(feature = "csv", feature = "images"))]
 mod held_out;
 pub mod idx;
 #[cfg(feature = "images")]
@@ -52,7 +51,8 @@ pub struct Format {
 }
 
 /// Every format, in the order in which they are looked for.
-pub const ALL: [Format; 6] = [cifar::FORMAT, npy::FORMAT, idx::FORMAT, masks::FORMAT, folder::FORMAT, csv::FORMAT];
+pub const ALL: [Format; 7] =
+    [cifar::FORMAT, npy::FORMAT, npy::ARCHIVE, idx::FORMAT, masks::FORMAT, folder::FORMAT, csv::FORMAT];
 
 /// The names of a folder's entries, hidden ones left out, or that of a file given itself.
 #[derive(Clone, Debug, Default)]
@@ -86,7 +86,7 @@ impl Format {
         let entries = Entries::of(path)?;
         ALL.into_iter().find(|format| (format.recognise)(&entries)).ok_or_else(|| {
             if entries.is_file {
-                return Error::input(format!("data {shown} is a file: expected FILE.csv, or {}", expected()));
+                return Error::input(format!("data {shown} is a file: expected FILE.csv, FILE.npz, or {}", expected()));
             }
             let files = &entries.files;
             let named = files.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
@@ -175,6 +175,7 @@ mod tests {
             assert_eq!(of(files, folders, false), expected, "{files:?} {folders:?}");
         }
         assert_eq!(of(&["digits.CSV"], &[], true), Some("CSV"), "a file itself");
+        assert_eq!(of(&["digits.npz"], &[], true), Some("NumPy archive"), "a file itself");
         for name in ["x_train.npy", "data_batch_1.bin", "train-images"] {
             assert_eq!(of(&[name], &[], true), None, "{name} itself");
         }

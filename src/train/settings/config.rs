@@ -24,13 +24,14 @@ pub struct RunConfig {
     /// table: mlp; recipe best: mnist-bn]
     #[cfg_attr(feature = "cli", arg(long, short, alias = "arch", value_name = "NAME|FILE.toml", default_value_t = RunConfig::default().model, hide_default_value = true, help_heading = MODEL))]
     pub model: String,
-    /// mnist, a CSV file, or a folder, recognised in this order: CIFAR-10 binary (data_batch_1.bin …), NumPy
-    /// (x_train.npy …), four IDX files, images/ with masks/, images with a folder a class, CSV (train.csv, test.csv)
-    #[cfg_attr(feature = "cli", arg(long, short, aliases = ["dataset", "data-dir", "data-path"], value_name = "mnist|DIR|FILE.csv", default_value_t = RunConfig::default().data, help_heading = DATA))]
+    /// mnist, a CSV file (a list of pictures or their pixels), an .npz file, or a folder, recognised in this order:
+    /// CIFAR-10 binary (data_batch_1.bin …), NumPy (x_train.npy …), four IDX files, images/ with masks/, images with a
+    /// folder a class, CSV (train.csv, test.csv)
+    #[cfg_attr(feature = "cli", arg(long, short, aliases = ["dataset", "data-dir", "data-path"], value_name = "mnist|DIR|FILE", default_value_t = RunConfig::default().data, help_heading = DATA))]
     pub data: String,
     /// Other data to validate on after each epoch, in --data's format; --data's own tests, if any, are used once, at the
     /// end
-    #[cfg_attr(feature = "cli", arg(long, aliases = ["val-data", "val-dir", "validation-data"], value_name = "DIR|FILE.csv", conflicts_with = "validation_split", help_heading = DATA))]
+    #[cfg_attr(feature = "cli", arg(long, aliases = ["val-data", "val-dir", "validation-data"], value_name = "DIR|FILE", conflicts_with = "validation_split", help_heading = DATA))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub val: Option<String>,
     /// Of a CSV table: the columns to learn, such as price; the others are what it is learnt from. Of a list of pictures:

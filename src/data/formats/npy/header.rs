@@ -42,9 +42,9 @@ pub fn bytes(shape: &[usize], values: &[u8]) -> Result<Vec<u8>> {
 }
 
 /// The header of a file, and the bytes that come after it.
-pub(super) fn open(path: &Path) -> Result<(Header, Source, u64)> {
+pub(super) fn open(mut source: Source) -> Result<(Header, Source, u64)> {
+    let path = source.path().to_owned();
     let shown = path.display();
-    let mut source = Source::open(path)?;
     let start = source.take(8)?;
     if !start.starts_with(MAGIC) || start.len() < 8 {
         return Err(Error::input(format!("{shown} does not begin with NumPy's magic number: expected a .npy file")));

@@ -2,6 +2,7 @@
 
 use crate::data::MOST_CLASSES;
 use crate::data::formats::npy::header::{check_length, open};
+use crate::data::source::Source;
 use crate::data::split::Labels;
 use crate::error::{Error, Result};
 use std::path::Path;
@@ -11,7 +12,7 @@ use std::path::Path;
 /// # Errors
 /// As [`read`](super::read).
 pub fn read_labels(path: &Path) -> Result<Vec<u32>> {
-    match read_any_labels(path)? {
+    match read_any_labels(Source::open(path)?)? {
         (sizes, labels) if matches!(sizes[..], [_] | [_, 1]) => Ok(labels.into_words()),
         (sizes, _) => {
             Err(Error::input(format!("{}: found labels of shape {sizes:?}, expected one an image", path.display())))
@@ -20,9 +21,10 @@ pub fn read_labels(path: &Path) -> Result<Vec<u32>> {
 }
 
 /// Labels and their shape: `[count]`, [count, 1] or [count, height, width] of classes, [count, answers] of 0 and 1.
-pub(super) fn read_any_labels(path: &Path) -> Result<(Vec<usize>, Labels)> {
+pub(super) fn read_any_labels(source: Source) -> Result<(Vec<usize>, Labels)> {
+    let path = source.path().to_owned();
     let shown = path.display();
-    let (header, mut source, left) = open(path)?;
+    let (header, mut source, left) = open(source)?;
     let unknown = || {
         let wanted = "expected integers such as |u1, <i4 or <i8";
         Error::input(format!("{shown}: found labels of type {}, {wanted}", header.descr))
@@ -49,7 +51,7 @@ pub(super) fn read_any_labels(path: &Path) -> Result<(Vec<usize>, Labels)> {
             header.shape
         )));
     }
-    check_length(path, &header, width, left)?;
+    check_length(&path, &header, width, left)?;
     let label = |(n, bytes): (usize, &[u8])| {
         // The least significant byte first; a negative number's last bit, where it has one, is its sign.
         let at = |place: usize| if order == b'>' { bytes[width - 1 - place] } else { bytes[place] };

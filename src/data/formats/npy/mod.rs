@@ -3,9 +3,11 @@
 //! The format is NumPy's, versions 1 to 3 (numpy.lib.format): a magic number, the length of a header, the header as a
 //! Python dictionary of `descr`, `fortran_order` and `shape`, then the values.
 
+mod archive;
 mod header;
 mod labels;
 
+pub(in crate::data::formats) use archive::FORMAT as ARCHIVE;
 pub use header::{Header, bytes, parse};
 pub use labels::read_labels;
 
@@ -51,16 +53,43 @@ pub fn read_holding(folder: &Path, hold_bytes: u64) -> Result<Dataset> {
 /// `read`, with a say in what the labels of masks mean.
 fn read_with(folder: &Path, options: &ReadOptions) -> Result<Dataset> {
     let hold_bytes = options.hold_bytes.unwrap_or(u64::MAX);
-    let [train_images, train_labels, test_images, test_labels] = FILES.map(|name| folder.join(name));
-    let train = read_split_holding(&train_images, &train_labels, hold_bytes)?;
-    let test = read_split_holding(&test_images, &test_labels, hold_bytes)?;
+    let open = |name: &str| Source::open(&folder.join(name));
+    let [train_images, train_labels, test_images, test_labels] = FILES;
+    let train = split(open(train_images)?, open(train_labels)?, hold_bytes)?;
+    let test = split(open(test_images)?, open(test_labels)?, hold_bytes)?;
+    let place = format!("data folder {}", folder.display());
+    data_set((file_name(folder), &place, &folder.join(CLASSES)), [Some(train), None, Some(test)], options)
+}
+
+/// The data set of the parts to train on, to validate on and to test on; `name`, what errors call it, and where names of
+/// classes may be.
+fn data_set(
+    (name, place, listed_in): (String, &str, &Path),
+    [train, validation, test]: [Option<Split>; 3],
+    options: &ReadOptions,
+) -> Result<Dataset> {
+    let missing = || Error::input(format!("{place}: found no part to train or to test on, expected both"));
+    let (mut train, mut test, mut validation) = (train.ok_or_else(missing)?, test.ok_or_else(missing)?, validation);
+    let mut classes = None;
     if train.column(LABEL).is_some() && (train.positions() > 1 || options.ignore_label.is_some()) {
-        return masks(folder, train, test, options);
+        let parts = [&mut train, &mut test].into_iter().chain(&mut validation);
+        classes = Some(masks(parts.collect(), listed_in, options).map_err(|e| in_context(place, e))?);
     }
-    let mut data = Dataset::new(file_name(folder), train, test)?;
+    let mut data = Dataset::new(name, train, test)?;
+    if let Some(validation) = validation {
+        data.add_validation(validation)?;
+    }
+    if let Some(classes) = classes {
+        data.notice = classes.said();
+        // Two classes are the least that a data set has.
+        if classes.names.len() >= data.classes {
+            (data.classes, data.class_names) = (classes.names.len(), classes.names);
+        }
+        return Ok(data);
+    }
     let answers = data.train.column(ANSWERS).is_some();
     let most = if answers { data.classes } else { MOST_CLASSES };
-    if let Some(names) = class_names(&folder.join(CLASSES), data.classes, most)? {
+    if let Some(names) = class_names(listed_in, data.classes, most)? {
         (data.classes, data.class_names) = (names.len(), names);
     }
     data.notice = (answers && is_one_hot(&data.train)).then(|| {
@@ -69,26 +98,18 @@ fn read_with(folder: &Path, options: &ReadOptions) -> Result<Dataset> {
     Ok(data)
 }
 
-/// The data set of images whose labels are values that may stand for other classes, or for none.
-fn masks(folder: &Path, mut train: Split, mut test: Split, options: &ReadOptions) -> Result<Dataset> {
-    let in_folder = |e| in_context(&format!("data folder {}", folder.display()), e);
-    let found = occurring(train.each_label().chain(test.each_label()));
-    let names = listed(&folder.join(CLASSES))?;
+/// The classes of labels that are values which may stand for other classes, or for none: the parts have them afterwards.
+fn masks(parts: Vec<&mut Split>, listed_in: &Path, options: &ReadOptions) -> Result<Classes> {
+    let found = occurring(parts.iter().flat_map(|part| part.each_label()));
+    let names = listed(listed_in)?;
     let (ignored, known) = (options.ignore_label, options.class_names);
     let meaning = Meaning { ignored, listed: names.as_deref(), known, most: MOST_CLASSES };
-    let classes = Classes::of(&found, meaning).map_err(in_folder)?;
+    let classes = Classes::of(&found, meaning)?;
     // What is right as it is keeps its bytes.
     if ignored.is_some() || !classes.are_values() {
-        classes.relabel(&mut train, ignored)?;
-        classes.relabel(&mut test, ignored)?;
+        parts.into_iter().try_for_each(|part| classes.relabel(part, ignored))?;
     }
-    let mut data = Dataset::new(file_name(folder), train, test)?;
-    data.notice = classes.said();
-    // Two classes are the least that a data set has.
-    if classes.names.len() >= data.classes {
-        (data.classes, data.class_names) = (classes.names.len(), classes.names);
-    }
-    Ok(data)
+    Ok(classes)
 }
 
 /// Whether of each sample's answers exactly one is yes.
@@ -105,12 +126,14 @@ fn is_one_hot(split: &Split) -> bool {
 /// # Errors
 /// As [`read`].
 pub fn read_split(images: &Path, labels: &Path) -> Result<Split> {
-    read_split_holding(images, labels, u64::MAX)
+    split(Source::open(images)?, Source::open(labels)?, u64::MAX)
 }
 
-fn read_split_holding(images: &Path, labels: &Path, hold_bytes: u64) -> Result<Split> {
-    let (sizes, classes) = read_any_labels(labels)?;
-    let (count, shape, mut source, left) = open_images(images)?;
+/// A split of two arrays; more than `hold_bytes` of pixels stay in their file.
+fn split(of_images: Source, of_labels: Source, hold_bytes: u64) -> Result<Split> {
+    let [images, labels] = [&of_images, &of_labels].map(|source| source.path().to_owned());
+    let (sizes, classes) = read_any_labels(of_labels)?;
+    let (count, shape, mut source, left) = open_images(of_images)?;
     if let [found, rows, columns] = sizes[..] {
         let [height, width, _] = shape;
         if [found, rows, columns] != [count, height, width] {
@@ -146,14 +169,15 @@ fn read_split_holding(images: &Path, labels: &Path, hold_bytes: u64) -> Result<S
 /// # Errors
 /// As [`read`].
 pub fn read_images(path: &Path) -> Result<(usize, [usize; 3], Vec<u8>)> {
-    let (count, shape, mut source, left) = open_images(path)?;
+    let (count, shape, mut source, left) = open_images(Source::open(path)?)?;
     Ok((count, shape, source.rest(left)?))
 }
 
 /// Images up to their pixels, of which so many bytes come next.
-fn open_images(path: &Path) -> Result<(usize, [usize; 3], Source, u64)> {
+fn open_images(source: Source) -> Result<(usize, [usize; 3], Source, u64)> {
+    let path = source.path().to_owned();
     let shown = path.display();
-    let (header, source, left) = open(path)?;
+    let (header, source, left) = open(source)?;
     let wanted = "expected unsigned bytes (|u1)";
     match header.descr.as_bytes() {
         [b'|' | b'<' | b'>' | b'=', b'u', b'1'] => {}
@@ -180,6 +204,6 @@ fn open_images(path: &Path) -> Result<(usize, [usize; 3], Source, u64)> {
             )));
         }
     };
-    check_length(path, &header, 1, left)?;
+    check_length(&path, &header, 1, left)?;
     Ok((count, shape, source, left))
 }
