@@ -1,7 +1,7 @@
 //! What an op asks a device to run, as pure data: kernels by their source, bindings and constants by name.
 
 use crate::error::{Error, Result};
-use crate::ir::graph::{Node, Tensor, TensorInfo, root};
+use crate::ir::graph::{Node, Tensor, TensorInfo, View, root};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -169,6 +169,20 @@ impl<'a> Lower<'a> {
     /// A float tensor for this op alone, of `elements` elements.
     pub fn scratch(&mut self, elements: usize) -> Tensor {
         self.tensors.push(TensorInfo::floats("scratch", [elements]));
+        Tensor((self.tensors.len() - 1) as u32)
+    }
+
+    /// A tensor of words for this op alone, of `elements` elements.
+    pub fn scratch_words(&mut self, elements: usize) -> Tensor {
+        self.tensors.push(TensorInfo::words("scratch", [elements]));
+        Tensor((self.tensors.len() - 1) as u32)
+    }
+
+    /// The word of `t` at `offset`, a multiple of 64 as a binding is aligned: data for a launch of its own, where constants
+    /// would make pipelines of their own.
+    pub fn view_words(&mut self, t: Tensor, offset: usize, name: impl Into<String>) -> Tensor {
+        let view = Some(View { of: t, offset });
+        self.tensors.push(TensorInfo { view, ..TensorInfo::words(name, [1]) });
         Tensor((self.tensors.len() - 1) as u32)
     }
 

@@ -51,6 +51,10 @@ library! {
     pool_dx
     product_rows
     random
+    recurrence
+    recurrence_dx
+    recurrence_ends
+    recurrence_rows
     row_by_row
     row_runs
     sample
