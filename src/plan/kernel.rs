@@ -56,6 +56,7 @@ library! {
     recurrence_ends
     recurrence_rows
     row_by_row
+    row_lengths
     row_runs
     sample
     standardise

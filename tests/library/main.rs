@@ -31,6 +31,7 @@ mod norm_forms;
 mod norms;
 mod prepare;
 mod registry;
+mod sequences;
 mod structure;
 mod training;
 mod weights;
