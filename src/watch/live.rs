@@ -219,7 +219,10 @@ impl Live {
     pub fn look(&self, file: &[u8]) -> Result<String> {
         let input = self.model.image()?;
         let by_pixel = self.model.is_segmentation()?;
-        let how = if by_pixel { Prepare::Resize } else { self.model.preparation() };
+        let how = match self.model.preparation() {
+            Prepare::Digits if by_pixel => Prepare::Resize,
+            how => how,
+        };
         let prepared = prepare(&Photograph::decode(file)?, input, how)?;
         self.answer(&prepared.pixels, Some(&prepared.how))
     }

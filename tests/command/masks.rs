@@ -7,7 +7,7 @@ use image::{DynamicImage, GrayImage, Luma, RgbImage};
 use wgrad::data::formats::npy;
 use wgrad::data::pictures::index::Mask;
 use wgrad::data::schema::{IGNORED, LABEL};
-use wgrad::data::{Dataset, ReadOptions};
+use wgrad::data::{Dataset, Fit, ReadOptions};
 
 /// What each pixel of a mask of 8 × 6 has: 0, but 1 in its upper left quarter and 2 in the lower right one.
 fn class(x: u32, y: u32) -> u8 {
@@ -339,4 +339,45 @@ fn augmented_masks_and_their_losses_train() {
     refused("--loss dice --class-weights 1,2,3", "none but with --loss softmax");
     let digits = place.call("train --model tiny.toml --data data --loss dice --device cpu");
     assert!(digits.err.contains("loss dice: expected a model that tells the class of each pixel"), "{digits:#?}");
+}
+
+/// Masks go where their pictures go, padded places are of no class where there is such a value, and predicted masks come back.
+#[test]
+fn masks_follow_their_pictures_into_other_proportions() {
+    let place = Place::new();
+    pairs(&place, "set", ["images", "masks"], 10);
+    let row = |y: u32, outside: u32| match y {
+        0 | 7 => vec![outside; 8],
+        y => (0..8).map(|x| u32::from(class(x, y - 1))).collect(),
+    };
+    for (fit, size, ignore_label, expected, said) in [
+        (Fit::Pad, [8, 8], None, (0..8).flat_map(|y| row(y, 0)).collect::<Vec<_>>(), "padded with class 0, 0;"),
+        (Fit::Pad, [8, 8], Some(9), (0..8).flat_map(|y| row(y, IGNORED)).collect(), "padded with 9, which is ignored"),
+        (Fit::Crop, [6, 6], None, (0..6).flat_map(|y| row(y + 1, 0)[1..7].to_vec()).collect(), "kept for tests"),
+    ] {
+        let options = ReadOptions { size: Some(size), fit, ignore_label, ..ReadOptions::default() };
+        let data = open(&place, "set", &options).expect("a data set");
+        assert_eq!((data.train.labels_of(0), data.classes), (expected, 3), "{fit:?}");
+        let image = data.train.image(0).expect("an image");
+        let red = |y: usize, x: usize| image[(y * size[1] + x) * 3];
+        let corner = if fit == Fit::Pad { [0, 220] } else { [220, 220] };
+        assert_eq!([red(0, 0), red(1, 0)], corner, "{fit:?}: the picture lies where its mask does");
+        assert!(data.notice.expect("it is said").contains(said), "{fit:?}");
+    }
+    place.write("net.toml", "input = [8, 8, 3]\n[[layers]]\ntype = \"conv2d\"\nfilters = 3\nkernel = 1\n");
+    let train = "train --model net.toml --data set --image-size 8 --fit pad --ignore-label 9 --batch-size 4 --lr 0.05";
+    place.works(&format!("{train} --epochs 8 --device cpu --run-dir run --no-report"));
+    let mut padded = RgbImage::new(8, 8);
+    image::imageops::replace(&mut padded, &picture(0), 0, 1);
+    save(&place, "padded.png", padded);
+    save(&place, "own.png", picture(0));
+    place.works("predict run/model.safetensors own.png padded.png --masks . --overlay over --device cpu");
+    let [own, padded] = ["own", "padded"].map(|name| Mask::open(&place.path(&format!("{name}-mask.png"))).unwrap());
+    assert_eq!([own.height, own.width], [6, 8]);
+    assert_eq!(own.values, padded.values[8..56], "what was padded is cut off");
+    assert!([0, 1, 2].iter().all(|class| own.values.contains(class)), "{:?}", own.values);
+    let cropped = place.works("predict run/model.safetensors own.png --prepare crop --masks . --device cpu");
+    assert!(cropped.err.contains("outside, a mask has class 0, 0"), "{cropped:#?}");
+    let own = Mask::open(&place.path("own-mask.png")).unwrap();
+    assert!([own.height, own.width] == [6, 8] && (0..6).all(|y| own.values[y * 8] == 0 && own.values[y * 8 + 7] == 0));
 }

@@ -1,6 +1,8 @@
 //! A mask's file: the number that each pixel has, not the colour in which a viewer would show it.
 
+use crate::data::Fit;
 use crate::data::pictures::picture::{LARGEST_DECODED_BYTES, LARGEST_FILE_BYTES, LARGEST_SIDE, Picture};
+use crate::data::pictures::placing::Placing;
 use crate::data::values::colour;
 use crate::error::{Error, Result, in_context};
 use std::fs::File;
@@ -58,12 +60,24 @@ impl Mask {
     }
 
     /// The mask in another size, by nearest neighbour: no value comes up that was not there.
-    pub fn resized(&self, [height, width]: [usize; 2]) -> Vec<u32> {
+    pub fn resized(&self, size: [usize; 2]) -> Vec<u32> {
+        self.moved(size, Placing::of([self.height, self.width], size, Fit::Stretch), 0)
+    }
+
+    /// The mask in another size = [height, width], as its picture is brought there: by nearest neighbour, and `outside` where
+    /// nothing of it lies.
+    pub fn moved(&self, [height, width]: [usize; 2], Placing { taken, placed }: Placing, outside: u32) -> Vec<u32> {
         // The source pixel under the middle of the new one: floor((i + 1/2) · old / new).
-        let from = |at: usize, old: usize, new: usize| ((2 * at + 1) * old / (2 * new)).min(old - 1);
-        let columns: Vec<usize> = (0..width).map(|x| from(x, self.width, width)).collect();
-        let rows = (0..height).map(|y| &self.values[from(y, self.height, height) * self.width..][..self.width]);
-        rows.flat_map(|row| columns.iter().map(|x| row[*x])).collect()
+        let from = |at: usize, (old, first): (usize, usize), (new, start): (usize, usize)| {
+            let at = at.checked_sub(start).filter(|at| *at < new)?;
+            Some(first + ((2 * at + 1) * old / (2 * new)).min(old - 1))
+        };
+        let (left, top) = ((taken.width, taken.left), (taken.height, taken.top));
+        let columns: Vec<Option<usize>> = (0..width).map(|x| from(x, left, (placed.width, placed.left))).collect();
+        let rows = (0..height).map(|y| from(y, top, (placed.height, placed.top)));
+        let value =
+            |y: Option<usize>, x: Option<usize>| y.zip(x).map_or(outside, |(y, x)| self.values[y * self.width + x]);
+        rows.flat_map(|y| columns.iter().map(move |x| value(y, *x))).collect()
     }
 }
 

@@ -7,4 +7,5 @@ mod lettering;
 pub mod mask;
 pub mod overlay;
 pub mod picture;
+pub mod placing;
 pub mod prepare;

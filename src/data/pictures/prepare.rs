@@ -6,6 +6,7 @@
 use crate::data::pictures::ink;
 use crate::data::pictures::ink::{Found, Grey};
 use crate::data::pictures::picture::Picture;
+use crate::data::pictures::placing::Placing;
 use crate::data::{Fit, Prepare};
 use crate::error::{Error, Result};
 use image::imageops::{FilterType, crop_imm, replace, resize};
@@ -144,33 +145,20 @@ fn placed<P: Pixel<Subpixel = u8> + 'static>(
     if [h, w] == [height, width] {
         return Ok(image);
     }
-    // What of one side goes with the whole of the other.
-    let part = |of: usize, by: usize, to: usize| ((of as f64 * to as f64 / by as f64).round() as usize).max(1);
-    let (mut inner_width, mut inner_height) = (width, height);
-    match fit {
-        Fit::Stretch => {}
-        Fit::Crop => {
-            let (columns, rows) = (part(width, height, h).min(w), part(height, width, w).min(h));
-            if [rows, columns] != [h, w] {
-                let (left, top) = ((w - columns) / 2, (h - rows) / 2);
-                image = crop_imm(&image, side(left)?, side(top)?, side(columns)?, side(rows)?).to_image();
-                how.push(format!("cropped to {columns}×{rows} in the middle"));
-            }
-        }
-        Fit::Pad => {
-            inner_width = part(w, h, height).min(width);
-            inner_height = part(h, w, width).min(height);
-        }
+    let Placing { taken, placed } = Placing::of([h, w], [height, width], fit);
+    if [taken.height, taken.width] != [h, w] {
+        image =
+            crop_imm(&image, side(taken.left)?, side(taken.top)?, side(taken.width)?, side(taken.height)?).to_image();
+        how.push(format!("cropped to {}×{} in the middle", taken.width, taken.height));
     }
-    let (inner_width_px, inner_height_px) = (side(inner_width)?, side(inner_height)?);
-    if [image.width(), image.height()] != [inner_width_px, inner_height_px] {
-        image = resize(&image, inner_width_px, inner_height_px, FilterType::Triangle);
+    let (inner_width, inner_height) = (side(placed.width)?, side(placed.height)?);
+    if [image.width(), image.height()] != [inner_width, inner_height] {
+        image = resize(&image, inner_width, inner_height, FilterType::Triangle);
         how.push(format!("resized to {inner_width}×{inner_height}"));
     }
-    if [inner_height, inner_width] != [height, width] {
+    if [placed.height, placed.width] != [height, width] {
         let mut whole = ImageBuffer::new(side(width)?, side(height)?);
-        let (left, top) = ((width - inner_width) / 2, (height - inner_height) / 2);
-        replace(&mut whole, &image, left as i64, top as i64);
+        replace(&mut whole, &image, placed.left as i64, placed.top as i64);
         image = whole;
         how.push(format!("padded with black to {width}×{height}"));
     }

@@ -132,7 +132,7 @@ pub fn open_data(config: &RunConfig, progress: Option<&(dyn Fn(usize, usize) + S
     };
     if config.fit != Fit::Stretch && data.prepare != config.fit.into() {
         let fit = format!("{:?}", config.fit).to_lowercase();
-        let (name, expected) = (&data.name, "expected a folder of pictures with a folder for each class");
+        let (name, expected) = (&data.name, "expected pictures, in a folder for each class or with masks");
         return Err(Error::input(format!("fit {fit}: {expected}, found {name}, whose images stay as they are")));
     }
     let seed = config.train.seed;

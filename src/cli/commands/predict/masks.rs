@@ -2,8 +2,10 @@
 
 use crate::cli::commands::predict::{PredictArgs, names};
 use crate::cli::print;
+use crate::data::Fit;
 use crate::data::pictures::index::Mask;
 use crate::data::pictures::picture::Picture;
+use crate::data::pictures::placing::Placing;
 use crate::data::pictures::prepare::Prepared;
 use crate::data::pictures::{mask, overlay};
 use crate::error::{Error, Result};
@@ -16,7 +18,7 @@ use std::path::{Path, PathBuf};
 const BATCH: usize = 32;
 
 /// Writes the class of each pixel of each picture, at the picture's own size, and says how much of it is of which class.
-pub(super) fn run(args: &PredictArgs, trained: &TrainedModel, inputs: &[(&PathBuf, Prepared)]) -> Result<()> {
+pub(super) fn run(args: &PredictArgs, trained: &TrainedModel, inputs: &[(&PathBuf, Prepared)], fit: Fit) -> Result<()> {
     let (device, _) = args.device.open()?;
     let model = &trained.model;
     let [height, width, _] = model.image()?;
@@ -30,11 +32,19 @@ pub(super) fn run(args: &PredictArgs, trained: &TrainedModel, inputs: &[(&PathBu
         std::fs::create_dir_all(folder)
             .map_err(|e| Error::input(format!("{}: cannot be created: {e}", folder.display())))?;
     }
+    if fit == Fit::Crop {
+        let named = class_names.first().map_or("", String::as_str);
+        crate::cli::say(&format!(
+            "note: the model reads the middle of a picture; outside, a mask has class 0, {named}"
+        ));
+    }
     let (mut lines, mut answers) = (String::new(), Vec::new());
     for (((path, _), name), values) in inputs.iter().zip(names(inputs)).zip(found) {
         let picture = Picture::open(path)?;
         let of_net = Mask { width, height, values };
-        let values = of_net.resized([picture.height(), picture.width()]);
+        let size = [picture.height(), picture.width()];
+        // Back as the picture came: what was padded goes, and what was cut off is of class 0.
+        let values = of_net.moved(size, Placing::of(size, [height, width], fit).back(), 0);
         let own = Mask { width: picture.width(), height: picture.height(), values };
         let mut counts = vec![0usize; class_names.len()];
         own.values.iter().for_each(|class| {

@@ -6,9 +6,9 @@ mod sheet;
 mod table;
 
 use crate::cli::{DeviceArgs, print};
-use crate::data::Prepare;
 use crate::data::pictures::picture::Picture;
 use crate::data::pictures::prepare::{Prepared, as_it_is, prepare};
+use crate::data::{Fit, Prepare};
 use crate::error::{Error, Result};
 use crate::files::write_whole;
 use crate::model::{Model, Task};
@@ -74,6 +74,17 @@ enum Preparation {
     None,
 }
 
+impl Preparation {
+    /// How a picture is brought to the model's size.
+    fn fit(self) -> Fit {
+        match self {
+            Preparation::Digits | Preparation::Resize | Preparation::None => Fit::Stretch,
+            Preparation::Crop => Fit::Crop,
+            Preparation::Pad => Fit::Pad,
+        }
+    }
+}
+
 #[derive(Clone, Debug, Serialize)]
 struct Guess {
     label: String,
@@ -113,11 +124,6 @@ pub fn run(args: PredictArgs) -> Result<()> {
         Prepare::Crop => Preparation::Crop,
         Prepare::Pad => Preparation::Pad,
     });
-    if by_pixel && [Preparation::Crop, Preparation::Pad].contains(&how) {
-        return Err(Error::input(
-            "--prepare crop and pad: a mask is one of the whole picture, expected --prepare resize",
-        ));
-    }
     if args.prepare.is_none() && trained.model.prepare.is_none() && !by_pixel {
         let (file, how) = (args.file.display(), if how == Preparation::Digits { "as digits" } else { "by resizing" });
         crate::cli::say(&format!(
@@ -136,7 +142,7 @@ pub fn run(args: PredictArgs) -> Result<()> {
     }
     let mut answers = Vec::new();
     if by_pixel && !good.is_empty() {
-        masks::run(&args, &trained, &good)?;
+        masks::run(&args, &trained, &good, how.fit())?;
         good.clear();
     }
     if !good.is_empty() {

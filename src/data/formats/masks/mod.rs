@@ -10,10 +10,11 @@ use crate::data::formats::names::{CLASSES, listed};
 use crate::data::formats::pictures::{CHANNELS, channels, common_size, left_out};
 use crate::data::pictures::index::Mask;
 use crate::data::pictures::picture::Picture;
+use crate::data::pictures::placing::Placing;
 use crate::data::pictures::prepare::fitted;
 use crate::data::source::file_name;
 use crate::data::values::{Classes, Meaning, as_grey, colour_of, occurring};
-use crate::data::{Dataset, Prepare, ReadOptions, Split};
+use crate::data::{Dataset, ReadOptions, Split};
 use crate::error::{Error, Result, in_context};
 use layout::{Pair, Part};
 use rayon::prelude::*;
@@ -23,6 +24,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The most values that become classes where no `classes.txt` names them.
 const MOST_VALUES: usize = 64;
+
+/// Where a mask is padded, before the classes are known: no number and no colour that a file has.
+const PADDED: u32 = u32::MAX;
 
 /// The format's line in the registry.
 pub(super) const FORMAT: Format = Format { name: MASKS.0, by: MASKS.1, recognise: has_masks, read };
@@ -50,8 +54,8 @@ struct Found {
 }
 
 /// Reads `folder`: images and masks of the same names, at its top or in `train`, `val` and `test`; without tests a fifth of the
-/// images, picked by their names, is kept for them. Images become RGB of one size, or grey where all of them are; masks are
-/// resized by nearest neighbour, and the values that occur in them are the classes.
+/// images, picked by their names, is kept for them. Images become RGB of one size, or grey where all of them are; masks follow
+/// by nearest neighbour, and the values that occur in them are the classes.
 ///
 /// # Errors
 /// [`Error::Input`] where a part has no usable pair, images differ in size where none is asked for, the masks have
@@ -101,7 +105,8 @@ pub(in crate::data) fn read(folder: &Path, options: &ReadOptions) -> Result<Data
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;
         options.progress.iter().for_each(|progress| progress(done, all));
     };
-    let mut parts = [train, validation, test].map(|pairs| decode(&pairs, folder, size, &mut found, &tell));
+    let mut parts =
+        [train, validation, test].map(|pairs| decode(&pairs, folder, (size, options.fit), &mut found, &tell));
     notices.extend(left_out(&found.bad, &found.deep, all + unpaired, options.strict)?);
     let in_folder = |e| in_context(&format!("data folder {shown}"), e);
     if let (true, Some(why)) = (parts.iter().all(|part| part.count == 0), found.bad.first()) {
@@ -119,6 +124,20 @@ pub(in crate::data) fn read(folder: &Path, options: &ReadOptions) -> Result<Data
         )));
     }
     notices.extend(classes.said());
+    let padding = ignored.unwrap_or(classes.values[0]);
+    let mut padded = false;
+    for value in parts.iter_mut().flat_map(|part| &mut part.values).filter(|value| **value == PADDED) {
+        (*value, padded) = (padding, true);
+    }
+    if padded {
+        notices.push(match ignored {
+            Some(label) => format!("masks are padded with {label}, which is ignored"),
+            None => {
+                let name = &classes.names[0];
+                format!("masks are padded with class 0, {name}; with --ignore-label N they are padded with N, which is ignored")
+            }
+        });
+    }
     let channels = channels(&mut parts.each_mut().map(|part| &mut part.pixels), options.channels)?;
     let [train, validation, test] = parts;
     let split = |part: &str, decoded: Decoded| {
@@ -146,7 +165,7 @@ pub(in crate::data) fn read(folder: &Path, options: &ReadOptions) -> Result<Data
         ));
     }
     (data.classes, data.class_names) = (classes.names.len(), classes.names);
-    data.prepare = Prepare::Resize;
+    data.prepare = options.fit.into();
     data.notice = (!notices.is_empty()).then(|| notices.join("\nnote: "));
     Ok(data)
 }
@@ -161,7 +180,12 @@ fn hold_out(pairs: Vec<Pair>) -> (Vec<Pair>, Vec<Pair>) {
 }
 
 /// A pair at the size of the set: how deep the picture was, and the values of the mask at its own size.
-fn open(pair: &Pair, size: [usize; 2], pixels: &mut [u8], values: &mut [u32]) -> Result<(Option<u16>, BTreeSet<u32>)> {
+fn open(
+    pair: &Pair,
+    (size, fit): ([usize; 2], Fit),
+    pixels: &mut [u8],
+    values: &mut [u32],
+) -> Result<(Option<u16>, BTreeSet<u32>)> {
     let picture = Picture::open(&pair.picture)?;
     let mask = Mask::open(&pair.mask)?;
     if [mask.width, mask.height] != [picture.width(), picture.height()] {
@@ -175,19 +199,26 @@ fn open(pair: &Pair, size: [usize; 2], pixels: &mut [u8], values: &mut [u32]) ->
             file_name(&pair.picture)
         )));
     }
-    pixels.copy_from_slice(&fitted(&picture, [size[0], size[1], CHANNELS], Fit::Stretch)?.pixels);
-    values.copy_from_slice(&mask.resized(size));
+    pixels.copy_from_slice(&fitted(&picture, [size[0], size[1], CHANNELS], fit)?.pixels);
+    let placing = Placing::of([mask.height, mask.width], size, fit);
+    values.copy_from_slice(&mask.moved(size, placing, PADDED));
     Ok((picture.deep(), occurring(mask.values)))
 }
 
 /// All pairs that can be read, in their order.
-fn decode(pairs: &[Pair], root: &Path, size: [usize; 2], found: &mut Found, tell: &(impl Fn() + Sync)) -> Decoded {
+fn decode(
+    pairs: &[Pair],
+    root: &Path,
+    (size, fit): ([usize; 2], Fit),
+    found: &mut Found,
+    tell: &(impl Fn() + Sync),
+) -> Decoded {
     let each = size[0] * size[1];
     let (mut pixels, mut values) = (vec![0; each * CHANNELS * pairs.len()], vec![0; each * pairs.len()]);
     let places = pixels.par_chunks_mut((each * CHANNELS).max(1)).zip(values.par_chunks_mut(each.max(1))).zip(pairs);
     let done: Vec<Result<(Option<u16>, BTreeSet<u32>)>> = places
         .map(|((pixels, values), pair)| {
-            let done = open(pair, size, pixels, values);
+            let done = open(pair, (size, fit), pixels, values);
             tell();
             done
         })
