@@ -110,6 +110,15 @@ impl First {
                 return Err(Error::input(format!("freeze {own}: {head}, and what is new must be trained")));
             }
         }
+        if let Some(normalise) = &config.normalise {
+            if config.from.is_some() {
+                let why =
+                    "the net of `from` has learnt from images as its own file normalises them, expected none beside it";
+                return Err(Error::input(format!("normalise {normalise}: {why}")));
+            }
+            model.normalise = normalise.0.clone();
+            model.infer()?;
+        }
         model.class_names = data.class_names.clone();
         let model = model.suited(data, config.train.loss)?;
         Ok(First { model, weights, notice: head.map(|head| head.to_string()) })

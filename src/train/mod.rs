@@ -2,6 +2,7 @@
 
 #[cfg(feature = "images")]
 pub mod augmented;
+pub mod defaults;
 pub mod epochs;
 pub mod finetune;
 pub mod pairing;

@@ -166,7 +166,7 @@ fn folders_that_do_not_fit_are_refused() {
     place.write("text/b/2.png", "no image");
     classes(&place, "huge", 2);
     for (name, size, wants) in [
-        ("one", None, &["found 1 folders", "2 to 65536 classes"][..]),
+        ("one", None, &["found one class, red", "2 to 65536 classes"][..]),
         ("extra", None, &["yellow", "expected blue, green, red"]),
         ("lonely", None, &["found test, expected train"]),
         ("empty", None, &["class yellow has no images"]),

@@ -16,6 +16,7 @@ mod batch_offer;
 mod cli;
 mod cli_input;
 mod cli_report;
+mod defaults;
 mod device;
 mod examples;
 mod finetune;

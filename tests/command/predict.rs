@@ -121,9 +121,8 @@ fn bad_pictures_are_named_and_the_others_answered() {
     bar.save(place.path("bar.png")).unwrap();
     image::GrayImage::from_pixel(9, 9, image::Luma([255])).save(place.path("blank.png")).unwrap();
     place.write("text.png", "a digit");
-    let done = place.call(
-        "predict run/model.safetensors text.png bar.png none.jpg blank.png . --prepare digits --device cpu --json",
-    );
+    let done = place
+        .call("predict run/model.safetensors text.png bar.png none.jpg blank.png --prepare digits --device cpu --json");
     assert_eq!(done.status, Some(2), "{done:?}");
     let answers: Vec<Value> = serde_json::from_str(&done.out).expect("JSON alone");
     assert_eq!((answers.len(), &answers[0]["image"]), (1, &Value::from("bar.png")));
@@ -131,8 +130,7 @@ fn bad_pictures_are_named_and_the_others_answered() {
         "error: text.png: found no known kind of picture",
         "error: none.jpg: cannot be read",
         "error: blank.png: nothing stands out",
-        "error: .: cannot be read",
-        "error: 4 of 5 pictures could not be used",
+        "error: 3 of 4 pictures could not be used",
     ] {
         assert!(done.err.contains(want), "{want} in {}", done.err);
     }
@@ -140,7 +138,7 @@ fn bad_pictures_are_named_and_the_others_answered() {
     let none = place.call("predict run/model.safetensors text.png --json");
     assert_eq!((none.status, none.out.trim(), none.err.contains("device")), (Some(2), "[]", false), "{none:?}");
     for (line, want) in [
-        ("predict run/model.safetensors", "<IMAGE|FILE.csv>"),
+        ("predict run/model.safetensors", "<IMAGE|DIR|FILE.csv>"),
         ("predict nothing bar.png", "nothing: cannot be read"),
         ("predict bar.png bar.png", "bar.png: found"),
         ("predict run/model.safetensors bar.png --top 0", "--top"),
@@ -148,5 +146,63 @@ fn bad_pictures_are_named_and_the_others_answered() {
     ] {
         let done = place.call(line);
         assert!(done.status == Some(2) && done.err.contains(want) && done.out.is_empty(), "{line}: {done:?}");
+    }
+}
+
+/// All pictures under a folder, in the order of their paths; what is none is named and counted. As CSV a name with a comma and
+/// quotes comes back.
+#[test]
+fn folders_are_predicted_whole_and_answers_are_csv() {
+    let place = Place::new();
+    let mut model = Sequential::new([8, 8, 3]).name("colours").flatten().dense(7).build().unwrap();
+    model.class_names = ["ash, common", "birch", "cedar", "dogwood", "elm", "fir", "gorse"].map(String::from).to_vec();
+    model.prepare = Some(Prepare::Resize);
+    glorot_uniform(&model, 1).unwrap().save(&place.path("net"), &model).unwrap();
+    let names = ["z.png", "inner/deep/a.png", "a \"b\", c.png", "k.png"];
+    std::fs::create_dir_all(place.path("trees/inner/deep")).unwrap();
+    for (n, name) in names.into_iter().enumerate() {
+        let value = |x: u32, y: u32| ((x + 3 * y) * (n as u32 + 1) * 5 % 256) as u8;
+        let picture = image::RgbImage::from_fn(9, 8, |x, y| image::Rgb([value(x, y), value(y, x), n as u8 * 60]));
+        picture.save(place.path(&format!("trees/{name}"))).unwrap();
+    }
+    place.write("trees/notes.txt", "elms");
+    place.write("trees/.hidden.png", "not looked at");
+    let sorted = ["trees/a \"b\", c.png", "trees/inner/deep/a.png", "trees/k.png", "trees/z.png"];
+
+    let done = place.call("predict net trees --json --device cpu");
+    let counted = "error: 1 of 5 pictures could not be used";
+    assert!(done.status == Some(2) && done.err.contains("error: trees/notes.txt: ") && done.err.contains(counted));
+    let answers: Vec<Value> = serde_json::from_str(&done.out).unwrap();
+    assert_eq!(answers.iter().map(|answer| answer["image"].as_str().unwrap()).collect::<Vec<_>>(), sorted);
+    assert!(answers.iter().all(|answer| answer["top"].as_array().unwrap().len() == 5), "{answers:?}");
+
+    std::fs::remove_file(place.path("trees/notes.txt")).unwrap();
+    let read = |text: &[u8]| -> Vec<Vec<String>> {
+        let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(text);
+        reader.records().map(|row| row.unwrap().iter().map(String::from).collect()).collect()
+    };
+    let shown = place.works("predict net trees --csv - --top 2 --device cpu").out;
+    let rows = read(shown.as_bytes());
+    assert_eq!(rows[0], ["file", "class", "probability", "class_2", "probability_2"]);
+    assert_eq!(rows.len(), 5);
+    for (row, answer) in rows[1..].iter().zip(&answers) {
+        let guess = |n: usize| [answer["top"][n]["label"].as_str().unwrap().to_owned(), row[2 + 2 * n].clone()];
+        let cells: Vec<String> =
+            std::iter::once(answer["image"].as_str().unwrap().to_owned()).chain(guess(0)).chain(guess(1)).collect();
+        assert_eq!(row, &cells);
+        let probability: f64 = row[2].parse().unwrap();
+        assert!((probability - number(answer, "probability")).abs() <= 1e-6, "{row:?}");
+    }
+    let saved = place.works("predict net trees --csv answers.csv --top 2 --device cpu");
+    assert!(saved.out.is_empty() && saved.err.contains("saved answers.csv: 4 answers"), "{saved:?}");
+    assert_eq!(place.read("answers.csv"), shown.as_bytes());
+
+    std::fs::create_dir(place.path("nothing")).unwrap();
+    for (line, want) in [
+        ("predict net nothing", "nothing: found no files in this folder, expected pictures"),
+        ("predict net trees --csv x.csv --json", "cannot be used with"),
+    ] {
+        let done = place.call(line);
+        assert!(done.status == Some(2) && done.err.contains(want), "{line}: {done:?}");
     }
 }

@@ -73,7 +73,8 @@ fn numbers_are_learnt_told_and_taken_away() {
 fn a_run_on_a_table_that_was_cut_ends_in_the_same_bytes() {
     let place = Place::new();
     place.write("houses.csv", houses(100));
-    let train = "train --data houses.csv --target price --ignore id --epochs 4 --device cpu --no-report";
+    let train =
+        "train --data houses.csv --target price --ignore id --batch-size 80 --epochs 4 --device cpu --no-report";
     place.works(&format!("{train} --run-dir whole"));
     place.works(&format!("{train} --run-dir cut --max-steps 2"));
     place.works("train --resume cut --max-steps 4 --no-report");
@@ -89,7 +90,8 @@ fn texts_are_classes() {
     place.write("iris.csv", String::from("a,b,species\n") + &(0..150).map(row).collect::<String>());
     let done = place.works("train --data iris.csv --target species --epochs 40 --lr 0.01 --device cpu --run-dir run");
     assert!(
-        done.err.contains("note: batches of 12") && done.err.contains("species holds texts: 3 classes"),
+        done.err.contains("note: batches of 16, since 123 samples")
+            && done.err.contains("species holds texts: 3 classes"),
         "{}",
         done.err
     );

@@ -1,5 +1,7 @@
 //! `wgrad eval`: how well a stored model does on a test set: loss, and by its task a confusion matrix, answers or errors.
 
+mod wrong;
+
 use crate::cli::terminal::lines::six_digits;
 use crate::cli::terminal::table::Table;
 use crate::cli::{DeviceArgs, columns, print, print_fitted};
@@ -10,11 +12,13 @@ use crate::model::{Model, Task};
 use crate::train::epochs::confusion::{ClassScore, Confusion, MOST_CLASSES, argmax};
 use crate::train::epochs::evaluator::Evaluator;
 use crate::train::epochs::scores::{NumberScore, answer_scores, answers_of};
+use crate::train::epochs::top::TopCount;
 use crate::train::pairing::{check_data, options_for, targets_of};
 use crate::train::run::RunConfig;
 use crate::train::step::window::WINDOW_BYTES;
 use clap::Args;
 use std::path::{Path, PathBuf};
+use wrong::Wrong;
 
 /// Evaluate a stored model on the test set
 ///
@@ -22,7 +26,8 @@ use std::path::{Path, PathBuf};
 /// for yes-or-no answers, the squared error of standardised targets for numbers.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  wgrad eval runs/mnist-cnn/1/model.safetensors\n  \
-wgrad eval runs/mlp/1/model.safetensors --data houses.csv")]
+wgrad eval runs/mlp/1/model.safetensors --data houses.csv\n  \
+wgrad eval runs/resnet-small/1 --save-wrong wrong")]
 pub struct EvalArgs {
     /// The weights, or the folder of a run; weights that wgrad wrote describe their model
     file: PathBuf,
@@ -39,6 +44,13 @@ pub struct EvalArgs {
     /// A preset or a model file, for weights from elsewhere
     #[arg(long, short, value_name = "NAME|FILE.toml")]
     model: Option<String>,
+    /// Write the pictures that are taken for another class into this folder, a new or an empty one, as
+    /// TRUE-as-PREDICTED_NAME: the files themselves where the data is a folder of pictures, else PNG by their number
+    #[arg(long, value_name = "DIR")]
+    save_wrong: Option<PathBuf>,
+    /// With --save-wrong: at most so many, those of which the model is surest
+    #[arg(long, value_name = "N", default_value_t = 100, requires = "save_wrong", value_parser = clap::value_parser!(u32).range(1..))]
+    wrong_limit: u32,
     #[command(flatten)]
     device: DeviceArgs,
     /// Print JSON alone
@@ -95,13 +107,19 @@ pub fn run(args: EvalArgs) -> Result<()> {
     };
     weights.check_against(&model).map_err(|e| Error::input(format!("{}: {e}", args.file.display())))?;
     check_data(&model, &data)?;
+    let wrong = match &args.save_wrong {
+        Some(_) if !model.task.is_classify() || model.is_segmentation()? || model.image().is_err() => {
+            return Err(Error::input("--save-wrong: a model that tells the class of a picture is expected"));
+        }
+        folder => folder.as_ref().map(|folder| Wrong::new(folder, args.wrong_limit as usize)).transpose()?,
+    };
     let (device, _) = args.device.open()?;
     let mut evaluator = Evaluator::new(&device, &model, &data.test, 128)?;
     crate::cli::note(&device);
     evaluator.set_weights(&weights)?;
     match &model.task {
         Task::Classify if model.is_segmentation()? => by_pixel(&mut evaluator, &model, args.json),
-        Task::Classify => classes(&mut evaluator, &model, &data, args.json),
+        Task::Classify => classes(&mut evaluator, &model, &data, Path::new(&spec), wrong, args.json),
         Task::Answers => answers(&mut evaluator, &model, &data, args.json),
         Task::Regress { targets } => numbers(&mut evaluator, targets, args.json),
     }
@@ -116,25 +134,42 @@ fn config_beside(file: &Path) -> Result<Option<RunConfig>> {
 }
 
 /// Loss, accuracy and confusion matrix of a model that tells classes.
-fn classes(evaluator: &mut Evaluator, model: &Model, data: &Dataset, json: bool) -> Result<()> {
-    let classes = model.classes()?;
-    let mut predicted = Vec::with_capacity(data.test.count);
+fn classes(
+    evaluator: &mut Evaluator,
+    model: &Model,
+    data: &Dataset,
+    root: &Path,
+    mut wrong: Option<Wrong>,
+    json: bool,
+) -> Result<()> {
+    let (classes, labels) = (model.classes()?, data.test.labels());
+    let (mut predicted, mut top) = (Vec::with_capacity(data.test.count), TopCount::default());
     let totals = pollster::block_on(evaluator.run_each(|logits| {
+        if let Some(label) = labels.get(predicted.len()) {
+            top.add(logits, *label);
+            wrong.iter_mut().for_each(|wrong| wrong.note(predicted.len(), logits, *label));
+        }
         predicted.push(argmax(logits));
         Ok(())
     }))?;
     let (loss, accuracy, samples) = (totals.loss(), totals.accuracy(), totals.samples());
     let mut found = serde_json::json!({ "loss": loss, "accuracy": accuracy, "samples": samples });
-    let mut text = format!("loss: {loss:.4} - accuracy: {accuracy:.4} - {samples} samples\n");
+    let top5 = top.accuracy(classes);
+    top5.iter().for_each(|top5| found["top5_accuracy"] = serde_json::json!(top5));
+    let top5 = top5.map_or_else(String::new, |top5| format!(" - top-5 accuracy: {top5:.4}"));
+    let mut text = format!("loss: {loss:.4} - accuracy: {accuracy:.4}{top5} - {samples} samples\n");
     if classes > MOST_CLASSES {
         crate::cli::say(&format!("note: {classes} classes are too many for a confusion matrix"));
     } else {
-        let confusion = Confusion::from_predictions(classes, &data.test.labels(), &predicted)?;
+        let confusion = Confusion::from_predictions(classes, &labels, &predicted)?;
         let names: Vec<String> = (0..classes).map(|class| model.class_name(class)).collect();
         text += &format!("\n{}", confusion.table_within(columns(), |class| names[class].clone()));
         found["confusion"] = serde_json::json!(confusion.rows());
         found["per_class"] = serde_json::json!(confusion.scores());
         found["classes"] = serde_json::json!(names);
+    }
+    if let Some(wrong) = wrong {
+        crate::cli::say(&wrong.write(&data.test, root, |class| model.class_name(class))?);
     }
     if json { print(&format!("{found}\n")) } else { print_fitted(&text) }
 }

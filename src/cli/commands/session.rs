@@ -32,7 +32,10 @@ pub(in crate::cli) fn say_tested(tested: &Tested, progress: &mut Progress) {
         let (loss, accuracy) = (totals.loss(), totals.accuracy());
         let accuracy = if accuracy.is_nan() { String::new() } else { format!(" - test_accuracy: {accuracy:.4}") };
         let iou = tested.mean_iou.map_or(String::new(), |iou| format!(" - test_mean_iou: {iou:.4}"));
-        progress.say(&format!("test_loss: {loss:.4}{accuracy}{iou}"));
+        let top5 = tested.top5_accuracy.map_or(String::new(), |top5| format!(" - test_top5_accuracy: {top5:.4}"));
+        progress.say(&format!("test_loss: {loss:.4}{accuracy}{top5}{iou}"));
+    } else if let Some(top5) = tested.top5_accuracy {
+        progress.say(&format!("val_top5_accuracy: {top5:.4}"));
     }
     if let Some(sheet) = &tested.sheet {
         progress.say(&format!("saved {}: picture, truth and prediction, a row each", sheet.display()));

@@ -14,10 +14,12 @@ use crate::cli::terminal::progress::Progress;
 use crate::data::Dataset;
 use crate::device::choice::DeviceRequest;
 use crate::error::{Error, Result};
+use crate::train::defaults::{STEPS, batch_for, model_for};
 use crate::train::epochs::trainer::Event;
 use crate::train::finetune::First;
 use crate::train::run::{RunConfig, RunFolder};
 use crate::train::session::{Ended, Session, resume_command};
+use crate::train::settings::recipe::Recipe;
 use serde_json::json;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -52,6 +54,9 @@ pub fn run(args: TrainArgs) -> Result<ExitCode> {
     Ok(if finished { ExitCode::SUCCESS } else { ExitCode::from(interrupt::STATUS) })
 }
 
+/// Of fewer training samples than these it is said that they are few.
+const FEW: usize = 20;
+
 /// A run from its start.
 pub(super) fn begin(args: &TrainArgs, progress: &mut Progress) -> Result<Session> {
     let mut config = args.resolve()?;
@@ -63,8 +68,24 @@ pub(super) fn begin(args: &TrainArgs, progress: &mut Progress) -> Result<Session
     // Wherever it was named, the run's folder keeps it: a resumed run goes on there.
     config.device = Some(asked.text());
     let data = open_data(&config, progress)?;
+    // A file or a recipe names its model and its batch.
+    let by_data = args.config.is_none() && args.recipe.unwrap_or_default() == Recipe::Plain;
+    if by_data && config.from.is_none() && config.target.is_empty() && !args.flags.0.has("model") {
+        let (name, why) = model_for(&data)?;
+        why.iter().for_each(|why| crate::cli::say(&format!("note: model {name}, {why}; --model takes another")));
+        config.model = name.into();
+    }
     if !args.flags.0.has("train.batch_size") {
-        fit_batch(&mut config, &data)?;
+        fit_batch(&mut config, &data, by_data)?;
+    }
+    let count = data.train.count;
+    if count < FEW {
+        let images = if count == 1 { "1 sample" } else { &format!("{count} samples") };
+        crate::cli::say(&format!(
+            "note: {images} to train on and {} to test on are few, and the figures say little: add more, or begin with a trained \
+             net (--from)",
+            data.test.count
+        ));
     }
     let first = First::of(&config, &data)?;
     first.notice.iter().for_each(|notice| crate::cli::say(&format!("note: {notice}")));
@@ -80,17 +101,26 @@ pub(super) fn begin(args: &TrainArgs, progress: &mut Progress) -> Result<Session
     Ok(session)
 }
 
-/// Brings a batch that was not asked for down to the samples that there are, and says so.
-fn fit_batch(config: &mut RunConfig, data: &Dataset) -> Result<()> {
+/// Brings a batch that was not asked for down to the samples that there are, or, where it is not named at all, to what leaves an
+/// epoch several steps; and says so.
+fn fit_batch(config: &mut RunConfig, data: &Dataset, by_data: bool) -> Result<()> {
     let (batch, count) = (config.train.batch_size, data.train.count);
+    // More samples than these have no smaller batch.
+    let few = if by_data { batch * STEPS } else { batch };
     let samples = match config.train.validation_split {
         // Shares are rounded for each class.
-        Some(share) if batch as f64 > count as f64 * (1.0 - share) - data.classes as f64 => {
+        Some(share) if few as f64 > count as f64 * (1.0 - share) - data.classes as f64 => {
             data.with_validation(share, config.train.seed)?.0.train.count
         }
         _ => count,
     };
-    if batch > samples {
+    let fitting = batch_for(samples);
+    if by_data && fitting < batch {
+        crate::cli::say(&format!(
+            "note: batches of {fitting}, since {samples} samples are trained on; --batch-size takes another"
+        ));
+        config.train.batch_size = fitting;
+    } else if batch > samples {
         crate::cli::say(&format!("note: batches of {samples} samples, all that there are to train on, not of {batch}"));
         config.train.batch_size = samples;
     }
@@ -144,6 +174,9 @@ pub(super) fn drive(
     let mut end = json!({ "event": "end", "step": session.trainer.progress().step, "model": file });
     if let Some(totals) = &tested.totals {
         (end["test_loss"], end["test_accuracy"]) = (json!(totals.loss()), json!(totals.accuracy()));
+    }
+    if let Some(top5) = tested.top5_accuracy {
+        end[if tested.totals.is_some() { "test_top5_accuracy" } else { "val_top5_accuracy" }] = json!(top5);
     }
     if let Some(mean_iou) = tested.mean_iou {
         end["test_mean_iou"] = json!(mean_iou);

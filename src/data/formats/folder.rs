@@ -5,7 +5,7 @@ use crate::data::formats::held_out::HELD_OUT;
 use crate::data::formats::labelled::{Item, Labelled};
 use crate::data::formats::missing::{IMAGES, has_folders};
 use crate::data::formats::parts::{TEST, TRAIN, VALIDATION, named};
-use crate::data::formats::pictures::{entries, folders};
+use crate::data::formats::pictures::{entries, files_under, folders};
 use crate::data::source::file_name;
 use crate::data::{Dataset, MOST_CLASSES, ReadOptions};
 use crate::error::{Error, Result};
@@ -51,6 +51,13 @@ pub(in crate::data) fn read(folder: &Path, options: &ReadOptions) -> Result<Data
             found.first().filter(|_| count == 1).filter(|inner| folders(inner).is_ok_and(|more| more.len() > 1));
         let hint = inner.map(|inner| format!("; --data {} has them", inner.display()));
         let hint = hint.or_else(|| list_beside(folder)).unwrap_or_default();
+        if let ([only], "") = (&found[..], &*hint) {
+            let (root, only) = (train_root.display(), file_name(only));
+            return Err(Error::input(format!(
+                "data folder {root}: found one class, {only}, expected a folder for each of 2 to {MOST_CLASSES} classes: with one \
+                 alone there is nothing to tell apart; add a folder of other images"
+            )));
+        }
         return Err(Error::input(format!(
             "data folder {}: found {count} folders, expected one for each of 2 to {MOST_CLASSES} classes{hint}",
             train_root.display()
@@ -88,16 +95,7 @@ fn items(root: &Path, classes: &[String]) -> Result<Vec<Item>> {
                 classes.join(", ")
             )));
         };
-        let mut open = vec![folder];
-        while let Some(folder) = open.pop() {
-            for entry in entries(&folder)? {
-                // A link to a folder is not followed: it may lead round in a circle.
-                match entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                    true => open.push(entry.path()),
-                    false => items.push(Item { path: entry.path(), label: label as u16 }),
-                }
-            }
-        }
+        items.extend(files_under(&folder)?.into_iter().map(|path| Item { path, label: label as u16 }));
     }
     Ok(items)
 }

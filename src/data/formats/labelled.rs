@@ -65,7 +65,7 @@ impl Labelled<'_> {
             return Err(Error::input(format!("{place}: class {} has no images to train on", classes[class])));
         }
         if test.is_empty() && !options.train_alone {
-            let why = "each class has one image, expected two of a class, to keep one for tests";
+            let why = "each class has one image, expected two of a class, to keep one for tests: add images, or a folder test with a folder for each class";
             return Err(Error::input(format!("{place}: {why}")));
         }
         let size = match options.size {

@@ -23,7 +23,7 @@ pub(in crate::data) mod names;
 pub mod npy;
 mod parts;
 #[cfg(feature = "images")]
-pub(in crate::data) mod pictures;
+pub(crate) mod pictures;
 #[cfg(feature = "csv")]
 pub mod table;
 

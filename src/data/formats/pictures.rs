@@ -34,6 +34,25 @@ pub(super) fn folders(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(entries(folder)?.iter().map(fs::DirEntry::path).filter(|path| path.is_dir()).collect())
 }
 
+/// The files in a folder and in those inside of it, hidden ones left out: of each folder by name, with the files of inner folders
+/// after or between them.
+///
+/// # Errors
+/// As [`entries`].
+pub(crate) fn files_under(folder: &Path) -> Result<Vec<PathBuf>> {
+    let (mut files, mut open) = (Vec::new(), vec![folder.to_path_buf()]);
+    while let Some(folder) = open.pop() {
+        for entry in entries(&folder)? {
+            // A link to a folder is not followed: it may lead round in a circle.
+            match entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                true => open.push(entry.path()),
+                false => files.push(entry.path()),
+            }
+        }
+    }
+    Ok(files)
+}
+
 /// The size that all readable images have.
 ///
 /// # Errors

@@ -8,5 +8,6 @@ pub mod progress;
 pub mod scores;
 mod testing;
 pub mod timing;
+pub mod top;
 pub mod trainer;
 mod watchdog;

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::train::epochs::confusion::Confusion;
 use crate::train::epochs::evaluator::{Evaluator, Totals};
 use crate::train::epochs::scores::Numbers;
+use crate::train::epochs::top::TopCount;
 use crate::train::epochs::trainer::Trainer;
 use crate::train::run::history::Samples;
 
@@ -46,6 +47,24 @@ impl Trainer {
         let Some(mut evaluator) = self.tester()? else { return Ok(None) };
         evaluator.copy_weights(&self.step, &self.engine)?;
         evaluator.run().await.map(Some)
+    }
+
+    /// Loss and accuracy over the test set with the weights as they are now, and how often the true class is among the likeliest;
+    /// `labels` are the test set's.
+    ///
+    /// # Errors
+    /// Those of the device.
+    pub async fn test_top(&mut self, labels: &[u32]) -> Result<(Totals, TopCount)> {
+        let mut own = self.tester()?;
+        let evaluator = own.as_mut().unwrap_or(&mut self.evaluator);
+        evaluator.copy_weights(&self.step, &self.engine)?;
+        let (mut top, mut labels) = (TopCount::default(), labels.iter());
+        let totals = evaluator.run_each(|logits| {
+            labels.next().into_iter().for_each(|label| top.add(logits, *label));
+            Ok(())
+        });
+        let totals = totals.await?;
+        Ok((totals, top))
     }
 
     /// An evaluator of the test set, where validation is of something else: built when it is wanted.

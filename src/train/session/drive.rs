@@ -5,6 +5,7 @@ use crate::data::Dataset;
 use crate::error::Result;
 use crate::model::Model;
 use crate::train::epochs::evaluator::Totals;
+use crate::train::epochs::top::PLACES;
 use crate::train::epochs::trainer::{Event, Trainer};
 use crate::train::run::RunFolder;
 use crate::train::run::history::End;
@@ -40,6 +41,9 @@ pub struct Tested {
     /// The mean IoU of the classes, of a model that tells the class of each pixel, where every epoch was validated on other
     /// data.
     pub mean_iou: Option<f64>,
+    /// The share of samples whose true class is among the five likeliest, of data with more than five classes; of the test set,
+    /// which is also what epochs were validated on where `totals` is none.
+    pub top5_accuracy: Option<f64>,
     /// The sheet of picture, truth and prediction, of a model that tells the class of each pixel.
     pub sheet: Option<PathBuf>,
 }
@@ -114,7 +118,14 @@ async fn leave(config: &RunConfig, trainer: &mut Trainer, folder: &RunFolder, mo
 /// Writes what the test set says at the end: its loss and accuracy, where every epoch was validated on other data, and a
 /// sheet of the masks of a model that tells the class of each pixel.
 pub(super) async fn test(trainer: &mut Trainer, folder: &RunFolder, model: &Model, data: &Dataset) -> Result<Tested> {
-    let mut tested = Tested { totals: trainer.test().await?, mean_iou: None, sheet: None };
+    let mut tested = Tested::default();
+    if model.task.is_classify() && !model.is_segmentation()? && model.classes()? > PLACES {
+        let (totals, top) = trainer.test_top(&data.test.labels()).await?;
+        tested.totals = trainer.validates_apart().then_some(totals);
+        tested.top5_accuracy = top.accuracy(model.classes()?);
+    } else {
+        tested.totals = trainer.test().await?;
+    }
     if model.is_segmentation()? {
         let (masks, _, confusion) = trainer.test_masks().await?;
         tested.mean_iou = tested.totals.is_some().then(|| confusion.mean_iou());
@@ -125,8 +136,8 @@ pub(super) async fn test(trainer: &mut Trainer, folder: &RunFolder, model: &Mode
             tested.sheet = Some(folder.path().join(SHEET));
         }
         #[cfg(not(feature = "images"))]
-        let _ = (masks, data);
+        let _ = masks;
     }
-    tested.totals.iter().try_for_each(|totals| folder.test(totals, tested.mean_iou))?;
+    tested.totals.iter().try_for_each(|totals| folder.test(totals, tested.mean_iou, tested.top5_accuracy))?;
     Ok(tested)
 }

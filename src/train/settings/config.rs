@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 #[cfg(feature = "cli")]
 use crate::train::settings::flags::{self, DATA, DEVICE, MODEL, RUN};
 use crate::train::settings::interval::Interval;
+use crate::train::settings::normalise::Normalise;
 use crate::train::settings::options::TrainOptions;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -20,8 +21,9 @@ pub const LARGEST_CONFIG_BYTES: u64 = 1 << 20;
 #[serde(deny_unknown_fields, default)]
 #[cfg_attr(feature = "cli", derive(clap::Args))]
 pub struct RunConfig {
-    /// A preset (mnist-cnn, mnist-deep, mnist-bn, resnet-small, unet-small, mlp) or a model file [default: mnist-cnn; of a
-    /// table: mlp; recipe best: mnist-bn]
+    /// A preset (mnist-cnn, mnist-deep, mnist-bn, resnet-small, unet-small, mlp) or a model file [default by the
+    /// data: mnist-cnn for 28 × 28 in grey, resnet-small for other pictures, unet-small for masks, mlp for a table and for pictures
+    /// below 8 × 8; recipe best: mnist-bn]
     #[cfg_attr(feature = "cli", arg(long, short, alias = "arch", value_name = "NAME|FILE.toml", default_value_t = RunConfig::default().model, hide_default_value = true, help_heading = MODEL))]
     pub model: String,
     /// mnist, a CSV file (a list of pictures or their pixels), an .npz file, or a folder, recognised in this order:
@@ -71,6 +73,11 @@ pub struct RunConfig {
     #[cfg_attr(feature = "cli", arg(long, value_name = "N", value_parser = flags::whole::<usize>, help_heading = DATA))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test_limit: Option<usize>,
+    /// Normalise each channel as (value - mean) / deviation of values from 0 to 1: imagenet, means and deviations such as
+    /// 0.5,0.5,0.5/0.25,0.25,0.25, or none; it goes before a model file's and is stored with the model
+    #[cfg_attr(feature = "cli", arg(long, alias = "normalize", value_name = "imagenet|MEAN,…/STD,…|none", help_heading = DATA))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub normalise: Option<Normalise>,
     /// First weights, from a safetensors file (PyTorch's included)
     #[cfg_attr(feature = "cli", arg(long, value_name = "FILE", help_heading = MODEL))]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -122,6 +129,7 @@ impl Default for RunConfig {
             ignore_label: None,
             train_limit: None,
             test_limit: None,
+            normalise: None,
             init: None,
             from: None,
             device: None,

@@ -22,8 +22,8 @@ pub struct TrainOptions {
     /// Passes over the training data
     #[cfg_attr(feature = "cli", arg(long, short, aliases = ["num-epochs", "n-epochs", "epoch"], value_name = "N", value_parser = flags::whole::<usize>, default_value_t = TrainOptions::default().epochs, help_heading = TRAINING))]
     pub epochs: usize,
-    /// Samples of a step
-    #[cfg_attr(feature = "cli", arg(long, short, aliases = ["bs", "batch", "batchsize"], value_name = "N", value_parser = flags::whole::<usize>, default_value_t = TrainOptions::default().batch_size, help_heading = TRAINING))]
+    /// Samples of a step [default: 128; of fewer than 512 samples what leaves an epoch four steps]
+    #[cfg_attr(feature = "cli", arg(long, short, aliases = ["bs", "batch", "batchsize"], value_name = "N", value_parser = flags::whole::<usize>, default_value_t = TrainOptions::default().batch_size, hide_default_value = true, help_heading = TRAINING))]
     pub batch_size: usize,
     /// Optimizer
     #[cfg_attr(feature = "cli", arg(long, aliases = ["optim", "opt"], value_enum, default_value_t = TrainOptions::default().optimizer, help_heading = OPTIMIZER))]

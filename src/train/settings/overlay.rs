@@ -136,7 +136,13 @@ impl Overlay {
             1 => "it belongs to the run, which goes on with what it has",
             _ => "they belong to the run, which goes on with what it has",
         };
-        Err(Error::input(format!("{}: cannot be used with --resume: {why}", fixed.join(", "))))
+        // What belongs to the net itself goes on with the net.
+        let of_net = ["model", "init", "from", "normalise", "train.init_method"];
+        let hint = match self.given.iter().any(|given| of_net.contains(&&*given.key)) {
+            true => "",
+            false => "; a new run from its weights takes another: --from RUN/checkpoints/last.safetensors",
+        };
+        Err(Error::input(format!("{}: cannot be used with --resume: {why}{hint}", fixed.join(", "))))
     }
 }
 

@@ -1,13 +1,14 @@
 //! `wgrad predict`: what a stored model makes of pictures, or of the rows of a table.
 
+mod inputs;
 mod masks;
+mod rows;
 mod sheet;
 #[cfg(feature = "csv")]
 mod table;
 
 use crate::cli::{DeviceArgs, print};
-use crate::data::pictures::picture::Picture;
-use crate::data::pictures::prepare::{Prepared, as_it_is, prepare};
+use crate::data::pictures::prepare::Prepared;
 use crate::data::{Fit, Prepare};
 use crate::error::{Error, Result};
 use crate::files::write_whole;
@@ -20,23 +21,24 @@ use std::path::{Path, PathBuf};
 /// Say what a stored model makes of pictures, or of the rows of a table
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A model that reads a table takes CSV files with its columns, by their names. Pictures may be PNG, JPEG, GIF, BMP, WebP, TIFF, PNM, ICO or QOI, of any size. Each is prepared \
-as the model's training images were: as a digit where these were digits such as MNIST's (grey, light on dark, cropped, scaled \
+A model that reads a table takes CSV files with its columns, by their names. Pictures may be PNG, JPEG, GIF, BMP, WebP, \
+TIFF, PNM, ICO or QOI, of any size; of a folder all files under it are taken, in the order of their paths. Each is prepared as the model's training images were: as a digit where these were digits such as MNIST's (grey, light on dark, cropped, scaled \
 and centred), else resized, cropped or padded as `wgrad train --fit` says.
 
 Examples:
   wgrad predict runs/mnist-cnn/1/model.safetensors photo.jpg
   wgrad predict runs/mnist-cnn/1/model.safetensors *.png --json --top 2
+  wgrad predict runs/resnet-small/1 holiday-photos --csv answers.csv
   wgrad predict runs/unet-small/1/model.safetensors scene.png --masks masks --overlay overlays
   wgrad predict runs/mlp/1/model.safetensors new-houses.csv")]
 pub struct PredictArgs {
-    /// The weights, as wgrad wrote them
+    /// The weights, as wgrad wrote them, or the folder of a run
     file: PathBuf,
-    /// The pictures, or the CSV files of a model that reads a table
-    #[arg(required = true, value_name = "IMAGE|FILE.csv")]
+    /// The pictures, folders of pictures, or the CSV files of a model that reads a table
+    #[arg(required = true, value_name = "IMAGE|DIR|FILE.csv")]
     images: Vec<PathBuf>,
-    /// How many of the likeliest classes are shown; of yes-or-no answers, all that are yes
-    #[arg(long, default_value_t = 3, value_name = "K", value_parser = clap::value_parser!(u16).range(1..))]
+    /// How many of the likeliest classes are shown, or all where there are fewer; of yes-or-no answers, all that are yes
+    #[arg(long, default_value_t = 5, value_name = "K", value_parser = clap::value_parser!(u16).range(1..))]
     top: u16,
     /// How pictures are prepared [default: as those that the model was trained on]
     #[arg(long, value_enum, value_name = "HOW")]
@@ -57,6 +59,10 @@ pub struct PredictArgs {
     /// Print JSON alone
     #[arg(long)]
     json: bool,
+    /// Write CSV into this file, or to stdout for -, and print no other answers: file, class, probability, and the next
+    /// classes, as many as --top says
+    #[arg(long, value_name = "FILE|-", conflicts_with = "json")]
+    csv: Option<PathBuf>,
 }
 
 /// How pictures become a model's input.
@@ -101,6 +107,9 @@ struct Answer {
     /// The answers that are yes, of a model of yes-or-no answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     yes: Option<Vec<String>>,
+    /// All of them in their own order, of such a model.
+    #[serde(skip)]
+    all: Vec<Guess>,
 }
 
 /// Predicts and prints; pictures that cannot be read are named, the others answered, and the status is 2.
@@ -117,7 +126,11 @@ pub fn run(args: PredictArgs) -> Result<()> {
             return Err(Error::input(format!("{flag}: a model that tells the class of each pixel is expected")));
         }
     }
-    let (mut good, mut bad) = (Vec::new(), Vec::new());
+    if by_pixel && args.csv.is_some() {
+        return Err(Error::input(
+            "--csv: a model that tells the class of a picture is expected; of masks there is --json",
+        ));
+    }
     let how = args.prepare.unwrap_or(match trained.model.preparation() {
         Prepare::Digits if !by_pixel => Preparation::Digits,
         Prepare::Digits | Prepare::Resize => Preparation::Resize,
@@ -130,13 +143,8 @@ pub fn run(args: PredictArgs) -> Result<()> {
             "note: {file} does not say how its training images were made; pictures are prepared {how} (--prepare)"
         ));
     }
-    for path in &args.images {
-        match read(path, input, how) {
-            Ok(prepared) => good.push((path, prepared)),
-            Err(Error::Input(why)) => bad.push(why),
-            Err(error) => return Err(error),
-        }
-    }
+    let paths = inputs::expanded(&args.images)?;
+    let (mut good, bad) = inputs::read_all(&paths, input, how)?;
     if let Some(folder) = &args.save_prepared {
         save(folder, &good)?;
     }
@@ -152,11 +160,12 @@ pub fn run(args: PredictArgs) -> Result<()> {
         for ((path, prepared), probabilities) in good.into_iter().zip(all) {
             let image = path.display().to_string();
             let yes = yes(&trained.model, &probabilities)?;
+            let all = if yes.is_some() { guesses(&trained.model, &probabilities) } else { Vec::new() };
             let most = yes.iter().map(Vec::len).fold(usize::from(args.top), usize::max);
             let top = best(&trained.model, &probabilities, most);
             match top.first().cloned() {
                 Some(Guess { label, probability }) if probability.is_finite() => {
-                    answers.push(Answer { image, prepared: prepared.how, label, probability, top, yes });
+                    answers.push(Answer { image, prepared: prepared.how, label, probability, top, yes, all });
                 }
                 _ => return Err(Error::failed(format!("{image}: the model's probabilities are no finite numbers"))),
             }
@@ -166,28 +175,19 @@ pub fn run(args: PredictArgs) -> Result<()> {
             crate::cli::say(&format!("saved {}", sheet.display()));
         }
     }
-    print(&match args.json {
-        _ if by_pixel => String::new(),
-        true => serde_json::to_string(&answers).map_err(|e| Error::failed(format!("predict: {e}")))? + "\n",
-        false => answers.iter().map(text).collect(),
-    })?;
+    match &args.csv {
+        _ if by_pixel => {}
+        Some(path) => rows::put(path, &rows::of_pictures(&answers)?, answers.len())?,
+        None if args.json => {
+            print(&(serde_json::to_string(&answers).map_err(|e| Error::failed(format!("predict: {e}")))? + "\n"))?;
+        }
+        None => print(&answers.iter().map(text).collect::<String>())?,
+    }
     bad.iter().for_each(|why| crate::cli::say(&format!("error: {why}")));
     match bad.len() {
         0 => Ok(()),
-        some => Err(Error::input(format!("{some} of {} pictures could not be used", args.images.len()))),
+        some => Err(Error::input(format!("{some} of {} pictures could not be used", paths.len()))),
     }
-}
-
-fn read(path: &Path, input: [usize; 3], how: Preparation) -> Result<Prepared> {
-    let picture = Picture::open(path)?;
-    let prepared = match how {
-        Preparation::Digits => prepare(&picture, input, Prepare::Digits),
-        Preparation::Resize => prepare(&picture, input, Prepare::Resize),
-        Preparation::Crop => prepare(&picture, input, Prepare::Crop),
-        Preparation::Pad => prepare(&picture, input, Prepare::Pad),
-        Preparation::None => as_it_is(&picture, input),
-    };
-    prepared.map_err(|e| crate::error::in_context(&path.display().to_string(), e))
 }
 
 /// Writes the inputs under the names of their pictures; of those that have the same, all but the first get a number.
@@ -220,13 +220,22 @@ fn yes(model: &Model, probabilities: &[f32]) -> Result<Option<Vec<String>>> {
     Ok(Some(yes.map(|(answer, _)| model.answer_name(answer)).collect()))
 }
 
+/// Every class, or every answer, with its probability, in their own order.
+fn guesses(model: &Model, probabilities: &[f32]) -> Vec<Guess> {
+    let name = |class| if probabilities.len() == 1 { model.answer_name(class) } else { model.class_name(class) };
+    probabilities
+        .iter()
+        .enumerate()
+        .map(|(n, probability)| Guess { label: name(n), probability: *probability })
+        .collect()
+}
+
 /// The likeliest classes, the likeliest first.
 fn best(model: &Model, probabilities: &[f32], most: usize) -> Vec<Guess> {
-    let mut order: Vec<usize> = (0..probabilities.len()).collect();
-    order.sort_by(|a, b| probabilities[*b].total_cmp(&probabilities[*a]));
-    let name = |class| if probabilities.len() == 1 { model.answer_name(class) } else { model.class_name(class) };
-    let guess = |class: usize| Guess { label: name(class), probability: probabilities[class] };
-    order.into_iter().take(most).map(guess).collect()
+    let mut order = guesses(model, probabilities);
+    order.sort_by(|a, b| b.probability.total_cmp(&a.probability));
+    order.truncate(most);
+    order
 }
 
 fn text(answer: &Answer) -> String {

@@ -1,6 +1,6 @@
 //! `wgrad predict` of a model that reads a table: a line of CSV, or a JSON object, for each row.
 
-use crate::cli::commands::predict::PredictArgs;
+use crate::cli::commands::predict::{PredictArgs, rows};
 use crate::cli::print;
 use crate::data::formats::table::read_features;
 use crate::error::{Error, Result};
@@ -47,16 +47,11 @@ pub(super) fn run(args: &PredictArgs, trained: &TrainedModel) -> Result<()> {
         let rows: Vec<_> = rows.into_iter().map(object).collect();
         return print(&(json!(rows).to_string() + "\n"));
     }
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let failed = |e: &dyn std::fmt::Display| Error::failed(format!("predict: {e}"));
-    let head = rows.first().map(|row| row.iter().map(|(name, _)| *name).collect::<Vec<_>>());
     let cell = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    head.iter().try_for_each(|head| writer.write_record(head)).map_err(|e| failed(&e))?;
-    for row in &rows {
-        writer.write_record(row.iter().map(|(_, value)| cell(value))).map_err(|e| failed(&e))?;
-    }
-    let bytes = writer.into_inner().map_err(|e| failed(&e))?;
-    print(&String::from_utf8(bytes).map_err(|e| failed(&e))?)
+    let head: Vec<String> = rows.first().into_iter().flatten().map(|(name, _)| (*name).to_owned()).collect();
+    let cells = rows.iter().map(|row| row.iter().map(|(_, value)| cell(value)).collect::<Vec<_>>());
+    let text = rows::csv(&head, cells)?;
+    args.csv.as_ref().map_or_else(|| print(&text), |path| rows::put(path, &text, rows.len()))
 }
 
 /// What the numbers of a row stand for.

@@ -79,6 +79,12 @@ pub(in crate::data) fn read(folder: &Path, options: &ReadOptions) -> Result<Data
         }
         (train, None, None) if options.train_alone => (train, Vec::new(), Vec::new()),
         (train, None, None) => {
+            if train.len() == 1 {
+                return Err(Error::input(format!(
+                    "data folder {shown}: found 1 picture with its mask, expected at least 2, to keep one for tests: add pictures, \
+                     or test/images and test/masks"
+                )));
+            }
             notices.push(format!("{shown} has no test folder: one image in {HELD_OUT} is kept for tests"));
             let (train, test) = hold_out(train);
             (train, Vec::new(), test)
