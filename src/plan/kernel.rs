@@ -42,6 +42,7 @@ library! {
     lane_sums
     lanes_tile
     logits
+    logits_given
     matrix_lanes
     normal
     patch

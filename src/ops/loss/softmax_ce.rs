@@ -11,7 +11,11 @@ kernels! {
     SOFTMAX_CE = "loss/softmax_ce",
     SOFTMAX_CE_MIXED = "loss/softmax_ce_mixed",
     SOFTMAX_CE_WEIGHTED = "loss/softmax_ce_weighted",
+    SOFTMAX_CE_WIDE = "loss/softmax_ce_wide",
 }
+
+/// More classes than these keep a workgroup busy with one row; an invocation alone takes too long for them.
+const NARROW: usize = 1024;
 
 /// Rows that one thread of the native CPU takes at a time.
 const ROWS: usize = 64;
@@ -168,12 +172,15 @@ impl Op for SoftmaxCe {
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let (batch, rows) = (cx.shape(cx.x[1])[0], cx.elements(cx.y[0]));
         let classes = cx.elements(cx.x[1]) / rows;
+        let wide = classes > NARROW && !self.mixed;
         let source = match (self.mixed, self.weighted) {
+            _ if wide => SOFTMAX_CE_WIDE,
             (true, _) => SOFTMAX_CE_MIXED,
             (false, true) => SOFTMAX_CE_WEIGHTED,
             (false, false) => SOFTMAX_CE,
         };
-        let mut launch = cx.kernel(source, &round(classes))?.size("batch", rows).size("classes", classes);
+        let round = if wide { vec![] } else { round(classes).to_vec() };
+        let mut launch = cx.kernel(source, &round)?.size("batch", rows).size("classes", classes);
         // What the kernel has as a default is left out, so that a plain loss's listing stays short.
         if rows != batch {
             launch = launch.size("places", rows / batch);
@@ -184,11 +191,13 @@ impl Op for SoftmaxCe {
         let launch = launch.bind("control", cx.x[0]).bind("logits", cx.x[1]).bind("labels", cx.x[2]);
         let launch = match (self.mixed, self.weighted) {
             (true, _) => launch.bind("other", cx.x[3]).bind("share", cx.x[4]),
-            (_, true) => launch.bind("scale", cx.x[3]),
+            (_, true) => launch.set("weighted", true).bind("scale", cx.x[3]),
+            // Where there are no weights the kernel does not read them, and any float buffer will do.
+            _ if wide => launch.set("weighted", false).bind("scale", cx.x[1]),
             _ => launch,
         };
         let launch = launch.bind("loss", cx.y[0]).bind("correct", cx.y[1]).bind("delta", cx.y[2]);
-        cx.invocations(launch, rows)
+        if wide { cx.groups(launch, rows) } else { cx.invocations(launch, rows) }
     }
 
     /// The exponents are exact to a rounding, exp is good to 3 + 2|x| ULP with |x|·eˣ below 0.37 here, and
@@ -247,8 +256,10 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
     }
     cases.push(scaled(SoftmaxCe { smoothing: 1.0, ..plain }, &[3, 4], 3, 1.0));
     // Every third label is ignored.
-    for op in [plain, mixed, weighted, SoftmaxCe { smoothing: 0.1, ..weighted }] {
-        let mut case = scaled(op, &[4, 5, 7], 3, 3.0);
+    let smooth = SoftmaxCe { smoothing: 0.1, ..weighted };
+    let ops = [(plain, 7), (mixed, 7), (weighted, 7), (smooth, 7), (plain, 1500), (smooth, NARROW + 1)];
+    for (op, classes) in ops {
+        let mut case = scaled(op, &[4, 5, classes], 3, 3.0);
         if let crate::ir::values::Values::Word(labels) = &mut case.x[2].1 {
             labels.iter_mut().step_by(3).for_each(|label| *label = IGNORED);
         }
