@@ -38,7 +38,7 @@ fn drive(session: &mut Session, most: Option<u64>) -> wgrad::Result<Ended> {
             match event {
                 Event::Steps { first, records, .. } => step.set(first + records.len() as u64 - 1),
                 Event::Epoch(m) => println!("epoch {}: accuracy {:.3}", m.epoch, m.val_accuracy),
-                Event::Checkpoint(_) => {}
+                Event::Checkpoint(_) | Event::Sample { .. } => {}
             }
             Ok(())
         },

@@ -58,6 +58,7 @@ pub mod report;
 pub mod step;
 pub mod suggest;
 mod sys;
+pub mod text;
 pub mod train;
 pub mod verify;
 #[cfg(feature = "watch")]

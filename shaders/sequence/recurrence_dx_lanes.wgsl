@@ -11,21 +11,20 @@ override first: u32;
 @compute @workgroup_size($(L))
 fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) groups: vec3u,
         @builtin(local_invocation_index) lane: u32) {
-    let group = id.x + id.y * groups.x;
-    let across = (blocks + each - 1u) / each;
-    let row0 = group / across * $(R)u;
+    let own = of_group(id.x + id.y * groups.x, $(R)u);
+    let row0 = own.row;
     if row0 >= batch {
         return;
     }
-    let begin = time[0];
+    let last = time[0];
     for (var i = 0u; i < span; i += 1u) {
-        let n = begin - i;
+        let n = last - i;
         // Nothing comes from behind the last step.
         let terms = select(0u, $(G)u * units, n < steps);
         //: for q in 0..(R+L-1)/L
         let a_at_$(q) = (n * batch + min(row0 + $(q * L)u + lane, batch - 1u)) * terms;
         //: end
-        for (var block = group % across * each; block < (group % across + 1u) * each; block += 1u) {
+        for (var block = own.block; block < own.block + each; block += 1u) {
             let j = block * $(L)u + lane;
             let column = first + min(j, units - 1u);
             //: for r in 0..R

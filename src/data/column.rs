@@ -158,7 +158,11 @@ impl Column {
 
     /// Some of the samples, by their numbers in ascending order; what stays in a file still does.
     pub(in crate::data) fn chosen(&self, members: &[usize]) -> Result<Column> {
-        let (field, count) = (self.field.clone(), members.len());
+        let (mut field, count) = (self.field.clone(), members.len());
+        // Of a stream the last window may not be full.
+        let (tokens, length) = (field.stream, field.elements());
+        field.stream =
+            tokens.map(|tokens| members.iter().map(|at| tokens.saturating_sub(at * length).min(length)).sum());
         if let Some(spans) = &self.spans {
             let spans = members.iter().map(|&at| spans[at].clone()).collect();
             return Ok(Column { field, count, store: self.store.clone(), spans: Some(spans) });
@@ -179,6 +183,8 @@ impl Column {
     /// Keeps the first `limit` samples.
     pub(in crate::data) fn truncate(&mut self, limit: usize) {
         self.count = self.count.min(limit);
+        let tokens = self.count * self.field.elements();
+        self.field.stream = self.field.stream.map(|stream| stream.min(tokens));
         match (&mut self.spans, &mut self.store) {
             (Some(spans), _) => spans.truncate(limit),
             (None, Store::Held(bytes)) => bytes.truncate(limit * self.field.bytes()),

@@ -15,17 +15,19 @@ pub mod source;
 pub mod split;
 pub mod survey;
 pub mod table;
+pub mod tokens;
 mod validated;
 mod validation;
 pub mod values;
 
 pub use crate::ir::element::Prepare;
 pub use column::Column;
-pub use options::{Fit, ReadOptions, TargetKind};
+pub use options::{Fit, ReadOptions, TargetKind, TextOptions};
 pub use schema::{Element, Field, IGNORED, Read, Scale, Schema};
 pub use split::Split;
 
 use crate::error::{Error, Result};
+use crate::text::Tokenizer;
 use formats::Format;
 use schema::{ANSWERS, NUMBERS};
 use std::path::Path;
@@ -57,6 +59,8 @@ pub struct Dataset {
     pub held_out: bool,
     /// How a picture becomes an image such as these.
     pub prepare: Prepare,
+    /// Of text: its tokens.
+    pub text: Option<Tokenizer>,
     /// What the user should be told about how the set was opened, if anything.
     pub notice: Option<String>,
 }
@@ -108,6 +112,7 @@ impl Dataset {
                 validation: None,
                 test,
                 held_out: false,
+                text: None,
                 notice: None,
             });
         }
@@ -120,7 +125,18 @@ impl Dataset {
         }
         let class_names = (0..classes).map(|class| class.to_string()).collect();
         let prepare = digits::prepare_for(&train)?;
-        Ok(Self { name, classes, class_names, train, validation: None, test, held_out: false, prepare, notice: None })
+        Ok(Self {
+            name,
+            classes,
+            class_names,
+            train,
+            validation: None,
+            test,
+            held_out: false,
+            prepare,
+            text: None,
+            notice: None,
+        })
     }
 
     /// Opens the built-in set (`mnist`) or what a path holds, see [`formats::ALL`]. A folder that is really named `mnist` is

@@ -2,6 +2,7 @@
 
 use crate::data::schema::Scale;
 use crate::ir::element::Prepare;
+use crate::text::{Tokenizer, Unit};
 use serde::{Deserialize, Serialize};
 
 /// What the targets of a table are.
@@ -53,6 +54,23 @@ impl From<Prepare> for Fit {
     }
 }
 
+/// How a text becomes tokens.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TextOptions<'a> {
+    /// What a token is; without, a character.
+    pub unit: Option<Unit>,
+    /// The most words of a vocabulary.
+    pub vocabulary: usize,
+    /// The tokens of a sample: a window of a stream, or the most of a sentence.
+    pub length: Option<usize>,
+    /// Of a CSV: the column that holds the texts.
+    pub column: Option<&'a str>,
+    /// The tokenizer of a trained model, in place of one of the training text.
+    pub known: Option<&'a Tokenizer>,
+    /// The share at the end of a single text that is kept to test on; without, a tenth.
+    pub kept: Option<f64>,
+}
+
 /// How the files of a data set are to be read.
 #[derive(Clone, Copy, Default)]
 pub struct ReadOptions<'a> {
@@ -89,6 +107,8 @@ pub struct ReadOptions<'a> {
     /// data. Its test split then has samples that are trained on, and [`Dataset::held_out`](crate::data::Dataset::held_out)
     /// says so.
     pub train_alone: bool,
+    /// Of text: how it becomes tokens.
+    pub text: TextOptions<'a>,
     /// Is told how many files are read, of how many.
     pub progress: Option<&'a (dyn Fn(usize, usize) + Sync)>,
 }

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 pub use crate::ir::element::{Element, IGNORED, Read, Scale};
+use crate::text::Unit;
 
 /// The name of the field of images.
 pub const IMAGE: &str = "image";
@@ -13,6 +14,9 @@ pub const LABEL: &str = "label";
 pub const ANSWERS: &str = "answers";
 /// The name of the field of numbers that a model learns to give.
 pub const NUMBERS: &str = "numbers";
+
+/// The name of the field of tokens.
+pub const TEXT: &str = "text";
 
 /// A named field of every sample.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +34,8 @@ pub struct Field {
     pub ignored: Option<u32>,
     /// Whether each sample has positions of its own number.
     pub ragged: bool,
+    /// Of a stream: how many tokens it has. A sample is a window of them, and its targets are the tokens that follow each.
+    pub stream: Option<usize>,
     /// Of standardised numbers: the column that each element comes from. Empty of all else.
     pub scales: Vec<Scale>,
 }
@@ -57,10 +63,28 @@ impl Field {
         Field { shape: vec![scales.len()], element: Element::F32, scales, ..Field::named(name, Read::FLOAT) }
     }
 
+    /// Tokens, `length` of each sample, in the narrowest type that holds them and one more that stands for none.
+    pub fn of_tokens(unit: Unit, vocabulary: usize, length: usize) -> Field {
+        let (element, none) = match (unit, vocabulary) {
+            (Unit::Bytes, _) => (Element::U8, None),
+            (_, ..=255) => (Element::U8, Some(u8::MAX.into())),
+            (_, ..=65_535) => (Element::U16, Some(u16::MAX.into())),
+            _ => (Element::U32, None),
+        };
+        Field { shape: vec![length], element, ignored: none, ..Field::named(TEXT, Read::AsIs) }
+    }
+
+    /// The same of texts that are filled up: bytes have no value to spare for what is no token.
+    pub fn of_texts(unit: Unit, vocabulary: usize, length: usize) -> Field {
+        let field = Field::of_tokens(unit, vocabulary, length);
+        let element = if field.ignored.is_none() { Element::U32 } else { field.element };
+        Field { element, ..field }
+    }
+
     /// A single byte of that name.
     fn named(name: &str, read: Read) -> Field {
         let (name, shape, scales) = (name.into(), Vec::new(), Vec::new());
-        Field { name, shape, element: Element::U8, read, ignored: None, ragged: false, scales }
+        Field { name, shape, element: Element::U8, read, ignored: None, ragged: false, stream: None, scales }
     }
 
     /// Elements of a sample, or of one of its positions where the field is ragged.
@@ -80,7 +104,7 @@ impl Field {
 
     /// Whether a label of this field may be ignored.
     pub fn may_be_ignored(&self) -> bool {
-        self.ignored.is_some() || self.element == Element::U32
+        self.ignored.is_some() || self.element == Element::U32 || self.stream.is_some()
     }
 }
 
@@ -142,12 +166,13 @@ impl Schema {
         }
     }
 
-    /// The field of targets: classes, answers or numbers.
+    /// The field of targets: classes, answers, numbers, or a stream of tokens whose targets are its own.
     ///
     /// # Errors
     /// [`Error::Input`] where there is none.
     pub fn target(&self) -> Result<&Field> {
         let known = [LABEL, ANSWERS, NUMBERS].iter().find_map(|name| self.get(name));
+        let known = known.or_else(|| self.fields.iter().find(|field| field.stream.is_some()));
         known.map_or_else(|| self.field(LABEL), Ok)
     }
 

@@ -246,9 +246,10 @@ impl Split {
         self.column(LABEL).map_or(Vec::new(), |column| column.words(sample..sample.saturating_add(1)).collect())
     }
 
-    /// Labels of a sample: 1, or height × width where each pixel has its own.
+    /// Targets of a sample: 1, height × width where each pixel has its own, or the tokens of a window.
     pub fn positions(&self) -> usize {
-        self.column(LABEL).map_or(1, |column| column.field().elements())
+        let stream = || self.columns.iter().find(|column| column.field().stream.is_some());
+        self.column(LABEL).or_else(stream).map_or(1, |column| column.field().elements())
     }
 
     /// Whether pixels stay in their file.

@@ -16,12 +16,17 @@ impl Dataset {
     /// both in file order. The test set comes beside it.
     ///
     /// The share is taken of every class alike (rounded to whole samples), or where each pixel has a label of all images,
-    /// at random: which samples these are follows
-    /// from the seed alone.
+    /// at random: which samples these are follows from the seed alone. Of a stream of text it is the end.
     ///
     /// # Errors
     /// [`Error::Input`] where one of the two would be left without samples.
     pub fn with_validation(&self, share: f64, seed: u64) -> Result<(Dataset, Split)> {
+        if self.text.is_some() && self.train.schema().target()?.stream.is_some() {
+            // Windows of a text lie in its order: its end is kept aside, as nanoGPT does.
+            let count = self.train.count;
+            let kept = ((count as f64 * share).round() as usize).min(count);
+            return self.divided(&|at| at >= count - kept, share);
+        }
         let mut classes: Vec<Vec<usize>> = vec![Vec::new(); self.classes.max(1)];
         for at in 0..self.train.count {
             // An image whose pixels have labels is of no class.
@@ -38,8 +43,13 @@ impl Dataset {
                 kept_aside[members[drawn as usize]] = true;
             }
         }
+        self.divided(&|at| kept_aside[at], share)
+    }
+
+    /// The samples that are kept aside to validate on, and the others.
+    fn divided(&self, kept_aside: &dyn Fn(usize) -> bool, share: f64) -> Result<(Dataset, Split)> {
         let part = |aside: bool| {
-            let own = |at: &usize| kept_aside[*at] == aside;
+            let own = |at: &usize| kept_aside(*at) == aside;
             let members: Vec<usize> = (0..self.train.count).filter(own).collect();
             if members.is_empty() {
                 let (count, what) = (self.train.count, if aside { "validate on" } else { "train on" });

@@ -193,6 +193,8 @@ pub struct Graph {
     pub nodes: Vec<Node>,
     /// Every parameter, in the order of the weight file.
     pub params: Vec<Param>,
+    /// What the next step begins with: results, each with the state that is to keep it.
+    pub carried: Vec<(Tensor, Tensor)>,
 }
 
 impl Graph {

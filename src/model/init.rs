@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::model::formats::weights::{NamedTensor, Weights};
+use crate::model::layers::params::Spread;
 use crate::model::{Model, ParamSpec};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -41,7 +42,8 @@ pub fn glorot_uniform(model: &Model, seed: u64) -> Result<Weights> {
 pub fn first(model: &Model, method: InitMethod, seed: u64) -> Result<Weights> {
     let params = model.params()?;
     let tensors = params.into_iter().enumerate().map(|(index, param)| {
-        let values = match param.starts_at.or(param.is_bias.then_some(0.0)) {
+        let zero = (param.is_bias && param.spread.is_none()).then_some(0.0);
+        let values = match param.starts_at.or(zero) {
             Some(value) => vec![value; param.elements()],
             None => draw(&param, method, seed, index as u64),
         };
@@ -59,11 +61,13 @@ fn draw(param: &ParamSpec, method: InitMethod, seed: u64, index: u64) -> Vec<f32
     // precision the middles of 2²⁴ equal parts of (-1, 1) are exact too.
     let (fan_in, both) = (param.fan_in as f64, param.fan_in as f64 + param.fan_out as f64);
     let mut unit = || (f64::from(rng.next_u32() >> 8) + 0.5) / f64::from(1 << 23) - 1.0;
-    let (is_normal, scale) = match method {
-        InitMethod::GlorotUniform => (false, (6.0 / both).sqrt()),
-        InitMethod::GlorotNormal => (true, (2.0 / both).sqrt()),
-        InitMethod::HeUniform => (false, (6.0 / fan_in).sqrt()),
-        InitMethod::HeNormal => (true, (2.0 / fan_in).sqrt()),
+    let (is_normal, scale) = match (param.spread, method) {
+        (Some(Spread::Uniform(bound)), _) => (false, bound),
+        (Some(Spread::Normal(deviation)), _) => (true, deviation),
+        (None, InitMethod::GlorotUniform) => (false, (6.0 / both).sqrt()),
+        (None, InitMethod::GlorotNormal) => (true, (2.0 / both).sqrt()),
+        (None, InitMethod::HeUniform) => (false, (6.0 / fan_in).sqrt()),
+        (None, InitMethod::HeNormal) => (true, (2.0 / fan_in).sqrt()),
     };
     let mut draw = || if is_normal { polar(&mut unit) } else { unit() };
     (0..param.elements()).map(|_| (draw() * scale) as f32).collect()

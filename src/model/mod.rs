@@ -20,6 +20,8 @@ pub use task::{Scale, Task};
 use crate::error::{Error, Result, in_context};
 use crate::ir::element::Prepare;
 use crate::ir::graph::{Graph, Tensor};
+use crate::ops::sequence::lengths::Lengths;
+use crate::text::Tokenizer;
 use layers::{LARGEST, elements};
 use normalise::ChannelNorm;
 use serde::{Deserialize, Serialize};
@@ -71,6 +73,9 @@ pub struct Model {
     /// How a picture becomes what the model reads; none where the file is an older one, or of a model that reads no images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prepare: Option<Prepare>,
+    /// The tokens of a model that reads text; left out of files where it reads something else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<Tokenizer>,
     /// The columns of a table that the model reads, and how each is standardised; none of a model that reads images.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<Scale>,
@@ -133,13 +138,14 @@ impl Model {
     /// # Errors
     /// [`Error::Input`] as [`Model::classes`].
     pub fn is_segmentation(&self) -> Result<bool> {
-        Ok(self.end()?.0.is_some())
+        Ok(self.input.len() == 3 && self.end()?.0.is_some())
     }
 
     /// The number of pixels, where each has a class; and the number of outputs.
     fn end(&self) -> Result<(Option<usize>, usize)> {
         match self.infer()?.last().map(|last| &last.shape[..]) {
             Some(&[outputs]) => Ok((None, outputs)),
+            Some(&[length, tokens]) if self.task == Task::Next && self.input == [length] => Ok((Some(length), tokens)),
             Some(&[height, width, classes])
                 if self.input.len() == 3
                     && self.input[..2] == [height, width]
@@ -152,6 +158,9 @@ impl Model {
                 let pixels = match self.input[..] {
                     [height, width, _] if self.task.is_classify() => {
                         format!(", or [{height}, {width}, classes] for a class for each pixel")
+                    }
+                    [length] if self.text.is_some() => {
+                        format!(", or [{length}, tokens] for the next token at each place")
                     }
                     _ => String::new(),
                 };
@@ -169,8 +178,8 @@ impl Model {
     /// [`Error::Input`] for a model that reads no images.
     pub fn image(&self) -> Result<[usize; 3]> {
         let input = &self.input;
-        let image = if self.columns.is_empty() { input[..].try_into().ok() } else { None };
-        image.ok_or_else(|| self.says(format!("it reads {}, expected images", described(input))))
+        let image = if self.columns.is_empty() && self.text.is_none() { input[..].try_into().ok() } else { None };
+        image.ok_or_else(|| self.says(format!("it reads {}, expected images", self.reads())))
     }
 
     /// How a picture becomes what the model reads. Where the file does not say it, that is as a digit for 28 × 28 and one channel,
@@ -192,7 +201,8 @@ impl Model {
 
     /// What a class is called: its name, or its number where it has none.
     pub fn class_name(&self, class: usize) -> String {
-        self.class_names.get(class).cloned().unwrap_or_else(|| class.to_string())
+        let tokens = self.text.as_ref().filter(|_| self.task == Task::Next).map(Tokenizer::tokens);
+        tokens.unwrap_or(&self.class_names).get(class).cloned().unwrap_or_else(|| class.to_string())
     }
 
     /// What a yes-or-no answer is called: where there is a single one of two classes, the second's name.
@@ -217,6 +227,7 @@ impl Model {
             return Err(self.says(format!("found inputs = {:?}, expected the name of one field", self.inputs)));
         }
         self.check_scales()?;
+        self.check_tokens()?;
         let classes = self.classes()?;
         if self.params()?.is_empty() {
             return Err(self.says("found no parameters, expected at least one dense or conv2d layer".into()));
@@ -242,6 +253,33 @@ impl Model {
         let is_path = self.name.contains(|c: char| divides(c) || c.is_control());
         if is_path || ["", ".", ".."].contains(&&*self.name) || self.name.len() > 200 {
             return Err(self.says("found a name that is no file name, expected 1 to 200 bytes without / and \\".into()));
+        }
+        Ok(())
+    }
+
+    /// Whether tokens, and nothing else, are read by embeddings.
+    fn check_tokens(&self) -> Result<()> {
+        let is_text = self.text.is_some();
+        if is_text && self.input.len() != 1 {
+            return Err(self.says(format!("found input = {:?} of a text, expected [tokens]", self.input)));
+        }
+        let known = self.text.as_ref().map_or(0, |text| text.tokens().len());
+        if known > 0 && known != self.vocabulary() {
+            let found = self.vocabulary();
+            return Err(self.says(format!("found an embedding of {found} tokens, but a vocabulary of {known}")));
+        }
+        for (index, layer) in self.layers.iter().enumerate() {
+            let embeds = layer.is::<layers::Embedding>();
+            let of_tokens = is_text && layer.places(index).contains(&None);
+            if embeds != of_tokens {
+                let why = match embeds {
+                    true => {
+                        "found an embedding of something else than tokens, expected it first, of a model with input = { tokens = N }"
+                    }
+                    false => "found tokens as its input, expected an embedding first",
+                };
+                return Err(self.error(layer.error(index, why.into())));
+            }
         }
         Ok(())
     }
@@ -282,7 +320,7 @@ impl Model {
     pub fn build(&self, graph: &mut Graph, x: Tensor, build: Build) -> Result<Tensor> {
         self.check()?;
         if graph.shape(x).get(1..) != Some(&self.input[..]) {
-            let expected = format!("expected a batch of {}", described(&self.input));
+            let expected = format!("expected a batch of {}", self.reads());
             return Err(self.says(format!("found an input of shape {}, {expected}", graph.info(x).shape)));
         }
         Ok(self.build_each(graph, x, build)?.last().copied().unwrap_or(x))
@@ -291,6 +329,9 @@ impl Model {
     /// Adds every layer behind x, and gives the result of each.
     pub(crate) fn build_each(&self, graph: &mut Graph, x: Tensor, build: Build) -> Result<Vec<Tensor>> {
         let mut results: Vec<Tensor> = Vec::with_capacity(self.layers.len());
+        let is_filled = self.text.is_some() && self.task != Task::Next;
+        let lengths = is_filled.then(|| graph.apply(Lengths, &[x])).transpose()?.map(|found| found[0]);
+        let build = Build { lengths, ..build };
         for (index, layer) in self.layers.iter().enumerate() {
             let inputs = layer.inputs(index, &x, &results);
             let inputs = inputs.map(|inputs| inputs.into_iter().copied().collect::<Vec<_>>());
@@ -331,6 +372,29 @@ impl Model {
 
     fn error(&self, error: Error) -> Error {
         in_context(&format!("model {}", self.name.escape_debug()), error)
+    }
+}
+
+impl Model {
+    /// The tokenizer of a model that reads text.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a model that reads something else.
+    pub fn tokenizer(&self) -> Result<&Tokenizer> {
+        self.text.as_ref().ok_or_else(|| self.says(format!("it reads {}, expected text", self.reads())))
+    }
+
+    /// The number of tokens that its embeddings have; 0 of a model that reads something else.
+    pub fn vocabulary(&self) -> usize {
+        self.layers.iter().find_map(|layer| layer.get::<layers::Embedding>()).map_or(0, |embedding| embedding.tokens)
+    }
+
+    /// What it reads, in words.
+    fn reads(&self) -> String {
+        match self.input[..] {
+            [length] if self.text.is_some() => format!("texts of {length} tokens"),
+            _ => described(&self.input),
+        }
     }
 }
 

@@ -9,6 +9,8 @@ pub enum Mode {
     Training,
     /// Evaluation, prediction and export.
     Inference,
+    /// One token of a text after the other, each by a step of its own: states are carried from step to step.
+    Generation,
 }
 
 /// What [`crate::model::Model::build`] and [`crate::model::Layer::build`] need besides the inputs.
@@ -19,19 +21,21 @@ pub struct Build {
     /// The graph's control block ([`crate::step::control::Control`]), where there is one: a layer reads the step, the key of
     /// all random numbers and the number of valid samples there.
     pub control: Option<Tensor>,
+    /// Of texts that are filled up: how many tokens each has, `[batch]`.
+    pub lengths: Option<Tensor>,
 }
 
 impl Build {
     /// For inference, without a control block.
-    pub const INFERENCE: Build = Build { mode: Mode::Inference, control: None };
+    pub const INFERENCE: Build = Build { mode: Mode::Inference, control: None, lengths: None };
 
     /// For training, with the control block of the step.
     pub fn training(control: Tensor) -> Self {
-        Build { mode: Mode::Training, control: Some(control) }
+        Build { mode: Mode::Training, control: Some(control), lengths: None }
     }
 
     /// For inference in a graph with a control block.
     pub fn inference(control: Tensor) -> Self {
-        Build { mode: Mode::Inference, control: Some(control) }
+        Build { mode: Mode::Inference, control: Some(control), lengths: None }
     }
 }

@@ -5,16 +5,19 @@ use crate::model::formats::weights::in_run;
 use crate::model::{Model, Sequential, Weights};
 use crate::ops::conv::geometry::Padding;
 use crate::suggest;
+use crate::text::Tokenizer;
 use std::path::Path;
 
 /// A model by name.
 pub struct Preset {
     /// Its name.
     pub name: &'static str,
-    /// The input that it was made for, height, width and channels of an image; it takes others too.
-    pub input: [usize; 3],
+    /// The input that it was made for, height, width and channels of an image or the tokens of a text; it takes others too.
+    pub input: &'static [usize],
     /// The classes that go with it.
     pub classes: usize,
+    /// Whether it reads text.
+    pub text: bool,
     layers: fn(Sequential, usize) -> Sequential,
 }
 
@@ -22,14 +25,16 @@ pub struct Preset {
 pub const PRESETS: &[Preset] = &[
     Preset {
         name: "mnist-cnn",
-        input: [28, 28, 1],
+        input: &[28, 28, 1],
         classes: 10,
+        text: false,
         layers: |net, classes| net.conv2d(32, 3).relu().max_pool2d(2).flatten().dense(classes),
     },
     Preset {
         name: "mnist-deep",
-        input: [28, 28, 1],
+        input: &[28, 28, 1],
         classes: 10,
+        text: false,
         layers: |net, classes| {
             let features = net.conv2d(32, 3).relu().conv2d(64, 3).relu().max_pool2d(2).flatten();
             features.dense(128).relu().dense(classes)
@@ -38,8 +43,9 @@ pub const PRESETS: &[Preset] = &[
     // What `--recipe best` trains where no model is named.
     Preset {
         name: "mnist-bn",
-        input: [28, 28, 1],
+        input: &[28, 28, 1],
         classes: 10,
+        text: false,
         layers: |net, classes| {
             let net = net.conv2d(32, 3).relu().max_pool2d(2).batch_norm().conv2d(32, 3).relu().batch_norm();
             let net = net.conv2d(64, 3).relu().max_pool2d(2).batch_norm().conv2d(128, 3).relu().batch_norm();
@@ -49,8 +55,9 @@ pub const PRESETS: &[Preset] = &[
     // After D. Page's ResNet-9 (DAWNBench 2018), a quarter as wide.
     Preset {
         name: "resnet-small",
-        input: [32, 32, 3],
+        input: &[32, 32, 3],
         classes: 10,
+        text: false,
         layers: |net, classes| {
             let net = norm_conv(norm_conv(net, 16), 32).max_pool2d(2).named("first");
             let net = norm_conv(norm_conv(net, 32), 32).add_from("first");
@@ -60,18 +67,38 @@ pub const PRESETS: &[Preset] = &[
             net.global_max_pool2d().dense(classes)
         },
     },
-    Preset { name: "unet-small", input: [64, 64, 1], classes: 11, layers: unet_small },
+    Preset { name: "unet-small", input: &[64, 64, 1], classes: 11, text: false, layers: unet_small },
+    // Karpathy's char-rnn (2015) with its defaults.
+    Preset {
+        name: "char-rnn",
+        input: &[50],
+        classes: 65,
+        text: true,
+        layers: |net, tokens| net.lstm(128, 2).dense(tokens),
+    },
+    // Words, their order both ways, and their mean: after Keras' text classification with bidirectional recurrences.
+    Preset {
+        name: "text-classifier",
+        input: &[64],
+        classes: 2,
+        text: true,
+        layers: |net, classes| net.bidirectional_gru(64).mean_pool().dropout(0.5).dense(classes),
+    },
     // What is trained on a table where no model is named; an image is flattened.
     Preset {
         name: TABLE,
-        input: [28, 28, 1],
+        input: &[28, 28, 1],
         classes: 10,
+        text: false,
         layers: |net, classes| {
             let net = if net.input().len() == 1 { net } else { net.flatten() };
             net.dense(64).relu().dense(64).relu().dense(classes)
         },
     },
 ];
+
+/// Numbers that a token becomes in the presets that read text.
+const EMBEDDING: usize = 128;
 
 /// The preset that takes tables.
 pub const TABLE: &str = "mlp";
@@ -111,9 +138,26 @@ impl Preset {
     /// # Errors
     /// [`Error::Input`] where images are too small for it, and for a table where it takes images alone.
     pub fn model(&self, input: impl Into<Vec<usize>>, classes: usize) -> Result<Model> {
+        self.model_for(input, classes, self.text.then_some(classes))
+    }
+
+    /// [`Preset::model`] for data of text with a vocabulary of so many tokens.
+    fn model_for(&self, input: impl Into<Vec<usize>>, classes: usize, vocabulary: Option<usize>) -> Result<Model> {
         let input = input.into();
+        let name = self.name;
+        if self.text {
+            let Some(tokens) = vocabulary.filter(|_| input.len() == 1) else {
+                return Err(Error::input(format!("model {name}: it reads text, expected --data FILE.txt")));
+            };
+            let net = Sequential::text(input[0]).name(name).embedding(tokens, EMBEDDING);
+            return (self.layers)(net, classes).build();
+        }
+        if vocabulary.is_some() {
+            let texts: Vec<&str> = PRESETS.iter().filter(|preset| preset.text).map(|preset| preset.name).collect();
+            let expected = texts.join(", ");
+            return Err(Error::input(format!("model {name}: it reads no text, expected {expected} or a model file")));
+        }
         if input.len() == 1 && self.name != TABLE {
-            let name = self.name;
             return Err(Error::input(format!(
                 "model {name}: it takes images, expected {TABLE} or a model file for a table"
             )));
@@ -132,16 +176,34 @@ impl Model {
         Preset::named(name)?.model(input, classes)
     }
 
-    /// The preset of the name `spec`, with input and classes as the data has them, or the model file at the
+    /// The preset of the name `spec`, with input, classes and vocabulary as the data has them, or the model file at the
     /// path `spec`, literally, if that ends in `.toml`.
     ///
     /// # Errors
     /// [`Error::Input`] as [`Model::preset`] and [`Model::from_toml_file`].
-    pub fn named_or_file(spec: &str, input: impl Into<Vec<usize>>, classes: usize) -> Result<Self> {
+    pub fn named_or_file(
+        spec: &str,
+        input: impl Into<Vec<usize>>,
+        classes: usize,
+        text: Option<&Tokenizer>,
+    ) -> Result<Self> {
+        let vocabulary = text.map(|text| text.tokens().len());
         match spec.ends_with(".toml") {
-            true => Model::from_toml_file(Path::new(spec)),
-            false => Model::preset(spec, input, classes),
+            true => Model::from_toml_file_for(Path::new(spec), vocabulary),
+            false => Preset::named(spec)?.model_for(input, classes, vocabulary),
         }
+    }
+
+    /// The tokens of a sample of the text model that `spec` names; none where it reads something else, or is unknown.
+    ///
+    /// # Errors
+    /// [`Error::Input`] as [`Model::from_toml_file`].
+    pub fn length_of(spec: &str) -> Result<Option<usize>> {
+        if spec.ends_with(".toml") {
+            let model = Model::from_toml_file(Path::new(spec))?;
+            return Ok(model.text.map(|_| model.input[0]));
+        }
+        Ok(PRESETS.iter().find(|preset| preset.name == spec && preset.text).map(|preset| preset.input[0]))
     }
 
     /// The preset of the name `spec` for the images that it was made for, or the model file at the path `spec` if that
@@ -198,12 +260,7 @@ mod tests {
     fn each_preset_has_the_shapes_that_it_was_made_for() {
         for preset in PRESETS {
             let model = Model::without_data(preset.name).unwrap();
-            assert_eq!(
-                (&model.input[..], model.classes().unwrap()),
-                (&preset.input[..], preset.classes),
-                "{}",
-                preset.name
-            );
+            assert_eq!((&model.input[..], model.classes().unwrap()), (preset.input, preset.classes), "{}", preset.name);
         }
         let places = shapes(&Model::without_data("resnet-small").unwrap());
         assert!(places.contains(&vec![4, 4, 128]), "three pools: {places:?}");
@@ -212,7 +269,7 @@ mod tests {
 
     #[test]
     fn a_preset_takes_input_and_classes_from_the_data() {
-        let model = Model::named_or_file("mnist-cnn", [32, 20, 3], 256).unwrap();
+        let model = Model::named_or_file("mnist-cnn", [32, 20, 3], 256, None).unwrap();
         assert_eq!((&model.input[..], model.classes().unwrap()), (&[32, 20, 3][..], 256));
         let error = Model::preset("mnist-cnn", [2, 28, 1], 10).unwrap_err().to_string();
         assert_eq!(error, "model mnist-cnn: layer 0 (conv2d): a window of 3 × 3 does not fit an input of 2 × 28");
@@ -220,8 +277,8 @@ mod tests {
 
     #[test]
     fn an_unknown_name_lists_the_presets_and_the_near_one() {
-        let error = |spec| Model::named_or_file(spec, [28, 28, 1], 10).unwrap_err().to_string();
-        let want = "no model 'mnist-cn'; did you mean 'mnist-cnn'? Expected mnist-cnn, mnist-deep, mnist-bn, resnet-small, unet-small, mlp or a file that ends in .toml";
+        let error = |spec| Model::named_or_file(spec, [28, 28, 1], 10, None).unwrap_err().to_string();
+        let want = "no model 'mnist-cn'; did you mean 'mnist-cnn'? Expected mnist-cnn, mnist-deep, mnist-bn, resnet-small, unet-small, char-rnn, text-classifier, mlp or a file that ends in .toml";
         assert_eq!(error("mnist-cn"), want);
         assert!(error("mnist-dep").contains("did you mean 'mnist-deep'?"));
         assert!(error("resnet-50").ends_with(".toml"));

@@ -5,10 +5,11 @@ use crate::model::layers::keys::Pair;
 use crate::model::layers::keys::{Field, Value, one_of};
 use crate::model::layers::*;
 pub use crate::model::normalise::ChannelNorm;
-use crate::model::{Model, Normalisation};
+use crate::model::{Model, Normalisation, Task};
 use crate::ops::conv::geometry::Padding;
 use crate::ops::pointwise::activation::Function;
 use crate::suggest;
+use crate::text::{Tokenizer, Unit};
 use std::collections::BTreeMap;
 
 /// Layers one after the other.
@@ -34,6 +35,15 @@ impl Sequential {
     pub fn new(input: impl Into<Vec<usize>>) -> Self {
         let model = Model { name: "sequential".into(), input: input.into(), ..Model::default() };
         Sequential(model, Names::default())
+    }
+
+    /// No layers yet, for texts of so many tokens; characters, unless the data says otherwise.
+    pub fn text(length: usize) -> Self {
+        let Sequential(model, names) = Sequential::new([length]);
+        Sequential(
+            Model { text: Some(Tokenizer::known(Unit::default(), Vec::new())), task: Task::Next, ..model },
+            names,
+        )
     }
 
     /// The sizes of a sample's input.
@@ -277,6 +287,41 @@ impl Sequential {
         self.layer(Flatten::new())
     }
 
+    /// Adds an embedding of that many tokens, each a row of that size.
+    pub fn embedding(self, tokens: usize, size: usize) -> Self {
+        self.layer(Embedding { tokens, ..Embedding::new(size) })
+    }
+
+    /// Adds a recurrence of that many units and layers, with a tanh.
+    pub fn rnn(self, units: usize, layers: usize) -> Self {
+        self.layer(Rnn { layers, ..Rnn::new(units) })
+    }
+
+    /// Adds a gated recurrent unit of that many units and layers.
+    pub fn gru(self, units: usize, layers: usize) -> Self {
+        self.layer(Gru { layers, ..Gru::new(units) })
+    }
+
+    /// Adds a gated recurrent unit of that many units that goes both ways.
+    pub fn bidirectional_gru(self, units: usize) -> Self {
+        self.layer(Gru { bidirectional: true, ..Gru::new(units) })
+    }
+
+    /// Adds the mean over the tokens of a text.
+    pub fn mean_pool(self) -> Self {
+        self.layer(MeanPool::new())
+    }
+
+    /// Adds what the last token of a text gives.
+    pub fn last(self) -> Self {
+        self.layer(Last::new())
+    }
+
+    /// Adds a long short-term memory of that many units and layers.
+    pub fn lstm(self, units: usize, layers: usize) -> Self {
+        self.layer(Lstm { layers, ..Lstm::new(units) })
+    }
+
     /// Adds a dense layer.
     pub fn dense(self, units: usize) -> Self {
         self.layer(Dense::new(units))
@@ -295,7 +340,13 @@ impl Sequential {
         if let Some(wrong) = self.1.wrong {
             return Err(Error::input(format!("model {}: {wrong}", self.0.name.escape_debug())));
         }
-        self.0.check()?;
-        Ok(self.0)
+        let mut model = self.0;
+        // A text whose places all have scores is continued.
+        if model.text.is_some() {
+            let is_next = model.infer()?.last().is_some_and(|last| last.shape.len() == 2);
+            model.task = if is_next { Task::Next } else { Task::Classify };
+        }
+        model.check()?;
+        Ok(model)
     }
 }

@@ -1,4 +1,4 @@
-//! What a model answers: a class, several yes-or-no answers, or numbers.
+//! What a model answers: a class, the next token, several yes-or-no answers, or numbers.
 
 pub use crate::ir::element::Scale;
 use serde::{Deserialize, Serialize};
@@ -10,6 +10,8 @@ pub enum Task {
     /// One of the classes, for a sample or for each pixel: the model gives a score for each class.
     #[default]
     Classify,
+    /// The token after each token of a text: the model gives a score for each token of the vocabulary.
+    Next,
     /// Several yes-or-no answers, each by itself: the model gives a logit for each, and its sigmoid is a probability.
     Answers,
     /// Numbers: the model gives each target standardised.
@@ -25,11 +27,16 @@ impl Task {
         *self == Task::Classify
     }
 
+    /// Whether the model gives a score for each class or token, of which one is right.
+    pub fn is_softmax(&self) -> bool {
+        matches!(self, Task::Classify | Task::Next)
+    }
+
     /// How each target is standardised; none of a task without numbers.
     pub fn targets(&self) -> &[Scale] {
         match self {
             Task::Regress { targets } => targets,
-            Task::Classify | Task::Answers => &[],
+            Task::Classify | Task::Next | Task::Answers => &[],
         }
     }
 
@@ -37,6 +44,7 @@ impl Task {
     pub fn outputs(&self) -> &'static str {
         match self {
             Task::Classify => "classes",
+            Task::Next => "tokens",
             Task::Answers => "answers",
             Task::Regress { .. } => "targets",
         }

@@ -54,6 +54,7 @@ impl TrainedModel {
         };
         let output = match model.input[..] {
             [height, width, _] if model.is_segmentation()? => vec![classes, height, width],
+            [length] if model.task == Task::Next => vec![length, classes],
             _ => vec![classes],
         };
         let mut graph = Builder::new(&model.name);
@@ -61,6 +62,7 @@ impl TrainedModel {
             true => graph.standardise(&model.columns),
             false => graph.normalise(model),
         }
+        let lengths = (model.text.is_some() && model.task != Task::Next).then(|| graph.lengths(model.vocabulary()));
         let shapes: Vec<Vec<usize>> = model.infer()?.into_iter().map(|inferred| inferred.shape).collect();
         let (input, first) = (model.input.to_vec(), graph.last.clone());
         let mut results: Vec<String> = Vec::new();
@@ -70,6 +72,7 @@ impl TrainedModel {
             let given = layer.inputs(index, &input, &shapes)?.into_iter().map(|shape| &shape[..]).collect();
             let params = inferred.params.iter().map(|param| param.name.clone()).collect();
             let mut onnx = Onnx::new(name, inputs, given, params);
+            onnx.lengths.clone_from(&lengths);
             layer.onnx(&mut onnx).map_err(|why| Error::input(format!("layer {}: {why}", onnx.name)))?;
             graph.last = onnx.result();
             results.push(onnx.result());
@@ -77,8 +80,9 @@ impl TrainedModel {
             onnx.nodes.into_iter().for_each(|node| graph.add(node));
         }
         let name = match &model.task {
-            Task::Classify => {
-                graph.then("Softmax", "probabilities", None, vec![("axis", Attribute::Int(1))]);
+            Task::Classify | Task::Next => {
+                let axis = if model.task == Task::Next { 2 } else { 1 };
+                graph.then("Softmax", "probabilities", None, vec![("axis", Attribute::Int(axis))]);
                 "probabilities"
             }
             Task::Answers => {
@@ -95,7 +99,8 @@ impl TrainedModel {
         }
         let mut graph = graph.graph;
         let double = |is_double: bool| if is_double { DOUBLE } else { FLOAT };
-        graph.input = vec![value("input", double(model.reads_table()), &outside(&model.input))];
+        let read = if model.text.is_some() { INT64 } else { double(model.reads_table()) };
+        graph.input = vec![value("input", read, &outside(&model.input))];
         graph.output = vec![value(name, double(name == "numbers"), &output)];
         Ok(ModelProto {
             ir_version: IR_VERSION,
@@ -125,6 +130,13 @@ fn metadata(model: &Model, classes: usize) -> Result<Vec<StringStringEntryProto>
         }
     };
     let preprocessing = match columns.is_empty() {
+        _ if model.text.is_some() => {
+            let unit = model.tokenizer()?.unit().plural();
+            format!(
+                "the numbers of {unit}, 64-bit integers [N, {}], -1 after a text's end; `wgrad` has the vocabulary",
+                model.input[0]
+            )
+        }
         true => format!("pixels 0 to 255 divided by 255, float, [N, channels, height, width]{pictures}"),
         false => format!("the columns {} as they are in the table, double, [N, columns]", columns.join(", ")),
     };
@@ -161,6 +173,7 @@ impl Builder {
             Attribute::Ints(values) => AttributeProto::ints(name, &values),
             Attribute::Float(value) => AttributeProto::float(name, value),
             Attribute::Text(text) => AttributeProto::text(name, text),
+            Attribute::Texts(texts) => AttributeProto::texts(name, &texts),
         };
         let attribute = attributes.into_iter().map(attribute).collect();
         let output = vec![name.clone()];
@@ -186,6 +199,21 @@ impl Builder {
     fn floats(&mut self, name: &str, shape: &[usize], values: Vec<f32>) {
         let elements = Elements::Floats(values);
         self.constant(&OnnxConstant { name: name.into(), shape: shape.into(), elements });
+    }
+
+    /// How many tokens each text has: those of the vocabulary.
+    fn lengths(&mut self, vocabulary: usize) -> String {
+        let mut onnx = Onnx::new("lengths".into(), vec!["input".into()], Vec::new(), Vec::new());
+        let [least, most] = [("_least", -1), ("_most", vocabulary as i64)].map(|(name, x)| onnx.ints(name, vec![x]));
+        let above = onnx.node("_above", "Greater", &["input", &least], &[]);
+        let below = onnx.node("_below", "Less", &["input", &most], &[]);
+        let both = onnx.node("_both", "And", &[&above, &below], &[]);
+        let counts = onnx.node("_counts", "Cast", &[&both], &[("to", Attribute::Int(INT64.into()))]);
+        let axis = onnx.ints("_axis", vec![1]);
+        let lengths = onnx.node("", "ReduceSum", &[&counts, &axis], &[("keepdims", Attribute::Int(0))]);
+        onnx.constants.iter().for_each(|constant| self.constant(constant));
+        onnx.nodes.into_iter().for_each(|node| self.add(node));
+        lengths
     }
 
     /// From a table's own numbers to standardised ones: in double precision, as large numbers that differ little need it.

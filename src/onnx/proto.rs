@@ -28,6 +28,9 @@ const STRING: i32 = 3;
 /// `AttributeProto.AttributeType.INTS`.
 const INTS: i32 = 7;
 
+/// `AttributeProto.AttributeType.STRINGS`.
+const STRINGS: i32 = 8;
+
 #[derive(Clone, PartialEq, Message)]
 pub struct ModelProto {
     #[prost(int64, tag = "1")]
@@ -100,38 +103,41 @@ pub struct AttributeProto {
     pub s: Option<Vec<u8>>,
     #[prost(int64, repeated, tag = "8")]
     pub ints: Vec<i64>,
+    #[prost(bytes = "vec", repeated, tag = "9")]
+    pub strings: Vec<Vec<u8>>,
     #[prost(int32, tag = "20")]
     pub r#type: i32,
 }
 
 impl AttributeProto {
+    fn new(name: &str, r#type: i32) -> Self {
+        AttributeProto { name: name.into(), r#type, ..AttributeProto::default() }
+    }
+
     /// A number.
     pub fn float(name: &str, value: f32) -> Self {
-        AttributeProto {
-            name: name.into(),
-            f: Some(value),
-            i: None,
-            s: None,
-            ints: Vec::new(),
-            r#type: FLOAT_ATTRIBUTE,
-        }
+        AttributeProto { f: Some(value), ..Self::new(name, FLOAT_ATTRIBUTE) }
     }
 
     /// A whole number.
     pub fn int(name: &str, value: i64) -> Self {
-        AttributeProto { name: name.into(), f: None, i: Some(value), s: None, ints: Vec::new(), r#type: INT }
+        AttributeProto { i: Some(value), ..Self::new(name, INT) }
     }
 
     /// A text.
     pub fn text(name: &str, value: &str) -> Self {
-        let s = Some(value.as_bytes().to_vec());
-        AttributeProto { name: name.into(), f: None, i: None, s, ints: Vec::new(), r#type: STRING }
+        AttributeProto { s: Some(value.as_bytes().to_vec()), ..Self::new(name, STRING) }
     }
 
     /// Several whole numbers.
     pub fn ints(name: &str, values: &[usize]) -> Self {
-        let ints = values.iter().map(|&value| value as i64).collect();
-        AttributeProto { name: name.into(), f: None, i: None, s: None, ints, r#type: INTS }
+        AttributeProto { ints: values.iter().map(|&value| value as i64).collect(), ..Self::new(name, INTS) }
+    }
+
+    /// Several texts.
+    pub fn texts(name: &str, values: &[&str]) -> Self {
+        let strings = values.iter().map(|value| value.as_bytes().to_vec()).collect();
+        AttributeProto { strings, ..Self::new(name, STRINGS) }
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::report::series::Series;
 use crate::train::run::history::{History, Samples, utc};
-use crate::train::run::{RunConfig, TEST};
+use crate::train::run::{RunConfig, SAMPLES, TEST};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -22,6 +22,8 @@ pub struct RunRecord {
     pub epochs: Vec<Map<String, Value>>,
     /// Loss over epochs, step by step, where it was kept.
     pub steps: Series,
+    /// The lines of `samples.jsonl`: the text that the model went on with after each epoch, of a model that continues texts.
+    pub texts: Vec<Map<String, Value>>,
     /// `test.json`: what the test set said at the end, where epochs were validated on other samples.
     pub test: Option<Map<String, Value>>,
     /// Whether epochs are validated on other samples than the test set's.
@@ -69,12 +71,15 @@ impl RunRecord {
             true => Some(serde_json::from_str(&read(&path)?).map_err(|e| malformed(&path, 0, &e))?),
             false => None,
         };
+        let path = folder.join(SAMPLES);
+        let texts = if path.exists() { lines(&path)? } else { Vec::new() };
         let history = History::read(folder)?;
         let samples = history.as_ref().map(|history| history.samples);
         // Folders of an older wgrad tell by what is in them.
         let apart = test.is_some() || config.train.validation_split.is_some();
         let record = RunRecord {
             epochs,
+            texts,
             test,
             validated_apart: samples.map_or(apart, |samples| samples.validation.is_some()),
             samples,
@@ -104,6 +109,7 @@ impl RunRecord {
             device,
             epochs: Vec::new(),
             steps: Series::default(),
+            texts: Vec::new(),
             test: None,
             validated_apart: false,
             samples: None,

@@ -183,7 +183,7 @@ pub fn model_table(model: &Model) -> Result<ModelTable> {
 pub fn class_names(model: &Model) -> Result<Vec<String>> {
     let named = |output: usize| match model.task {
         Task::Answers => model.answer_name(output),
-        Task::Classify | Task::Regress { .. } => model.class_name(output),
+        Task::Classify | Task::Next | Task::Regress { .. } => model.class_name(output),
     };
     Ok((0..model.classes()?).map(named).collect())
 }
@@ -209,6 +209,7 @@ pub async fn gather(
             Findings { masks, ..seen_by_pixel(model, weights, data, TestResults::of_pixels(&confusion, loss))? }
         }
         Task::Classify => seen(model, weights, data, &trainer.test_logits().await?)?,
+        Task::Next => look(model, weights, data, "The net continues a text.")?,
         Task::Answers => {
             let (truth, logits) = (answers_of(&data.test)?, trainer.test_logits().await?);
             let name = |at| model.answer_name(at);

@@ -22,6 +22,12 @@ const RESIDUAL: usize = 8;
 pub fn model_for(data: &Dataset) -> Result<(&'static str, Option<String>)> {
     let schema = data.train.schema();
     let (input, target) = (schema.input(None)?, schema.target()?);
+    if data.text.is_some() {
+        return Ok(match input.stream {
+            Some(_) => ("char-rnn", Some("since the data is a text".into())),
+            None => ("text-classifier", Some("since the data is texts with labels".into())),
+        });
+    }
     let &[height, width, channels] = &input.shape[..] else {
         return Ok((TABLE, Some("since the data is a table".into())));
     };

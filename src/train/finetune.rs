@@ -95,7 +95,7 @@ impl First {
             }
             (None, init) => {
                 let input = data.train.schema().input(None)?.shape.clone();
-                let model = Model::named_or_file(&config.model, input, data.classes)?;
+                let model = Model::named_or_file(&config.model, input, data.classes, data.text.as_ref())?;
                 let weights = init.as_ref().map(|path| {
                     let (_, weights) = Weights::load(path)?;
                     weights.check_against(&model).map_err(|e| in_context(&path.display().to_string(), e))?;
@@ -119,7 +119,9 @@ impl First {
             model.normalise = normalise.0.clone();
             model.infer()?;
         }
-        model.class_names = data.class_names.clone();
+        // Of a text the tokens are the classes.
+        let is_stream = data.train.schema().target()?.stream.is_some();
+        model.class_names = if is_stream { Vec::new() } else { data.class_names.clone() };
         let model = model.suited(data, config.train.loss)?;
         Ok(First { model, weights, notice: head.map(|head| head.to_string()) })
     }

@@ -5,6 +5,7 @@ pub mod augmented;
 pub mod defaults;
 pub mod epochs;
 pub mod finetune;
+pub mod generate;
 pub mod pairing;
 pub mod predict;
 pub mod run;

@@ -1,7 +1,7 @@
 //! Model and data together: how a model's data is read, what a model answers about data, and whether the two fit.
 
-use crate::data::schema::{ANSWERS, LABEL, NUMBERS, Scale};
-use crate::data::{Dataset, ReadOptions, TargetKind};
+use crate::data::schema::{ANSWERS, LABEL, NUMBERS, Scale, TEXT};
+use crate::data::{Dataset, ReadOptions, TargetKind, TextOptions};
 use crate::error::{Error, Result};
 use crate::model::{Model, Task};
 use crate::train::settings::loss::LossName;
@@ -11,7 +11,7 @@ use crate::train::settings::loss::LossName;
 pub fn options_for<'a>(model: &'a Model, targets: &'a [String]) -> ReadOptions<'a> {
     let image = model.image().ok();
     let target_kind = match model.task {
-        Task::Classify => TargetKind::Classes,
+        Task::Classify | Task::Next => TargetKind::Classes,
         Task::Answers => TargetKind::Answers,
         Task::Regress { .. } => TargetKind::Numbers,
     };
@@ -24,6 +24,11 @@ pub fn options_for<'a>(model: &'a Model, targets: &'a [String]) -> ReadOptions<'
         columns: &model.columns,
         target_scales: model.task.targets(),
         class_names: &model.class_names,
+        text: TextOptions {
+            known: model.text.as_ref(),
+            length: model.text.as_ref().map(|_| model.input[0]),
+            ..TextOptions::default()
+        },
         ..ReadOptions::default()
     }
 }
@@ -32,7 +37,7 @@ pub fn options_for<'a>(model: &'a Model, targets: &'a [String]) -> ReadOptions<'
 pub fn targets_of(model: &Model) -> Vec<String> {
     match &model.task {
         _ if !model.reads_table() => Vec::new(),
-        Task::Classify => Vec::new(),
+        Task::Classify | Task::Next => Vec::new(),
         Task::Answers => model.class_names.clone(),
         Task::Regress { targets } => targets.iter().map(|scale| scale.name.clone()).collect(),
     }
@@ -60,11 +65,12 @@ impl Model {
         let task = match &*target.name {
             NUMBERS => Task::Regress { targets: target.scales.clone() },
             ANSWERS => Task::Answers,
+            TEXT => Task::Next,
             _ if loss == Some(LossName::Bce) && data.classes == 2 && self.classes()? == 1 => Task::Answers,
             _ => Task::Classify,
         };
         let prepare = self.image().is_ok().then_some(data.prepare);
-        Ok(Model { task, columns: input.scales.clone(), prepare, ..self.clone() })
+        Ok(Model { task, columns: input.scales.clone(), prepare, text: data.text.clone(), ..self.clone() })
     }
 }
 
@@ -100,6 +106,7 @@ pub fn check_data(model: &Model, data: &Dataset) -> Result<()> {
         task => {
             let expected = match task {
                 Task::Classify => LABEL,
+                Task::Next => TEXT,
                 Task::Answers => ANSWERS,
                 Task::Regress { .. } => NUMBERS,
             };
@@ -107,6 +114,7 @@ pub fn check_data(model: &Model, data: &Dataset) -> Result<()> {
                 let found = match &*target.name {
                     NUMBERS => "numbers",
                     ANSWERS => "yes-or-no answers",
+                    TEXT => "the tokens of a text",
                     _ => "classes",
                 };
                 return Err(Error::input(format!(

@@ -2,6 +2,7 @@
 
 use crate::data::Dataset;
 use crate::data::column::padded;
+use crate::data::tokens::stored;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::ir::graph::Tensor;
@@ -9,6 +10,7 @@ use crate::ir::values::Values;
 use crate::model::formats::weights::Weights;
 use crate::model::{Model, Task};
 use crate::step::control::Control;
+use crate::text::NO_TOKEN;
 use crate::train::epochs::engine::Engine;
 use crate::train::epochs::scores::sigmoid;
 use crate::train::epochs::trainer::{Event, Metrics, Trainer};
@@ -161,6 +163,28 @@ impl Predictor {
         Ok(outputs.chunks(self.classes).map(row).collect())
     }
 
+    /// Probabilities of each text, one for each class; and how many texts were cut to the model's length.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a model that does not tell classes of texts.
+    pub async fn texts(&mut self, texts: &[&str]) -> Result<(Vec<Vec<f32>>, usize)> {
+        let tokenizer = self.model.tokenizer()?.clone();
+        if self.model.task == Task::Next {
+            let name = &self.model.name;
+            return Err(Error::input(format!("model {name}: it continues texts, as wgrad generate does")));
+        }
+        let (length, mut cut, mut tokens) = (self.model.input[0], 0, Vec::new());
+        for text in texts {
+            let mut found = tokenizer.encode(text);
+            found.retain(|token| *token != NO_TOKEN);
+            cut += usize::from(found.len() > length);
+            found.resize(length, NO_TOKEN);
+            tokens.extend(found);
+        }
+        let outputs = self.outputs(&stored(&tokens, &self.step.input().field)).await?;
+        Ok((self.probabilities(&outputs)?, cut))
+    }
+
     /// The last layer's result for stored samples, [samples, outputs].
     async fn outputs(&mut self, stored: &[u8]) -> Result<Vec<f32>> {
         match self.run(stored, self.step.logits).await? {
@@ -172,7 +196,7 @@ impl Predictor {
     fn probabilities(&self, logits: &[f32]) -> Result<Vec<Vec<f32>>> {
         let rows = logits.chunks(self.classes);
         match &self.model.task {
-            Task::Classify => Ok(rows.map(softmax).collect()),
+            Task::Classify | Task::Next => Ok(rows.map(softmax).collect()),
             // Both classes of two.
             Task::Answers if self.classes == 1 && self.model.class_names.len() == 2 => {
                 Ok(rows.map(|row| vec![sigmoid(-row[0]), sigmoid(row[0])]).collect())

@@ -58,9 +58,12 @@ impl Setup {
         let mut contents = Vec::new();
         let graph = &step.graph;
         let classes = model.classes()? as u32;
-        let [images, labels] = [&step.columns[0], &step.columns[1]];
-        let bytes = graph.info(images.tensor).elements();
-        contents.push((images.tensor, Values::Byte((0..bytes).map(|i| (random(1, i) % 4) as u8).collect())));
+        let (input, labels) = (step.input(), step.target());
+        // Of a stream the targets are the input.
+        if input.tensor != labels.tensor {
+            let bytes = graph.info(input.tensor).elements();
+            contents.push((input.tensor, Values::Byte((0..bytes).map(|i| (random(1, i) % 4) as u8).collect())));
+        }
         // Bytes or two bytes, the lower first; the rest of a sample's whole words is not read.
         let (width, size) = (labels.field.element.bytes(), labels.field.bytes());
         let label = |i: usize| (random(2, i / width) % classes).to_le_bytes()[i % width];

@@ -125,7 +125,7 @@ impl Live {
                     state.report.runs[0].epochs.push(row);
                 }
             }
-            Event::Checkpoint(_) => {}
+            Event::Checkpoint(_) | Event::Sample { .. } => {}
         }
     }
 

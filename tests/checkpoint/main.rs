@@ -126,7 +126,7 @@ fn a_break_stops_where_it_is() {
                 epochs += 1;
                 ControlFlow::Continue(())
             }
-            Event::Steps { .. } => ControlFlow::Continue(()),
+            Event::Steps { .. } | Event::Sample { .. } => ControlFlow::Continue(()),
         }));
         let step = cut.progress().step;
         assert!((5..=8).contains(&step), "stopped at {step}, where the steps in flight ended");

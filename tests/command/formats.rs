@@ -289,8 +289,8 @@ fn what_a_folder_holds_is_recognised_in_one_order() {
     assert_eq!(kind(&place), Ok("NumPy arrays"));
     std::fs::create_dir(place.path("set/cifar-10-batches-bin")).unwrap();
     assert_eq!(kind(&place), Ok("CIFAR-10 binary"));
-    put(&place, "file.txt", "");
-    refused(open(&place, "file.txt"), &["file.txt is a file", "FILE.csv"]);
+    put(&place, "file.dat", "");
+    refused(open(&place, "file.dat"), &["file.dat is a file", "FILE.csv"]);
 }
 
 /// `wgrad data` counts, says so as text and as JSON, and draws a sheet of the size that its images ask for.

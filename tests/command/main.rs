@@ -37,6 +37,7 @@ mod stream;
 mod sweep;
 mod table;
 mod terminal;
+mod text;
 mod trace;
 mod validated;
 mod watchdog;

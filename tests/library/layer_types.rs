@@ -34,9 +34,18 @@ pub fn around(kind: &LayerType) -> (Model, usize) {
         let net = net.layer(LayerEntry { layer: layer.clone(), from: Vec::new() });
         if joins { net.reading("first").flatten().dense(3) } else { net.flatten().dense(3) }
     };
-    match net(false).build() {
-        Ok(model) => (model, 4),
-        Err(_) => (net(true).build().unwrap_or_else(|why| panic!("{}: {why}", kind.name)), 5),
+    // Of a text: places with a number of features for each.
+    let text = || {
+        let net = Sequential::text(4).name("net");
+        let net = if kind.name == "embedding" { net } else { net.embedding(5, 4) };
+        net.layer(LayerEntry { layer: layer.clone(), from: Vec::new() }).dense(3)
+    };
+    match net(false).build().map(|model| (model, 4)).or_else(|_| net(true).build().map(|model| (model, 5))) {
+        Ok(found) => found,
+        Err(_) => {
+            let model = text().build().unwrap_or_else(|why| panic!("{}: {why}", kind.name));
+            (model, usize::from(kind.name != "embedding"))
+        }
     }
 }
 
@@ -112,7 +121,10 @@ fn every_layer_builds_what_it_infers() {
         let inferred = model.infer().unwrap();
         for training in [false, true] {
             let mut graph = Graph::new();
-            let x = graph.tensor(TensorInfo::floats("x", [3, 4, 4, 2]));
+            let x = match model.text {
+                Some(_) => graph.tensor(TensorInfo::words("x", [3, 4])),
+                None => graph.tensor(TensorInfo::floats("x", [3, 4, 4, 2])),
+            };
             let control = graph.tensor(TensorInfo::words("control", [Control::WORDS]));
             let build = if training { Build::training(control) } else { Build::inference(control) };
             let y = model.build(&mut graph, x, build).unwrap_or_else(|why| panic!("{why}"));
@@ -134,8 +146,11 @@ fn every_layer_has_a_form_in_onnx_and_a_line_in_the_summary() {
         let (_, at) = around(kind);
         let shapes: Vec<Vec<usize>> = model.infer().unwrap().into_iter().map(|layer| layer.shape).collect();
         let layer = &model.layers[at];
-        let given: Vec<&[usize]> =
-            std::iter::once(at - 1).chain(layer.from.clone()).map(|from| &shapes[from][..]).collect();
+        let before = if at == 0 { &model.input } else { &shapes[at - 1] };
+        let given: Vec<&[usize]> = std::iter::once(before)
+            .chain(layer.from.iter().map(|from| &shapes[*from]))
+            .map(|shape| &shape[..])
+            .collect();
         let inputs: Vec<String> = (0..given.len()).map(|input| format!("input{input}")).collect();
         let params: Vec<String> = model.infer().unwrap()[at].params.iter().map(|param| param.name.clone()).collect();
         let mut onnx = Onnx::new("own".into(), inputs.clone(), given, params.clone());

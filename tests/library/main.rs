@@ -17,6 +17,7 @@ mod custom;
 mod data;
 mod files;
 mod fusion;
+mod generate;
 mod gradients;
 mod imports;
 mod in_place;

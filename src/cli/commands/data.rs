@@ -1,18 +1,20 @@
 //! `wgrad data`: what a data set holds, before anything is trained on it.
 
-use crate::cli::terminal::lines::six_digits;
+use crate::cli::terminal::lines::{six_digits, wrapped};
 use crate::cli::terminal::table::{Table, short};
 use crate::cli::{columns, print, print_fitted};
 use crate::data::formats::Format;
 use crate::data::pictures::{contact, mask};
 use crate::data::survey::{Class, Duplicates, Survey, survey};
 use crate::data::table::{self, TableSurvey};
+use crate::data::tokens::{self, TextSurvey};
 use crate::data::{BUILT_IN, Dataset};
-use crate::data::{Fit, ReadOptions};
+use crate::data::{Fit, ReadOptions, TextOptions};
 use crate::error::{Error, Result};
 use crate::files::write_whole;
 use crate::plan::human_bytes;
 use crate::step::augment::Augment;
+use crate::text::Unit;
 use crate::train::augmented;
 use clap::Args;
 use std::fmt::Write;
@@ -55,6 +57,18 @@ pub struct DataArgs {
     /// Of a CSV table: columns to leave out
     #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
     ignore: Vec<String>,
+    /// Of text: what a token is, as `wgrad train` takes it
+    #[arg(long, value_enum, value_name = "UNIT")]
+    tokenizer: Option<Unit>,
+    /// Of text: the most words of the vocabulary
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    vocabulary: usize,
+    /// Of text: tokens of a sample
+    #[arg(long, value_name = "N")]
+    length: Option<usize>,
+    /// Of a CSV: the column that holds texts
+    #[arg(long, value_name = "COLUMN")]
+    text: Option<String>,
     /// Of masks: the value that stands for no class, as `wgrad train` takes it
     #[arg(long, value_name = "N")]
     ignore_label: Option<u32>,
@@ -90,7 +104,18 @@ pub fn run(args: DataArgs) -> Result<()> {
     let (targets, ignored) = (&args.target[..], &args.ignore[..]);
     let (size, fit, ignore_label) = (args.image_size, args.fit, args.ignore_label);
     let hold_bytes = Some(HOLD_BYTES);
-    let options = ReadOptions { size, fit, hold_bytes, targets, ignored, ignore_label, ..ReadOptions::default() };
+    let (unit, vocabulary, length, column) = (args.tokenizer, args.vocabulary, args.length, args.text.as_deref());
+    let tokens_of = TextOptions { unit, vocabulary, length, column, ..TextOptions::default() };
+    let options = ReadOptions {
+        text: tokens_of,
+        size,
+        fit,
+        hold_bytes,
+        targets,
+        ignored,
+        ignore_label,
+        ..ReadOptions::default()
+    };
     let data = Dataset::open_with(&spec, &options)?;
     let kind = if spec == BUILT_IN { "built in" } else { Format::of(Path::new(&spec))?.name };
     if let Some(notice) = &data.notice {
@@ -103,6 +128,15 @@ pub fn run(args: DataArgs) -> Result<()> {
         return match args.json {
             true => print(&format!("{}\n", serde_json::json!(found))),
             false => print_fitted(&of_table(&found, columns().min(WIDTH))),
+        };
+    }
+    if let Some(found) = tokens::survey(&data)? {
+        if args.contact_sheet.is_some() {
+            return Err(Error::input("--contact-sheet: a data set of images is expected"));
+        }
+        return match args.json {
+            true => print(&format!("{}\n", serde_json::json!(found))),
+            false => print_fitted(&of_text(&found, columns().min(WIDTH))),
         };
     }
     let found = survey(&data)?;
@@ -121,6 +155,34 @@ pub fn run(args: DataArgs) -> Result<()> {
         return print(&format!("{json}\n"));
     }
     print_fitted(&text(&found, kind, columns().min(WIDTH)))
+}
+
+/// The survey of a text.
+fn of_text(found: &TextSurvey, width: usize) -> String {
+    let TextSurvey { name, unit, vocabulary, is_stream, parts, commonest, unused } = found;
+    let mut text = format!("{name} ({})\n", if *is_stream { "a text" } else { "texts" });
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "  vocabulary  {vocabulary} {unit}");
+    let (things, lengths) = if *is_stream { ("windows", "") } else { ("texts", "shortest, middle, longest") };
+    let mut table = Table::new(["part", things, unit, "unknown", lengths]);
+    for part in parts {
+        let lengths = part.lengths.map_or(String::new(), |[a, b, c]| format!("{a}, {b}, {c}"));
+        table.row([
+            part.name.into(),
+            part.samples.to_string(),
+            part.tokens.to_string(),
+            part.unknown.to_string(),
+            lengths,
+        ]);
+    }
+    text += "\n";
+    text += &table.text(width);
+    let shown: Vec<String> = commonest.iter().map(|(token, count)| format!("{token:?} {count}")).collect();
+    let _ = writeln!(text, "\n{}", wrapped(&format!("commonest: {}", shown.join(", ")), width));
+    if *unused > 0 {
+        let _ = writeln!(text, "{unused} of the vocabulary are not in the part to train on");
+    }
+    text
 }
 
 /// The survey of a table, a line for each column.

@@ -96,7 +96,7 @@ pub fn run(args: EvalArgs) -> Result<()> {
     let model = match (&args.model, &described) {
         (Some(spec), _) => {
             let input = data.test.schema().input(None)?.shape.clone();
-            let model = Model::named_or_file(spec, input, data.classes)?.suited(&data, None)?;
+            let model = Model::named_or_file(spec, input, data.classes, data.text.as_ref())?.suited(&data, None)?;
             Model { class_names: data.class_names.clone(), ..model }
         }
         (None, Some(model)) => model.clone(),
@@ -120,6 +120,7 @@ pub fn run(args: EvalArgs) -> Result<()> {
     match &model.task {
         Task::Classify if model.is_segmentation()? => by_pixel(&mut evaluator, &model, args.json),
         Task::Classify => classes(&mut evaluator, &model, &data, Path::new(&spec), wrong, args.json),
+        Task::Next => tokens(&mut evaluator, args.json),
         Task::Answers => answers(&mut evaluator, &model, &data, args.json),
         Task::Regress { targets } => numbers(&mut evaluator, targets, args.json),
     }
@@ -172,6 +173,24 @@ fn classes(
         crate::cli::say(&wrong.write(&data.test, root, |class| model.class_name(class))?);
     }
     if json { print(&format!("{found}\n")) } else { print_fitted(&text) }
+}
+
+/// Loss, perplexity and accuracy of a model that continues a text.
+fn tokens(evaluator: &mut Evaluator, json: bool) -> Result<()> {
+    let totals = pollster::block_on(evaluator.run())?;
+    let (loss, accuracy, tokens) = (totals.loss(), totals.accuracy(), totals.targets());
+    let perplexity = loss.exp();
+    if json {
+        let found = serde_json::json!({
+            "loss": loss, "perplexity": perplexity, "bits_per_token": loss / std::f64::consts::LN_2, "accuracy": accuracy,
+            "tokens": tokens,
+        });
+        return print(&format!("{found}\n"));
+    }
+    let bits = loss / std::f64::consts::LN_2;
+    print_fitted(&format!(
+        "loss: {loss:.4} - perplexity: {perplexity:.4} - bits per token: {bits:.4} - accuracy: {accuracy:.4} - {tokens} tokens\n"
+    ))
 }
 
 /// How often each yes-or-no answer is right.

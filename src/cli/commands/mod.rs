@@ -6,6 +6,7 @@ pub mod data;
 pub mod devices;
 pub mod eval;
 pub mod export;
+pub mod generate;
 pub mod import;
 #[cfg(feature = "mnist-data")]
 pub mod make;

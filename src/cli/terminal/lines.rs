@@ -87,7 +87,12 @@ pub(in crate::cli) fn ended(m: &Metrics, steps: u64, width: usize, colour: bool)
 
 /// What validation found beyond loss and accuracy.
 fn further(m: &Metrics) -> impl Iterator<Item = (&'static str, f64)> {
-    let all = [("val_mean_iou", m.val_mean_iou), ("val_mae", m.val_mae), ("val_r2", m.val_r2)];
+    let all = [
+        ("val_perplexity", m.val_perplexity),
+        ("val_mean_iou", m.val_mean_iou),
+        ("val_mae", m.val_mae),
+        ("val_r2", m.val_r2),
+    ];
     all.into_iter().filter_map(|(name, value)| Some((name, value?)))
 }
 
@@ -97,7 +102,7 @@ pub(in crate::cli) fn plain(m: &Metrics, epochs: usize) -> String {
     let share = |name: &str, value: f64| if value.is_nan() { String::new() } else { format!(" - {name}: {value:.4}") };
     let (accuracy, val_accuracy) = (share("accuracy", m.accuracy), share("val_accuracy", m.val_accuracy));
     // Rows of a table are no images.
-    let things = if m.val_accuracy.is_nan() { "samples" } else { "images" };
+    let things = if m.val_accuracy.is_nan() || m.val_perplexity.is_some() { "samples" } else { "images" };
     // Of an epoch within a second, tenths tell nothing.
     let digits = if m.seconds < 1.0 { 3 } else { 1 };
     format!(
@@ -185,6 +190,7 @@ mod tests {
         val_mean_iou: None,
         val_mae: None,
         val_r2: None,
+        val_perplexity: None,
         seconds: 2.9,
         images_per_second: 20_690.0,
         lr: None,

@@ -2,7 +2,7 @@
 
 use crate::cli::print;
 use crate::cli::terminal::beat::Beat;
-use crate::cli::terminal::lines::{Live, ended, plain};
+use crate::cli::terminal::lines::{Live, ended, plain, wrapped};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::train::epochs::progress::Metrics;
@@ -173,6 +173,7 @@ impl Progress {
                 let live = Live { done: *done, of: *of, seconds: *seconds, loss, accuracy, samples, run_left };
                 self.steps(*epoch, live)
             }
+            Event::Sample { epoch, text, .. } => self.sample(*epoch, text),
             Event::Epoch(metrics) => self.epoch(metrics),
             Event::Checkpoint(_) => Ok(()),
         }
@@ -192,6 +193,16 @@ impl Progress {
             self.start("{msg}");
         }
         Ok(())
+    }
+
+    /// A text that the model goes on with, indented.
+    fn sample(&mut self, epoch: usize, text: &str) -> Result<()> {
+        if self.form == Form::Json {
+            return self.json(&serde_json::json!({ "event": "sample", "epoch": epoch, "text": text }));
+        }
+        self.clear();
+        let lines = text.lines().map(|line| wrapped(&format!("  {line}"), width()));
+        self.print(&format!("{}\n", lines.collect::<Vec<_>>().join("\n").trim_end()))
     }
 
     fn steps(&mut self, epoch: usize, live: Live) -> Result<()> {

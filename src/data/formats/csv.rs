@@ -5,7 +5,7 @@ use crate::data::formats::Format;
 use crate::data::formats::held_out::{held_out, one_of};
 use crate::data::formats::lines::{find, separated, separator};
 use crate::data::formats::missing::{CSV, is_csv};
-use crate::data::formats::table;
+use crate::data::formats::{table, texts};
 use crate::data::source::{Source, file_name};
 use crate::data::split::Labels;
 use crate::data::{Dataset, MOST_CLASSES, ReadOptions, Split};
@@ -29,6 +29,12 @@ struct Table {
 
 /// A table where targets are named, else images.
 fn read_any(path: &Path, options: &ReadOptions) -> Result<Dataset> {
+    if let Some(text) = options.text.column {
+        return match path.is_file() {
+            true => texts::read_csv(path, [path, path], text, options),
+            false => texts::read_csv(path, [&find(path, &["train"])?, &find(path, &["test"])?], text, options),
+        };
+    }
     #[cfg(feature = "images")]
     if let Some(data) = listed(path, options)? {
         return Ok(data);

@@ -26,6 +26,8 @@ mod parts;
 pub(crate) mod pictures;
 #[cfg(feature = "csv")]
 pub mod table;
+pub mod text;
+pub mod texts;
 
 use crate::data::source::{file_name, is_hidden};
 use crate::data::{Dataset, ReadOptions};
@@ -51,8 +53,17 @@ pub struct Format {
 }
 
 /// Every format, in the order in which they are looked for.
-pub const ALL: [Format; 7] =
-    [cifar::FORMAT, npy::FORMAT, npy::ARCHIVE, idx::FORMAT, masks::FORMAT, folder::FORMAT, csv::FORMAT];
+pub const ALL: [Format; 9] = [
+    cifar::FORMAT,
+    npy::FORMAT,
+    npy::ARCHIVE,
+    idx::FORMAT,
+    masks::FORMAT,
+    folder::FORMAT,
+    csv::FORMAT,
+    texts::FORMAT,
+    text::FORMAT,
+];
 
 /// The names of a folder's entries, hidden ones left out, or that of a file given itself.
 #[derive(Clone, Debug, Default)]
@@ -86,7 +97,10 @@ impl Format {
         let entries = Entries::of(path)?;
         ALL.into_iter().find(|format| (format.recognise)(&entries)).ok_or_else(|| {
             if entries.is_file {
-                return Error::input(format!("data {shown} is a file: expected FILE.csv, FILE.npz, or {}", expected()));
+                return Error::input(format!(
+                    "data {shown} is a file: expected FILE.csv, FILE.npz, FILE.tsv, FILE.txt, or {}",
+                    expected()
+                ));
             }
             let files = &entries.files;
             let named = files.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
@@ -176,6 +190,8 @@ mod tests {
         }
         assert_eq!(of(&["digits.CSV"], &[], true), Some("CSV"), "a file itself");
         assert_eq!(of(&["digits.npz"], &[], true), Some("NumPy archive"), "a file itself");
+        assert_eq!(of(&["input.TXT"], &[], true), Some("text"), "a file itself");
+        assert_eq!(of(&["val.txt", "train.txt"], &[], false), Some("text"));
         for name in ["x_train.npy", "data_batch_1.bin", "train-images"] {
             assert_eq!(of(&[name], &[], true), None, "{name} itself");
         }

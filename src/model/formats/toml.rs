@@ -3,10 +3,11 @@
 mod normalise;
 
 use crate::error::{Error, Result, in_context};
-use crate::model::Model;
 use crate::model::layers::keys::{Key, Kind, Value, one_of};
 use crate::model::layers::{LARGEST, LayerEntry, TYPES, named};
+use crate::model::{Model, Task};
 use crate::suggest;
+use crate::text::{Tokenizer, Unit};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::io::Read;
@@ -14,6 +15,9 @@ use std::ops::Range;
 use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+
+/// The tokens of a vocabulary where there is no data: as many as bytes.
+pub const TOKENS: usize = 256;
 
 /// The most bytes that a model file may have.
 pub const LARGEST_FILE_BYTES: u64 = 1 << 20;
@@ -25,6 +29,11 @@ impl Model {
     /// [`Error::Input`] for a file that cannot be read or is larger than [`LARGEST_FILE_BYTES`], and as
     /// [`Model::from_toml`].
     pub fn from_toml_file(path: &Path) -> Result<Self> {
+        Model::from_toml_file_for(path, None)
+    }
+
+    /// [`Model::from_toml_file`] for data with a vocabulary of so many tokens, where it is text.
+    pub(crate) fn from_toml_file_for(path: &Path, vocabulary: Option<usize>) -> Result<Self> {
         let file = path.display().to_string();
         let unreadable = |why: &dyn std::fmt::Display| Error::input(format!("{file}: cannot be read: {why}"));
         let mut bytes = Vec::new();
@@ -37,7 +46,7 @@ impl Model {
         }
         let text = String::from_utf8(bytes).map_err(|e| unreadable(&e.utf8_error()))?;
         let name = path.file_stem().map_or_else(|| file.clone(), |stem| stem.to_string_lossy().into_owned());
-        Model::from_toml(&text, &file, &name)
+        Model::from_toml_for(&text, &file, &name, vocabulary)
     }
 
     /// The model that `text` describes, with the default normalisation and no class names; `file` is what
@@ -47,14 +56,21 @@ impl Model {
     /// [`Error::Input`] with the line of malformed TOML, unknown or missing keys, values of another type or
     /// out of range, and layers that do not fit; and where [`Model::check`] fails.
     pub fn from_toml(text: &str, file: &str, name: &str) -> Result<Self> {
-        let source = Source { text, file };
+        Model::from_toml_for(text, file, name, None)
+    }
+
+    /// [`Model::from_toml`] where the data has a vocabulary of so many tokens; without data there are [`TOKENS`].
+    fn from_toml_for(text: &str, file: &str, name: &str, vocabulary: Option<usize>) -> Result<Self> {
+        let source = Source { text, file, vocabulary: vocabulary.unwrap_or(TOKENS) };
         let document = DeTable::parse(text)
             .map_err(|error| source.error(error.span().unwrap_or(0..0), &error.message().replace('\n', " ")))?;
         let root = Section { source, table: document.get_ref(), at: 0..0, name: "the model".into() };
         root.only(&["input", "inputs", "normalise", "layers"])?;
-        let input = root.sizes("input")?;
+        let length = root.length()?;
+        let input = length.map_or_else(|| root.sizes("input"), |length| Ok(vec![length]))?;
         if ![1, 3].contains(&input.len()) {
-            return Err(root.wrong("input", "[height, width, channels] of images or [columns] of a table"));
+            let expected = "[height, width, channels] of images, [columns] of a table or { tokens = N } of a text";
+            return Err(root.wrong("input", expected));
         }
         let (inputs, normalise) = (root.inputs()?, root.normalise()?);
         let listed = root.required("layers")?.get_ref().as_array();
@@ -77,7 +93,10 @@ impl Model {
             shapes.push(inferred.map_err(|e| source.error(entry.span(), &e.to_string()))?.shape);
             layers.push(layer);
         }
-        let model = Model { name: name.into(), input, layers, inputs, normalise, ..Model::default() };
+        let text = length.map(|_| Tokenizer::known(Unit::default(), Vec::new()));
+        let is_next = text.is_some() && shapes.last().is_some_and(|shape| shape.len() == 2);
+        let task = if is_next { Task::Next } else { Task::default() };
+        let model = Model { name: name.into(), input, layers, inputs, normalise, text, task, ..Model::default() };
         model.check().map_err(|error| in_context(file, error))?;
         Ok(model)
     }
@@ -85,7 +104,10 @@ impl Model {
     /// The model file of this model's input and layers. A layer of an application's own appears by its name alone, and
     /// cannot be read again.
     pub fn to_toml(&self) -> String {
-        let mut text = format!("input = {:?}\n", self.input);
+        let mut text = match self.text {
+            Some(_) => format!("input = {{ tokens = {} }}\n", self.input[0]),
+            None => format!("input = {:?}\n", self.input),
+        };
         if !self.inputs.is_empty() {
             let _ = writeln!(text, "inputs = {:?}", self.inputs);
         }
@@ -120,6 +142,7 @@ impl Model {
 struct Source<'a> {
     text: &'a str,
     file: &'a str,
+    vocabulary: usize,
 }
 
 impl Source<'_> {
@@ -194,9 +217,11 @@ impl<'a> Section<'a> {
     fn value(&self, key: &Key) -> Result<Option<Value>> {
         let wrong = || self.wrong(key.name, &key.kind.expected());
         let Some(found) = self.table.get(key.name).map(Spanned::get_ref) else {
-            return if key.required { Err(wrong()) } else { Ok(None) };
+            let vocabulary = key.vocabulary.then_some(Value::Size(self.source.vocabulary));
+            return if key.required { Err(wrong()) } else { Ok(vocabulary) };
         };
         let value = match key.kind {
+            Kind::Size if found.as_str() == Some("vocabulary") => Some(Value::Size(self.source.vocabulary)),
             Kind::Size => whole(found).map(Value::Size),
             Kind::Pair => match found {
                 DeValue::Array(_) => self.sizes(key.name).ok().and_then(|sizes| sizes.try_into().ok()).map(Value::Pair),
@@ -210,6 +235,13 @@ impl<'a> Section<'a> {
             Kind::Flag => found.as_bool().map(Value::Flag),
         };
         value.filter(|&value| key.kind.check(key.name, value).is_ok()).map(Some).ok_or_else(wrong)
+    }
+
+    /// The tokens of a text, `input = { tokens = N }`; none where the input is another.
+    fn length(&self) -> Result<Option<usize>> {
+        let Some(table) = self.table.get("input").and_then(|value| value.get_ref().as_table()) else { return Ok(None) };
+        let length = (table.len() == 1).then(|| table.get("tokens").and_then(|value| whole(value.get_ref()))).flatten();
+        length.map(Some).ok_or_else(|| self.wrong("input", "{ tokens = N }, with the most tokens of a sample"))
     }
 
     /// The names of the fields that the model reads, where they are given.

@@ -23,7 +23,7 @@ impl Layer for Dropout {
     }
 
     fn build(&self, graph: &mut Graph, at: &Inputs) -> Result<Tensor> {
-        if at.build.mode == Mode::Inference {
+        if at.build.mode != Mode::Training {
             return Ok(at.x[0]);
         }
         let dropout = ops::pointwise::dropout::Dropout { rate: self.rate, salt: at.index as u32 };

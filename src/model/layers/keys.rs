@@ -126,12 +126,14 @@ pub struct Key {
     pub omitted: bool,
     /// Whether the model file does not have it, and its default holds.
     pub hidden: bool,
+    /// Whether it is the number of the data's tokens where the model file does not have it.
+    pub vocabulary: bool,
 }
 
 impl Key {
     /// A key of this kind with a default, which files always have.
     pub const fn new(kind: Kind) -> Key {
-        Key { name: "", kind, required: false, omitted: false, hidden: false }
+        Key { name: "", kind, required: false, omitted: false, hidden: false, vocabulary: false }
     }
 
     /// The same key, which files omit where it has its default.
@@ -140,6 +142,8 @@ impl Key {
     }
 }
 
+/// The number of the data's tokens.
+pub const VOCABULARY: Key = Key { vocabulary: true, ..SIZE };
 /// A size.
 pub const SIZE: Key = Key::new(Kind::Size);
 /// Rows and columns.

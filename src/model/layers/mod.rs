@@ -17,16 +17,23 @@ mod conv_transpose2d;
 mod dense;
 mod depthwise_conv2d;
 mod dropout;
+mod embedding;
 mod flatten;
 mod global_avg_pool2d;
 mod global_max_pool2d;
 mod group_norm;
+mod gru;
+mod last;
 mod layer_norm;
+mod lstm;
 mod max_pool2d;
+mod mean_pool;
 mod multiply;
 mod pools;
+mod recurrent;
 mod relu;
 mod rms_norm;
+mod rnn;
 mod upsample2d;
 
 pub use activation::Activation;
@@ -39,16 +46,22 @@ pub use conv2d::Conv2d;
 pub use dense::Dense;
 pub use depthwise_conv2d::DepthwiseConv2d;
 pub use dropout::Dropout;
+pub use embedding::Embedding;
 pub use entry::LayerEntry;
 pub use flatten::Flatten;
 pub use global_avg_pool2d::GlobalAvgPool2d;
 pub use global_max_pool2d::GlobalMaxPool2d;
 pub use group_norm::GroupNorm;
+pub use gru::Gru;
+pub use last::Last;
 pub use layer_norm::LayerNorm;
+pub use lstm::Lstm;
 pub use max_pool2d::MaxPool2d;
+pub use mean_pool::MeanPool;
 pub use multiply::Multiply;
 pub use relu::Relu;
 pub use rms_norm::RmsNorm;
+pub use rnn::{Nonlinearity, Rnn};
 pub use upsample2d::Upsample2d;
 
 use crate::error::{Error, Result};
@@ -85,6 +98,12 @@ const LISTED: &[fn() -> Vec<LayerType>] = &[
     one::<Upsample2d>,
     one::<ConvTranspose2d>,
     one::<DepthwiseConv2d>,
+    one::<Embedding>,
+    one::<Rnn>,
+    one::<Gru>,
+    one::<Lstm>,
+    one::<Last>,
+    one::<MeanPool>,
     activation::types,
 ];
 
@@ -179,6 +198,15 @@ impl Inputs<'_> {
     /// What it reads, then its parameters: the arguments of an op.
     pub fn arguments(&self) -> Vec<Tensor> {
         [self.x, self.params].concat()
+    }
+
+    /// How many tokens each text has, `[batch]`; only of texts that may be filled up.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where there is no such thing.
+    pub fn lengths(&self) -> Result<Tensor> {
+        let missing = || Error::input("found no lengths of texts, expected a model with input = { tokens = N }");
+        self.build.lengths.ok_or_else(missing)
     }
 
     /// The control block, which a layer needs in training.

@@ -11,6 +11,8 @@ pub enum Attribute {
     Float(f32),
     /// A text.
     Text(&'static str),
+    /// Several.
+    Texts(Vec<&'static str>),
 }
 
 /// An operator at work. Its result bears its name.
@@ -46,7 +48,7 @@ pub struct OnnxConstant {
     pub elements: Elements,
 }
 
-/// A layer on its way to ONNX, where a batch of images is [N, C, H, W].
+/// A layer on its way to ONNX, where a batch of images is [N, C, H, W] and one of sequences [N, places, features].
 #[derive(Debug)]
 pub struct Onnx<'a> {
     /// The name of the layer's result: what no node of it may be called but the last.
@@ -61,12 +63,14 @@ pub struct Onnx<'a> {
     pub nodes: Vec<OnnxNode>,
     /// The constants so far.
     pub constants: Vec<OnnxConstant>,
+    /// Of texts that are filled up: how many tokens each has, 64-bit integers [N].
+    pub lengths: Option<String>,
 }
 
 impl<'a> Onnx<'a> {
     /// A layer without nodes yet.
     pub fn new(name: String, inputs: Vec<String>, shapes: Vec<&'a [usize]>, params: Vec<String>) -> Self {
-        Onnx { name, inputs, shapes, params, nodes: Vec::new(), constants: Vec::new() }
+        Onnx { name, inputs, shapes, params, nodes: Vec::new(), constants: Vec::new(), lengths: None }
     }
 
     /// Adds a node that reads `inputs`, and gives the name of its result: the layer's name, with `suffix` behind it.
@@ -105,6 +109,27 @@ impl<'a> Onnx<'a> {
     /// Adds a constant of floats, and gives its name: the layer's name with `suffix` behind it.
     pub fn floats(&mut self, suffix: &str, shape: &[usize], values: Vec<f32>) -> String {
         self.constant(suffix, shape, Elements::Floats(values))
+    }
+
+    /// Adds a constant of whole numbers, likewise.
+    pub fn ints(&mut self, suffix: &str, values: Vec<i64>) -> String {
+        self.constant(suffix, &[values.len()], Elements::Ints(values))
+    }
+
+    /// Adds a mask of the places of a sequence [N, places, 1]: floats that are 1 where `op` holds between the place, from 0,
+    /// and the text's length, or all of them where texts have none.
+    pub fn mask(&mut self, op: &'static str) -> String {
+        let places = self.shapes[0][0];
+        let Some(lengths) = self.lengths.clone() else {
+            let last = |place: usize| op == "Less" || place + 1 == places;
+            let values = (0..places).map(|place| f32::from(u8::from(last(place)))).collect();
+            return self.floats("_mask", &[1, places, 1], values);
+        };
+        let range = self.ints("_places", (0..places as i64).collect());
+        let column = self.reshape("_column", &lengths, &[-1, 1]);
+        let holds = self.node("_holds", op, &[&range, &column], &[]);
+        let floats = self.node("_floats", "Cast", &[&holds], &[("to", Attribute::Int(1))]);
+        self.reshape("_mask", &floats, &[0, places as i64, 1])
     }
 
     /// Adds a node that gives `input` these sizes, in which 0 stands for a size that stays and -1 for what is left.

@@ -18,8 +18,19 @@ pub struct ParamSpec {
     pub is_bias: bool,
     /// What every value of it starts as; none where it is drawn, or is a bias and starts as 0.
     pub starts_at: Option<f32>,
+    /// How it is drawn whatever the method of the run; none where that decides.
+    pub spread: Option<Spread>,
     /// Whether it is a running statistic, which no gradient reaches and each step of training moves.
     pub running: bool,
+}
+
+/// How the first values of a parameter are spread, where a layer has a way of its own.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Spread {
+    /// Evenly from minus this bound to the bound.
+    Uniform(f64),
+    /// Normally about 0 with this standard deviation.
+    Normal(f64),
 }
 
 impl ParamSpec {
@@ -28,7 +39,7 @@ impl ParamSpec {
     pub fn drawn(file_shape: Vec<usize>, fans: [usize; 2]) -> Self {
         let [fan_in, fan_out] = fans;
         let name = "weight".into();
-        ParamSpec { name, file_shape, fan_in, fan_out, is_bias: false, starts_at: None, running: false }
+        ParamSpec { name, file_shape, fan_in, fan_out, is_bias: false, starts_at: None, spread: None, running: false }
     }
 
     /// A bias of that many outputs, which starts as 0.
@@ -40,6 +51,11 @@ impl ParamSpec {
     pub fn per_channel(name: &str, channels: usize, starts_at: f32) -> Self {
         let spec = Self::drawn(vec![channels], [1, 1]);
         ParamSpec { name: name.into(), is_bias: name == "bias", starts_at: Some(starts_at), ..spec }
+    }
+
+    /// The same parameter under another name, drawn in this way, a bias too.
+    pub fn spread(self, name: impl Into<String>, spread: Spread) -> Self {
+        ParamSpec { name: name.into(), spread: Some(spread), ..self }
     }
 
     /// The same parameter as a running statistic.

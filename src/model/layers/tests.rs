@@ -97,6 +97,7 @@ fn a_convolution_names_its_parameters_as_pytorch_does() {
         fan_out: 24,
         is_bias: false,
         starts_at: None,
+        spread: None,
         running: false,
     };
     let bias = ParamSpec { name: "3.bias".into(), file_shape: vec![4], is_bias: true, ..weight.clone() };

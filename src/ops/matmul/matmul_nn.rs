@@ -112,6 +112,6 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
         [case(false), case(true).integers([m, n], 1)]
     };
     let leading = Case::new(MatmulNn { masked: true }).random([2, 3, 5, 7]).random([7, 4]).integers([2, 3, 5, 4], 1);
-    // What few columns give of many rows: the gradient before a small last layer.
-    AWKWARD.into_iter().chain([[128, 64, 10]]).flat_map(case).chain([leading]).collect()
+    // What few columns give of many rows: the gradient before a small last layer, of ten classes and of two.
+    AWKWARD.into_iter().chain([[128, 64, 10], [33, 128, 2]]).flat_map(case).chain([leading]).collect()
 }

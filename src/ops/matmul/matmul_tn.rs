@@ -111,5 +111,11 @@ pub(in crate::ops) fn product(cx: &mut Lower, [batch, m, n, k]: [usize; 4], sums
 
 pub(in crate::ops) fn cases() -> Vec<Case> {
     let case = |[m, n, k]: [usize; 3]| Case::new(MatmulTn).random([k, m]).random([k, n]);
-    AWKWARD.into_iter().map(case).chain([Case::new(MatmulTn).random([2, 3, 5, 7]).random([2, 3, 5, 4])]).collect()
+    // The last: weights of two classes.
+    AWKWARD
+        .into_iter()
+        .chain([[2, 128, 16]])
+        .map(case)
+        .chain([Case::new(MatmulTn).random([2, 3, 5, 7]).random([2, 3, 5, 4])])
+        .collect()
 }

@@ -4,6 +4,7 @@ use super::Entry;
 
 pub mod attend;
 mod bounds;
+pub mod carry;
 pub mod cells;
 pub mod embedding;
 pub mod embedding_dw;
@@ -13,13 +14,16 @@ pub mod masked_mean;
 pub mod over_time_dx;
 pub mod recurrence;
 pub mod recurrence_dx;
+pub mod sample_token;
 pub mod select_last;
 pub mod softmax_masked;
 pub mod softmax_masked_dx;
+pub mod token_at;
 pub mod walk;
 
 /// The ops of this family.
 pub(super) const OPS: &[Entry] = &[
+    entry!(carry),
     entry!(embedding),
     entry!(embedding_dw),
     entry!(front),
@@ -28,7 +32,9 @@ pub(super) const OPS: &[Entry] = &[
     entry!(over_time_dx),
     entry!(recurrence),
     entry!(recurrence_dx),
+    entry!(sample_token),
     entry!(select_last),
     entry!(softmax_masked),
     entry!(softmax_masked_dx),
+    entry!(token_at),
 ];

@@ -47,11 +47,8 @@ impl SoftmaxMasked {
     /// The softmax of a row, and its largest score.
     fn softmax<F: Real>(&self, x: &[F], y: &mut [F]) -> F {
         let scale = F::of(self.scale.into());
-        let most = x.iter().map(|x| *x * scale).fold(None, |most, x| match most {
-            Some(most) if !(x > most) => Some(most),
-            _ => Some(x),
-        });
-        let most = most.unwrap_or(F::of(0.0));
+        let first = x.first().map_or(F::of(0.0), |x| *x * scale);
+        let most = x.iter().map(|x| *x * scale).fold(first, |most, x| if x > most { x } else { most });
         y.iter_mut().zip(x).for_each(|(y, x)| *y = (*x * scale - most).exp());
         let sum = y[..x.len()].iter().fold(F::of(0.0), |sum, y| sum + *y);
         y[..x.len()].iter_mut().for_each(|y| *y = *y / sum);

@@ -7,9 +7,10 @@ const page = document.getElementById("page");
 /** The sections of a single run by name, in the page's order. */
 const sections = {
   head: () => head(data.runs[0]),
-  draw: () => (data.live && model() && !isTable() ? (model().digits ? drawing() : dropping()) : null),
+  draw: () => (data.live && model() && !isTable() && !continues() ? (model().digits ? drawing() : dropping()) : null),
   curves: () => curves(data.runs[0]),
-  confusion: () => results(data.findings),
+  texts: () => texts(data.runs[0]),
+  confusion: () => (continues() ? null : results(data.findings)),
   masks: () => masks(data.findings),
   mistakes: () => (isTable() || byPixel() || data.findings.answers || data.findings.numbers?.length ? null : mistakes(data.findings)),
   filters: () => (isTable() ? null : filters(data.findings)),

@@ -145,4 +145,18 @@ function mistakes({ mistakes: found, classes, confusion: counts, missing }) {
     scaleBar("darker", "brighter", true));
 }
 
+/** Whether the net continues a text. */
+const continues = () => data.runs.length === 1 && data.runs[0].texts.length > 0;
+
+/** What the net went on with after each epoch, the last three in sight. */
+function texts(run) {
+  if (run.texts.length === 0) return null;
+  const one = ({ epoch, text }) => el("figure", { class: "text" }, el("figcaption", { class: "small soft" }, `after epoch ${epoch}`), el("pre", {}, text));
+  const all = [...run.texts].reverse().map(one);
+  return section("texts", "Texts after each epoch",
+    "What the net goes on with from the beginning of a line, drawn at a temperature of 0.8.",
+    el("div", { class: "texts" }, all.slice(0, 3)),
+    all.length > 3 ? el("details", {}, el("summary", {}, `${all.length - 3} earlier texts`), el("div", { class: "texts" }, all.slice(3))) : null);
+}
+
 const later = () => (data.live ? "This is worked out when the training has ended." : "This run left nothing to work it out from.");

@@ -94,6 +94,14 @@ impl Totals {
         }
     }
 
+    /// The number of targets that count.
+    pub fn targets(&self) -> u64 {
+        match self.weight.filter(|_| self.counted) {
+            Some(targets) => targets.round() as u64,
+            None => (self.samples as f64 * (self.further as f64 + 1.0 - self.ignored)).round() as u64,
+        }
+    }
+
     /// The number of samples.
     pub fn samples(&self) -> u64 {
         self.samples

@@ -36,6 +36,9 @@ pub struct Metrics {
     /// Coefficient of determination over the test set, the mean of all targets; only where they are numbers that vary.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub val_r2: Option<f64>,
+    /// e to the power of `val_loss`, of a model that continues a text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub val_perplexity: Option<f64>,
     /// Seconds of training, validation and checkpoints apart.
     #[serde(deserialize_with = "or_nan")]
     pub seconds: f64,
@@ -157,6 +160,7 @@ impl Progress {
             val_mean_iou: None,
             val_mae: None,
             val_r2: None,
+            val_perplexity: None,
             seconds: self.seconds,
             images_per_second: self.totals.samples() as f64 / self.seconds,
             lr: Some(lr),

@@ -4,9 +4,9 @@ use crate::data::{Dataset, Split};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::ir::values::Values;
-use crate::model::Model;
 use crate::model::formats::weights::Weights;
 use crate::model::init;
+use crate::model::{Model, Task};
 use crate::train::epochs::engine::{Engine, Pace, Record};
 use crate::train::epochs::evaluator::{Evaluator, Totals};
 use crate::train::epochs::feed;
@@ -15,6 +15,7 @@ pub use crate::train::epochs::progress::Metrics;
 use crate::train::epochs::progress::{Goal, Progress};
 use crate::train::epochs::timing::{KernelTime, kernel_times};
 use crate::train::epochs::watchdog::Watchdog;
+use crate::train::generate::{Generator, Sampling};
 use crate::train::pairing::check_data;
 use crate::train::settings::class_weights::Balance;
 use crate::train::settings::interval::Interval;
@@ -29,6 +30,9 @@ use crate::train::step::window::limit_on;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
+
+/// Tokens of the text that a model goes on with after each epoch.
+const SAMPLE: usize = 200;
 
 /// What the loop tells its observer.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +53,15 @@ pub enum Event<'a> {
         totals: &'a Totals,
         /// Seconds of training in this epoch so far.
         seconds: f64,
+    },
+    /// The text that the model goes on with after an epoch, of a model that continues texts.
+    Sample {
+        /// The epoch, from 1.
+        epoch: usize,
+        /// Steps since the start of the run.
+        step: u64,
+        /// The text.
+        text: &'a str,
     },
     /// An epoch has ended.
     Epoch(&'a Metrics),
@@ -75,6 +88,7 @@ pub struct Trainer {
     goal: Goal,
     checkpoints: Option<Checkpoints>,
     snapshot: Option<Arc<Snapshot>>,
+    sampler: Option<Generator>,
     pub(in crate::train) watchdog: Watchdog,
 }
 
@@ -137,6 +151,9 @@ impl Trainer {
         engine.write_all(first.into_iter().map(|(tensor, values)| (tensor, Values::Float(values))))?;
         let criterion = built.criterion();
         let evaluator = Evaluator::by(&criterion, device, model, &data.test, options.batch_size, limit)?;
+        let sampling = Sampling { tokens: SAMPLE, temperature: 0.8, seed: options.seed, ..Sampling::default() };
+        let continues = model.task == Task::Next;
+        let sampler = continues.then(|| Generator::new(device, model, sampling, 1)).transpose()?;
         let progress = Progress { totals: Totals::of(&step, &data.train), ..Progress::default() };
         Ok(Trainer {
             model: model.clone(),
@@ -154,6 +171,7 @@ impl Trainer {
             goal: Goal::new(data.train.count, options),
             checkpoints: None,
             snapshot: None,
+            sampler,
             watchdog: Watchdog::default(),
         })
     }
@@ -242,11 +260,19 @@ impl Trainer {
                 let mut metrics = self.progress.close(&validation, lr, digest, self.goal);
                 if let Some(last) = self.progress.metrics.last_mut() {
                     last.score(self.evaluator.confusion(), self.evaluator.scores());
+                    last.val_perplexity = (self.model.task == Task::Next).then(|| last.val_loss.exp());
                     metrics = *last;
+                }
+                if let Some(sampler) = &mut self.sampler {
+                    sampler.copy_weights(&self.step, &self.engine)?;
+                    let (epoch, step, text) = (metrics.epoch, metrics.step, sampler.text("").await?);
+                    flow = observe(Event::Sample { epoch, step, text: &text });
                 }
                 self.settle_rate().await?;
                 self.lay_out(true).await?;
-                flow = observe(Event::Epoch(&metrics));
+                if observe(Event::Epoch(&metrics)).is_break() {
+                    flow = ControlFlow::Break(());
+                }
             }
             if self.save(weights, &mut observe).await?.is_break() {
                 flow = ControlFlow::Break(());

@@ -12,6 +12,9 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+/// Texts that the model goes on with, one after each epoch.
+pub const SAMPLES: &str = "samples.jsonl";
+
 /// The open files.
 #[derive(Debug)]
 pub struct Logs {
@@ -39,6 +42,7 @@ impl Logs {
         let paths = ["metrics.jsonl", "metrics.csv"].map(|name| folder.join(name));
         bring_to(&paths[0], lines.as_bytes())?;
         bring_to(&paths[1], rows.as_bytes())?;
+        cut_samples(&folder.join(SAMPLES), progress.step)?;
         let mut notice = None;
         let steps = match log_steps {
             false => None,
@@ -80,6 +84,16 @@ impl Logs {
         #[cfg(feature = "cli")]
         self.events.add(&scalars(&self.folder, metrics)?)?;
         Ok(())
+    }
+
+    /// Adds a text that the model goes on with after an epoch, of a model that continues texts.
+    ///
+    /// # Errors
+    /// [`crate::Error::Failed`] where it cannot be written.
+    pub fn sample(&mut self, epoch: usize, step: u64, text: &str) -> Result<()> {
+        let line = serde_json::json!({ "epoch": epoch, "step": step, "text": text });
+        let mut file = append(&self.folder.join(SAMPLES))?;
+        write(&mut file, &self.folder, SAMPLES, &format!("{line}\n"))
     }
 
     /// Adds steps to `steps.jsonl`, where it is kept.
@@ -166,6 +180,20 @@ fn fields(folder: &Path, line: &str) -> Result<Vec<(String, Value)>> {
     }
     let Fields(fields) = serde_json::from_str(line).map_err(|e| fault(&folder.join("metrics.jsonl"), &e))?;
     Ok(fields)
+}
+
+/// Cuts `samples.jsonl` after the last line of a step that is done, where there is such a file.
+fn cut_samples(path: &Path, last: u64) -> Result<()> {
+    let text = match std::fs::read_to_string(path) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+        read => read.map_err(|e| fault(path, &e))?,
+    };
+    let is_done = |line: &&str| {
+        let value: Option<Value> = serde_json::from_str(line).ok();
+        value.and_then(|value| value["step"].as_u64()).is_some_and(|step| step <= last)
+    };
+    let kept: String = text.lines().take_while(is_done).map(|line| format!("{line}\n")).collect();
+    bring_to(path, kept.as_bytes()).map(drop)
 }
 
 /// Cuts `steps.jsonl` behind the line of a step, or the first that is not whole; the step of the last line that stays.

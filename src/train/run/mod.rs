@@ -7,6 +7,8 @@ pub mod files;
 pub mod history;
 mod logs;
 
+pub use logs::SAMPLES;
+
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::model::formats::weights::Weights;
@@ -186,6 +188,11 @@ impl RunFolder {
     /// Adds an epoch to the logs.
     pub fn epoch(&mut self, metrics: &Metrics) -> Result<()> {
         self.logs.epoch(metrics)
+    }
+
+    /// Adds a text that the model goes on with to `samples.jsonl`.
+    pub fn sample(&mut self, epoch: usize, step: u64, text: &str) -> Result<()> {
+        self.logs.sample(epoch, step, text)
     }
 
     /// Adds steps to `steps.jsonl`, where it is kept.

@@ -7,7 +7,7 @@ pub use drive::{Ended, Tested};
 pub use resume::Stopped;
 
 use crate::data::Dataset;
-use crate::data::{Fit, ReadOptions};
+use crate::data::{Fit, ReadOptions, TextOptions};
 use crate::device::Device;
 use crate::device::choice::Choice;
 use crate::device::choice::listing::device_json;
@@ -22,6 +22,9 @@ use crate::train::settings::config::RunConfig;
 use crate::train::smaller::{lacks_memory, smaller_batch};
 use crate::train::step::window::WINDOW_BYTES;
 use std::path::Path;
+
+/// The most words of a vocabulary where nothing says it.
+const VOCABULARY: usize = 10_000;
 
 /// A run on a device, with its folder: ready for [`Session::drive`].
 #[derive(Debug)]
@@ -106,8 +109,22 @@ pub fn open_data(config: &RunConfig, progress: Option<&(dyn Fn(usize, usize) + S
         return Err(Error::input("ignore: only a table has columns to leave out, which --target reads"));
     }
     // A net that goes on learning reads the columns that it knows.
-    let known = config.from.as_ref().filter(|_| !targets.is_empty()).map(Model::load).transpose()?;
-    let columns = known.as_ref().map_or(&[][..], |known| &known.model.columns);
+    let known = config.from.as_ref().map(Model::load).transpose()?.map(|known| known.model);
+    let known = known.filter(|known| known.text.is_some() || !targets.is_empty());
+    let own_length = match &known {
+        Some(known) => known.text.as_ref().map(|_| known.input[0]),
+        None if config.length.is_none() => Model::length_of(&config.model)?,
+        None => None,
+    };
+    let text = TextOptions {
+        unit: config.tokenizer,
+        vocabulary: config.vocabulary.unwrap_or(VOCABULARY),
+        length: config.length.or(own_length),
+        column: config.text.as_deref(),
+        known: known.as_ref().and_then(|known| known.text.as_ref()),
+        kept: None,
+    };
+    let columns = known.as_ref().map_or(&[][..], |known| &known.columns);
     let options = ReadOptions {
         size,
         fit: config.fit,
@@ -120,6 +137,7 @@ pub fn open_data(config: &RunConfig, progress: Option<&(dyn Fn(usize, usize) + S
         target_kind,
         columns,
         ignore_label: config.ignore_label,
+        text,
         ..ReadOptions::default()
     };
     let mut data = match (&config.val, config.train.validation_split) {

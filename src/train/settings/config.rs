@@ -2,6 +2,7 @@
 
 use crate::data::Fit;
 use crate::error::{Error, Result};
+use crate::text::Unit;
 #[cfg(feature = "cli")]
 use crate::train::settings::flags::{self, DATA, DEVICE, MODEL, RUN};
 use crate::train::settings::interval::Interval;
@@ -21,14 +22,14 @@ pub const LARGEST_CONFIG_BYTES: u64 = 1 << 20;
 #[serde(deny_unknown_fields, default)]
 #[cfg_attr(feature = "cli", derive(clap::Args))]
 pub struct RunConfig {
-    /// A preset (mnist-cnn, mnist-deep, mnist-bn, resnet-small, unet-small, mlp) or a model file [default by the
-    /// data: mnist-cnn for 28 × 28 in grey, resnet-small for other pictures, unet-small for masks, mlp for a table and for pictures
-    /// below 8 × 8; recipe best: mnist-bn]
+    /// A preset (mnist-cnn, mnist-deep, mnist-bn, resnet-small, unet-small, char-rnn, text-classifier, mlp) or a model file
+    /// [default by the data: mnist-cnn for 28 × 28 in grey, resnet-small for other pictures, unet-small for masks, mlp for a
+    /// table and for pictures below 8 × 8, char-rnn for a text, text-classifier for texts with labels; recipe best: mnist-bn]
     #[cfg_attr(feature = "cli", arg(long, short, alias = "arch", value_name = "NAME|FILE.toml", default_value_t = RunConfig::default().model, hide_default_value = true, help_heading = MODEL))]
     pub model: String,
-    /// mnist, a CSV file (a list of pictures or their pixels), an .npz file, or a folder, recognised in this order:
+    /// mnist, a CSV file (a list of pictures or their pixels), an .npz or .txt file, or a folder, recognised in this order:
     /// CIFAR-10 binary (data_batch_1.bin …), NumPy (x_train.npy …), four IDX files, images/ with masks/, images with a
-    /// folder a class, CSV (train.csv, test.csv)
+    /// folder for each class, CSV (train.csv, test.csv), text (train.txt with val.txt or test.txt)
     #[cfg_attr(feature = "cli", arg(long, short, aliases = ["dataset", "data-dir", "data-path"], value_name = "mnist|DIR|FILE", default_value_t = RunConfig::default().data, help_heading = DATA))]
     pub data: String,
     /// Other data to validate on after each epoch, in --data's format; --data's own tests, if any, are used once, at the
@@ -65,6 +66,22 @@ pub struct RunConfig {
     #[cfg_attr(feature = "cli", arg(long, value_name = "N", value_parser = flags::whole::<u32>, help_heading = DATA))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ignore_label: Option<u32>,
+    /// Of a CSV: the column that holds texts; --target names that of their labels
+    #[cfg_attr(feature = "cli", arg(long, value_name = "COLUMN", help_heading = DATA))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Of text: what a token is; words are split at spaces and marks, in lower case [default: chars; of labelled texts: words]
+    #[cfg_attr(feature = "cli", arg(long, value_enum, value_name = "UNIT", help_heading = DATA))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokenizer: Option<Unit>,
+    /// Of text: the most words of the vocabulary, the commonest ones; others are one unknown token [default: 10000]
+    #[cfg_attr(feature = "cli", arg(long, alias = "vocab-size", value_name = "N", value_parser = flags::whole::<usize>, help_heading = DATA))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vocabulary: Option<usize>,
+    /// Of text: tokens of a sample [default: the model's own]
+    #[cfg_attr(feature = "cli", arg(long, aliases = ["seq-len", "sequence-length", "seq-length", "block-size"], value_name = "N", value_parser = flags::whole::<usize>, help_heading = DATA))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub length: Option<usize>,
     /// Take only the first N training samples
     #[cfg_attr(feature = "cli", arg(long, value_name = "N", value_parser = flags::whole::<usize>, help_heading = DATA))]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -127,6 +144,10 @@ impl Default for RunConfig {
             image_channels: None,
             strict_data: false,
             ignore_label: None,
+            text: None,
+            tokenizer: None,
+            vocabulary: None,
+            length: None,
             train_limit: None,
             test_limit: None,
             normalise: None,

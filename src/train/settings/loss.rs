@@ -74,7 +74,7 @@ impl Task {
     /// The loss where none is named.
     pub fn loss(&self) -> LossName {
         match self {
-            Task::Classify => LossName::Softmax,
+            Task::Classify | Task::Next => LossName::Softmax,
             Task::Answers => LossName::Bce,
             Task::Regress { .. } => LossName::Mse,
         }
@@ -122,6 +122,8 @@ impl Criterion {
     pub fn loss_of(&self, task: &Task) -> Result<LossName> {
         let loss = self.loss.unwrap_or(task.loss());
         let expected = match (task, loss) {
+            (Task::Next, LossName::Softmax) => return Ok(loss),
+            (Task::Next, _) => "softmax for the next token",
             (_, LossName::Mse | LossName::Huber) if !matches!(task, Task::Answers) => return Ok(loss),
             (Task::Regress { .. }, _) => "mse or huber for targets that are numbers",
             (Task::Answers, LossName::Bce) | (Task::Classify, _) => return Ok(loss),
@@ -165,7 +167,7 @@ impl Criterion {
                 return Ok(Applied { results, weight: None, given: Vec::new() });
             }
         };
-        if !task.is_classify() {
+        if !task.is_softmax() {
             let plain = self.smoothing == 0.0 && self.weights == ClassWeights::Equal && !ignored;
             let (Some(each), true) = (each, plain) else {
                 let outputs = task.outputs();

@@ -37,6 +37,12 @@ impl Stored {
     }
 }
 
+/// The tokens of a sample, or where there is a stream of so many its windows.
+fn tokens(model: &Model, stream: Option<usize>) -> Result<Field> {
+    let of = if stream.is_some() { Field::of_tokens } else { Field::of_texts };
+    Ok(Field { stream, ..of(model.tokenizer()?.unit(), model.vocabulary(), model.input[0]) })
+}
+
 /// The fields that a model reads where there is no data to say: images of bytes or the columns of a table, and the targets
 /// of its task.
 ///
@@ -46,12 +52,14 @@ pub fn schema_of(model: &Model) -> Result<Schema> {
     let outputs = model.classes()?;
     let input = match model.reads_table() {
         true => Field::table(FEATURES, model.columns.clone()),
+        false if model.text.is_some() => tokens(model, None)?,
         false => match model.input[..] {
             [height, width, channels] => Field::image([height, width, channels]),
             _ => Field { shape: model.input.clone(), element: Element::F32, read: Read::FLOAT, ..Field::image([1; 3]) },
         },
     };
     let target = match &model.task {
+        Task::Next => return Schema::new(vec![tokens(model, Some(model.input[0]))?]),
         Task::Classify => {
             let of_sample = if model.is_segmentation()? { model.input[..2].to_vec() } else { Vec::new() };
             Field::label(&of_sample, if outputs <= 256 { Element::U8 } else { Element::U16 })

@@ -15,6 +15,7 @@ use crate::model::{Build, Mode, Model, Task};
 use crate::ops::batch::draw::Draw;
 use crate::ops::batch::draw_augmented::DrawAugmented;
 use crate::ops::batch::draw_mask::DrawMask;
+use crate::ops::batch::draw_stream::DrawStream;
 use crate::ops::batch::jitter::Jitter;
 use crate::ops::batch::mixup::Mixup;
 use crate::ops::loss::argmax::Argmax;
@@ -46,7 +47,7 @@ pub const LOG_CAPACITY: usize = 64;
 pub struct Step {
     /// The graph.
     pub graph: Graph,
-    /// What of the data set is on the device: the model's input first, the targets last.
+    /// What of the data set is on the device: the model's input first, the targets last; of a stream one is both.
     pub columns: Vec<Stored>,
     /// The control block.
     pub control: Tensor,
@@ -197,7 +198,7 @@ impl Step {
 
     /// The field of the targets.
     pub fn target(&self) -> &Stored {
-        &self.columns[1]
+        &self.columns[self.columns.len() - 1]
     }
 
     /// Steps of one pass over the data.
@@ -243,15 +244,23 @@ impl Start {
         if batch == 0 || batch > samples {
             return Err(Error::input(format!("batch size {batch}: between 1 and the {samples} samples is expected")));
         }
-        let fields = [schema.input(model.input_name())?, schema.target()?];
+        let mut fields = vec![schema.input(model.input_name())?, schema.target()?];
+        fields.dedup();
         let is_image = fields[0].element == Element::U8 && fields[0].shape.len() == 3;
         let positions = match model.task {
             Task::Answers => model.classes()?,
-            Task::Classify | Task::Regress { .. } => model.positions()?,
+            Task::Classify | Task::Next | Task::Regress { .. } => model.positions()?,
         };
         // A class of a sample takes a word, which was never counted.
         let stride = fields.iter().filter(|field| !field.shape.is_empty()).map(|field| field.stride()).sum();
         let window = Window::of(samples, stride, batch, limit)?;
+        if let (Some(tokens), Some(_)) = (fields[0].stream, window) {
+            let limit = limit.unwrap_or(0);
+            return Err(Error::input(format!(
+                "a text of {tokens} tokens takes more than the {limit} bytes of data that the device is to hold; expected a \
+                 shorter text, or a higher --device-data-limit"
+            )));
+        }
         let (rows, held) = (window.map_or(0, |window| window.rows), window.map_or(samples, |window| window.held()));
         let normal = &model.normalisation;
         let mut graph = Graph::new();
@@ -272,28 +281,33 @@ impl Start {
             let expected = "none is expected where a model tells the class of each pixel";
             return Err(Error::input(format!("mixup {}: {expected}", augment.mixup)));
         }
-        let mut columns = Vec::new();
+        let (mut columns, mut labels) = (Vec::new(), None);
         for (place, field) in fields.into_iter().enumerate() {
             let tensor = graph.tensor(TensorInfo::bytes(&field.name, [held, field.stride()]));
             let read = match place {
                 0 if is_image => Read::Scaled { scale: normal.scale, shift: normal.shift },
                 // A class of two may be a yes-or-no answer.
-                1 if !model.task.is_classify() => Read::FLOAT,
+                1 if !model.task.is_softmax() => Read::FLOAT,
                 _ => field.read,
             };
             let (shape, element, ignored) = (field.shape.clone(), field.element, field.ignored);
             let draw = Draw { batch, shape, element, read, ignored, shuffle, window: rows };
-            let drawn = match place {
-                0 if !augment.keeps_images() => graph.apply(DrawAugmented { draw, augment }, &[control, tensor])?,
+            let drawn = match (place, field.stream) {
+                (_, Some(tokens)) => graph.apply(DrawStream { draw, tokens }, &[control, tensor])?,
+                (0, _) if !augment.keeps_images() => {
+                    graph.apply(DrawAugmented { draw, augment }, &[control, tensor])?
+                }
                 // Labels go where their pixels go.
-                1 if of_pixels && !augment.keeps_places() => {
+                (1, _) if of_pixels && !augment.keeps_places() => {
                     graph.apply(DrawMask { draw, augment }, &[control, tensor])?
                 }
                 _ => graph.apply(draw, &[control, tensor])?,
             };
             columns.push(Stored { field: field.clone(), tensor, drawn: drawn[0] });
+            labels = drawn.last().copied();
         }
-        let (mut x, labels) = (columns[0].drawn, columns[1].drawn);
+        let mut x = columns[0].drawn;
+        let labels = labels.ok_or_else(|| Error::failed("no targets are drawn"))?;
         let (mut given, mut mixed) = (Vec::new(), None);
         let colour = augment.colour();
         if !colour.is_off() {
@@ -309,7 +323,7 @@ impl Start {
             given.push((table, Values::Float(quantiles(augment.mixup))));
             mixed = Some([blended[1], blended[2]]);
         }
-        let logits = model.build(&mut graph, x, Build { mode, control: Some(control) })?;
+        let logits = model.build(&mut graph, x, Build { mode, control: Some(control), lengths: None })?;
         let (weight, mask, task) = (None, None, model.task.clone());
         Ok(Start {
             graph,
@@ -333,7 +347,8 @@ impl Start {
 
     fn loss(&mut self, criterion: &Criterion) -> Result<Vec<Tensor>> {
         let from = [self.control, self.logits, self.labels];
-        let ignored = self.outside || self.columns[1].field.may_be_ignored();
+        let target = self.columns.last();
+        let ignored = self.outside || target.is_some_and(|target| target.field.may_be_ignored());
         let Applied { results, weight, given } =
             criterion.apply(&mut self.graph, &self.task, from, self.mixed, ignored)?;
         self.given.extend(given);
@@ -349,7 +364,7 @@ impl Start {
 
     /// Adds the class of each pixel, where the model tells them, in memory of its own: it is read after the step.
     fn mask(&mut self) -> Result<()> {
-        if self.graph.shape(self.logits).len() > 2 {
+        if self.graph.shape(self.logits).len() > 3 {
             let mask = self.graph.apply(Argmax, &[self.logits])?[0];
             self.graph.tensors[mask.index()].role = Role::Control;
             self.mask = Some(mask);

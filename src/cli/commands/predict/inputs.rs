@@ -30,15 +30,14 @@ pub(super) fn expanded(given: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
+/// Pictures with their paths, and why others cannot be used.
+pub(super) type Read<'a> = (Vec<(&'a PathBuf, Prepared)>, Vec<String>);
+
 /// The pictures that can be used, with their paths, and why the others cannot.
 ///
 /// # Errors
 /// [`Error::Failed`] where something else than a picture is at fault.
-pub(super) fn read_all(
-    paths: &[PathBuf],
-    input: [usize; 3],
-    how: Preparation,
-) -> Result<(Vec<(&PathBuf, Prepared)>, Vec<String>)> {
+pub(super) fn read_all(paths: &[PathBuf], input: [usize; 3], how: Preparation) -> Result<Read<'_>> {
     let found: Vec<Result<Prepared>> = paths.par_iter().map(|path| read(path, input, how)).collect();
     let (mut good, mut bad) = (Vec::new(), Vec::new());
     for (path, found) in paths.iter().zip(found) {

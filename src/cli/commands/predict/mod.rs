@@ -6,6 +6,7 @@ mod rows;
 mod sheet;
 #[cfg(feature = "csv")]
 mod table;
+mod texts;
 
 use crate::cli::{DeviceArgs, print};
 use crate::data::pictures::prepare::Prepared;
@@ -118,6 +119,9 @@ pub fn run(args: PredictArgs) -> Result<()> {
     #[cfg(feature = "csv")]
     if trained.model.reads_table() {
         return table::run(&args, &trained);
+    }
+    if trained.model.text.is_some() {
+        return texts::run(&args, &trained);
     }
     let input = trained.model.image()?;
     let by_pixel = trained.model.is_segmentation()?;

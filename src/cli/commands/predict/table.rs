@@ -61,7 +61,7 @@ fn names(model: &Model) -> Result<Vec<String>> {
         Task::Answers if model.class_names.len() != 2 || model.classes()? != 1 => {
             (0..model.classes()?).map(|answer| model.answer_name(answer)).collect()
         }
-        Task::Answers | Task::Classify => model.class_names.clone(),
+        Task::Answers | Task::Classify | Task::Next => model.class_names.clone(),
     })
 }
 

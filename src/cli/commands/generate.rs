@@ -1,0 +1,103 @@
+//! `wgrad generate`: a text that a trained model goes on with.
+
+use crate::cli::{DeviceArgs, print};
+use crate::error::{Error, Result};
+use crate::model::Model;
+use crate::train::generate::{Generator, Sampling};
+use clap::Args;
+use std::io::Read;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+/// The most bytes of a prompt from standard input.
+const LARGEST_PROMPT_BYTES: u64 = 1 << 20;
+
+/// Continue a text with a trained model
+///
+/// The same seed gives the same text on the same device.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  wgrad generate runs/char-rnn/1 --prompt \"ROMEO:\" --tokens 300\n  \
+wgrad generate runs/char-rnn/1 --temperature 0.8 --top-k 20 --seed 7\n  cat begin.txt | wgrad generate runs/char-rnn/1 --prompt -")]
+pub struct GenerateArgs {
+    /// The weights, as wgrad wrote them, or the folder of a run
+    file: PathBuf,
+    /// The text to go on from, - for standard input [default: the beginning of a line]
+    #[arg(long, short, default_value = "", hide_default_value = true, value_name = "TEXT", allow_hyphen_values = true)]
+    prompt: String,
+    /// Tokens to generate
+    #[arg(long, short = 'n', visible_alias = "max-new-tokens", default_value_t = Sampling::default().tokens, value_name = "N")]
+    tokens: usize,
+    /// Divide the scores by this before the softmax; 0 takes the likeliest token
+    #[arg(long, short, default_value_t = Sampling::default().temperature, value_name = "X", allow_negative_numbers = true)]
+    temperature: f32,
+    /// Draw from the K likeliest tokens; 0 for all
+    #[arg(long, default_value_t = 0, value_name = "K")]
+    top_k: usize,
+    /// Draw from the likeliest tokens whose probabilities come to P
+    #[arg(long, default_value_t = 1.0, value_name = "P", allow_negative_numbers = true)]
+    top_p: f32,
+    /// The seed of the random numbers
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    seed: u64,
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Generates and prints; without JSON the text comes as it is made, the prompt before it.
+pub fn run(args: GenerateArgs) -> Result<()> {
+    let GenerateArgs { tokens, temperature, top_k, top_p, seed, json, .. } = args;
+    let trained = Model::load(&args.file)?;
+    let sampling = Sampling { tokens, temperature, top_k, top_p, seed };
+    sampling.check()?;
+    let text = if args.prompt == "-" { from_stdin()? } else { args.prompt };
+    let prompt = Generator::prompt(&trained.model, &text)?;
+    let (device, _) = args.device.open()?;
+    let mut generator = Generator::new(&device, &trained.model, sampling, prompt.len())?;
+    crate::cli::note(&device);
+    generator.set_weights(&trained.weights)?;
+    let tokenizer = trained.model.tokenizer()?;
+    if json {
+        let found = pollster::block_on(generator.run(&prompt, |_| ControlFlow::Continue(())))?;
+        let found = serde_json::json!({ "prompt": text, "text": tokenizer.decode(&found), "tokens": found });
+        return print(&format!("{found}\n"));
+    }
+    // Decoded from the beginning each time: a token may be a part of a character, or join the word before it.
+    let mut all = prompt.clone();
+    let (mut shown, mut trouble) = (0, None);
+    let mut show = |all: &[u32], last: bool| {
+        let decoded = if text.is_empty() { tokenizer.decode(&all[prompt.len()..]) } else { tokenizer.decode(all) };
+        // What is no whole character yet waits for its other bytes.
+        let end = if last { decoded.len() } else { decoded.trim_end_matches('\u{fffd}').len() };
+        let new = decoded.get(shown..end).unwrap_or_default();
+        shown = shown.max(end);
+        print(new)
+    };
+    pollster::block_on(generator.run(&prompt, |tokens| {
+        all.extend_from_slice(tokens);
+        match show(&all, false) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                trouble = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    }))?;
+    trouble.map_or(Ok(()), Err)?;
+    show(&all, true)?;
+    print("\n")
+}
+
+/// A prompt from standard input, without the end of its last line.
+fn from_stdin() -> Result<String> {
+    let mut text = String::new();
+    let source = std::io::stdin().take(LARGEST_PROMPT_BYTES + 1);
+    let fault = |e: std::io::Error| Error::input(format!("prompt: standard input cannot be read: {e}"));
+    std::io::BufReader::new(source).read_to_string(&mut text).map_err(fault)?;
+    if text.len() as u64 > LARGEST_PROMPT_BYTES {
+        return Err(Error::input(format!("prompt: expected at most {LARGEST_PROMPT_BYTES} bytes")));
+    }
+    Ok(text.strip_suffix('\n').map_or(text.clone(), |text| text.strip_suffix('\r').unwrap_or(text).into()))
+}

@@ -1,0 +1,71 @@
+//! What a model makes of texts: the class of each line of a file, or of standard input.
+
+use super::{PredictArgs, best};
+use crate::cli::print;
+use crate::data::tokens::LARGEST_BYTES;
+use crate::error::{Error, Result};
+use crate::train::predict::{Predictor, TrainedModel};
+use std::io::Read;
+use std::path::Path;
+
+/// Texts of a batch.
+const BATCH: usize = 64;
+
+/// Answers for every line that is not empty.
+pub(super) fn run(args: &PredictArgs, trained: &TrainedModel) -> Result<()> {
+    let mut lines = Vec::new();
+    for path in &args.images {
+        let text = read(path)?;
+        lines.extend(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned));
+    }
+    if lines.is_empty() {
+        return Err(Error::input("found no texts, expected one for each line"));
+    }
+    let (device, _) = args.device.open()?;
+    let mut predictor = Predictor::new(&device, trained, lines.len().min(BATCH))?;
+    crate::cli::note(&device);
+    let texts: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let (all, cut) = pollster::block_on(predictor.texts(&texts))?;
+    if cut > 0 {
+        let (count, length) = (texts.len(), trained.model.input[0]);
+        let plural = trained.model.tokenizer()?.unit().plural();
+        crate::cli::say(&format!("note: {cut} of {count} texts are cut after {length} {plural}"));
+    }
+    let (mut text, mut found) = (String::new(), Vec::new());
+    for (line, probabilities) in texts.iter().zip(&all) {
+        let top = best(&trained.model, probabilities, usize::from(args.top));
+        let shares: Vec<String> = top
+            .iter()
+            .map(|guess| format!("{} ({:.2} %)", guess.label, f64::from(guess.probability) * 100.0))
+            .collect();
+        text += &format!("{line}: {}\n", shares.join(", "));
+        let first = top.first();
+        found.push(serde_json::json!({
+            "text": line, "label": first.map(|guess| &guess.label), "probability": first.map(|guess| guess.probability),
+            "top": top,
+        }));
+    }
+    if args.json { print(&format!("{}\n", serde_json::Value::from(found))) } else { print(&text) }
+}
+
+/// The text of a file, or of standard input where it is called -.
+fn read(path: &Path) -> Result<String> {
+    let fault = |e: std::io::Error| Error::input(format!("{}: cannot be read: {e}", path.display()));
+    let mut bytes = Vec::new();
+    match path == Path::new("-") {
+        true => std::io::stdin().take(LARGEST_BYTES + 1).read_to_end(&mut bytes).map_err(fault)?,
+        false => {
+            std::fs::File::open(path).map_err(fault)?.take(LARGEST_BYTES + 1).read_to_end(&mut bytes).map_err(fault)?
+        }
+    };
+    if bytes.len() as u64 > LARGEST_BYTES {
+        return Err(Error::input(format!("{}: expected at most {LARGEST_BYTES} bytes of text", path.display())));
+    }
+    String::from_utf8(bytes).map_err(|e| {
+        let at = e.utf8_error().valid_up_to();
+        Error::input(format!(
+            "{}: found byte {at} to be no UTF-8, expected a text with a line for each",
+            path.display()
+        ))
+    })
+}

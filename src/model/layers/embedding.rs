@@ -1,0 +1,51 @@
+//! Tokens as rows of numbers.
+
+use super::*;
+use crate::model::layers::keys::{SIZE, VOCABULARY};
+use crate::model::layers::onnx::Attribute;
+use crate::model::layers::params::{ParamSpec, Spread};
+use crate::ops;
+
+layer! {
+    /// A row of numbers for each token: [places] to [places, size]. PyTorch's `Embedding`; what is no token gives zeros.
+    Embedding "embedding"
+    needs {
+        /// Numbers of a row.
+        size: usize => SIZE,
+    }
+    takes {
+        /// Tokens of the vocabulary.
+        tokens: usize = crate::model::formats::toml::TOKENS => VOCABULARY,
+    }
+}
+
+impl Layer for Embedding {
+    keyed!();
+
+    fn infer(&self, inputs: &[&[usize]]) -> Result<Inferred, String> {
+        let [places] = sizes(inputs).map_err(|found| format!("{found}, expected tokens, [places]"))?;
+        let Embedding { tokens, size } = *self;
+        // A row of standard normal numbers for each, as PyTorch draws them.
+        let weight = ParamSpec::drawn(vec![tokens, size], [1, size]).spread("weight", Spread::Normal(1.0));
+        Ok(Inferred { shape: vec![places, size], params: vec![weight] })
+    }
+
+    fn build(&self, graph: &mut Graph, at: &Inputs) -> Result<Tensor> {
+        Ok(graph.apply(ops::sequence::embedding::Embedding, &at.arguments())?[0])
+    }
+
+    fn onnx(&self, onnx: &mut Onnx) -> Result<(), String> {
+        let (tokens, weight) = (onnx.inputs[0].clone(), onnx.params[0].clone());
+        let [least, most] =
+            [("_least", 0), ("_most", self.tokens as i64 - 1)].map(|(name, x)| onnx.ints(name, vec![x]));
+        // What is no token gives zeros: neither from the end of the weight, as negative places would, nor from beyond it.
+        let above = onnx.node("_above", "Max", &[&tokens, &least], &[]);
+        let known = onnx.node("_known", "Min", &[&above, &most], &[]);
+        let same = onnx.node("_same", "Equal", &[&known, &tokens], &[]);
+        let counts = onnx.node("_counts", "Cast", &[&same], &[("to", Attribute::Int(1))]);
+        let mask = onnx.reshape("_mask", &counts, &[0, 0, 1]);
+        let rows = onnx.node("_rows", "Gather", &[&weight, &known], &[]);
+        onnx.node("", "Mul", &[&rows, &mask], &[]);
+        Ok(())
+    }
+}

@@ -1,0 +1,51 @@
+//! Gated recurrent units.
+
+use super::*;
+use crate::model::layers::keys::{BELOW_1, Kind, SIZE};
+use crate::model::layers::recurrent::{Recurrent, described};
+use crate::ops::sequence::cells::Cell;
+
+layer! {
+    /// Gated recurrent units (Cho et al., 2014), PyTorch's `GRU` with `batch_first`: [places, features] to [places, units],
+    /// twice as many where it goes both ways.
+    Gru "gru"
+    needs {
+        /// Numbers of the state.
+        units: usize => SIZE,
+    }
+    takes {
+        /// Recurrences on top of each other.
+        layers: usize = 1 => SIZE,
+        /// Whether a second one goes from the end to the beginning.
+        bidirectional: bool = false => Key::new(Kind::Flag),
+        /// The share of elements that becomes zero between layers in training.
+        dropout: f32 = 0.0 => Key::new(Kind::Single(BELOW_1)),
+    }
+}
+
+impl Gru {
+    fn recurrent(&self) -> Recurrent {
+        let Gru { units, layers, bidirectional, dropout } = *self;
+        Recurrent { cell: Cell::Gru, units, layers, bidirectional, dropout }
+    }
+}
+
+impl Layer for Gru {
+    keyed!();
+
+    fn infer(&self, inputs: &[&[usize]]) -> Result<Inferred, String> {
+        self.recurrent().infer(inputs)
+    }
+
+    fn build(&self, graph: &mut Graph, at: &Inputs) -> Result<Tensor> {
+        self.recurrent().build(graph, at)
+    }
+
+    fn onnx(&self, onnx: &mut Onnx) -> Result<(), String> {
+        self.recurrent().onnx(onnx)
+    }
+
+    fn describe(&self) -> String {
+        described("gru", &self.recurrent())
+    }
+}

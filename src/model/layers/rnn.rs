@@ -1,0 +1,79 @@
+//! The plain recurrence.
+
+use super::*;
+use crate::model::layers::keys::{BELOW_1, Field, Kind, SIZE};
+use crate::model::layers::recurrent::{Recurrent, described};
+use crate::ops::sequence::cells::Cell;
+
+/// The function of a plain recurrence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nonlinearity {
+    /// The hyperbolic tangent.
+    Tanh,
+    /// `max(x, 0)`.
+    Relu,
+}
+
+impl Field for Nonlinearity {
+    type Given = Nonlinearity;
+
+    fn value(self) -> Value {
+        Value::Choice(if self == Nonlinearity::Relu { "relu" } else { "tanh" })
+    }
+
+    fn of(value: Value) -> Option<Self> {
+        match value {
+            Value::Choice("tanh") => Some(Nonlinearity::Tanh),
+            Value::Choice("relu") => Some(Nonlinearity::Relu),
+            _ => None,
+        }
+    }
+}
+
+layer! {
+    /// The recurrence h = f(W·x + U·h + b) (Elman, 1990), PyTorch's `RNN` with `batch_first`: [places, features] to [places, units],
+    /// twice as many where it goes both ways.
+    Rnn "rnn"
+    needs {
+        /// Numbers of the state.
+        units: usize => SIZE,
+    }
+    takes {
+        /// What the sum becomes: tanh or relu.
+        activation: Nonlinearity = Nonlinearity::Tanh => Key::new(Kind::Choice(&["tanh", "relu"])),
+        /// Recurrences on top of each other.
+        layers: usize = 1 => SIZE,
+        /// Whether a second one goes from the end to the beginning.
+        bidirectional: bool = false => Key::new(Kind::Flag),
+        /// The share of elements that becomes zero between layers in training.
+        dropout: f32 = 0.0 => Key::new(Kind::Single(BELOW_1)),
+    }
+}
+
+impl Rnn {
+    fn recurrent(&self) -> Recurrent {
+        let Rnn { units, activation, layers, bidirectional, dropout } = *self;
+        let cell = if activation == Nonlinearity::Relu { Cell::RnnRelu } else { Cell::RnnTanh };
+        Recurrent { cell, units, layers, bidirectional, dropout }
+    }
+}
+
+impl Layer for Rnn {
+    keyed!();
+
+    fn infer(&self, inputs: &[&[usize]]) -> Result<Inferred, String> {
+        self.recurrent().infer(inputs)
+    }
+
+    fn build(&self, graph: &mut Graph, at: &Inputs) -> Result<Tensor> {
+        self.recurrent().build(graph, at)
+    }
+
+    fn onnx(&self, onnx: &mut Onnx) -> Result<(), String> {
+        self.recurrent().onnx(onnx)
+    }
+
+    fn describe(&self) -> String {
+        described("rnn", &self.recurrent())
+    }
+}

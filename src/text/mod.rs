@@ -1,0 +1,225 @@
+//! Text as tokens: tokenizers, the vocabulary that each makes of a training text, and texts back from tokens.
+
+mod chars;
+mod words;
+
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
+
+/// The token that stands for none: of no known token, and of what is beyond the end. It has no embedding and is no target.
+pub const NO_TOKEN: u32 = u32::MAX;
+
+/// What a token is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+pub enum Unit {
+    /// A character: a Unicode scalar value.
+    #[default]
+    Chars,
+    /// A byte of UTF-8, of which there are 256.
+    Bytes,
+    /// A word, a number or a punctuation mark; the commonest of the training text, in lower case.
+    Words,
+}
+
+impl Unit {
+    /// Every one.
+    pub const ALL: [Unit; 3] = [Unit::Chars, Unit::Bytes, Unit::Words];
+
+    /// Its name on the command line and in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Unit::Chars => "chars",
+            Unit::Bytes => "bytes",
+            Unit::Words => "words",
+        }
+    }
+
+    /// What tokens of this unit are called in messages.
+    pub fn plural(self) -> &'static str {
+        match self {
+            Unit::Chars => "characters",
+            Unit::Bytes => "bytes",
+            Unit::Words => "words",
+        }
+    }
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Unit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let names = Unit::ALL.map(Unit::name);
+        Unit::ALL
+            .into_iter()
+            .find(|unit| unit.name() == text)
+            .ok_or_else(|| crate::suggest::unknown("tokenizer", text, &names, ""))
+    }
+}
+
+/// The most tokens of a vocabulary.
+pub const MOST_TOKENS: usize = 1 << 16;
+
+/// A tokenizer: a unit, and the tokens in the order of their numbers, its vocabulary.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Stored", into = "Stored")]
+pub struct Tokenizer {
+    unit: Unit,
+    tokens: Vec<String>,
+    numbers: HashMap<String, u32>,
+}
+
+/// A tokenizer as model files have it.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    unit: Unit,
+    tokens: Vec<String>,
+}
+
+impl From<Stored> for Tokenizer {
+    fn from(Stored { unit, tokens }: Stored) -> Self {
+        Tokenizer::known(unit, tokens)
+    }
+}
+
+impl From<Tokenizer> for Stored {
+    fn from(Tokenizer { unit, tokens, .. }: Tokenizer) -> Self {
+        Stored { unit, tokens }
+    }
+}
+
+impl Tokenizer {
+    /// The tokenizer of a training text: all its characters, all bytes, or its `most` commonest words and the token for any
+    /// other.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a text with fewer than two tokens, and one with more than [`MOST_TOKENS`] characters.
+    pub fn of(unit: Unit, text: &str, most: usize) -> Result<Self> {
+        let tokens = match unit {
+            Unit::Chars => chars::vocabulary(text),
+            Unit::Bytes => byte_names(),
+            Unit::Words => words::vocabulary(text, most.min(MOST_TOKENS)),
+        };
+        let (found, plural) = (tokens.len(), unit.plural());
+        if !(2..=MOST_TOKENS).contains(&found) {
+            return Err(Error::input(format!(
+                "the training text has {found} different {plural}, expected 2 to {MOST_TOKENS}"
+            )));
+        }
+        Ok(Tokenizer::known(unit, tokens))
+    }
+
+    /// The tokenizer of a known vocabulary, as a model stores it.
+    pub fn known(unit: Unit, tokens: Vec<String>) -> Self {
+        let numbers = tokens.iter().cloned().zip(0..).collect();
+        Tokenizer { unit, tokens, numbers }
+    }
+
+    /// What a token is.
+    pub fn unit(&self) -> Unit {
+        self.unit
+    }
+
+    /// The tokens, in the order of their numbers.
+    pub fn tokens(&self) -> &[String] {
+        &self.tokens
+    }
+
+    /// The number of each token of a text, [`NO_TOKEN`] for one that is not in the vocabulary and has no token in its place.
+    pub fn encode(&self, text: &str) -> Vec<u32> {
+        let number = |token: &str| self.numbers.get(token).copied();
+        match self.unit {
+            Unit::Chars => {
+                let mut bytes = [0; 4];
+                text.chars().map(|c| number(c.encode_utf8(&mut bytes)).unwrap_or(NO_TOKEN)).collect()
+            }
+            Unit::Bytes => text.bytes().map(u32::from).collect(),
+            Unit::Words => {
+                let unknown = number(words::UNKNOWN).unwrap_or(NO_TOKEN);
+                words::split(text).map(|word| number(&word).unwrap_or(unknown)).collect()
+            }
+        }
+    }
+
+    /// The token for all words that are not in the vocabulary, where there is one.
+    pub fn unknown(&self) -> Option<u32> {
+        self.numbers.get(words::UNKNOWN).copied().filter(|_| self.unit == Unit::Words)
+    }
+
+    /// The text of tokens: characters one after the other, words with spaces between them; bytes that are no UTF-8 become
+    /// U+FFFD, and what is no token is left out.
+    pub fn decode(&self, tokens: &[u32]) -> String {
+        let text = |token: &u32| self.tokens.get(*token as usize).map(String::as_str);
+        match self.unit {
+            Unit::Chars => tokens.iter().filter_map(text).collect(),
+            Unit::Bytes => {
+                let bytes: Vec<u8> = tokens.iter().filter_map(|token| u8::try_from(*token).ok()).collect();
+                String::from_utf8_lossy(&bytes).into_owned()
+            }
+            Unit::Words => words::joined(tokens.iter().filter_map(text)),
+        }
+    }
+}
+
+/// Names of the 256 bytes: ASCII as it is, all else by its number.
+fn byte_names() -> Vec<String> {
+    let name = |byte: u8| match byte {
+        b' '..=b'~' => char::from(byte).to_string(),
+        _ => format!("0x{byte:02x}"),
+    };
+    (0..=255).map(name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_text_of_known_tokens_comes_back() {
+        let text = "Bœuf, 2 ×\n\tça — naïve? 🙂";
+        for unit in [Unit::Chars, Unit::Bytes] {
+            let tokenizer = Tokenizer::of(unit, text, 0).unwrap();
+            assert_eq!(tokenizer.decode(&tokenizer.encode(text)), text, "{unit}");
+        }
+        let bytes = Tokenizer::of(Unit::Bytes, text, 0).unwrap();
+        assert_eq!((bytes.tokens().len(), bytes.encode("é")), (256, vec![0xc3, 0xa9]));
+        assert_eq!(bytes.decode(&[0xc3, 300, 0x41]), "\u{fffd}A");
+    }
+
+    #[test]
+    fn characters_are_numbered_in_their_order() {
+        let chars = Tokenizer::of(Unit::Chars, "hello", 0).unwrap();
+        assert_eq!(chars.tokens(), ["e", "h", "l", "o"]);
+        assert_eq!(chars.encode("hold"), [1, 3, 2, NO_TOKEN], "d is not in the text");
+        assert_eq!(chars.decode(&[1, 3, NO_TOKEN]), "ho");
+    }
+
+    #[test]
+    fn words_are_counted_and_the_rare_ones_share_a_token() {
+        let text = "The cat saw the dog. The dog saw a bird.";
+        let words = Tokenizer::of(Unit::Words, text, 5).unwrap();
+        assert_eq!(words.tokens(), ["<unk>", "the", ".", "dog", "saw"]);
+        assert_eq!(words.encode("A dog saw THE cat."), [0, 3, 4, 1, 0, 2]);
+        assert_eq!((words.unknown(), words.decode(&[1, 3, 4, 0, 2])), (Some(0), "the dog saw <unk>.".into()));
+    }
+
+    #[test]
+    fn a_text_of_one_token_is_refused() {
+        for (unit, text) in [(Unit::Chars, ""), (Unit::Chars, "aaaa"), (Unit::Words, "")] {
+            let error = Tokenizer::of(unit, text, 10).unwrap_err().to_string();
+            assert!(error.contains("expected 2 to"), "{error}");
+        }
+        assert!("char".parse::<Unit>().unwrap_err().contains("did you mean 'chars'"));
+    }
+}

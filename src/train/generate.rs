@@ -1,0 +1,206 @@
+//! Texts that a model goes on with: the loop of tokens runs on the device, many of them in a submit.
+
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::ir::graph::{Graph, Role, Tensor, TensorInfo};
+use crate::ir::values::Values;
+use crate::model::formats::weights::Weights;
+use crate::model::{Build, Mode, Model, Task};
+use crate::ops::optim::step_end::{RECORD, StepEnd};
+use crate::ops::sequence::sample_token::SampleToken;
+use crate::ops::sequence::token_at::TokenAt;
+use crate::plan::fuse::{Stage, fuse};
+use crate::step::control::Control;
+use crate::step::schedule::Rates;
+use crate::text::NO_TOKEN;
+use crate::train::epochs::engine::{Engine, Pace};
+use crate::train::step::{LOG_CAPACITY, Step, key_of};
+use serde::{Deserialize, Serialize};
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+/// How tokens are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sampling {
+    /// Tokens that are generated.
+    pub tokens: usize,
+    /// What scores are divided by before the softmax: below 1 likely tokens are preferred, 0 takes the likeliest.
+    pub temperature: f32,
+    /// How many of the likeliest tokens are drawn from; 0 for all.
+    pub top_k: usize,
+    /// The probability that the likeliest tokens come to, which are drawn from; 1 for all.
+    pub top_p: f32,
+    /// The seed of the random numbers.
+    pub seed: u64,
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Sampling { tokens: 500, temperature: 1.0, top_k: 0, top_p: 1.0, seed: 0 }
+    }
+}
+
+impl Sampling {
+    /// Refuses what cannot be meant.
+    ///
+    /// # Errors
+    /// [`Error::Input`] that names the option.
+    pub fn check(&self) -> Result<()> {
+        let Sampling { tokens, temperature, top_p, .. } = *self;
+        if !(1..=1 << 20).contains(&tokens) {
+            return Err(Error::input(format!("tokens {tokens}: expected 1 to {}", 1 << 20)));
+        }
+        if !(temperature.is_finite() && temperature >= 0.0) {
+            return Err(Error::input(format!("temperature {temperature}: expected a finite number, 0 or above")));
+        }
+        if !(top_p > 0.0 && top_p <= 1.0) {
+            return Err(Error::input(format!("top-p {top_p}: expected a number above 0, at most 1")));
+        }
+        Ok(())
+    }
+}
+
+/// A model on a device that goes on with a text, token by token.
+#[derive(Debug)]
+pub struct Generator {
+    engine: Engine,
+    control: Tensor,
+    tokens: Tensor,
+    states: Vec<Tensor>,
+    params: Tensor,
+    sampling: Sampling,
+    model: Model,
+    length: usize,
+}
+
+/// What a text was asked for with, where nothing else is: the beginning of a line.
+const BEGINNING: &str = "\n";
+
+impl Generator {
+    /// Builds a model on a device for texts that begin with a prompt of at most so many tokens.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a model that does not continue texts, and a sampling that cannot be meant.
+    pub fn new(device: &Device, model: &Model, sampling: Sampling, prompt: usize) -> Result<Generator> {
+        sampling.check()?;
+        if model.task != Task::Next {
+            let name = &model.name;
+            return Err(Error::input(format!("model {name}: expected one that continues texts, such as char-rnn")));
+        }
+        let length = prompt.max(1) + sampling.tokens;
+        let mut graph = Graph::new();
+        let control = graph.tensor(TensorInfo::words("control", [Control::WORDS]).role(Role::Control));
+        let tokens = graph.tensor(TensorInfo::words("tokens", [1, length]).role(Role::Control));
+        let token = graph.apply(TokenAt, &[control, tokens])?[0];
+        let one = Model { input: vec![1], ..model.clone() };
+        let logits =
+            one.build(&mut graph, token, Build { mode: Mode::Generation, control: Some(control), lengths: None })?;
+        fuse(&mut graph, &[logits], Stage::Whole);
+        let loss = graph.tensor(TensorInfo::floats("loss", [1]).role(Role::Control));
+        let correct = graph.tensor(TensorInfo::words("correct", [1]).role(Role::Control));
+        let Sampling { temperature, top_k, top_p, .. } = sampling;
+        let sample = SampleToken { temperature, top_k, top_p, length };
+        graph.update(sample, &[control, logits], &[tokens, loss, correct])?;
+        let states = graph.carried.iter().map(|(_, state)| *state).collect();
+        graph.carry_states(control)?;
+        let [params, _] = graph.arenas()?;
+        let fault = graph.tensor(TensorInfo::words("fault", [1]).role(Role::Control));
+        let log = graph.tensor(TensorInfo::floats("log", [LOG_CAPACITY, RECORD]).role(Role::Control));
+        let (betas, rates) = ([0.0; 2], Rates::constant(0.0));
+        let end = StepEnd { batch: 1, capacity: LOG_CAPACITY, betas, rates, accumulate: 1, weighted: false };
+        graph.update(end, &[loss, correct, fault], &[control, log])?;
+        let engine = Engine::new(device, graph, log)?;
+        Ok(Generator { engine, control, tokens, states, params, sampling, model: model.clone(), length })
+    }
+
+    /// Takes weights from a file's order.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where they do not fit.
+    pub fn set_weights(&mut self, weights: &Weights) -> Result<()> {
+        let weights = weights.to_graph(self.engine.graph())?;
+        self.engine.write_all(weights.into_iter().map(|(tensor, values)| (tensor, Values::Float(values))))
+    }
+
+    /// Takes weights from a training step on the same device: their average, where one is kept.
+    pub(in crate::train) fn copy_weights(&mut self, step: &Step, engine: &Engine) -> Result<()> {
+        self.engine.copy_from(self.params, engine, step.final_weights())
+    }
+
+    /// The tokens of a prompt; of none, the beginning of a line where there is one, else the first token.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where the model does not know one of them.
+    pub fn prompt(model: &Model, text: &str) -> Result<Vec<u32>> {
+        let tokenizer = model.tokenizer()?;
+        let tokens = tokenizer.encode(text);
+        if let Some(at) = tokens.iter().position(|token| *token == NO_TOKEN) {
+            let plural = tokenizer.unit().plural();
+            let found = text.chars().nth(at).map_or(String::new(), |c| format!(" {:?}", c.to_string()));
+            return Err(Error::input(format!(
+                "prompt: the model does not know its {plural}{found}; expected those of its training text"
+            )));
+        }
+        if !tokens.is_empty() {
+            return Ok(tokens);
+        }
+        let beginning = tokenizer.encode(BEGINNING).first().copied().filter(|token| *token != NO_TOKEN);
+        Ok(vec![beginning.unwrap_or(0)])
+    }
+
+    /// The tokens that follow a prompt; `observe` hears of them as they come, and stops by a break.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a prompt longer than it was built for; [`Error::Failed`] where the device fails.
+    pub async fn run(
+        &mut self,
+        prompt: &[u32],
+        mut observe: impl FnMut(&[u32]) -> ControlFlow<()>,
+    ) -> Result<Vec<u32>> {
+        let end = prompt.len() + self.sampling.tokens;
+        if prompt.is_empty() || end > self.length {
+            let (found, most) = (prompt.len(), self.length - self.sampling.tokens);
+            return Err(Error::input(format!("a prompt of {found} tokens: expected 1 to {most}")));
+        }
+        let mut tokens = prompt.to_vec();
+        tokens.resize(self.length, NO_TOKEN);
+        self.engine.write(self.tokens, Values::Word(tokens))?;
+        for state in self.states.clone() {
+            let elements = self.engine.graph().info(state).elements();
+            self.engine.write(state, Values::Float(vec![0.0; elements]))?;
+        }
+        // An epoch without an end: states are carried throughout.
+        let start = Control { key: key_of(self.sampling.seed), valid: 1, samples: u32::MAX / 2, ..Control::default() };
+        self.engine.write(self.control, Values::Word(start.words()))?;
+        self.engine.restart();
+        let (mut pace, mut done, mut told) = (Pace::default(), 0, prompt.len());
+        loop {
+            let steps = pace.of(end - 1 - done);
+            let begun = Instant::now();
+            self.engine.submit(steps as u32)?;
+            self.engine.collect().await?;
+            pace.measured(steps, begun.elapsed().as_secs_f64());
+            done += steps;
+            let Values::Word(tokens) = self.engine.read(self.tokens).await? else {
+                return Err(Error::failed("tokens are not words"));
+            };
+            let known = done + 1;
+            let flow = if known > told { observe(&tokens[told..known]) } else { ControlFlow::Continue(()) };
+            told = told.max(known);
+            if done == end - 1 || flow.is_break() {
+                return Ok(tokens[prompt.len()..told].to_vec());
+            }
+        }
+    }
+
+    /// A text that goes on from another.
+    ///
+    /// # Errors
+    /// As [`Generator::prompt`] and [`Generator::run`].
+    pub async fn text(&mut self, prompt: &str) -> Result<String> {
+        let prompt = Generator::prompt(&self.model, prompt)?;
+        let tokens = self.run(&prompt, |_| ControlFlow::Continue(())).await?;
+        Ok(self.model.tokenizer()?.decode(&tokens))
+    }
+}

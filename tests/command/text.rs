@@ -1,0 +1,129 @@
+//! Texts: learnt as a stream, continued, told apart by their labels, and refused where they cannot be read.
+#![cfg(feature = "cli")]
+
+use crate::common::{Place, number};
+use serde_json::Value;
+
+const NET: &str = r#"input = { tokens = 8 }
+[[layers]]
+type = "embedding"
+size = 8
+[[layers]]
+type = "LAYER"
+units = 12
+[[layers]]
+type = "dense"
+units = "vocabulary"
+"#;
+
+/// A text in which each character but the space says which one follows.
+fn text() -> String {
+    "abcd efgh ".repeat(60)
+}
+
+fn json(place: &Place, command: &str) -> Value {
+    serde_json::from_str(&place.works(command).out).unwrap()
+}
+
+#[test]
+fn a_text_is_learnt_and_continued() {
+    let place = Place::new();
+    place.write("a.txt", text());
+    for layer in ["rnn", "gru", "lstm"] {
+        place.write("net.toml", NET.replace("LAYER", layer));
+        let train = format!(
+            "train --data a.txt --model net.toml --batch-size 8 --epochs 25 --lr 0.02 --device cpu --run-dir {layer}"
+        );
+        let done = place.works(&train);
+        assert!(done.err.contains("the last 60 of 600 characters are kept to test on"), "{}", done.err);
+        let metrics = place.lines(&format!("{layer}/metrics.jsonl"));
+        for line in &metrics {
+            assert!((number(line, "val_perplexity") - number(line, "val_loss").exp()).abs() < 1e-9, "{line}");
+        }
+        let last = metrics.last().unwrap();
+        // Of ten characters two follow a space, by what comes before it: nothing else is in doubt.
+        assert!(number(last, "val_perplexity") < 1.2, "{layer}: {last}");
+        let samples = place.lines(&format!("{layer}/samples.jsonl"));
+        assert_eq!((samples.len(), samples[24]["text"].as_str().unwrap().chars().count()), (25, 200));
+        let told: Value = json(&place, &format!("eval {layer} --device cpu --json"));
+        assert!((number(&told, "loss") - number(last, "val_loss")).abs() < 1e-6, "{told}");
+        assert_eq!(told["tokens"], 59);
+        let greedy = format!("generate {layer} --device cpu --prompt cd --tokens 18 --temperature 0");
+        assert_eq!(place.works(&greedy).out, "cd efgh abcd efgh ab\n", "{layer}");
+    }
+    let drawn = |seed: u64| place.works(&format!("generate lstm --device cpu --seed {seed} --tokens 40")).out;
+    assert_eq!(drawn(3), drawn(3));
+    let told: Value = json(&place, "generate lstm --device cpu --prompt ab --tokens 3 --top-k 1 --json");
+    assert_eq!((&told["prompt"], &told["text"]), (&"ab".into(), &"cd ".into()), "{told}");
+}
+
+/// A run that goes on ends as one that was never stopped, its samples too.
+#[test]
+fn a_run_on_a_text_goes_on_in_the_same_bytes() {
+    let place = Place::new();
+    place.write("a.txt", text());
+    place.write("net.toml", NET.replace("LAYER", "gru"));
+    let train = "train --data a.txt --model net.toml --batch-size 8 --device cpu --no-report";
+    place.works(&format!("{train} --epochs 4 --run-dir whole"));
+    place.works(&format!("{train} --epochs 2 --run-dir cut"));
+    place.works("train --resume cut --epochs 4 --no-report");
+    for file in ["model.safetensors", "samples.jsonl"] {
+        let [whole, cut] = ["whole", "cut"].map(|run| place.read(&format!("{run}/{file}")));
+        assert!(whole == cut, "{file}");
+    }
+}
+
+#[test]
+fn texts_are_told_apart_by_their_labels() {
+    let place = Place::new();
+    let words = ["good", "fine", "bad", "poor"];
+    let line = |n: usize| {
+        let (label, word) = (if n % 4 < 2 { "yes" } else { "no" }, words[n % 4]);
+        format!("{label}\tthe film number {} was {word}{}\n", n / 4, " indeed".repeat(n % 3))
+    };
+    place.write("films.tsv", (0..120).map(line).collect::<String>());
+    let told = place.works("data films.tsv --length 6");
+    assert!(told.out.contains("vocabulary") && told.err.contains("are cut after 6 words"), "{}{}", told.out, told.err);
+    let train =
+        "train --data films.tsv --model text-classifier --length 8 --batch-size 16 --epochs 6 --lr 0.01 --device cpu";
+    place.works(&format!("{train} --run-dir run"));
+    let last = place.lines("run/metrics.jsonl").pop().unwrap();
+    assert_eq!(number(&last, "val_accuracy"), 1.0, "{last}");
+    place.write("new.txt", "the film was good\n\nthe film was poor indeed\n");
+    let told: Value = json(&place, "predict run new.txt --device cpu --json");
+    let labels: Vec<&Value> = told.as_array().unwrap().iter().map(|answer| &answer["label"]).collect();
+    assert_eq!(labels, ["yes", "no"], "{told}");
+    let table = "kind,words\nyes,it was good\nno,it was bad\n".repeat(20);
+    place.write("films.csv", table);
+    place.works(&format!("{} --text words --target kind --no-report", train.replace("films.tsv", "films.csv")));
+}
+
+#[test]
+fn what_is_no_text_is_refused() {
+    let place = Place::new();
+    place.write("a.txt", text());
+    place.write("one.txt", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+    place.write("latin.txt", [b"caf\xe9 ".as_slice(); 30].concat());
+    place.write("net.toml", NET.replace("LAYER", "gru"));
+    let refused = |command: &str, word: &str| {
+        let done = place.call(command);
+        assert_eq!(done.status, Some(2), "{command}: {}", done.err);
+        let error = done.err;
+        assert!(error.contains(word), "{command}: {error}");
+    };
+    refused("train --data one.txt --model net.toml", "has 1 different characters");
+    refused("train --data latin.txt --model net.toml", "found byte 0xe9 in line 1 (byte 3)");
+    refused(
+        "train --data a.txt --model mnist-cnn",
+        "it reads no text, expected char-rnn, text-classifier or a model file",
+    );
+    refused("train --model char-rnn", "it reads text, expected --data FILE.txt");
+    refused("train --data a.txt --model net.toml --tokenizer letters", "chars, bytes, words");
+    place.works("train --data a.txt --model net.toml --epochs 1 --batch-size 8 --device cpu --run-dir run --no-report");
+    refused("generate run --prompt z", "the model does not know its characters \"z\"");
+    refused("generate run --top-p 0", "top-p 0: expected a number above 0");
+    refused("generate run --temperature -1", "temperature -1");
+    refused("predict run a.txt", "it continues texts, as wgrad generate does");
+    place.works("train --epochs 1 --train-limit 64 --test-limit 64 --device cpu --run-dir digits --no-report");
+    refused("generate digits", "expected text");
+}

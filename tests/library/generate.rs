@@ -1,0 +1,72 @@
+//! Generation, token by token with carried states, held to the forward pass over the whole text.
+
+use crate::adapter;
+use wgrad::device::Device;
+use wgrad::device::cpu::Executor;
+use wgrad::ir::graph::{Graph, TensorInfo};
+use wgrad::ir::values::Values;
+use wgrad::model::init::glorot_uniform;
+use wgrad::model::{Build, Model, Sequential, Weights};
+use wgrad::train::generate::{Generator, Sampling};
+
+const TOKENS: usize = 11;
+
+fn nets() -> Vec<Model> {
+    let net = || Sequential::text(24).embedding(TOKENS, 6);
+    let nets = [net().rnn(9, 1), net().gru(7, 2), net().lstm(10, 2)];
+    nets.into_iter().map(|net| net.dense(TOKENS).build().unwrap()).collect()
+}
+
+/// Weights so large that tokens follow from those before them.
+fn weights(model: &Model) -> Weights {
+    let mut weights = glorot_uniform(model, 5).unwrap();
+    weights.tensors.iter_mut().flat_map(|tensor| &mut tensor.values).for_each(|x| *x *= 4.0);
+    weights
+}
+
+/// The likeliest token after each of a text's, by one forward pass.
+fn likeliest(model: &Model, tokens: &[u32]) -> Vec<u32> {
+    let model = Model { input: vec![tokens.len()], ..model.clone() };
+    let mut graph = Graph::new();
+    let x = graph.tensor(TensorInfo::words("tokens", [1, tokens.len()]));
+    let logits = model.build(&mut graph, x, Build::INFERENCE).unwrap();
+    let weights = weights(&model).to_graph(&graph).unwrap();
+    let mut executor = Executor::<f64>::new(graph, false).unwrap();
+    executor.set(x, Values::Word(tokens.to_vec())).unwrap();
+    for (tensor, values) in weights {
+        executor.set(tensor, Values::Float(values.into_iter().map(f64::from).collect())).unwrap();
+    }
+    executor.step();
+    let Values::Float(logits) = executor.get(logits) else { panic!("logits are no floats") };
+    let best = |row: &[f64]| (1..row.len()).fold(0, |best, c| if row[c] > row[best] { c } else { best }) as u32;
+    logits.chunks(TOKENS).map(best).collect()
+}
+
+#[test]
+fn the_likeliest_tokens_are_those_of_the_forward_pass() {
+    for device in [adapter::device(), Device::cpu(2).unwrap()] {
+        let mut varied = 0;
+        for model in nets() {
+            let sampling = Sampling { tokens: 20, temperature: 0.0, ..Sampling::default() };
+            let mut generator = Generator::new(&device, &model, sampling, 4).unwrap();
+            generator.set_weights(&weights(&model)).unwrap();
+            let prompt = [3, 1, 4, 1];
+            let mut run = |prompt: &[u32]| {
+                pollster::block_on(generator.run(prompt, |_| std::ops::ControlFlow::Continue(()))).unwrap()
+            };
+            let found = run(&prompt);
+            let whole = [&prompt[..], &found].concat();
+            let expected = likeliest(&model, &whole);
+            assert_eq!(
+                found[..],
+                expected[prompt.len() - 1..whole.len() - 1],
+                "{} on {}",
+                model.layers[1].type_name(),
+                device.name()
+            );
+            assert_eq!(run(&prompt), found, "states begin anew");
+            varied += usize::from(found.windows(2).any(|pair| pair[0] != pair[1]));
+        }
+        assert!(varied > 0, "the likeliest token is always the same");
+    }
+}
