@@ -31,6 +31,7 @@ mod model;
 mod norm_forms;
 mod norms;
 mod prepare;
+mod recurrences;
 mod registry;
 mod sequences;
 mod structure;

@@ -18,3 +18,4 @@ mod net;
 mod norms;
 mod ops;
 mod optim;
+mod sequences;
