@@ -76,10 +76,10 @@ impl<'a> Stored<'a> {
     }
 
     /// Holds every form to what PyTorch stored: the oracle but for the rounding of the store, and the others but for `ulps` units
-    /// of the largest number of a tensor.
-    fn check(&self, ulps: f64) {
+    /// of the largest number of a tensor; a software adapter only where that is said.
+    fn check(&self, ulps: f64, software: bool) {
         let wanted: Vec<Tensor> = self.wanted.iter().map(|(_, tensor, _)| *tensor).collect();
-        for form in usual() {
+        for form in usual().filter(|form| software || !form.is_software()) {
             let results = form.run(&self.graph, &self.contents, &wanted, 1, false);
             for ((name, _, want), got) in self.wanted.iter().zip(results) {
                 let Values::Float(got) = got else { panic!("{name} holds no floats") };
@@ -149,7 +149,8 @@ fn recurrences_follow_pytorch() {
         }
         stored.backward(&results, &roots);
         // An error of a step is made of a sum over the gates' rows, and goes on through all steps.
-        stored.check(steps as f64 * (40.0 + 6.0 * (rows as f64).sqrt()));
+        // A software adapter compiles each kernel for a second and more; `tests/library/kernels.rs` runs the other cells on it.
+        stored.check(steps as f64 * (40.0 + 6.0 * (rows as f64).sqrt()), cell == Cell::Lstm);
     }
 }
 
@@ -164,5 +165,5 @@ fn an_embedding_follows_pytorch() {
     let result = stored.graph.apply(Embedding, &[tokens, w]).unwrap()[0];
     stored.wanted.push(("y".into(), result, y.1));
     stored.backward(&[(result, dy)], &[("dw".into(), w, dw.1)]);
-    stored.check(2.0 + 6.0 * (places as f64).sqrt());
+    stored.check(2.0 + 6.0 * (places as f64).sqrt(), true);
 }
