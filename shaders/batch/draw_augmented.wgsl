@@ -1,5 +1,5 @@
 // x[b, y, x, c] = image(M·(x, y) + t, c) · scale + shift, for b < valid; zero beyond. image is the picture of the sample of
-// row b, see lib/sample: bilinear between pixels and 0 outside.
+// row b, see lib/sample: bilinear between pixels, and outside byte c % 4 of `fill`.
 // M and t belong to a sample and a step, see lib/warp. A square of `cutout` pixels is 0.
 // images [samples, stride] bytes, x [batch, height, width, channels]. A workgroup owns the vectors of four elements of x
 // that begin in row b; where a row is no multiple of four the last one reaches into the rows behind it.
@@ -8,6 +8,7 @@ override channels: u32;
 override stride: u32;
 override scale: f32;
 override shift: f32;
+override fill: u32;
 
 //: use control
 @group(0) @binding(0) var<storage, read> control: Control;
@@ -21,7 +22,8 @@ fn byte_at(map: Map, at: vec2i, c: u32) -> f32 {
     let u = vec2u(at);
     let inside = u.x < width && u.y < height;
     let byte = map.sample * stride + select(0u, (u.y * width + u.x) * channels + c, inside);
-    return select(0.0, f32((images[byte / 4u] >> (byte % 4u * 8u)) & 0xffu), inside);
+    let word = select(fill >> (c % 4u * 8u), images[byte / 4u] >> (byte % 4u * 8u), inside);
+    return f32(word & 0xffu);
 }
 
 // Element p of a row.

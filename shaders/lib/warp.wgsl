@@ -1,7 +1,9 @@
 // Where the pixels of a changed image come from, M·(x, y) + t, for a sample in a step: shifted by up to `reach` pixels, turned
 // by up to `turn` and slanted by up to `slant` radians, 1 ± `zoom` times as large, flipped, and shifted by whole pixels up to
 // `crop`, all about the middle; and a `hole` of `cutout` pixels. Without reach, turn, slant and zoom (`warp` 0) pixels fall on
-// pixels. An image and its mask draw the same. The file that uses this has `control` and `sample`.
+// pixels. With `resized` the image is first a part of itself, `least_area` to `least_area + more_area` of the area, resized to
+// the whole: 1 / aspect² is the image's proportion, `half_ratio` half the logarithm of the part's largest one.
+// An image and its mask draw the same. The file that uses this has `control` and `sample`.
 override height: u32;
 override width: u32;
 override warp: u32;
@@ -14,6 +16,12 @@ override vflip: u32;
 override crop: u32;
 override cutout: u32;
 override salt: u32;
+override resized: u32 = 0u;
+override least_area: f32 = 1.0;
+override more_area: f32 = 0.0;
+override half_ratio: f32 = 0.0;
+override aspect_x: f32 = 1.0;
+override aspect_y: f32 = 1.0;
 
 // Where the pixels of a row come from: `right` and `down` are the columns of M.
 struct Map {
@@ -27,6 +35,11 @@ struct Map {
 // Evenly spread over (-1, 1), 23 bits, exact.
 fn unit(bits: u32) -> f32 {
     return (f32(bits >> 9u) + 0.5) * (1.0 / 4194304.0) - 1.0;
+}
+
+// Evenly spread over (0, 1), alike.
+fn share(bits: u32) -> f32 {
+    return (f32(bits >> 9u) + 0.5) * (1.0 / 8388608.0);
 }
 
 // Cosine and sine for |a| ≤ π from the series at half of it: WGSL's own may be 5e-4 off.
@@ -67,7 +80,16 @@ fn map_of(b: u32) -> Map {
     map.down *= flip;
     let cropped = vec2u(pcg(key + 7u), pcg(key + 8u)) % vec2u(2u * crop + 1u);
     centre += f32(crop) - vec2f(cropped);
-    map.offset = middle - map.right * centre.x - map.down * centre.y;
+    var focus = middle;
+    if resized != 0u {
+        let side = sqrt(least_area + more_area * share(pcg(key + 11u)));
+        let stretch = half_ratio * unit(pcg(key + 12u));
+        let part = min(vec2f(1.0), side * vec2f(aspect_x, aspect_y) * exp(vec2f(stretch, -stretch)));
+        focus += middle * (1.0 - part) * vec2f(unit(pcg(key + 13u)), unit(pcg(key + 14u)));
+        map.right *= part;
+        map.down *= part;
+    }
+    map.offset = focus - map.right * centre.x - map.down * centre.y;
     map.hole = vec2u(pcg(key + 9u) % width, pcg(key + 10u) % height) - vec2u(cutout / 2u);
     return map;
 }

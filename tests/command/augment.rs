@@ -34,7 +34,8 @@ fn a_run_that_was_cut_draws_the_same_images_when_it_goes_on() {
 #[test]
 fn the_devices_see_the_same_images() {
     let place = Place::new();
-    for list in ["hflip,vflip,crop=1", "shift=1,rotate=180,scale=0.3,shear=20", "mixup=0.4", ALL] {
+    let resized = "random-resized-crop=0.2-0.9,rotate=20,crop=1,fill=90";
+    for list in ["hflip,vflip,crop=1", "shift=1,rotate=180,scale=0.3,shear=20", resized, "mixup=0.4", ALL] {
         let run = |more: &str, n: usize| {
             let run = format!("{}-{n}", list.replace([',', '='], "-"));
             place.works(&format!("{TRAIN} --epochs 2 --augment {list} {more} --run-dir {run}"));
@@ -70,6 +71,19 @@ fn the_run_says_what_was_asked_for_and_shows_it() {
     let config = String::from_utf8(place.read("one/config.toml")).expect("text");
     assert!(config.contains("[train.augment]\nshift = 2.0\nhflip = true\n"), "{config}");
     assert_eq!(&place.read("one/augmented.png")[1..4], b"PNG");
+    // So are a part's areas and the fill, which may be a flag of its own.
+    let resized = "train --data data --model tiny.toml --batch-size 16 --max-steps 1 --no-report";
+    place.works(&format!("{resized} --augment random-resized-crop=0.3-0.9,crop=1 --fill 77 --run-dir part"));
+    place.works(&format!("{resized} --augment random-resized-crop=0.3-0.9,crop=1,fill=77 --run-dir alike"));
+    let part = String::from_utf8(place.read("part/config.toml")).expect("text");
+    assert!(part.contains("[train.augment]\ncrop = 1\nrandom_resized_crop = [0.3, 0.9]\nfill = 77\n"), "{part}");
+    place.works("train --config part/config.toml --run-dir again");
+    for file in ["config.toml", "model.safetensors", "augmented.png"] {
+        assert!(place.read(&format!("part/{file}")) == place.read(&format!("alike/{file}")), "{file}");
+        assert!(place.read(&format!("part/{file}")) == place.read(&format!("again/{file}")), "{file}");
+    }
+    place.works("data data --contact-sheet part.png --augment random-resized-crop=0.3-0.9,crop=1 --fill 77");
+    assert_eq!(place.read("part.png"), place.read("part/augmented.png"));
     // A file's settings hold until a flag goes before them; off is off.
     place.works("train --config one/config.toml --run-dir same");
     assert_eq!(place.read("same/config.toml"), place.read("one/config.toml"));
@@ -95,6 +109,12 @@ fn what_cannot_be_meant_is_refused_with_words() {
         (format!("{TRAIN} --augment hflip=1"), "hflip '1': it stands alone"),
         (format!("{TRAIN} --augment shift"), "shift: an amount is expected, shift=PIXELS"),
         (format!("{TRAIN} --augment crop=9"), "augment crop 9: at most 8 pixels are expected of images of 8 × 8"),
+        (format!("{TRAIN} --augment random-resized-crop=2"), "augment random-resized-crop 2-1: shares of the area from"),
+        (format!("{TRAIN} --augment crop=1 --fill 256"), "fill '256': one value from 0 to 255 is expected, or three"),
+        (format!("{TRAIN} --augment crop=1 --fill 1,2,3"), "augment fill 1,2,3: one value is expected of images with 1"),
+        (format!("{TRAIN} --augment crop=1,fill=3 --fill 4"), "fill 4: --augment has fill=3 already; expected one"),
+        (format!("{TRAIN} --augment hflip --fill 4"), "augment fill 4: shift, rotate, scale, shear or crop is expected"),
+        (format!("{TRAIN} --fill 4"), "--augment"),
         ("data data --augment hflip".into(), "--augment: --contact-sheet FILE.png is expected with it"),
         ("data data --contact-sheet x.png --augment cutout=9".into(), "augment cutout 9: at most 8 pixels"),
         ("train --resume one --augment hflip".into(), "cannot be used with"),

@@ -13,7 +13,7 @@ use crate::data::{Fit, ReadOptions, TextOptions};
 use crate::error::{Error, Result};
 use crate::files::write_whole;
 use crate::plan::human_bytes;
-use crate::step::augment::Augment;
+use crate::step::augment::{Augment, Fill};
 use crate::text::Unit;
 use crate::train::augmented;
 use clap::Args;
@@ -78,6 +78,9 @@ pub struct DataArgs {
     /// With --contact-sheet: of every class an image as it is, and then as `wgrad train --augment LIST` would change it
     #[arg(long, value_name = "LIST")]
     augment: Option<Augment>,
+    /// With --augment: the value of pixels from outside the image, as `wgrad train` takes it
+    #[arg(long, value_name = "N|R,G,B", requires = "augment")]
+    fill: Option<Fill>,
     /// Print JSON alone
     #[arg(long)]
     json: bool,
@@ -145,7 +148,10 @@ pub fn run(args: DataArgs) -> Result<()> {
             // Of masks: pictures and their masks beside each other.
             None if found.pixels => mask::sheet(&data.train, None, &data.class_names)?,
             None => contact::sheet(&data)?,
-            Some(augment) => augmented::sheet(&data, augment, 0)?,
+            Some(augment) => {
+                let augment = args.fill.map_or(Ok(*augment), |fill| augment.filled(fill))?;
+                augmented::sheet(&data, &augment, 0)?
+            }
         };
         write_whole(path, &sheet)?;
     }

@@ -13,9 +13,9 @@ kernels! {
 
 /// `x[b, y, x, c] = image(M·(x, y) + t, c) · scale + shift`; rows beyond the valid ones are zero.
 ///
-/// Arguments and results are those of [`Draw`], whose field is an image of bytes [height, width, channels]. `image` is the sample's picture, bilinear between pixels and the byte 0
+/// Arguments and results are those of [`Draw`], whose field is an image of bytes [height, width, channels]. `image` is the sample's picture, bilinear between pixels and [`Augment::fill`]
 /// outside; M and t are drawn anew for every sample in every step, from the control block's key. The order in which an
-/// image is changed: flipped, slanted, resized and turned about its middle, shifted, cropped, cut out.
+/// image is changed: a part of it resized, flipped, slanted, resized and turned about its middle, shifted, cropped, cut out.
 #[derive(Clone, Debug)]
 pub struct DrawAugmented {
     /// Which samples a batch has, and how bytes become numbers.
@@ -53,6 +53,7 @@ impl Reference for DrawAugmented {
         let (control, images) = (Control::read(x[0].words()), x[1].bytes());
         let (pixels, stride, [height, width, channels]) = (self.draw.elements(), self.draw.stride(), self.image());
         let [scale, shift] = self.scale().map(|x| F::of(x.into()));
+        let fill = |channel| self.augment.fill.byte(channel);
         for b in 0..self.draw.batch {
             let s = self.draw.sample(&control, b as u32);
             let row = &mut y[0].floats()[b * pixels..][..pixels];
@@ -67,7 +68,7 @@ impl Reference for DrawAugmented {
                 let byte = |x: f64, y: f64| {
                     let inside = x >= 0.0 && y >= 0.0 && x < width as f64 && y < height as f64;
                     let at = s * stride + if inside { (y as usize * width + x as usize) * channels + c } else { 0 };
-                    F::of(if inside { images[at].into() } else { 0.0 })
+                    F::of(if inside { images[at] } else { fill(c) }.into())
                 };
                 let (x0, y0) = (sx.floor(), sy.floor());
                 let (right, below) = (F::of(sx - x0), F::of(sy - y0));
@@ -105,6 +106,7 @@ impl Op for DrawAugmented {
         let launch = cx.kernel(DRAW_AUGMENTED, &[])?.size("batch", draw.batch).size("stride", draw.stride());
         let launch = launch.size("channels", channels).set("shuffle", draw.shuffle);
         let launch = self.warp().set(launch.set("scale", scale).set("shift", shift));
+        let launch = launch.set("fill", self.augment.fill.word());
         let launch = if draw.window > 0 { launch.size("window", draw.window) } else { launch };
         let launch = launch.bind("control", cx.x[0]).bind("images", cx.x[1]);
         cx.groups(launch.bind("x", cx.y[0]), draw.batch)
@@ -157,7 +159,7 @@ impl DrawAugmented {
                 let inside = |x: i32, y: i32| (x as u32 as usize) < width && (y as u32 as usize) < height;
                 let tap = |x: i32, y: i32, c: usize| match inside(x, y) {
                     true => f32::from(image[place(x, y) + c]),
-                    false => 0.0,
+                    false => f32::from(self.augment.fill.byte(c)),
                 };
                 let whole = inside(x0, y0) && inside(x0 + 1, y0 + 1);
                 for (c, value) in pixel.iter_mut().enumerate() {
@@ -216,6 +218,21 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
         case("shift=1,rotate=90,scale=0.5,shear=30,hflip,vflip,crop=1,cutout=1", 7, [1, 1, 1], 9, 3, true),
         case("shift=1,crop=1", 7, [1, 2, 1], 9, 0, true),
         case("cutout=1", 2, [1, 1, 1], 1, 0, true),
+        case("random-resized-crop", 9, [28, 28, 1], 23, 0, true),
+        case("random-resized-crop=0.001-0.01", 4, [9, 40, 3], 23, 0, true),
+        case("random-resized-crop=1,hflip,vflip", 6, [5, 7, 3], 23, 17, false),
+        case(
+            "random-resized-crop=0.3-0.9,fill=200,cutout=2,shift=2.5,rotate=20,scale=0.2,shear=10,hflip,vflip,crop=2",
+            6,
+            [9, 7, 4],
+            64,
+            17,
+            true,
+        ),
+        case("random-resized-crop=0.5", 3, [1, 1, 1], 9, 0, true),
+        case("crop=4,fill=9,cutout=3", 9, [28, 28, 1], 23, 0, true),
+        case("rotate=90,fill=255", 5, [5, 7, 5], 23, 0, true),
+        case("shift=3,crop=2,fill=1,130,255", 5, [7, 6, 3], 23, 20, true),
         case(ALL, 70, [32, 32, 3], 97, 40, true),
     ];
     // Through a window of two chunks of 8, of 29 samples.

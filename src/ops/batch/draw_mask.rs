@@ -4,7 +4,7 @@ use crate::ir::element::{Element, IGNORED, Read};
 use crate::ops::batch::draw::Draw;
 use crate::ops::batch::warp::{Map, Warp};
 use crate::ops::prelude::*;
-use crate::step::augment::Augment;
+use crate::step::augment::{Augment, Fill};
 use crate::step::control::Control;
 
 kernels! {
@@ -77,7 +77,9 @@ impl Op for DrawMask {
         if *element == Element::F32 || *read != Read::AsIs {
             return Err(format!("{element:?}, expected labels that are drawn as they are"));
         }
-        self.augment.check_for([height, width, 1]).map_err(|e| e.to_string())?;
+        // Labels have no colours.
+        let augment = Augment { fill: Fill::default(), ..self.augment };
+        augment.check_for([height, width, 1]).map_err(|e| e.to_string())?;
         self.draw.outputs(x)
     }
 
@@ -127,6 +129,8 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
         case("rotate=180", 3, [5, 7], U8, 23, 0),
         case("scale=0.9", 3, [5, 7], U8, 23, 0),
         case("shear=60", 2, [4, 5], U8, 23, 0),
+        case("random-resized-crop", 5, [9, 7], U8, 23, 0),
+        case("random-resized-crop=0.3-0.9,crop=2,fill=1,2,3,hflip,vflip", 4, [5, 9], U16, 23, 20),
         case(ALL, 4, [5, 7], U8, 23, 20),
         case(ALL, 3, [9, 4], U16, 64, 17),
         case("shift=1,rotate=90,scale=0.5,shear=30,hflip,vflip,crop=1,cutout=1", 7, [1, 1], U8, 9, 3),
@@ -170,36 +174,63 @@ mod tests {
         }
     }
 
+    /// Three images of bytes [height, width] and their masks, which have the same bytes, as both are drawn in a step.
+    fn drawn(list: &str, [height, width]: [usize; 2], stored: &[u8], step: u32) -> (Vec<f64>, Vec<u32>) {
+        let words = Control { key: 3, step, valid: 3, samples: 3, ..Control::default() }.words();
+        let draw = |shape: &[usize], read| Draw {
+            batch: 3,
+            shape: shape.to_vec(),
+            element: Element::U8,
+            read,
+            ignored: None,
+            shuffle: false,
+            window: 0,
+        };
+        let augment: Augment = list.parse().unwrap();
+        let x = [
+            In { shape: &[Control::WORDS], elements: Elements::Word(&words) },
+            In { shape: &[3, height * width], elements: Elements::Byte(stored) },
+        ];
+        let (mut image, mut mask) = (vec![0f64; stored.len()], vec![0u32; stored.len()]);
+        let of_image = DrawAugmented { draw: draw(&[height, width, 1], Read::FLOAT), augment };
+        of_image.reference(&x, &mut [Out::Float(&mut image)]);
+        let of_mask = DrawMask { draw: draw(&[height, width], Read::AsIs), augment };
+        of_mask.reference::<f64>(&x, &mut [Out::Word(&mut mask)]);
+        (image, mask)
+    }
+
     /// An image whose bytes are its mask's labels moves as the mask does, wherever pixels fall on pixels.
     #[test]
     fn a_mask_moves_with_its_image() {
-        let shape = [5usize, 8];
         let stored: Vec<u8> = (0..3 * 40).map(|at| (at * 7 % 250 + 1) as u8).collect();
         for step in 0..20 {
-            let words = Control { key: 3, step, valid: 3, samples: 3, ..Control::default() }.words();
-            let draw = |shape: &[usize], read| Draw {
-                batch: 3,
-                shape: shape.to_vec(),
-                element: Element::U8,
-                read,
-                ignored: None,
-                shuffle: false,
-                window: 0,
-            };
-            let augment: Augment = "hflip,vflip,crop=2".parse().unwrap();
-            let x = [
-                In { shape: &[Control::WORDS], elements: Elements::Word(&words) },
-                In { shape: &[3, 40], elements: Elements::Byte(&stored) },
-            ];
-            let (mut image, mut mask) = (vec![0f32; 120], vec![0u32; 120]);
-            let of_image = DrawAugmented { draw: draw(&[5, 8, 1], Read::FLOAT), augment };
-            of_image.reference(&x, &mut [Out::Float(&mut image)]);
-            DrawMask { draw: draw(&shape, Read::AsIs), augment }.reference::<f32>(&x, &mut [Out::Word(&mut mask)]);
+            let (image, mask) = drawn("hflip,vflip,crop=2", [5, 8], &stored, step);
             let outside = mask.iter().filter(|label| **label == IGNORED).count();
             assert!(outside < 100);
             for (byte, label) in image.iter().zip(&mask) {
-                assert_eq!(*byte, if *label == IGNORED { 0.0 } else { *label as f32 });
+                assert_eq!(*byte, if *label == IGNORED { 0.0 } else { f64::from(*label) });
             }
         }
+    }
+
+    /// Of an image of two halves, one 0 and one 200, the nearest pixel is told from the value between pixels; and a part of an
+    /// image has a label everywhere.
+    #[test]
+    fn a_mask_follows_the_resized_part_of_its_image() {
+        let [height, width] = [6, 9];
+        let stored: Vec<u8> = (0..3 * height * width).map(|at| if at % width < 4 { 0 } else { 200 }).collect();
+        let (mut sure, mut halves) = (0, [0; 2]);
+        for step in 0..20 {
+            let (image, mask) = drawn("random-resized-crop=0.2-0.7,hflip,vflip", [height, width], &stored, step);
+            for (value, label) in image.iter().zip(&mask) {
+                assert!([0, 200].contains(label), "{label}");
+                halves[usize::from(*label > 0)] += 1;
+                if (value - 100.0).abs() > 1e-6 {
+                    assert_eq!(*label > 0, *value > 100.0, "{value}");
+                    sure += 1;
+                }
+            }
+        }
+        assert!(sure > 3000 && halves.iter().all(|count| *count > 300), "{sure} {halves:?}");
     }
 }

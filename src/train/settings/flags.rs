@@ -1,11 +1,12 @@
 //! The flags of a run's settings: the fields of [`RunConfig`], as clap derives them, become an [`Overlay`] of those given.
 
+use crate::step::augment::Fill;
 use crate::train::settings::config::RunConfig;
 use crate::train::settings::options::TrainOptions;
 use crate::train::settings::overlay::Overlay;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Args, Command, Error, FromArgMatches};
+use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches};
 use toml::{Table, Value};
 
 /// The headings of `--help`.
@@ -30,6 +31,14 @@ fn with_rates(command: Command) -> Command {
     command.mut_arg("lr", |rate| rate.value_delimiter(',').value_name("X[,X…]"))
 }
 
+/// The flag that stands for an item of `--augment`.
+fn fill() -> Arg {
+    let help = "With --augment: the value of pixels from outside the image, from 0 to 255, or one each for red, green and \
+                blue; the same as fill=N in its list [default: 0]";
+    let arg = Arg::new("fill").long("fill").value_name("N|R,G,B").help(help).requires("augment");
+    arg.value_parser(|text: &str| text.parse::<Fill>()).help_heading(AUGMENTATION)
+}
+
 /// The key of every flag in `config.toml`, its id in clap, and the flag.
 fn keys() -> Vec<(String, String, String)> {
     let command = RunConfig::augment_args(Command::new("run"));
@@ -49,11 +58,11 @@ impl Args for Flags {
         let fields = RunConfig::augment_args(Command::new("run"));
         let mut all: Vec<_> = fields.get_arguments().cloned().collect();
         all.sort_by_key(|arg| HEADINGS.iter().position(|heading| arg.get_help_heading() == Some(heading)));
-        with_rates(command.args(all))
+        with_rates(command.args(all)).arg(fill())
     }
 
     fn augment_args_for_update(command: Command) -> Command {
-        with_rates(RunConfig::augment_args_for_update(command))
+        with_rates(RunConfig::augment_args_for_update(command)).arg(fill())
     }
 }
 
@@ -67,7 +76,15 @@ impl FromArgMatches for Flags {
         let given = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
         let given: Vec<_> = keys().into_iter().filter(|(_, id, _)| given(id)).collect();
         let rates: Vec<f64> = matches.get_many("lr").into_iter().flatten().copied().collect();
-        let config = RunConfig::from_arg_matches_mut(matches)?;
+        let filled: Option<Fill> = matches.get_one("fill").copied();
+        let mut config = RunConfig::from_arg_matches_mut(matches)?;
+        if let Some(fill) = filled {
+            config.train.augment = config
+                .train
+                .augment
+                .filled(fill)
+                .map_err(|e| Error::raw(ErrorKind::ArgumentConflict, format!("{e}\n")))?;
+        }
         let table = Table::try_from(&config).map_err(|e| Error::raw(ErrorKind::InvalidValue, format!("{e}\n")))?;
         let value = |key: &str| -> Option<Value> {
             match key.strip_prefix("train.") {

@@ -154,8 +154,8 @@ pub struct TrainOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device_data_limit: Option<u64>,
     /// Change training images at random in each step: shift=PIXELS, rotate=DEGREES, scale=SHARE, shear=DEGREES,
-    /// hflip, vflip, crop=PIXELS, cutout=PIXELS, brightness=SHARE, contrast=SHARE, saturation=SHARE, hue=SHARE, mixup=A,
-    /// or off
+    /// hflip, vflip, crop=PIXELS, random-resized-crop[=SHARE[-SHARE]], fill=N|R,G,B, cutout=PIXELS, brightness=SHARE,
+    /// contrast=SHARE, saturation=SHARE, hue=SHARE, mixup=A, or off
     #[cfg_attr(feature = "cli", arg(long, value_name = "LIST", default_value_t = TrainOptions::default().augment, hide_default_value = true, help_heading = AUGMENTATION))]
     #[serde(skip_serializing_if = "Augment::is_off")]
     pub augment: Augment,

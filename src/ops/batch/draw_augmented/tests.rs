@@ -17,6 +17,20 @@ fn maps(list: &str) -> Vec<Map> {
     (0..COUNT).map(|sample| op(list).warp().map(&control, sample)).collect()
 }
 
+/// A channel has its own value outside.
+#[test]
+fn each_channel_is_filled_with_its_own_value() {
+    let draw = drawn(3, [4, 5, 3], false, [1.0, 0.0], 0);
+    let op = DrawAugmented { draw, augment: "crop=4,fill=1,2,3".parse().unwrap() };
+    for fast in [false, true] {
+        let found = run_on(&[9; 180], &op, 1, fast);
+        assert!(found.contains(&1.0) && found.contains(&9.0), "{found:?}");
+        for pixel in found.chunks(3) {
+            assert!([[1.0, 2.0, 3.0], [9.0; 3]].contains(&[pixel[0], pixel[1], pixel[2]]), "{pixel:?}");
+        }
+    }
+}
+
 /// Evenly spread over (-most, most): mean and deviation within five deviations, and the ends reached.
 fn is_even(what: &str, found: &[f64], most: f64) {
     let n = found.len() as f64;
@@ -69,6 +83,34 @@ fn flips_crops_and_holes_have_their_share_everywhere() {
     }
 }
 
+/// Without a side that is cut to the image's, and with one.
+#[test]
+fn resized_parts_have_their_areas_proportions_and_places() {
+    let [height, width] = [IMAGE[0] as f64, IMAGE[1] as f64];
+    let parts = maps("random-resized-crop=0.1-0.5");
+    let of = |get: &dyn Fn(&Map) -> f64| parts.iter().map(get).collect::<Vec<f64>>();
+    is_even("area", &of(&|map| map.right[0] * map.down[1] - 0.3), 0.2);
+    let ratio = |map: &Map| (map.right[0] * width / (map.down[1] * height)).ln();
+    is_even("proportion", &of(&ratio), (4.0f64 / 3.0).ln());
+    for (axis, side) in [width, height].into_iter().enumerate() {
+        let middle = (side - 1.0) / 2.0;
+        let place = |map: &Map| {
+            let part = map.right[axis] + map.down[axis];
+            (part * middle + map.offset[axis] - middle) / (middle * (1.0 - part))
+        };
+        is_even("place", &of(&place), 1.0);
+    }
+    let wide = maps("random-resized-crop");
+    assert!(wide.iter().any(|map| map.down[1] == 1.0) && wide.iter().any(|map| map.right[0] == 1.0));
+    for map in parts.iter().chain(&wide) {
+        assert!(map.right[0] <= 1.0 && map.down[1] <= 1.0 && map.right[1] == 0.0 && map.down[0] == 0.0);
+        for (x, y) in [(0, 0), (IMAGE[1] - 1, IMAGE[0] - 1)] {
+            let [sx, sy] = map.source(x, y);
+            assert!(sx > -1e-9 && sy > -1e-9 && sx < width - 1.0 + 1e-9 && sy < height - 1.0 + 1e-9, "{map:?}");
+        }
+    }
+}
+
 #[test]
 fn samples_steps_and_keys_draw_apart() {
     let op = op("shift=2,rotate=10");
@@ -81,14 +123,19 @@ fn samples_steps_and_keys_draw_apart() {
     assert_eq!(op.warp().map(&elsewhere, 3), one);
 }
 
-/// Runs reference and fast form over three images; flat, [3 · pixels].
+/// Runs reference or fast form over three images; flat, [3 · pixels].
 fn run(op: &dyn Op, step: u32, fast: bool) -> Vec<f32> {
-    let control = Control { key: 3, step, valid: 3, samples: 3, ..Control::default() }.words();
     let pixels = IMAGE.iter().product::<usize>();
     let images: Vec<u8> = (0..3 * pixels).map(|i| pcg(i as u32) as u8).collect();
+    run_on(&images, op, step, fast)
+}
+
+fn run_on(images: &[u8], op: &dyn Op, step: u32, fast: bool) -> Vec<f32> {
+    let control = Control { key: 3, step, valid: 3, samples: 3, ..Control::default() }.words();
+    let pixels = images.len() / 3;
     let x = [
         In { shape: &[Control::WORDS], elements: Elements::Word(&control) },
-        In { shape: &[3, pixels], elements: Elements::Byte(&images) },
+        In { shape: &[3, pixels], elements: Elements::Byte(images) },
     ];
     let mut batch = vec![9.0f32; 3 * pixels];
     f32::run(op, &x, &mut [Out::Float(&mut batch)], fast);
@@ -125,6 +172,16 @@ fn flips_are_exact_and_what_lies_outside_is_the_byte_0() {
         }
     }
     assert!(seen.iter().all(|count| *count > 0), "{seen:?}");
+    // Of a white picture a resized part is white to its edges; what comes from outside has the value of the fill.
+    let white = vec![255; 3 * height * width];
+    for fast in [false, true] {
+        let part = run_on(&white, &op("random-resized-crop=0.2-0.6,hflip,vflip"), 3, fast);
+        assert!(part.iter().all(|value| (value - 126.5).abs() < 1e-3), "{part:?}");
+        let filled = run_on(&white, &op("crop=9,fill=101,cutout=3"), 3, fast);
+        let count = |wanted: f32| filled.iter().filter(|value| **value == wanted).count();
+        assert!(count(49.5) > 30 && count(126.5) > 30 && count(-1.0) > 0, "{filled:?}");
+        assert_eq!(count(49.5) + count(126.5) + count(-1.0), filled.len());
+    }
     // Cut out, or moved in from outside: the value of byte 0.
     for list in ["cutout=9", "crop=9"] {
         let found = run(&op(list), 2, true);
