@@ -43,14 +43,3 @@ fn tanh_of(x: Units) -> Units {
     let t = (1.0 - e) / (1.0 + e);
     return select(t, -t, x < Units(0.0));
 }
-
-// Of a workgroup: the first of its rows, and of its blocks of units.
-struct Own {
-    row: u32,
-    block: u32,
-}
-
-fn of_group(group: u32, rows: u32) -> Own {
-    let across = (blocks + each - 1u) / each;
-    return Own(group / across * rows, group % across * each);
-}

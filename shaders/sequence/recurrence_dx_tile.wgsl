@@ -11,19 +11,14 @@ var<workgroup> tile_w: array<f32, 272>;
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) groups: vec3u,
         @builtin(local_invocation_index) lane: u32) {
-    let own = of_group(id.x + id.y * groups.x, 16u);
-    let row0 = own.row;
-    if row0 >= batch {
-        return;
-    }
+    //: use recurrence_group
     let r = lane / 16u;
     let c = lane % 16u;
-    let begin = time[0];
     for (var i = 0u; i < span; i += 1u) {
         let n = begin - i;
         // Nothing comes from behind the last step.
         let terms = select(0u, $(G)u * units, n < steps);
-        for (var block = own.block; block < own.block + each; block += 1u) {
+        for (var block = group % across * each; block < (group % across + 1u) * each; block += 1u) {
             let j0 = block * 16u;
             var sum = 0.0;
             for (var k0 = 0u; k0 < terms; k0 += 16u) {

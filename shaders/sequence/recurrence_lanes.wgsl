@@ -11,17 +11,12 @@ override first: u32;
 @compute @workgroup_size($(L))
 fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) groups: vec3u,
         @builtin(local_invocation_index) lane: u32) {
-    let own = of_group(id.x + id.y * groups.x, $(R)u);
-    let row0 = own.row;
-    if row0 >= batch {
-        return;
-    }
-    let begin = time[0];
+    //: use recurrence_group
     for (var s = begin; s < begin + span; s += 1u) {
         //: for q in 0..(R+L-1)/L
         let a_at_$(q) = (s * batch + min(row0 + $(q * L)u + lane, batch - 1u)) * units;
         //: end
-        for (var block = own.block; block < own.block + each; block += 1u) {
+        for (var block = group % across * each; block < (group % across + 1u) * each; block += 1u) {
             let j = block * $(L)u + lane;
             let column = min(j, units - 1u);
             //: for r in 0..R

@@ -55,6 +55,7 @@ library! {
     recurrence
     recurrence_dx
     recurrence_ends
+    recurrence_group
     recurrence_rows
     row_by_row
     row_lengths

@@ -133,7 +133,7 @@ impl Walk {
                 let weight = reshape::texture(cx, weight)?;
                 (lanes, vec![("L", count.into()), ("R", rows as i64)], weight, [rows, 4 * count as usize, 4, 4])
             }
-            _ => (tile, vec![], (weight, 0), [16, 16, 1, 16]),
+            _ => (tile, vec![("R", 16)], (weight, 0), [16, 16, 1, 16]),
         };
         let blocks = units.div_ceil(columns);
         let scan = match self.form {
