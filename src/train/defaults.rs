@@ -43,7 +43,7 @@ pub fn model_for(data: &Dataset) -> Result<(&'static str, Option<String>)> {
     })
 }
 
-/// The samples of a batch, of so many to train on: the default, or of few samples the largest power of two that leaves an epoch
+/// The size of a batch for `samples` to train on: the default, or for few the largest power of two that leaves an epoch
 /// four steps.
 pub fn batch_for(samples: usize) -> usize {
     let default = TrainOptions::default().batch_size;

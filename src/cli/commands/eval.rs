@@ -48,7 +48,7 @@ pub struct EvalArgs {
     /// TRUE-as-PREDICTED_NAME: the files themselves where the data is a folder of pictures, else PNG by their number
     #[arg(long, value_name = "DIR")]
     save_wrong: Option<PathBuf>,
-    /// With --save-wrong: at most so many, those of which the model is surest
+    /// With --save-wrong: the most pictures that are written, those of which the model is surest
     #[arg(long, value_name = "N", default_value_t = 100, requires = "save_wrong", value_parser = clap::value_parser!(u32).range(1..))]
     wrong_limit: u32,
     #[command(flatten)]

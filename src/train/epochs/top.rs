@@ -27,7 +27,7 @@ impl TopCount {
         self.right += u64::from(scores.iter().enumerate().filter(|score| before(*score)).count() < PLACES);
     }
 
-    /// The share of samples that were right; none of data with so few classes that it says nothing, and of no samples.
+    /// The share of samples that were right; none of data with at most five classes, of which it says nothing, and of no samples.
     pub fn accuracy(&self, classes: usize) -> Option<f64> {
         (classes > PLACES && self.samples > 0).then(|| self.right as f64 / self.samples as f64)
     }

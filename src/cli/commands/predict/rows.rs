@@ -54,7 +54,7 @@ pub(super) fn of_pictures(answers: &[Answer]) -> Result<String> {
     csv(&head, answers.iter().map(row))
 }
 
-/// Writes CSV of so many answers into a file, and says so, or to stdout, for which `-` stands.
+/// Writes CSV of `count` answers into a file, and says so, or to stdout, for which `-` stands.
 pub(super) fn put(path: &Path, text: &str, count: usize) -> Result<()> {
     if path == Path::new(STDOUT) {
         return print(text);
