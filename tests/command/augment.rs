@@ -109,11 +109,20 @@ fn what_cannot_be_meant_is_refused_with_words() {
         (format!("{TRAIN} --augment hflip=1"), "hflip '1': it stands alone"),
         (format!("{TRAIN} --augment shift"), "shift: an amount is expected, shift=PIXELS"),
         (format!("{TRAIN} --augment crop=9"), "augment crop 9: at most 8 pixels are expected of images of 8 × 8"),
-        (format!("{TRAIN} --augment random-resized-crop=2"), "augment random-resized-crop 2-1: shares of the area from"),
+        (
+            format!("{TRAIN} --augment random-resized-crop=2"),
+            "augment random-resized-crop 2-1: shares of the area from",
+        ),
         (format!("{TRAIN} --augment crop=1 --fill 256"), "fill '256': one value from 0 to 255 is expected, or three"),
-        (format!("{TRAIN} --augment crop=1 --fill 1,2,3"), "augment fill 1,2,3: one value is expected of images with 1"),
+        (
+            format!("{TRAIN} --augment crop=1 --fill 1,2,3"),
+            "augment fill 1,2,3: one value is expected of images with 1",
+        ),
         (format!("{TRAIN} --augment crop=1,fill=3 --fill 4"), "fill 4: --augment has fill=3 already; expected one"),
-        (format!("{TRAIN} --augment hflip --fill 4"), "augment fill 4: shift, rotate, scale, shear or crop is expected"),
+        (
+            format!("{TRAIN} --augment hflip --fill 4"),
+            "augment fill 4: shift, rotate, scale, shear or crop is expected",
+        ),
         (format!("{TRAIN} --fill 4"), "--augment"),
         ("data data --augment hflip".into(), "--augment: --contact-sheet FILE.png is expected with it"),
         ("data data --contact-sheet x.png --augment cutout=9".into(), "augment cutout 9: at most 8 pixels"),
