@@ -13,9 +13,9 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use wgrad::Error;
 use wgrad::ir::launch::KernelClass;
-use wgrad::model::Model;
 use wgrad::model::layers::keys::Value;
 use wgrad::model::layers::*;
+use wgrad::model::{Model, Sequential};
 use wgrad::ops::conv::geometry::Padding;
 use wgrad::ops::pointwise::activation::Function;
 use wgrad::plan::Limits;
@@ -86,8 +86,36 @@ fn bias() -> impl Strategy<Value = bool> {
     proptest::bool::weighted(0.75)
 }
 
-/// Any list of layers, without those that do not fit what is before them.
+/// A net that reads a text: an embedding, recurrences, and what makes one result of all places or leaves a score for each.
+fn text_net() -> impl Strategy<Value = Model> {
+    let recurrence = (0usize..4, 1usize..=9, 1usize..=2, any::<bool>(), select(vec![0.0, 0.25]));
+    let layer = |(kind, units, layers, bidirectional, dropout)| match kind {
+        0 => LayerEntry::from(Lstm { units, layers, bidirectional, dropout }),
+        1 => LayerEntry::from(Gru { units, layers, bidirectional, dropout }),
+        2 => LayerEntry::from(Rnn { units, activation: Nonlinearity::Tanh, layers, bidirectional, dropout }),
+        _ => LayerEntry::from(Rnn { units, activation: Nonlinearity::Relu, layers, bidirectional, dropout }),
+    };
+    let recurrences = vec(recurrence.prop_map(layer), 0..=2);
+    (1usize..=9, 1usize..=12, recurrences, 0usize..3, 2usize..=11).prop_map(
+        |(length, size, recurrences, end, tokens)| {
+            let net = Sequential::text(length).name("random").embedding(tokens, size);
+            let net = recurrences.into_iter().fold(net, |net, layer| net.layer(layer));
+            let net = match end {
+                0 => net.last(),
+                1 => net.mean_pool(),
+                _ => net,
+            };
+            net.dense(tokens).build().unwrap()
+        },
+    )
+}
+
 fn net() -> impl Strategy<Value = Model> {
+    prop_oneof![5 => image_net(), 1 => text_net()]
+}
+
+/// Any list of layers, without those that do not fit what is before them.
+fn image_net() -> impl Strategy<Value = Model> {
     let input = (1usize..=9, 1usize..=9, 1usize..=3);
     let dense = vec((1usize..=17, any::<bool>(), bias()), 0..=1);
     (input, vec(image_layer(), 0..=6), dense, 2usize..=11).prop_map(|((h, w, c), images, dense, classes)| {

@@ -176,5 +176,9 @@ fn pictures_are_fitted_as_those_of_training() {
     assert!(!String::from_utf8(place.read("stretch/config.toml")).unwrap().contains("fit ="), "as before");
     place.works("train --resume crop --epochs 9 --no-report");
     let done = place.call("train --data mnist --fit crop --train-limit 20 --epochs 1 --device cpu --run-dir no");
-    assert!(done.status == Some(2) && done.err.contains("fit crop: expected a folder of pictures"), "{done:#?}");
+    assert!(
+        done.status == Some(2)
+            && done.err.contains("fit crop: expected pictures, in a folder for each class or with masks"),
+        "{done:#?}"
+    );
 }

@@ -26,15 +26,19 @@ pub(in crate::cli) fn load_data(
     Ok(data)
 }
 
+/// The most classes of which five say so little that a run's end does not tell them.
+const FEW_CLASSES: usize = 10;
+
 /// Says what the test set says.
 pub(in crate::cli) fn say_tested(tested: &Tested, progress: &mut Progress) {
+    let top5 = tested.top5_accuracy.filter(|_| tested.outputs > FEW_CLASSES);
     if let Some(totals) = &tested.totals {
         let (loss, accuracy) = (totals.loss(), totals.accuracy());
         let accuracy = if accuracy.is_nan() { String::new() } else { format!(" - test_accuracy: {accuracy:.4}") };
         let iou = tested.mean_iou.map_or(String::new(), |iou| format!(" - test_mean_iou: {iou:.4}"));
-        let top5 = tested.top5_accuracy.map_or(String::new(), |top5| format!(" - test_top5_accuracy: {top5:.4}"));
+        let top5 = top5.map_or(String::new(), |top5| format!(" - test_top5_accuracy: {top5:.4}"));
         progress.say(&format!("test_loss: {loss:.4}{accuracy}{top5}{iou}"));
-    } else if let Some(top5) = tested.top5_accuracy {
+    } else if let Some(top5) = top5 {
         progress.say(&format!("val_top5_accuracy: {top5:.4}"));
     }
     if let Some(sheet) = &tested.sheet {

@@ -44,6 +44,8 @@ pub struct Tested {
     /// The share of samples whose true class is among the five likeliest, of data with more than five classes; of the test set,
     /// which is also what epochs were validated on where `totals` is none.
     pub top5_accuracy: Option<f64>,
+    /// The number of classes, answers or targets.
+    pub outputs: usize,
     /// The sheet of picture, truth and prediction, of a model that tells the class of each pixel.
     pub sheet: Option<PathBuf>,
 }
@@ -119,7 +121,7 @@ async fn leave(config: &RunConfig, trainer: &mut Trainer, folder: &RunFolder, mo
 /// Writes what the test set says at the end: its loss and accuracy, where every epoch was validated on other data, and a
 /// sheet of the masks of a model that tells the class of each pixel.
 pub(super) async fn test(trainer: &mut Trainer, folder: &RunFolder, model: &Model, data: &Dataset) -> Result<Tested> {
-    let mut tested = Tested::default();
+    let mut tested = Tested { outputs: model.classes()?, ..Tested::default() };
     if model.task.is_classify() && !model.is_segmentation()? && model.classes()? > PLACES {
         let (totals, top) = trainer.test_top(&data.test.labels()).await?;
         tested.totals = trainer.validates_apart().then_some(totals);

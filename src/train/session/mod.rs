@@ -75,6 +75,8 @@ impl Session {
                 None => error,
             }
         })?;
+        // So that a run goes on without the model's file.
+        config.length = model.text.as_ref().map(|_| model.input[0]);
         // What the device decided belongs to the run: elsewhere it goes on in the same order.
         config.train.device_data_limit = trainer.options().device_data_limit;
         let device_json = json_of(choice)?;
@@ -113,7 +115,8 @@ pub fn open_data(config: &RunConfig, progress: Option<&(dyn Fn(usize, usize) + S
     let known = known.filter(|known| known.text.is_some() || !targets.is_empty());
     let own_length = match &known {
         Some(known) => known.text.as_ref().map(|_| known.input[0]),
-        None if config.length.is_none() => Model::length_of(&config.model)?,
+        // A file that cannot be read is an error where the model is wanted; a run that goes on has no need of it.
+        None if config.length.is_none() => Model::length_of(&config.model).unwrap_or(None),
         None => None,
     };
     let text = TextOptions {
