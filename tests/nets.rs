@@ -202,7 +202,7 @@ const BREAKS: [(&str, &str); 14] = [
 
 #[test]
 fn a_broken_net_gets_a_sentence() {
-    let strategy = (net(), select(BREAKS.to_vec()), any::<Index>());
+    let strategy = (image_net(), select(BREAKS.to_vec()), any::<Index>());
     let done = runner(nets(24) * 10).run(&strategy, |(net, (begins, instead), which)| {
         let text = net.to_toml();
         let lines: Vec<&str> = text.lines().collect();
