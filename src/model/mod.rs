@@ -9,6 +9,7 @@ pub mod presets;
 pub mod sequential;
 mod summary;
 pub mod task;
+mod tokens;
 
 pub use formats::weights::Weights;
 pub use layers::params::{Inferred, ParamSpec};
@@ -257,33 +258,6 @@ impl Model {
         Ok(())
     }
 
-    /// Whether tokens, and nothing else, are read by embeddings.
-    fn check_tokens(&self) -> Result<()> {
-        let is_text = self.text.is_some();
-        if is_text && self.input.len() != 1 {
-            return Err(self.says(format!("found input = {:?} of a text, expected [tokens]", self.input)));
-        }
-        let known = self.text.as_ref().map_or(0, |text| text.tokens().len());
-        if known > 0 && known != self.vocabulary() {
-            let found = self.vocabulary();
-            return Err(self.says(format!("found an embedding of {found} tokens, but a vocabulary of {known}")));
-        }
-        for (index, layer) in self.layers.iter().enumerate() {
-            let embeds = layer.is::<layers::Embedding>();
-            let of_tokens = is_text && layer.places(index).contains(&None);
-            if embeds != of_tokens {
-                let why = match embeds {
-                    true => {
-                        "found an embedding of something else than tokens, expected it first, of a model with input = { tokens = N }"
-                    }
-                    false => "found tokens as its input, expected an embedding first",
-                };
-                return Err(self.error(layer.error(index, why.into())));
-            }
-        }
-        Ok(())
-    }
-
     /// Whether columns and targets are named and standardised soundly, one for each input and output.
     fn check_scales(&self) -> Result<()> {
         let (columns, targets) = (&self.columns[..], self.task.targets());
@@ -372,29 +346,6 @@ impl Model {
 
     fn error(&self, error: Error) -> Error {
         in_context(&format!("model {}", self.name.escape_debug()), error)
-    }
-}
-
-impl Model {
-    /// The tokenizer of a model that reads text.
-    ///
-    /// # Errors
-    /// [`Error::Input`] for a model that reads something else.
-    pub fn tokenizer(&self) -> Result<&Tokenizer> {
-        self.text.as_ref().ok_or_else(|| self.says(format!("it reads {}, expected text", self.reads())))
-    }
-
-    /// The number of tokens that its embeddings have; 0 of a model that reads something else.
-    pub fn vocabulary(&self) -> usize {
-        self.layers.iter().find_map(|layer| layer.get::<layers::Embedding>()).map_or(0, |embedding| embedding.tokens)
-    }
-
-    /// What it reads, in words.
-    fn reads(&self) -> String {
-        match self.input[..] {
-            [length] if self.text.is_some() => format!("texts of {length} tokens"),
-            _ => described(&self.input),
-        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The graphs of a step: draw, model, loss, gradients and update; or draw, model and loss alone.
 
+mod ends;
 mod fields;
 pub mod window;
 
@@ -18,19 +19,14 @@ use crate::ops::batch::draw_mask::DrawMask;
 use crate::ops::batch::draw_stream::DrawStream;
 use crate::ops::batch::jitter::Jitter;
 use crate::ops::batch::mixup::Mixup;
-use crate::ops::loss::argmax::Argmax;
-use crate::ops::loss::sample_sum::SampleSum;
-use crate::ops::optim::accumulate::Accumulate;
 use crate::ops::optim::clip_norm::ClipNorm;
 use crate::ops::optim::clip_value::ClipValue;
 use crate::ops::optim::ema::Ema;
-use crate::ops::optim::step_end::{RECORD, StepEnd};
 use crate::plan::fuse::{Stage, fuse, join_neighbours};
 use crate::step::augment::{Augment, CELLS, quantiles};
 use crate::step::control::{Control, pcg};
 use crate::step::schedule::Rates;
-use crate::train::settings::class_weights::ClassWeights;
-use crate::train::settings::loss::{Applied, Criterion};
+use crate::train::settings::loss::Criterion;
 use crate::train::settings::options::TrainOptions;
 use crate::train::step::window::Window;
 
@@ -51,7 +47,7 @@ pub struct Step {
     pub columns: Vec<Stored>,
     /// The control block.
     pub control: Tensor,
-    /// Records of steps, [capacity, [`RECORD`]].
+    /// Records of steps, [capacity, [`RECORD`](crate::ops::optim::step_end::RECORD)].
     pub log: Tensor,
     /// Where a NaN or an infinity was met since it was last set to 0, `[1]`, as [`crate::step::nonfinite`] has it.
     pub fault: Tensor,
@@ -342,93 +338,6 @@ impl Start {
             window,
             outside: of_pixels && augment.reaches_outside(),
             mixed,
-        })
-    }
-
-    fn loss(&mut self, criterion: &Criterion) -> Result<Vec<Tensor>> {
-        let from = [self.control, self.logits, self.labels];
-        let target = self.columns.last();
-        let ignored = self.outside || target.is_some_and(|target| target.field.may_be_ignored());
-        let Applied { results, weight, given } =
-            criterion.apply(&mut self.graph, &self.task, from, self.mixed, ignored)?;
-        self.given.extend(given);
-        self.weight = weight;
-        self.counted = criterion.weights == ClassWeights::Equal;
-        Ok(results)
-    }
-
-    /// Loss and correct counts, one of each a sample.
-    fn by_sample(&mut self, loss: Vec<Tensor>) -> Result<Vec<Tensor>> {
-        if self.graph.shape(loss[0]).len() == 1 { Ok(loss) } else { self.graph.apply(SampleSum, &loss[..2]) }
-    }
-
-    /// Adds the class of each pixel, where the model tells them, in memory of its own: it is read after the step.
-    fn mask(&mut self) -> Result<()> {
-        if self.graph.shape(self.logits).len() > 3 {
-            let mask = self.graph.apply(Argmax, &[self.logits])?[0];
-            self.graph.tensors[mask.index()].role = Role::Control;
-            self.mask = Some(mask);
-        }
-        Ok(())
-    }
-
-    fn fault(&mut self) -> Tensor {
-        self.graph.tensor(TensorInfo::words("fault", [1]).role(Role::Control))
-    }
-
-    /// The control block that updates go by. Where gradients are accumulated it is one of its own, and `grads` become
-    /// those of the update.
-    fn update_of(&mut self, grads: Tensor, fault: Tensor, options: &TrainOptions) -> Result<Tensor> {
-        if options.accumulate == 1 {
-            return Ok(self.control);
-        }
-        let graph = &mut self.graph;
-        let elements = graph.info(grads).elements();
-        let sum = graph.tensor(TensorInfo::floats("accumulated", [elements]).role(Role::State));
-        let of_update = TensorInfo::words("control of the update", [Control::WORDS]).role(Role::Control);
-        let of_update = graph.tensor(of_update);
-        let op = Accumulate {
-            elements,
-            batch: self.batch,
-            every: options.accumulate as usize,
-            weighted: self.weight.is_some(),
-        };
-        let from: Vec<Tensor> = [self.control].into_iter().chain(self.weight).collect();
-        graph.update(op, &from, &[sum, grads, of_update, fault])?;
-        Ok(of_update)
-    }
-
-    fn finish(
-        mut self,
-        loss: Vec<Tensor>,
-        fault: Tensor,
-        params: Tensor,
-        betas: [f64; 2],
-        rates: Rates,
-        accumulate: u32,
-    ) -> Result<Step> {
-        let log = self.graph.tensor(TensorInfo::floats("log", [LOG_CAPACITY, RECORD]).role(Role::Control));
-        let weighted = self.weight.is_some();
-        let end = StepEnd { batch: self.batch, capacity: LOG_CAPACITY, betas, rates, accumulate, weighted };
-        let from: Vec<Tensor> = [loss[0], loss[1], fault].into_iter().chain(self.weight).collect();
-        self.graph.update(end, &from, &[self.control, log])?;
-        Ok(Step {
-            graph: self.graph,
-            columns: self.columns,
-            control: self.control,
-            log,
-            fault,
-            logits: self.logits,
-            weight: self.weight,
-            counted: self.counted,
-            mask: self.mask,
-            positions: self.positions,
-            given: self.given,
-            params,
-            ema: None,
-            batch: self.batch,
-            samples: self.samples,
-            window: self.window,
         })
     }
 }
