@@ -7,7 +7,7 @@ use crate::model::layers::params::{ParamSpec, Spread};
 use crate::ops;
 
 layer! {
-    /// A row of numbers for each token: [places] to [places, size]. PyTorch's `Embedding`; what is no token gives zeros.
+    /// A row of numbers for each token: `[places]` to [places, size]. PyTorch's `Embedding`; what is no token gives zeros.
     Embedding "embedding"
     needs {
         /// Numbers of a row.

@@ -63,7 +63,7 @@ pub struct Onnx<'a> {
     pub nodes: Vec<OnnxNode>,
     /// The constants so far.
     pub constants: Vec<OnnxConstant>,
-    /// Of texts that are filled up: how many tokens each has, 64-bit integers [N].
+    /// Of texts that are filled up: how many tokens each has, 64-bit integers `[N]`.
     pub lengths: Option<String>,
 }
 

@@ -11,7 +11,7 @@ pub struct Attend {
     pub keys: Tensor,
     /// What is summed by the weights of the keys, [B, …, Tk, D]; often the keys themselves.
     pub values: Tensor,
-    /// How many keys of each row are valid, [B] as words; all without it.
+    /// How many keys of each row are valid, `[B]` as words; all without it.
     pub lengths: Option<Tensor>,
     /// Whether scores are divided by √C, as in a transformer; PyTorch's tutorial of translation (Luong's dot) does not.
     pub scaled: bool,

@@ -8,7 +8,7 @@ kernels! {
 }
 
 /// `y[b]` is how many tokens stand before the first [`IGNORED`] one, which is padding. The argument is tokens [B, T] as words, the
-/// result [B] as words.
+/// result `[B]` as words.
 #[derive(Clone, Copy, Debug)]
 pub struct Lengths;
 

@@ -10,7 +10,7 @@ kernels! {
 }
 
 /// `y[b, c] = Σ x[b, t, c] / lengths[b]` over t below the length, 0 where that is 0. The arguments are x [B, T, C] and, if rows
-/// have lengths, lengths [B] as words; without them all T places are valid, as they are where a length is more than T. The
+/// have lengths, lengths `[B]` as words; without them all T places are valid, as they are where a length is more than T. The
 /// result is [B, C].
 #[derive(Clone, Copy, Debug)]
 pub struct MaskedMean;

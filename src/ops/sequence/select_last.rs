@@ -9,7 +9,7 @@ kernels! {
 }
 
 /// `y[b, c] = x[b, lengths[b] - 1, c]`, 0 where the length is 0. The arguments are x [B, T, C] and, if rows have lengths, lengths
-/// [B] as words; without them all T places are valid, as they are where a length is more than T. The result is [B, C].
+/// `[B]` as words; without them all T places are valid, as they are where a length is more than T. The result is [B, C].
 #[derive(Clone, Copy, Debug)]
 pub struct SelectLast;
 

@@ -10,7 +10,7 @@ kernels! {
 
 /// `y[b, …, q, k] = exp(scale·x[b, …, q, k]) / Σ exp(scale·x[b, …, q, ·])` over the keys k below `lengths[b]` and, where `causal`,
 /// up to q; 0 at all others, and everywhere in a row without a key. The arguments are x [B, …, Tq, Tk] and, if rows have
-/// lengths, lengths [B] as words; without them all Tk keys are valid. The result is of x's shape.
+/// lengths, lengths `[B]` as words; without them all Tk keys are valid. The result is of x's shape.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SoftmaxMasked {
     /// What scores are multiplied by: 1, or 1 / √C for scores that are sums of C products.
