@@ -17,7 +17,7 @@ pub enum Over {
     Mean,
 }
 
-/// `dx[b, t, c] = w·dy[b, c]`: of a mean w is 1 / lengths`[b]` where t is below the length, of the last place it is 1 there; else
+/// `dx[b, t, c] = w·dy[b, c]`: of a mean w is `1 / lengths[b]` where t is below the length, of the last place it is 1 there; else
 /// it is 0. The arguments are dy [B, C] and, if rows have lengths, lengths `[B]` as words; the result is [B, T, C].
 #[derive(Clone, Copy, Debug)]
 pub struct OverTimeDx {
