@@ -14,7 +14,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) groups: vec3u
     //: use recurrence_group
     for (var i = 0u; i < span; i += 1u) {
         let n = begin - i;
-        // Nothing comes from behind the last step.
+        // Nothing comes from after the last step.
         let terms = select(0u, $(G)u * units, n < steps);
         //: for q in 0..(R+L-1)/L
         let a_at_$(q) = (n * batch + min(row0 + $(q * L)u + lane, batch - 1u)) * terms;

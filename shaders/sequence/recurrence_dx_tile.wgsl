@@ -16,7 +16,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) groups: vec3u
     let c = lane % 16u;
     for (var i = 0u; i < span; i += 1u) {
         let n = begin - i;
-        // Nothing comes from behind the last step.
+        // Nothing comes from after the last step.
         let terms = select(0u, $(G)u * units, n < steps);
         for (var block = group % across * each; block < (group % across + 1u) * each; block += 1u) {
             let j0 = block * 16u;

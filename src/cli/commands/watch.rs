@@ -32,7 +32,7 @@ impl WatchArgs {
         self.watch
     }
 
-    /// Takes the port, before any work is done; `None` where nobody wants to watch.
+    /// Takes the port before any work is done; `None` without `--watch`.
     pub fn bind(&self) -> Result<Option<Bound>> {
         if self.watch { Bound::new(self.port).map(Some) } else { Ok(None) }
     }

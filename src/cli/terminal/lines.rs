@@ -137,7 +137,7 @@ pub(in crate::cli) fn marked(line: &str) -> String {
     found.map_or_else(|| line.to_owned(), |(rest, mark)| format!("{mark}{rest}"))
 }
 
-/// A bar of so many columns; without colour what is missing is thinner.
+/// A bar of this number of columns; without colour the missing part is thinner.
 fn bar(done: usize, of: usize, columns: usize, colour: bool) -> String {
     let full = (done.min(of) * columns).checked_div(of).unwrap_or(columns);
     let (full, rest) = ("━".repeat(full), "─".repeat(columns - full));

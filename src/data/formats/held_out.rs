@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-/// Of a class's samples one in so many is kept for tests, where no file or folder has them.
+/// One of this number of samples of each class is kept for tests, where no file or folder has them.
 pub(super) const HELD_OUT: usize = 5;
 
 /// The least that a test split has, where all samples are trained on: the first of them.

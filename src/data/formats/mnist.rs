@@ -68,7 +68,7 @@ pub fn load_from(cache: Option<&Path>, temporary: &Path) -> Result<Dataset> {
         let temporary = temporary.display();
         Error::failed(format!("MNIST can be unpacked nowhere: {refused}, nor can temporary folder {temporary} ({why})"))
     };
-    // The folder has a name that nobody can guess and is removed when it goes out of scope.
+    // The folder has a name that cannot be guessed, and is removed when it goes out of scope.
     let folder =
         tempfile::Builder::new().prefix("wgrad-mnist-").tempdir_in(temporary).map_err(|e| failed(e.to_string()))?;
     let mut set = unpack_into(folder.path()).and_then(|()| read(folder.path())).map_err(failed)?;
