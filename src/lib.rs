@@ -43,6 +43,7 @@
 pub mod bench;
 #[cfg(feature = "cli")]
 pub mod cli;
+mod counted;
 pub mod data;
 pub mod device;
 pub mod error;

@@ -154,7 +154,7 @@ fn say(text: &str) {
 struct DeviceArgs {
     #[arg(long, value_name = "D", help = crate::device::choice::HELP)]
     device: Option<String>,
-    /// Threads of the native CPU; 0 takes all cores
+    /// Threads of the native CPU; 0 uses all cores
     #[arg(long, default_value_t = 0, value_name = "N")]
     threads: usize,
 }

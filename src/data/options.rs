@@ -24,12 +24,12 @@ pub enum TargetKind {
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum Fit {
-    /// Resized, whatever becomes of their proportion.
+    /// Resized without keeping the proportions.
     #[default]
     Stretch,
-    /// Cropped about the middle to the size's proportion, then resized (torchvision's `Resize` and `CenterCrop`).
+    /// Resized, and cropped to the middle (torchvision's `Resize` and `CenterCrop`).
     Crop,
-    /// Resized to fit into the size, the rest black (letterbox).
+    /// Resized to fit, and padded with black (letterbox).
     Pad,
 }
 

@@ -47,7 +47,7 @@ impl Source {
         let fault = |e: std::io::Error| Error::input(format!("{} cannot be read: {e}", path.display()));
         let about = fs::metadata(path).map_err(fault)?;
         if !about.is_file() {
-            return Err(Error::input(format!("{} is no file that can be read, expected one", path.display())));
+            return Err(Error::input(format!("{} is not a readable file, expected one", path.display())));
         }
         Ok(Source { from: From::File(File::open(path).map_err(fault)?), path: path.to_owned(), bytes: about.len() })
     }

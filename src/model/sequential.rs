@@ -172,7 +172,7 @@ impl Sequential {
     pub fn named(mut self, name: impl Into<String>) -> Self {
         let name = name.into();
         let wrong = match self.0.layers.len().checked_sub(1) {
-            None => Some(format!("found the name {name:?} before the first layer, expected it behind one")),
+            None => Some(format!("found the name {name:?} before the first layer, expected it after one")),
             Some(last) => self.1.places.insert(name.clone(), last).map(|place| {
                 format!("found the name {name:?} for layer {last} and for layer {place}, expected it once")
             }),

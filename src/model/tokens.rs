@@ -44,7 +44,7 @@ impl Model {
             if embeds != of_tokens {
                 let why = match embeds {
                     true => {
-                        "found an embedding of something else than tokens, expected it first, of a model with input = { tokens = N }"
+                        "found an embedding of something other than tokens, expected it as the first layer of a model with input = { tokens = N }"
                     }
                     false => "found tokens as its input, expected an embedding first",
                 };

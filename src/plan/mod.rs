@@ -191,7 +191,7 @@ pub fn human_bytes(bytes: u64) -> String {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        writeln!(f, "{} dispatches a step, class {}", self.dispatches.len(), self.class)?;
+        writeln!(f, "{} dispatches per step, class {}", self.dispatches.len(), self.class)?;
         for (n, d) in self.dispatches.iter().enumerate() {
             let kernel = &self.kernels[&d.kernel];
             writeln!(f, "{n:3} {} [{} × {}]", d.kernel, d.groups[0], d.groups[1])?;

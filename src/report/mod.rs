@@ -209,16 +209,19 @@ pub async fn gather(
             Findings { masks, ..seen_by_pixel(model, weights, data, TestResults::of_pixels(&confusion, loss))? }
         }
         Task::Classify => seen(model, weights, data, &trainer.test_logits().await?)?,
-        Task::Next => look(model, weights, data, "The net continues a text.")?,
+        Task::Next => look(model, weights, data, "The net generates text, and does not classify it.")?,
         Task::Answers => {
             let (truth, logits) = (answers_of(&data.test)?, trainer.test_logits().await?);
             let name = |at| model.answer_name(at);
             let answers = targets::answers(&truth, &logits, model.classes()?, name)?;
-            Findings { answers: Some(answers), ..look(model, weights, data, "The net answers yes or no.")? }
+            Findings {
+                answers: Some(answers),
+                ..look(model, weights, data, "The net gives yes-or-no answers, not classes.")?
+            }
         }
         Task::Regress { .. } => {
             let numbers = targets::numbers(model, &trainer.test_numbers().await?);
-            Findings { numbers, ..look(model, weights, data, "The net gives numbers.")? }
+            Findings { numbers, ..look(model, weights, data, "The net predicts numbers, not classes.")? }
         }
     };
     match trainer.kernel_times().await {
@@ -240,7 +243,7 @@ pub fn seen(model: &Model, weights: &Weights, data: &Dataset, logits: &[f32]) ->
         0..=MOST_CLASSES => Ok(TestResults::new(logits, &labels, classes.len())?),
         many => Err(format!("{many} classes are too many for a confusion matrix.")),
     };
-    let table = "The net reads a table, not pictures.";
+    let table = "The net reads a table, not images.";
     if model.reads_table() {
         let mut findings = look(model, weights, data, table)?;
         findings.counted(confusion);
@@ -254,7 +257,7 @@ pub fn seen(model: &Model, weights: &Weights, data: &Dataset, logits: &[f32]) ->
     };
     findings.counted(confusion);
     if findings.filters.is_none() {
-        findings.lacks("filters", "The first layer with weights does not look at pixels.".into());
+        findings.lacks("filters", "The first layer with weights does not read pixels.".into());
     }
     let mut inside = match Inside::new(model) {
         Ok(inside) => inside,
@@ -288,7 +291,7 @@ pub fn seen(model: &Model, weights: &Weights, data: &Dataset, logits: &[f32]) ->
 
 /// `seen` of a model that tells the class of each pixel, which `confusion` has counted.
 fn seen_by_pixel(model: &Model, weights: &Weights, data: &Dataset, confusion: TestResults) -> Result<Findings> {
-    let why = "The net tells the class of each pixel, not of an image.";
+    let why = "The net predicts a class for each pixel, not for an image.";
     Ok(Findings { confusion: Some(confusion), ..look(model, weights, data, why)? })
 }
 
@@ -299,13 +302,13 @@ fn look(model: &Model, weights: &Weights, data: &Dataset, why: &str) -> Result<F
         Findings { model: Some(model_table(model)?), classes: class_names(model)?, ..Findings::default() };
     findings.lacks("mistakes", why.into());
     if model.reads_table() {
-        let table = "The net reads a table, not pictures.";
+        let table = "The net reads a table, not images.";
         ["filters", "maps"].into_iter().for_each(|part| findings.lacks(part, table.into()));
         return Ok(findings);
     }
     findings.filters = pictures::filters(model, weights)?;
     if findings.filters.is_none() {
-        findings.lacks("filters", "The first layer with weights does not look at pixels.".into());
+        findings.lacks("filters", "The first layer with weights does not read pixels.".into());
     }
     match Inside::new(model) {
         Ok(mut inside) => {

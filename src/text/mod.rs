@@ -17,12 +17,12 @@ pub const NO_TOKEN: u32 = u32::MAX;
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum Unit {
-    /// A character: a Unicode scalar value.
+    /// Characters (Unicode scalar values).
     #[default]
     Chars,
-    /// A byte of UTF-8, of which there are 256.
+    /// The 256 bytes of UTF-8.
     Bytes,
-    /// A word, a number or a punctuation mark; the commonest of the training text, in lower case.
+    /// Words, numbers and punctuation marks in lower case, the most common ones of the training text.
     Words,
 }
 

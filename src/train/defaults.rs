@@ -1,5 +1,6 @@
 //! What a run takes where nothing is said: a model that fits the data, and a batch that leaves an epoch several steps.
 
+use crate::counted::counted;
 use crate::data::Dataset;
 use crate::data::schema::Element;
 use crate::error::Result;
@@ -25,7 +26,7 @@ pub fn model_for(data: &Dataset) -> Result<(&'static str, Option<String>)> {
     if data.text.is_some() {
         return Ok(match input.stream {
             Some(_) => ("char-rnn", Some("since the data is a text".into())),
-            None => ("text-classifier", Some("since the data is texts with labels".into())),
+            None => ("text-classifier", Some("since the data has texts with labels".into())),
         });
     }
     let &[height, width, channels] = &input.shape[..] else {
@@ -34,11 +35,11 @@ pub fn model_for(data: &Dataset) -> Result<(&'static str, Option<String>)> {
     if input.element != Element::U8 {
         return Ok((TABLE, Some("since the data is a table".into())));
     }
-    let size = format!("{height}×{width} with {channels} {}", if channels == 1 { "channel" } else { "channels" });
+    let size = format!("{height}×{width} with {}", counted(channels, "channel"));
     Ok(match [height, width, channels] {
         _ if target.shape.len() == 2 => ("unet-small", Some("since every pixel has a label".into())),
         [28, 28, 1] => ("mnist-cnn", None),
-        _ if height.min(width) < RESIDUAL => (TABLE, Some(format!("since the images are {size}, small ones"))),
+        _ if height.min(width) < RESIDUAL => (TABLE, Some(format!("since the images are small, {size}"))),
         _ => ("resnet-small", Some(format!("since the images are {size}"))),
     })
 }

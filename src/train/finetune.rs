@@ -24,8 +24,8 @@ impl fmt::Display for NewHead {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let NewHead { layer, before, after } = self;
         match before == after {
-            true => write!(f, "layer {layer} (dense) starts from new weights: its {after} outputs stand for others"),
-            false => write!(f, "layer {layer} (dense) is made anew: for {after} outputs, it had {before}"),
+            true => write!(f, "layer {layer} (dense) is reinitialised: its {after} outputs stand for other classes"),
+            false => write!(f, "layer {layer} (dense) is replaced: {after} outputs, before {before}"),
         }
     }
 }
@@ -48,7 +48,7 @@ impl TrainedModel {
         }
         let TrainedModel { mut model, mut weights } = self;
         let wrong =
-            |why: &str| Error::input(format!("model {}: {why}, so its classes cannot become {classes}", model.name));
+            |why: &str| Error::input(format!("model {}: {why}, so it cannot be given {classes} classes", model.name));
         let layer = model.infer()?.iter().rposition(|layer| !layer.params.is_empty());
         let layer = layer.ok_or_else(|| wrong("it has no weights"))?;
         let Some(&dense) = model.layers[layer].get::<Dense>() else {
@@ -112,8 +112,7 @@ impl First {
         }
         if let Some(normalise) = &config.normalise {
             if config.from.is_some() {
-                let why =
-                    "the net of `from` has learnt from images as its own file normalises them, expected none beside it";
+                let why = "the net of `from` normalises images as it was trained to; expected no other normalisation";
                 return Err(Error::input(format!("normalise {normalise}: {why}")));
             }
             model.normalise = normalise.0.clone();

@@ -150,13 +150,16 @@ pub fn check_data(model: &Model, data: &Dataset) -> Result<()> {
             if model.is_segmentation()? {
                 ", since it ends in an image"
             } else {
-                "; one for masks ends in an image, as unet-small does"
+                "; a model for masks ends in an image, as unet-small does"
             }
         )));
     }
     if data.classes > classes {
-        let hint =
-            if classes == 1 && data.classes == 2 { "; --loss bce makes its one output a yes-or-no answer" } else { "" };
+        let hint = if classes == 1 && data.classes == 2 {
+            "; with --loss bce its one output is a yes-or-no answer"
+        } else {
+            ""
+        };
         return Err(Error::input(format!(
             "data set {}: labels up to {}, the model {} has {classes} classes{hint}",
             data.name,

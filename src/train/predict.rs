@@ -133,7 +133,7 @@ impl Predictor {
     pub async fn predict(&mut self, pixels: &[u8]) -> Result<Vec<Vec<f32>>> {
         if self.step.mask.is_some() {
             let model = &self.model.name;
-            return Err(Error::input(format!("model {model}: it tells the class of each pixel, not of an image")));
+            return Err(Error::input(format!("model {model}: it predicts a class for each pixel, not for an image")));
         }
         self.model.image()?;
         let outputs = self.outputs(pixels).await?;
@@ -217,7 +217,7 @@ impl Predictor {
     pub async fn masks(&mut self, pixels: &[u8]) -> Result<Vec<Vec<u32>>> {
         let Some(mask) = self.step.mask else {
             let model = &self.model.name;
-            return Err(Error::input(format!("model {model}: it tells the class of an image, not of each pixel")));
+            return Err(Error::input(format!("model {model}: it predicts a class for an image, not for each pixel")));
         };
         let Values::Word(masks) = self.run(pixels, mask).await? else {
             return Err(Error::failed("classes of pixels are not words"));

@@ -198,7 +198,7 @@ impl Live {
     /// [`Error::Input`] where nothing is drawn or there are no weights yet, and of a net that tells the class of each pixel.
     pub fn read(&self, ink: &[u8], side: usize) -> Result<String> {
         if self.model.is_segmentation()? {
-            return Err(Error::input("the net tells the class of each pixel, not of a drawing"));
+            return Err(Error::input("the net predicts a class for each pixel, not for a drawing"));
         }
         let [height, width, channels] = self.model.image()?;
         if ink.iter().all(|pixel| *pixel == 0) {

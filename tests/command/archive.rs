@@ -97,7 +97,7 @@ fn archives_that_hold_something_else_are_refused() {
             archive(&[("x", b"no array".to_vec()), ("y", labels(&[14]))], true),
             "array.npz: x does not begin",
         ),
-        ("one.npz", archive(&[("x", images(1)), ("y", labels(&[1]))], true), "found 1 samples"),
+        ("one.npz", archive(&[("x", images(1)), ("y", labels(&[1]))], true), "found 1 sample"),
     ] {
         place.write(name, bytes);
         let error = open(&place, name, &ReadOptions::default()).expect_err(name).to_string();

@@ -124,7 +124,7 @@ fn what_cannot_be_meant_is_refused_with_words() {
             "augment fill 4: shift, rotate, scale, shear or crop is expected",
         ),
         (format!("{TRAIN} --fill 4"), "--augment"),
-        ("data data --augment hflip".into(), "--augment: --contact-sheet FILE.png is expected with it"),
+        ("data data --augment hflip".into(), "--augment: expected --contact-sheet FILE.png with it"),
         ("data data --contact-sheet x.png --augment cutout=9".into(), "augment cutout 9: at most 8 pixels"),
         ("train --resume one --augment hflip".into(), "cannot be used with"),
     ] {

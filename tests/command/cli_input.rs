@@ -200,7 +200,7 @@ fn weight_files_that_do_not_fit() {
         refused(&place, &format!("{TRAIN} --init bad.safetensors --run-dir out"), &wants);
         refused(&place, "eval bad.safetensors --data data --model tiny.toml", &wants);
     }
-    refused(&place, "eval zeros --data data", &["zeros", "--model is expected"]);
+    refused(&place, "eval zeros --data data", &["zeros", "expected --model"]);
     place.data("wide", 9, 20, 20);
     refused(&place, "eval zeros --data wide --model tiny.toml", &["[9, 9, 1]", "expects [8, 8, 1]"]);
     place.write("two.toml", TINY.replace("units = 4", "units = 2"));

@@ -22,8 +22,8 @@ fn model_and_batch_follow_from_the_data_and_mistakes_can_be_looked_at() {
     pictures(&place, "pics", 4);
     let done = place.works("train --data pics --max-steps 3 --format json --no-report --device cpu --run-dir run");
     for want in [
-        "note: model resnet-small, since the images are 8×8 with 3 channels; --model takes another",
-        "note: batches of 4, since 21 samples are trained on; --batch-size takes another",
+        "note: model resnet-small, since the images are 8×8 with 3 channels; --model chooses another",
+        "note: batch size 4, since there are only 21 training samples; --batch-size overrides it",
     ] {
         assert!(done.err.contains(want), "{want}: {done:#?}");
     }
@@ -50,7 +50,7 @@ fn model_and_batch_follow_from_the_data_and_mistakes_can_be_looked_at() {
     assert_eq!(number(&eval, "top5_accuracy"), answers.iter().filter(among).count() as f64 / 21.0);
     let wrong: Vec<&Value> = answers.iter().filter(|answer| answer["label"] != truth(answer)).collect();
     assert!(wrong.len() > 3, "a net of three steps: {}", wrong.len());
-    let said = format!("saved wrong: {} pictures that were taken for another class", wrong.len());
+    let said = format!("saved wrong: {} misclassified pictures", wrong.len());
     assert!(found.err.contains(&said), "{}", found.err);
     assert_eq!(fs::read_dir(place.path("wrong")).unwrap().count(), wrong.len());
     for answer in wrong {
@@ -100,7 +100,7 @@ fn mistakes_without_files_are_written_as_png() {
     place.write("houses.csv", "size,price\n1,2\n2,4\n3,6\n4,8\n5,10\n6,12\n");
     place.works("train --data houses.csv --target price --max-steps 1 --no-report --device cpu --run-dir table");
     let done = place.call("eval table --save-wrong other --device cpu");
-    assert!(done.status == Some(2) && done.err.contains("--save-wrong: a model that tells the class"), "{done:?}");
+    assert!(done.status == Some(2) && done.err.contains("--save-wrong: expected a model that classifies"), "{done:?}");
 }
 
 /// The flag gives what the key of a model file gives, and is stored with the model.
@@ -155,8 +155,11 @@ fn few_pictures_are_answered_with_what_to_do() {
     for (data, want) in [
         ("one", "found one class, cat, expected a folder for each of 2 to 65536 classes"),
         ("one", "add a folder of other images"),
-        ("single", "each class has one image, expected two of a class, to keep one for tests: add images"),
-        ("pair", "found 1 picture with its mask, expected at least 2, to keep one for tests: add pictures"),
+        (
+            "single",
+            "each class has one image, expected at least two of a class, to hold one out for testing: add images",
+        ),
+        ("pair", "found 1 picture with its mask, expected at least 2, to hold one out for testing: add pictures"),
     ] {
         let done = place.call(&format!("train --data {data} --device cpu --run-dir no"));
         assert!(done.status == Some(2) && done.err.contains(want), "{data}: {done:?}");

@@ -123,7 +123,7 @@ fn another_number_of_classes_makes_the_last_dense_layer_anew() {
     assert!(head.is_none() && same.weights == known.weights && same.model == known.model);
     let (other, head) = known.clone().with_classes(&names(6), 9).unwrap();
     let said = head.unwrap().to_string();
-    assert_eq!(said, "layer 8 (dense) is made anew: for 6 outputs, it had 4");
+    assert_eq!(said, "layer 8 (dense) is replaced: 6 outputs, before 4");
     assert_eq!(other.model.classes().unwrap(), 6);
     for tensor in &known.weights.tensors {
         assert_eq!(other.weights.get(&tensor.name) == Some(tensor), !tensor.name.starts_with("8."), "{}", tensor.name);
@@ -133,7 +133,7 @@ fn another_number_of_classes_makes_the_last_dense_layer_anew() {
     let flat = Sequential::new([3, 3, 1]).name("flat").conv2d(4, 3).flatten().build().unwrap();
     let flat = TrainedModel { weights: glorot_uniform(&flat, 0).unwrap(), model: flat };
     let error = flat.with_classes(&names(5), 0).unwrap_err().to_string();
-    assert_eq!(error, "model flat: its last layer with weights is 0 (conv2d), so its classes cannot become 5");
+    assert_eq!(error, "model flat: its last layer with weights is 0 (conv2d), so it cannot be given 5 classes");
 }
 
 /// The old weights with the head that the seed 9 gives the new model.
@@ -158,7 +158,7 @@ fn the_command_goes_on_from_a_file_and_again_from_its_configuration() {
     }
     let flags = "--data three --batch-size 16 --epochs 1 --device cpu";
     let done = place.works(&format!("train --from one/model.safetensors --freeze 0 {flags} --run-dir two"));
-    assert!(done.err.contains("note: layer 4 (dense) is made anew: for 3 outputs, it had 4"), "{}", done.err);
+    assert!(done.err.contains("note: layer 4 (dense) is replaced: 3 outputs, before 4"), "{}", done.err);
     let config = String::from_utf8(place.read("two/config.toml")).unwrap();
     assert!(config.contains("from = \"one/model.safetensors\"") && config.contains("freeze = [\"0\"]"), "{config}");
     assert!(config.contains("model = \"tiny\""), "{config}");
@@ -183,7 +183,7 @@ fn the_command_goes_on_from_a_file_and_again_from_its_configuration() {
         (format!("{from} --data data --model tiny.toml"), &["--model", "cannot be used with"][..]),
         (format!("{from} --data data --init one/model.safetensors"), &["--init", "cannot be used with"]),
         (format!("{from} --data wide"), &["[9, 9, 1]", "expects [8, 8, 1]"]),
-        (format!("{from} --data three --freeze 4"), &["freeze 4: layer 4 (dense) is made anew"]),
+        (format!("{from} --data three --freeze 4"), &["freeze 4: layer 4 (dense) is replaced"]),
         (format!("{from} --data data --freeze 0,9"), &["freeze: no layer '9'; expected 0, 4"]),
         ("train --from nothing --data data --run-dir out".into(), &["nothing: cannot be read"]),
         ("train --config both.toml --data data --run-dir out".into(), &["from and init"]),

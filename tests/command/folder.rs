@@ -45,7 +45,7 @@ fn a_fifth_of_each_class_is_kept_for_tests() {
         ("all", &["blue", "green", "red"].map(String::from)[..], 3)
     );
     assert_eq!((data.train.shape(), data.train.count, data.test.count), ([6, 5, 3], 27, 6));
-    assert!(data.notice.expect("it is said").contains("one image in 5 of each class is kept for tests"));
+    assert!(data.notice.expect("it is said").contains("one image in 5 of each class is held out for testing"));
     for split in [&data.train, &data.test] {
         for (pixels, label) in split.pixels().chunks(90).zip(split.labels()) {
             let strongest = [2, 1, 0][label as usize];

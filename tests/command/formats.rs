@@ -143,7 +143,7 @@ fn malformed_arrays() {
         ("x_train.npy", typed("|u1", "(1, 3, 6, 6)", &[0; 108]), &["channels before rows"]),
         ("x_train.npy", typed("<f4", "(3, 2, 3)", &[0; 72]), &["<f4", "|u1", "np.round(x * 255)"]),
         ("x_train.npy", typed("<u2", "(3, 2, 3)", &[0; 36]), &["<u2", "|u1"]),
-        ("x_train.npy", fortran, &["Fortran's order", "np.ascontiguousarray"]),
+        ("x_train.npy", fortran, &["Fortran order", "np.ascontiguousarray"]),
         ("x_train.npy", array("{'descr': '|u1', 'shape': (1, 1, 1)}", &[0]), &["too few keys"]),
         ("x_train.npy", array("{'descr': '|u1', 'descr': '|u1'}", &[0]), &["'descr' twice"]),
         ("x_train.npy", array("{'colour': '|u1'}", &[0]), &["the key 'colour'"]),
@@ -207,7 +207,7 @@ fn malformed_csv() {
         ("1,2\nlabel,3\n", &["found the labels 1 and 'label'"]),
         ("pixel0,pixel1\n1,2\n", &["pixels in column 1"]),
         ("a,b,label\n1,2,3\n", &["found 2 pixels"]),
-        ("1,2\n", &["found 1 samples"]),
+        ("1,2\n", &["found 1 sample"]),
         ("1,\u{fffd}\n", &["pixel"]),
     ] {
         let place = Place::new();

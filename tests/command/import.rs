@@ -276,7 +276,7 @@ fn the_command_refuses_what_it_must() {
     assert!(Model::load(place.path("model.safetensors")).is_ok());
     place.works(&format!("import {file} --model net.toml --out model.safetensors --map 0=conv2d,2=conv2d_1"));
     for (line, want) in [
-        (format!("import {file} --model net.toml"), "model.safetensors is there already"),
+        (format!("import {file} --model net.toml"), "model.safetensors exists already"),
         (format!("import {file} --model net.toml --out none/x"), "none/x: cannot be created"),
         (format!("import {file} --model net.toml --out x --order pytorch"), "(nothing fits)"),
         (format!("import {file} --model net.toml --out x --map 0"), "expected LAYER=MODULE"),

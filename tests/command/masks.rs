@@ -87,7 +87,7 @@ fn the_parts_are_found_wherever_they_stand() {
         assert_eq!(data.class_names, ["0", "1", "2"], "{name}");
     }
     let data = open(&place, "flat", &ReadOptions::default()).unwrap();
-    assert!(data.notice.unwrap().contains("one image in 5 is kept for tests"));
+    assert!(data.notice.unwrap().contains("one image in 5 is held out for testing"));
     // Pictures are resized by a weighed mean, masks by the nearest pixel.
     let data = open(&place, "flat", &ReadOptions { size: Some([3, 4]), ..ReadOptions::default() }).unwrap();
     assert_eq!(data.train.labels_of(0), [1, 1, 0, 0, 0, 0, 2, 2, 0, 0, 2, 2]);
@@ -335,10 +335,10 @@ fn augmented_masks_and_their_losses_train() {
         let done = place.call(&format!("{train} {more} --device cpu"));
         assert!(done.status == Some(2) && done.err.contains(words), "{done:#?}");
     };
-    refused("--augment mixup=0.2", "mixup 0.2: none is expected where a model tells the class of each pixel");
+    refused("--augment mixup=0.2", "mixup 0.2: expected none with a model for segmentation");
     refused("--loss dice --class-weights 1,2,3", "none but with --loss softmax");
     let digits = place.call("train --model tiny.toml --data data --loss dice --device cpu");
-    assert!(digits.err.contains("loss dice: expected a model that tells the class of each pixel"), "{digits:#?}");
+    assert!(digits.err.contains("loss dice: expected a model for segmentation"), "{digits:#?}");
 }
 
 /// Masks go where their pictures go, padded places are of no class where there is such a value, and predicted masks come back.
@@ -353,7 +353,7 @@ fn masks_follow_their_pictures_into_other_proportions() {
     for (fit, size, ignore_label, expected, said) in [
         (Fit::Pad, [8, 8], None, (0..8).flat_map(|y| row(y, 0)).collect::<Vec<_>>(), "padded with class 0, 0;"),
         (Fit::Pad, [8, 8], Some(9), (0..8).flat_map(|y| row(y, IGNORED)).collect(), "padded with 9, which is ignored"),
-        (Fit::Crop, [6, 6], None, (0..6).flat_map(|y| row(y + 1, 0)[1..7].to_vec()).collect(), "kept for tests"),
+        (Fit::Crop, [6, 6], None, (0..6).flat_map(|y| row(y + 1, 0)[1..7].to_vec()).collect(), "held out for testing"),
     ] {
         let options = ReadOptions { size: Some(size), fit, ignore_label, ..ReadOptions::default() };
         let data = open(&place, "set", &options).expect("a data set");

@@ -53,14 +53,14 @@ fn pictures_are_prepared_as_those_of_training() {
     assert!(done.status == Some(2) && done.err.contains("found a picture of 4×4, expected 16×16"), "{done:#?}");
 }
 
-/// `train`, `val` and `test`: every epoch is validated on `val`, and the test folder is asked once.
+/// `train`, `val` and `test`: every epoch is validated on `val`, and the test folder is used once.
 #[test]
 fn three_folders_are_three_parts() {
     let place = Place::new();
     grey(&place, &[("train", 24), ("val", 6), ("test", 10)]);
     let done = place.works(&format!("{} --run-dir run", TRAIN.replace(" --no-report", "")));
     assert!(
-        done.err.contains("the test folder is asked once") && done.err.contains("test_accuracy: 1.0000"),
+        done.err.contains("the test folder is used once") && done.err.contains("test_accuracy: 1.0000"),
         "{}",
         done.err
     );
@@ -102,7 +102,7 @@ fn few_samples_are_of_every_class() {
     let place = Place::new();
     grey(&place, &[("train", 24), ("test", 10)]);
     let done = place.works(&format!("{TRAIN} --train-limit 20 --test-limit 6 --run-dir run"));
-    assert!(done.err.contains("the first train and test samples lack a class"), "{}", done.err);
+    assert!(done.err.contains("the first train and test samples do not contain every class"), "{}", done.err);
     let found: Value =
         serde_json::from_str(&place.works("eval run/model.safetensors --data grey --device cpu --json").out).unwrap();
     assert_eq!(number(&found, "accuracy"), 1.0);

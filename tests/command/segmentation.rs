@@ -168,8 +168,8 @@ fn what_does_not_fit_is_said() {
     refused(&format!("{TRAIN} --loss bce --label-smoothing 0.1"), &["label smoothing", "softmax"]);
     let pixels = vec![7; 2 * 64];
     for (name, shape, count, parts) in [
-        ("small", vec![2, 8, 7], 112, &["y_train.npy", "one label a pixel"][..]),
-        ("few", vec![1, 8, 8], 64, &["y_train.npy", "one label a pixel"]),
+        ("small", vec![2, 8, 7], 112, &["y_train.npy", "one label per pixel"][..]),
+        ("few", vec![1, 8, 8], 64, &["y_train.npy", "one label per pixel"]),
         ("deep", vec![2, 8, 4, 2], 128, &["labels of shape"]),
         ("empty", vec![2, 0, 8], 0, &["no size of zero"]),
     ] {

@@ -35,7 +35,7 @@ fn a_text_is_learnt_and_continued() {
             "train --data a.txt --model net.toml --batch-size 8 --epochs 25 --lr 0.02 --device cpu --run-dir {layer}"
         );
         let done = place.works(&train);
-        assert!(done.err.contains("the last 60 of 600 characters are kept to test on"), "{}", done.err);
+        assert!(done.err.contains("the last 60 of 600 characters are held out for testing"), "{}", done.err);
         let metrics = place.lines(&format!("{layer}/metrics.jsonl"));
         for line in &metrics {
             assert!((number(line, "val_perplexity") - number(line, "val_loss").exp()).abs() < 1e-9, "{line}");

@@ -75,7 +75,7 @@ fn a_second_interrupt_stops_at_once() {
         other.signal("KILL");
     }
     let other = other.ends();
-    assert!(other.status == Some(2) && other.err.contains("another run is going on"), "{other:#?}");
+    assert!(other.status == Some(2) && other.err.contains("another process is training"), "{other:#?}");
     run.signal("INT");
     std::thread::sleep(Duration::from_millis(300));
     assert!(run.child.try_wait().unwrap().is_none(), "the first lets the checkpoint be finished");

@@ -46,7 +46,7 @@ fn a_run_on_own_data_goes_on_and_is_asked() {
     let last = place.lines("run/metrics.jsonl").pop().unwrap();
     assert!((number(&last, "val_loss") - 0.794_657_283_359_103_7).abs() < 1e-5, "{last}");
     // The same bytes on the same kind of processor.
-    if !done.err.contains("not to the same bytes") {
+    if !done.err.contains("does not end in the same bytes") {
         assert_eq!(last["weights_sha256"], "836833b924527d5c7faae8a9ead7c5dac8a02c1806192b03bf030e6c16cf4217");
     }
 }

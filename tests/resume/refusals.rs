@@ -81,7 +81,7 @@ fn what_cannot_be_resumed_is_refused() {
     let want = "--lr, --ema, --no-shuffle: cannot be used with --resume: they belong to the run";
     assert!(done.status == Some(2) && done.err.contains(want), "{done:#?}");
     // The way that the message names is one.
-    assert!(done.err.contains("a new run from its weights takes another: --from RUN/checkpoints/last"), "{done:#?}");
+    assert!(done.err.contains("start a new run from its weights: --from RUN/checkpoints/last"), "{done:#?}");
     let from =
         "train --from run/checkpoints/last.safetensors --lr 1e-4 --data data --batch-size 16 --max-steps 1 --no-report";
     place.works(&format!("{from} --device cpu --run-dir other-rate"));

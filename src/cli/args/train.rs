@@ -1,4 +1,4 @@
-//! The flags of `wgrad train`: the settings of a run, and what the command does beside them.
+//! The flags of `wgrad train`: the settings of a run, and the options of the command itself.
 
 use crate::cli::terminal::progress::Format;
 use crate::error::{Error, Result};
@@ -17,16 +17,16 @@ wgrad train --augment shift=2,rotate=10,scale=0.08\n  \
 wgrad train --lr 0.01,0.003,0.001 --seeds 3\n  \
 wgrad train --from runs/mnist-cnn/1/model.safetensors --freeze 0 --data my-digits")]
 pub struct TrainArgs {
-    /// Settings that go well together; other flags go before them [default: plain]
+    /// A set of settings that work well together; other flags override it [default: plain]
     #[arg(long, value_enum, value_name = "R", conflicts_with_all = ["config", "resume"])]
     pub(in crate::cli) recipe: Option<Recipe>,
-    /// Begin with the settings of a file, such as a run folder's config.toml; flags go before it
+    /// Read the settings from a file, such as a run folder's config.toml; flags override it
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     pub(in crate::cli) config: Option<PathBuf>,
-    /// Go on with the run in this folder, as if it had never stopped; --epochs N prolongs it
+    /// Resume the run in this folder, as if it had never stopped; --epochs N makes it longer
     #[arg(long, value_name = "RUN")]
     pub(in crate::cli) resume: Option<PathBuf>,
-    /// With --resume: from the checkpoint before the last
+    /// With --resume: start from the checkpoint before the last one
     #[arg(long)]
     pub(in crate::cli) from_previous: bool,
     #[command(flatten)]
@@ -34,17 +34,17 @@ pub struct TrainArgs {
     /// The run's folder [default: the next runs/<model>/<n>]
     #[arg(long, short = 'o', aliases = ["out", "out-dir", "output", "output-dir", "save-dir"], value_name = "DIR", conflicts_with = "resume", help_heading = RUN)]
     pub(in crate::cli) run_dir: Option<PathBuf>,
-    /// Train N times, with the seeds from --seed on, into numbered folders of one sweep; several rates, such as --lr
-    /// 0.01,0.003,0.001, are a sweep as well
+    /// Train N times as a sweep, with seeds counted up from --seed, each into a numbered folder; several rates, such
+    /// as --lr 0.01,0.003,0.001, are a sweep too
     #[arg(long, value_name = "N", conflicts_with = "resume", value_parser = clap::value_parser!(u64).range(1..=1000), help_heading = RUN)]
     pub(in crate::cli) seeds: Option<u64>,
     /// text, or json: one JSON object per line on stdout
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = RUN)]
     pub(in crate::cli) format: Format,
-    /// Print neither epochs nor progress
+    /// Do not print epochs or progress
     #[arg(long, short, help_heading = RUN)]
     pub(in crate::cli) quiet: bool,
-    /// Leave no report.html
+    /// Do not write report.html
     #[arg(long, help_heading = RUN)]
     pub(in crate::cli) no_report: bool,
     #[cfg(feature = "watch")]
@@ -53,7 +53,7 @@ pub struct TrainArgs {
 }
 
 impl TrainArgs {
-    /// The settings of the file, the recipe or the defaults, with the flags over them.
+    /// The settings of the file, the recipe or the defaults, overridden by the flags.
     pub(in crate::cli) fn resolve(&self) -> Result<RunConfig> {
         let base = match &self.config {
             Some(path) => RunConfig::read(path)?,

@@ -29,7 +29,7 @@ const NAME: usize = 40;
 /// The most bytes of a split's pixels that are held in memory.
 const HOLD_BYTES: u64 = 1 << 30;
 
-/// Tell what a data set holds: counts, classes or columns, mean and deviation, duplicates
+/// Describe a data set: counts, classes or columns, mean and deviation, duplicates
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -42,46 +42,47 @@ pub struct DataArgs {
     #[cfg(feature = "mnist-data")]
     #[command(subcommand)]
     command: Option<DataCommand>,
-    /// mnist, a CSV file, or a folder, as `wgrad train --data` takes them
-    #[arg(required = true, value_name = "mnist|DIR|FILE.csv")]
+    /// The data, as in `wgrad train`: mnist, a folder, or a file (CSV, .npz, text)
+    #[arg(required = true, value_name = "mnist|DIR|FILE")]
     data: Option<String>,
-    /// Height and width that a folder's images are brought to, or that CSV's have, such as 64 or 48x64
+    /// Height and width: a folder's images are resized to it, images in a CSV file have it; 64 or 48x64
     #[arg(long, value_name = "N|HxW", value_parser = crate::train::settings::flags::image_size)]
     image_size: Option<[usize; 2]>,
-    /// How a folder's pictures of other proportions are brought to --image-size
+    /// How pictures of other proportions are fitted to --image-size
     #[arg(long, value_enum, default_value_t = Fit::Stretch, value_name = "HOW")]
     fit: Fit,
-    /// Of a CSV table: the columns to learn, as `wgrad train` takes them
+    /// For a CSV table: the columns to predict, as in `wgrad train`
     #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
     target: Vec<String>,
-    /// Of a CSV table: columns to leave out
+    /// For a CSV table: columns to leave out
     #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
     ignore: Vec<String>,
-    /// Of text: what a token is, as `wgrad train` takes it
+    /// For text: the kind of token, as in `wgrad train`
     #[arg(long, value_enum, value_name = "UNIT")]
     tokenizer: Option<Unit>,
-    /// Of text: the most words of the vocabulary
+    /// For text: the maximum size of the vocabulary
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     vocabulary: usize,
-    /// Of text: tokens of a sample
+    /// For text: tokens per sample
     #[arg(long, value_name = "N")]
     length: Option<usize>,
-    /// Of a CSV: the column that holds texts
+    /// For a CSV file: the column of texts
     #[arg(long, value_name = "COLUMN")]
     text: Option<String>,
-    /// Of masks: the value that stands for no class, as `wgrad train` takes it
+    /// For masks: a value to ignore, as in `wgrad train`
     #[arg(long, value_name = "N")]
     ignore_label: Option<u32>,
-    /// Write a picture of images of every class, a row a class; of masks, of images and their masks with a legend
+    /// Write a sheet of sample images, one row per class; for masks, images beside their masks with a legend
     #[arg(long, value_name = "FILE.png")]
     contact_sheet: Option<PathBuf>,
-    /// With --contact-sheet: of every class an image as it is, and then as `wgrad train --augment LIST` would change it
+    /// With --contact-sheet: show one image per class as it is, and then as `wgrad train --augment LIST` would change
+    /// it
     #[arg(long, value_name = "LIST")]
     augment: Option<Augment>,
-    /// With --augment: the value of pixels from outside the image, as `wgrad train` takes it
+    /// With --augment: the value of pixels from outside the image, as in `wgrad train`
     #[arg(long, value_name = "N|R,G,B", requires = "augment")]
     fill: Option<Fill>,
-    /// Print JSON alone
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -101,7 +102,7 @@ pub fn run(args: DataArgs) -> Result<()> {
     }
     // clap does not ask for the one where the other is there.
     if args.augment.is_some() && args.contact_sheet.is_none() {
-        return Err(Error::input("--augment: --contact-sheet FILE.png is expected with it"));
+        return Err(Error::input("--augment: expected --contact-sheet FILE.png with it"));
     }
     let spec = args.data.ok_or_else(|| Error::input("a data set is expected"))?;
     let (targets, ignored) = (&args.target[..], &args.ignore[..]);
@@ -126,7 +127,7 @@ pub fn run(args: DataArgs) -> Result<()> {
     }
     if let Some(found) = table::survey(&data)? {
         if args.contact_sheet.is_some() {
-            return Err(Error::input("--contact-sheet: a data set of images is expected"));
+            return Err(Error::input("--contact-sheet: expected a data set of images"));
         }
         return match args.json {
             true => print(&format!("{}\n", serde_json::json!(found))),
@@ -135,7 +136,7 @@ pub fn run(args: DataArgs) -> Result<()> {
     }
     if let Some(found) = tokens::survey(&data)? {
         if args.contact_sheet.is_some() {
-            return Err(Error::input("--contact-sheet: a data set of images is expected"));
+            return Err(Error::input("--contact-sheet: expected a data set of images"));
         }
         return match args.json {
             true => print(&format!("{}\n", serde_json::json!(found))),
@@ -266,7 +267,7 @@ fn text(found: &Survey, kind: &str, room: usize) -> String {
     let none = Duplicates::default();
     let d = found.duplicates.as_ref().unwrap_or(&none);
     let (counts, title) = match &found.duplicates {
-        Some(_) => (4, "  duplicates, told by their pixels".into()),
+        Some(_) => (4, "  duplicates (identical pixels)".into()),
         None => (0, format!("  duplicates were not looked for in more than {}", human_bytes(HOLD_BYTES))),
     };
     lines.push(title);

@@ -6,11 +6,11 @@ use crate::device::gpu::adapter::{list_adapters, with_native_cpu};
 use crate::error::{Error, Result};
 use clap::Args;
 
-/// List the devices: type, backend, driver, limits and features that matter
+/// List the devices with type, backend, driver, limits and features
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  wgrad devices --json")]
 pub struct DevicesArgs {
-    /// Print JSON alone
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }

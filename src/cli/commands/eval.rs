@@ -5,6 +5,7 @@ mod wrong;
 use crate::cli::terminal::lines::six_digits;
 use crate::cli::terminal::table::Table;
 use crate::cli::{DeviceArgs, columns, print, print_fitted};
+use crate::counted::counted;
 use crate::data::{BUILT_IN, Dataset, ReadOptions, Scale};
 use crate::error::{Error, Result};
 use crate::model::formats::weights::Weights;
@@ -20,40 +21,40 @@ use clap::Args;
 use std::path::{Path, PathBuf};
 use wrong::Wrong;
 
-/// Evaluate a stored model on the test set
+/// Evaluate a trained model on the test set
 ///
-/// The loss is that of the model's task, whatever it was trained by: softmax cross-entropy for classes, binary cross-entropy
-/// for yes-or-no answers, the squared error of standardised targets for numbers.
+/// The loss is the standard one for the model's task, whatever --loss it was trained with: softmax cross-entropy for
+/// classes, binary cross-entropy for yes-or-no answers, the squared error of standardised targets for numbers.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  wgrad eval runs/mnist-cnn/1/model.safetensors\n  \
 wgrad eval runs/mlp/1/model.safetensors --data houses.csv\n  \
 wgrad eval runs/resnet-small/1 --save-wrong wrong")]
 pub struct EvalArgs {
-    /// The weights, or the folder of a run; weights that wgrad wrote describe their model
+    /// A model file, or the folder of a run
     file: PathBuf,
-    /// mnist, a CSV file, or a folder, as `wgrad train` takes it; all of it is evaluated where it has no part for tests
-    /// [default: the data of the run that the weights are in, else mnist]
-    #[arg(long, short, alias = "dataset", value_name = "mnist|DIR|FILE.csv")]
+    /// The data, as in `wgrad train`: mnist, a folder, or a file (CSV, .npz, text); without a test part all of it is
+    /// evaluated [default: the data of the run that the weights are in, else mnist]
+    #[arg(long, short, alias = "dataset", value_name = "mnist|DIR|FILE")]
     data: Option<String>,
-    /// Of a table with classes: the column that holds them; a model of numbers or answers knows its targets
+    /// For a table with classes: the column of classes; a model of numbers or yes-or-no answers knows its targets
     #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
     target: Vec<String>,
-    /// Of masks: the value that stands for no class, as `wgrad train` takes it
+    /// For masks: a value to ignore, as in `wgrad train`
     #[arg(long, value_name = "N")]
     ignore_label: Option<u32>,
-    /// A preset or a model file, for weights from elsewhere
+    /// A preset or a model file, for weights that wgrad did not write
     #[arg(long, short, value_name = "NAME|FILE.toml")]
     model: Option<String>,
-    /// Write the pictures that are taken for another class into this folder, a new or an empty one, as
-    /// TRUE-as-PREDICTED_NAME: the files themselves where the data is a folder of pictures, else PNG by their number
+    /// Save the misclassified pictures to this folder, which must be new or empty, as TRUE-as-PREDICTED_NAME:
+    /// copies of the files if the data is a folder of pictures, else PNG files named by their number
     #[arg(long, value_name = "DIR")]
     save_wrong: Option<PathBuf>,
-    /// With --save-wrong: the most pictures that are written, those of which the model is surest
+    /// With --save-wrong: the maximum number of pictures; those with the highest confidence come first
     #[arg(long, value_name = "N", default_value_t = 100, requires = "save_wrong", value_parser = clap::value_parser!(u32).range(1..))]
     wrong_limit: u32,
     #[command(flatten)]
     device: DeviceArgs,
-    /// Print JSON alone
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -70,7 +71,7 @@ pub fn run(args: EvalArgs) -> Result<()> {
     };
     let targets = if args.target.is_empty() { &known } else { &args.target };
     if targets.is_empty() && described.as_ref().is_some_and(Model::reads_table) {
-        let why = "the model tells classes of a table: --target COLUMN is expected, the column that holds them";
+        let why = "the model predicts classes from a table: expected --target COLUMN, the column of classes";
         return Err(Error::input(why));
     }
     let options = described.as_ref().map(|model| options_for(model, targets)).unwrap_or_default();
@@ -102,14 +103,14 @@ pub fn run(args: EvalArgs) -> Result<()> {
         (None, Some(model)) => model.clone(),
         (None, None) => {
             let file = args.file.display();
-            return Err(Error::input(format!("{file}: it does not describe its model; --model is expected")));
+            return Err(Error::input(format!("{file}: it does not describe its model; expected --model")));
         }
     };
     weights.check_against(&model).map_err(|e| Error::input(format!("{}: {e}", args.file.display())))?;
     check_data(&model, &data)?;
     let wrong = match &args.save_wrong {
         Some(_) if !model.task.is_classify() || model.is_segmentation()? || model.image().is_err() => {
-            return Err(Error::input("--save-wrong: a model that tells the class of a picture is expected"));
+            return Err(Error::input("--save-wrong: expected a model that classifies pictures"));
         }
         folder => folder.as_ref().map(|folder| Wrong::new(folder, args.wrong_limit as usize)).transpose()?,
     };
@@ -158,7 +159,7 @@ fn classes(
     let top5 = top.accuracy(classes);
     top5.iter().for_each(|top5| found["top5_accuracy"] = serde_json::json!(top5));
     let top5 = top5.map_or_else(String::new, |top5| format!(" - top-5 accuracy: {top5:.4}"));
-    let mut text = format!("loss: {loss:.4} - accuracy: {accuracy:.4}{top5} - {samples} samples\n");
+    let mut text = format!("loss: {loss:.4} - accuracy: {accuracy:.4}{top5} - {}\n", counted(samples, "sample"));
     if classes > MOST_CLASSES {
         crate::cli::say(&format!("note: {classes} classes are too many for a confusion matrix"));
     } else {
@@ -210,7 +211,7 @@ fn answers(evaluator: &mut Evaluator, model: &Model, data: &Dataset, json: bool)
         });
         return print(&format!("{found}\n"));
     }
-    let mut text = format!("loss: {loss:.4} - accuracy of answers: {accuracy:.4} - {samples} samples\n\n");
+    let mut text = format!("loss: {loss:.4} - accuracy of answers: {accuracy:.4} - {}\n\n", counted(samples, "sample"));
     let mut table = Table::new(["answer", "yes", "answered yes", "precision", "recall"]);
     let share = |share: Option<f64>| share.map_or("–".into(), |share| format!("{share:.4}"));
     for (name, score) in names.into_iter().zip(scores) {
@@ -228,7 +229,7 @@ fn numbers(evaluator: &mut Evaluator, targets: &[Scale], json: bool) -> Result<(
     if json {
         return print(&format!("{}\n", serde_json::json!({ "loss": loss, "samples": samples, "targets": scores })));
     }
-    let mut text = format!("loss: {loss:.4} (of standardised targets) - {samples} samples\n\n");
+    let mut text = format!("loss: {loss:.4} (of standardised targets) - {}\n\n", counted(samples, "sample"));
     let mut table = Table::new(["target", "mean abs. error", "root mean sq. error", "R²"]);
     for NumberScore { name, mae, rmse, r2, .. } in scores {
         let r2 = r2.map_or("–".into(), |r2| format!("{r2:.4}"));
@@ -252,8 +253,10 @@ fn by_pixel(evaluator: &mut Evaluator, model: &Model, json: bool) -> Result<()> 
         });
         return print(&format!("{found}\n"));
     }
-    let mut text =
-        format!("loss: {loss:.4} - accuracy of pixels: {accuracy:.4} - mean IoU: {mean:.4} - {samples} samples\n\n");
+    let mut text = format!(
+        "loss: {loss:.4} - accuracy of pixels: {accuracy:.4} - mean IoU: {mean:.4} - {}\n\n",
+        counted(samples, "sample")
+    );
     let mut table = Table::new(["class", "IoU", "precision", "recall", "pixels"]);
     let share = |share: Option<f64>| share.map_or("–".into(), |share| format!("{share:.4}"));
     for ((name, iou), score) in names.into_iter().zip(ious).zip(confusion.scores()) {

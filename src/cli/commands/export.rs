@@ -5,7 +5,7 @@ use crate::model::Model;
 use clap::Args;
 use std::path::PathBuf;
 
-/// Write a stored model as ONNX
+/// Export a trained model to ONNX
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The model reads `input`, [N, channels, height, width] with pixels / 255, and gives `probabilities`, [N, classes].
@@ -13,9 +13,9 @@ The model reads `input`, [N, channels, height, width] with pixels / 255, and giv
 Example:
   wgrad export runs/mnist-cnn/1/model.safetensors --onnx mnist.onnx")]
 pub struct ExportArgs {
-    /// The weights, as wgrad wrote them
+    /// A model file that wgrad wrote
     file: PathBuf,
-    /// Where the ONNX model goes
+    /// The ONNX file to write
     #[arg(long, value_name = "OUT")]
     onnx: PathBuf,
 }

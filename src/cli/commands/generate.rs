@@ -19,24 +19,24 @@ const LARGEST_PROMPT_BYTES: u64 = 1 << 20;
 #[command(after_help = "Examples:\n  wgrad generate runs/char-rnn/1 --prompt \"ROMEO:\" --tokens 300\n  \
 wgrad generate runs/char-rnn/1 --temperature 0.8 --top-k 20 --seed 7\n  cat begin.txt | wgrad generate runs/char-rnn/1 --prompt -")]
 pub struct GenerateArgs {
-    /// The weights, as wgrad wrote them, or the folder of a run
+    /// A model file that wgrad wrote, or the folder of a run
     file: PathBuf,
-    /// The text to go on from, - for standard input [default: the beginning of a line]
+    /// The text to continue; - reads standard input [default: the beginning of a line]
     #[arg(long, short, default_value = "", hide_default_value = true, value_name = "TEXT", allow_hyphen_values = true)]
     prompt: String,
     /// Tokens to generate
     #[arg(long, short = 'n', visible_alias = "max-new-tokens", default_value_t = Sampling::default().tokens, value_name = "N")]
     tokens: usize,
-    /// Divide the scores by this before the softmax; 0 takes the likeliest token
+    /// Divide the logits by X before the softmax; 0 takes the most likely token
     #[arg(long, short, default_value_t = Sampling::default().temperature, value_name = "X", allow_negative_numbers = true)]
     temperature: f32,
-    /// Draw from the K likeliest tokens; 0 for all
+    /// Sample from the K most likely tokens; 0 for all
     #[arg(long, default_value_t = 0, value_name = "K")]
     top_k: usize,
-    /// Draw from the likeliest tokens whose probabilities come to P
+    /// Sample from the most likely tokens whose probabilities sum to P
     #[arg(long, default_value_t = 1.0, value_name = "P", allow_negative_numbers = true)]
     top_p: f32,
-    /// The seed of the random numbers
+    /// Random seed
     #[arg(long, default_value_t = 0, value_name = "N")]
     seed: u64,
     #[command(flatten)]

@@ -7,28 +7,28 @@ use crate::model::{Model, Weights};
 use clap::Args;
 use std::path::PathBuf;
 
-/// Take weights from PyTorch or Keras
+/// Import weights from PyTorch or Keras
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Modules such as conv1.weight and conv1.bias go to the layers that their shapes fit, and by their numbers where several \
-layers have one shape; the match is shown.
+Modules such as conv1.weight and conv1.bias are assigned to the layers whose shapes they fit, and by the numbers in their \
+names if several layers have the same shape. The match is printed.
 
 Examples:
   wgrad import pytorch.safetensors --model mnist-cnn
   wgrad import keras.safetensors --model net.toml --out net.safetensors")]
 pub struct ImportArgs {
-    /// The weights, as safetensors
+    /// The weights, a safetensors file
     file: PathBuf,
     /// A preset or a model file
     #[arg(long, short, value_name = "NAME|FILE.toml")]
     model: String,
-    /// Where the weights go, with the description of their model [default: model.safetensors, if there is none yet]
+    /// The model file to write [default: model.safetensors, which must not exist]
     #[arg(long, short, value_name = "OUT")]
     out: Option<PathBuf>,
-    /// The order of the elements, where shapes and names do not tell
+    /// The layout of the weights, if shapes and names do not decide it
     #[arg(long, value_enum)]
     order: Option<Order>,
-    /// Modules for layers, such as 0=stem,2=body, where shapes and names do not tell
+    /// Modules for layers, such as 0=stem,2=body, if shapes and names do not decide it
     #[arg(long, value_name = "LAYER=MODULE", value_delimiter = ',', value_parser = mapped)]
     map: Vec<(usize, String)>,
 }
@@ -47,7 +47,7 @@ pub fn run(args: ImportArgs) -> Result<()> {
             let out = PathBuf::from("model.safetensors");
             match out.exists() {
                 true => {
-                    return Err(Error::input("model.safetensors is there already: --out says where the weights go"));
+                    return Err(Error::input("model.safetensors exists already: choose another file with --out"));
                 }
                 false => out,
             }

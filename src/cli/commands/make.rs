@@ -22,16 +22,16 @@ enum What {
     Repeated(RepeatedArgs),
 }
 
-/// Digits of MNIST at random places of a canvas, and the class of each pixel, as NumPy arrays or pictures
+/// MNIST digits at random places on a canvas, with a class for each pixel, as NumPy arrays or pictures
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  wgrad data make segmentation --out scenes\n  wgrad train --model unet-small --data scenes"
 )]
 struct SegmentationArgs {
-    /// The folder to write, new or empty
+    /// The folder to write, which must be new or empty
     #[arg(long, value_name = "DIR", default_value = "segmentation")]
     out: PathBuf,
-    /// The seed; the same one gives the same bytes
+    /// Random seed
     #[arg(long, value_name = "N", default_value_t = Scenes::default().seed)]
     seed: u64,
     /// Training images
@@ -40,10 +40,10 @@ struct SegmentationArgs {
     /// Test images
     #[arg(long, value_name = "N", default_value_t = Scenes::default().test)]
     test: usize,
-    /// Rows and columns of an image
+    /// Height and width of an image
     #[arg(long, value_name = "N", default_value_t = Scenes::default().size)]
     size: usize,
-    /// How many digits an image has: a number or a range
+    /// Digits per image: a number or a range
     #[arg(long, value_name = "N-M", default_value = "1-4", value_parser = range)]
     digits: [usize; 2],
     /// Write pictures with masks, images/ and masks/ as PNG, instead of NumPy arrays
@@ -51,14 +51,14 @@ struct SegmentationArgs {
     pictures: bool,
 }
 
-/// MNIST's training images many times over, each copy moved a little, as IDX files; its test images once
+/// MNIST's training images repeated N times, each copy shifted a little, with the test images once, as IDX files
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  wgrad data make repeated --times 10 --out mnist10")]
 struct RepeatedArgs {
-    /// Copies
+    /// Copies of each training image
     #[arg(long, value_name = "N")]
     times: u32,
-    /// The folder that the files are written to
+    /// The folder to write
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 }

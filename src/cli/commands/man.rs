@@ -13,7 +13,7 @@ Examples:
   wgrad man train | man -l -
   wgrad man > ~/.local/share/man/man1/wgrad.1")]
 pub struct ManArgs {
-    /// The command, such as train, or bench matmul
+    /// The command, such as train or bench matmul
     command: Vec<String>,
 }
 

@@ -17,12 +17,12 @@ use clap::Args;
 pub struct PlanArgs {
     /// A preset or a model file
     model: String,
-    /// Samples of a step
+    /// Batch size
     #[arg(long, short, default_value_t = 128, value_name = "N")]
     batch_size: usize,
     #[command(flatten)]
     device: DeviceArgs,
-    /// Print the WGSL of the plan's kernels whose names begin so, as they are compiled
+    /// Print the WGSL of the plan's kernels whose names begin with KERNEL, as compiled
     #[arg(long, value_name = "KERNEL")]
     wgsl: Option<String>,
 }

@@ -21,7 +21,7 @@ const PAGE: &str = "report.html";
 /// The page of several, where no other is named.
 pub(in crate::cli) const COMPARISON: &str = "comparison.html";
 
-/// Write a run's report.html again, or compare several runs on one page
+/// Rewrite a run's report.html, or compare several runs on one page
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  wgrad report runs/mnist-cnn/1\n  wgrad report runs/mnist-cnn/1 runs/mnist-deep/1 --out both.html"
@@ -33,7 +33,7 @@ pub struct ReportArgs {
     /// The file to write [default: report.html in the run's folder; of several runs comparison.html]
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Where the test set is run and the kernels are timed [default: the device that the run asked for]
+    /// The device that evaluates the test set and times the kernels [default: the device that the run asked for]
     #[arg(long, value_name = "D")]
     device: Option<String>,
 }

@@ -4,6 +4,7 @@ use crate::cli::args::train::TrainArgs;
 use crate::cli::commands::report;
 use crate::cli::commands::session::{open_data, say_tested};
 use crate::cli::terminal::progress::Progress;
+use crate::counted::counted;
 use crate::data::Dataset;
 use crate::device::Device;
 use crate::device::choice::{Choice, DeviceRequest};
@@ -42,8 +43,10 @@ pub(in crate::cli) fn resume(run: &Path, args: &TrainArgs, progress: &mut Progre
             report::again(run, None, None)?;
         }
         progress.say(&format!(
-            "{}: the run is finished, {epochs} epochs and {step} steps; --epochs N prolongs it",
-            run.display()
+            "{}: the run is finished, {} and {}; --epochs N makes it longer",
+            run.display(),
+            counted(epochs, "epoch"),
+            counted(step, "step")
         ));
         progress.json(&json!({ "event": "finished", "run": run, "epochs": epochs, "step": step }))?;
         return Ok(None);

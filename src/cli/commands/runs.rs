@@ -9,12 +9,11 @@ use console::Term;
 use std::cmp::Ordering;
 use std::path::PathBuf;
 
-/// List the runs of a folder with their figures, times and states
+/// List the runs in a folder with their metrics, times and states
 #[derive(Debug, Args)]
 #[command(after_help = "\
-val_ figures are those of the epoch with the smallest val_loss; a run marked * has no validation set and is validated on its test \
-set. test_ figures are those of the run's end. A run is finished, running, stopped (it can be gone on with), interrupted (its \
-process was killed) or failed. Columns that have no place on the terminal are left out and named; a pipe gets all of them.
+val_ metrics are those of the epoch with the smallest val_loss; a run marked * has no validation set and is validated on its test \
+set. test_ metrics are measured at the end of the run. A run is finished, running, stopped (it can be resumed), interrupted (its process was killed) or failed. Columns that do not fit the terminal are left out and named; a pipe gets all of them.
 
 Examples:
   wgrad runs
@@ -24,10 +23,10 @@ pub struct RunsArgs {
     /// The folder
     #[arg(default_value = "runs", value_name = "DIR")]
     folder: PathBuf,
-    /// The column to sort by: figures the best first, times the shortest first, dates the oldest first
+    /// The column to sort by: best metrics first, shortest times first, oldest dates first
     #[arg(long, value_enum, default_value_t = Column::Begun, value_name = "COLUMN")]
     sort: Column,
-    /// Print JSON alone
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -44,15 +43,15 @@ enum Column {
     Model,
     /// The data
     Data,
-    /// Epochs that have ended
+    /// Number of completed epochs
     Epochs,
-    /// Accuracy of the best epoch in validation
+    /// Validation accuracy of the best epoch
     ValAccuracy,
-    /// Mean IoU of the best epoch in validation
+    /// Validation mean IoU of the best epoch
     ValMeanIou,
-    /// Mean absolute error of the best epoch in validation
+    /// Validation mean absolute error of the best epoch
     ValMae,
-    /// Loss of the best epoch in validation
+    /// Validation loss of the best epoch
     ValLoss,
     /// Accuracy on the test set
     TestAccuracy,

@@ -42,6 +42,6 @@ pub(in crate::cli) fn say_tested(tested: &Tested, progress: &mut Progress) {
         progress.say(&format!("val_top5_accuracy: {top5:.4}"));
     }
     if let Some(sheet) = &tested.sheet {
-        progress.say(&format!("saved {}: picture, truth and prediction, a row each", sheet.display()));
+        progress.say(&format!("saved {}: picture, truth and prediction, one row each", sheet.display()));
     }
 }

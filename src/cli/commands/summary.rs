@@ -16,7 +16,7 @@ use clap::Args;
 pub struct SummaryArgs {
     /// A preset or a model file
     model: String,
-    /// Samples of a step, for the memory
+    /// Batch size, for the memory
     #[arg(long, short, default_value_t = 128, value_name = "N")]
     batch_size: usize,
 }

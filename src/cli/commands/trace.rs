@@ -6,7 +6,7 @@ use crate::model::Model;
 use crate::verify::trace::{Against, Row, Trace, trace};
 use clap::Args;
 
-/// Run a training step on two devices, op by op, and name the first op where they differ
+/// Run a training step on two devices, op by op, and report the first op where they differ
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  wgrad trace mnist-cnn\n  wgrad trace net.toml --device gpu --against oracle")]
 pub struct TraceArgs {
@@ -15,10 +15,10 @@ pub struct TraceArgs {
     model: String,
     #[command(flatten)]
     device: DeviceArgs,
-    /// Another device, as --device takes it, or oracle: the formulas in double precision
+    /// The other device, as in --device, or oracle: the formulas in double precision
     #[arg(long, default_value = "cpu", value_name = "D|oracle")]
     against: String,
-    /// Print JSON alone
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }

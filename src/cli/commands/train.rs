@@ -11,6 +11,7 @@ use crate::cli::terminal::closing::Closing;
 use crate::cli::terminal::interrupt;
 use crate::cli::terminal::interrupt::Interrupt;
 use crate::cli::terminal::progress::Progress;
+use crate::counted::counted;
 use crate::data::Dataset;
 use crate::device::choice::DeviceRequest;
 use crate::error::{Error, Result};
@@ -28,7 +29,7 @@ use std::time::Instant;
 pub fn run(args: TrainArgs) -> Result<ExitCode> {
     // clap does not ask for --resume where something else rules it out.
     if args.from_previous && args.resume.is_none() {
-        return Err(Error::input("--from-previous: --resume RUN is expected with it"));
+        return Err(Error::input("--from-previous: expected --resume RUN with it"));
     }
     let interrupt = Interrupt::watch()?;
     let mut progress = Progress::new(args.format, args.quiet);
@@ -72,7 +73,7 @@ pub(super) fn begin(args: &TrainArgs, progress: &mut Progress) -> Result<Session
     let by_data = args.config.is_none() && args.recipe.unwrap_or_default() == Recipe::Plain;
     if by_data && config.from.is_none() && config.target.is_empty() && !args.flags.0.has("model") {
         let (name, why) = model_for(&data)?;
-        why.iter().for_each(|why| crate::cli::say(&format!("note: model {name}, {why}; --model takes another")));
+        why.iter().for_each(|why| crate::cli::say(&format!("note: model {name}, {why}; --model chooses another")));
         config.model = name.into();
     }
     if !args.flags.0.has("train.batch_size") {
@@ -80,10 +81,10 @@ pub(super) fn begin(args: &TrainArgs, progress: &mut Progress) -> Result<Session
     }
     let count = data.train.count;
     if count < FEW {
-        let images = if count == 1 { "1 sample" } else { &format!("{count} samples") };
+        let images = counted(count, "sample");
         crate::cli::say(&format!(
-            "note: {images} to train on and {} to test on are few, and the figures say little: add more, or begin with a trained \
-             net (--from)",
+            "note: {images} to train on and {} to test on are few, and the metrics are not reliable: add more data, or fine-tune a \
+             trained net (--from)",
             data.test.count
         ));
     }
@@ -117,11 +118,13 @@ fn fit_batch(config: &mut RunConfig, data: &Dataset, by_data: bool) -> Result<()
     let fitting = batch_for(samples);
     if by_data && fitting < batch {
         crate::cli::say(&format!(
-            "note: batches of {fitting}, since {samples} samples are trained on; --batch-size takes another"
+            "note: batch size {fitting}, since there are only {samples} training samples; --batch-size overrides it"
         ));
         config.train.batch_size = fitting;
     } else if batch > samples {
-        crate::cli::say(&format!("note: batches of {samples} samples, all that there are to train on, not of {batch}"));
+        crate::cli::say(&format!(
+            "note: batch size {samples}, not {batch}, since there are only {samples} training samples"
+        ));
         config.train.batch_size = samples;
     }
     Ok(())

@@ -26,10 +26,10 @@ pub struct VerifyArgs {
     names: Vec<String>,
     #[command(flatten)]
     device: DeviceArgs,
-    /// Print JSON alone
+    /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Also write what belongs into a bug report: system, device, driver, limits and every row, as Markdown
+    /// Also write a file for a bug report: system, device, driver, limits and every row, as Markdown
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
 }

@@ -18,10 +18,10 @@ use std::time::Duration;
 /// The live page's flags.
 #[derive(Clone, Debug, Args)]
 pub struct WatchArgs {
-    /// Serve the report on 127.0.0.1 while the run trains, and ask the net there about a drawn digit or a picture
+    /// Serve a live report on 127.0.0.1 during training, where the net classifies a drawn digit or a picture
     #[arg(long, help_heading = RUN)]
     watch: bool,
-    /// The live page's port; 0 takes any that is free [default: 6174, or the next free one]
+    /// The port of the live page; 0 takes any free one [default: 6174, or the next free one]
     #[arg(long, value_name = "N", requires = "watch", help_heading = RUN)]
     port: Option<u16>,
 }

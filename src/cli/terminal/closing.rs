@@ -1,6 +1,7 @@
 //! The closing line of a run: how long it took, why it ended, its last and best values.
 
 use crate::cli::terminal::lines::{clock, six_digits};
+use crate::counted::counted;
 use crate::train::epochs::progress::{Goal, Progress};
 use crate::train::settings::goal::Keep;
 use serde_json::{Value, json};
@@ -44,17 +45,14 @@ impl Closing<'_> {
     /// The line for people; a second one where the loss diverged.
     pub(in crate::cli) fn text(&self) -> String {
         let Progress { step, metrics, best, .. } = self.progress;
-        let epochs = match metrics.len() {
-            1 => "1 epoch".to_owned(),
-            count => format!("{count} epochs"),
-        };
+        let epochs = counted(metrics.len(), "epoch");
         let why = match (self.reason(), best) {
             ("patience", Some(best)) => format!("stopped early, no smaller val_loss since epoch {}", best.epoch),
             ("patience", None) => "stopped early, no val_loss that is a number".into(),
             ("max_steps", _) => "ended by --max-steps".into(),
             _ => "done".into(),
         };
-        let mut text = format!("{why}: {epochs}, {step} steps in {}", clock(self.seconds));
+        let mut text = format!("{why}: {epochs}, {} in {}", counted(step, "step"), clock(self.seconds));
         if let Some(last) = metrics.last() {
             text += &format!("; val_loss {}", six_digits(last.val_loss));
         }
@@ -73,7 +71,7 @@ impl Closing<'_> {
         if let Some([first, last]) = self.diverged() {
             let (first, last) = (six_digits(first), six_digits(last));
             text += &format!(
-                "\nwarning: the run diverged: its loss ended at {last} and began at {first}; a smaller --lr may help"
+                "\nwarning: the run diverged: the loss began at {first} and ended at {last}; a smaller --lr may help"
             );
         }
         text

@@ -16,10 +16,10 @@ use std::time::{Duration, Instant};
 /// How epochs are written to stdout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(in crate::cli) enum Format {
-    /// A bar on a terminal, elsewhere a line an epoch.
+    /// A progress bar on a terminal, else one line per epoch.
     #[default]
     Text,
-    /// A JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 

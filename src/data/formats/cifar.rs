@@ -118,8 +118,8 @@ fn names(path: &Path) -> Result<Vec<String>> {
     }
     let shown = path.display();
     let bytes = Source::open(path)?.take(NAMES_BYTES)?;
-    let text =
-        String::from_utf8(bytes).map_err(|_| Error::input(format!("{shown}: found no UTF-8 text, expected names")))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| Error::input(format!("{shown}: found text that is not UTF-8, expected names")))?;
     let names: Vec<String> = text.lines().map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
     match names.len() {
         CLASSES => Ok(names),

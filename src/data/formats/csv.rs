@@ -1,6 +1,7 @@
 //! CSV: a line for each sample, its label and its pixels, 0–255, row by row; a first line of names may come before.
 //! Where targets are named it is a [table]; where it lists files, pictures are read.
 
+use crate::counted::counted;
 use crate::data::formats::Format;
 use crate::data::formats::held_out::{held_out, one_of};
 use crate::data::formats::lines::{find, separated, separator};
@@ -84,13 +85,16 @@ fn read_images(path: &Path, options: &ReadOptions) -> Result<Dataset> {
             let labels = Labels::narrow(rows.iter().map(|&n| labels[n]).collect());
             Split::narrow(table.shape, pixels, labels, &[]).map_err(|_| {
                 let found = labels_found(&table);
-                Error::input(format!("{}: {found}, expected two of a class to keep one for tests", path.display()))
+                Error::input(format!(
+                    "{}: {found}, expected at least two of a class, to hold one out for testing",
+                    path.display()
+                ))
             })
         };
         let mut data = Dataset::new(file_name(path), part(false)?, part(true)?)?;
         let file = path.display();
-        let alone = format!("{file} alone has no tests: one sample in 5 of each class is kept for them");
-        let whole = format!("{file} has no part for tests of its own: all of it is evaluated");
+        let alone = format!("{file} has no test part: one sample in 5 of each class is held out for testing");
+        let whole = format!("{file} has no test part: all of it is evaluated");
         let notice = if options.tests_alone { whole } else { alone };
         let notice = Some(notice).filter(|_| !options.train_alone);
         classes.name(&mut data, notice.into_iter().chain(table.notices));
@@ -113,7 +117,7 @@ fn read_images(path: &Path, options: &ReadOptions) -> Result<Dataset> {
 }
 
 fn labels_found(table: &Table) -> String {
-    format!("found {} samples", table.labels.len())
+    format!("found {}", counted(table.labels.len(), "sample"))
 }
 
 /// What the labels of a data set are.
@@ -227,8 +231,8 @@ fn table(path: &Path, size: Option<[usize; 2]>) -> Result<Table> {
         return match last {
             Some(mut other) => {
                 other.notices.push(format!(
-                    "{shown}: the first column does not look like labels, the last does ({} classes): its numbers are the labels; \
-                     a first line with the name label tells which column they are in",
+                    "{shown}: the labels are read from the last column ({} classes), since the first column does not look like labels; \
+                     to choose, name the column label in a first line of names",
                     other.names.len()
                 ));
                 Ok(other)
@@ -375,13 +379,13 @@ fn shape(path: &Path, pixels: usize, size: Option<[usize; 2]>) -> Result<[usize;
             Some(plane) if plane > 0 && pixels == plane => Ok([height, width, 1]),
             Some(plane) if plane > 0 && plane.checked_mul(3) == Some(pixels) => Ok([height, width, 3]),
             _ => Err(Error::input(format!(
-                "{shown}: found {pixels} pixels a line, expected {height}×{width} or three times as many"
+                "{shown}: found {pixels} pixels per line, expected {height}×{width} or three times as many"
             ))),
         },
         None => match pixels.isqrt() {
             side if side > 0 && side * side == pixels => Ok([side, side, 1]),
             _ => Err(Error::input(format!(
-                "{shown}: found {pixels} pixels a line, expected a square number, or a size (--image-size 48x64)"
+                "{shown}: found {pixels} pixels per line, expected a square number, or a size (--image-size 48x64)"
             ))),
         },
     }

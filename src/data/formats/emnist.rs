@@ -26,7 +26,7 @@ pub(in crate::data) fn adjust(files: &Files, data: &mut Dataset) -> Result<()> {
     }
     let splits = [&mut data.train, &mut data.test];
     splits.into_iter().filter_map(|split| split.column_mut(IMAGE)).for_each(Column::turn);
-    let mut said = vec!["EMNIST's images lie on their sides: their rows and columns changed places".to_owned()];
+    let mut said = vec!["EMNIST's images are transposed: rows and columns were swapped".to_owned()];
     let labels = || data.train.each_label().chain(data.test.each_label());
     let (least, most) = (labels().min().unwrap_or(0), labels().max().unwrap_or(0));
     // Only the split of letters has labels from 1: without the shift there is a class that never occurs.

@@ -54,8 +54,8 @@ pub(in crate::data) fn read(folder: &Path, options: &ReadOptions) -> Result<Data
         if let ([only], "") = (&found[..], &*hint) {
             let (root, only) = (train_root.display(), file_name(only));
             return Err(Error::input(format!(
-                "data folder {root}: found one class, {only}, expected a folder for each of 2 to {MOST_CLASSES} classes: with one \
-                 alone there is nothing to tell apart; add a folder of other images"
+                "data folder {root}: found one class, {only}, expected a folder for each of 2 to {MOST_CLASSES} classes: a classifier \
+                 needs at least two; add a folder of other images"
             )));
         }
         return Err(Error::input(format!(
@@ -68,11 +68,12 @@ pub(in crate::data) fn read(folder: &Path, options: &ReadOptions) -> Result<Data
     let test = test_root.map(|root| items(root, &classes)).transpose()?;
     let validation = validation_root.map(|root| Ok((file_name(root), items(root, &classes)?))).transpose()?;
     if test.is_none() && !(options.tests_alone || options.train_alone) {
-        notices.push(format!("{shown} has no test folder: one image in {HELD_OUT} of each class is kept for tests"));
+        notices
+            .push(format!("{shown} has no test folder: one image in {HELD_OUT} of each class is held out for testing"));
     }
     if validation.is_some() {
         notices.push(format!(
-            "{shown}: every epoch is validated on its own folder; the test folder is asked once, at the end"
+            "{shown}: each epoch is validated on the validation folder; the test folder is used once, at the end"
         ));
     }
     let (name, place) = (file_name(folder), format!("data folder {shown}"));

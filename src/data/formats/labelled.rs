@@ -52,7 +52,7 @@ impl Labelled<'_> {
         let (train, test) = match test {
             Some(test) => (train, test),
             None if options.tests_alone => {
-                notices.push(format!("{place} has no part for tests of its own: all of it is evaluated"));
+                notices.push(format!("{place} has no test part: all of it is evaluated"));
                 // What a data set has to have, but no one asks for: one of each class.
                 let of = |class| train.iter().find(|item| usize::from(item.label) == class);
                 ((0..classes.len()).filter_map(of).cloned().collect(), train)
@@ -65,7 +65,7 @@ impl Labelled<'_> {
             return Err(Error::input(format!("{place}: class {} has no images to train on", classes[class])));
         }
         if test.is_empty() && !options.train_alone {
-            let why = "each class has one image, expected two of a class, to keep one for tests: add images, or a folder test with a folder for each class";
+            let why = "each class has one image, expected at least two of a class, to hold one out for testing: add images, or a folder test with a folder for each class";
             return Err(Error::input(format!("{place}: {why}")));
         }
         let size = match options.size {

@@ -28,7 +28,7 @@ pub(super) fn find(folder: &Path, parts: &[&str]) -> Result<PathBuf> {
     match &names[..] {
         [name] => Ok(folder.join(name)),
         [] => {
-            let remedy = "of a file that is given itself, a fifth is kept for tests";
+            let remedy = "from a file that is named itself, a fifth is held out for testing";
             Err(Error::input(format!("data folder {shown} has no file named like {wanted}: expected one; {remedy}")))
         }
         _ => {

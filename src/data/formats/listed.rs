@@ -111,7 +111,9 @@ pub(super) fn read(path: &Path, [train, test]: [Option<&Path>; 2], options: &Rea
     let (validation, test) = match (validation.is_empty(), test.is_empty()) {
         (true, true) => {
             if !(options.tests_alone || options.train_alone) {
-                notices.push(format!("{place} has no tests: one image in {HELD_OUT} of each class is kept for them"));
+                notices.push(format!(
+                    "{place} has no test part: one image in {HELD_OUT} of each class is held out for testing"
+                ));
             }
             (None, None)
         }
@@ -119,7 +121,9 @@ pub(super) fn read(path: &Path, [train, test]: [Option<&Path>; 2], options: &Rea
         (false, true) => (None, Some(validation)),
         (true, false) => (None, Some(test)),
         (false, false) => {
-            notices.push(format!("{place}: every epoch is validated on its part val; test is used once, at the end"));
+            notices.push(format!(
+                "{place}: each epoch is validated on the part val; the part test is used once, at the end"
+            ));
             (Some(("val".to_owned(), validation)), Some(test))
         }
     };

@@ -56,7 +56,7 @@ use crate::data::formats::parts::is_part as is_part_of_a_set;
 /// The name of CSV, and what it is recognised by.
 pub(super) const CSV: (&str, &str) = ("CSV", "*train*.csv and *test*.csv");
 /// The same of folders of images.
-pub(super) const IMAGES: (&str, &str) = ("folders of images", "folders of images, one a class");
+pub(super) const IMAGES: (&str, &str) = ("folders of images", "folders of images, one per class");
 
 /// The same of pictures with masks.
 pub(super) const MASKS: (&str, &str) = ("pictures with masks", "images and masks, two folders of the same file names");

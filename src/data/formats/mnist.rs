@@ -72,7 +72,7 @@ pub fn load_from(cache: Option<&Path>, temporary: &Path) -> Result<Dataset> {
     let folder =
         tempfile::Builder::new().prefix("wgrad-mnist-").tempdir_in(temporary).map_err(|e| failed(e.to_string()))?;
     let mut set = unpack_into(folder.path()).and_then(|()| read(folder.path())).map_err(failed)?;
-    set.notice = Some(format!("{refused}: MNIST is unpacked anew at each start, into {}", temporary.display()));
+    set.notice = Some(format!("{refused}: MNIST is unpacked again at each start, into {}", temporary.display()));
     Ok(set)
 }
 

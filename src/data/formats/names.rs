@@ -31,7 +31,7 @@ pub(super) fn listed(path: &Path) -> Result<Option<Vec<String>>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let names: Vec<String> = text.lines().map(|line| line.trim().to_owned()).collect();
     if let Some(line) = names.iter().position(|name| name.is_empty() || name.contains(char::is_control)) {
-        return Err(Error::input(format!("{shown}, line {}: found no name, expected one a line", line + 1)));
+        return Err(Error::input(format!("{shown}, line {}: found no name, expected one per line", line + 1)));
     }
     Ok(Some(names))
 }

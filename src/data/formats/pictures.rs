@@ -66,7 +66,7 @@ pub(super) fn common_size<'a>(place: &str, paths: impl Iterator<Item = &'a Path>
     match least == most {
         true => Ok(*least),
         false => Err(Error::input(format!(
-            "{place}: found images of {}×{} to {}×{}, expected one size, or one to bring them to (--image-size)",
+            "{place}: found images of {}×{} to {}×{}, expected one size, or --image-size N to resize them",
             least[1], least[0], most[1], most[0]
         ))),
     }
@@ -121,7 +121,7 @@ pub(super) fn left_out(bad: &[String], deep: &[u16], all: usize, strict: bool) -
     if let Some(most) = deep.iter().max() {
         let count = deep.len();
         notices.push(format!(
-            "{count} of {all} files have 16 bits a channel and are brought to 8; their largest value is {most} of 65535"
+            "{count} of {all} files have 16 bits per channel and are reduced to 8; the largest value is {most} of 65535"
         ));
     }
     Ok(notices)

@@ -1,5 +1,6 @@
 //! CSV tables: a line of names, then a line of numbers for each sample; some of the columns are the targets.
 
+use crate::counted::counted;
 use crate::data::column::Column;
 use crate::data::formats::held_out::{held_out, one_of};
 use crate::data::formats::lines::{Lines, Rows};
@@ -56,11 +57,11 @@ pub(super) fn read(name: String, train: &Path, test: Option<&Path>, options: &Re
         let left: Vec<&String> =
             (0..table.features.len()).filter(|c| !places.contains(c)).map(|c| &table.features[c]).collect();
         let count = counted(left.len(), "column");
-        notes.push(format!("{count} left out, the same number in every training sample: {}", listed(&left)));
+        notes.push(format!("{count} left out, with the same number in every training sample: {}", listed(&left)));
     }
     if places.is_empty() {
         let found = listed(&table.features);
-        let why = "found the same numbers in every training sample, expected some that differ";
+        let why = "found the same numbers in every training sample, expected numbers that differ";
         return Err(Error::input(format!("columns {found}: {why}")));
     }
     let [to_train, to_test] = [false, true].map(|test| table.split((&places, &scales), &targets, options, test));
@@ -151,9 +152,9 @@ fn open(
         None => {
             let shown = first.display();
             notes.extend(match (options.tests_alone, options.train_alone) {
-                (true, _) => Some(format!("{shown} has no part for tests of its own: all of it is evaluated")),
+                (true, _) => Some(format!("{shown} has no test part: all of it is evaluated")),
                 (_, true) => None,
-                _ => Some(format!("{shown} alone has no tests: one sample in 5 is kept for them")),
+                _ => Some(format!("{shown} has no test part: one sample in 5 is held out for testing")),
             });
             if options.train_alone { one_of(rows.count()) } else { keep_fifth(&rows, features.len()) }
         }
@@ -352,12 +353,4 @@ pub(super) fn listed(names: &[impl AsRef<str>]) -> String {
     const NAMED: usize = 8;
     let named = names.iter().take(NAMED).map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
     if names.len() > NAMED { format!("{named} and {} more", names.len() - NAMED) } else { named }
-}
-
-fn counted(count: usize, thing: &str) -> String {
-    match count {
-        1 => format!("1 {thing}"),
-        _ if thing.ends_with('s') => format!("{count} {thing}es"),
-        _ => format!("{count} {thing}s"),
-    }
 }

@@ -109,7 +109,7 @@ fn cut(text: &str, kept: f64, path: &Path) -> Result<Parts> {
         )));
     }
     let at = text.char_indices().nth(first).map_or(text.len(), |(at, _)| at);
-    let notice = format!("the last {} of {count} characters are kept to test on", count - first);
+    let notice = format!("the last {} of {count} characters are held out for testing", count - first);
     Ok(Parts { train: text[..at].into(), validation: None, test: text[at..].into(), notices: vec![notice] })
 }
 
@@ -122,7 +122,7 @@ pub(super) fn contents(path: &Path) -> Result<String> {
         let (at, bytes) = (e.utf8_error().valid_up_to(), e.as_bytes());
         let line = 1 + bytes[..at].iter().filter(|byte| **byte == b'\n').count();
         let found = format!("found byte 0x{:02x} in line {line} (byte {at})", bytes[at]);
-        Error::input(format!("{shown}: {found}, which is no UTF-8: expected a text in UTF-8, as iconv makes"))
+        Error::input(format!("{shown}: {found}, which is not UTF-8: expected a text in UTF-8; iconv converts it"))
     })?;
     match text.strip_prefix('\u{feff}') {
         Some(rest) => Ok(rest.into()),

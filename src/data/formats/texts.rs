@@ -95,11 +95,11 @@ fn finish(path: &Path, train: Samples, test: Option<Samples>, options: &ReadOpti
     let (train, test) = match test {
         Some(test) => (train, test),
         None if options.tests_alone => {
-            notices.push(format!("{shown} has no part for tests of its own: all of it is evaluated"));
+            notices.push(format!("{shown} has no test part: all of it is evaluated"));
             (Samples::default(), train)
         }
         None => {
-            notices.push(format!("{shown} alone has no tests: one sample in 5 of each class is kept for them"));
+            notices.push(format!("{shown} has no test part: one sample in 5 of each class is held out for testing"));
             divided(train)
         }
     };
@@ -160,7 +160,7 @@ impl Counts {
         let plural = tokenizer.unit().plural();
         let mut notices = Vec::new();
         if cut > 0 {
-            notices.push(format!("{cut} of {samples} texts are cut after {length} {plural}, which leaves out {lost}; --length N takes more"));
+            notices.push(format!("{cut} of {samples} texts are cut after {length} {plural}, which leaves out {lost}; a larger --length N keeps more"));
         }
         if unknown > 0 {
             let treated = if tokenizer.unknown().is_some() { "read as <unk>" } else { "left out" };

@@ -83,7 +83,7 @@ impl Mask {
 
 /// A PNG's own samples, without its palette and its transparency.
 fn png(bytes: &[u8]) -> Result<Mask> {
-    let fault = |e: png::DecodingError| Error::input(format!("it is no mask that can be read: {e}"));
+    let fault = |e: png::DecodingError| Error::input(format!("it is not a readable mask: {e}"));
     let most = usize::try_from(LARGEST_DECODED_BYTES).unwrap_or(usize::MAX);
     let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), png::Limits { bytes: most });
     decoder.set_transformations(png::Transformations::IDENTITY);

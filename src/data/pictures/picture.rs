@@ -59,7 +59,7 @@ impl Picture {
         let sides = 1..=LARGEST_SIDE as usize;
         if !sides.contains(&width) || !sides.contains(&height) || width * height * 4 != rgba.len() {
             let found = format!("found a picture of {width}×{height} in {} bytes", rgba.len());
-            return Err(Error::input(format!("{found}, expected sides of 1 to {LARGEST_SIDE} and 4 bytes a pixel")));
+            return Err(Error::input(format!("{found}, expected sides of 1 to {LARGEST_SIDE} and 4 bytes per pixel")));
         }
         Ok(Picture { width, height, rgba, deep: None })
     }
@@ -119,7 +119,7 @@ impl Picture {
                 "found more than {LARGEST_FILE_BYTES} bytes, expected a picture of fewer"
             )));
         }
-        let fault = |e: &dyn std::fmt::Display| Error::input(format!("it is no picture that can be read: {e}"));
+        let fault = |e: &dyn std::fmt::Display| Error::input(format!("it is not a readable picture: {e}"));
         let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| fault(&e))?;
         if reader.format().is_none() {
             let formats = "PNG, JPEG, GIF, BMP, WebP, TIFF, PNM, ICO or QOI";

@@ -170,7 +170,7 @@ fn size_of(picture: &Picture) -> String {
     let size = format!("{}×{}", picture.width(), picture.height());
     match picture.deep() {
         None => size,
-        Some(most) => format!("{size}, brought from 16 bits to 8 (its largest value is {most} of 65535)"),
+        Some(most) => format!("{size}, reduced from 16 bits to 8 (the largest value is {most} of 65535)"),
     }
 }
 

@@ -34,8 +34,8 @@ pub const VARIABLE: &str = "WGRAD_DEVICE";
 
 /// The help of every `--device` whose default is the variable.
 #[cfg(feature = "cli")]
-pub(crate) const HELP: &str = "auto (a GPU, or else the native CPU), gpu, software, cpu, an index of `wgrad devices`, or \
-                               part of a name [default: the environment variable WGRAD_DEVICE, or else auto]";
+pub(crate) const HELP: &str = "auto (a GPU if there is one, else the native CPU), gpu, software, cpu, an index from `wgrad \
+                               devices`, or part of a name [default: the environment variable WGRAD_DEVICE, else auto]";
 
 /// Where a device was named. Reasons and errors say it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

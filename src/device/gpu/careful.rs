@@ -44,8 +44,9 @@ impl Executor {
     pub(in crate::device::gpu) fn in_submit(&self, steps: u32) -> String {
         let kernels: Vec<&str> = self.plan().dispatches.iter().map(|d| d.kernel.name).collect();
         format!(
-            "{steps} steps were running, each of {} dispatches ({}); {ONE_BY_ONE}=1 runs them one by one and names the one \
+            "{} running, each of {} dispatches ({}); {ONE_BY_ONE}=1 runs them one by one and names the one \
              that fails",
+            if steps == 1 { "1 step was".to_owned() } else { format!("{steps} steps were") },
             kernels.len(),
             kernels.join(", ")
         )

@@ -207,7 +207,7 @@ pub fn import(file: &Weights, model: &Model, hints: &Hints) -> Result<Imported> 
             let sizes = sizes(&places, &modules, &orders);
             Err(Error::input(format!("the weights do not fit model {}:{sizes}", model.name)))
         }
-        _ => Err(Error::input("the weights fit in PyTorch's and in Keras's order: --order says which it is")),
+        _ => Err(Error::input("the weights fit in PyTorch's and in Keras's order: choose one with --order")),
     }
 }
 
@@ -298,7 +298,7 @@ fn pair(
             let names: Vec<String> = fitting.iter().map(|&module| name(module)).collect();
             return Err(Fault::Unclear(format!(
                 "layers {} have one shape, {shape:?}, and each of {} fits, but their names give no order: \
-                 --map {}={},… says which goes where",
+                 assign them with --map {}={},…",
                 layers.join(", "),
                 names.join(", "),
                 places[at].index,
@@ -329,7 +329,7 @@ fn notes(model: &Model, places: &[Place], modules: &[Module], order: Order, pair
         let some: Vec<String> = most.take(3).map(first).collect();
         notes.push(format!(
             "{count} layers have a shape that others have, and took their modules in the order of the numbers in their names \
-             ({}, …): a guess, right where the net runs them in that order; --map LAYER=MODULE says otherwise",
+             ({}, …): this is a guess, right if the net runs them in that order; --map LAYER=MODULE overrides it",
             some.join(", ")
         ));
     }

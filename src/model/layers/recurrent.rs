@@ -53,7 +53,9 @@ impl Recurrent {
             return Ok(Vec::new());
         }
         if self.bidirectional {
-            return Err(Error::input("a bidirectional recurrence reads what follows: it cannot continue a text"));
+            return Err(Error::input(
+                "a bidirectional recurrent layer reads the following tokens, so it cannot continue a text",
+            ));
         }
         let state = |n: usize| {
             let name = format!("{}.{}_l{layer}", at.index, ["h", "c"][n]);

@@ -77,7 +77,7 @@ impl Op for OneHotLoss {
         let [_, logits, labels] = arguments(&x[..first])?;
         let classes = logits.shape.0.last().copied().unwrap_or(0);
         if self.counted && x.get(3).is_none_or(|scale| scale.elements() != classes) {
-            return Err(format!("a scale of {classes} elements is expected behind the labels"));
+            return Err(format!("a scale of {classes} elements is expected after the labels"));
         }
         let rows = match logits.shape.0.split_last() {
             Some((_, rows)) if !rows.is_empty() && logits.elements() > 0 => Shape(rows.to_vec()),

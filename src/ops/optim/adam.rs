@@ -21,7 +21,7 @@ pub struct Adam {
     pub epsilon: f64,
     /// Adam's decay: added to the gradient as l2·θ.
     pub l2: f64,
-    /// AdamW's decay: θ shrinks by rate·decay a step, apart from the gradient.
+    /// AdamW's decay: θ shrinks by rate·decay per step, decoupled from the gradient.
     pub decay: f64,
 }
 

@@ -16,7 +16,7 @@ kernels! {
 pub struct Lion {
     /// β₁, of the direction, and β₂, of the momentum that is kept.
     pub betas: [f64; 2],
-    /// Decay: θ shrinks by rate·decay a step, apart from the gradient.
+    /// Decay: θ shrinks by rate·decay per step, decoupled from the gradient.
     pub decay: f64,
 }
 

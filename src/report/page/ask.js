@@ -17,7 +17,7 @@ function drawing() {
 /** A place where a picture is dropped or chosen, and beside it what the net makes of it. */
 function dropping() {
   const file = el("input", { type: "file", id: "file", accept: "image/*" });
-  const zone = el("label", { id: "drop", for: "file" }, el("b", {}, "Drop a picture here"), el("span", { class: "small soft" }, "or choose a file; it is prepared as the net's images were"), file);
+  const zone = el("label", { id: "drop", for: "file" }, el("b", {}, "Drop a picture here"), el("span", { class: "small soft" }, "or choose a file; it is prepared as in training"), file);
   const take = (files) => {
     if (!files?.length) return;
     [given.file, given.any] = [files[0], true];
@@ -39,7 +39,7 @@ function dropping() {
 
 /** The section where the net is asked, with what it answers. */
 function asking(title, none, board) {
-  return section("draw", title, "The net as it is at this moment reads it, again and again while it learns.",
+  return section("draw", title, "The net answers with its current weights; the answer is updated during training.",
     el("div", { class: "draw" }, board,
       el("div", { class: "verdict", id: "verdict", "aria-live": "polite" }, el("p", { class: "guess soft" }, none)),
       el("div", { class: "seen", id: "seen" })));
@@ -138,7 +138,7 @@ function verdict({ probabilities, classes, prepared, how, saliency, mask, shares
   document.getElementById("seen").replaceChildren(
     shownAs(prepared, "the picture as the net sees it", "as the net sees it"),
     mask ? shownAs(mask.picture, "the class of each pixel", mask.legend.map(key))
-      : shownAs(saliency, `gradient of the logit of ${classes[top]}`, `what would speak for ${classes[top]}: brighter where it is blue, darker where orange`));
+      : shownAs(saliency, `gradient of the logit of ${classes[top]}`, `saliency for ${classes[top]}: brighter pixels raise its logit where blue, lower it where orange`));
   data.findings.maps = { ...found, given: true };
   refresh("maps");
 }

@@ -86,10 +86,10 @@ function figures(runs) {
 function comparison(runs, differences) {
   document.title = `comparison of ${runs.length} runs`;
   const apart = runs.filter((run) => run.validated_apart).map((run) => run.name);
-  const onTest = "is the test set, so a best epoch is chosen on test data";
+  const onTest = "is measured on the test set, so the best epoch is chosen by test data";
   const measured = apart.length === 0 ? `val_ ${onTest}: there is no validation set.`
-    : apart.length === runs.length ? "val_ is each run's validation set, whose samples are neither trained nor tested on."
-      : `Of ${apart.join(", ")} val_ is the validation set; of the others it ${onTest}.`;
+    : apart.length === runs.length ? "val_ is measured on each run's validation set, which is used for neither training nor testing."
+      : `For ${apart.join(", ")}, val_ is measured on the validation set; for the others it ${onTest}.`;
   const has = (key) => runs.some((run) => run.epochs.some((epoch) => isNumber(epoch[key])));
   const set = apart.length === 0 ? "test set" : apart.length === runs.length ? "validation set" : "validation or test set";
   const titles = KINDS.flatMap(([key, title]) => [[`val_${key}`, `${title}, ${set}`], [key, `${title}, training set`]]).filter(([key]) => has(key));
@@ -98,9 +98,9 @@ function comparison(runs, differences) {
   const differ = differences.map(({ key, values }) => [key, ...values]);
   return [
     el("header", { id: "head" }, el("h1", {}, `${runs.length} runs compared`), el("p", { class: "soft facts" }, runs.map((run) => el("span", {}, run.name)))),
-    section("final", "Figures", `Training and val_ figures are those of each run's last epoch; test figures are those of its end. ★ is the best of a column; a click on a heading sorts. ${measured}`, figures(runs)),
+    section("final", "Metrics", `Training and val_ metrics are from each run's last epoch; test metrics are measured at the end of the run. ★ marks the best value of a column; click a heading to sort. ${measured}`, figures(runs)),
     section("curves", "Curves", null, el("div", { class: "charts" }, titles.map(([key, title]) => chart({ id: key, title: capital(title), xLabel: "epochs", series: lines(key) })))),
-    section("differences", "Settings that differ", differ.length ? null : "The runs have all their settings in common.",
+    section("differences", "Settings that differ", differ.length ? null : "The runs have the same settings.",
       differ.length ? wrapped(table(["setting", ...runs.map((run) => named(run.name))], differ, [0])) : null),
   ];
 }

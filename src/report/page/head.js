@@ -74,7 +74,7 @@ function head(run) {
     figure(grouped(epoch.images_per_second), `training ${things()} per second`),
   ];
   const samples = run.samples;
-  const counts = samples ? [`${grouped(samples.train)} ${things()} to train on`, isNumber(samples.validation) ? `${grouped(samples.validation)} to validate on` : null, `${grouped(samples.test)} to test on`] : [];
+  const counts = samples ? [`${grouped(samples.train)} training ${things()}`, isNumber(samples.validation) ? `${grouped(samples.validation)} validation` : null, `${grouped(samples.test)} test`] : [];
   const facts = [run.begun ? when(run.begun) : null, `${run.settings.model ?? nothing} on ${run.settings.data ?? nothing}`, run.device.device?.name, counts.filter(Boolean).join(", ")];
   return el("header", { id: "head" },
     el("h1", {}, run.name),
@@ -83,9 +83,9 @@ function head(run) {
     progressOf(data.progress),
     el("div", { class: "figures" }, figures.filter(Boolean)),
     el("p", { class: "small soft" },
-      epoch.epoch ? `Figures of the training set${run.validated_apart ? " and the validation set" : ""} are those of the last epoch, ${epoch.epoch}. ` : "No epoch has ended yet. ",
-      run.validated_apart ? "val_ stands for the validation set, whose samples are neither trained nor tested on."
-        : "There is no validation set: val_ stands for the test set here, so the best epoch is chosen on test data."));
+      epoch.epoch ? `Metrics of the training set${run.validated_apart ? " and the validation set" : ""} are from the last epoch, ${epoch.epoch}. ` : "No epoch has finished yet. ",
+      run.validated_apart ? "val_ metrics are measured on the validation set, which is used for neither training nor testing."
+        : "There is no validation set: val_ metrics are measured on the test set, so the best epoch is chosen by test data."));
 }
 
 /** How far a run is that goes on. */
@@ -95,7 +95,7 @@ function progressOf(progress) {
   const words = [status];
   if (data.live && of) words.push(`epoch ${epoch} of ${epochs}`, `step ${grouped(done)} of ${grouped(of)}`);
   if (data.live && isNumber(progress.loss)) words.push(`training loss ${short(progress.loss)}`, ...(isNumber(progress.accuracy) ? [`training accuracy ${percent(progress.accuracy)}`] : []));
-  if (data.live && progress.seconds_left > 0) words.push(`${duration(progress.seconds_left)} left of this epoch`);
+  if (data.live && progress.seconds_left > 0) words.push(`${duration(progress.seconds_left)} left in this epoch`);
   return el("div", { id: "progress" },
     el("progress", { max: Math.max(1, epochs * of), value: data.live ? (epoch - 1) * of + done : Math.max(1, epochs * of), "aria-label": "progress" }),
     el("div", { class: "status" }, words.map((word) => el("span", {}, word))));
@@ -112,13 +112,13 @@ function curves(run) {
   const training = (key) => ({ name: `${key}, training set`, colour: lineColour(0), points: column(run, key) });
   const val = (key) => ({ name: `val_${key}, ${set} set`, colour: lineColour(1), points: column(run, `val_${key}`), best: true });
   const over = (id, title, series) => chart({ id, title, xLabel: "epochs", series, mark });
-  const steps = run.steps.length ? [{ name: "loss of each step, training set", colour: "var(--soft)", points: run.steps, faint: true }] : [];
+  const steps = run.steps.length ? [{ name: "loss per step, training set", colour: "var(--soft)", points: run.steps, faint: true }] : [];
   const numbers = run.epochs.length > 0 && !has("val_accuracy");
   const all = [
     over("loss", "Loss", [...steps, training("loss"), val("loss")]),
     numbers ? null : over("accuracy", "Accuracy", [training("accuracy"), val("accuracy")]),
     ...[["mean_iou", "Mean IoU"], ["mae", "Mean absolute error"], ["r2", "R²"]].map(([key, title]) => (has(`val_${key}`) ? over(key, title, [val(key)]) : null)),
-    has("lr") ? over("lr", "Learning rate", [{ name: "of each epoch's last step", colour: lineColour(2), points: column(run, "lr") }]) : null,
+    has("lr") ? over("lr", "Learning rate", [{ name: "at the last step of each epoch", colour: lineColour(2), points: column(run, "lr") }]) : null,
   ];
   const sets = { epoch: "", step: "", seconds: "", images_per_second: "training", lr: "" };
   const known = ["epoch", "step", "loss", "accuracy", "val_loss", "val_accuracy", "val_mean_iou", "val_mae", "val_r2", "lr", "seconds", "images_per_second"];
@@ -126,7 +126,7 @@ function curves(run) {
   const title = (key) => [key, (sets[key] ?? (key.startsWith("val_") ? set : "training")) || null].filter(Boolean);
   const cell = (key, x) => (["epoch", "step", "images_per_second"].includes(key) ? grouped(x) : key === "lr" ? short(x) : fixed(x, key === "seconds" ? 1 : 4));
   const rows = run.epochs.map((epoch) => keys.map((key) => (epoch === best && key === "epoch" ? el("b", {}, `best ${cell(key, epoch[key])}`) : cell(key, epoch[key]))));
-  return section("curves", "Curves", `${numbers ? "The loss is that of standardised targets; in training it is the mean" : "Loss and accuracy in training are means"} over an epoch, each batch before its update. The ${set} set is measured after each epoch.`,
+  return section("curves", "Curves", `${numbers ? "The loss is computed on standardised targets. The training loss is the mean" : "Training loss and accuracy are means"} over an epoch, each batch measured before its update. The ${set} set is measured after each epoch.`,
     el("div", { class: "charts" }, all.filter(Boolean)),
-    rows.length ? fold("Every epoch in numbers", table(keys.map((key) => title(key).map((part, at) => (at ? el("div", { class: "small" }, part) : part))), rows, [])) : null);
+    rows.length ? fold("Table of all epochs", table(keys.map((key) => title(key).map((part, at) => (at ? el("div", { class: "small" }, part) : part))), rows, [])) : null);
 }

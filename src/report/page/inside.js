@@ -2,13 +2,13 @@
 "use strict";
 
 function filters({ filters: found, missing }) {
-  const title = "The first layer's filters";
+  const title = "Filters of the first layer";
   if (!found) return section("filters", title, missing.filters ?? later());
   const side = found.pictures.length > 32 ? 44 : 56;
   const count = found.pictures.length < found.total ? `The first ${found.pictures.length} of ${found.total}` : `All ${found.total}`;
   const most = short(found.largest);
   const colours = found.pictures[0]?.scale === "rgb";
-  const how = colours ? `, as colours: each channel's weights, middle grey is zero, and ±${most} are the ends of the scale` : ", on one scale";
+  const how = colours ? `, as RGB colours: middle grey is zero, and the scale goes to ±${most}` : ", on one scale";
   return section("filters", title,
     `${count} of ${found.layer}${found.averaged ? ", averaged over the input channels" : ""}${how}.`,
     el("div", { class: "tiles" }, found.pictures.map((one, at) => picture(one, `filter ${at}`, side))),
@@ -17,7 +17,7 @@ function filters({ filters: found, missing }) {
 
 /** What each layer makes of one sample: the first and the last at once, those between when they are unfolded. */
 function maps({ maps: found, classes, missing }) {
-  const title = "One image on its way through the net";
+  const title = "Feature maps of one image";
   if (!found) return section("maps", title, missing.maps ?? later());
   const kind = found.label === null || byPixel() ? "" : `, class ${found.label},`;
   const what = found.given ? "The picture" : `The first image of the test set${kind}`;
@@ -36,7 +36,7 @@ function maps({ maps: found, classes, missing }) {
       shortNames ? el("div", { class: "names" }, classes.map((name) => el("span", {}, name))) : null);
   });
   return section("maps", title,
-    `${what} layer by layer. Blue is positive, orange negative; each layer has a scale of its own.`,
+    `${what} through the layers of the net. Blue is positive, orange is negative; each layer has its own scale.`,
     el("div", { class: "layer first" }, el("h3", {}, "input", el("span", { class: "soft small" }, `${found.picture.height} × ${found.picture.width}`)),
       el("div", { class: "tiles" }, picture(found.picture, "the input", 84)),
       found.name ? el("p", { class: "small soft" }, source(found.name)) : null),
@@ -44,7 +44,7 @@ function maps({ maps: found, classes, missing }) {
 }
 
 function timings({ timings: found, missing }) {
-  const title = "Where a step spends its time";
+  const title = "Time per kernel";
   if (!found) return section("timings", title, missing.timings ?? later());
   const total = found.kernels.reduce((all, one) => all + one.ms, 0);
   // What a kernel works for is in its name, but for helpers such as a transpose.
@@ -53,7 +53,7 @@ function timings({ timings: found, missing }) {
   const rows = found.kernels.map((one) => [
     name(one.kernel, one.op), sizes(one.shape), fixed(one.ms, 3), percent(one.ms / total, 0), bar(one.ms / total)]);
   return section("timings", title,
-    `A training step of ${found.batch_size} samples on ${found.device}, measured when this report was made: medians of a few steps, each kernel by itself. In a run they follow each other without a pause.`,
+    `A training step of ${found.batch_size} samples on ${found.device}, measured when this report was made: the median of a few steps, with each kernel timed alone. In a run the kernels follow each other without a pause.`,
     table(["kernel", "result", "ms", "share", ""], rows, [0, 1], ["all", "", fixed(total, 3), "", ""], [1, 4]));
 }
 
@@ -61,9 +61,9 @@ function device(run) {
   const { device: used = {}, reason, refused = [] } = run.device;
   const entry = ([key, value]) => (value === undefined || value === "" ? null : el("div", {}, el("dt", {}, key), el("dd", {}, String(value))));
   const rows = [["device", used.name], ["type", used.type], ["interface", used.backend], ["driver", used.threads ? "" : [used.driver, used.driver_info].filter(Boolean).join(", ")], ["threads", used.threads]];
-  return section("device", "The device", reason ? `Chosen because: ${reason}.` : null,
+  return section("device", "The device", reason ? `Reason: ${reason}.` : null,
     el("dl", { class: "settings" }, rows.map(entry)),
-    refused.length ? fold("Why not another", table(["device", "why not"], refused.map((one) => [one.device, one.why]), [0, 1])) : null);
+    refused.length ? fold("Devices not chosen", table(["device", "why not"], refused.map((one) => [one.device, one.why]), [0, 1])) : null);
 }
 
 function layers({ model }) {
@@ -76,5 +76,5 @@ function layers({ model }) {
 
 function settings(run) {
   const entries = Object.entries(run.settings).map(([key, value]) => el("div", {}, el("dt", {}, key), el("dd", {}, value)));
-  return section("settings", "Settings", ["As config.toml has them; ", el("code", {}, "wgrad train --config"), " runs them again."], el("dl", { class: "settings" }, entries));
+  return section("settings", "Settings", ["From config.toml; ", el("code", {}, "wgrad train --config"), " starts a run with the same settings."], el("dl", { class: "settings" }, entries));
 }

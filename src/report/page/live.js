@@ -1,4 +1,4 @@
-// The live page: asks for news once a second, and draws what has changed.
+// The live page: asks for the state once a second, and redraws what has changed.
 "use strict";
 
 let weights = -1;
@@ -12,7 +12,7 @@ async function follow() {
     news(await answer.json());
     if (!data.live) return;
   } catch {
-    data.progress = { ...data.progress, status: "wgrad does not answer; this is the last that it told" };
+    data.progress = { ...data.progress, status: "wgrad does not answer; this is its last known state" };
     refreshProgress();
     wait = 5000;
   }
@@ -25,7 +25,7 @@ function refreshProgress() {
   if (old && fresh) old.replaceWith(fresh);
 }
 
-/** Takes over what has changed, and draws those sections anew. */
+/** Applies what has changed and redraws those sections. */
 function news(state) {
   const stale = [];
   const run = data.runs[0];

@@ -1,7 +1,7 @@
-// Puts the page together, and draws a section anew when its data has changed.
+// Assembles the page, and redraws a section when its data has changed.
 "use strict";
 
-if (data.live) data.progress = { status: "asking for news", epoch: 1, epochs: 1, done: 0, of: 0 };
+if (data.live) data.progress = { status: "connecting", epoch: 1, epochs: 1, done: 0, of: 0 };
 const page = document.getElementById("page");
 
 /** The sections of a single run by name, in the page's order. */
@@ -21,7 +21,7 @@ const sections = {
   settings: () => settings(data.runs[0]),
 };
 
-/** Draws some sections anew where they stand. */
+/** Redraws some sections in place. */
 function refresh(...names) {
   for (const name of names) {
     const old = document.getElementById(name);

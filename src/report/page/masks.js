@@ -33,9 +33,9 @@ function masks({ masks: found, classes }) {
       part(picture(sample.picture, name), "picture"),
       part(maskPicture(sample, sample.truth, found.colours, `true classes of ${name}`), "true"),
       part(maskPicture(sample, sample.predicted, found.colours, `predicted classes of ${name}`), "predicted"),
-      el("p", { class: "small soft" }, source(sample.name, sample.index), `: ${percent(sample.accuracy)} of its pixels are right`));
+      el("p", { class: "small soft" }, source(sample.name, sample.index), `: ${percent(sample.accuracy)} of the pixels are correct`));
   };
   return section("masks", "Predicted masks",
-    `The first ${found.samples.length} images of the test set: the picture, the true class of each pixel, and the predicted one.`,
+    `The first ${found.samples.length} images of the test set: picture, true mask and predicted mask.`,
     maskLegend(found, classes), el("div", { class: "mask-rows" }, found.samples.map(one)));
 }

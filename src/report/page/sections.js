@@ -20,7 +20,7 @@ function frequent(counts, classes) {
     named(classes[label]), " → ", named(classes[answer]), el("span", { class: "soft" }, ` (${grouped(count)}×, ${percent(count / of, 0)})`));
   const more = all.length > 12 ? el("p", { class: "small soft" }, `and ${grouped(all.length - 12)} more pairs`) : null;
   return el("div", {}, el("h3", {}, "Most frequent confusions"),
-    el("p", { class: "small soft" }, `true class → predicted class (${counted()} of the test set, share of the true class)`),
+    el("p", { class: "small soft" }, `true class → predicted class (number of ${counted()} in the test set, per cent of the true class)`),
     el("ol", { class: "confusions" }, all.slice(0, 12).map(item)), more);
 }
 
@@ -36,7 +36,7 @@ function heat(counts, classes) {
   const canvas = picture({ width: classes.length, height: classes.length, scale: "signed", data: btoa(text) }, "confusion matrix");
   canvas.classList.add("heat");
   canvas.removeAttribute("title");
-  const hint = "Point at a cell to read it.";
+  const hint = "Point at a cell to see its values.";
   const told = el("p", { class: "small told" }, hint);
   const tell = (event) => {
     const box = canvas.getBoundingClientRect();
@@ -48,7 +48,7 @@ function heat(counts, classes) {
   canvas.addEventListener("pointermove", tell);
   canvas.addEventListener("pointerdown", tell);
   canvas.addEventListener("pointerleave", () => told.replaceChildren(hint));
-  return el("div", {}, el("p", { class: "small soft" }, "A row for each true class, a column for each predicted one; blue is right, orange wrong."), canvas, told);
+  return el("div", {}, el("p", { class: "small soft" }, "Rows: true class, columns: predicted class. Blue is correct, orange is wrong."), canvas, told);
 }
 
 /** The confusion matrix as a table, in counts or in shares of each row. */
@@ -77,7 +77,7 @@ function matrix(counts, classes) {
   };
   return el("div", {},
     el("div", { class: "views" }, view("Counts", false), view("Per cent of the row", true)),
-    el("p", { class: "small soft" }, `A row for each true class, a column for each predicted one${asShares ? "; per cent of the row" : `; ${counted()} of the test set`}.`),
+    el("p", { class: "small soft" }, `Rows: true class, columns: predicted class. ${asShares ? "Per cent of the row" : `Number of ${counted()} in the test set`}.`),
     el("div", { class: "scroll" }, el("table", { class: kind, style },
       el("colgroup", {}, el("col", { style: `width:${first}rem` }), classes.map(() => el("col"))),
       el("thead", {}, el("tr", {}, el("th"), classes.map((name) => el("th", { scope: "col" }, named(name))))),
@@ -100,8 +100,8 @@ function numbers(found) {
       { name: "predicted", colour: lineColour(0), points: [...points].sort((a, b) => a[0] - b[0]), dots: true }] });
   };
   const rows = found.map(({ score }) => [score.name, grouped(score.samples), short(score.mae), short(score.rmse), isNumber(score.r2) ? fixed(score.r2, 4) : nothing]);
-  return section("confusion", "Predicted and true numbers",
-    "Each point is a sample of the test set: the target to the right, the net's number upwards. Errors are in the target's own units; R² is 1 where every number is right, 0 where the mean of the targets would do as well.",
+  return section("confusion", "Predicted and true values",
+    "Each point is a sample of the test set; x: true value, y: predicted value. Errors are in the units of the target. R² is 1 if every prediction is exact, and 0 if predicting the mean would do as well.",
     el("div", { class: "charts" }, found.map(one)), table(["target", "test samples", "mean absolute error", "root mean squared error", "R²"], rows));
 }
 
@@ -109,7 +109,7 @@ function numbers(found) {
 function answers(found) {
   const rows = found.answers.map(([name, rate]) => [name, grouped(rate.samples), grouped(rate.predicted), percent(rate.precision), percent(rate.recall), percent(rate.f1)]);
   return section("confusion", "Yes or no",
-    `${percent(found.accuracy, 2)} of the answers to ${grouped(found.samples)} samples of the test set are right; of ${percent(found.all_right, 2)} of the samples all are. A probability above one half says yes.`,
+    `${percent(found.accuracy, 2)} of the answers for ${grouped(found.samples)} samples of the test set are correct; for ${percent(found.all_right, 2)} of the samples all answers are. A probability above 0.5 means yes.`,
     el("div", { class: rows.length > 24 ? "tall" : null }, table(["answer", "yes", "answered yes", "precision", "recall", "F1"], rows)));
 }
 
@@ -120,9 +120,9 @@ function confusion({ confusion: found, classes, missing }) {
   const rows = found.rates.map((rate, at) => [named(classes[at]), grouped(rate.samples), percent(rate.precision), percent(rate.recall), percent(rate.f1), ...(ious ? [fixed(ious[at], 4)] : [])]);
   const wrong = found.samples - Math.round(found.accuracy * found.samples);
   return section("confusion", title,
-    `${grouped(wrong)} of ${grouped(found.samples)} ${counted()} of the test set were taken for another class.`,
+    `${grouped(wrong)} of ${grouped(found.samples)} ${counted()} of the test set are misclassified.`,
     el("div", { class: "halves" }, matrix(found.counts, classes), frequent(found.counts, classes)),
-    el("h3", { class: "below" }, "Class by class, test set"),
+    el("h3", { class: "below" }, "Per class, test set"),
     el("div", { class: rows.length > 24 ? "tall" : null }, table(["class", counted(), "precision", "recall", "F1", ...(ious ? ["IoU"] : [])], rows, [0], null, ious ? [4] : [])));
 }
 
@@ -130,17 +130,17 @@ function confusion({ confusion: found, classes, missing }) {
 const source = (name, index) => (name ? el("span", { class: "file", title: name }, name.split(/[\\/]/).pop()) : `image ${grouped(index)} of the test set`);
 
 function mistakes({ mistakes: found, classes, confusion: counts, missing }) {
-  const title = "Most confidently wrong";
+  const title = "Most confident mistakes";
   if (missing.mistakes) return section("mistakes", title, missing.mistakes);
   if (!counts) return section("mistakes", title, later());
-  if (found.length === 0) return section("mistakes", title, "No image of the test set was taken for another class.");
+  if (found.length === 0) return section("mistakes", title, "No image of the test set is misclassified.");
   const card = ({ index, name, label, guesses, picture: image, saliency }) => el("div", { class: "mistake" },
     el("div", { class: "pair" }, picture(image, `${name ?? `test image ${index}`}, ${classes[label]}`), picture(saliency, `gradient of the logit of ${classes[guesses[0][0]]}`)),
     el("p", {}, el("b", {}, classes[label]), " → ", el("b", {}, classes[guesses[0][0]])),
     odds(guesses, classes, guesses[0][0], (at) => (at === label ? "" : at === guesses[0][0] ? "wrong" : "other")),
     el("p", { class: "small soft" }, source(name, index)));
   return section("mistakes", title,
-    "The images of the test set that the net was surest of and wrong about: true class → predicted class, with the likeliest classes. Beside each its saliency, the gradient of the predicted class's logit with respect to the input: where it is blue a brighter pixel would speak for that class, where it is orange a darker one.",
+    "Misclassified images of the test set, highest confidence first: true class → predicted class, with the most likely classes. Beside each image is its saliency map, the gradient of the predicted class's logit with respect to the input: a brighter pixel raises the logit where it is blue, and lowers it where it is orange.",
     el("div", { class: "mistakes" }, found.map(card)),
     scaleBar("darker", "brighter", true));
 }
@@ -154,9 +154,9 @@ function texts(run) {
   const one = ({ epoch, text }) => el("figure", { class: "text" }, el("figcaption", { class: "small soft" }, `after epoch ${epoch}`), el("pre", {}, text));
   const all = [...run.texts].reverse().map(one);
   return section("texts", "Texts after each epoch",
-    "What the net goes on with from the beginning of a line, drawn at a temperature of 0.8.",
+    "Text that the net generates from the beginning of a line, at temperature 0.8.",
     el("div", { class: "texts" }, all.slice(0, 3)),
     all.length > 3 ? el("details", {}, el("summary", {}, `${all.length - 3} earlier texts`), el("div", { class: "texts" }, all.slice(3))) : null);
 }
 
-const later = () => (data.live ? "This is worked out when the training has ended." : "This run left nothing to work it out from.");
+const later = () => (data.live ? "This is computed when training has ended." : "This run has no data for it.");

@@ -205,7 +205,7 @@ impl Evaluator {
         self.restart()?;
         let Evaluator { step, engine, feed, none, .. } = self;
         let (Some(mask), Some((classes, labels))) = (step.mask, &self.truth) else {
-            return Err(Error::input("the model tells no classes of pixels"));
+            return Err(Error::input("the model does not predict classes of pixels"));
         };
         let mut confusion = Confusion::new(*classes)?;
         let mut totals = *none;

@@ -120,13 +120,13 @@ impl Trainer {
             self.engine.collect().await?;
         }
         let Some((good, taken)) = &self.watchdog.good else {
-            return Ok("where it began is not known: there is no state to run it again from".into());
+            return Ok("where it began is not known: there is no earlier state to run again from".into());
         };
         let (since, from) = (taken.elapsed(), good.state.progress.step);
         if since > self.watchdog.within {
             return Ok(format!(
                 "the op where it began is not known: the last good state is that of step {from}, {:.0} s before, and at \
-                 most {} s are run again; checkpoints made more often, or more patience, would tell",
+                 most {} s are run again; write checkpoints more often to find it",
                 since.as_secs_f64(),
                 self.watchdog.within.as_secs()
             ));
@@ -152,7 +152,7 @@ impl Trainer {
             let t = Tensor(n as u32);
             if let Some(wild) = Wild::find(&self.engine.read(t).await?) {
                 let place = wild.words(&graph, t, &info.name, &info.shape.0);
-                return Ok(format!("it was there before the step, in {place}"));
+                return Ok(format!("it was present before the step, in {place}"));
             }
         }
         for (n, part) in self.engine.parts().iter().enumerate() {
@@ -168,8 +168,8 @@ impl Trainer {
             }
         }
         Ok(format!(
-            "run again from step {from}, it did not come: this device does not give the same bytes twice, which \
-             wgrad verify may explain"
+            "in a second run from step {from} it did not occur: this device does not give the same result twice; \
+             wgrad verify may show why"
         ))
     }
 }

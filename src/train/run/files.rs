@@ -87,7 +87,7 @@ pub fn lock(folder: &Path) -> Result<File> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
-            Err(Error::input(format!("run folder {}: another run is going on in it", folder.display())))
+            Err(Error::input(format!("run folder {}: another process is training in it", folder.display())))
         }
         Err(TryLockError::Error(e)) => Err(fault(&path, &e)),
     }

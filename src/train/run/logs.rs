@@ -51,7 +51,7 @@ impl Logs {
                 let kept = cut_steps(&path, progress.step)?;
                 if kept < progress.step {
                     let (first, last) = (kept + 1, progress.step);
-                    notice = Some(format!("{}: steps {first} to {last} are missing and stay so", path.display()));
+                    notice = Some(format!("{}: steps {first} to {last} are missing", path.display()));
                 }
                 Some(append(&path)?)
             }

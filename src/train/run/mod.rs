@@ -97,7 +97,7 @@ impl RunFolder {
             Ok(mut entries) => match entries.find(|entry| entry.as_ref().is_ok_and(|e| e.file_name() != LOCK)) {
                 None => Ok(()),
                 Some(_) => Err(Error::input(format!(
-                    "run folder {0}: it is not empty; wgrad train --resume {0} goes on with a run",
+                    "run folder {0}: it is not empty; wgrad train --resume {0} resumes the run in it",
                     path.display()
                 ))),
             },

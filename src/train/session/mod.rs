@@ -108,7 +108,7 @@ pub fn open_data(config: &RunConfig, progress: Option<&(dyn Fn(usize, usize) + S
     let hold_bytes = Some(config.train.device_data_limit.unwrap_or(WINDOW_BYTES));
     let (targets, ignored, target_kind) = (&config.target[..], &config.ignore[..], kind_for(config.train.loss));
     if targets.is_empty() && !ignored.is_empty() {
-        return Err(Error::input("ignore: only a table has columns to leave out, which --target reads"));
+        return Err(Error::input("ignore: only a table has columns to leave out; --target reads a table"));
     }
     // A net that goes on learning reads the columns that it knows.
     let known = config.from.as_ref().map(Model::load).transpose()?.map(|known| known.model);
@@ -169,7 +169,9 @@ pub fn open_data(config: &RunConfig, progress: Option<&(dyn Fn(usize, usize) + S
     }
     if !drawn.is_empty() {
         let parts = drawn.join(" and ");
-        let said = format!("the first {parts} samples lack a class: they are drawn of every class alike, by the seed");
+        let said = format!(
+            "the first {parts} samples do not contain every class: samples are drawn from all classes in proportion, by the seed"
+        );
         data.notice = Some(data.notice.map_or_else(|| said.clone(), |notice| format!("{notice}\nnote: {said}")));
     }
     Ok(data)

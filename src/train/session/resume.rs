@@ -124,8 +124,8 @@ impl Stopped {
         let differing = all.into_iter().filter(|(_, found, expected)| found != *expected);
         let sentence = |(what, found, expected): (&str, String, &String)| {
             format!(
-                "the checkpoint was written on another {what}, {expected}; on {found} the run goes on, but not to the \
-                 same bytes"
+                "the checkpoint was written on another {what}, {expected}; on {found} the run continues, but does not \
+                 end in the same bytes"
             )
         };
         differing.map(sentence).collect()

@@ -37,69 +37,69 @@ pub struct RunConfig {
     #[cfg_attr(feature = "cli", arg(long, aliases = ["val-data", "val-dir", "validation-data"], value_name = "DIR|FILE", conflicts_with = "validation_split", help_heading = DATA))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub val: Option<String>,
-    /// Of a CSV table: the columns to learn, such as price; the others are what it is learnt from. Of a list of pictures:
-    /// the column of labels
+    /// For a CSV table: the columns to predict, such as price; the others are features. For a list of pictures: the
+    /// column of labels
     #[cfg_attr(feature = "cli", arg(long, alias = "targets", value_name = "COLUMN,…", value_delimiter = ',', help_heading = DATA))]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub target: Vec<String>,
-    /// Of a CSV table: columns to leave out, such as id
+    /// For a CSV table: columns to leave out, such as id
     #[cfg_attr(feature = "cli", arg(long, value_name = "COLUMN,…", value_delimiter = ',', help_heading = DATA))]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ignore: Vec<String>,
-    /// Height and width that a folder's images are brought to, or that CSV's have, such as 64 or 48x64
+    /// Height and width: a folder's images are resized to it, images in a CSV file have it; 64 or 48x64
     #[cfg_attr(feature = "cli", arg(long, aliases = ["imgsz", "img-size", "input-size"], value_name = "N|HxW", value_parser = flags::image_size, help_heading = DATA))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_size: Option<[usize; 2]>,
-    /// How a folder's pictures of other proportions are brought to --image-size
+    /// How pictures of other proportions are fitted to --image-size
     #[cfg_attr(feature = "cli", arg(long, value_enum, value_name = "HOW", default_value_t = RunConfig::default().fit, help_heading = DATA))]
     #[serde(skip_serializing_if = "is_stretch")]
     pub fit: Fit,
-    /// Channels of a folder's images: 1 grey, 3 RGB [default: 1 where all are grey]
+    /// Channels of a folder's images: 1 for grey, 3 for RGB [default: 1 if all are grey, else 3]
     #[cfg_attr(feature = "cli", arg(long, value_name = "1|3", value_parser = flags::image_channels, help_heading = DATA))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_channels: Option<usize>,
-    /// Stop where a folder of images has a file that cannot be used
+    /// Stop if a folder of images has a file that cannot be used, instead of leaving it out
     #[cfg_attr(feature = "cli", arg(long, help_heading = DATA))]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub strict_data: bool,
-    /// Of masks: the value that stands for no class, such as 255; it counts neither in the loss nor in a metric
+    /// For masks: a value to ignore in the loss and the metrics, such as 255
     #[cfg_attr(feature = "cli", arg(long, value_name = "N", value_parser = flags::whole::<u32>, help_heading = DATA))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ignore_label: Option<u32>,
-    /// Of a CSV: the column that holds texts; --target names that of their labels
+    /// For a CSV file: the column of texts; --target names the column of labels
     #[cfg_attr(feature = "cli", arg(long, value_name = "COLUMN", help_heading = DATA))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// Of text: what a token is; words are split at spaces and marks, in lower case [default: chars; of labelled texts: words]
+    /// For text: the kind of token [default: chars; for labelled texts: words]
     #[cfg_attr(feature = "cli", arg(long, value_enum, value_name = "UNIT", help_heading = DATA))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokenizer: Option<Unit>,
-    /// Of text: the most words of the vocabulary, the commonest ones; others are one unknown token [default: 10000]
+    /// For text: the maximum size of the vocabulary; rarer words become one unknown token [default: 10000]
     #[cfg_attr(feature = "cli", arg(long, alias = "vocab-size", value_name = "N", value_parser = flags::whole::<usize>, help_heading = DATA))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vocabulary: Option<usize>,
-    /// Of text: tokens of a sample [default: the model's own]
+    /// For text: tokens per sample [default: the model's own]
     #[cfg_attr(feature = "cli", arg(long, aliases = ["seq-len", "sequence-length", "seq-length", "block-size"], value_name = "N", value_parser = flags::whole::<usize>, help_heading = DATA))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub length: Option<usize>,
-    /// Take only the first N training samples
+    /// Use only N training samples: the first ones, or, if these lack a class, N drawn from all classes in proportion
     #[cfg_attr(feature = "cli", arg(long, value_name = "N", value_parser = flags::whole::<usize>, help_heading = DATA))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub train_limit: Option<usize>,
-    /// Take only the first N test samples
+    /// Use only N test samples, chosen in the same way
     #[cfg_attr(feature = "cli", arg(long, value_name = "N", value_parser = flags::whole::<usize>, help_heading = DATA))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test_limit: Option<usize>,
-    /// Normalise each channel as (value - mean) / deviation of values from 0 to 1: imagenet, means and deviations such as
-    /// 0.5,0.5,0.5/0.25,0.25,0.25, or none; it goes before a model file's and is stored with the model
+    /// Normalise each channel as (value - mean) / deviation, with values from 0 to 1: imagenet, means and deviations
+    /// such as 0.5,0.5,0.5/0.25,0.25,0.25, or none; it overrides a model file's and is stored with the model
     #[cfg_attr(feature = "cli", arg(long, alias = "normalize", value_name = "imagenet|MEAN,…/STD,…|none", help_heading = DATA))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub normalise: Option<Normalise>,
-    /// First weights, from a safetensors file (PyTorch's included)
+    /// Initial weights, from a safetensors file (PyTorch's included)
     #[cfg_attr(feature = "cli", arg(long, value_name = "FILE", help_heading = MODEL))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub init: Option<PathBuf>,
-    /// Go on from a trained model; the last dense layer is made anew where the data has other classes
+    /// Fine-tune a trained model; the last dense layer is replaced if the data has other classes
     #[cfg_attr(feature = "cli", arg(long, value_name = "FILE", conflicts_with_all = ["model", "init"], help_heading = MODEL))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<PathBuf>,
@@ -108,16 +108,16 @@ pub struct RunConfig {
     #[cfg_attr(feature = "cli", arg(long, value_name = "D", help = crate::device::choice::HELP, long_help = crate::device::choice::HELP, help_heading = DEVICE))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
-    /// Refuse anything less than a GPU
+    /// Stop if there is no GPU
     #[cfg_attr(feature = "cli", arg(long, help_heading = DEVICE))]
     pub require_gpu: bool,
-    /// Threads of the native CPU; 0 takes all cores
+    /// Threads of the native CPU; 0 uses all cores
     #[cfg_attr(feature = "cli", arg(long, value_name = "N", value_parser = flags::whole::<usize>, default_value_t = RunConfig::default().threads, help_heading = DEVICE))]
     pub threads: usize,
     /// Write every step's loss to steps.jsonl
     #[cfg_attr(feature = "cli", arg(long, help_heading = RUN))]
     pub log_steps: bool,
-    /// Write checkpoints every N steps or 30s, 5m, 2h, besides at the end of every epoch
+    /// Write a checkpoint every N steps or every 30s, 5m, 2h, and at the end of every epoch
     #[cfg_attr(feature = "cli", arg(long, alias = "save-every", value_name = "N|TIME", allow_negative_numbers = true, help_heading = RUN))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint_every: Option<Interval>,

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum Keep {
-    /// The last one's.
+    /// The last epoch's.
     #[default]
     Last,
-    /// Those of the smallest validation loss (Keras's `restore_best_weights`).
+    /// Those of the epoch with the smallest validation loss (Keras's `restore_best_weights`).
     Best,
 }
 

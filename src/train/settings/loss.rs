@@ -22,15 +22,15 @@ use serde::{Deserialize, Serialize};
 pub enum LossName {
     /// Cross-entropy of the softmax over the classes.
     Softmax,
-    /// Binary cross-entropy of each answer or class by itself, its probability the logit's sigmoid.
+    /// Binary cross-entropy of each answer or class, with a sigmoid.
     Bce,
     /// Squared difference from the target: a number, or the one-hot form of a label.
     Mse,
     /// Half the squared difference up to 1, linear beyond.
     Huber,
-    /// Of masks: soft Dice, the mean over the classes of 1 - 2·Σ p·t / Σ (p + t) in each image.
+    /// For masks: soft Dice loss, the mean over the classes of 1 - 2·Σ p·t / Σ (p + t), per image.
     Dice,
-    /// Of masks: softmax cross-entropy and soft Dice together, in each image.
+    /// For masks: the sum of softmax cross-entropy and soft Dice loss, per image.
     #[serde(rename = "ce-dice")]
     CeDice,
 }
@@ -157,7 +157,7 @@ impl Criterion {
             LossName::Huber => Some(Each::Huber),
             LossName::Dice | LossName::CeDice if graph.shape(logits).len() < 3 => {
                 let name = self.loss_of(task)?.name();
-                return Err(Error::input(format!("loss {name}: expected a model that tells the class of each pixel")));
+                return Err(Error::input(format!("loss {name}: expected a model for segmentation")));
             }
             cross @ (LossName::Dice | LossName::CeDice) => {
                 let whole = graph.apply(LogSumExp, &[logits])?[0];

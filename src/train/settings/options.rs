@@ -22,7 +22,7 @@ pub struct TrainOptions {
     /// Passes over the training data
     #[cfg_attr(feature = "cli", arg(long, short, aliases = ["num-epochs", "n-epochs", "epoch"], value_name = "N", value_parser = flags::whole::<usize>, default_value_t = TrainOptions::default().epochs, help_heading = TRAINING))]
     pub epochs: usize,
-    /// Samples of a step [default: 128; of fewer than 512 samples what leaves an epoch four steps]
+    /// Samples per step [default: 128, or less for a small data set, so that an epoch has at least four steps]
     #[cfg_attr(feature = "cli", arg(long, short, aliases = ["bs", "batch", "batchsize"], value_name = "N", value_parser = flags::whole::<usize>, default_value_t = TrainOptions::default().batch_size, hide_default_value = true, help_heading = TRAINING))]
     pub batch_size: usize,
     /// Optimizer
@@ -32,43 +32,43 @@ pub struct TrainOptions {
     #[cfg_attr(feature = "cli", arg(long, aliases = ["learning-rate", "lr0"], value_name = "X", help = help::every("Learning rate", |has| has.lr), allow_negative_numbers = true, help_heading = RATE))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lr: Option<f64>,
-    /// How the learning rate moves over the run
+    /// How the learning rate changes over the run
     #[cfg_attr(feature = "cli", arg(long, aliases = ["scheduler", "lr-schedule", "lr-scheduler"], value_enum, value_name = "S", default_value_t = TrainOptions::default().schedule, help_heading = RATE))]
     #[serde(skip_serializing_if = "is_default")]
     pub schedule: ScheduleName,
-    /// Steps in which the rate first rises evenly to its value
+    /// Steps over which the rate first rises linearly to its value
     #[cfg_attr(feature = "cli", arg(long, alias = "num-warmup-steps", value_name = "N", default_value_t = TrainOptions::default().warmup_steps, help_heading = RATE))]
     #[serde(skip_serializing_if = "is_default")]
     pub warmup_steps: u32,
-    /// With --schedule step: epochs between two changes [default: 1]
+    /// With --schedule step: epochs between changes [default: 1]
     #[cfg_attr(feature = "cli", arg(long, value_name = "EPOCHS", help_heading = RATE))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step_every: Option<u32>,
-    /// With --schedule step: what the rate is multiplied by [default: 0.1]
+    /// With --schedule step: the factor by which the rate is multiplied [default: 0.1]
     #[cfg_attr(feature = "cli", arg(long, value_name = "X", help_heading = RATE))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gamma: Option<f64>,
-    /// With --schedule plateau: what the rate is multiplied by [default: 0.1]
+    /// With --schedule plateau: the factor by which the rate is multiplied [default: 0.1]
     #[cfg_attr(feature = "cli", arg(long, value_name = "X", help_heading = RATE))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plateau_factor: Option<f64>,
-    /// With --schedule plateau: epochs in a row without a smaller validation loss that leave the rate as it is [default: 10]
+    /// With --schedule plateau: epochs without a smaller validation loss before the rate is lowered [default: 10]
     #[cfg_attr(feature = "cli", arg(long, value_name = "EPOCHS", help_heading = RATE))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plateau_patience: Option<u32>,
-    /// With --schedule plateau: the share by which a validation loss is to be smaller than the best, to be counted as
+    /// With --schedule plateau: the relative improvement on the best validation loss that counts as
     /// smaller [default: 0.0001]
     #[cfg_attr(feature = "cli", arg(long, value_name = "X", help_heading = RATE))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plateau_threshold: Option<f64>,
-    /// With --schedule plateau: the least rate [default: 0]
+    /// With --schedule plateau: the minimum learning rate [default: 0]
     #[cfg_attr(feature = "cli", arg(long, value_name = "X", help_heading = RATE))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_lr: Option<f64>,
     /// Momentum of some optimizers.
     #[cfg_attr(feature = "cli", arg(long, value_name = "X", help = help::some("Momentum", |has| has.momentum.map(number)), default_value_t = TrainOptions::default().momentum, hide_default_value = true, allow_negative_numbers = true, help_heading = OPTIMIZER))]
     pub momentum: f64,
-    /// Make sgd's momentum Nesterov's
+    /// Use Nesterov momentum with sgd
     #[cfg_attr(feature = "cli", arg(long, help_heading = OPTIMIZER))]
     #[serde(skip_serializing_if = "is_default")]
     pub nesterov: bool,
@@ -84,15 +84,15 @@ pub struct TrainOptions {
     #[cfg_attr(feature = "cli", arg(long, value_name = "X", help = help::some("ρ", |has| has.rho.map(number)), allow_negative_numbers = true, help_heading = OPTIMIZER))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rho: Option<f64>,
-    /// Scale the gradients down where their norm, over all of them, is larger
+    /// Scale the gradients down if their global norm is larger than X
     #[cfg_attr(feature = "cli", arg(long, aliases = ["clipnorm", "grad-clip", "max-grad-norm"], value_name = "X", conflicts_with = "clip_value", allow_negative_numbers = true, help_heading = OPTIMIZER))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f64>,
-    /// Cut every gradient to X and -X
+    /// Clip every gradient to the range from -X to X
     #[cfg_attr(feature = "cli", arg(long, alias = "clipvalue", value_name = "X", allow_negative_numbers = true, help_heading = OPTIMIZER))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_value: Option<f64>,
-    /// Update the weights once every N steps, by the gradients of all their samples
+    /// Update the weights once every N steps, with the mean gradient over all their samples
     #[cfg_attr(feature = "cli", arg(long, aliases = ["accumulation-steps", "gradient-accumulation-steps"], value_name = "N", default_value_t = TrainOptions::default().accumulate, help_heading = OPTIMIZER))]
     #[serde(skip_serializing_if = "is_one")]
     pub accumulate: u32,
@@ -100,34 +100,34 @@ pub struct TrainOptions {
     #[cfg_attr(feature = "cli", arg(long, alias = "wd", value_name = "X", help = help::every("Weight decay", |has| has.weight_decay), allow_negative_numbers = true, help_heading = OPTIMIZER))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<f64>,
-    /// Seed of the first weights and of every epoch's order
+    /// Random seed: initial weights, order of samples, augmentation, dropout
     #[cfg_attr(feature = "cli", arg(long, alias = "random-seed", value_name = "N", value_parser = flags::whole::<u64>, default_value_t = TrainOptions::default().seed, help_heading = TRAINING))]
     pub seed: u64,
-    /// How the first weights are drawn
+    /// How the initial weights are drawn
     #[cfg_attr(feature = "cli", arg(long, value_enum, value_name = "M", conflicts_with_all = ["init", "from"], default_value_t = TrainOptions::default().init_method, help_heading = MODEL))]
     #[serde(skip_serializing_if = "is_default")]
     pub init_method: InitMethod,
-    /// Keep an exponential moving average of the weights with this decay; it is what is validated and stored
+    /// Validate and store an exponential moving average of the weights, with this decay
     #[cfg_attr(feature = "cli", arg(long, alias = "ema-decay", value_name = "DECAY", allow_negative_numbers = true, help_heading = OPTIMIZER))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ema: Option<f64>,
-    /// Take batches in file order
+    /// Do not shuffle: take batches in file order
     #[cfg_attr(feature = "cli", arg(long = "no-shuffle", action = clap::ArgAction::SetFalse, help_heading = TRAINING))]
     pub shuffle: bool,
-    /// End the run after so many steps
+    /// Stop after N steps
     #[cfg_attr(feature = "cli", arg(long, value_name = "N", value_parser = flags::whole::<u64>, help_heading = TRAINING))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_steps: Option<u64>,
-    /// End the run after N epochs in a row without a smaller validation loss
+    /// Early stopping: stop after N epochs in a row without a smaller validation loss
     #[cfg_attr(feature = "cli", arg(long, alias = "early-stopping", value_name = "N", value_parser = flags::whole::<usize>, help_heading = TRAINING))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<usize>,
-    /// Which epoch's weights model.safetensors has at the end: the last one's, or those of the smallest validation loss
+    /// Which epoch's weights to store in model.safetensors at the end
     #[cfg_attr(feature = "cli", arg(long, value_enum, value_name = "EPOCH", default_value_t = TrainOptions::default().keep, help_heading = TRAINING))]
     #[serde(skip_serializing_if = "is_default")]
     pub keep: Keep,
-    /// Validate on so large a share of the training samples, such as 0.1 of every class; the test set is asked once, at
-    /// the end
+    /// Hold out a share of the training samples for validation, such as 0.1 of every class; the test set is used once,
+    /// at the end
     #[cfg_attr(feature = "cli", arg(long, aliases = ["val-split", "valid-split"], value_name = "SHARE", allow_negative_numbers = true, help_heading = DATA))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation_split: Option<f64>,
@@ -135,21 +135,21 @@ pub struct TrainOptions {
     #[cfg_attr(feature = "cli", arg(long, value_enum, value_name = "L", help_heading = LOSS))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub loss: Option<LossName>,
-    /// With --loss softmax: the part of a label that is spread over all classes
+    /// With --loss softmax: the share of each label that is spread over all classes
     #[cfg_attr(feature = "cli", arg(long, value_name = "X", default_value_t = TrainOptions::default().label_smoothing, allow_negative_numbers = true, help_heading = LOSS))]
     #[serde(skip_serializing_if = "is_default")]
     pub label_smoothing: f64,
-    /// With --loss softmax: how much each class weighs, such as 0.2,1,1; or balanced: n / (k · n_c) of n samples, k classes
-    /// and n_c samples of the class
+    /// With --loss softmax: the weight of each class, such as 0.2,1,1; or balanced: n / (k · n_c) for n samples, k
+    /// classes and n_c samples of the class
     #[cfg_attr(feature = "cli", arg(long, value_name = "A,B,…|balanced", default_value_t = TrainOptions::default().class_weights, hide_default_value = true, allow_hyphen_values = true, help_heading = LOSS))]
     #[serde(skip_serializing_if = "is_default")]
     pub class_weights: ClassWeights,
-    /// Layers that stay as they are, by their names in the weight file, such as 0,2
+    /// Layers that are not trained, by their names in the weight file, such as 0,2
     #[cfg_attr(feature = "cli", arg(long, value_name = "LAYERS", value_delimiter = ',', help_heading = MODEL))]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub freeze: Vec<String>,
-    /// The most bytes of a split's images, and of labels of pixels, on the device, such as 64MiB: more come in chunks, the
-    /// images from their file where that is IDX or NumPy [default: what the device takes]
+    /// The maximum size of a split's images and masks on the device, such as 64MiB; larger splits are loaded in chunks,
+    /// from the file if it is IDX or NumPy [default: the device's limit]
     #[cfg_attr(feature = "cli", arg(long, value_name = "BYTES", value_parser = flags::bytes, help_heading = DATA))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device_data_limit: Option<u64>,

@@ -133,14 +133,14 @@ impl Overlay {
         let fixed: Vec<&str> = fixed.map(|given| &*given.shown).collect();
         let why = match fixed.len() {
             0 => return Ok(()),
-            1 => "it belongs to the run, which goes on with what it has",
-            _ => "they belong to the run, which goes on with what it has",
+            1 => "it belongs to the run and cannot change",
+            _ => "they belong to the run and cannot change",
         };
         // What belongs to the net itself goes on with the net.
         let of_net = ["model", "init", "from", "normalise", "train.init_method"];
         let hint = match self.given.iter().any(|given| of_net.contains(&&*given.key)) {
             true => "",
-            false => "; a new run from its weights takes another: --from RUN/checkpoints/last.safetensors",
+            false => "; to change it, start a new run from its weights: --from RUN/checkpoints/last.safetensors",
         };
         Err(Error::input(format!("{}: cannot be used with --resume: {why}{hint}", fixed.join(", "))))
     }

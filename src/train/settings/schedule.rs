@@ -11,17 +11,17 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum ScheduleName {
-    /// The same rate throughout.
+    /// The same rate for the whole run.
     #[default]
     Constant,
     /// Multiplied by gamma after every --step-every epochs.
     Step,
-    /// Half a cosine wave down to 0 at the end of the run.
+    /// Lowered to 0 at the end of the run, along half a cosine wave.
     Cosine,
-    /// Multiplied by a factor where the validation loss has not become smaller for some epochs (PyTorch's
+    /// Lowered when the validation loss has not improved for some epochs (PyTorch's
     /// ReduceLROnPlateau).
     Plateau,
-    /// Up to lr within the first 30 % of the run, then down to nearly nothing.
+    /// Raised to --lr over the first 30 % of the run, then lowered almost to 0.
     OneCycle,
 }
 

@@ -274,7 +274,7 @@ impl Start {
         }
         let of_pixels = model.is_segmentation()?;
         if augment.mixup > 0.0 && of_pixels {
-            let expected = "none is expected where a model tells the class of each pixel";
+            let expected = "expected none with a model for segmentation";
             return Err(Error::input(format!("mixup {}: {expected}", augment.mixup)));
         }
         let (mut columns, mut labels) = (Vec::new(), None);

@@ -28,7 +28,7 @@ pub struct BenchArgs {
     what: Option<What>,
     #[command(flatten)]
     step: StepArgs,
-    /// Print JSON alone
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -38,7 +38,7 @@ pub struct BenchArgs {
 struct StepArgs {
     #[command(flatten)]
     model: ModelArgs,
-    /// Samples of a step
+    /// Samples per step
     #[arg(long, short, default_value_t = 128, value_name = "N")]
     batch_size: usize,
     #[command(flatten)]
@@ -51,36 +51,36 @@ struct ModelArgs {
     /// A preset or a model file
     #[arg(long, default_value = "mnist-cnn", value_name = "NAME|FILE.toml")]
     model: String,
-    /// What the device is compared with: the native CPU
+    /// The device to compare with: the native CPU
     #[arg(long, default_value = "cpu", value_parser = ["cpu"])]
     against: String,
 }
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Time one matrix product
+    /// Time a matrix product
     #[command(after_help = "Example:\n  wgrad bench matmul --size 1024")]
     Matmul {
-        /// Rows, columns and terms
+        /// Size of the square matrices
         #[arg(long, default_value_t = 1024, value_name = "N")]
         size: usize,
         #[command(flatten)]
         device: DeviceArgs,
-        /// Print JSON alone
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Training images a second by batch size
+    /// Training throughput by batch size
     #[command(after_help = "Example:\n  wgrad bench scale --model mnist-deep --batch-sizes 32,128")]
     Scale {
         #[command(flatten)]
         model: ModelArgs,
-        /// Samples of a step, one row for each
+        /// Batch sizes, one row for each
         #[arg(long, value_delimiter = ',', default_value = "32,128,512,2048", value_name = "N,N,…")]
         batch_sizes: Vec<usize>,
         #[command(flatten)]
         device: DeviceArgs,
-        /// Print JSON alone
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },

@@ -90,7 +90,7 @@ fn start(args: &StepArgs, device: &Candidate, caches: &Path) -> Result<(f64, End
     let status = child.wait().map_err(|e| failed(&e))?;
     talked.and(listened).map_err(|e| failed(&e))?;
     let (true, Some(seconds)) = (status.success() && line == DONE, seconds) else {
-        return Err(failed(&said.lines().last().unwrap_or("it ended without a word")));
+        return Err(failed(&said.lines().last().unwrap_or("it ended without output")));
     };
     let ended: Ended = serde_json::from_str(&rest).map_err(|e| failed(&e))?;
     match ended.device == device.label() {

@@ -25,7 +25,7 @@ pub fn product(found: &MatmulReport) -> String {
     let ratio = gflops / found.cpu_gflops;
     let verdict = if ratio < 1.0 { format!("; {CPU_IS_FASTER}") } else { String::new() };
     let by = match found.clock {
-        Some(Clock::Wall) => ", by the wall's clock (this adapter has no timestamps)",
+        Some(Clock::Wall) => ", by the wall clock (this adapter has no timestamps)",
         _ => "",
     };
     format!("{what} shader {shader}{by}, {cpu}, ratio {ratio:.2}{verdict}\n")
@@ -40,7 +40,7 @@ pub fn step(Found { report: r, start }: &Found) -> String {
             };
             let images: usize = Option::unwrap_or_default(images);
             format!(
-                "{what}: {step:.2} ms a step ({least:.2} to {most:.2}), \
+                "{what}: {step:.2} ms per step ({least:.2} to {most:.2}), \
              {rate:.0} images/s ({slow:.0} to {fast:.0}) over epochs of {images} images\n"
             )
         };
@@ -63,10 +63,10 @@ pub fn step(Found { report: r, start }: &Found) -> String {
         (Some(cold), Some([least, most])) => {
             format!(", {cold:.2} s with empty shader caches ({least:.2} to {most:.2})\n")
         }
-        _ => "; not known with empty shader caches, which this system keeps out of reach\n".into(),
+        _ => "; not measured with empty shader caches, which cannot be redirected on this system\n".into(),
     };
     if let (Some(submit), Some(read_back)) = (r.submit_ms, r.read_back_ms) {
-        text += &format!("a submit takes the host {submit:.3} ms, to read the log back {read_back:.3} ms\n");
+        text += &format!("a submit takes {submit:.3} ms on the host, reading the log back {read_back:.3} ms\n");
     }
     text += &format!("memory: buffers {}", human_bytes(r.memory_bytes));
     text += &start.peak_resident_bytes.map_or("\n\n".into(), |b| format!(", process at most {}\n\n", human_bytes(b)));
@@ -100,14 +100,14 @@ fn ops(ops: &[OpReport], threads: usize, clock: Option<Clock>, step_ms: Option<f
     }
     let sum: f64 = ops.iter().filter_map(|op| op.shader_ms).sum();
     if let (Some(clock), Some(step)) = (clock, step_ms) {
-        text += &format!("all dispatches: {sum:.2} ms, where a step of many in a submit takes {step:.2} ms\n");
+        text += &format!("all dispatches: {sum:.2} ms; a step among many in a submit takes {step:.2} ms\n");
         text += &match clock {
             Clock::Device => {
                 "shader times are the device's timestamps, from the end of one dispatch to the end of the next\n".into()
             }
             Clock::Wall => format!(
-                "this adapter has no timestamps: shader times are the wall's clock around {REPEATED} runs of a dispatch \
-                 in a submit\n"
+                "this adapter has no timestamps: shader times are wall-clock times of {REPEATED} runs of a dispatch in a \
+                 submit\n"
             ),
         };
     }
@@ -152,7 +152,7 @@ fn scale_row(row: &ScaleRow) -> String {
 }
 
 fn footer(more: &str) -> String {
-    format!("medians of {REPETITIONS} repetitions in turn; spread: from the least to the most, of the median{more}\n")
+    format!("medians of {REPETITIONS} interleaved repetitions; spread: (most - least) / median{more}\n")
 }
 
 fn number(value: Option<f64>, digits: usize) -> String {

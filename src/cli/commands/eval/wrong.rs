@@ -1,5 +1,6 @@
 //! `wgrad eval --save-wrong`: the pictures that were taken for another class, as files that one can look at.
 
+use crate::counted::counted;
 use crate::data::Split;
 use crate::data::pictures::prepare::Prepared;
 use crate::error::{Error, Result};
@@ -68,7 +69,7 @@ impl Wrong {
         self.mistakes.sort_by(|a, b| b.sureness.total_cmp(&a.sureness));
         let (all, kept) = (self.mistakes.len(), self.mistakes.len().min(self.most));
         if all == 0 {
-            return Ok(format!("{shown}: nothing was taken for another class, so nothing is written"));
+            return Ok(format!("{shown}: nothing was misclassified, so nothing is written"));
         }
         std::fs::create_dir_all(&self.folder)
             .map_err(|e| Error::input(format!("--save-wrong {shown}: cannot be created: {e}")))?;
@@ -94,10 +95,10 @@ impl Wrong {
             write_whole(&self.folder.join(file), &bytes)?;
         }
         Ok(match kept == all {
-            true => format!("saved {shown}: {all} pictures that were taken for another class"),
+            true => format!("saved {shown}: {}", counted(all, "misclassified picture")),
             false => format!(
-                "saved {shown}: {kept} of {all} pictures that were taken for another class, those of which the model was \
-                 surest; --wrong-limit takes more"
+                "saved {shown}: {kept} of {all} misclassified pictures, those with the highest confidence; --wrong-limit N \
+                 saves more"
             ),
         })
     }

@@ -9,6 +9,7 @@ mod table;
 mod texts;
 
 use crate::cli::{DeviceArgs, print};
+use crate::counted::counted;
 use crate::data::pictures::prepare::Prepared;
 use crate::data::{Fit, Prepare};
 use crate::error::{Error, Result};
@@ -19,12 +20,11 @@ use serde::Serialize;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-/// Say what a stored model makes of pictures, or of the rows of a table
+/// Predict the classes, masks or values of pictures, texts or the rows of a table
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A model that reads a table takes CSV files with its columns, by their names. Pictures may be PNG, JPEG, GIF, BMP, WebP, \
-TIFF, PNM, ICO or QOI, of any size; of a folder all files under it are taken, in the order of their paths. Each is prepared as the model's training images were: as a digit where these were digits such as MNIST's (grey, light on dark, cropped, scaled \
-and centred), else resized, cropped or padded as `wgrad train --fit` says.
+Pictures may be PNG, JPEG, GIF, BMP, WebP, TIFF, PNM, ICO or QOI, of any size. A folder stands for all files in it and its \
+subfolders, in the order of their paths. Each picture is prepared as the training images were: as a digit if the model was trained on digits such as MNIST's (grey, light on dark, cropped, scaled and centred), otherwise resized, cropped or padded as `wgrad train --fit` said. A table needs the model's columns, which are found by name.
 
 Examples:
   wgrad predict runs/mnist-cnn/1/model.safetensors photo.jpg
@@ -33,35 +33,36 @@ Examples:
   wgrad predict runs/unet-small/1/model.safetensors scene.png --masks masks --overlay overlays
   wgrad predict runs/mlp/1/model.safetensors new-houses.csv")]
 pub struct PredictArgs {
-    /// The weights, as wgrad wrote them, or the folder of a run
+    /// A model file that wgrad wrote, or the folder of a run
     file: PathBuf,
-    /// The pictures, folders of pictures, or the CSV files of a model that reads a table
-    #[arg(required = true, value_name = "IMAGE|DIR|FILE.csv")]
+    /// Pictures or folders of pictures; CSV files for a model of a table; text files (or - for standard input) for a
+    /// model of texts
+    #[arg(required = true, value_name = "IMAGE|DIR|FILE")]
     images: Vec<PathBuf>,
-    /// How many of the likeliest classes are shown, or all where there are fewer; of yes-or-no answers, all that are yes
+    /// Show the K most likely classes; of yes-or-no answers, all that are yes are shown
     #[arg(long, default_value_t = 5, value_name = "K", value_parser = clap::value_parser!(u16).range(1..))]
     top: u16,
-    /// How pictures are prepared [default: as those that the model was trained on]
+    /// How pictures are prepared [default: as in training]
     #[arg(long, value_enum, value_name = "HOW")]
     prepare: Option<Preparation>,
-    /// Write each picture as the net is given it into this folder, as PNG, and contact-sheet.png of all with their names and
-    /// classes
+    /// Save each picture as the net sees it to this folder, as PNG, and contact-sheet.png with all of them, their names
+    /// and classes
     #[arg(long, value_name = "DIR")]
     save_prepared: Option<PathBuf>,
-    /// Of a model that tells the class of each pixel: the folder that its masks are written into, as PNG of class numbers at
-    /// the picture's own size [default: .]
+    /// For segmentation: the folder for the masks, as PNG with class numbers, in the picture's own size [default:
+    /// .]
     #[arg(long, value_name = "DIR")]
     masks: Option<PathBuf>,
-    /// Of such a model: the folder that each picture is written into with the classes in colours over it, and a legend
+    /// For segmentation: the folder for pictures with the classes in colours over them, and a legend
     #[arg(long, value_name = "DIR")]
     overlay: Option<PathBuf>,
     #[command(flatten)]
     device: DeviceArgs,
-    /// Print JSON alone
+    /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Write CSV into this file, or to stdout for -, and print no other answers: file, class, probability, and the next
-    /// classes, as many as --top says
+    /// Write the answers as CSV to this file, or to stdout for -, instead of printing them: file, class, probability,
+    /// and the next classes up to --top
     #[arg(long, value_name = "FILE|-", conflicts_with = "json")]
     csv: Option<PathBuf>,
 }
@@ -69,15 +70,15 @@ pub struct PredictArgs {
 /// How pictures become a model's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Preparation {
-    /// As MNIST's digits were made: light on dark, cropped to the ink, scaled and centred.
+    /// As MNIST digits: light on dark, cropped to the ink, scaled and centred.
     Digits,
-    /// The whole picture, resized.
+    /// Resized as a whole.
     Resize,
-    /// Cropped about the middle to the model's proportion, then resized.
+    /// Resized, and cropped to the middle.
     Crop,
-    /// Resized to fit, its proportion kept, and padded with black.
+    /// Resized to fit, and padded with black (letterbox).
     Pad,
-    /// As they are: of the model's size.
+    /// Unchanged; they must have the size of the input.
     None,
 }
 
@@ -127,13 +128,11 @@ pub fn run(args: PredictArgs) -> Result<()> {
     let by_pixel = trained.model.is_segmentation()?;
     for (flag, folder) in [("--masks", &args.masks), ("--overlay", &args.overlay)] {
         if folder.is_some() && !by_pixel {
-            return Err(Error::input(format!("{flag}: a model that tells the class of each pixel is expected")));
+            return Err(Error::input(format!("{flag}: expected a model for segmentation")));
         }
     }
     if by_pixel && args.csv.is_some() {
-        return Err(Error::input(
-            "--csv: a model that tells the class of a picture is expected; of masks there is --json",
-        ));
+        return Err(Error::input("--csv: expected a model that classifies pictures; for masks use --json"));
     }
     let how = args.prepare.unwrap_or(match trained.model.preparation() {
         Prepare::Digits if !by_pixel => Preparation::Digits,
@@ -144,7 +143,7 @@ pub fn run(args: PredictArgs) -> Result<()> {
     if args.prepare.is_none() && trained.model.prepare.is_none() && !by_pixel {
         let (file, how) = (args.file.display(), if how == Preparation::Digits { "as digits" } else { "by resizing" });
         crate::cli::say(&format!(
-            "note: {file} does not say how its training images were made; pictures are prepared {how} (--prepare)"
+            "note: {file} does not say how its training images were prepared; pictures are prepared {how} (--prepare)"
         ));
     }
     let paths = inputs::expanded(&args.images)?;
@@ -171,7 +170,7 @@ pub fn run(args: PredictArgs) -> Result<()> {
                 Some(Guess { label, probability }) if probability.is_finite() => {
                     answers.push(Answer { image, prepared: prepared.how, label, probability, top, yes, all });
                 }
-                _ => return Err(Error::failed(format!("{image}: the model's probabilities are no finite numbers"))),
+                _ => return Err(Error::failed(format!("{image}: the model's probabilities are not finite"))),
             }
         }
         if let Some(folder) = &args.save_prepared {
@@ -190,7 +189,7 @@ pub fn run(args: PredictArgs) -> Result<()> {
     bad.iter().for_each(|why| crate::cli::say(&format!("error: {why}")));
     match bad.len() {
         0 => Ok(()),
-        some => Err(Error::input(format!("{some} of {} pictures could not be used", paths.len()))),
+        some => Err(Error::input(format!("{some} of {} could not be used", counted(paths.len(), "picture")))),
     }
 }
 

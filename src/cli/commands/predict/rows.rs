@@ -2,6 +2,7 @@
 
 use super::Answer;
 use crate::cli::print;
+use crate::counted::counted;
 use crate::error::{Error, Result};
 use crate::files::write_whole;
 use std::path::Path;
@@ -60,6 +61,6 @@ pub(super) fn put(path: &Path, text: &str, count: usize) -> Result<()> {
         return print(text);
     }
     write_whole(path, text.as_bytes())?;
-    crate::cli::say(&format!("saved {}: {count} answers", path.display()));
+    crate::cli::say(&format!("saved {}: {}", path.display(), counted(count, "answer")));
     Ok(())
 }

@@ -14,7 +14,7 @@ const BATCH: usize = 1024;
 /// Predicts and prints every row of every file, in their order.
 pub(super) fn run(args: &PredictArgs, trained: &TrainedModel) -> Result<()> {
     if args.save_prepared.is_some() || args.masks.is_some() || args.overlay.is_some() {
-        return Err(Error::input("--save-prepared, --masks and --overlay: a model that reads images is expected"));
+        return Err(Error::input("--save-prepared, --masks and --overlay: expected a model that reads images"));
     }
     let model = &trained.model;
     let mut files = Vec::new();

@@ -64,7 +64,7 @@ fn read(path: &Path) -> Result<String> {
     String::from_utf8(bytes).map_err(|e| {
         let at = e.utf8_error().valid_up_to();
         Error::input(format!(
-            "{}: found byte {at} to be no UTF-8, expected a text with a line for each",
+            "{}: found byte {at} to be invalid UTF-8, expected a text with a line for each",
             path.display()
         ))
     })

@@ -8,6 +8,7 @@ use crate::cli::commands::resume::resume;
 use crate::cli::commands::train::{begin, drive};
 use crate::cli::terminal::interrupt::{self, Interrupt};
 use crate::cli::terminal::progress::Progress;
+use crate::counted::counted;
 use crate::error::{Error, Result};
 use crate::files::write_whole;
 use crate::train::run::history::{End, History, quoted};
@@ -49,7 +50,7 @@ impl Sweep {
             return Ok(None);
         }
         if args.resume.is_some() {
-            return Err(Error::input("--lr: found several rates with --resume, which goes on with a single run"));
+            return Err(Error::input("--lr: found several rates with --resume, which resumes a single run"));
         }
         #[cfg(feature = "watch")]
         if args.watch.is_asked() {
@@ -70,7 +71,7 @@ impl Sweep {
     pub(super) fn run(&self, args: &TrainArgs, interrupt: &Interrupt, progress: &mut Progress) -> Result<ExitCode> {
         let folder = self.folder(args)?;
         let of = self.runs.len();
-        progress.say(&format!("sweep of {of} runs in {}", folder.display()));
+        progress.say(&format!("sweep of {} in {}", counted(of, "run"), folder.display()));
         progress.json(&json!({ "event": "sweep", "folder": folder, "runs": self.runs }))?;
         let mut failed = Vec::new();
         for (number, point) in (1..).zip(&self.runs) {
@@ -122,7 +123,7 @@ impl Sweep {
             return match found == *self {
                 true => Ok(folder),
                 false => {
-                    Err(fault(&"found a sweep of other learning rates or seeds, expected the same ones to go on with"))
+                    Err(fault(&"found a sweep of other learning rates or seeds, expected the same ones to continue it"))
                 }
             };
         }

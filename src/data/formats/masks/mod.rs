@@ -74,18 +74,18 @@ pub(in crate::data) fn read(folder: &Path, options: &ReadOptions) -> Result<Data
     let (train, validation, test) = match (train.unwrap_or_default(), validation, test) {
         // What a data set has to have, but no one asks for: one to train on.
         (train, None, None) if options.tests_alone => {
-            notices.push(format!("{shown} has no part for tests of its own: all of it is evaluated"));
+            notices.push(format!("{shown} has no test part: all of it is evaluated"));
             (train.iter().take(1).cloned().collect(), Vec::new(), train)
         }
         (train, None, None) if options.train_alone => (train, Vec::new(), Vec::new()),
         (train, None, None) => {
             if train.len() == 1 {
                 return Err(Error::input(format!(
-                    "data folder {shown}: found 1 picture with its mask, expected at least 2, to keep one for tests: add pictures, \
+                    "data folder {shown}: found 1 picture with its mask, expected at least 2, to hold one out for testing: add pictures, \
                      or test/images and test/masks"
                 )));
             }
-            notices.push(format!("{shown} has no test folder: one image in {HELD_OUT} is kept for tests"));
+            notices.push(format!("{shown} has no test folder: one image in {HELD_OUT} is held out for testing"));
             let (train, test) = hold_out(train);
             (train, Vec::new(), test)
         }
@@ -167,7 +167,7 @@ pub(in crate::data) fn read(folder: &Path, options: &ReadOptions) -> Result<Data
     if has_own {
         data.validation = Some(split("validation", validation)?);
         notices.push(format!(
-            "{shown}: every epoch is validated on its own folder; the test folder is asked once, at the end"
+            "{shown}: each epoch is validated on the validation folder; the test folder is used once, at the end"
         ));
     }
     (data.classes, data.class_names) = (classes.names.len(), classes.names);

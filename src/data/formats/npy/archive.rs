@@ -1,5 +1,6 @@
 //! `.npz`: arrays in one archive, under the names that Keras, MedMNIST and `np.savez` give them.
 
+use crate::counted::counted;
 use crate::data::formats::Format;
 use crate::data::formats::held_out::{HELD_OUT, held_out, one_of};
 use crate::data::formats::npy::{CLASSES, data_set, split};
@@ -70,8 +71,9 @@ fn read(path: &Path, options: &ReadOptions) -> Result<Dataset> {
         // Without tests the validation images are what is tested on.
         (Some(test), None) | (None, Some(test)) => (train, None, test),
         (Some(validation), Some(test)) => {
-            notice =
-                Some(format!("{place}: every epoch is validated on its own part; its tests are used once, at the end"));
+            notice = Some(format!(
+                "{place}: each epoch is validated on the validation part; the test part is used once, at the end"
+            ));
             (train, Some(validation), test)
         }
     };
@@ -86,7 +88,7 @@ fn read(path: &Path, options: &ReadOptions) -> Result<Dataset> {
 /// Samples of which some are kept for tests: of each class alike, picked by their pixels.
 fn kept(place: &str, all: Split, options: &ReadOptions) -> Result<(Split, Split, Option<String>)> {
     if options.tests_alone {
-        let said = format!("{place} has no part for tests of its own: all of it is evaluated");
+        let said = format!("{place} has no test part: all of it is evaluated");
         return Ok((all.chosen(&[0])?, all, Some(said)));
     }
     let by_class = all.positions() == 1 && all.column(LABEL).is_some();
@@ -98,14 +100,15 @@ fn kept(place: &str, all: Split, options: &ReadOptions) -> Result<(Split, Split,
     let (train, test) = (members(false), members(true));
     if train.is_empty() || test.is_empty() {
         let found = all.count;
-        let wanted = "expected two of a class, to keep one for tests";
-        return Err(Error::input(format!("{place}: found {found} samples, {wanted}")));
+        let wanted = "expected at least two of a class, to hold one out for testing";
+        return Err(Error::input(format!("{place}: found {}, {wanted}", counted(found, "sample"))));
     }
     let test = all.chosen(&test)?;
     match options.train_alone {
         true => Ok((all, test, None)),
         false => {
-            let said = format!("{place} has no tests: one sample in {HELD_OUT} of each class is kept for them");
+            let said =
+                format!("{place} has no test part: one sample in {HELD_OUT} of each class is held out for testing");
             Ok((all.chosen(&train)?, test, Some(said)))
         }
     }

@@ -76,8 +76,8 @@ pub(super) fn open(mut source: Source) -> Result<(Header, Source, u64)> {
     let text = std::str::from_utf8(&text).map_err(|e| malformed(e.to_string()))?;
     let header = parse(text).map_err(malformed)?;
     if header.fortran_order {
-        let remedy = "np.ascontiguousarray turns it";
-        return Err(Error::input(format!("{shown}: found Fortran's order, expected C's; {remedy}")));
+        let remedy = "np.ascontiguousarray converts it";
+        return Err(Error::input(format!("{shown}: found Fortran order, expected C order; {remedy}")));
     }
     let left = source.bytes.saturating_sub(8 + digits + u64::from(length));
     Ok((header, source, left))

@@ -138,7 +138,7 @@ fn split(of_images: Source, of_labels: Source, hold_bytes: u64) -> Result<Split>
         let [height, width, _] = shape;
         if [found, rows, columns] != [count, height, width] {
             return Err(Error::input(format!(
-                "{} holds labels of shape {sizes:?}, but {} holds images of {:?}: expected {:?}, one label a pixel",
+                "{} holds labels of shape {sizes:?}, but {} holds images of {:?}: expected {:?}, one label per pixel",
                 labels.display(),
                 images.display(),
                 [count, height, width],

@@ -130,8 +130,7 @@ fn a_submit_that_does_not_come_back_says_what_was_in_it() {
         set(&executor, rounds, MANY);
         executor.submit(1).expect("nobody has waited yet");
         let text = failed("collect", pollster::block_on(executor.collect()));
-        for want in ["no answer within 0.0001 s", "1 steps were running, each of 2 dispatches (long, relu)", ONE_BY_ONE]
-        {
+        for want in ["no answer within 0.0001 s", "1 step was running, each of 2 dispatches (long, relu)", ONE_BY_ONE] {
             assert!(text.contains(want), "{want}: {text}");
         }
     }

@@ -25,7 +25,7 @@ pub(super) fn text(confusion: &Confusion, names: &[String], width: usize) -> Str
         return frequent(confusion, names) + "\n" + &scores(confusion, names, width);
     };
     let [first, column] = [widest(&rows).max(5), widest(&heads).max(digits(confusion))];
-    let mut text = "Confusion matrix: a row for what it is, a column for what it was taken for\n".to_string();
+    let mut text = "Confusion matrix (rows: true class, columns: predicted class)\n".to_string();
     let head: String = heads.iter().map(|name| format!(" {name:>column$}")).collect();
     let beside = if below { "" } else { "  precision  recall  samples" };
     text += &format!("{:>first$}{head}{beside}\n", "class");
@@ -79,9 +79,12 @@ fn scores(confusion: &Confusion, names: &[String], width: usize) -> String {
 /// The errors that are made most often.
 fn frequent(confusion: &Confusion, names: &[String]) -> String {
     let errors = confusion.errors();
-    let title = format!("The matrix of {} classes is in --json; the most frequent errors:\n", names.len());
+    let title = format!(
+        "The matrix of {} classes is in --json; the most frequent confusions (true → predicted):\n",
+        names.len()
+    );
     let line = |(actual, predicted, count): &(usize, usize, u64)| {
-        format!("  {} taken for {} ({count}×)\n", short(&names[*actual], ROW), short(&names[*predicted], ROW))
+        format!("  {} → {} ({count}×)\n", short(&names[*actual], ROW), short(&names[*predicted], ROW))
     };
     if errors.is_empty() {
         format!("{title}  none\n")
@@ -123,7 +126,7 @@ mod tests {
     fn the_table_reads_well() {
         let names = ["  zero", "one", "two"].map(str::to_owned);
         let want = "\
-Confusion matrix: a row for what it is, a column for what it was taken for
+Confusion matrix (rows: true class, columns: predicted class)
  class   zero    one    two  precision  recall  samples
   zero      2      1      0     0.6667  0.6667        3
    one      1      2      0     0.6667  0.6667        3
@@ -141,7 +144,7 @@ Confusion matrix: a row for what it is, a column for what it was taken for
     fn a_table_without_room_gives_way() {
         let names = ["shih_tzu_of_the_house", "shih_tzu_of_the_field", "two"].map(str::to_owned);
         let numbered = "\
-Confusion matrix: a row for what it is, a column for what it was taken for
+Confusion matrix (rows: true class, columns: predicted class)
                   class 0 1 2
 0 shih_tzu_of_the_house 2 1 0
 1 shih_tzu_of_the_field 1 2 0
@@ -154,8 +157,7 @@ Confusion matrix: a row for what it is, a column for what it was taken for
         let many = Confusion::from_predictions(40, &labels, &vec![1; 40]).unwrap();
         let names: Vec<String> = labels.iter().map(|class| format!("class {class}")).collect();
         let found = text(&many, &names, 79);
-        let start =
-            "The matrix of 40 classes is in --json; the most frequent errors:\n  class 0 taken for class 1 (1×)\n";
+        let start = "The matrix of 40 classes is in --json; the most frequent confusions (true → predicted):\n  class 0 → class 1 (1×)\n";
         assert!(found.starts_with(start), "{found}");
         for (confusion, names) in [(three(), &names[..3]), (many, &names[..])] {
             for width in [36, 40, 80] {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 /// The column of Adadelta.
 pub(super) const COLUMN: Column = Column {
     name: "adadelta",
-    about: "Adadelta in PyTorch's form; weight decay is added to the gradient, lr 1 where not given",
+    about: "Adadelta in PyTorch's form; weight decay is added to the gradient, lr 1 by default",
     states: &["square_avg", "acc_delta"],
     defaults: Defaults { epsilon: Some(1e-6), rho: Some(0.9), ..Defaults::new(1.0, 0.0) },
     corrects_bias: false,

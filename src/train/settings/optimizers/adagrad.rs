@@ -7,7 +7,7 @@ use std::sync::Arc;
 /// The column of Adagrad.
 pub(super) const COLUMN: Column = Column {
     name: "adagrad",
-    about: "Adagrad in PyTorch's form; weight decay is added to the gradient, lr 0.01 where not given",
+    about: "Adagrad in PyTorch's form; weight decay is added to the gradient, lr 0.01 by default",
     states: &["sum"],
     defaults: Defaults { epsilon: Some(1e-10), ..Defaults::new(1e-2, 0.0) },
     corrects_bias: false,

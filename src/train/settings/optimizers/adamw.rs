@@ -1,4 +1,4 @@
-//! AdamW (Loshchilov and Hutter 2019): Adam's op, with a weight decay apart from the gradient.
+//! AdamW (Loshchilov and Hutter 2019): Adam's op, with decoupled weight decay.
 
 use super::{Column, Defaults};
 use crate::ops::optim::adam::Adam;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 /// The column of AdamW.
 pub(super) const COLUMN: Column = Column {
     name: "adamw",
-    about: "AdamW; weight decay apart from the gradient, 0.01 where not given",
+    about: "AdamW; decoupled weight decay, 0.01 by default",
     states: &["m", "v"],
     defaults: Defaults { betas: Some([0.9, 0.999]), epsilon: Some(1e-7), ..Defaults::new(1e-3, 0.01) },
     corrects_bias: true,

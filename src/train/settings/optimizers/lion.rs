@@ -7,7 +7,7 @@ use std::sync::Arc;
 /// The column of Lion.
 pub(super) const COLUMN: Column = Column {
     name: "lion",
-    about: "Lion; weight decay apart from the gradient, lr 0.0001 where not given",
+    about: "Lion; decoupled weight decay; lr 0.0001 by default",
     states: &["m"],
     defaults: Defaults { betas: Some([0.9, 0.99]), ..Defaults::new(1e-4, 0.0) },
     corrects_bias: false,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 /// The column of SGD.
 pub(super) const COLUMN: Column = Column {
     name: "sgd",
-    about: "Stochastic gradient descent; lr 0.01 where not given",
+    about: "Stochastic gradient descent; lr 0.01 by default",
     states: &["velocity"],
     defaults: Defaults { momentum: Some(0.0), nesterov: Some(false), ..Defaults::new(1e-2, 0.0) },
     corrects_bias: false,
