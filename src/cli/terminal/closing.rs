@@ -145,7 +145,7 @@ mod tests {
         assert!(text(&[1.0], 4, 3, 3.0).starts_with("ended by --max-steps: 1 epoch, 4 steps"));
         let diverged = text(&[2.0, 2.4e20], 8, 2, 2.3);
         assert!(
-            diverged.ends_with("its loss ended at 2.40000e20 and began at 2.30000; a smaller --lr may help"),
+            diverged.ends_with("the loss began at 2.30000 and ended at 2.40000e20; a smaller --lr may help"),
             "{diverged}"
         );
     }
