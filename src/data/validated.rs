@@ -73,6 +73,16 @@ impl Dataset {
         Ok(data)
     }
 
+    /// Opens the data of a run that was validated on `val`, for its tests alone: those of `spec`, or where it has none,
+    /// those of `val`, which is read only then.
+    ///
+    /// # Errors
+    /// As [`Dataset::open_validated`].
+    pub fn open_tests(spec: &str, val: &str, options: &ReadOptions) -> Result<Dataset> {
+        let data = Dataset::open_with(spec, &ReadOptions { train_alone: true, ..*options })?;
+        if data.held_out { Dataset::open_validated(spec, val, options) } else { Ok(data) }
+    }
+
     /// Gives the data a part of its own to validate on.
     ///
     /// # Errors

@@ -20,6 +20,7 @@ use crate::model::{Model, Task, Weights};
 use crate::train::epochs::confusion::MOST_CLASSES;
 use crate::train::epochs::scores::answers_of;
 use crate::train::epochs::timing::KernelTime;
+use crate::train::epochs::top::TopCount;
 use crate::train::epochs::trainer::Trainer;
 use answers::{TestResults, surest_mistakes};
 use folder::RunRecord;
@@ -70,6 +71,8 @@ pub struct Findings {
     pub classes: Vec<String>,
     /// The test set, counted.
     pub confusion: Option<TestResults>,
+    /// How often the true class is among the five likeliest, of the test set, where there are more classes than that.
+    pub top5_accuracy: Option<f64>,
     /// Pictures of the test set with their masks, where the net tells the class of each pixel.
     pub masks: Option<MaskResults>,
     /// How near the net comes to targets that are numbers.
@@ -243,15 +246,19 @@ pub fn seen(model: &Model, weights: &Weights, data: &Dataset, logits: &[f32]) ->
         0..=MOST_CLASSES => Ok(TestResults::new(logits, &labels, classes.len())?),
         many => Err(format!("{many} classes are too many for a confusion matrix.")),
     };
+    let mut top = TopCount::default();
+    logits.chunks(classes.len().max(1)).zip(&labels).for_each(|(row, label)| top.add(row, *label));
+    let top5_accuracy = top.accuracy(classes.len());
     let table = "The net reads a table, not images.";
     if model.reads_table() {
-        let mut findings = look(model, weights, data, table)?;
+        let mut findings = Findings { top5_accuracy, ..look(model, weights, data, table)? };
         findings.counted(confusion);
         return Ok(findings);
     }
     let mut findings = Findings {
         model: Some(model_table(model)?),
         filters: pictures::filters(model, weights)?,
+        top5_accuracy,
         classes,
         ..Findings::default()
     };

@@ -107,9 +107,15 @@ fn a_run_is_validated_on_other_data() {
     place.works(&format!("train {flags} --data parts --val held --run-dir apart"));
     let samples = samples("apart");
     assert_eq!((&samples["validation"], &samples["test"]), (&9.into(), &3.into()), "{samples}");
-    assert!(place.path("apart/test.json").exists());
+    let tested = place.read("apart/test.json");
+    std::fs::remove_file(place.path("apart/test.json")).expect("it was there");
+    place.works("train --resume apart");
+    assert_eq!(place.read("apart/test.json"), tested, "what a finished run lacks is made");
+    // The tests are the data's own: what epochs were validated on may be gone.
+    std::fs::rename(place.path("held"), place.path("moved")).expect("a name");
     let found = place.works("eval apart --json --device cpu").out;
     assert!(found.contains("\"samples\":3"), "{found}");
+    std::fs::rename(place.path("moved"), place.path("held")).expect("a name");
     let both = place.call(&format!("train {flags} --data parts --val held --validation-split 0.2"));
     assert!(both.status == Some(2) && both.err.contains("--validation-split"), "{both:?}");
 }

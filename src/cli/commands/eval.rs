@@ -85,7 +85,7 @@ pub fn run(args: EvalArgs) -> Result<()> {
     let options = ReadOptions { hold_bytes: Some(WINDOW_BYTES), tests_alone: !is_own, ignore_label, ..options };
     let data = match run.and_then(|config| config.val) {
         // All of its own data that is not for tests was trained on.
-        Some(val) => Dataset::open_validated(&spec, &val, &options)?,
+        Some(val) => Dataset::open_tests(&spec, &val, &options)?,
         None => Dataset::open_with(&spec, &options)?,
     };
     if args.data.is_none() {

@@ -10,6 +10,7 @@ function wrapped(scroll) {
 /** Kinds of figures: key, title, how it is shown, and whether more is better. */
 const KINDS = [
   ["accuracy", "accuracy", (x) => percent(x, 2), true],
+  ["top5_accuracy", "top-5 accuracy", (x) => percent(x, 2), true],
   ["mean_iou", "mean IoU", (x) => fixed(x, 4), true],
   ["mae", "mean absolute error", short, false],
   ["r2", "R²", (x) => fixed(x, 4), true],

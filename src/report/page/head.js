@@ -32,6 +32,7 @@ function tested(run) {
   const one = numbers.length === 1 ? numbers[0].score : {};
   return {
     accuracy: run.test?.accuracy ?? found.accuracy, loss: run.test?.loss ?? found.loss,
+    top5_accuracy: run.test?.top5_accuracy ?? data.findings.top5_accuracy,
     mean_iou: run.test?.mean_iou ?? found.mean_iou, mae: one.mae, r2: one.r2,
   };
 }
@@ -46,12 +47,15 @@ function headline(run) {
     ["mae", short, `mean absolute error${target}`],
     ["r2", (x) => fixed(x, 4), "R²"],
     ["accuracy", (x) => percent(x, 2), `accuracy${data.findings.answers ? " of the answers" : byPixel() ? " of the pixels" : ""}`],
+    ["top5_accuracy", (x) => percent(x, 2), "top-5 accuracy"],
     ["loss", numbers ? short : (x) => fixed(x, 4), "loss"],
   ];
   const test = tested(run);
+  // Top-5 accuracy is counted at the end alone.
+  const ofEpoch = (key) => epoch[`val_${key}`] ?? (key === "top5_accuracy" && !run.validated_apart ? test[key] : undefined);
   const sets = [
     run.validated_apart ? ["test", (key) => test[key], "test_"] : null,
-    [validated(run), (key) => epoch[`val_${key}`], "val_"],
+    [validated(run), ofEpoch, "val_"],
     ["training", (key) => epoch[key], ""],
   ].filter(Boolean);
   const all = sets.flatMap(([set, value, prefix]) => kinds.map(([key, show, what]) => ({ key: prefix + key, set, value: value(key), show, what })));

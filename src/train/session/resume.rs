@@ -10,6 +10,7 @@ use crate::model::Model;
 use crate::train::epochs::progress::{Goal, Progress};
 use crate::train::epochs::trainer::Trainer;
 use crate::train::run::checkpoints::{Checkpoints, Which};
+use crate::train::run::history::History;
 use crate::train::run::{Resume, RunFolder, TEST, files};
 use crate::train::settings::config::RunConfig;
 use crate::train::settings::overlay::Overlay;
@@ -158,7 +159,9 @@ impl Stopped {
         let changed = !folder.has_model(weights, self.model())?;
         folder.model(weights, self.model()).map_err(|e| self.named(e))?;
         let missing = |wanted: bool, name: &str| wanted && !self.run.join(name).exists();
-        let lacks = missing(self.config.train.validation_split.is_some(), TEST)
+        let split = self.config.train.validation_split.is_some();
+        let apart = History::read(&self.run)?.map_or(split, |history| history.samples.validation.is_some());
+        let lacks = missing(apart, TEST)
             || missing(self.model().is_segmentation()?, SHEET);
         if !(lacks || changed && self.run.join(TEST).exists()) {
             return Ok((Tested::default(), notice));
