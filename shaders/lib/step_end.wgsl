@@ -1,10 +1,11 @@
-// Closes a step: step_log[step mod capacity] = (Σ loss, Σ correct, valid, fault, weight), then the control block moves on
+// Closes a step: step_log[step mod capacity] = (Σ loss, Σ correct, valid, fault, weight, targets), then the control block moves on
 // to the next batch: step, place in the epoch, valid samples, Adam's 1 - β^t by c ← c + (1 - β)(1 - c).
 // Where `schedule` is not 0 the rate of the next step t follows, counted from the end of the warm-up of w steps, T of the run:
 //   base·(t + 1) / w within it, then 1: base·gamma^⌊t / every⌋; 2: base·wave(t / T); 3: up from base·start and down to
 //   base·end by waves that meet at up·T - 1; wave(x) = (1 + cos πx) / 2.
 // Where `accumulate` is above 1 rates and corrections count updates: one for every `accumulate` batches and one at an epoch's end.
-// A kernel has the weight of the batch's mean loss in `weight_of`, and in `carried` what of it the update's next batch is to find.
+// A kernel has the weight of the batch's mean loss in `weight_of`, and in `carried` what of it the update's next batch is to find;
+// `targets` says how many targets count, where that is counted.
 // loss, correct [batch]; fault [1], and 8 where the loss is NaN or infinite. One workgroup; invocation i sums rows i, i + 64, …, then pairs are summed.
 override batch: u32;
 override capacity: u32;
@@ -91,12 +92,13 @@ fn main(@builtin(local_invocation_index) lane: u32) {
         let wild = (bitcast<u32>(sums[0].x) & 0x7f800000u) == 0x7f800000u;
         let found = fault[0] | select(0u, 8u, wild);
         let weight = weight_of(control.valid);
-        let at = control.step % capacity * 5u;
+        let at = control.step % capacity * 6u;
         step_log[at] = sums[0].x;
         step_log[at + 1u] = sums[0].y;
         step_log[at + 2u] = f32(control.valid);
         step_log[at + 3u] = f32(found);
         step_log[at + 4u] = weight;
+        step_log[at + 5u] = targets();
         let ends = control.first + control.valid >= control.samples;
         let is_update = ends || (control.first / batch + 1u) % accumulate == 0u;
         control.weight = select(carried(weight), 0.0, is_update);

@@ -6,7 +6,7 @@ use crate::ir::graph::{Graph, Role, Tensor, TensorInfo};
 use crate::ir::values::Values;
 use crate::model::formats::weights::Weights;
 use crate::model::{Build, Mode, Model, Task};
-use crate::ops::optim::step_end::{RECORD, StepEnd};
+use crate::ops::optim::step_end::{RECORD, StepEnd, Weighing};
 use crate::ops::sequence::sample_token::SampleToken;
 use crate::ops::sequence::token_at::TokenAt;
 use crate::plan::fuse::{Stage, fuse};
@@ -108,7 +108,8 @@ impl Generator {
         let fault = graph.tensor(TensorInfo::words("fault", [1]).role(Role::Control));
         let log = graph.tensor(TensorInfo::floats("log", [LOG_CAPACITY, RECORD]).role(Role::Control));
         let (betas, rates) = ([0.0; 2], Rates::constant(0.0));
-        let end = StepEnd { batch: 1, capacity: LOG_CAPACITY, betas, rates, accumulate: 1, weighted: false };
+        let end =
+            StepEnd { batch: 1, capacity: LOG_CAPACITY, betas, rates, accumulate: 1, weighing: Weighing::Samples };
         graph.update(end, &[loss, correct, fault], &[control, log])?;
         let engine = Engine::new(device, graph, log)?;
         Ok(Generator { engine, control, tokens, states, params, sampling, model: model.clone(), length })

@@ -284,6 +284,30 @@ fn a_net_is_trained_on_pictures_and_masks() {
     assert_eq!(refused.status, Some(2));
 }
 
+/// Pixels that a rotation brings in from outside count as little in the accuracy as in the loss, whatever the loss.
+#[test]
+fn the_accuracy_in_training_counts_what_is_inside_alone() {
+    let place = Place::new();
+    place.write("set/classes.txt", "ground\nsky\n");
+    for n in 0..8 {
+        save(&place, &format!("set/images/{n}.png"), RgbImage::from_pixel(8, 6, image::Rgb([200, 90, 30])));
+        // A pixel of another class in one picture, so that there are two.
+        let mask = GrayImage::from_fn(8, 6, |x, y| Luma([u8::from(n > 0 || x + y > 0)]));
+        save(&place, &format!("set/masks/{n}.png"), mask);
+    }
+    let layer = "[[layers]]\ntype = \"conv2d\"\nfilters = 2\nkernel = 1\n";
+    place.write("net.toml", format!("input = [6, 8, 3]\n{layer}"));
+    let train = "train --model net.toml --data set --augment rotate=40 --lr 0.3 --epochs 4 --batch-size 4 --no-report";
+    for (n, by) in
+        ["--class-weights 1,3", "--class-weights 2,2", "--loss dice", "--loss ce-dice", ""].iter().enumerate()
+    {
+        place.works(&format!("{train} {by} --run-dir {n}"));
+        let last = place.lines(&format!("{n}/metrics.jsonl")).pop().expect("an epoch");
+        let accuracy = number(&last, "accuracy");
+        assert!((0.99..=1.0).contains(&accuracy), "{by}: {accuracy}");
+    }
+}
+
 /// The page has what the run's files have: figures of validation from `metrics.jsonl`, of the test set from `test.json`, and what
 /// follows from the counts of the test set's pixels.
 fn figures_are_those_of_their_sets(place: &Place, run: &str, test: &serde_json::Value) {

@@ -16,7 +16,7 @@ use wgrad::ir::values::Values;
 use wgrad::model::{Inferred, Inputs, Layer, Model, Sequential};
 use wgrad::ops::optim::adam::Adam;
 use wgrad::ops::optim::sgd::Sgd;
-use wgrad::ops::optim::step_end::StepEnd;
+use wgrad::ops::optim::step_end::{StepEnd, Weighing};
 use wgrad::plan::lower::{Target, lower};
 use wgrad::step::control::Control;
 use wgrad::step::nonfinite::{GRADIENT, LOSS, PARAMETER, STATE};
@@ -129,7 +129,7 @@ fn a_steps_record_flags_a_loss_that_is_no_finite_number() {
                 betas: [0.9, 0.999],
                 rates: Rates::constant(1e-3),
                 accumulate: 1,
-                weighted: false,
+                weighing: Weighing::Samples,
             };
             let control = Control { valid: 67, samples: 67, ..Control::default() };
             let case = Case::new(op).floats([67], loss).words([67], vec![1; 67]).words([1], vec![STATE]);

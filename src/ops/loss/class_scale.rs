@@ -13,7 +13,7 @@ const PART: usize = 32;
 
 /// `scale[c] = weights[c] / Σ weights[labels]` over the rows of the valid samples whose label is not ignored, zero where
 /// that sum is zero: a sum of losses by these is PyTorch's weighted mean; with weights of 1, the mean over valid targets.
-/// The second result, `[1]`, is the sum. The arguments are the control block, labels [batch, …] and weights `[classes]`,
+/// The second result, `[2]`, is the sum and the number of its terms. The arguments are the control block, labels [batch, …] and weights `[classes]`,
 /// none of them below zero.
 #[derive(Clone, Copy, Debug)]
 pub struct ClassScale;
@@ -29,6 +29,7 @@ impl Reference for ClassScale {
         let sum = terms.fold(F::of(0.0), |sum, term| sum + term);
         let [scale, total] = results(y);
         total.floats()[0] = sum;
+        total.floats()[1] = F::of(counts.iter().map(|count| f64::from(*count)).sum());
         for (scale, weight) in scale.floats().iter_mut().zip(weights) {
             *scale = if sum > F::of(0.0) { *weight / sum } else { F::of(0.0) };
         }
@@ -46,7 +47,7 @@ impl Op for ClassScale {
         if labels.elements() == 0 {
             return Err("labels are expected".into());
         }
-        Ok(vec![TensorInfo::floats("class scale", [classes]), TensorInfo::floats("batch weight", [1])])
+        Ok(vec![TensorInfo::floats("class scale", [classes]), TensorInfo::floats("batch weight", [2])])
     }
 
     fn backward(&self, _: &mut Graph, _: &Backward) -> crate::Result<Vec<Option<Tensor>>> {

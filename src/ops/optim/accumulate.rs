@@ -108,7 +108,7 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
         let control = Control { weight: weight.map_or(0.0, |[before, _]| before), ..control };
         let op = Accumulate { elements, batch, every, weighted: weight.is_some() };
         let case = Case::new(op).words([Control::WORDS], control.words());
-        let case = weight.into_iter().fold(case, |case, [_, batch]| case.floats([1], vec![batch]));
+        let case = weight.into_iter().fold(case, |case, [_, batch]| case.floats([2], vec![batch, 9.0]));
         let case = case.random([elements]).in_place().seed(2).random([elements]).in_place();
         let case = case.words([Control::WORDS], vec![7; Control::WORDS]).in_place();
         case.words([1], vec![elements as u32 % 2 * nonfinite::STATE]).in_place()

@@ -7,15 +7,29 @@ use crate::step::schedule::{END, Rates, START, Schedule, UP};
 
 kernels! {
     STEP_END = "optim/step_end",
+    STEP_END_COUNTED = "optim/step_end_counted",
     STEP_END_WEIGHTED = "optim/step_end_weighted",
 }
 
-/// The numbers of a record: mean loss, correct, samples, fault, and the weight of the mean loss.
-pub const RECORD: usize = 5;
+/// The numbers of a record: mean loss, correct, samples, fault, the weight of the mean loss, and the targets that count, or 0
+/// where these are not counted.
+pub const RECORD: usize = 6;
 
-/// The arguments are loss `[batch]`, correct `[batch]`, the optimizer's fault `[1]` and, where losses are `weighted`, the sum
-/// of the batch's weights `[1]`; updated in place are the control block and the log [capacity, [`RECORD`]], whose record
-/// of step s is at s mod capacity. Without weights a mean loss weighs its samples.
+/// What a batch's mean loss weighs in a mean over batches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Weighing {
+    /// Its samples; none of its targets is ignored.
+    #[default]
+    Samples,
+    /// Its samples; targets may be ignored, so those that count are counted.
+    Counted,
+    /// The sum of the weights of its targets, which are counted.
+    Weights,
+}
+
+/// The arguments are loss `[batch]`, correct `[batch]`, the optimizer's fault `[1]` and, but for [`Weighing::Samples`], the sum
+/// of the batch's weights and the number of its targets `[2]`; updated in place are the control block and the log [capacity,
+/// [`RECORD`]], whose record of step s is at s mod capacity.
 #[derive(Clone, Copy)]
 pub struct StepEnd {
     /// Rows of a batch.
@@ -28,21 +42,21 @@ pub struct StepEnd {
     pub rates: Rates,
     /// Batches of an update, by which rates and corrections go.
     pub accumulate: u32,
-    /// Whether losses have weights.
-    pub weighted: bool,
+    /// What the mean loss weighs.
+    pub weighing: Weighing,
 }
 
 /// As it would be derived, without what is not accumulated and not weighted.
 impl std::fmt::Debug for StepEnd {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        let StepEnd { batch, capacity, betas, rates, accumulate, weighted } = self;
+        let StepEnd { batch, capacity, betas, rates, accumulate, weighing } = self;
         let mut text = f.debug_struct("StepEnd");
         text.field("batch", batch).field("capacity", capacity).field("betas", betas).field("rates", rates);
         if *accumulate != 1 {
             text.field("accumulate", accumulate);
         }
-        if *weighted {
-            text.field("weighted", weighted);
+        if *weighing != Weighing::Samples {
+            text.field("weighing", weighing);
         }
         text.finish()
     }
@@ -57,10 +71,15 @@ impl Reference for StepEnd {
         let record = &mut log.floats()[c.step as usize % self.capacity * RECORD..][..RECORD];
         let right: u32 = correct.iter().sum();
         let found = found | if sum.is_finite() { 0 } else { nonfinite::LOSS };
-        let weight = if self.weighted { x[3].floats()[0] } else { F::of(c.valid.into()) };
-        record.copy_from_slice(&[sum, F::of(right.into()), F::of(c.valid.into()), F::of(found.into()), weight]);
+        let [right, valid, found] = [right, c.valid, found].map(|count| F::of(count.into()));
+        let (weight, targets) = match self.weighing {
+            Weighing::Samples => (valid, F::of(0.0)),
+            Weighing::Counted => (valid, x[3].floats()[1]),
+            Weighing::Weights => (x[3].floats()[0], x[3].floats()[1]),
+        };
+        record.copy_from_slice(&[sum, right, valid, found, weight, targets]);
         let is_update = c.ends_update(self.batch as u32, self.accumulate);
-        c.weight = if self.weighted && !is_update { c.weight + weight.f64() as f32 } else { 0.0 };
+        c.weight = if self.weighing == Weighing::Weights && !is_update { c.weight + weight.f64() as f32 } else { 0.0 };
         c.step += 1;
         c.first += c.valid;
         if c.first >= c.samples {
@@ -84,8 +103,10 @@ impl Op for StepEnd {
     }
 
     fn outputs(&self, x: &[&TensorInfo]) -> Result<Vec<TensorInfo>, String> {
-        if x.len() != 3 + usize::from(self.weighted) {
-            return Err("losses, counts and a fault are expected, and a batch's weight where losses have one".into());
+        if x.len() != 3 + usize::from(self.weighing != Weighing::Samples) {
+            return Err(
+                "losses, counts and a fault are expected, and a batch's weight where targets are counted".into()
+            );
         }
         let [loss, correct, fault] = [x[0], x[1], x[2]];
         if loss.elements() != self.batch || correct.elements() != self.batch || fault.elements() != 1 {
@@ -95,11 +116,15 @@ impl Op for StepEnd {
     }
 
     fn backward(&self, _: &mut Graph, _: &Backward) -> crate::Result<Vec<Option<Tensor>>> {
-        Ok(vec![None; 3 + usize::from(self.weighted)])
+        Ok(vec![None; 3 + usize::from(self.weighing != Weighing::Samples)])
     }
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
-        let kernel = if self.weighted { STEP_END_WEIGHTED } else { STEP_END };
+        let kernel = match self.weighing {
+            Weighing::Samples => STEP_END,
+            Weighing::Counted => STEP_END_COUNTED,
+            Weighing::Weights => STEP_END_WEIGHTED,
+        };
         let launch = cx.kernel(kernel, &[])?.size("batch", self.batch).size("capacity", self.capacity);
         let launch = launch.set("rest1", 1.0 - self.betas[0]).set("rest2", 1.0 - self.betas[1]);
         // One pipeline for all constant rates.
@@ -117,7 +142,8 @@ impl Op for StepEnd {
         let launch = if self.accumulate == 1 { launch } else { launch.set("accumulate", self.accumulate) };
         let launch = launch.bind("loss", cx.x[0]).bind("correct", cx.x[1]).bind("fault", cx.x[2]);
         let launch = launch.bind("control", cx.y[0]).bind("step_log", cx.y[1]);
-        cx.groups(if self.weighted { launch.bind("batch_weight", cx.x[3]) } else { launch }, 1)
+        let weight = cx.x.get(3).copied();
+        cx.groups(weight.into_iter().fold(launch, |launch, weight| launch.bind("batch_weight", weight)), 1)
     }
 
     /// The learning rate, Adam's two corrections and the weight carried on.
@@ -149,19 +175,20 @@ impl Op for StepEnd {
 }
 
 pub(in crate::ops) fn cases() -> Vec<Case> {
-    let weighted = |batch: usize, first, samples, step, rates, accumulate, weight: Option<[f32; 2]>| {
+    let weighing = |batch: usize, first, samples, step, rates, accumulate, weighing, weight: Option<[f32; 2]>| {
         let valid = (batch as u32).min(samples - first);
         let epoch = if accumulate == 1 { 0 } else { step / 9 };
         let control =
             Control { step, epoch, first, valid, samples, correction1: 0.1, correction2: 0.001, ..Control::default() };
         let control = Control { weight: weight.map_or(0.0, |[before, _]| before), ..control };
-        let op = StepEnd { batch, capacity: 5, betas: [0.9, 0.999], rates, accumulate, weighted: weight.is_some() };
+        let op = StepEnd { batch, capacity: 5, betas: [0.9, 0.999], rates, accumulate, weighing };
         let case = Case::new(op).random([batch]).below([batch], 2).words([1], vec![step % 8]);
-        let case = weight.into_iter().fold(case, |case, [_, batch]| case.floats([1], vec![batch]));
+        let case = weight.into_iter().fold(case, |case, [_, batch]| case.floats([2], vec![batch, 77.0]));
         case.words([Control::WORDS], control.words()).in_place().random([5, RECORD]).in_place()
     };
-    let accumulated =
-        |batch, first, samples, step, rates, accumulate| weighted(batch, first, samples, step, rates, accumulate, None);
+    let accumulated = |batch, first, samples, step, rates, accumulate| {
+        weighing(batch, first, samples, step, rates, accumulate, Weighing::Samples, None)
+    };
     let scheduled = |batch, first, samples, step, rates| accumulated(batch, first, samples, step, rates, 1);
     let case = |batch, first, samples, step| scheduled(batch, first, samples, step, Rates::constant(1e-3));
     let mut cases = vec![case(1, 0, 1, 0), case(7, 14, 20, 13), case(129, 0, 1000, 4)];
@@ -178,7 +205,9 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
     for (first, step) in [(0, 0), (3, 1), (21, 25), (24, 8)] {
         let rates = Rates { base: 0.3, schedule: Schedule::Cosine, warmup: 3, total: 20 };
         cases.push(accumulated(3, first, 25, step, rates, 2));
-        cases.push(weighted(3, first, 25, step, rates, 2, Some([1.5, 2.25])));
+        for by in [Weighing::Counted, Weighing::Weights] {
+            cases.push(weighing(3, first, 25, step, rates, 2, by, Some([1.5, 2.25])));
+        }
     }
     cases
 }

@@ -22,6 +22,8 @@ pub struct Record {
     pub samples: u32,
     /// The weight of the mean loss in a mean over batches: its samples, or the sum of the weights of its losses.
     pub weight: f32,
+    /// Targets that count, where some may be ignored; else 0.
+    pub targets: u32,
     /// Where a NaN or an infinity was met, as [`crate::step::nonfinite`] has it; 0 in all health.
     pub fault: u32,
 }
@@ -191,8 +193,9 @@ impl Engine {
             _ => Vec::new(),
         };
         let record = |step: usize| match log.get(step % self.capacity * RECORD..)?.get(..RECORD)? {
-            &[loss, correct, samples, fault, weight] => {
-                Some(Record { loss, correct: correct as u32, samples: samples as u32, fault: fault as u32, weight })
+            &[loss, correct, samples, fault, weight, targets] => {
+                let [correct, samples, fault, targets] = [correct, samples, fault, targets].map(|count| count as u32);
+                Some(Record { loss, correct, samples, weight, targets, fault })
             }
             _ => None,
         };

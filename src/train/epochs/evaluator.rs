@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::ir::values::Values;
 use crate::model::Model;
 use crate::model::formats::weights::Weights;
+use crate::ops::optim::step_end::Weighing;
 use crate::step::control::Control;
 use crate::train::epochs::confusion::Confusion;
 use crate::train::epochs::engine::{Engine, Pace, Record};
@@ -29,8 +30,11 @@ pub struct Totals {
     /// The sum of the weights of the losses, where they have weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     weight: Option<f64>,
-    /// Whether these weights are 1 for each target that counts, and 0 for one that is ignored.
-    #[serde(default, skip_serializing_if = "is_default")]
+    /// Targets that count, where some may be ignored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    targets: Option<u64>,
+    /// Of an older checkpoint: whether the weights are 1 for each target that counts, so that their sum is the number of these.
+    #[serde(default, skip_serializing)]
     counted: bool,
     /// Targets of a sample beyond the first.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -55,13 +59,15 @@ impl Totals {
             true => split.each_label().filter(|label| *label == IGNORED).count() as f64 / split.count as f64,
             false => 0.0,
         };
-        let (weight, numbers) = (step.weight.map(|_| 0.0), step.target().field.name == NUMBERS);
-        Totals { further, ignored, weight, numbers, counted: step.counted, ..Totals::default() }
+        let weight = (step.weighing == Weighing::Weights).then_some(0.0);
+        let targets = (step.weighing != Weighing::Samples).then_some(0);
+        Totals { further, ignored, weight, targets, numbers: step.target().field.name == NUMBERS, ..Totals::default() }
     }
 
     /// No step yet, of such samples as these.
     pub fn cleared(&self) -> Self {
-        Totals { loss: 0.0, correct: 0, samples: 0, weight: self.weight.map(|_| 0.0), ..*self }
+        let (weight, targets) = (self.weight.map(|_| 0.0), self.targets.map(|_| 0));
+        Totals { loss: 0.0, correct: 0, samples: 0, weight, targets, ..*self }
     }
 
     /// Adds a step: its mean loss counts by its samples, or by its weight where losses have weights.
@@ -71,6 +77,7 @@ impl Totals {
             record.weight
         });
         self.loss += f64::from(record.loss) * weight.map_or(f64::from(record.samples), f64::from);
+        self.targets.iter_mut().for_each(|targets| *targets += u64::from(record.targets));
         self.correct += u64::from(record.correct);
         self.samples += u64::from(record.samples);
     }
@@ -87,19 +94,24 @@ impl Totals {
     /// The share of samples, of their pixels or of their answers, that was right; ignored ones are not counted. Not a number
     /// where targets are numbers.
     pub fn accuracy(&self) -> f64 {
-        match self.weight.filter(|_| self.counted) {
+        match self.counted_targets() {
             _ if self.numbers => f64::NAN,
-            Some(targets) if targets > 0.0 => self.correct as f64 / targets,
+            Some(targets) if targets > 0 => self.correct as f64 / targets as f64,
             _ => self.correct as f64 / self.samples as f64 / (self.further as f64 + 1.0 - self.ignored),
         }
     }
 
     /// The number of targets that count.
     pub fn targets(&self) -> u64 {
-        match self.weight.filter(|_| self.counted) {
-            Some(targets) => targets.round() as u64,
+        match self.counted_targets() {
+            Some(targets) => targets,
             None => (self.samples as f64 * (self.further as f64 + 1.0 - self.ignored)).round() as u64,
         }
+    }
+
+    /// The number of targets that count, where they are counted.
+    fn counted_targets(&self) -> Option<u64> {
+        self.targets.or_else(|| self.weight.filter(|_| self.counted).map(|weight| weight.round() as u64))
     }
 
     /// The number of samples.

@@ -206,7 +206,7 @@ mod tests {
 
     fn validation(loss: f32) -> Totals {
         let mut totals = Totals::default();
-        totals.add(&Record { loss, correct: 1, samples: 2, fault: 0, weight: 2.0 });
+        totals.add(&Record { loss, correct: 1, samples: 2, fault: 0, weight: 2.0, targets: 0 });
         totals
     }
 

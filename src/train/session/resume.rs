@@ -161,8 +161,7 @@ impl Stopped {
         let missing = |wanted: bool, name: &str| wanted && !self.run.join(name).exists();
         let split = self.config.train.validation_split.is_some();
         let apart = History::read(&self.run)?.map_or(split, |history| history.samples.validation.is_some());
-        let lacks = missing(apart, TEST)
-            || missing(self.model().is_segmentation()?, SHEET);
+        let lacks = missing(apart, TEST) || missing(self.model().is_segmentation()?, SHEET);
         if !(lacks || changed && self.run.join(TEST).exists()) {
             return Ok((Tested::default(), notice));
         }

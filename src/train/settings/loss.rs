@@ -12,6 +12,7 @@ use crate::ops::loss::log_sum_exp::LogSumExp;
 use crate::ops::loss::one_hot_loss::OneHotLoss;
 use crate::ops::loss::softmax_ce::SoftmaxCe;
 use crate::ops::loss::target_loss::TargetLoss;
+use crate::ops::optim::step_end::Weighing;
 use crate::train::settings::class_weights::ClassWeights;
 use serde::{Deserialize, Serialize};
 
@@ -64,10 +65,19 @@ pub struct Criterion {
 pub(in crate::train) struct Applied {
     /// Loss, correct counts and delta.
     pub(in crate::train) results: Vec<Tensor>,
-    /// The sum of the weights of the batch's losses, `[1]`, where they have weights or some are ignored.
+    /// What the batch's mean loss weighs.
+    pub(in crate::train) weighing: Weighing,
+    /// The sum of the weights of the batch's targets and their number, `[2]`, where they have weights or some are ignored.
     pub(in crate::train) weight: Option<Tensor>,
     /// What it has to be given before the first step.
     pub(in crate::train) given: Vec<(Tensor, Values)>,
+}
+
+impl Applied {
+    /// A loss whose targets all count alike.
+    fn plain(results: Vec<Tensor>) -> Applied {
+        Applied { results, weighing: Weighing::Samples, weight: None, given: Vec::new() }
+    }
 }
 
 impl Task {
@@ -164,7 +174,11 @@ impl Criterion {
                 let sums = graph.apply(DiceSums, &[logits, labels, whole])?[0];
                 let op = Dice { cross: cross == LossName::CeDice };
                 let results = graph.apply(op, &[control, logits, labels, whole, sums])?;
-                return Ok(Applied { results, weight: None, given: Vec::new() });
+                if !ignored {
+                    return Ok(Applied::plain(results));
+                }
+                let ([_, weight], given) = scale(graph, control, labels, vec![1.0; classes])?;
+                return Ok(Applied { results, weighing: Weighing::Counted, weight: Some(weight), given: vec![given] });
             }
         };
         if !task.is_softmax() {
@@ -175,23 +189,21 @@ impl Criterion {
                     "label smoothing, class weights and ignored labels: expected none where a model gives {outputs}"
                 )));
             };
-            let results = graph.apply(TargetLoss(each), &[control, logits, labels])?;
-            return Ok(Applied { results, weight: None, given: Vec::new() });
+            return Ok(Applied::plain(graph.apply(TargetLoss(each), &[control, logits, labels])?));
         }
         if let Some(each) = each {
             let op = OneHotLoss { each, counted: ignored };
             if !ignored {
-                let results = graph.apply(op, &[control, logits, labels])?;
-                return Ok(Applied { results, weight: None, given: Vec::new() });
+                return Ok(Applied::plain(graph.apply(op, &[control, logits, labels])?));
             }
             let ([scale, weight], given) = scale(graph, control, labels, vec![1.0; classes])?;
             let results = graph.apply(op, &[control, logits, labels, scale])?;
-            return Ok(Applied { results, weight: Some(weight), given: vec![given] });
+            return Ok(Applied { results, weighing: Weighing::Weights, weight: Some(weight), given: vec![given] });
         }
         let plain = SoftmaxCe { smoothing: self.smoothing as f32, mixed: mixed.is_some(), ..SoftmaxCe::default() };
         if self.weights == ClassWeights::Equal && !ignored {
             let from: Vec<Tensor> = [control, logits, labels].into_iter().chain(mixed.into_iter().flatten()).collect();
-            return Ok(Applied { results: graph.apply(plain, &from)?, weight: None, given: Vec::new() });
+            return Ok(Applied::plain(graph.apply(plain, &from)?));
         }
         let weights: Vec<f32> = match &self.weights {
             ClassWeights::Equal => vec![1.0; classes],
@@ -208,7 +220,7 @@ impl Criterion {
         }
         let ([scale, weight], given) = scale(graph, control, labels, weights)?;
         let results = graph.apply(SoftmaxCe { weighted: true, ..plain }, &[control, logits, labels, scale])?;
-        Ok(Applied { results, weight: Some(weight), given: vec![given] })
+        Ok(Applied { results, weighing: Weighing::Weights, weight: Some(weight), given: vec![given] })
     }
 }
 

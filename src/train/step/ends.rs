@@ -6,10 +6,9 @@ use crate::ir::graph::{Role, Tensor, TensorInfo};
 use crate::ops::loss::argmax::Argmax;
 use crate::ops::loss::sample_sum::SampleSum;
 use crate::ops::optim::accumulate::Accumulate;
-use crate::ops::optim::step_end::{RECORD, StepEnd};
+use crate::ops::optim::step_end::{RECORD, StepEnd, Weighing};
 use crate::step::control::Control;
 use crate::step::schedule::Rates;
-use crate::train::settings::class_weights::ClassWeights;
 use crate::train::settings::loss::{Applied, Criterion};
 use crate::train::settings::options::TrainOptions;
 
@@ -18,11 +17,10 @@ impl Start {
         let from = [self.control, self.logits, self.labels];
         let target = self.columns.last();
         let ignored = self.outside || target.is_some_and(|target| target.field.may_be_ignored());
-        let Applied { results, weight, given } =
+        let Applied { results, weighing, weight, given } =
             criterion.apply(&mut self.graph, &self.task, from, self.mixed, ignored)?;
         self.given.extend(given);
-        self.weight = weight;
-        self.counted = criterion.weights == ClassWeights::Equal;
+        (self.weighing, self.weight) = (weighing, weight);
         Ok(results)
     }
 
@@ -60,9 +58,10 @@ impl Start {
             elements,
             batch: self.batch,
             every: options.accumulate as usize,
-            weighted: self.weight.is_some(),
+            weighted: self.weighing == Weighing::Weights,
         };
-        let from: Vec<Tensor> = [self.control].into_iter().chain(self.weight).collect();
+        let weight = self.weight.filter(|_| op.weighted);
+        let from: Vec<Tensor> = [self.control].into_iter().chain(weight).collect();
         graph.update(op, &from, &[sum, grads, of_update, fault])?;
         Ok(of_update)
     }
@@ -77,8 +76,8 @@ impl Start {
         accumulate: u32,
     ) -> Result<Step> {
         let log = self.graph.tensor(TensorInfo::floats("log", [LOG_CAPACITY, RECORD]).role(Role::Control));
-        let weighted = self.weight.is_some();
-        let end = StepEnd { batch: self.batch, capacity: LOG_CAPACITY, betas, rates, accumulate, weighted };
+        let weighing = self.weighing;
+        let end = StepEnd { batch: self.batch, capacity: LOG_CAPACITY, betas, rates, accumulate, weighing };
         let from: Vec<Tensor> = [loss[0], loss[1], fault].into_iter().chain(self.weight).collect();
         self.graph.update(end, &from, &[self.control, log])?;
         Ok(Step {
@@ -88,8 +87,7 @@ impl Start {
             log,
             fault,
             logits: self.logits,
-            weight: self.weight,
-            counted: self.counted,
+            weighing: self.weighing,
             mask: self.mask,
             positions: self.positions,
             given: self.given,

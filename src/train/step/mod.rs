@@ -22,6 +22,7 @@ use crate::ops::batch::mixup::Mixup;
 use crate::ops::optim::clip_norm::ClipNorm;
 use crate::ops::optim::clip_value::ClipValue;
 use crate::ops::optim::ema::Ema;
+use crate::ops::optim::step_end::Weighing;
 use crate::plan::fuse::{Stage, fuse, join_neighbours};
 use crate::step::augment::{Augment, CELLS, quantiles};
 use crate::step::control::{Control, pcg};
@@ -53,10 +54,8 @@ pub struct Step {
     pub fault: Tensor,
     /// The model's result, [batch, classes] or [batch, height, width, classes].
     pub logits: Tensor,
-    /// The sum of the weights of the batch's losses, `[1]`, where they have weights.
-    pub(super) weight: Option<Tensor>,
-    /// Whether these weights are 1, or 0 where a target is ignored.
-    pub(super) counted: bool,
+    /// What the mean loss of a batch weighs.
+    pub weighing: Weighing,
     /// The class of the largest logit of each pixel, [batch, height, width]; in evaluation, where a model tells them.
     pub mask: Option<Tensor>,
     /// Targets of a sample that are right or wrong: 1, height × width of a mask, the number of answers.
@@ -210,8 +209,8 @@ struct Start {
     control: Tensor,
     labels: Tensor,
     logits: Tensor,
+    weighing: Weighing,
     weight: Option<Tensor>,
-    counted: bool,
     mask: Option<Tensor>,
     given: Vec<(Tensor, Values)>,
     task: Task,
@@ -327,8 +326,8 @@ impl Start {
             control,
             labels,
             logits,
+            weighing: Weighing::Samples,
             weight,
-            counted: false,
             mask,
             given,
             task,
