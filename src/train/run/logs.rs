@@ -220,7 +220,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn steps_are_cut_behind_a_step_and_before_what_is_not_whole() {
+    fn steps_after_a_step_and_partial_lines_are_cut() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("steps.jsonl");
         assert_eq!(cut_steps(&path, 5).unwrap(), 0);
