@@ -3,7 +3,7 @@
     python3 pytorch_gpu.py mnist-cnn|mnist-deep fused|graph BATCH
 
 `fused` is a step at a time with the fused Adam, `graph` the whole step as a CUDA graph with the usual one. Float32 without TF32;
-the median, least and most of five epochs of 60,000 images, behind one that does not count.
+the median, minimum and maximum of five epochs of 60,000 images, after a warm-up epoch.
 """
 
 import sys

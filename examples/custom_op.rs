@@ -1,5 +1,5 @@
-//! An op and a layer of one's own: SiLU (Elfwing et al., 2018) behind a dense layer, held to the double-precision
-//! oracle on this device and then trained.
+//! An op and a layer of one's own: SiLU (Elfwing et al., 2018) after a dense layer, checked against the
+//! double-precision oracle on this device and then trained.
 //!
 //!     cargo run --release --example custom_op -- [device] [training samples]
 
@@ -114,7 +114,7 @@ impl Op for SiluDx {
     }
 }
 
-/// A dense layer with SiLU behind it: a custom layer composes ops, its own and those of wgrad.
+/// A dense layer followed by SiLU: a custom layer composes ops, its own and those of wgrad.
 #[derive(Debug)]
 struct DenseSilu {
     units: usize,

@@ -14,10 +14,10 @@ use wgrad::train::settings::options::TrainOptions;
 /// Height, width and channels of an image.
 const SHAPE: [usize; 3] = [16, 16, 3];
 
-/// What the classes are called.
+/// The names of the classes.
 const NAMES: [&str; 3] = ["stripes across", "stripes down", "a disc"];
 
-/// `count` images with their labels. An application reads its own here: a byte for each value, images one behind the
+/// `count` images with their labels. An application reads its own here: a byte for each value, images one after the
 /// other, each row by row, the channels of a pixel together; and a label below 256 for each image.
 fn split(count: usize, seed: u32) -> wgrad::Result<Split> {
     let mut state = seed;

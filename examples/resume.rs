@@ -1,5 +1,5 @@
-//! A run that can be stopped: it is begun, stopped in the middle, gone on with from its folder, and ends in the same bytes
-//! as one that never stopped. The library alone does it.
+//! A run that can be stopped: it is started, stopped in the middle, resumed from its folder, and ends with the same
+//! bytes as one that never stopped. The library alone does it.
 //!
 //!     cargo run --release --example resume -- cpu
 
@@ -29,7 +29,7 @@ fn data() -> wgrad::Result<Dataset> {
     Dataset::new("sides", split(200)?, split(40)?)
 }
 
-/// Drives a run, up to so many steps where that is said.
+/// Drives a run, up to a number of steps if given.
 fn drive(session: &mut Session, most: Option<u64>) -> wgrad::Result<Ended> {
     let step = Cell::new(0);
     pollster::block_on(session.drive(

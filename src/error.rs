@@ -1,6 +1,6 @@
 //! The two ways things go wrong, told apart because the command's exit status does.
 
-/// What every fallible function of this crate returns on failure.
+/// The error of every fallible function of this crate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// Bad usage or bad input: nothing was done. Exit status 2.

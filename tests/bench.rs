@@ -67,10 +67,10 @@ fn a_training_step_op_by_op() {
 }
 
 /// An op that takes a large part of the step by one clock does so by the other: none is charged with a neighbour's
-/// time. By the median of the repetitions, which is what is told; a factor of eight is far from what two clocks differ by on a
-/// busy machine, and near to nothing that an exchange of a convolution's time with a copy's would leave. Another process
-/// can have the device for a while, which is then in one op's time: the clocks are asked again, and an exchange would be there
-/// every time.
+/// time. By the median of the repetitions, which is the printed value; a factor of eight is far from what two clocks
+/// differ by on a busy machine, and near to nothing that an exchange of a convolution's time with a copy's would leave.
+/// Another process can have the device for a while, which is then in one op's time: the clocks are asked again, and an
+/// exchange would be there every time.
 #[test]
 fn the_two_clocks_agree_on_the_heavy_ops() {
     let device = common::adapter::device();

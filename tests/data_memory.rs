@@ -34,7 +34,7 @@ fn bomb(header: &[u8]) -> Vec<u8> {
 fn no_header_is_believed() {
     let folder = tempfile::tempdir().unwrap();
     let plenty = [u32::MAX; 3];
-    // 4.3 TB: small enough for a reservation that nobody touches to succeed.
+    // 4.3 TB: small enough that reserving it without using it succeeds.
     let much = [u32::MAX, 10, 100];
     let cases = [
         ("images", [header(plenty), vec![0; 100]].concat(), "truncated"),

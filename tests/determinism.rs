@@ -31,7 +31,7 @@ fn take(line: &mut Value) -> Value {
 #[test]
 fn any_number_of_threads_gives_the_same_bytes() {
     let place = Place::with(28, [112, 20]);
-    // Dense layers behind both kinds of convolution, so that every sum over the batch is among them.
+    // Dense layers after both kinds of convolution, so that every sum over the batch is among them.
     for (model, device) in [("mnist-cnn", ""), ("mnist-deep", ""), ("mnist-cnn", "--device cpu")] {
         let runs: Vec<_> = [1, 3]
             .map(|threads| {

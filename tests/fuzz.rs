@@ -25,7 +25,7 @@ impl Random {
     }
 }
 
-/// What somebody who means harm, or a broken disk, writes where a number stands.
+/// Values that an attacker or a broken disk may write in place of a number.
 const NUMBERS: [&str; 12] = [
     "0",
     "-1",
@@ -119,7 +119,7 @@ fn no_target_panics_on_what_is_nearly_right() {
     let _ = fs::remove_dir_all(std::env::temp_dir().join(format!("wgrad-fuzz-{}", std::process::id())));
 }
 
-/// What libFuzzer runs are these targets, all of them.
+/// libFuzzer runs all of these targets.
 #[test]
 fn every_target_has_a_program() {
     let manifest = include_str!("../fuzz/Cargo.toml");

@@ -182,7 +182,7 @@ fn every_type_of_layer_is_drawn() {
     }
 }
 
-/// What makes any net unsound: a line of its file, and what stands there instead.
+/// Changes that make any net invalid: a line of its file, and its replacement.
 const BREAKS: [(&str, &str); 14] = [
     ("units = ", "units = 0"),
     ("units = ", "units = -3"),

@@ -1,4 +1,4 @@
-//! What would be published stays under the registry's limit of 10 MB, and holds what a build needs.
+//! The published package stays under the registry's limit of 10 MB, and contains everything that a build needs.
 
 use std::path::Path;
 use std::process::Command;
@@ -31,7 +31,7 @@ fn the_packed_crate_is_under_10_mb() {
     assert!(bytes < LIMIT_BYTES, "{name} has {bytes} bytes, expected less than {LIMIT_BYTES}");
 }
 
-/// A file that the build embeds but `include` leaves out would break only for those who install the crate.
+/// A file that the build embeds but `include` leaves out would break only an installed crate.
 #[test]
 fn everything_that_is_embedded_is_published() {
     let list = package(&["--list"]);
@@ -56,5 +56,5 @@ fn everything_that_is_embedded_is_published() {
     }
     assert!(expected >= 8, "only {expected} files looked at");
     let stray = published.iter().find(|path| path.starts_with("target/") || path.starts_with("runs/"));
-    assert_eq!(stray, None, "a file that nobody should publish");
+    assert_eq!(stray, None, "a file that should not be published");
 }

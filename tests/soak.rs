@@ -106,7 +106,7 @@ fn growth_is_seen_and_noise_is_not() {
     assert_eq!(growth(&samples(0.0), |s| s.handles), 0.0);
 }
 
-/// What was written to a buffer and never submitted is memory, too.
+/// Data that was written to a buffer and never submitted is memory, too.
 #[test]
 fn a_trainer_that_takes_no_step_gives_its_memory_back() {
     let (_, data, options) = setting();

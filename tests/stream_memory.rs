@@ -1,4 +1,4 @@
-//! Memory stays flat where the data is larger: neither host nor device holds more of it than they are told.
+//! Memory stays flat where the data is larger: neither host nor device holds more of it than configured.
 //!
 //! The one test of this file has a process to itself, because it reads the peak memory of the process.
 #![cfg(target_os = "linux")]
@@ -17,7 +17,7 @@ use wgrad::train::settings::options::TrainOptions;
 
 /// As many images as ten times MNIST: 470 MB.
 const IMAGES: usize = 600_000;
-/// What the device may hold of them.
+/// How many of them the device may hold.
 const LIMIT: u64 = 32 << 20;
 
 /// The most memory that this process has had at once.

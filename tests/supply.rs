@@ -1,4 +1,4 @@
-//! What is built upon: counted, locked, from one registry, and no build script that is not known by name.
+//! Dependencies: counted, locked, from one registry, and no build script that is not listed by name.
 
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -8,7 +8,7 @@ use std::process::Command;
 /// Beyond this the command has grown heavy; burn-wgpu has 402.
 const MOST_CRATES: usize = 220;
 
-/// What a build script would need to reach a network.
+/// Names that a build script would need to reach a network.
 const NETWORK: [&str; 9] =
     ["std::net", "TcpStream", "UdpSocket", "reqwest", "ureq", "\"curl\"", "\"wget\"", "git2", "\"fetch\""];
 

@@ -233,7 +233,7 @@ fn a_port_that_is_taken_is_named_or_passed_over() {
     Bound::new(Some(port)).expect("it is free again");
 }
 
-/// A run that is looked at all the time ends in the same bytes as one that nobody looks at.
+/// A run that is watched all the time ends with the same bytes as one that is not watched.
 #[test]
 fn looking_on_changes_no_byte() {
     let options = TrainOptions { epochs: 40, batch_size: 4, ..TrainOptions::default() };

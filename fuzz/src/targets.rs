@@ -1,4 +1,4 @@
-//! What is done with bytes from anywhere, one function a parser. None may panic, and whatever is refused is bad input.
+//! The parsers run on arbitrary bytes, one function per parser. None may panic, and every error is bad input.
 
 use sha2::{Digest, Sha256};
 use std::path::{Component, PathBuf};
@@ -22,7 +22,7 @@ use wgrad::train::state::checkpoint::Checkpoint;
 use wgrad::train::step::Step;
 use wgrad::{Error, Result};
 
-/// What takes any bytes.
+/// A target for arbitrary bytes.
 pub type Parser = fn(&[u8]);
 
 /// Every target by its name, which is also its folder in the corpus.
@@ -48,7 +48,7 @@ pub const TARGETS: [(&str, Parser); 19] = [
     ("weights", weights),
 ];
 
-/// What was read; `None` where it was refused, which bad input always is as such.
+/// The parsed value; `None` if it was refused as bad input.
 fn accepted<T>(read: Result<T>) -> Option<T> {
     match read {
         Ok(read) => Some(read),
@@ -84,7 +84,7 @@ pub fn arguments(data: &[u8]) {
     let _ = wgrad::cli::check_words(std::iter::once("wgrad").chain(words));
 }
 
-/// What `--augment` takes.
+/// The values of `--augment`.
 pub fn augment(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let Ok(augment) = text.parse::<Augment>() else { return };
@@ -146,7 +146,7 @@ pub fn csv(data: &[u8]) {
     }
 }
 
-/// What EMNIST's labels stand for.
+/// The characters of EMNIST's labels.
 pub fn emnist_mapping(data: &[u8]) {
     accepted(emnist::mapping(&file("emnist-x-mapping.txt", data)));
 }
@@ -246,7 +246,7 @@ pub fn npy(data: &[u8]) {
     accepted(Dataset::open(&file("set.npz", data).display().to_string()));
 }
 
-/// A picture, as somebody's file.
+/// A picture file.
 pub fn picture(data: &[u8]) {
     if let Some(picture) = accepted(Picture::decode(data)) {
         assert_eq!(picture.rgba().len(), picture.width() * picture.height() * 4);

@@ -2,7 +2,7 @@
 // row b, see lib/sample: bilinear between pixels, and outside byte c % 4 of `fill`.
 // M and t belong to a sample and a step, see lib/warp. A square of `cutout` pixels is 0.
 // images [samples, stride] bytes, x [batch, height, width, channels]. A workgroup owns the vectors of four elements of x
-// that begin in row b; where a row is no multiple of four the last one reaches into the rows behind it.
+// that begin in row b; where a row is no multiple of four the last one reaches into the rows after it.
 override batch: u32;
 override channels: u32;
 override stride: u32;

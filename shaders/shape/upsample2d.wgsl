@@ -17,7 +17,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     var value = vec4f(0.0);
     for (var e = 0u; e < min(4u, elements - 4u * v); e += 1u) {
         let pixel = (4u * v + e) / c;
-        // The rows of all images stand one behind the other.
+        // The rows of all images are contiguous.
         let row = pixel / (w * fw);
         value[e] = x[(row / fh * w + pixel % (w * fw) / fw) * c + (4u * v + e) % c];
     }

@@ -1,4 +1,4 @@
-//! What a fresh process does up to its first training step: the part of the start-up bench that is timed from outside.
+//! A new process up to its first training step: the part of the start-up bench that is timed from outside.
 
 use crate::bench::DATA_STEPS;
 use crate::bench::runner::{options, random_data};

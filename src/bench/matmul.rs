@@ -11,7 +11,7 @@ use crate::ir::values::Values;
 use crate::ops::matmul::matmul_nn::MatmulNn;
 use serde::Serialize;
 
-/// What was found.
+/// The results.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct MatmulReport {
     /// Rows, columns and terms.
@@ -26,7 +26,7 @@ pub struct MatmulReport {
     pub cpu_gflops_range: Option<Range>,
     /// Threads of the native CPU.
     pub cpu_threads: usize,
-    /// What the shader was timed by.
+    /// The clock of the shader's time.
     pub clock: Option<Clock>,
 }
 

@@ -30,7 +30,7 @@ const EPOCHS: usize = 5;
 /// Steps that the random data of a benched step lasts for.
 pub(crate) const DATA_STEPS: usize = 50;
 
-/// What a bench found.
+/// The result of a bench.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     /// The device.
@@ -57,7 +57,7 @@ pub struct Report {
     pub submit_ms: Option<f64>,
     /// Milliseconds to read the log of steps back from an idle adapter.
     pub read_back_ms: Option<f64>,
-    /// What the ops were timed by on the adapter.
+    /// The clock of the ops' times on the adapter.
     pub op_clock: Option<Clock>,
     /// The ops.
     pub ops: Vec<OpReport>,

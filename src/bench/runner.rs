@@ -13,7 +13,7 @@ use crate::train::settings::options::TrainOptions;
 use crate::train::step::Step;
 use std::time::Instant;
 
-/// What a repetition should take, in seconds.
+/// The target duration of a repetition, in seconds.
 const REPETITION_SECONDS: f64 = 0.2;
 
 /// The most steps of a repetition.
@@ -57,7 +57,7 @@ pub fn random_data(model: &Model, batch: usize, steps: usize) -> Result<Dataset>
     Dataset::new("random", split(count)?, split(batch)?)
 }
 
-/// What a step's tensors hold at the start: data, control block, first weights.
+/// The initial contents of a step's tensors: data, control block, initial weights.
 pub fn contents(step: &Step, model: &Model, data: &Split, options: &TrainOptions) -> Result<Vec<(Tensor, Values)>> {
     let control = step.start(0, options.rate(), options.optimizer().betas());
     let mut contents = step.data(data)?;

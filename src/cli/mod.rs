@@ -82,7 +82,7 @@ fn command() -> clap::Command {
 /// Whether these words, of which the first is the program's name, are a command line; nothing is run.
 ///
 /// # Errors
-/// What clap would print, which may also be the help.
+/// The text that clap would print, which may also be the help.
 pub fn check_words<W: Into<OsString> + Clone>(
     words: impl IntoIterator<Item = W>,
 ) -> std::result::Result<(), clap::Error> {

@@ -68,7 +68,7 @@ impl Column {
         Column { field, count, store: Store::InFile(region), spans: None }
     }
 
-    /// What the column holds of each sample.
+    /// The shape of each sample in the column.
     pub fn field(&self) -> &Field {
         &self.field
     }

@@ -48,12 +48,12 @@ pub struct Dataset {
     pub classes: usize,
     /// The name of each class, answer or target, `[classes]`.
     pub class_names: Vec<String>,
-    /// What is trained on.
+    /// The training split.
     pub train: Split,
-    /// What every epoch is validated on, where the data has a part of its own for that; else it is the test split, or a share of
+    /// The validation split, if the data has its own; else epochs are validated on the test split, or on a share of
     /// the training samples.
     pub validation: Option<Split>,
-    /// What is tested on.
+    /// The test split.
     pub test: Split,
     /// Whether the test samples come from those to train on, since the data has no part of its own for tests.
     pub held_out: bool,
@@ -61,7 +61,7 @@ pub struct Dataset {
     pub prepare: Prepare,
     /// Of text: its tokens.
     pub text: Option<Tokenizer>,
-    /// What the user should be told about how the set was opened, if anything.
+    /// A notice for the user about how the set was opened, if any.
     pub notice: Option<String>,
 }
 

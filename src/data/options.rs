@@ -5,7 +5,7 @@ use crate::ir::element::Prepare;
 use crate::text::{Tokenizer, Unit};
 use serde::{Deserialize, Serialize};
 
-/// What the targets of a table are.
+/// The kind of a table's targets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TargetKind {
     /// Classes where a single target holds text, else numbers.
@@ -57,7 +57,7 @@ impl From<Prepare> for Fit {
 /// How a text becomes tokens.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TextOptions<'a> {
-    /// What a token is; without, a character.
+    /// The kind of token; by default a character.
     pub unit: Option<Unit>,
     /// The most words of a vocabulary.
     pub vocabulary: usize,
@@ -89,7 +89,7 @@ pub struct ReadOptions<'a> {
     pub targets: &'a [String],
     /// Of a table: columns that are not read.
     pub ignored: &'a [String],
-    /// What the targets of a table are.
+    /// The kind of a table's targets.
     pub target_kind: TargetKind,
     /// Of a table: the columns that a model reads and how they are standardised; without, all that are no targets, by the
     /// training samples.

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The images of a split in a file, one behind the other, from `start` on.
+/// The images of a split in a file, contiguous, from `start` on.
 #[derive(Clone, Debug)]
 pub struct Region {
     file: Arc<File>,
@@ -28,7 +28,7 @@ impl PartialEq for Region {
 impl Eq for Region {}
 
 impl Region {
-    /// The bytes of an open file from `start` on, whose length somebody has checked.
+    /// The bytes of an open file from `start` on, whose length has been checked.
     pub(super) fn new(file: File, path: &Path, start: u64) -> Region {
         Region { file: Arc::new(file), path: path.to_owned(), start, turned: None, chosen: None }
     }

@@ -28,7 +28,7 @@ pub struct Field {
     pub shape: Vec<usize>,
     /// The type of a stored element.
     pub element: Element,
-    /// What an element becomes when a batch is drawn.
+    /// The conversion of an element when a batch is drawn.
     pub read: Read,
     /// The stored element that stands for a target that is ignored; [`IGNORED`] itself always does.
     pub ignored: Option<u32>,

@@ -11,7 +11,7 @@ pub(super) fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
-/// What systems leave behind, and people do not see.
+/// Files that operating systems create, and that users do not see.
 pub(super) fn is_hidden(path: &Path) -> bool {
     let name = file_name(path);
     name.starts_with('.') || ["thumbs.db", "desktop.ini", "__macosx"].contains(&&*name.to_lowercase())
@@ -57,7 +57,7 @@ impl Source {
         Source { bytes: bytes.len() as u64, from: From::Memory(Cursor::new(bytes)), path }
     }
 
-    /// What errors call it.
+    /// Its name in errors.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
@@ -70,7 +70,7 @@ impl Source {
         Ok(bytes)
     }
 
-    /// What comes next, to be read later.
+    /// The next bytes, to be read later.
     pub(super) fn region(self) -> Result<Region> {
         let fault =
             |why: &dyn std::fmt::Display| Error::input(format!("{} cannot be read: {why}", self.path.display()));

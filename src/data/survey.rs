@@ -1,4 +1,4 @@
-//! What a data set holds, counted: samples a class, the pixels' mean and deviation, and pictures that are there twice.
+//! Statistics of a data set: samples per class, mean and deviation of the pixels, and duplicate pictures.
 
 use crate::data::schema::{ANSWERS, IGNORED, LABEL};
 use crate::data::{Dataset, Split};
@@ -46,7 +46,7 @@ pub struct Class {
     pub test: usize,
 }
 
-/// Images whose pixels are the same, told by SHA-256.
+/// Images with the same pixels, compared by SHA-256.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Duplicates {
     /// Training images that another training image before them equals.

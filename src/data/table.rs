@@ -1,4 +1,4 @@
-//! What a table holds, column by column.
+//! The columns of a table.
 
 use crate::data::schema::{ANSWERS, Element, FEATURES, NUMBERS, Scale};
 use crate::data::{Column, Dataset};

@@ -9,7 +9,7 @@ use serde::Serialize;
 /// The most bytes of texts that are predicted at once.
 pub const LARGEST_BYTES: u64 = 1 << 26;
 
-/// How many of the commonest tokens are told.
+/// How many of the most common tokens are listed.
 const COMMONEST: usize = 20;
 
 /// A data set of text in numbers.
@@ -17,7 +17,7 @@ const COMMONEST: usize = 20;
 pub struct TextSurvey {
     /// The data set's name.
     pub name: String,
-    /// What a token is.
+    /// The kind of token.
     pub unit: &'static str,
     /// Tokens of the vocabulary.
     pub vocabulary: usize,

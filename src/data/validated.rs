@@ -11,7 +11,7 @@ impl Dataset {
     /// `spec` are those at the end; where it has none, all of it is trained on, and `val` is what it is tested on.
     ///
     /// Pictures are brought to the size and the channels of those to train on, columns are standardised as theirs are, and
-    /// classes are told by their names.
+    /// classes are matched by their names.
     ///
     /// # Errors
     /// As [`Dataset::open_with`]; [`Error::Input`] too where `val` is the same data, is of another format, or has samples,

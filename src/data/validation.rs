@@ -1,4 +1,4 @@
-//! A share of the training samples kept aside to validate on, so that the test set is asked once, at the end.
+//! A share of the training samples held out for validation, so that the test set is used once, at the end.
 
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
@@ -22,7 +22,7 @@ impl Dataset {
     /// [`Error::Input`] where one of the two would be left without samples.
     pub fn with_validation(&self, share: f64, seed: u64) -> Result<(Dataset, Split)> {
         if self.text.is_some() && self.train.schema().target()?.stream.is_some() {
-            // Windows of a text lie in its order: its end is kept aside, as nanoGPT does.
+            // Windows of a text lie in its order: its end is held out, as in nanoGPT.
             let count = self.train.count;
             let kept = ((count as f64 * share).round() as usize).min(count);
             return self.divided(&|at| at >= count - kept, share);
@@ -46,7 +46,7 @@ impl Dataset {
         self.divided(&|at| kept_aside[at], share)
     }
 
-    /// The samples that are kept aside to validate on, and the others.
+    /// The samples held out for validation, and the others.
     fn divided(&self, kept_aside: &dyn Fn(usize) -> bool, share: f64) -> Result<(Dataset, Split)> {
         let part = |aside: bool| {
             let own = |at: &usize| kept_aside(*at) == aside;

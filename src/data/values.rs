@@ -45,7 +45,7 @@ pub fn value_of(text: &str) -> Option<u32> {
     }
 }
 
-/// What the values of masks are to be taken for.
+/// How the values of masks map to classes.
 #[derive(Clone, Copy, Debug)]
 pub struct Meaning<'a> {
     /// The value that stands for no class.

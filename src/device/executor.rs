@@ -23,7 +23,7 @@ pub struct Part {
     pub node: usize,
     /// The kernel in its expansion; none on the native CPU.
     pub kernel: Option<String>,
-    /// What it writes and can be read: the node's results, or memory for this node alone.
+    /// Its readable results: the node's results, or memory for this node alone.
     pub results: Vec<Tensor>,
     /// Bytes of everything that it binds, the data set apart; 0 on the native CPU.
     pub bytes: u64,
@@ -37,7 +37,7 @@ pub trait Executor: Any + Debug + Send {
     /// Objects created on the device since the start; a step adds none.
     fn created(&self) -> usize;
 
-    /// What is known of a tensor, scratch of the lowering included.
+    /// The properties of a tensor, including scratch tensors of the lowering.
     fn info(&self, t: Tensor) -> &TensorInfo;
 
     /// Whether the tensor has memory here: a plan leaves out what no dispatch touches.
@@ -58,7 +58,7 @@ pub trait Executor: Any + Debug + Send {
     /// Copies `from` of another executor on the same device to `to` here.
     fn copy_from(&mut self, to: Tensor, other: &dyn Executor, from: Tensor) -> Result<()>;
 
-    /// Starts so many steps.
+    /// Starts this many steps.
     fn submit(&mut self, steps: u32) -> Result<()>;
 
     /// Waits for the oldest submit and returns the tensor that is read back after each; `None` where none is in flight.

@@ -35,14 +35,14 @@ impl Device {
         Ok((device, choice))
     }
 
-    /// The native CPU with so many threads.
+    /// The native CPU with this many threads.
     pub fn cpu(threads: usize) -> Result<Device> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
         pool.map(|pool| Device::Cpu(Arc::new(pool)))
             .map_err(|e| Error::failed(format!("{threads} threads cannot be started: {e}")))
     }
 
-    /// What the user should be told once steps are built, if anything.
+    /// A notice for the user once steps are built, if any.
     pub fn notice(&self) -> Option<&str> {
         match self {
             Device::Gpu(gpu) => gpu.cache.as_ref()?.notice(),
@@ -58,8 +58,8 @@ impl Device {
         }
     }
 
-    /// What the bytes of a result may depend on: adapter, interface and driver; of the native CPU its kind, for which
-    /// matrix products have a form of their own. The number of threads changes nothing.
+    /// The properties on which the bytes of a result may depend: adapter, interface and driver; for the native CPU its
+    /// kind, for which matrix products have a form of their own. The number of threads changes nothing.
     pub fn identity(&self) -> String {
         match self {
             Device::Gpu(gpu) => {

@@ -108,7 +108,7 @@ impl Case {
         Ok((graph, x, y))
     }
 
-    /// What a device's memory holds before the op: the given contents, or a sentinel that an op which
+    /// The content of a device's memory before the op: the given contents, or a sentinel that an op which
     /// leaves an element out is caught by.
     pub fn before(&self, graph: &Graph, y: &[Tensor]) -> Vec<Values> {
         if !self.y.is_empty() {

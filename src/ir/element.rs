@@ -57,15 +57,15 @@ impl Element {
     }
 }
 
-/// What a stored element becomes.
+/// The conversion of a stored element.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Read {
     /// The float `element · scale + shift`.
     Scaled {
-        /// What the element is multiplied by.
+        /// The factor for the element.
         scale: f32,
-        /// What is added then.
+        /// The summand after that.
         shift: f32,
     },
     /// The element as it is: a word, as labels are.

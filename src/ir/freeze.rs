@@ -18,7 +18,7 @@ pub struct Run {
 }
 
 impl Graph {
-    /// Freezes parameters, before `backward`: nobody asks for their gradients then, and no optimizer reaches them.
+    /// Freezes parameters, before `backward`: their gradients are then not computed, and no optimizer updates them.
     /// Each name is a layer's in the weight file, such as `0`, or a parameter's, such as `0.bias`.
     ///
     /// # Errors

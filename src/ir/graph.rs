@@ -51,7 +51,7 @@ impl fmt::Display for Shape {
     }
 }
 
-/// What an element is.
+/// The type of an element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DType {
     /// 32-bit float.
@@ -62,7 +62,7 @@ pub enum DType {
     U8,
 }
 
-/// What a tensor is for, which decides where it lives and how long.
+/// The role of a tensor, which decides where it is stored and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// The data set, uploaded once.
@@ -73,7 +73,7 @@ pub enum Role {
     Param,
     /// The gradient of a parameter; all of them share one arena.
     Grad,
-    /// What the optimizer keeps from step to step.
+    /// The state of the optimizer.
     State,
     /// Everything else that changes from step to step: counters, rates, keys, the step log.
     Control,
@@ -97,7 +97,7 @@ pub struct TensorInfo {
     pub shape: Shape,
     /// Its element type.
     pub dtype: DType,
-    /// What it is for.
+    /// Its role.
     pub role: Role,
     /// The memory it shares, where it has none of its own.
     pub view: Option<View>,
@@ -158,7 +158,7 @@ pub struct Node {
 pub struct Layout {
     /// Sizes in the weight file's order, split as finely as the permutation needs.
     pub file_shape: Vec<usize>,
-    /// The file axis behind each memory axis.
+    /// The file axis of each memory axis.
     pub perm: Vec<usize>,
 }
 
@@ -193,7 +193,7 @@ pub struct Graph {
     pub nodes: Vec<Node>,
     /// Every parameter, in the order of the weight file.
     pub params: Vec<Param>,
-    /// What the next step begins with: results, each with the state that is to keep it.
+    /// The state for the next step: results, each with the state tensor that stores it.
     pub carried: Vec<(Tensor, Tensor)>,
 }
 
@@ -203,7 +203,7 @@ impl Graph {
         Self::default()
     }
 
-    /// What is known of a tensor.
+    /// The properties of a tensor.
     pub fn info(&self, t: Tensor) -> &TensorInfo {
         &self.tensors[t.index()]
     }
@@ -242,7 +242,7 @@ impl Graph {
         param.into_iter().for_each(|param| (param.frozen, param.running) = (true, true));
     }
 
-    /// The first element of each parameter in the arena: in the order of the weight file, running statistics behind all
+    /// The first element of each parameter in the arena: in the order of the weight file, running statistics after all
     /// others, so that the optimizer's dispatches do not fall apart at them. With it the length of the arena.
     pub(crate) fn arena_offsets(&self) -> (Vec<usize>, usize) {
         let (mut offsets, mut length) = (vec![0; self.params.len()], 0);

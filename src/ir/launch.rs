@@ -1,4 +1,4 @@
-//! What an op asks a device to run, as pure data: kernels by their source, bindings and constants by name.
+//! The launches of an op as pure data: kernels by their source, bindings and constants by name.
 
 use crate::error::{Error, Result};
 use crate::ir::graph::{Node, Tensor, TensorInfo, View, root};
@@ -115,7 +115,7 @@ impl Launch {
 /// Tensors that ops derived from others, by the tensor and the name of the derivation.
 pub(crate) type Derived = BTreeMap<(Tensor, &'static str), Tensor>;
 
-/// What an op's `lower` works with.
+/// The context of an op's `lower`.
 pub struct Lower<'a> {
     /// The class of adapter.
     pub class: KernelClass,
@@ -139,7 +139,7 @@ impl<'a> Lower<'a> {
         Lower { class, x: &node.x, y: &node.y, tensors, derived, launches: Vec::new() }
     }
 
-    /// What the op has launched, in order.
+    /// The launches of the op, in order.
     pub(crate) fn into_launches(self) -> Vec<Launch> {
         self.launches
     }

@@ -1,4 +1,4 @@
-//! What is computed, as pure data: tensors, ops and their graph, and the cases that hold an op to its reference.
+//! The computation as pure data: tensors, ops and their graph, and the cases that compare an op with its reference.
 
 pub mod case;
 pub mod element;

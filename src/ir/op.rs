@@ -72,7 +72,7 @@ real!(f32, |op: &dyn Op, x: &[In<f32>], y: &mut [Out<f32>], fast| match fast {
 });
 real!(f64, |op: &dyn Op, x: &[In<f64>], y: &mut [Out<f64>], _| op.reference_f64(x, y));
 
-/// What an op reads: one tensor.
+/// An input of an op: one tensor.
 #[derive(Clone, Copy, Debug)]
 pub struct In<'a, F> {
     /// Its sizes.
@@ -92,7 +92,7 @@ pub enum Elements<'a, F> {
     Byte(&'a [u8]),
 }
 
-/// What an op writes, or updates in place: one tensor's elements, row-major.
+/// An output of an op, or a tensor updated in place: its elements, row-major.
 #[derive(Debug)]
 pub enum Out<'a, F> {
     /// Floats.
@@ -204,7 +204,7 @@ pub fn run_on_magnitudes(op: &(impl RunReference + ?Sized), x: &[In<f64>], y: &m
 /// the other roundings, built-in functions included, at the accuracy that WGSL states for them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rounding {
-    /// Terms of the longest sum behind one output element.
+    /// Number of terms of the longest sum for one output element.
     pub terms: usize,
     /// Further roundings, in units of the magnitude's last place.
     pub ulps: f64,
@@ -221,7 +221,7 @@ impl Rounding {
     }
 }
 
-/// What an op's `backward` is given.
+/// The arguments of an op's `backward`.
 pub struct Backward<'a> {
     /// The arguments of the op.
     pub x: &'a [Tensor],

@@ -27,13 +27,13 @@ use layers::{LARGEST, elements};
 use normalise::ChannelNorm;
 use serde::{Deserialize, Serialize};
 
-/// What a byte of the data becomes before the first layer: `byte · scale + shift`.
+/// The scaling of a byte of the data before the first layer: `byte · scale + shift`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Normalisation {
-    /// What a byte is multiplied by.
+    /// The factor for a byte.
     pub scale: f32,
-    /// What is added then.
+    /// The summand after that.
     pub shift: f32,
 }
 
@@ -68,7 +68,7 @@ pub struct Model {
     /// The fields of the data that the first layer reads: one, or none for the data's first field, which is left out of files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<String>,
-    /// What the model answers; left out of files where it is classes.
+    /// The task of the model; left out of files for classes.
     #[serde(default, skip_serializing_if = "Task::is_classify")]
     pub task: Task,
     /// How a picture becomes what the model reads; none where the file is an older one, or of a model that reads no images.
@@ -200,13 +200,13 @@ impl Model {
         self.inputs.first().map(String::as_str)
     }
 
-    /// What a class is called: its name, or its number where it has none.
+    /// The name of a class, or its number if it has none.
     pub fn class_name(&self, class: usize) -> String {
         let tokens = self.text.as_ref().filter(|_| self.task == Task::Next).map(Tokenizer::tokens);
         tokens.unwrap_or(&self.class_names).get(class).cloned().unwrap_or_else(|| class.to_string())
     }
 
-    /// What a yes-or-no answer is called: where there is a single one of two classes, the second's name.
+    /// The name of a yes-or-no answer; for a single answer of two classes, the name of the second class.
     pub fn answer_name(&self, answer: usize) -> String {
         match &self.class_names[..] {
             [_, yes] if answer == 0 && self.classes() == Ok(1) => yes.clone(),
@@ -300,7 +300,7 @@ impl Model {
         Ok(self.build_each(graph, x, build)?.last().copied().unwrap_or(x))
     }
 
-    /// Adds every layer behind x, and gives the result of each.
+    /// Adds every layer, starting from x, and returns the result of each.
     pub(crate) fn build_each(&self, graph: &mut Graph, x: Tensor, build: Build) -> Result<Vec<Tensor>> {
         let mut results: Vec<Tensor> = Vec::with_capacity(self.layers.len());
         let is_filled = self.text.is_some() && self.task != Task::Next;

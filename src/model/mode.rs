@@ -2,7 +2,7 @@
 
 use crate::ir::graph::Tensor;
 
-/// What a graph is built for. Some layers do something else, or nothing, in inference.
+/// The purpose of a graph. Some layers behave differently, or do nothing, in inference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Steps that change the weights.
@@ -13,10 +13,10 @@ pub enum Mode {
     Generation,
 }
 
-/// What [`crate::model::Model::build`] and [`crate::model::Layer::build`] need besides the inputs.
+/// The context of [`crate::model::Model::build`] and [`crate::model::Layer::build`], besides the inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Build {
-    /// What the graph is for.
+    /// The purpose of the graph.
     pub mode: Mode,
     /// The graph's control block ([`crate::step::control::Control`]), where there is one: a layer reads the step, the key of
     /// all random numbers and the number of valid samples there.

@@ -39,7 +39,7 @@ impl ChannelNorm {
         }
     }
 
-    /// What a value of a channel is multiplied by, and what is added then.
+    /// The factor for a value of a channel, and the summand.
     pub fn of(&self, channel: usize) -> [f32; 2] {
         let (mean, std) = (self.mean[channel], self.std[channel]);
         [(1.0 / std) as f32, (-mean / std) as f32]

@@ -108,8 +108,9 @@ fn norm_conv(net: Sequential, filters: usize) -> Sequential {
     net.conv2d_with(filters, 3, 1, Padding::Same).batch_norm().relu()
 }
 
-/// A small U-Net (Ronneberger, Fischer and Brox, 2015) for a class a pixel; height and width are divided by four. Most of
-/// its work is done on a sixteenth of the pixels, where a digit is some seven places wide; the skips bring back edges.
+/// A small U-Net (Ronneberger, Fischer and Brox, 2015) for a class per pixel; height and width must be multiples of
+/// four. Most of its work is done on a sixteenth of the pixels, where a digit is some seven places wide; the skips
+/// bring back edges.
 fn unet_small(net: Sequential, classes: usize) -> Sequential {
     let fine = norm_conv(net, 8).named("fine").max_pool2d(2);
     let middle = norm_conv(fine, 32).named("middle").max_pool2d(2);
@@ -141,7 +142,7 @@ impl Preset {
         self.model_for(input, classes, self.text.then_some(classes))
     }
 
-    /// [`Preset::model`] for data of text with a vocabulary of so many tokens.
+    /// [`Preset::model`] for text data with a vocabulary of this many tokens.
     fn model_for(&self, input: impl Into<Vec<usize>>, classes: usize, vocabulary: Option<usize>) -> Result<Model> {
         let input = input.into();
         let name = self.name;

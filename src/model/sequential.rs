@@ -37,7 +37,7 @@ impl Sequential {
         Sequential(model, Names::default())
     }
 
-    /// No layers yet, for texts of so many tokens; characters, unless the data says otherwise.
+    /// No layers yet, for texts of this many tokens; characters, unless the data says otherwise.
     pub fn text(length: usize) -> Self {
         let Sequential(model, names) = Sequential::new([length]);
         Sequential(

@@ -16,7 +16,7 @@ impl Model {
         self.summary_within(usize::MAX)
     }
 
-    /// [`Model::summary`] in at most so many columns: where there is no room for 76, cells take several lines.
+    /// [`Model::summary`] in at most this many columns: with fewer than 76, cells take several lines.
     ///
     /// # Errors
     /// [`crate::Error::Input`] as [`Model::check`].

@@ -1,9 +1,9 @@
-//! What a model answers: a class, the next token, several yes-or-no answers, or numbers.
+//! The task of a model: a class, the next token, several yes-or-no answers, or numbers.
 
 pub use crate::ir::element::Scale;
 use serde::{Deserialize, Serialize};
 
-/// What a model answers. Its loss, its metrics, and what `predict`, the report and ONNX give follow from it.
+/// The task of a model, which decides its loss, its metrics, and the output of `predict`, the report and ONNX.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub enum Task {
@@ -40,7 +40,7 @@ impl Task {
         }
     }
 
-    /// What the outputs are called in messages.
+    /// The name of the outputs in messages.
     pub fn outputs(&self) -> &'static str {
         match self {
             Task::Classify => "classes",

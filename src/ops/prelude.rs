@@ -1,4 +1,4 @@
-//! What every op file uses.
+//! Imports of every op file.
 
 pub use crate::error::Error;
 pub use crate::ir::case::{Case, in_turn};

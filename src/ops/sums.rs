@@ -76,9 +76,9 @@ pub fn columns<F: Real>(rows: &[F], sums: &mut [F]) {
     sums.copy_from_slice(&runs.finish());
 }
 
-/// What a sum of so many terms counts for in an op's rounding, where none of its runs is longer than about [`RUN`]. It does not
-/// grow with them: the sum of a run strays most where its terms are equal, by less than RUN / 4 units in the last place
-/// (measured: 0.13 RUN), and as far as 6·√terms goes for (RUN / 24)² terms.
+/// The contribution of a sum of this many terms to an op's rounding, if none of its runs is longer than about [`RUN`].
+/// It does not grow with them: the sum of a run strays most where its terms are equal, by less than RUN / 4 units in
+/// the last place (measured: 0.13 RUN), and as far as 6·√terms goes for (RUN / 24)² terms.
 pub fn terms(count: usize) -> usize {
     const EQUAL: usize = (RUN / 24) * (RUN / 24);
     count.min(EQUAL + count.div_ceil(RUN))

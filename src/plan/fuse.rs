@@ -1,5 +1,5 @@
 //! Rewrites of a forward graph, before its gradients are added: ops that have a common form become one,
-//! and the order that `flatten` defines moves into the weights behind it.
+//! and the order that `flatten` defines moves into the weights after it.
 
 use crate::ir::graph::{Graph, Layout, Tensor, View};
 use crate::ir::op::Op;
@@ -41,7 +41,7 @@ type Join = fn(&dyn Any, &dyn Any, Stage) -> Option<Arc<dyn Op>>;
 
 /// Two neighbours that have a common form.
 pub struct Pattern {
-    /// What it matches, for listings and tests.
+    /// The pattern that it matches, for listings and tests.
     pub name: &'static str,
     /// The op that does what the first and then the second would, where the two match. Its arguments are those of the
     /// first and then those of the second without the first's result; its results are those of the second and then those

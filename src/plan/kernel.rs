@@ -80,7 +80,7 @@ library! {
     window
 }
 
-/// What a binding is bound to.
+/// The object of a binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Space {
     /// A storage buffer.
@@ -102,7 +102,7 @@ pub struct Binding {
     pub number: u32,
     /// Whether the kernel writes it.
     pub writes: bool,
-    /// What is bound to it.
+    /// The tensor that is bound to it.
     pub space: Space,
 }
 
@@ -119,7 +119,7 @@ pub struct Kernel {
     pub workgroup: u32,
     /// The names of its override constants, and whether each has a default.
     pub overrides: BTreeMap<String, bool>,
-    /// The module, for those who translate it further.
+    /// The module, for further translation.
     pub module: naga::Module,
 }
 

@@ -15,7 +15,7 @@ use std::sync::Arc;
 pub struct Target {
     /// The class of adapter.
     pub class: KernelClass,
-    /// What the adapter allows.
+    /// The limits of the adapter.
     pub limits: Limits,
     /// Whether results may share memory when their lifetimes allow; off where all are to be read back.
     pub reuse: bool,

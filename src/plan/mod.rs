@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-/// What the adapter allows, as far as a plan can break it.
+/// The limits of the adapter that a plan can exceed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Workgroups along one dimension of a dispatch.
@@ -74,7 +74,7 @@ pub struct Dispatch {
 /// A buffer, or a texture, of the plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Buffer {
-    /// What its tensors are for.
+    /// The role of its tensors.
     pub role: Role,
     /// Which of the two it is.
     pub space: Space,
@@ -98,9 +98,9 @@ pub struct Place {
 pub struct Plan {
     /// The class of adapter that it was made for.
     pub class: KernelClass,
-    /// The graph's tensors, and the scratch of the lowering behind them.
+    /// The graph's tensors, followed by the scratch tensors of the lowering.
     pub tensors: Vec<TensorInfo>,
-    /// What a step is: this list, replayed.
+    /// The dispatches of a step, which replays this list.
     pub dispatches: Vec<Dispatch>,
     /// The buffers.
     pub buffers: Vec<Buffer>,

@@ -5,7 +5,7 @@
 //! `$(…)` stands for the value of an integer expression over the loop counters and the parameters, with
 //! `+ - * / % ( )`; `$i` is short for `$(i)`.
 //!
-//! What is repeated joins conditions by `&` and `|`: `&&` and `||` branch, and the compilers of some drivers take far
+//! Repeated lines join conditions by `&` and `|`: `&&` and `||` branch, and the compilers of some drivers take far
 //! longer for every branch (SwiftShader's did not finish fourteen such lines in a minute, and takes a fifth of a second
 //! without them).
 

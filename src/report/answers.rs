@@ -1,13 +1,13 @@
-//! What was taken for what: the confusion matrix of a test set, precision and recall, and the surest mistakes.
+//! The confusion matrix of a test set, precision and recall, and the most confident mistakes.
 
 use crate::error::{Error, Result};
 use crate::train::epochs::confusion::{ClassScore, Confusion, argmax};
 use serde::Serialize;
 
-/// What a net makes of a test set.
+/// The result of a net on a test set.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TestResults {
-    /// `counts[label][answer]`: samples of the class `label` that were taken for `answer`.
+    /// `counts[label][answer]`: samples of the class `label` that were classified as `answer`.
     pub counts: Vec<Vec<u64>>,
     /// The share of samples that were right.
     pub accuracy: f64,
@@ -34,7 +34,7 @@ pub struct Answer {
     pub probabilities: Vec<f64>,
 }
 
-/// What logits say: the class and, by softmax, the probabilities.
+/// The answer from logits: the class and, by softmax, the probabilities.
 pub fn answer(logits: &[f32]) -> Answer {
     let class = argmax(logits);
     let most = logits.get(class).copied().map_or(0.0, f64::from);
@@ -44,7 +44,7 @@ pub fn answer(logits: &[f32]) -> Answer {
 }
 
 impl TestResults {
-    /// What was counted already, with its mean loss.
+    /// Results from existing counts, with the mean loss.
     pub fn of(confusion: &Confusion, loss: f64) -> TestResults {
         TestResults {
             counts: confusion.rows().into_iter().map(<[u64]>::to_vec).collect(),
@@ -86,7 +86,7 @@ fn log_probability(logits: &[f32], class: usize) -> f64 {
     f64::from(logits[class]) - f64::from(most) - sum.ln()
 }
 
-/// The samples that were taken for another class, those first where the net was surest; at most `limit`.
+/// The misclassified samples, highest confidence first; at most `limit`.
 pub fn surest_mistakes(logits: &[f32], labels: &[u32], classes: usize, limit: usize) -> Vec<(usize, Answer)> {
     let answers = logits.chunks(classes.max(1)).zip(labels).enumerate();
     let wrong = answers.map(|(index, (row, &label))| (index, answer(row), label as usize));

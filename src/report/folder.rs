@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
 
-/// What a run left behind, apart from its weights.
+/// The files of a run, apart from its weights.
 #[derive(Clone, Debug, Serialize)]
 pub struct RunRecord {
     /// The last two parts of the folder's path, such as `mnist-cnn/3`.

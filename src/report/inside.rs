@@ -1,4 +1,4 @@
-//! What happens inside a net for one sample: every layer's result, and the gradient with respect to the input.
+//! The inside of a net for one sample: every layer's result, and the gradient with respect to the input.
 
 use crate::device::cpu::Executor;
 use crate::error::{Error, Result};
@@ -67,7 +67,7 @@ impl<F: Real> Inside<F> {
         Ok(())
     }
 
-    /// What the first layer reads for pixels 0–255, [height, width, channels].
+    /// The input of the first layer for pixels 0–255, [height, width, channels].
     pub fn normalised(&self, pixels: &[u8]) -> Vec<F> {
         let [scale, shift] = [self.normalisation.scale, self.normalisation.shift].map(|x| F::of(x.into()));
         let value = |(at, byte): (usize, &u8)| {

@@ -1,4 +1,4 @@
-//! What the page shows of a net that tells the class of each pixel: pictures with their true and their predicted classes.
+//! The masks of the report page: pictures with their true and their predicted classes.
 
 use crate::data::colours::colours;
 use crate::data::{Dataset, IGNORED};
@@ -8,9 +8,9 @@ use serde::Serialize;
 
 /// The most pictures.
 const SAMPLES: usize = 6;
-/// The longest side of a mask on the page, in pixels; of larger ones every so many-th pixel is taken.
+/// The longest side of a mask on the page, in pixels; larger ones are subsampled.
 const SIDE: usize = 256;
-/// What stands for no class, and for a class that a byte does not hold.
+/// The value for no class, and for a class that does not fit in a byte.
 const NONE: u8 = u8::MAX;
 
 /// Some pictures of the test set with their masks.

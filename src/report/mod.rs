@@ -49,7 +49,7 @@ pub struct ReportData {
     pub runs: Vec<RunRecord>,
     /// The settings in which the runs differ.
     pub differences: Vec<Difference>,
-    /// What only the report of a single run has.
+    /// The part that only the report of a single run has.
     pub findings: Findings,
 }
 
@@ -62,7 +62,7 @@ pub struct Difference {
     pub values: Vec<Option<String>>,
 }
 
-/// What was found out about one trained net. What is `None` has its reason in `missing`.
+/// The findings about one trained net. For each `None`, the reason is in `missing`.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Findings {
     /// The layers.
@@ -79,13 +79,13 @@ pub struct Findings {
     pub numbers: Vec<NumberResults>,
     /// The test set's yes-or-no answers, counted.
     pub answers: Option<AnswerResults>,
-    /// The test images that were taken for another class most surely.
+    /// The misclassified test images with the highest confidence.
     pub mistakes: Vec<Mistake>,
     /// The first layer's filters.
     pub filters: Option<Filters>,
     /// One sample on its way through the net.
     pub maps: Option<Maps>,
-    /// What a step spends where.
+    /// The time of a step by kernel.
     pub timings: Option<Timings>,
     /// Why a part is not there, by the part's name.
     pub missing: BTreeMap<&'static str, String>,
@@ -106,7 +106,7 @@ pub struct ModelTable {
     pub layers: Vec<(String, Vec<usize>, u64)>,
 }
 
-/// A test image that was taken for another class.
+/// A misclassified test image.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Mistake {
     /// Its place in the test set, from 0.
@@ -302,7 +302,7 @@ fn seen_by_pixel(model: &Model, weights: &Weights, data: &Dataset, confusion: Te
     Ok(Findings { confusion: Some(confusion), ..look(model, weights, data, why)? })
 }
 
-/// What a net looks like inside, and a sample on its way through it where it reads images; `why` it makes no mistakes of
+/// The inside of a net, and the feature maps of a sample if it reads images; `why` there are no mistakes of
 /// images.
 fn look(model: &Model, weights: &Weights, data: &Dataset, why: &str) -> Result<Findings> {
     let mut findings =

@@ -7,7 +7,7 @@ use serde::Serialize;
 /// The longest side of a picture on the page, in pixels; larger ones are made smaller by averaging.
 const LONGEST: usize = 96;
 
-/// What the bytes of a picture mean.
+/// The meaning of a picture's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scale {
@@ -28,7 +28,7 @@ pub struct Picture {
     pub height: usize,
     /// Columns.
     pub width: usize,
-    /// What the bytes mean.
+    /// The meaning of the bytes.
     pub scale: Scale,
     /// The bytes, row by row, in base64.
     pub data: String,

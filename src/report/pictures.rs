@@ -33,7 +33,7 @@ pub struct Filters {
 pub struct Maps {
     /// The sample.
     pub picture: Picture,
-    /// What it is, where that is known.
+    /// Its class, if known.
     pub label: Option<String>,
     /// Its name, such as the file it was read from, where it has one.
     pub name: Option<String>,
@@ -41,10 +41,10 @@ pub struct Maps {
     pub layers: Vec<LayerMaps>,
 }
 
-/// What a layer made of a sample.
+/// The result of a layer for a sample.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LayerMaps {
-    /// The layer, with the ReLU behind it where there is one.
+    /// The layer, with the ReLU after it if there is one.
     pub layer: String,
     /// [height, width, channels] or `[features]`.
     pub shape: Vec<usize>,

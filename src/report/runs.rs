@@ -12,12 +12,12 @@ use std::path::{Path, PathBuf};
 /// How deep below the folder runs are looked for: `runs/sweep/1/3` is three folders below `runs`.
 const DEEPEST: usize = 4;
 
-/// What a folder holds.
+/// The content of a folder.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Runs {
     /// The runs, by their folders.
     pub runs: Vec<RunLine>,
-    /// What could not be read.
+    /// A file that could not be read.
     pub skipped: Vec<Skipped>,
 }
 
@@ -42,7 +42,7 @@ pub struct RunLine {
     pub best: Option<Map<String, Value>>,
     /// The last line of `metrics.jsonl`.
     pub last: Option<Map<String, Value>>,
-    /// What the test set says: `test.json`, or where epochs are validated on the test set, the figures of the last of them.
+    /// The test metrics: `test.json`, or the metrics of the last epoch if epochs are validated on the test set.
     pub test: Option<Map<String, Value>>,
     /// Seconds in all; of a run of an older wgrad, those of training.
     pub seconds: f64,
@@ -58,9 +58,9 @@ pub enum State {
     Finished,
     /// A process trains at this moment.
     Running,
-    /// It was stopped and can be gone on with.
+    /// It was stopped and can be resumed.
     Stopped,
-    /// Its process ended without a word, as when it is killed.
+    /// Its process ended without recording an end, for example because it was killed.
     Interrupted,
     /// The device or the disk failed.
     Failed,
@@ -95,7 +95,7 @@ impl State {
     }
 }
 
-/// What could not be read, and why.
+/// Files that could not be read, and why.
 #[derive(Clone, Debug, Serialize)]
 pub struct Skipped {
     /// The folder or the link.

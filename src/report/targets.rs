@@ -1,4 +1,4 @@
-//! What a net makes of targets that are no classes: how near its numbers come, and how often its yes or no is right.
+//! Results for targets other than classes: the errors of predicted numbers, and the accuracy of yes-or-no answers.
 
 use crate::error::Result;
 use crate::model::Model;

@@ -1,4 +1,4 @@
-//! Augmentation: how training images are changed at random, anew in each step, and how it is written on the command line.
+//! Augmentation: how training images are changed at random in each step, and how it is written on the command line.
 
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -21,16 +21,16 @@ const LEAST_AREA: f64 = 0.001;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Augment {
-    /// Up to so many pixels to each side, and up or down, fractions included.
+    /// By up to this many pixels horizontally and vertically, including fractions.
     #[serde(skip_serializing_if = "is_default")]
     pub shift: f64,
-    /// Up to so many degrees either way.
+    /// By up to this many degrees in either direction.
     #[serde(skip_serializing_if = "is_default")]
     pub rotate: f64,
     /// Larger or smaller by up to this share.
     #[serde(skip_serializing_if = "is_default")]
     pub scale: f64,
-    /// Slanted by up to so many degrees either way.
+    /// By up to this many degrees in either direction.
     #[serde(skip_serializing_if = "is_default")]
     pub shear: f64,
     /// Every second image, by chance, with left and right exchanged.
@@ -54,7 +54,7 @@ pub struct Augment {
     /// The value of pixels that come from outside an image.
     #[serde(skip_serializing_if = "is_default")]
     pub fill: Fill,
-    /// A square of so many pixels, centred anywhere in the image, set to 0 (DeVries and Taylor 2017).
+    /// The side in pixels of a square, centred anywhere in the image, that is set to 0 (DeVries and Taylor 2017).
     #[serde(skip_serializing_if = "is_default")]
     pub cutout: u32,
     /// Brighter or darker by up to this share: values times a factor from 1 - share, at least 0, to 1 + share.
@@ -121,7 +121,7 @@ impl Augment {
         }
     }
 
-    /// What becomes of colours.
+    /// The colour augmentation.
     pub fn colour(&self) -> Colour {
         let Augment { brightness, contrast, saturation, hue, .. } = *self;
         Colour { brightness, contrast, saturation, hue }

@@ -2,9 +2,9 @@
 
 /// A gradient, with the decay that is added to it.
 pub const GRADIENT: u32 = 1;
-/// A parameter behind its update.
+/// A parameter after its update.
 pub const PARAMETER: u32 = 2;
-/// What the optimizer keeps from step to step.
+/// The state of the optimizer.
 pub const STATE: u32 = 4;
 /// The loss.
 pub const LOSS: u32 = 8;

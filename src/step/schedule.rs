@@ -6,11 +6,11 @@ pub enum Schedule {
     /// It stays.
     #[default]
     Constant,
-    /// It is multiplied by `gamma` after every so many steps (PyTorch's `StepLR`).
+    /// It is multiplied by `gamma` every N steps (PyTorch's `StepLR`).
     Step {
         /// Steps between two changes.
         every: u32,
-        /// What it is multiplied by.
+        /// The factor.
         gamma: f64,
     },
     /// Half a cosine wave from the base to 0 at the end of the run (`CosineAnnealingLR`; Loshchilov and Hutter 2017).
@@ -22,9 +22,9 @@ pub enum Schedule {
 
 /// The share of the run in which one cycle goes up.
 pub const UP: f64 = 0.3;
-/// What the base is divided by where one cycle begins.
+/// The divisor of the base at the start of one cycle.
 pub const START: f64 = 25.0;
-/// What that is divided by where it ends.
+/// The further divisor at the end of the cycle.
 pub const END: f64 = 1e4;
 
 /// The rates of a run.
@@ -34,7 +34,7 @@ pub struct Rates {
     pub base: f64,
     /// How it moves.
     pub schedule: Schedule,
-    /// Steps in which the rate first rises evenly to the base; the schedule begins behind them.
+    /// Steps in which the rate first rises linearly to the base; the schedule starts after them.
     pub warmup: u32,
     /// Steps of the whole run.
     pub total: u32,

@@ -1,8 +1,8 @@
-//! What a pipeline cache gave out, kept in a file: only a whole file of this crate for the same adapter and driver is
+//! The data of a pipeline cache, stored in a file: only a whole file of this crate for the same adapter and driver is
 //! taken for one. It stands beside [`crate::sys::pipeline_cache`], whose safety rests on it.
 #![deny(unsafe_code)]
 
-/// What precedes the data in a file: its kind and version, and whose it is.
+/// The header before the data in a file: its kind and version, adapter and driver.
 fn head(key: &str) -> String {
     format!("wgrad pipelines 1\n{key}\n")
 }

@@ -12,7 +12,7 @@ use std::str::FromStr;
 /// The token that stands for none: of no known token, and of what is beyond the end. It has no embedding and is no target.
 pub const NO_TOKEN: u32 = u32::MAX;
 
-/// What a token is.
+/// The kind of token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
@@ -39,7 +39,7 @@ impl Unit {
         }
     }
 
-    /// What tokens of this unit are called in messages.
+    /// The name of these tokens in messages.
     pub fn plural(self) -> &'static str {
         match self {
             Unit::Chars => "characters",
@@ -126,7 +126,7 @@ impl Tokenizer {
         Tokenizer { unit, tokens, numbers }
     }
 
-    /// What a token is.
+    /// The kind of token.
     pub fn unit(&self) -> Unit {
         self.unit
     }

@@ -1,4 +1,4 @@
-//! What the net sees of augmented images, as a contact sheet: by the op that trains, on the native CPU.
+//! Augmented images as the net sees them, as a contact sheet, made by the training op on the native CPU.
 
 use crate::data::column::padded;
 use crate::data::pictures::contact::{COLUMNS, grid};

@@ -1,4 +1,4 @@
-//! What a run takes where nothing is said: a model that fits the data, and a batch that leaves an epoch several steps.
+//! Defaults that depend on the data: a model that fits the data, and a batch size that gives several steps per epoch.
 
 use crate::counted::counted;
 use crate::data::Dataset;

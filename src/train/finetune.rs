@@ -9,7 +9,7 @@ use crate::train::predict::TrainedModel;
 use crate::train::run::RunConfig;
 use std::fmt;
 
-/// The last dense layer, made anew for another number of classes.
+/// The last dense layer, replaced for another number of classes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewHead {
     /// Its place in the list of layers.
@@ -32,8 +32,8 @@ impl fmt::Display for NewHead {
 
 impl TrainedModel {
     /// The same model and weights for the classes, answers or targets of these `names`. Where it has another number of them, or others,
-    /// its last dense layer is made anew, with a Glorot-uniform start from `seed`; all other layers keep their weights. Names that are
-    /// numbers may stand for any.
+    /// its last dense layer is replaced, with Glorot-uniform initial weights from `seed`; all other layers keep their
+    /// weights. Names that are numbers may stand for any.
     ///
     /// # Errors
     /// [`Error::Input`] where the number changes and the classes do not come out of a dense layer.
@@ -67,14 +67,14 @@ impl TrainedModel {
     }
 }
 
-/// What a run starts with.
+/// The start of a run.
 #[derive(Clone, Debug)]
 pub struct First {
     /// The model, with the data's class names.
     pub model: Model,
     /// Its first weights; `None` for a Glorot-uniform start from the run's seed.
     pub weights: Option<Weights>,
-    /// What the user should be told of it.
+    /// A notice for the user, if any.
     pub notice: Option<String>,
 }
 

@@ -25,7 +25,8 @@ use std::time::Instant;
 pub struct Sampling {
     /// Tokens that are generated.
     pub tokens: usize,
-    /// What scores are divided by before the softmax: below 1 likely tokens are preferred, 0 takes the likeliest.
+    /// The temperature by which logits are divided before the softmax: below 1, likely tokens are preferred; 0 takes
+    /// the most likely one.
     pub temperature: f32,
     /// How many of the likeliest tokens are drawn from; 0 for all.
     pub top_k: usize,
@@ -74,11 +75,11 @@ pub struct Generator {
     length: usize,
 }
 
-/// What a text was asked for with, where nothing else is: the beginning of a line.
+/// The default prompt: the beginning of a line.
 const BEGINNING: &str = "\n";
 
 impl Generator {
-    /// Builds a model on a device for texts that begin with a prompt of at most so many tokens.
+    /// Builds a model on a device for texts that begin with a prompt of at most this many tokens.
     ///
     /// # Errors
     /// [`Error::Input`] for a model that does not continue texts, and a sampling that cannot be meant.

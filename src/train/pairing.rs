@@ -43,7 +43,7 @@ pub fn targets_of(model: &Model) -> Vec<String> {
     }
 }
 
-/// What the targets of a table are by the loss that a run asks for.
+/// The kind of a table's targets according to the requested loss.
 pub fn kind_for(loss: Option<LossName>) -> TargetKind {
     match loss {
         None => TargetKind::Guessed,
@@ -167,7 +167,7 @@ pub fn check_data(model: &Model, data: &Dataset) -> Result<()> {
             model.name
         )));
     }
-    // Names that somebody gave, a folder of images say, must stand for the same classes; numbers may stand for any.
+    // Names given by the user, such as those of folders, must be the same classes; numbers may be any classes.
     let named = data.class_names.iter().enumerate().filter(|(class, name)| **name != class.to_string());
     for (class, name) in named {
         if let Some(known) = model.class_names.get(class).filter(|known| *known != name) {

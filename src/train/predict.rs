@@ -140,8 +140,8 @@ impl Predictor {
         self.probabilities(&outputs)
     }
 
-    /// What the model gives for rows of its columns, [rows, columns] standardised: probabilities, or of a model of numbers
-    /// each target in its own units.
+    /// The model's output for rows of its columns, [rows, columns] standardised: probabilities, or of a model of
+    /// numbers each target in its own units.
     ///
     /// # Errors
     /// [`Error::Input`] where these are no whole number of rows, and for a model that reads images.
@@ -225,7 +225,7 @@ impl Predictor {
         Ok(masks.chunks(self.step.positions).map(<[u32]>::to_vec).collect())
     }
 
-    /// What the step leaves in `result` for stored samples, one after the other.
+    /// The contents of `result` for stored samples, one after the other.
     async fn run(&mut self, pixels: &[u8], result: Tensor) -> Result<Values> {
         let size = self.step.input().field.bytes();
         if pixels.is_empty() || !pixels.len().is_multiple_of(size) {

@@ -17,7 +17,7 @@ use compare::{Deviation, against_oracle};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// What was found of one kernel.
+/// The result for one kernel.
 #[derive(Clone, Debug, Serialize)]
 pub struct KernelReport {
     /// The kernel.

@@ -18,7 +18,7 @@ use serde::Serialize;
 /// Rows of the batch.
 const BATCH: usize = 4;
 
-/// What was found of one model's training step.
+/// The result for one model's training step.
 #[derive(Clone, Debug, Serialize)]
 pub struct ModelReport {
     /// The model.
@@ -152,8 +152,8 @@ pub fn check(device: &Device, model: &Model, checked: bool) -> Result<ModelRepor
 /// Each op on the device's own inputs, then, where the forward pass is `exact`, each parameter's gradient against the
 /// oracle's own run.
 ///
-/// Before the loss, all is exact then (so many nodes). Behind it every op may stray, by its tolerance, from arguments
-/// that have strayed: magnitudes are carried from op to op, and the tolerance grows with the number of ops.
+/// Before the loss, everything is exact (this many nodes). After it, every op may deviate by its tolerance, from
+/// arguments that have strayed: magnitudes are carried from op to op, and the tolerance grows with the number of ops.
 fn judge(
     graph: &Graph,
     exact: Option<(usize, &[Values<f64>])>,

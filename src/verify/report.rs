@@ -1,4 +1,4 @@
-//! What a person pastes into a bug report: the system, the device, its limits and every row that `verify` found.
+//! The text for a bug report: the system, the device, its limits and every row of `verify`.
 
 use crate::device::Device;
 use crate::device::choice::candidate::Candidate;
@@ -34,18 +34,18 @@ const VARIABLES: [&str; 10] = [
     "LP_NUM_THREADS",
 ];
 
-/// What is known when the checks are over, or could not go on.
+/// The state when the checks are finished, or could not continue.
 #[derive(Debug, Default)]
 pub struct Facts<'a> {
     /// Everything that could do the work.
     pub candidates: &'a [Candidate],
-    /// What was taken, where something was.
+    /// The chosen device, if any.
     pub device: Option<(&'a Device, &'a Choice)>,
     /// A row for every kernel.
     pub kernels: &'a [KernelReport],
     /// A row for every model.
     pub models: &'a [ModelReport],
-    /// What the checks stopped at, or what fell short.
+    /// The error that stopped the checks, or the failures.
     pub error: Option<String>,
 }
 
@@ -83,7 +83,7 @@ pub fn markdown(facts: &Facts) -> String {
     text
 }
 
-/// What tells one adapter, driver and set of limits from another.
+/// The properties that identify an adapter, its driver and its limits.
 fn adapter(gpu: &Opened) -> Vec<(&'static str, String)> {
     let (info, limits) = (&gpu.info, &gpu.limits);
     let forms: Vec<String> = classes_of(gpu).iter().map(ToString::to_string).collect();
@@ -176,7 +176,7 @@ fn system() -> String {
     format!("{}, {arch}, {threads} threads", parts.join(", "))
 }
 
-/// What a Linux distribution calls itself.
+/// The name of a Linux distribution.
 fn distribution() -> Option<String> {
     let text = std::fs::read_to_string("/etc/os-release").ok()?;
     let name = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="))?;

@@ -11,7 +11,7 @@ use crate::verify::compare::{Deviation, against_oracle, deviation, magnitudes};
 use crate::verify::models::Setup;
 use serde::Serialize;
 
-/// What a device is held against.
+/// The reference for a device.
 #[derive(Clone, Copy, Debug)]
 pub enum Against<'a> {
     /// The reference in double precision.
@@ -48,7 +48,7 @@ pub struct Trace {
     pub model: String,
     /// The device.
     pub device: String,
-    /// What it was held against.
+    /// Its reference.
     pub against: String,
     /// Every op of the step that computes something, in its order.
     pub ops: Vec<Row>,

@@ -12,7 +12,7 @@ const MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 /// Whether a request may be answered on `port`; the reason where it may not.
 ///
 /// # Errors
-/// One sentence for whoever sent it.
+/// One sentence for the sender.
 pub fn check(headers: &HeaderMap, port: u16) -> Result<(), String> {
     let ours = |host: &str| {
         let (name, given) = host.rsplit_once(':').unwrap_or((host, "80"));

@@ -1,4 +1,4 @@
-//! What the live page is told: how far the run is, its curves, its weights as pictures, and what it makes of a drawing or a picture.
+//! The state for the live page: progress, curves, weights as pictures, and the answer for a drawing or a picture.
 
 use crate::data::colours::colours;
 use crate::data::pictures::picture::Picture as Photograph;
@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// A run as the page sees it. The trainer's side writes down what happened; everything dear is worked out by the side that
-/// asks, so that training waits for nobody.
+/// asks, so that training never waits.
 pub struct Live {
     model: Model,
     classes: Vec<String>,
@@ -150,7 +150,7 @@ impl Live {
         page::html(&report)
     }
 
-    /// The news: curves and progress, and pictures of the weights where they are others than those behind step `known`.
+    /// The state: curves and progress, and pictures of the weights if they have changed since step `known`.
     ///
     /// # Errors
     /// [`Error::Failed`] where the data cannot be written as JSON.
@@ -192,7 +192,7 @@ impl Live {
         json(&news)
     }
 
-    /// What the net makes of a drawing now: `ink` is grey 0–255, [side, side].
+    /// The net's current answer for a drawing: `ink` is grey 0–255, [side, side].
     ///
     /// # Errors
     /// [`Error::Input`] where nothing is drawn or there are no weights yet, and of a net that tells the class of each pixel.
@@ -211,7 +211,7 @@ impl Live {
         self.answer(&pixels, None)
     }
 
-    /// What the net makes of the picture in the bytes of a file now, prepared as its images were.
+    /// The net's current answer for the picture in the bytes of a file, prepared as its images were.
     ///
     /// # Errors
     /// [`Error::Input`] where it is no picture that can be read, of a net that reads no images, and where there are no

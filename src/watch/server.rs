@@ -20,7 +20,7 @@ use tokio::sync::{Semaphore, oneshot};
 /// The port that is tried first.
 pub const PORT: u16 = 6174;
 
-/// How many ports behind it are tried then.
+/// How many ports after it are tried.
 const MORE_PORTS: u16 = 20;
 
 /// The largest drawing, in bytes: 512 × 512.
@@ -83,7 +83,7 @@ impl Bound {
         let port = self.port;
         let work = move || {
             runtime.spawn(accept(listener, port, live));
-            // That whoever could stop it is gone stops it too.
+            // It also stops when the handle that could stop it is dropped.
             let _ = runtime.block_on(stopped);
         };
         let thread = std::thread::Builder::new().name("live page".into()).spawn(work).map_err(fault)?;
@@ -199,7 +199,7 @@ async fn body(request: Request<Incoming>, most: usize) -> Result<Bytes, (StatusC
     }
 }
 
-/// What every answer says of itself: no copy is kept, no guess is made at its type, and no page elsewhere may hold it.
+/// The headers of every answer: no caching, no guessing of its type, and no embedding in other pages.
 const ALWAYS: [(&str, &str); 4] = [
     ("x-content-type-options", "nosniff"),
     ("x-frame-options", "DENY"),

@@ -84,7 +84,7 @@ fn a_damaged_file_is_refused_wherever_it_was_hit() {
     refused(&model(5).to_json().unwrap().into_bytes(), "something else");
 }
 
-/// What a right digest covers may still be wrong: it is refused before the device sees it.
+/// Content with a correct digest may still be wrong: it is refused before the device sees it.
 #[test]
 fn a_state_that_no_run_comes_to_is_refused() {
     let options = options(OptimizerName::Adam);

@@ -1,4 +1,5 @@
-//! What lies between the gradients and the weights is cut as the rest of a run is, and does what it says.
+//! Everything between the gradients and the weights is stopped and resumed like the rest of a run, and works as
+//! documented.
 
 use crate::cpu;
 use crate::{all_checkpoints, data, devices, finish, options, resumed, trainer};
@@ -65,7 +66,7 @@ fn accumulated_gradients_update_once_a_group() {
     }
 }
 
-/// The average of all weights, running statistics included, computed again from the weights behind each step.
+/// The average of all weights, running statistics included, computed again from the weights after each step.
 #[test]
 fn the_average_is_that_of_the_weights_behind_each_step() {
     let net = Sequential::new([8, 8, 1]).conv2d(3, 3).batch_norm().relu().flatten().dense(4).build().expect("a model");
@@ -102,7 +103,7 @@ fn the_average_is_that_of_the_weights_behind_each_step() {
     }
 }
 
-/// Whoever reads the file of a checkpoint gets the average; whoever goes on with the run gets both.
+/// Reading a checkpoint file gives the average; resuming the run gives both.
 #[test]
 fn the_weights_of_a_checkpoint_are_the_average() {
     let options = TrainOptions { ema: Some(0.9), ..options(OptimizerName::Adam) };

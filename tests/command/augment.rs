@@ -51,7 +51,7 @@ fn the_devices_see_the_same_images() {
     }
 }
 
-/// What is validated on stays as it is: where nothing is learned to speak of, the loss over the test set is that of a
+/// Validation data is not augmented: if almost nothing is learned, the loss over the test set is that of a
 /// plain run.
 #[test]
 fn what_is_tested_on_is_not_changed() {

@@ -103,7 +103,7 @@ fn a_model_file_is_pytorchs_with_one_key_more() {
     assert_eq!(keys(&header["__metadata__"]), ["wgrad"]);
     let about: Value = serde_json::from_str(header["__metadata__"]["wgrad"].as_str().unwrap()).unwrap();
     assert_eq!(about["name"], "tiny");
-    assert!(!place.path("run/steps.jsonl").exists(), "nobody asked for the steps");
+    assert!(!place.path("run/steps.jsonl").exists(), "the steps were not requested");
     // Its own weights start another run, and fit.
     place.trains("more", "--init run/model.safetensors");
     let losses = ["run", "more"].map(|run| number(&place.lines(&format!("{run}/metrics.jsonl"))[0], "loss"));

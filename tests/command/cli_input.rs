@@ -1,8 +1,8 @@
-//! Bad input through the real command: one clear sentence, status 2, no panic, no run folder left behind.
+//! Bad input through the real command: one clear sentence, status 2, no panic, and no run folder is created.
 
 use crate::common::{Done, Place, TINY, idx, safetensors};
 
-/// What every refusal has in common; `wants` are words that its sentence must have.
+/// Checks common to every refusal; `wants` are words that its message must contain.
 fn is_refusal(place: &Place, line: &str, done: &Done, wants: &[&str]) {
     let context = || format!("wgrad {line}\n{done:#?}\nwanted {wants:?}");
     assert_eq!(done.status, Some(2), "{}", context());

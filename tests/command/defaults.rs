@@ -1,4 +1,4 @@
-//! What a run takes where nothing is said, and pictures of more than five classes from training to their mistakes.
+//! Defaults of a run, and pictures of more than five classes from training to their mistakes.
 #![cfg(feature = "cli")]
 
 use crate::common::{Place, number};
@@ -136,7 +136,7 @@ fn a_flag_normalises_as_a_model_file_does() {
     }
 }
 
-/// What is too few to learn from is answered with what was found and what to do; what is few is said.
+/// Too few samples give an error that says what was found and what to do; few samples give a note.
 #[test]
 fn few_pictures_are_answered_with_what_to_do() {
     let place = Place::new();

@@ -25,7 +25,7 @@ fn data() -> Dataset {
     noise([9, 8, 1], 4, [24, 8])
 }
 
-/// The weights after so many steps.
+/// The weights after this many steps.
 fn train(device: &Device, optimizer: OptimizerName, steps: u64, freeze: &[&str]) -> Weights {
     let freeze = freeze.iter().map(|name| name.to_string()).collect();
     let options = TrainOptions {
@@ -111,7 +111,7 @@ fn what_cannot_be_frozen_is_refused() {
     }
 }
 
-/// The numbers of so many classes, as data without names has them.
+/// The names of this many classes in data without names: their numbers.
 fn names(classes: usize) -> Vec<String> {
     (0..classes).map(|class| class.to_string()).collect()
 }
@@ -174,7 +174,7 @@ fn the_command_goes_on_from_a_file_and_again_from_its_configuration() {
     // The same classes keep the head, in silence.
     let same =
         place.works("train --from one/model.safetensors --data data --batch-size 16 --max-steps 1 --run-dir same");
-    assert!(!same.err.contains("anew"), "{}", same.err);
+    assert!(!same.err.contains("is replaced"), "{}", same.err);
 
     place.data("wide", 9, 20, 20);
     place.write("both.toml", "init = \"one/model.safetensors\"\nfrom = \"one/model.safetensors\"\n");

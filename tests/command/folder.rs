@@ -201,7 +201,7 @@ fn a_folder_trains_from_one_command() {
     assert!(found.starts_with("photos/red/large.jpg: red ("), "{found}");
     let evaluated = place.works("eval run/model.safetensors --data photos --device cpu").out;
     assert!(evaluated.contains("\n blue") || evaluated.contains("\nblue"), "{evaluated}");
-    // The run goes on, and its report is made anew, with the same images.
+    // The run is resumed, and its report is made again, with the same images.
     place.works("train --resume run --epochs 16");
     place.works("report run");
 

@@ -202,7 +202,8 @@ fn what_does_not_fit_is_shown() {
     }
 }
 
-/// What PyTorch, Keras and Flax call the members of normalisations; two of one size are told apart by what they have.
+/// The names of the members of normalisations in PyTorch, Keras and Flax; two of the same size are distinguished by
+/// their members.
 #[test]
 fn normalisations_take_all_that_they_have_learnt_and_counted() {
     let net = Sequential::new([2, 3, 2]).name("norms").conv2d_with(2, 1, 1, Padding::Same).batch_norm().layer_norm();

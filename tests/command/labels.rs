@@ -6,7 +6,7 @@ use serde_json::Value;
 
 const NET: &str = "[[layers]]\ntype = \"flatten\"\n[[layers]]\ntype = \"dense\"\nunits = 3\n";
 
-/// Lines of a label, by `label`, and four pixels of which the label's is light; `last` puts it behind them.
+/// Lines of a label, by `label`, and four pixels of which the label's is light; `last` puts the label after them.
 fn table(label: impl Fn(usize) -> String, last: bool, separator: &str) -> String {
     let line = |n: usize| {
         let pixels: Vec<String> =

@@ -9,7 +9,7 @@ use wgrad::data::pictures::index::Mask;
 use wgrad::data::schema::{IGNORED, LABEL};
 use wgrad::data::{Dataset, Fit, ReadOptions};
 
-/// What each pixel of a mask of 8 × 6 has: 0, but 1 in its upper left quarter and 2 in the lower right one.
+/// The value of each pixel of a mask of 8 × 6: 0, but 1 in its upper left quarter and 2 in the lower right one.
 fn class(x: u32, y: u32) -> u8 {
     match (x < 4, y < 3) {
         (true, true) => 1,

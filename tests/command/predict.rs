@@ -49,7 +49,7 @@ fn photographs_of_digits_are_recognised() {
     assert!(text.lines().skip(1).step_by(2).all(|line| line.starts_with("  prepared: 640×480, grey")), "{text}");
 }
 
-/// What `--save-prepared` writes is what the net was given, a file a picture.
+/// `--save-prepared` writes the input of the net, one file per picture.
 #[test]
 fn inputs_can_be_looked_at() {
     let place = Place::new();

@@ -72,7 +72,7 @@ fn three_folders_are_three_parts() {
     assert!(done.status == Some(2) && done.err.contains("has a part to validate on"), "{done:#?}");
 }
 
-/// What decoders fill in with grey is no picture.
+/// Grey areas filled in by a decoder are not a picture.
 #[test]
 fn truncated_photographs_are_left_out() {
     let place = Place::new();

@@ -118,7 +118,7 @@ fn masks_come_through_a_window_with_their_images() {
         let eval = place.works(&format!("eval {run}/model.safetensors --data halves --json {device}"));
         let found: serde_json::Value = serde_json::from_str(&eval.out).unwrap();
         assert_eq!(number(&found, "mean_iou"), number(last, "val_mean_iou"), "of a test set that is there whole");
-        // Of images that stay in their file some can be kept aside.
+        // Some of the images that stay in their file can be held out.
         let split = format!("{line} --validation-split 0.25 --epochs 1 --run-dir {run}-split {device} --no-report");
         let json = place.works(&format!("{split} --format json")).out;
         assert!(json.contains("test_accuracy"), "{json}");

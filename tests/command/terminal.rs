@@ -6,7 +6,7 @@ use crate::common::Place;
 use std::process::Command;
 use std::time::Instant;
 
-/// What the command writes to a terminal of so many columns.
+/// The output of the command on a terminal with this many columns.
 fn in_terminal(place: &Place, columns: usize, environment: &str, line: &str) -> String {
     let script = format!("stty cols {columns} rows 24; {environment} {} {line}", env!("CARGO_BIN_EXE_wgrad"));
     let mut command = Command::new("script");

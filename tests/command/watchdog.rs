@@ -79,7 +79,7 @@ fn the_optimizers_flag_what_is_no_finite_number_and_nothing_else() {
         (0, -nan, GRADIENT | PARAMETER | STATE, GRADIENT | PARAMETER | STATE),
         (0, inf, GRADIENT | PARAMETER | STATE, GRADIENT | PARAMETER | STATE),
         (0, -inf, GRADIENT | PARAMETER | STATE, GRADIENT | PARAMETER | STATE),
-        // The square of so large a gradient is infinite, and the parameter would never move again.
+        // The square of such a large gradient is infinite, and the parameter would never change again.
         (0, 1e21, STATE, 0),
         (0, 1e18, 0, 0),
         (0, most, STATE, 0),

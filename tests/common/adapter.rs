@@ -9,7 +9,7 @@ use wgrad::device::choice::{Choice, DeviceRequest, VARIABLE};
 use wgrad::device::gpu::adapter::list_adapters;
 use wgrad::device::gpu::open::Opened;
 
-/// What a test says where it finds no adapter: that is a failure, not a skip.
+/// The message of a test that finds no adapter: that is a failure, not a skip.
 pub const NEEDED: &str =
     "this test needs a Vulkan adapter with subgroups: tests/run installs lavapipe, Mesa's software adapter";
 
@@ -21,7 +21,7 @@ pub fn usable() -> Vec<(Candidate, wgpu::Adapter)> {
     usable
 }
 
-/// What `--device` names to take the adapter of the tests.
+/// The value of `--device` for the adapter of the tests.
 pub fn name() -> &'static str {
     static NAME: OnceLock<String> = OnceLock::new();
     NAME.get_or_init(|| match std::env::var(VARIABLE) {

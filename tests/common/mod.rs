@@ -1,4 +1,4 @@
-//! What the tests of the command share: a small data set in a folder of its own, and calls of `wgrad` there.
+//! Code shared by the tests of the command: a small data set in a folder of its own, and calls of `wgrad` there.
 // Every test file compiles this module for itself and uses a part of it.
 #![allow(dead_code)]
 
@@ -72,9 +72,9 @@ impl Running {
 pub struct Done {
     /// The exit status; `None` after a signal.
     pub status: Option<i32>,
-    /// What it wrote to stdout.
+    /// Its stdout.
     pub out: String,
-    /// What it wrote to stderr.
+    /// Its stderr.
     pub err: String,
 }
 
@@ -115,7 +115,7 @@ impl Place {
         text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{name}: {e}: {line}"))).collect()
     }
 
-    /// Writes a data set whose classes are told apart by the quarter of the image that is bright.
+    /// Writes a data set whose classes differ in which quarter of the image is bright.
     pub fn data(&self, name: &str, size: usize, train: usize, test: usize) {
         for (part, count) in [("train", train), ("t10k", test)] {
             let labels: Vec<u8> = (0..count).map(|i| (i * 7 % 4) as u8).collect();

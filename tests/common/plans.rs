@@ -1,4 +1,4 @@
-//! What the tests of the plans share: the cases of every op and the steps of the presets, lowered without a device.
+//! Code shared by the tests of the plans: the cases of every op and the steps of the presets, lowered without a device.
 // Every test file compiles this module for itself and uses a part of it.
 #![allow(dead_code)]
 

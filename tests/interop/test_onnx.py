@@ -64,7 +64,7 @@ class Mnist(unittest.TestCase):
             worst = np.abs(found - wanted).max()
             print(f"{name}: largest difference {worst:.1e}")
             self.assertLess(worst, TOLERANCE, name)
-            self.assertGreater(np.ptp(wanted, axis=0).max(), 0.1, "the images are told apart")
+            self.assertGreater(np.ptp(wanted, axis=0).max(), 0.1, "the images give different answers")
 
     def test_seven_samples_have_wgrads_loss_and_confusion_matrix(self):
         images, labels = (part[:7] for part in mnist())
@@ -174,7 +174,7 @@ class EveryLayer(unittest.TestCase):
                     self.assertLess(worst, TOLERANCE)
                 # Probabilities of 0 and 1 would agree whatever the layers do.
                 self.assertGreater(((wanted > 0.01) & (wanted < 0.99)).sum(), 6, "the answers are unsure")
-                self.assertGreater(np.ptp(wanted, axis=0).max(), 0.1, "the images are told apart")
+                self.assertGreater(np.ptp(wanted, axis=0).max(), 0.1, "the images give different answers")
 
 
 if __name__ == "__main__":

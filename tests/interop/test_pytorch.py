@@ -17,7 +17,7 @@ from common import evaluate, mnist, wgrad, write_idx
 
 
 class Net(nn.Module):
-    """mnist-cnn, as somebody would write it."""
+    """mnist-cnn, as a user would write it."""
 
     def __init__(self):
         super().__init__()

@@ -30,7 +30,7 @@ ELSEWHERE = re.compile(r"^(device: .*|step \d.*|note: .*)\n", re.M)
 
 @dataclass
 class Command:
-    """A line behind `$` and what the page says that it writes."""
+    """A line after `$`, and the output that the page shows for it."""
     line: str
     output: str
 

@@ -14,7 +14,7 @@ use wgrad::train::settings::options::TrainOptions;
 #[derive(Debug)]
 struct MyDense {
     units: usize,
-    /// What it says that it has; `units`, unless it is wrong.
+    /// The number that it declares; `units`, unless it is wrong.
     says: usize,
 }
 

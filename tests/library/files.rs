@@ -93,7 +93,7 @@ fn writers_of_the_same_file_do_not_mix() {
     assert_eq!(names(folder.path()), ["file"]);
 }
 
-/// What makes this test program run [`the_other_process`] alone.
+/// The variable that makes this test program run only [`the_other_process`].
 const ALONE: [&str; 3] = ["--exact", "files::the_other_process", "--nocapture"];
 
 /// Does nothing but what a test of this file has ordered in [`ORDER`]: `forever PATH` or `once PATH`.

@@ -17,7 +17,7 @@ fn nets() -> Vec<Model> {
     nets.into_iter().map(|net| net.dense(TOKENS).build().unwrap()).collect()
 }
 
-/// Weights so large that tokens follow from those before them.
+/// Weights large enough that tokens follow from those before them.
 fn weights(model: &Model) -> Weights {
     let mut weights = glorot_uniform(model, 5).unwrap();
     weights.tensors.iter_mut().flat_map(|tensor| &mut tensor.values).for_each(|x| *x *= 4.0);
@@ -64,7 +64,7 @@ fn the_likeliest_tokens_are_those_of_the_forward_pass() {
                 model.layers[1].type_name(),
                 device.name()
             );
-            assert_eq!(run(&prompt), found, "states begin anew");
+            assert_eq!(run(&prompt), found, "states start again from zero");
             varied += usize::from(found.windows(2).any(|pair| pair[0] != pair[1]));
         }
         assert!(varied > 0, "the likeliest token is always the same");

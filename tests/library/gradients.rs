@@ -44,7 +44,7 @@ fn two_dense_layers_behind_one_flatten() {
     });
 }
 
-/// What is added to the features stands in C, H, W order, so that the flatten must stay what it is.
+/// The summand of the features is in C, H, W order, so that the flatten must stay what it is.
 #[test]
 fn a_residual_connection_around_features() {
     check([3, 2, 2], |graph, x| {
@@ -206,8 +206,8 @@ fn upsampling_between_convolutions() {
     });
 }
 
-/// Every type of layer with its default keys, and again without its bias where it can do without one; it stands behind a
-/// function without kinks, since a pool or a ReLU behind another would have ties.
+/// Every type of layer with its default keys, and again without its bias where it can do without one; it comes after a
+/// function without kinks, since a pool or a ReLU after another would have ties.
 #[test]
 fn every_type_of_layer() {
     for kind in TYPES.iter() {

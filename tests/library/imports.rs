@@ -47,7 +47,7 @@ fn files(folder: &Path, into: &mut Vec<PathBuf>) {
     }
 }
 
-/// The first names behind `crate::` in a text, each with its line; comments are passed over.
+/// The first names after `crate::` in a text, each with its line; comments are skipped.
 fn named(text: &str) -> Vec<(usize, String)> {
     let code: Vec<&str> = text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect();
     let code = code.join("\n");

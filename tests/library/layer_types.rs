@@ -192,7 +192,7 @@ fn the_registry_is_sound() {
     }
 }
 
-/// What the version before layers were columns wrote: read, and written again to the byte.
+/// A file of an earlier version is read, and written again with the same bytes.
 #[test]
 fn files_of_the_first_version_stay_what_they_are() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/every_layer_0_1.safetensors");

@@ -16,7 +16,7 @@ use wgrad::ops::loss::one_hot_loss::OneHotLoss;
 use wgrad::ops::loss::softmax_ce::SoftmaxCe;
 use wgrad::step::control::Control;
 
-/// What a loss is told.
+/// The settings of a loss.
 #[derive(Clone, Debug, Default)]
 struct Told {
     name: String,

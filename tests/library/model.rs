@@ -82,7 +82,7 @@ fn a_model_file_is_read_literally_and_names_the_model() {
     assert_eq!((&*model.name, model.input.clone(), model.classes().unwrap()), ("my net", vec![28, 20, 3], 10));
 }
 
-/// Whole files, and what the message says behind the file's name.
+/// Complete files, and the message after the file's name.
 const FILES: &[(&str, &str)] = &[
     ("", "line 1: the model: found no key input, expected a list"),
     ("input = [8, 8, 1]", "line 1: the model: found no key layers"),
@@ -155,7 +155,7 @@ const FIRST: &[(&str, &str)] = &[
     ("type = 'flatten'", "found no parameters, expected at least one dense or conv2d"),
 ];
 
-/// A layer behind a flatten, which begins in line 4.
+/// A layer after a flatten, which begins in line 4.
 const SECOND: &[(&str, &str)] = &[
     ("type = 'dense'", "line 4: layer 1 (dense): found no key units, expected a whole number from 1"),
     (

@@ -1,5 +1,5 @@
-//! What normalisations over groups, gates and layers without a bias accept and write. Their values are held to PyTorch's in
-//! `tests/pytorch`.
+//! Keys and files of normalisations over groups, gates and layers without a bias. Their values are compared with
+//! PyTorch's in `tests/pytorch`.
 
 use wgrad::model::{Model, Sequential};
 

@@ -154,7 +154,7 @@ fn every_kernel_is_run_by_a_case_of_its_op() {
     }
 }
 
-/// What training runs is what `verify` has checked: kernel by kernel, in the same expansion and class.
+/// Training runs the same kernels that `verify` checks: kernel by kernel, in the same expansion and class.
 #[test]
 fn every_kernel_of_a_preset_is_run_by_a_case() {
     let cases = case_plans();

@@ -162,8 +162,8 @@ fn unsafe_code_stands_in_one_file() {
     assert!(read("src/lib.rs").contains("#![deny(unsafe_code)]"));
 }
 
-/// What waits in the core: wgpu's error scopes, which are ready when they are asked, the calls that run on the CPU alone
-/// or check a device, and the server's own thread. A training step waits nowhere.
+/// Blocking calls in the core: wgpu's error scopes, which are ready when they are asked, the calls that run on the CPU
+/// alone or check a device, and the server's own thread. A training step waits nowhere.
 const WAITS: [&str; 8] = [
     "src/device/gpu/cache.rs",
     "src/device/gpu/executor.rs",
@@ -185,8 +185,8 @@ fn the_core_waits_with_async() {
     assert_eq!(found, WAITS, "the files outside src/cli that block");
 }
 
-/// What creates or renames files by itself: the writer, the second name that a checkpoint gets, and data that is made image
-/// by image in a new folder.
+/// Code that creates or renames files directly: the writer, the second name that a checkpoint gets, and data that is
+/// made image by image in a new folder.
 const WRITERS: [&str; 3] = ["src/data/made/repeated.rs", "src/files.rs", "src/train/run/files.rs"];
 
 #[test]

@@ -46,7 +46,7 @@ fn small() -> Model {
         .expect("a model")
 }
 
-/// What a run leaves: its losses step by step, its metrics, its weights as a file, and the objects it created
+/// The results of a run: its losses step by step, its metrics, its weights as a file, and the objects it created
 /// before and after.
 struct Run {
     losses: Vec<f32>,

@@ -100,7 +100,7 @@ impl Run {
         Run { label: format!("{name} p0={p0} {}", run["optimizer"].as_str().unwrap()), step, contents, want, steady }
     }
 
-    /// Takes so many steps and holds each loss to PyTorch's.
+    /// Takes this many steps and compares each loss with PyTorch's.
     fn check(&self, form: &Form, steps: usize, tolerance: f64) {
         let start = Instant::now();
         let log = form.run(&self.step.graph, &self.contents, &[self.step.log], steps, true);

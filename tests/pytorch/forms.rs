@@ -76,7 +76,7 @@ impl Form {
         matches!(self, Form::On { device, .. } if on(device))
     }
 
-    /// The elements of `wanted` after so many steps from `contents`. With `reuse`, results within a step share
+    /// The elements of `wanted` after this many steps from `contents`. With `reuse`, results within a step share
     /// memory, as they do in training; then only what outlives the step can be wanted.
     pub fn run(
         &self,

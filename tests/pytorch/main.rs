@@ -1,4 +1,4 @@
-//! What PyTorch computed, computed again: single ops and short chains forward and backward, a model that it
+//! Comparison with PyTorch: single ops and short chains forward and backward, a model that it
 //! wrote, and the losses of whole training runs.
 //!
 //! Each runs on the oracle, on the native CPU's fast forms and on every usable adapter, in every class of plan

@@ -114,7 +114,7 @@ pub fn layered(case: &Stored, how: How, ends: &[&str], layers: impl Fn(&mut Grap
     net
 }
 
-/// Adds layers one behind the other, the first of them at `index` of the list.
+/// Adds a chain of layers, the first of them at `index` of the list.
 pub fn chain(graph: &mut Graph, index: usize, x: Tensor, layers: &[LayerEntry]) -> Tensor {
     let mut layers = layers.iter().enumerate();
     layers.try_fold(x, |x, (i, layer)| layer.build(index + i, graph, &[x], Build::INFERENCE)).unwrap()
@@ -198,7 +198,7 @@ fn cross_entropy() {
     });
 }
 
-/// As it stands, and with the flatten folded into the weights behind it.
+/// As it stands, and with the flatten folded into the weights after it.
 fn with_and_without_the_flatten(net: impl Fn(How) -> Net, label: &str) -> Vec<Deviation> {
     let check = |how: How| {
         let net = net(how);

@@ -95,7 +95,7 @@ fn runs() -> Vec<Value> {
     table["runs"].as_array().unwrap().clone()
 }
 
-/// What is stored has something to say: clipping clips, and no two runs are the same.
+/// The stored values are meaningful: clipping clips, and no two runs are the same.
 #[test]
 fn the_stored_runs_differ_and_clip() {
     let runs = runs();

@@ -29,7 +29,7 @@ fn a_killed_run_loses_no_more_than_an_interval() {
     let (start, steps) = (Instant::now(), 400);
     place.works(&format!("{options} --epochs 100 --run-dir probe"));
     let per_step = start.elapsed() / steps;
-    // Each life is to last for a few dozen steps: so many that the run is not over before its last kill.
+    // Each process should last for a few dozen steps, so that the run is not over before its last kill.
     let epochs = kills * 15 + 15;
     let mut random = u64::from(std::process::id());
     let mut line = format!("{options} --epochs {epochs} --run-dir run");
@@ -141,7 +141,7 @@ fn a_full_disk_ends_the_run_with_its_last_checkpoint_named() {
     }
 }
 
-/// Calls the command as somebody whom permissions bind: root passes over them.
+/// Runs the command as a user whom permissions bind, since root ignores them.
 fn as_anybody(place: &Place, line: &str) -> Done {
     let program = place.path("wgrad");
     if !program.exists() {

@@ -59,7 +59,7 @@ fn a_second_interrupt_stops_at_once() {
     let place = Place::new();
     let mut run = place.starts(&format!("{TRAIN} --epochs 1000000 --device cpu --run-dir run"));
     run.line();
-    // Where the next checkpoint is written there is now a pipe that nobody reads: the process waits for ever.
+    // Where the next checkpoint is written there is now a pipe without a reader: the process waits for ever.
     let pipe = place.path("run/checkpoints/last.safetensors.tmp");
     let made =
         (0..100_000).find(|_| Command::new("mkfifo").arg(&pipe).stderr(Stdio::null()).status().unwrap().success());

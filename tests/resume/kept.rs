@@ -1,4 +1,5 @@
-//! What a run leaves and what it goes by: the best epoch's weights, a plateau of the validation loss, balanced classes.
+//! The results of a run and its decisions: the best epoch's weights, a plateau of the validation loss, balanced
+//! classes.
 
 use crate::common::{Place, number};
 use crate::{TRAIN, is_same};

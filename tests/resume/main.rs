@@ -111,7 +111,7 @@ fn a_run_with_a_schedule_that_was_cut_ends_as_one_that_was_not() {
     }
 }
 
-/// What lies between gradients and weights, through flags.
+/// The options between gradients and weights, through flags.
 #[test]
 fn a_run_with_an_average_and_accumulation_that_was_cut_ends_as_one_that_was_not() {
     for device in DEVICES {
@@ -156,7 +156,7 @@ fn a_validation_split_leaves_the_test_set_to_the_end() {
     }
 }
 
-/// What patience has ended goes on where more epochs are asked for.
+/// A run that patience has ended continues if more epochs are requested.
 #[test]
 fn a_run_that_patience_ended_is_prolonged() {
     let place = Place::new();
@@ -195,7 +195,7 @@ fn a_finished_run_says_so_and_gets_back_what_is_missing() {
     assert!(!place.path("run/report.html").exists(), "it was not wanted");
     place.works("train --resume run");
     assert!(place.path("run/report.html").exists());
-    // The event file has the second in its name in which it was made anew.
+    // The name of the event file contains the second in which it was created again.
     let (event_file, _) = events(&place, "run");
     for name in files[..4].iter().chain(&[&*event_file]) {
         fs::remove_file(place.path(&format!("run/{name}"))).unwrap();
@@ -218,7 +218,7 @@ fn a_finished_run_says_so_and_gets_back_what_is_missing() {
     is_same(&place, "run", "longer");
 }
 
-/// What the test set said at the end comes back too, where the epochs were validated on other data.
+/// The test metrics at the end are restored too, where the epochs were validated on other data.
 #[test]
 fn a_finished_run_is_tested_again_where_that_is_missing() {
     let place = Place::new();

@@ -1,4 +1,4 @@
-//! A run folder that wgrad 0.1.0 left is read, gone on with, and begun from.
+//! A run folder that wgrad 0.1.0 left is read, resumed, and used as a start.
 
 use crate::common::{Place, number};
 use serde_json::Value;

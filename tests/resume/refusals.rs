@@ -1,4 +1,4 @@
-//! What `--resume` refuses: no checkpoint, a damaged one, other settings, other data.
+//! Refusals of `--resume`: no checkpoint, a damaged one, other settings, other data.
 
 use crate::common::Place;
 use crate::{TRAIN, is_same};
@@ -93,7 +93,7 @@ fn what_cannot_be_resumed_is_refused() {
         let done = place.call(&format!("{TRAIN} --checkpoint-every {every}"));
         assert!(done.status == Some(2) && done.err.contains("30s, 5m"), "{done:#?}");
     }
-    // Settings that somebody has changed since are no settings of this run.
+    // Settings that were changed since are not settings of this run.
     let config = String::from_utf8(place.read("run/config.toml")).unwrap();
     place.write("run/config.toml", config.replace("seed = 0", "seed = 1"));
     refused("train --resume run", &["settings", "seed: 1", "seed: 0"]);

@@ -87,7 +87,7 @@ pub struct DataArgs {
     json: bool,
 }
 
-/// What `wgrad data` does besides telling.
+/// The subcommands of `wgrad data`.
 #[cfg(feature = "mnist-data")]
 #[derive(Debug, clap::Subcommand)]
 enum DataCommand {

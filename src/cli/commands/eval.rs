@@ -239,7 +239,7 @@ fn numbers(evaluator: &mut Evaluator, targets: &[Scale], json: bool) -> Result<(
     print_fitted(&text)
 }
 
-/// What a model that tells the class of each pixel makes of the test set.
+/// The results of a segmentation model on the test set.
 fn by_pixel(evaluator: &mut Evaluator, model: &Model, json: bool) -> Result<()> {
     let totals = pollster::block_on(evaluator.run())?;
     let confusion = evaluator.confusion().ok_or_else(|| Error::failed("nothing was counted"))?;

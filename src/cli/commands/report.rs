@@ -111,7 +111,7 @@ fn net(folder: &Path, config: &RunConfig) -> Result<(Model, Weights, Dataset)> {
     Ok((model, weights, data))
 }
 
-/// What the page of a run says of its net; the trainer is of no use afterwards.
+/// The findings about the net of a run for its page; the trainer cannot be used afterwards.
 pub fn findings(
     trainer: &mut Trainer,
     device: &Device,

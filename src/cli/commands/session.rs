@@ -1,4 +1,4 @@
-//! What `wgrad train` and the commands beside it say of a run's data, and of its end.
+//! Messages of `wgrad train` and related commands about a run's data and its end.
 
 use crate::cli::terminal::progress::Progress;
 use crate::data::Dataset;
@@ -14,7 +14,7 @@ pub(in crate::cli) fn open_data(config: &RunConfig, progress: &mut Progress) -> 
     data
 }
 
-/// `open_data` without a word but the data's own notice.
+/// `open_data` without messages except the data's own notice.
 pub(in crate::cli) fn load_data(
     config: &RunConfig,
     progress: Option<&(dyn Fn(usize, usize) + Sync)>,

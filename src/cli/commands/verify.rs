@@ -34,7 +34,7 @@ pub struct VerifyArgs {
     report: Option<PathBuf>,
 }
 
-/// What the checks have found so far.
+/// The results of the checks so far.
 #[derive(Default)]
 struct Found {
     device: Option<(Device, Choice)>,

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 /// The longest time of an epoch without a line.
 const EVERY: Duration = Duration::from_secs(30);
 
-/// What is known of the epoch under way, and when a line was written last. It has no clock of its own.
+/// The state of the current epoch, and when a line was written last. It has no clock of its own.
 #[derive(Debug, Default)]
 struct Told {
     /// The epoch's number, the number of epochs, its steps, and when the last of them was done.

@@ -15,7 +15,7 @@ pub(in crate::cli) struct Closing<'a> {
     pub(in crate::cli) goal: Goal,
     /// The epochs that were asked for.
     pub(in crate::cli) epochs: usize,
-    /// The loss of its first step; of a run that was gone on with, the mean of its first epoch.
+    /// The loss of its first step; for a resumed run, the mean of its first epoch.
     pub(in crate::cli) first_loss: Option<f64>,
     /// Which epoch's weights the run leaves.
     pub(in crate::cli) keep: Keep,

@@ -85,7 +85,7 @@ pub(in crate::cli) fn ended(m: &Metrics, steps: u64, width: usize, colour: bool)
     text + "\n"
 }
 
-/// What validation found beyond loss and accuracy.
+/// Validation metrics besides loss and accuracy.
 fn further(m: &Metrics) -> impl Iterator<Item = (&'static str, f64)> {
     let all = [
         ("val_perplexity", m.val_perplexity),

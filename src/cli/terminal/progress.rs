@@ -1,4 +1,4 @@
-//! What a person sees of training: on a terminal Keras's bar, elsewhere one plain line an epoch, or JSON.
+//! The output of training: a progress bar as in Keras on a terminal, else one line per epoch, or JSON.
 
 use crate::cli::print;
 use crate::cli::terminal::beat::Beat;
@@ -26,7 +26,7 @@ pub(in crate::cli) enum Format {
 /// The shortest time between two drawings of the bar.
 const REDRAW: Duration = Duration::from_millis(50);
 
-/// What a person sees.
+/// The output for people.
 pub(in crate::cli) struct Progress {
     form: Form,
     // What moves, on stderr; a new one whenever something else begins to.
@@ -94,7 +94,7 @@ impl Progress {
         }
     }
 
-    /// Counts on behind what is being done, from any thread.
+    /// Advances the counter, from any thread.
     pub(in crate::cli) fn counter(&self) -> impl Fn(usize, usize) + Sync + use<> {
         let bar = self.moves.then(|| self.bar.clone());
         let what = self.bar.message();

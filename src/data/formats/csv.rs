@@ -24,7 +24,7 @@ struct Table {
     pixels: Vec<u8>,
     labels: Vec<usize>,
     names: Vec<String>,
-    /// What was guessed.
+    /// Notices of guesses.
     notices: Vec<String>,
 }
 
@@ -120,7 +120,7 @@ fn labels_found(table: &Table) -> String {
     format!("found {}", counted(table.labels.len(), "sample"))
 }
 
-/// What the labels of a data set are.
+/// The description of the labels of a data set.
 enum Classes {
     /// Numbers from 0.
     Numbers,

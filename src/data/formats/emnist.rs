@@ -1,4 +1,4 @@
-//! What EMNIST's IDX files need beyond MNIST's: rows and columns changed places, and labels that stand for letters.
+//! EMNIST's IDX files: unlike in MNIST's, rows and columns are swapped, and labels stand for letters.
 //!
 //! Cohen, Afshar, Tapson and van Schaik, "EMNIST: an extension of MNIST to handwritten letters", 2017.
 
@@ -9,7 +9,7 @@ use crate::data::{Column, Dataset};
 use crate::error::{Error, Result};
 use std::path::Path;
 
-/// What the names of EMNIST's files begin with.
+/// The prefix of the names of EMNIST's files.
 const PREFIX: &str = "emnist-";
 /// The most bytes of a file that says what labels stand for.
 const MAPPING_BYTES: u64 = 1 << 16;

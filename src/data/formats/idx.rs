@@ -208,7 +208,7 @@ fn labels_in(path: &Path) -> Result<Labels> {
     bytes.chunks_exact(width).enumerate().map(label).collect::<Result<_>>().map(Labels::narrow)
 }
 
-/// What comes after a header.
+/// The data after a header.
 enum Body {
     Held(Vec<u8>),
     InFile(Region),

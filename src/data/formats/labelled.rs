@@ -23,7 +23,7 @@ pub(super) struct Item {
 pub(super) struct Labelled<'a> {
     /// The data set's name.
     pub(super) name: String,
-    /// What errors call it, such as `data folder photos`.
+    /// Its name in errors, such as `data folder photos`.
     pub(super) place: String,
     /// Where the files' names begin.
     pub(super) root: &'a Path,

@@ -40,7 +40,7 @@ pub(super) fn find(folder: &Path, parts: &[&str]) -> Result<PathBuf> {
     }
 }
 
-/// What separates the columns of a file: a comma, a semicolon or a tab, whichever its first line has most of.
+/// The separator of the columns of a file: a comma, a semicolon or a tab, whichever its first line has most of.
 ///
 /// # Errors
 /// [`Error::Input`] where it cannot be read.
@@ -71,7 +71,7 @@ pub(super) struct Lines {
     separator: u8,
 }
 
-/// What was read of one or two files.
+/// The content of one or two files.
 #[derive(Default)]
 pub(super) struct Rows {
     /// [rows, features].
@@ -88,7 +88,7 @@ impl Rows {
         self.lines.len()
     }
 
-    /// What is wrong with a value of a row.
+    /// The error for a value of a row.
     pub(super) fn wrong(&self, row: usize, column: &str, found: &str, expected: &str) -> Error {
         let (file, line) = self.lines[row];
         wrong(&self.files[file], line, column, found, expected)
@@ -136,7 +136,7 @@ impl Lines {
         &self.names
     }
 
-    /// What was guessed.
+    /// Notices of guesses.
     pub(super) fn notice(&self) -> Option<String> {
         separated(&self.path, self.separator).pop()
     }

@@ -240,7 +240,7 @@ impl Columns {
         let Some(file) = named(FILE).filter(|_| second.len() == first.len()) else { return Ok(None) };
         let value = &second[file];
         let is_there = is_picture(value) || places.find(value).is_some();
-        // Names that no file has are told of, but where a table may have a column of that name.
+        // Names without a file are reported, unless a table may have a column of that name.
         let may_be = options.targets.is_empty() && first.len() <= 3 && number(value).is_none() && !value.is_empty();
         if options.ignored.contains(&first[file]) || !(is_there || may_be) {
             return Ok(None);

@@ -60,9 +60,9 @@ pub(super) const IMAGES: (&str, &str) = ("folders of images", "folders of images
 
 /// The same of pictures with masks.
 pub(super) const MASKS: (&str, &str) = ("pictures with masks", "images and masks, two folders of the same file names");
-/// What the folder of the pictures may be called, the likeliest first.
+/// The possible names of the folder of pictures, the most likely first.
 pub(super) const PICTURE_FOLDERS: [&str; 5] = ["images", "image", "imgs", "img", "JPEGImages"];
-/// What that of their masks may be called.
+/// The possible names of the folder of masks.
 pub(super) const MASK_FOLDERS: [&str; 7] =
     ["masks", "mask", "SegmentationClass", "labels", "label", "annotations", "gt"];
 

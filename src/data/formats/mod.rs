@@ -44,7 +44,7 @@ use std::path::Path;
 pub struct Format {
     /// Its name, such as `CIFAR-10 binary`.
     pub name: &'static str,
-    /// What it is recognised by, for a sentence that says what was expected.
+    /// The files by which it is recognised, for messages that say what was expected.
     pub by: &'static str,
     /// Whether a folder of these entries, or a file given itself, is in this format.
     pub recognise: fn(&Entries) -> bool,

@@ -1,4 +1,4 @@
-//! What the parts of a data set may be called: to train on, to validate on, to test on.
+//! The names of the parts of a data set: training, validation and test.
 
 use crate::data::source::file_name;
 use std::path::PathBuf;

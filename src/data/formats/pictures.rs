@@ -1,4 +1,4 @@
-//! What formats of picture files share: folders, one size, one number of channels, and what is said of files left out.
+//! Code shared by formats of picture files: folders, one size, one number of channels, and notices of files left out.
 
 use crate::data::pictures::picture::Picture;
 use crate::data::source::is_hidden;
@@ -13,7 +13,7 @@ pub(super) const CHANNELS: usize = 3;
 /// How many files that could not be used are named; the others are counted.
 const NAMED: usize = 3;
 
-/// What is in a folder, by name.
+/// The entries of a folder, by name.
 ///
 /// # Errors
 /// [`Error::Input`] where it cannot be read.
@@ -103,8 +103,8 @@ pub(in crate::data) fn grey(pixels: &mut Vec<u8>) {
     pixels.shrink_to_fit();
 }
 
-/// What is said of `all` files: why some of them are left out (`bad`), and the largest value of each that had 16 bits a
-/// channel (`deep`).
+/// The notices about `all` files: why some of them are left out (`bad`), and the largest value of each that had 16 bits
+/// a channel (`deep`).
 ///
 /// # Errors
 /// [`Error::Input`] where files cannot be used and that is not allowed.

@@ -22,9 +22,9 @@ const KEPT: f64 = 0.1;
 /// The tokens of a window where nothing says it.
 pub const LENGTH: usize = 64;
 
-/// What a file to validate on may be called.
+/// The possible names of a validation file.
 const VALIDATION: [&str; 3] = ["val.txt", "valid.txt", "validation.txt"];
-/// What a file to train on may be called; the second is nanoGPT's and char-rnn's, of a single file.
+/// The possible names of a training file; the second is that of nanoGPT and char-rnn, for a single file.
 const TRAINING: [&str; 2] = ["train.txt", "input.txt"];
 
 fn is_text(entries: &Entries) -> bool {

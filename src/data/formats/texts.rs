@@ -143,7 +143,7 @@ fn divided(all: Samples) -> (Samples, Samples) {
     (part(false), part(true))
 }
 
-/// What was cut, and what the vocabulary does not have.
+/// Notices of truncated texts and of unknown tokens.
 #[derive(Default)]
 struct Counts {
     samples: usize,

@@ -6,14 +6,14 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-/// Images are moved by up to so many pixels each way.
+/// Images are shifted by up to this many pixels in each direction.
 const MOST: isize = 3;
 /// Different moves.
 const MOVES: usize = (2 * MOST as usize + 1).pow(2);
-/// Copies beyond so many rounds of moves begin anew.
+/// After this many rounds of shifts, the copies repeat.
 const ROUNDS: usize = 16;
 
-/// Writes four IDX files into `folder`: `times` copies of the training images one behind the other, the first as they
+/// Writes four IDX files into `folder`: `times` copies of the training images one after the other, the first as they
 /// are, and the test images once. Copy by copy, so that memory does not grow with their number.
 ///
 /// # Errors

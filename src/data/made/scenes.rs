@@ -13,7 +13,7 @@ use std::ops::RangeInclusive;
 /// The names of the classes: a digit's is its number + 1.
 pub const CLASS_NAMES: [&str; 11] = ["background", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
 
-/// What of a digit's pixel is its ink.
+/// The ink of a digit's pixel.
 const INK: u8 = 96;
 /// The noise on every pixel, to both sides.
 const NOISE: u32 = 10;
@@ -22,7 +22,7 @@ const DARKEST: u32 = 140;
 /// How often a place is tried for a digit before it is left out.
 const TRIES: usize = 30;
 
-/// What to make.
+/// The settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scenes {
     /// The seed; the same one gives the same bytes.
@@ -171,7 +171,7 @@ mod tests {
         assert_eq!(more[0].pixels()[..a[0].pixels().len()], *a[0].pixels());
     }
 
-    /// What is written as pictures is read as the arrays are.
+    /// Data written as pictures is read like the arrays.
     #[cfg(feature = "images")]
     #[test]
     fn pictures_are_the_same_data() {

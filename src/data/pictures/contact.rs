@@ -10,9 +10,9 @@ use std::collections::BTreeSet;
 pub const COLUMNS: usize = 12;
 /// Pixels between images, and round all of them.
 const GAP: usize = 4;
-/// Small images are made so many times larger that their longer side has at least so many pixels.
+/// Small images are enlarged by a whole factor until their longer side has at least this many pixels.
 const SIDE: usize = 48;
-/// Of large images only every so many-th pixel is taken, so that the longer side has at most so many.
+/// Large images are subsampled by a whole factor, so that the longer side has at most this many pixels.
 const MOST: usize = 96;
 /// The paper.
 const PAPER: u8 = 232;
@@ -47,7 +47,7 @@ pub fn sheet(data: &Dataset) -> Result<Vec<u8>> {
 pub struct Cell<'a> {
     /// [height, width, channels], 0–255.
     pub pixels: &'a [u8],
-    /// What stands below it; lines that are wider than the cell keep their ends.
+    /// The lines below it; lines that are wider than the cell keep their ends.
     pub lines: Vec<String>,
 }
 

@@ -8,7 +8,7 @@ const SIDE: usize = 512;
 /// Less than this between the darkest and the lightest is a blank page.
 const LEAST_CONTRAST: f32 = 12.0 / 255.0;
 
-/// What stands out no further than this is background, however even that is.
+/// Pixels that differ less than this are background, however uniform it is.
 const LEAST_INK: f32 = 2.5 / 255.0;
 
 /// Where nine tenths of the ink are below this, all of it is made stronger, until the tenth part is full.
@@ -59,7 +59,7 @@ pub(in crate::data) fn grey(picture: &Picture) -> (Grey, usize) {
     (Grey { width, height, values }, by)
 }
 
-/// What `find` found.
+/// The result of `find`.
 pub(in crate::data) struct Found {
     /// The ink: up to 1 on 0.
     pub ink: Grey,
@@ -122,7 +122,7 @@ impl Grey {
         median(&mut border)
     }
 
-    /// What lies under the ink: the morphological opening by a square (the least value of every window, then the
+    /// The background under the ink: the morphological opening by a square (the least value of every window, then the
     /// largest of those), carried on in a straight line where windows are cut off.
     fn background(&self, window: usize) -> Vec<f32> {
         let mut values = self.values.clone();

@@ -17,7 +17,7 @@ const SWATCH: usize = 10;
 const NAME: usize = 32;
 /// The most classes that a legend names; the others are counted.
 const ENTRIES: usize = 64;
-/// What is written on paper.
+/// Text on paper.
 const INK: [u8; 3] = [32; 3];
 
 /// Pixels of red, green and blue, [height, width].

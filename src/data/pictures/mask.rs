@@ -10,14 +10,14 @@ use crate::error::{Error, Result};
 const GAP: usize = 6;
 /// Pixels of the line that says what a column shows.
 const HEAD: usize = 14;
-/// Images are made so many times larger that their longer side has at least so many pixels.
+/// Images are enlarged by a whole factor until their longer side has at least this many pixels.
 const SIDE: usize = 96;
-/// Of large images only every so many-th pixel is taken, so that the longer side has at most so many.
+/// Large images are subsampled by a whole factor, so that the longer side has at most this many pixels.
 const MOST: usize = 320;
 /// The most samples of a sheet.
 pub const SAMPLES: usize = 8;
 
-/// What the columns of a sheet show.
+/// The columns of a sheet.
 const COLUMNS: [&str; 3] = ["picture", "truth", "prediction"];
 
 /// A mask as a PNG file of indices: each pixel is its class, and the palette has the classes' colours; of more than 256 classes
@@ -111,7 +111,7 @@ mod tests {
         assert_eq!([at(0, 1), at(1, 1), at(2, 1)], [vec![50; 3], colour(1).into(), colour(2).into()]);
     }
 
-    /// What is written is read as the same classes; the palette shows them in their colours.
+    /// A written mask is read back as the same classes; the palette shows them in their colours.
     #[test]
     fn a_mask_is_a_file_of_indices() {
         for (classes, values) in [(3, vec![0, 1, 2, 2, 0, 1]), (256, vec![255, 0, 7, 8, 9, 1]), (1000, vec![999; 6])] {

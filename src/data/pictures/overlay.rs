@@ -8,7 +8,7 @@ use crate::error::Result;
 
 /// How much of a colour lies over the picture, of 256.
 const OPACITY: u32 = 128;
-/// Small pictures are made so many times larger that their longer side has at least so many pixels.
+/// Small pictures are enlarged by a whole factor until their longer side has at least this many pixels.
 const SIDE: usize = 256;
 
 /// The overlay as a PNG file: each class but the first, which mostly is the background, colours its pixels by half. The mask, of

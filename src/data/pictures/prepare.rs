@@ -19,7 +19,7 @@ pub struct Prepared {
     pub pixels: Vec<u8>,
     /// Height, width and channels.
     pub shape: [usize; 3],
-    /// What was done, in words.
+    /// The preparation, in words.
     pub how: String,
 }
 
@@ -202,7 +202,7 @@ fn digit(picture: &Picture, [height, width]: [usize; 2]) -> Result<Prepared> {
         how.push(format!("scaled to {new_columns}×{new_rows}"));
     }
     let [y, x] = scaled.centre().ok_or_else(blank)?;
-    // As in all of MNIST: the centre of mass lies in the pixel behind the middle.
+    // As in all of MNIST: the centre of mass is in the pixel after the middle.
     let place = |centre: f64, side: usize, size: usize| {
         (side as f64 / 2.0 - centre).ceil().clamp(0.0, (side - size) as f64) as usize
     };

@@ -1,4 +1,4 @@
-//! What is known of a device before it is chosen: plain data, no wgpu objects.
+//! The properties of a device before it is chosen: plain data, no wgpu objects.
 
 use serde::Serialize;
 
@@ -127,7 +127,7 @@ impl KeyLimits {
         max_compute_workgroups_per_dimension: 65_535,
     };
 
-    /// What an adapter with these limits lacks to run the portable kernels, or `None` if nothing.
+    /// The limit that is too small to run the portable kernels, or `None`.
     ///
     /// Buffer sizes are left out: whether a model fits is for its plan to say.
     pub fn shortfall(&self, computes: bool) -> Option<String> {

@@ -77,13 +77,13 @@ impl<'a> From<&'a Candidate> for Row<'a> {
     }
 }
 
-/// What `wgrad devices --json` prints: an array with one object a device.
+/// The output of `wgrad devices --json`: an array with one object per device.
 pub fn devices_json(candidates: &[Candidate]) -> serde_json::Result<String> {
     let rows: Vec<Row> = candidates.iter().map(Row::from).collect();
     serde_json::to_string_pretty(&rows)
 }
 
-/// What a run folder's `device.json` holds.
+/// The content of a run folder's `device.json`.
 pub fn device_json(choice: &Choice) -> serde_json::Result<String> {
     serde_json::to_string_pretty(&Record {
         device: Row::from(&choice.device),
@@ -92,7 +92,7 @@ pub fn device_json(choice: &Choice) -> serde_json::Result<String> {
     })
 }
 
-/// What `wgrad devices` prints: a table of `width` columns, and what to install where it is bare.
+/// The output of `wgrad devices`: a table of `width` columns, and what to install if there is no GPU.
 pub fn table(candidates: &[Candidate], width: usize) -> String {
     let indent = if width < BESIDE { 5 } else { INDENT };
     let auto = decide(candidates, &DeviceRequest::default()).ok();
@@ -131,7 +131,8 @@ const MESA: [(&str, &str); 2] = [
     ("Fedora", "dnf install mesa-vulkan-drivers vulkan-loader"),
 ];
 
-/// What to do where no GPU was found, on the operating system `os` (Rust's name of it); `software` where there is a software adapter.
+/// Advice if no GPU was found, on the operating system `os` (Rust's name of it); `software` if there is a software
+/// adapter.
 pub fn no_gpu_hint(os: &str, software: bool, wgpu_backend: Option<&str>) -> String {
     let mut text = match software {
         true => {

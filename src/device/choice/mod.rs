@@ -11,7 +11,7 @@ use crate::device::choice::candidate::{Candidate, Kind};
 use crate::error::{Error, Result};
 use crate::suggest;
 
-/// What `--device` names.
+/// The value of `--device`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Wanted {
     /// The best GPU, or else the native CPU. A software adapter is taken only where it is asked for.
@@ -53,7 +53,7 @@ pub enum NamedBy {
 /// [`DeviceRequest::from_env`] is called.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeviceRequest {
-    /// What `--device` names.
+    /// The value of `--device`.
     pub wanted: Wanted,
     /// Whether anything less than a real GPU is an error.
     pub require_gpu: bool,
@@ -61,7 +61,7 @@ pub struct DeviceRequest {
     pub named_by: NamedBy,
 }
 
-/// What will do the work.
+/// The chosen device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     /// The adapter at this index of the list.
@@ -73,11 +73,11 @@ pub enum Target {
 /// A decision and its reasons.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Choice {
-    /// What will do the work.
+    /// The chosen device.
     pub target: Target,
     /// All that is known of it.
     pub device: Candidate,
-    /// What was asked for.
+    /// The request.
     pub wanted: Wanted,
     /// Why it was taken.
     pub reason: String,
@@ -127,7 +127,7 @@ impl DeviceRequest {
         Ok(Self { wanted, require_gpu: false, named_by })
     }
 
-    /// What the environment variable `WGRAD_DEVICE` names; `auto` where it is not set or empty.
+    /// The value of the environment variable `WGRAD_DEVICE`; `auto` if it is not set or empty.
     ///
     /// # Errors
     /// [`Error::Input`] where it has another text than `--device` takes.

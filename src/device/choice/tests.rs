@@ -216,7 +216,7 @@ fn the_variable_is_a_request_whose_errors_name_it() -> Result<()> {
     Ok(())
 }
 
-/// What a run's config.toml keeps asks for the same again.
+/// The device stored in a run's config.toml requests the same device again.
 #[test]
 fn a_requests_text_asks_for_the_same() -> Result<()> {
     for text in ["auto", "gpu", "software", "cpu", "3", "RTX 3090", "'quoted'"] {

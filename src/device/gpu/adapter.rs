@@ -57,7 +57,7 @@ pub(crate) fn usable_adapters() -> Vec<(Candidate, wgpu::Adapter)> {
     usable
 }
 
-/// What a test says where it does not find the adapter that it needs.
+/// The message of a test that does not find the adapter that it needs.
 #[cfg(test)]
 pub(crate) const NEEDED: &str =
     "this test needs a Vulkan adapter with subgroups: tests/run installs lavapipe, Mesa's software adapter";
@@ -94,9 +94,10 @@ fn describe(index: usize, adapter: &wgpu::Adapter) -> Candidate {
     }
 }
 
-/// What keeps an OpenGL whose version string is `version` from compiling compute shaders, if anything. NVIDIA's driver gives
-/// a context of 3.3, with compute shaders as an extension to it: wgpu takes it for one that computes, and naga writes no
-/// compute shader in the language of 3.3, whereupon the device does not open. OpenGL ES has a string of another form.
+/// The reason why an OpenGL with the version string `version` cannot compile compute shaders, if any. NVIDIA's driver
+/// gives a context of 3.3, with compute shaders as an extension to it: wgpu takes it for one that computes, and naga
+/// writes no compute shader in the language of 3.3, whereupon the device does not open. OpenGL ES has a string of
+/// another form.
 fn too_old(version: &str) -> Option<String> {
     let number = version.split_whitespace().next()?;
     let (major, rest) = number.split_once('.')?;

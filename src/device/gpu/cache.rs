@@ -1,7 +1,7 @@
 //! The pipeline cache: what the driver compiled, kept from run to run where the backend can hand it out (Vulkan).
 //!
 //! Nothing here can stop a run. A file that is missing, stale, cut short or altered is passed over, the pipelines are
-//! compiled as if there were none, and a right one takes its place; a folder that cannot be written is told in
+//! compiled as if there were none, and a right one takes its place; a folder that cannot be written is reported in
 //! [`PipelineCache::notice`]. Some drivers keep a cache of their own besides (Mesa, NVIDIA) and have little to add.
 
 use crate::error::{Error, Result};
@@ -12,7 +12,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-/// The largest file that is read or written. A cache only ever grows; one beyond this is begun anew.
+/// The largest file that is read or written. A cache only ever grows; a larger one is replaced.
 const MOST_BYTES: u64 = 64 << 20;
 
 /// The folder of this user's pipelines, `wgrad/pipelines` in the cache folder; `None` where there is no such folder
@@ -61,7 +61,7 @@ impl PipelineCache {
         Some(PipelineCache { cache, file, key, read_bytes, stored: Mutex::new(stored), notice: OnceLock::new() })
     }
 
-    /// What pipelines are created with.
+    /// The cache for creating pipelines.
     pub(in crate::device::gpu) fn inner(&self) -> &wgpu::PipelineCache {
         &self.cache
     }
@@ -76,7 +76,7 @@ impl PipelineCache {
         self.read_bytes
     }
 
-    /// What the user should be told, if anything.
+    /// A notice for the user, if any.
     pub fn notice(&self) -> Option<&str> {
         self.notice.get().map(String::as_str)
     }
@@ -107,7 +107,7 @@ impl PipelineCache {
 
 /// The file's name, one for each adapter and driver, and the key in its header, with the driver's version.
 ///
-/// A new version of a driver so takes the old one's file over, and no file is left behind that nobody reads.
+/// So a new version of a driver replaces the file of the old one, and no unused file remains.
 fn name_and_key(info: &wgpu::AdapterInfo) -> Option<(String, String)> {
     let adapter = wgpu::util::pipeline_cache_key(info)?;
     let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };

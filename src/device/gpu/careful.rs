@@ -40,7 +40,7 @@ impl Executor {
         self.careful = true;
     }
 
-    /// What was in a submit of so many steps, for errors.
+    /// The content of a submit of this many steps, for errors.
     pub(in crate::device::gpu) fn in_submit(&self, steps: u32) -> String {
         let kernels: Vec<&str> = self.plan().dispatches.iter().map(|d| d.kernel.name).collect();
         format!(

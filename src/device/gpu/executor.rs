@@ -84,7 +84,7 @@ fn texture(device: &wgpu::Device, bytes: u64) -> wgpu::TextureView {
 }
 
 impl Drop for Executor {
-    /// What is written and not yet submitted would keep the buffers until somebody submits again, and so their memory.
+    /// Unsubmitted writes would keep the buffers, and so their memory, until the next submit.
     fn drop(&mut self) {
         self.gpu.queue.submit([]);
     }
@@ -232,8 +232,8 @@ impl Executor {
         Ok(bytes)
     }
 
-    /// Submits `steps` steps, and the copy of the read-back tensor behind them. The first step of all, and each behind one
-    /// that was slow, is run dispatch by dispatch and waited for.
+    /// Submits `steps` steps, and the copy of the read-back tensor after them. The very first step, and each step after
+    /// one that was slow, is run dispatch by dispatch and waited for.
     pub fn submit(&mut self, mut steps: u32) -> Result<()> {
         while self.careful && steps > 0 {
             self.step_one_by_one(SLOW)?;
@@ -286,7 +286,7 @@ impl Executor {
     ) -> Pending {
         let submission = self.gpu.queue.submit([encoder.finish()]);
         let (tell, mapped) = channel();
-        // The receiver may be gone when the executor is dropped in between; then nobody waits.
+        // The receiver may be gone when the executor is dropped in between; then there is no receiver.
         staging.map_async(wgpu::MapMode::Read, .., move |result| drop(tell.send(result)));
         Pending { submission, steps, staging, mapped }
     }

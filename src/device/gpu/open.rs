@@ -58,7 +58,7 @@ pub struct Opened {
     pub device: wgpu::Device,
     /// Its queue.
     pub queue: wgpu::Queue,
-    /// What the adapter says of itself.
+    /// The information of the adapter.
     pub info: wgpu::AdapterInfo,
     /// The features that are on.
     pub features: Features,
@@ -72,14 +72,14 @@ pub struct Opened {
     pub one_by_one: bool,
     /// The class of plan that steps are lowered for.
     pub class: KernelClass,
-    /// What the driver has reported since.
+    /// Errors that the driver has reported since.
     pub state: Arc<DeviceState>,
 }
 
 impl Opened {
     /// Fails with the driver's own words if it has reported an error or the loss of the device.
     pub fn check(&self) -> Result<()> {
-        // The loss of a device is told while it is polled; what a poll has to say itself is for those who wait.
+        // The loss of a device is reported while it is polled; the result of the poll itself is for the waiting caller.
         let _ = self.device.poll(wgpu::PollType::Poll);
         if self.state.check().is_err() {
             // And only once its work is done: an error may be the echo of a loss that is not known yet.
@@ -99,7 +99,7 @@ impl Opened {
     }
 }
 
-/// What a driver has reported outside any call: its first error, and whether the device is gone.
+/// Reports of a driver outside any call: its first error, and whether the device is gone.
 #[derive(Debug, Default)]
 pub struct DeviceState {
     name: String,

@@ -9,5 +9,5 @@ pub const HUNG: Duration = Duration::from_secs(120);
 /// in between is room for a machine that is eight times as busy in the next step.
 pub(crate) const SLOW: Duration = Duration::from_millis(250);
 
-/// What asks for every step dispatch by dispatch.
+/// The variable that requests every step dispatch by dispatch.
 pub const ONE_BY_ONE: &str = "WGRAD_ONE_BY_ONE";

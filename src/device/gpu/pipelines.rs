@@ -16,7 +16,7 @@ pub struct Pipeline {
     pub layout: wgpu::BindGroupLayout,
 }
 
-/// What tells pipelines apart: the kernel and the bits of its constants.
+/// The key of a pipeline: the kernel and the bits of its constants.
 pub type Key = (KernelId, Vec<(String, u64)>);
 
 /// The key of a dispatch's pipeline.

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use serde::Serialize;
 use std::time::Instant;
 
-/// What dispatches are timed by.
+/// The timer of dispatches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Clock {
@@ -39,7 +39,7 @@ impl Executor {
     /// the one before it to its own end: its launch and the barrier before it count, and all times add up to the step.
     ///
     /// A software adapter gets a submit a pass: Mesa's lavapipe, once it has cleared a texture, takes no stamp before the
-    /// end of the submit. On a GPU the gaps between so many submits would count.
+    /// end of the submit. On a GPU the gaps between that many submits would be counted.
     async fn time_by_timestamps(&self) -> Result<Vec<f64>> {
         let name = &self.gpu.info.name;
         if self.clock() != Clock::Device {

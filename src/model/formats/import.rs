@@ -31,7 +31,7 @@ impl fmt::Display for Order {
     }
 }
 
-/// What the user knows that shapes and names do not tell.
+/// Information from the user that shapes and names do not give.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hints {
     /// The order of elements.
@@ -49,7 +49,7 @@ pub struct Match {
     pub weight: (String, Vec<usize>),
     /// The bias's name; none where the file has no bias and zeros are taken.
     pub bias: Option<String>,
-    /// What was done to the weight's elements.
+    /// The conversion of the weight's elements.
     pub done: &'static str,
 }
 
@@ -62,7 +62,7 @@ pub struct Imported {
     pub order: Order,
     /// A line for each layer with weights.
     pub matches: Vec<Match>,
-    /// What was guessed, and where another net may have weights of the same shapes.
+    /// Guesses, and places where another net may have weights of the same shapes.
     pub notes: Vec<String>,
 }
 
@@ -227,7 +227,7 @@ fn places(model: &Model) -> Result<Vec<Place>> {
     for (index, (layer, inferred)) in model.layers.iter().zip(model.infer()?).enumerate() {
         let inputs = layer.inputs(index, &input, &results)?;
         let (shape, mut flattened) = inputs.first().copied().cloned().unwrap_or_default();
-        // Whose features come in which order is no longer told by the last flatten alone.
+        // The order of the features no longer follows from the last flatten alone.
         if layer.joins() && shape.len() == 1 && reordered {
             let kind = layer.type_name();
             let expected = "expected add and concat before the flatten, for weights to be imported";
@@ -317,7 +317,7 @@ fn pair(
     }
 }
 
-/// What was guessed, and where weights of the same shapes may belong to another net.
+/// Guesses, and places where weights of the same shapes may belong to another net.
 fn notes(model: &Model, places: &[Place], modules: &[Module], order: Order, pairs: &Pairs) -> Result<Vec<String>> {
     let mut notes = Vec::new();
     if !pairs.by_number.is_empty() {
@@ -346,7 +346,7 @@ fn notes(model: &Model, places: &[Place], modules: &[Module], order: Order, pair
     Ok(notes)
 }
 
-/// What the layers need in each order, what the file has, and which fits which.
+/// The shapes that the layers need in each order, those in the file, and which fit.
 fn sizes(places: &[Place], modules: &[Module], orders: &[Order]) -> String {
     let mut text = String::new();
     for place in places {

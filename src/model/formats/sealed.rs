@@ -18,7 +18,7 @@ const DIGEST: std::ops::Range<usize> = 8 + START.len()..8 + START.len() + 64;
 /// Bytes that tell a sealed file from others.
 pub const MARK_BYTES: usize = DIGEST.start;
 
-/// What a sealed file holds.
+/// The content of a sealed file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Opened {
     /// The metadata, without the digest.

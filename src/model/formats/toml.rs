@@ -32,7 +32,7 @@ impl Model {
         Model::from_toml_file_for(path, None)
     }
 
-    /// [`Model::from_toml_file`] for data with a vocabulary of so many tokens, where it is text.
+    /// [`Model::from_toml_file`] for data with a vocabulary of this many tokens, if it is text.
     pub(crate) fn from_toml_file_for(path: &Path, vocabulary: Option<usize>) -> Result<Self> {
         let file = path.display().to_string();
         let unreadable = |why: &dyn std::fmt::Display| Error::input(format!("{file}: cannot be read: {why}"));
@@ -59,7 +59,7 @@ impl Model {
         Model::from_toml_for(text, file, name, None)
     }
 
-    /// [`Model::from_toml`] where the data has a vocabulary of so many tokens; without data there are [`TOKENS`].
+    /// [`Model::from_toml`] for data with a vocabulary of this many tokens; without data it is [`TOKENS`].
     fn from_toml_for(text: &str, file: &str, name: &str, vocabulary: Option<usize>) -> Result<Self> {
         let source = Source { text, file, vocabulary: vocabulary.unwrap_or(TOKENS) };
         let document = DeTable::parse(text)
@@ -253,7 +253,7 @@ impl<'a> Section<'a> {
         names.filter(|names| names.len() == 1).ok_or_else(|| self.wrong("inputs", "a list of the name of one field"))
     }
 
-    /// The name that a layer bears, which none before it may have.
+    /// The name of a layer, which no earlier layer may have.
     fn given_name(&self, names: &BTreeMap<String, usize>) -> Result<Option<String>> {
         let Some(value) = self.table.get("name") else { return Ok(None) };
         match value.get_ref().as_str() {

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 /// The one metadata key of a file that wgrad writes: the canonical JSON of the model.
 pub const METADATA_KEY: &str = "wgrad";
 
-/// What names of the optimizer's tensors in a checkpoint begin with.
+/// The prefix of the names of the optimizer's tensors in a checkpoint.
 pub const OPTIMIZER_PREFIX: &str = "optimizer.";
 
 /// The state of the optimizer that is the average of the weights, with a tensor for every one of them.
@@ -71,7 +71,7 @@ impl Weights {
         fits(model, &self.strangers(&model.params()?))
     }
 
-    /// What is wrong with the tensors that are there.
+    /// The error in the tensors of a file.
     fn strangers(&self, params: &[ParamSpec]) -> Vec<String> {
         let other = params.iter().filter_map(|p| {
             let found = self.get(&p.name)?;
@@ -261,7 +261,7 @@ fn floats(bytes: &[u8], dtype: Dtype) -> Option<Vec<f32>> {
     })
 }
 
-/// What a file that begins like this is, where it is no safetensors file but one that people bring, and what to do.
+/// The kind of a file with these first bytes, if it is a common file other than safetensors, and what to do with it.
 fn stranger(start: &[u8]) -> Option<&'static str> {
     let is_pickle =
         start.starts_with(&[0x80]) || start.starts_with(b"PK") && start.windows(8).any(|w| w == b"data.pkl");

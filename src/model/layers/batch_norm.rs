@@ -14,7 +14,7 @@ layer! {
     BatchNorm "batch_norm"
     needs {}
     takes {
-        /// What is added to the variance.
+        /// The constant added to the variance.
         epsilon: f64 = 1e-5 => Key::new(Kind::Number(ABOVE_0)),
         /// The share of a batch in the running statistics.
         momentum: f64 = 0.1 => Key::new(Kind::Number(FROM_0_TO_1)),

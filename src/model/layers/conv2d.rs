@@ -21,7 +21,7 @@ layer! {
     takes {
         /// Rows and columns from one place to the next.
         stride: [usize; 2] = [1, 1] => PAIR,
-        /// What is added around the image.
+        /// The padding around the image.
         padding: Padding = Padding::Valid => PADDING,
         /// Rows and columns from one tap of the window to the next.
         dilation: [usize; 2] = [1, 1] => PAIR.omitted(),
@@ -71,7 +71,7 @@ impl Layer for Conv2d {
     }
 }
 
-/// What a convolution and a depthwise one have in common: a convolution in groups and its window.
+/// Shared by convolutions and depthwise convolutions: a grouped convolution and its window.
 pub(super) struct Window {
     pub conv: Conv2dGrouped,
     pub kernel: [usize; 2],

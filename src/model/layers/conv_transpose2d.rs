@@ -22,7 +22,7 @@ layer! {
     takes {
         /// Rows and columns of the result from one place of the input to the next.
         stride: [usize; 2] = [1, 1] => PAIR,
-        /// What the convolution adds around its image, and this crops.
+        /// The padding of the convolution, which this layer crops.
         padding: Padding = Padding::Valid => PADDING,
         /// Whether it has a bias.
         bias: bool = true => BIAS,

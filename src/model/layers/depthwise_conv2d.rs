@@ -17,7 +17,7 @@ layer! {
     takes {
         /// Rows and columns from one place to the next.
         stride: [usize; 2] = [1, 1] => PAIR,
-        /// What is added around the image.
+        /// The padding around the image.
         padding: Padding = Padding::Valid => PADDING,
         /// Rows and columns from one tap of the window to the next.
         dilation: [usize; 2] = [1, 1] => PAIR,

@@ -85,7 +85,7 @@ impl LayerEntry {
         before.into_iter().chain(self.from.iter().copied().map(Some)).collect()
     }
 
-    /// What it reads, out of what the layers before it gave; `input` is the model's.
+    /// The inputs of this layer among the results of earlier layers; `input` is the model's.
     pub(crate) fn inputs<'a, T>(&self, index: usize, input: &'a T, earlier: &'a [T]) -> Result<Vec<&'a T>> {
         let one = |place: Option<usize>| match place {
             None => Ok(input),
@@ -125,7 +125,7 @@ impl LayerEntry {
         Ok(inferred)
     }
 
-    /// Adds the ops of this layer, and its parameters, behind `inputs`: [batch, H, W, C] or [batch, features]. `build`
+    /// Adds the ops of this layer, and its parameters, after `inputs`: [batch, H, W, C] or [batch, features]. `build`
     /// says whether for training or for inference.
     ///
     /// # Errors

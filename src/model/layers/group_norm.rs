@@ -15,7 +15,7 @@ layer! {
         groups: usize => SIZE,
     }
     takes {
-        /// What is added to the variance.
+        /// The constant added to the variance.
         epsilon: f64 = 1e-5 => Key::new(Kind::Number(ABOVE_0)),
     }
 }

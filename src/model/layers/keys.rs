@@ -38,13 +38,13 @@ impl fmt::Display for Value {
 /// The numbers that a key may have.
 #[derive(Clone, Copy, Debug)]
 pub struct Range {
-    /// What a message says that is expected.
+    /// The expected value, for messages.
     pub expected: &'static str,
     /// Whether a finite number is among them.
     pub fits: fn(f64) -> bool,
 }
 
-/// What is added to a variance.
+/// The constant added to a variance.
 pub const ABOVE_0: Range = Range { expected: "a number above 0", fits: |x| x > 0.0 };
 /// A share.
 pub const FROM_0_TO_1: Range = Range { expected: "a number from 0 to 1", fits: |x| (0.0..=1.0).contains(&x) };
@@ -53,7 +53,7 @@ pub const BELOW_1: Range = Range { expected: "a number from 0 to less than 1", f
 /// Any finite number.
 pub const FINITE: Range = Range { expected: "a finite number", fits: |_| true };
 
-/// What the value of a key must be.
+/// The constraint on the value of a key.
 #[derive(Clone, Copy, Debug)]
 pub enum Kind {
     /// A whole number from 1 to [`LARGEST`].
@@ -71,7 +71,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// What a message says that is expected in a file.
+    /// The expected value in a file, for messages.
     pub fn expected(&self) -> String {
         match self {
             Kind::Size => format!("a whole number from 1 to {LARGEST}"),
@@ -118,7 +118,7 @@ pub(crate) fn one_of(words: &[&str]) -> String {
 pub struct Key {
     /// Its name.
     pub name: &'static str,
-    /// What its value must be.
+    /// The constraint on its value.
     pub kind: Kind,
     /// Whether it has no default.
     pub required: bool,
@@ -148,14 +148,14 @@ pub const VOCABULARY: Key = Key { vocabulary: true, ..SIZE };
 pub const SIZE: Key = Key::new(Kind::Size);
 /// Rows and columns.
 pub const PAIR: Key = Key::new(Kind::Pair);
-/// What is added around an image.
+/// The padding around an image.
 pub const PADDING: Key = Key::new(Kind::Choice(&["valid", "same"]));
 /// Whether a layer has a bias: files of a version without the key had one.
 pub const BIAS: Key = Key::new(Kind::Flag).omitted();
 
 /// A type of field that a key can have.
 pub trait Field: Copy {
-    /// What a constructor takes for it.
+    /// The type of its constructor argument.
     type Given: Into<Self>;
     /// Its value.
     fn value(self) -> Value;
@@ -224,7 +224,7 @@ impl Field for Padding {
     }
 }
 
-/// What `layer!` makes of the keys of a layer.
+/// The code that `layer!` generates for the keys of a layer.
 pub trait Keyed: Sized {
     /// The name of the type of layer in files.
     const NAME: &'static str;

@@ -1,4 +1,4 @@
-//! What the last token of a text gives.
+//! The output at the last token of a text.
 
 use super::*;
 use crate::model::layers::onnx::Attribute;

@@ -12,7 +12,7 @@ layer! {
     LayerNorm "layer_norm"
     needs {}
     takes {
-        /// What is added to the variance.
+        /// The constant added to the variance.
         epsilon: f64 = 1e-5 => Key::new(Kind::Number(ABOVE_0)),
     }
 }

@@ -113,7 +113,7 @@ pub static TYPES: LazyLock<Vec<LayerType>> = LazyLock::new(|| LISTED.iter().flat
 /// A layer: what makes a result of one earlier result, or of several. `examples/custom_op.rs` has one of an application's
 /// own, which says its type, its shapes and its ops; what files need of a layer has defaults.
 pub trait Layer: Any + Debug + Send + Sync {
-    /// What model files, listings and messages call this type of layer.
+    /// The name of this layer type in model files, listings and messages.
     fn type_name(&self) -> &'static str;
 
     /// Sizes of its result, and its parameters, for one sample whose inputs have these shapes, [H, W, C] or `[features]`;
@@ -179,7 +179,7 @@ pub enum KerasWeight {
     },
 }
 
-/// What a layer is built with.
+/// The arguments of a layer's build.
 #[derive(Clone, Copy, Debug)]
 pub struct Inputs<'a> {
     /// Its place in the list of layers.
@@ -195,7 +195,7 @@ pub struct Inputs<'a> {
 }
 
 impl Inputs<'_> {
-    /// What it reads, then its parameters: the arguments of an op.
+    /// Its inputs, then its parameters: the arguments of an op.
     pub fn arguments(&self) -> Vec<Tensor> {
         [self.x, self.params].concat()
     }

@@ -1,4 +1,4 @@
-//! What a layer says of its form in ONNX: nodes and constants as plain data. `crate::onnx` makes messages of them.
+//! The ONNX form of a layer: nodes and constants as plain data, from which `crate::onnx` makes messages.
 
 /// An attribute of a node.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,7 +15,7 @@ pub enum Attribute {
     Texts(Vec<&'static str>),
 }
 
-/// An operator at work. Its result bears its name.
+/// A node. Its result has its name.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OnnxNode {
     /// The operator.
@@ -73,7 +73,7 @@ impl<'a> Onnx<'a> {
         Onnx { name, inputs, shapes, params, nodes: Vec::new(), constants: Vec::new(), lengths: None }
     }
 
-    /// Adds a node that reads `inputs`, and gives the name of its result: the layer's name, with `suffix` behind it.
+    /// Adds a node that reads `inputs`, and gives the name of its result: the layer's name, followed by `suffix`.
     pub fn node(
         &mut self,
         suffix: &str,
@@ -106,12 +106,12 @@ impl<'a> Onnx<'a> {
         }
     }
 
-    /// Adds a constant of floats, and gives its name: the layer's name with `suffix` behind it.
+    /// Adds a constant of floats, and gives its name: the layer's name followed by `suffix`.
     pub fn floats(&mut self, suffix: &str, shape: &[usize], values: Vec<f32>) -> String {
         self.constant(suffix, shape, Elements::Floats(values))
     }
 
-    /// Adds a constant of whole numbers, likewise.
+    /// Adds a constant of integers in the same way.
     pub fn ints(&mut self, suffix: &str, values: Vec<i64>) -> String {
         self.constant(suffix, &[values.len()], Elements::Ints(values))
     }

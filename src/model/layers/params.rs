@@ -16,7 +16,7 @@ pub struct ParamSpec {
     pub fan_out: usize,
     /// Whether it is a bias.
     pub is_bias: bool,
-    /// What every value of it starts as; none where it is drawn, or is a bias and starts as 0.
+    /// The initial value of every element; none if it is drawn, or is a bias and starts as 0.
     pub starts_at: Option<f32>,
     /// How it is drawn whatever the method of the run; none where that decides.
     pub spread: Option<Spread>,
@@ -82,7 +82,7 @@ pub(super) fn weight_and_bias(weight: Vec<usize>, outputs: usize, fans: [usize; 
     std::iter::once(ParamSpec::drawn(weight, fans)).chain(bias).collect()
 }
 
-/// What a layer makes of its inputs.
+/// The output of a layer for its inputs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Inferred {
     /// Sizes of its result for one sample: [H, W, C] or `[features]`.

@@ -1,4 +1,4 @@
-//! What the layers of pooling share: over windows, and over whole images.
+//! Code shared by the pooling layers, over windows and over whole images.
 
 use super::*;
 use crate::ir::op::Op;

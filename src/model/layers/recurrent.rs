@@ -1,4 +1,4 @@
-//! What the recurrent layers share: their parameters under PyTorch's names, and how they are stacked.
+//! Code shared by the recurrent layers: their parameters under PyTorch's names, and how they are stacked.
 
 use super::*;
 use crate::ir::graph::{Role, TensorInfo};
@@ -47,7 +47,7 @@ impl Recurrent {
         Ok(Inferred { shape: vec![places, features], params })
     }
 
-    /// What is carried from step to step, where a text is generated token by token.
+    /// The state from step to step, when a text is generated token by token.
     fn states(&self, graph: &mut Graph, at: &Inputs, layer: usize) -> Result<Vec<Tensor>> {
         if at.build.mode != Mode::Generation {
             return Ok(Vec::new());

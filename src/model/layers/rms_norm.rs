@@ -12,7 +12,7 @@ layer! {
     RmsNorm "rms_norm"
     needs {}
     takes {
-        /// What is added to the mean of the squares; by default the epsilon of single precision, as in PyTorch.
+        /// The constant added to the mean of the squares; by default the epsilon of single precision, as in PyTorch.
         epsilon: f64 = f64::from(f32::EPSILON) => Key::new(Kind::Number(ABOVE_0)),
     }
 }

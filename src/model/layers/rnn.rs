@@ -39,7 +39,7 @@ layer! {
         units: usize => SIZE,
     }
     takes {
-        /// What the sum becomes: tanh or relu.
+        /// The activation: tanh or relu.
         activation: Nonlinearity = Nonlinearity::Tanh => Key::new(Kind::Choice(&["tanh", "relu"])),
         /// Recurrences on top of each other.
         layers: usize = 1 => SIZE,

@@ -14,8 +14,8 @@ kernels! {
 /// The arguments are the control block and the stored field [samples, stride] as bytes, stride a multiple of four; the
 /// result is [batch, shape].
 ///
-/// With a window the field is two chunks of so many samples: of the chunks that an epoch's places fall into, counted from
-/// the start of the run, the even ones come in the first half and the odd ones in the second.
+/// With a window the field is two chunks of this many samples: of the chunks that an epoch's places fall into, counted
+/// from the start of the run, the even ones come in the first half and the odd ones in the second.
 #[derive(Clone, PartialEq)]
 pub struct Draw {
     /// Rows of a batch.
@@ -24,7 +24,7 @@ pub struct Draw {
     pub shape: Vec<usize>,
     /// The type of a stored element.
     pub element: Element,
-    /// What an element becomes.
+    /// The conversion of an element.
     pub read: Read,
     /// The stored word that stands for a label that is ignored.
     pub ignored: Option<u32>,
@@ -35,7 +35,7 @@ pub struct Draw {
 }
 
 impl std::fmt::Debug for Draw {
-    /// What is not there is not said.
+    /// Absent fields are not printed.
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         let Draw { batch, shape, element, read, ignored, shuffle, window } = self;
         let mut text = f.debug_struct("Draw");

@@ -14,7 +14,7 @@ kernels! {
 /// `x[b, y, x, c] = image(M·(x, y) + t, c) · scale + shift`; rows beyond the valid ones are zero.
 ///
 /// Arguments and results are those of [`Draw`], whose field is an image of bytes [height, width, channels]. `image` is the sample's picture, bilinear between pixels and [`Augment::fill`]
-/// outside; M and t are drawn anew for every sample in every step, from the control block's key. The order in which an
+/// outside; M and t are drawn again for every sample in every step, from the control block's key. The order in which an
 /// image is changed: a part of it resized, flipped, slanted, resized and turned about its middle, shifted, cropped, cut out.
 #[derive(Clone, Debug)]
 pub struct DrawAugmented {
@@ -33,7 +33,7 @@ impl DrawAugmented {
         }
     }
 
-    /// What a byte is multiplied by, and what is added then.
+    /// The factor for a byte, and the summand.
     fn scale(&self) -> [f32; 2] {
         match self.draw.read {
             Read::Scaled { scale, shift } => [scale, shift],
@@ -41,7 +41,7 @@ impl DrawAugmented {
         }
     }
 
-    /// What moves the pixels.
+    /// The geometric augmentation.
     fn warp(&self) -> Warp {
         let [height, width, _] = self.image();
         Warp { image: [height, width], augment: self.augment }

@@ -26,7 +26,7 @@ pub struct DrawMask {
 }
 
 impl DrawMask {
-    /// What moves the pixels; `outputs` refuses a field of other sizes.
+    /// The geometric augmentation; `outputs` refuses a field of other sizes.
     fn warp(&self) -> Warp {
         let image = match self.draw.shape[..] {
             [height, width] => [height, width],
@@ -149,7 +149,7 @@ mod tests {
     use crate::ir::op::Elements;
     use crate::ops::batch::draw_augmented::DrawAugmented;
 
-    /// What a case's op and control block are.
+    /// The op and the control block of a case.
     fn parts(case: &Case) -> (DrawMask, Control) {
         let op: &dyn std::any::Any = &*case.op;
         let op = op.downcast_ref::<DrawMask>().expect("a mask").clone();
@@ -213,8 +213,8 @@ mod tests {
         }
     }
 
-    /// Of an image of two halves, one 0 and one 200, the nearest pixel is told from the value between pixels; and a part of an
-    /// image has a label everywhere.
+    /// Of an image of two halves, one 0 and one 200, the nearest pixel differs from the interpolated value; and a part
+    /// of an image has a label everywhere.
     #[test]
     fn a_mask_follows_the_resized_part_of_its_image() {
         let [height, width] = [6, 10];

@@ -8,7 +8,7 @@ kernels! {
     JITTER = "batch/jitter",
 }
 
-/// What tells these random numbers from others of the same key and step.
+/// The number that distinguishes these random numbers from others of the same key and step.
 const SALT: u32 = 0x6a69_7474;
 
 /// `y[b] = colour(x[b])`, torchvision's `ColorJitter` in the fixed order brightness, contrast, saturation, hue; rows beyond the
@@ -20,9 +20,9 @@ const SALT: u32 = 0x6a69_7474;
 pub struct Jitter {
     /// How far colours are changed.
     pub colour: Colour,
-    /// What bytes were multiplied by, not 0.
+    /// The factor for bytes, not 0.
     pub scale: f32,
-    /// What was added then.
+    /// The summand after that.
     pub shift: f32,
 }
 
@@ -43,7 +43,7 @@ impl Jitter {
         })
     }
 
-    /// What a row draws in a step.
+    /// The random numbers of a row in a step.
     fn factors<F: Real>(&self, control: &Control, row: usize) -> Factors<F> {
         let key = pcg(row as u32 ^ pcg(control.step ^ pcg(control.key ^ SALT)));
         let share = |n: u32| (f64::from(pcg(key.wrapping_add(n)) >> 9) + 0.5) / f64::from(1 << 23);
@@ -88,8 +88,8 @@ fn grey<F: Real>(pixel: &[F]) -> F {
     }
 }
 
-/// The hue moved by so many turns: to hue, saturation and value and back, where channel c is value - range·clip(min(k, 4 - k))
-/// with k = (n + 6·hue) mod 6 and n = 5, 3, 1.
+/// The hue shifted by this many turns: to hue, saturation and value and back, where channel c is value -
+/// range·clip(min(k, 4 - k)) with k = (n + 6·hue) mod 6 and n = 5, 3, 1.
 fn hue<F: Real>([r, g, b]: [F; 3], turns: F) -> [F; 3] {
     let larger = |a: F, b: F| if b > a { b } else { a };
     let smaller = |a: F, b: F| if b < a { b } else { a };

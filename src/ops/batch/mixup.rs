@@ -9,7 +9,7 @@ kernels! {
     MIXUP = "batch/mixup",
 }
 
-/// What tells these random numbers from others of the same key and step.
+/// The number that distinguishes these random numbers from others of the same key and step.
 const SALT: u32 = 0x6d69_7875;
 
 /// `y[b] = λ·x[b] + (1 - λ)·x[o]` with o = valid - 1 - b (Zhang et al., 2018); rows beyond the valid ones stay.

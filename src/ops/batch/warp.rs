@@ -4,7 +4,7 @@ use crate::ops::prelude::*;
 use crate::step::augment::{Augment, RESIZED_CROP_RATIO};
 use crate::step::control::{Control, pcg};
 
-/// What tells these random numbers from others of the same key and step.
+/// The number that distinguishes these random numbers from others of the same key and step.
 const SALT: u32 = 0x6175_676d;
 
 /// How far images of [height, width] are changed at random.
@@ -62,7 +62,7 @@ impl Warp {
         Some(Resized { areas: [low, high - low], half_ratio, aspect })
     }
 
-    /// What a sample draws in a step.
+    /// The random numbers of a sample in a step.
     pub(super) fn map(&self, control: &Control, sample: usize) -> Map {
         let key = pcg(sample as u32 ^ pcg(control.step ^ pcg(control.key ^ SALT)));
         let bits = |n| pcg(key.wrapping_add(n));

@@ -30,7 +30,7 @@ kernels! {
 pub struct Conv2d {
     /// Rows and columns from one place to the next.
     pub stride: [usize; 2],
-    /// What is added around the image.
+    /// The padding around the image.
     pub padding: Padding,
     /// ε of the batch normalisation that follows; none where none does.
     pub norm: Option<f64>,

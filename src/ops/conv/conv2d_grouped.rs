@@ -22,7 +22,7 @@ kernels! {
 pub struct Conv2dGrouped {
     /// Rows and columns from one place to the next.
     pub stride: [usize; 2],
-    /// What is added around the image.
+    /// The padding around the image.
     pub padding: Padding,
     /// Rows and columns from one tap to the next.
     pub dilation: [usize; 2],
@@ -57,7 +57,7 @@ pub(in crate::ops) enum Form {
 }
 
 impl Conv2dGrouped {
-    /// The sizes for x and so many filters of a window, or a sentence that says why they do not fit.
+    /// The sizes for x and this many filters of a window, or a sentence that says why they do not fit.
     pub fn sizes(&self, x: [usize; 4], [kh, kw]: [usize; 2], o: usize) -> Result<Grouped, String> {
         let Conv2dGrouped { groups, dilation: [dh, dw], .. } = *self;
         if [groups, dh, dw, kh, kw].contains(&0) {

@@ -13,7 +13,7 @@ kernels! {
 /// Samples that share one partial sum on the host: a fixed number, so that results do not depend on the threads.
 const SHARE: usize = 8;
 
-/// Invocations that keep a device busy, and the most sums that are then added one behind the other.
+/// The number of invocations that keep a device busy, and the maximum number of sums that are then added sequentially.
 const BUSY: usize = 1 << 16;
 const MOST_SPLITS: usize = 128;
 

@@ -28,7 +28,7 @@ pub struct Conv2dReluPool {
     pub conv: Conv2d,
 }
 
-/// The pool behind the convolution.
+/// The pool after the convolution.
 pub const POOL: MaxPool2d = MaxPool2d { size: [2, 2], stride: [2, 2] };
 
 impl Conv2dReluPool {

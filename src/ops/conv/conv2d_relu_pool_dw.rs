@@ -1,4 +1,4 @@
-//! The gradients of weights and bias of a convolution with ReLU and pool behind it, whose input wants none.
+//! The gradients of weights and bias of a convolution with ReLU and pool after it, whose input needs no gradient.
 
 use crate::ir::op::Elements;
 use crate::ops::conv::conv2d::Conv2d;
@@ -112,7 +112,7 @@ impl Op for Conv2dReluPoolDw {
 /// over: `strips` rows of windows, or their `pw` windows each.
 fn lanes_form(g: &Geometry, class: KernelClass, strips: usize, pw: usize) -> Option<(Source, Params, usize, usize)> {
     let KernelClass::Lanes(lanes) = class else { return None };
-    // What the second kernel unrolls: the pixels behind a window.
+    // The loop that the second kernel unrolls: the pixels of a window.
     let patch = (g.kh + g.sh) * (g.kw + g.sw);
     match g.lanes_form(lanes, g.c, g.o) {
         LanesForm::Patch => Some((

@@ -1,4 +1,4 @@
-//! The gradient of a convolution with ReLU and pool behind it, with respect to its input.
+//! The gradient of a convolution with ReLU and pool after it, with respect to its input.
 
 use crate::ir::op::Elements;
 use crate::ops::conv::conv2d::Conv2d;

@@ -74,7 +74,7 @@ fn padded_rows<S: Simd>(rows: &[f32], channels: usize) -> Vec<f32> {
     padded
 }
 
-/// The forward pass; with `argmax` a ReLU and a 2 × 2 pool behind it.
+/// The forward pass; with `argmax` a ReLU and a 2 × 2 pool after it.
 pub struct Forward<'a> {
     pub g: &'a Geometry,
     pub x: &'a [f32],
@@ -213,7 +213,7 @@ impl WithSimd for Pooled<'_> {
     }
 }
 
-/// The gradients of weights and bias; with `argmax`, of a convolution with ReLU and 2 × 2 pool behind it.
+/// The gradients of weights and bias; with `argmax`, of a convolution with ReLU and 2 × 2 pool after it.
 pub struct Gradient<'a> {
     pub g: &'a Geometry,
     pub x: &'a [f32],
@@ -319,7 +319,7 @@ impl WithSimd for Shared<'_> {
     }
 }
 
-/// Adds four places' x · dy to the sums of every tap, and their dy to the row behind.
+/// Adds four places' x · dy to the sums of every tap, and their dy to the row after them.
 #[inline(always)]
 fn add<S: Simd>(simd: S, x: &Padded, at: [usize; 4], dy: [[S::f32s; 2]; 4], sums: &mut [S::f32s], pairs: usize) {
     let mut rows = sums.chunks_mut(2 * pairs);

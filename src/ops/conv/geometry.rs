@@ -4,7 +4,7 @@ use crate::ir::launch::KernelClass;
 use crate::ops::matmul::tiles::LanesTile;
 use serde::{Deserialize, Serialize};
 
-/// What is added around an image before a convolution.
+/// The padding around an image before a convolution.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Padding {
@@ -16,9 +16,10 @@ pub enum Padding {
 }
 
 impl Padding {
-    /// Rows of the result of a transposed convolution of so many: those that the convolution takes back to them. `Valid`
-    /// keeps every row that a window reaches; `Same` keeps size · stride, as many cropped at the start as the convolution
-    /// has of zeros there, and the rest at the end, where rows that no window reaches are added if the stride is larger.
+    /// Rows of the result of a transposed convolution of this many rows, which the convolution maps back to them.
+    /// `Valid` keeps every row that a window reaches; `Same` keeps size · stride, as many cropped at the start as the
+    /// convolution has of zeros there, and the rest at the end, where rows that no window reaches are added if the
+    /// stride is larger.
     pub fn transposed(self, size: usize, k: usize, stride: usize) -> usize {
         match self {
             Padding::Valid => size.saturating_sub(1).saturating_mul(stride).saturating_add(k),
@@ -166,7 +167,7 @@ impl Geometry {
 /// The forms that the lanes class has of a convolution's kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LanesForm {
-    /// Few input channels: the patch of pixels behind a few places is handed round, the weights are kept.
+    /// Few input channels: the patch of pixels that a few places read is passed around, the weights are kept.
     Patch,
     /// Input and output channels in multiples of four: a matrix product.
     Product(LanesTile),

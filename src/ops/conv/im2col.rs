@@ -48,7 +48,7 @@ pub fn forward(g: &Geometry, x: &[f32], w: &[f32], y: &mut [f32]) {
     );
 }
 
-/// The forward pass with bias, ReLU and a 2 × 2 pool behind it.
+/// The forward pass with bias, ReLU and a 2 × 2 pool after it.
 pub fn forward_pooled(g: &Geometry, x: &[f32], w: &[f32], b: Option<&[f32]>, y: &mut [f32], argmax: &mut [u32]) {
     let (runs, sizes) = (runs(g), [g.oh * g.ow, g.o, g.terms()]);
     let (ph, pw) = (g.oh / 2, g.ow / 2);
@@ -92,7 +92,7 @@ fn of_places<'a>(g: &Geometry, n: usize, dy: &'a [f32], argmax: Option<&[u32]>, 
     space
 }
 
-/// The gradient of the input; dy is that of a 2 × 2 pool behind the convolution where there is an argmax.
+/// The gradient of the input; dy is that of a 2 × 2 pool after the convolution if there is an argmax.
 pub fn input_gradient(g: &Geometry, dy: &[f32], argmax: Option<&[u32]>, w: &[f32], dx: &mut [f32]) {
     let (runs, places) = (runs(g), g.oh * g.ow);
     let images = dx.par_chunks_mut(g.h * g.w * g.c).enumerate();
@@ -110,7 +110,7 @@ pub fn input_gradient(g: &Geometry, dy: &[f32], argmax: Option<&[u32]>, w: &[f32
     );
 }
 
-/// The gradients of weights and bias; dy is that of a 2 × 2 pool behind the convolution where there is an argmax.
+/// The gradients of weights and bias; dy is that of a 2 × 2 pool after the convolution if there is an argmax.
 pub fn weight_gradient(g: &Geometry, x: &[f32], dy: &[f32], argmax: Option<&[u32]>, dw: &mut [f32], db: &mut [f32]) {
     let (runs, places, pixels) = (runs(g), g.oh * g.ow, g.h * g.w * g.c);
     let weights = g.terms() * g.o;

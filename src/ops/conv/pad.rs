@@ -1,12 +1,12 @@
-//! Zeros behind rows and columns: how convolutions with odd numbers of channels come to the lanes forms, which read
+//! Zero padding after rows and columns: lets convolutions with odd numbers of channels use the lanes forms, which read
 //! four channels at a time.
 
 use crate::ops::conv::conv2d::CONV2D_PAD;
 use crate::ops::conv::geometry::Geometry;
 use crate::ops::prelude::*;
 
-/// `t` [outer, rows, columns] with zeros behind, rows and columns as they are or up to a multiple of four, as [outer, `to`]:
-/// a copy that later ops share, or `t` where nothing is added.
+/// `t` [outer, rows, columns] with zeros appended, rows and columns unchanged or padded to a multiple of four, as
+/// [outer, `to`]: a copy that later ops share, or `t` where nothing is added.
 pub(in crate::ops) fn padded(cx: &mut Lower, t: Tensor, from: [usize; 3], to: [usize; 2]) -> crate::Result<Tensor> {
     let name = match (from[1] == to[0], from[2] == to[1]) {
         (true, true) => return Ok(t),

@@ -22,7 +22,7 @@ impl Reference for ClassScale {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
         let (labels, weights) = (x[1].words(), x[2].floats());
         let rows = Control::read(x[0].words()).valid as usize * (labels.len() / x[1].shape[0]);
-        // Labels are counted: a sum of so many floats, one by one, would lose the last of them.
+        // Labels are counted as integers: a sequential sum of that many floats would lose the last of them.
         let mut counts = vec![0u32; weights.len()];
         labels.iter().take(rows).filter(|label| **label != IGNORED).for_each(|label| counts[*label as usize] += 1);
         let terms = counts.iter().zip(weights).map(|(count, weight)| F::of(f64::from(*count)) * *weight);

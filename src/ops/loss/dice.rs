@@ -24,7 +24,7 @@ pub struct Dice {
     pub cross: bool,
 }
 
-/// What a place's loss and delta are made of.
+/// The values from which the loss and delta of a place are computed.
 struct Place<'a, F> {
     logits: &'a [F],
     whole: F,

@@ -1,4 +1,4 @@
-//! What the Dice loss of a sample is made of: the sums of each class's probabilities and labels, and of both at once.
+//! The terms of the Dice loss of a sample: the sums of each class's probabilities and labels, and of both at once.
 
 use crate::ir::element::IGNORED;
 use crate::ops::prelude::*;
@@ -18,7 +18,7 @@ impl Reference for DiceSums {
         let (logits, labels, whole, sums) = (x[0].floats(), x[1].words(), x[2].floats(), y[0].floats());
         let (classes, places) = (logits.len() / labels.len(), labels.len() / x[0].shape[0]);
         sums.par_chunks_mut(3 * classes).enumerate().for_each(|(b, sums)| {
-            // In double precision: so many terms one by one would lose the last of them.
+            // In double precision: a sequential sum of that many terms would lose the last of them.
             let mut exact = vec![0.0f64; 3 * classes];
             for r in (b * places..(b + 1) * places).filter(|r| labels[*r] != IGNORED) {
                 let k = labels[r] as usize;

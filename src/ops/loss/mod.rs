@@ -1,4 +1,4 @@
-//! Losses, and what is told of their answers.
+//! Losses, and the metrics of their answers.
 
 use super::Entry;
 

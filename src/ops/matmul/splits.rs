@@ -16,7 +16,7 @@ fn groups(class: KernelClass) -> usize {
 
 /// The fewest terms of a part: to write it and read it again is then cheap beside reading what it is made of.
 const TERMS: usize = 128;
-/// Sums of so many parts and more are shared out among invocations.
+/// Sums of at least this many parts are distributed among invocations.
 const MANY: usize = 8;
 
 /// The bytes of parts that a sum may be split into for its digits alone.
@@ -27,7 +27,7 @@ pub(in crate::ops) fn fewest(terms: usize, elements: usize) -> usize {
     terms.div_ceil(sums::RUN).min(MOST_BYTES / (4 * elements)).max(1)
 }
 
-/// What a sum in such parts counts for in an op's rounding.
+/// The contribution of a sum in such parts to an op's rounding.
 pub(in crate::ops) fn terms_of(terms: usize, elements: usize) -> usize {
     match terms.div_ceil(fewest(terms, elements)) <= sums::RUN {
         true => sums::terms(terms),
@@ -43,7 +43,7 @@ pub(in crate::ops) fn splits(class: KernelClass, [tiles, terms, elements]: [usiz
     [terms.div_ceil(part), part]
 }
 
-/// What becomes of the sums: bias [N] is added, and an activation applied; and one more thing.
+/// The epilogue of the sums: bias [N] is added, an activation is applied, and one more operation.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::ops) struct Epilogue {
     pub bias: Option<Tensor>,
@@ -51,7 +51,7 @@ pub(in crate::ops) struct Epilogue {
     pub with: With,
 }
 
-/// What else a product's epilogue may do, beside bias and activation: by that its kernels differ.
+/// The further operation of a product's epilogue, besides bias and activation: its kernels differ in it.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::ops) enum With {
     /// Puts zero where there is a mask and it is not above 0, after the activation: `lib/epilogue`.

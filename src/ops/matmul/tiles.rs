@@ -10,7 +10,7 @@ pub fn side(size: usize) -> usize {
     SIDES.into_iter().find(|&side| size <= side).unwrap_or(SIDES[2])
 }
 
-/// What a workgroup of the class "lanes" owns: rows, and vectors of four columns of each lane.
+/// The part of a workgroup of the class "lanes": rows, and vectors of four columns of each lane.
 ///
 /// 32 vectors of sums a lane are the most that software adapters keep cheaply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

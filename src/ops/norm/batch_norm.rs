@@ -22,7 +22,7 @@ kernels! {
 /// `[C]` each. Rows beyond the valid ones are normalised alike, and counted by nothing.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BatchNorm {
-    /// What is added to the variance.
+    /// The constant added to the variance.
     pub epsilon: f64,
     /// The share of a batch's statistics in the running ones, as in PyTorch.
     pub momentum: f64,
@@ -47,7 +47,7 @@ fn statistics<F: Real>(x: &[F], rows: usize, channels: usize) -> [Vec<F>; 2] {
     [mean, variance]
 }
 
-/// What normalisation makes of a channel: each has one number.
+/// The normalisation of a channel, one number each.
 pub(in crate::ops) struct Channels<'a, F> {
     mean: &'a [F],
     scale: Vec<F>,
@@ -235,7 +235,7 @@ impl Graph {
         Ok(())
     }
 
-    /// The running mean and variance that stand behind γ and β in the list of parameters, as the layer adds them.
+    /// The running mean and variance that follow γ and β in the list of parameters, as the layer adds them.
     fn running(&self, gamma: Tensor) -> Option<[Tensor; 2]> {
         let at = self.params.iter().position(|param| param.tensor == gamma)?;
         match self.params.get(at + 2..at + 4)? {

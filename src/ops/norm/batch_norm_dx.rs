@@ -17,7 +17,7 @@ kernels! {
 /// depend on x, and those rows get dx = 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BatchNormDx {
-    /// What was added to the variance.
+    /// The constant added to the variance.
     pub epsilon: f64,
     /// Whether the statistics are the batch's.
     pub training: bool,

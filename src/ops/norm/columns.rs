@@ -5,7 +5,7 @@ use crate::ops::prelude::*;
 /// Rows of a chunk on the host, whatever the threads.
 const HOST_ROWS: usize = 256;
 
-/// How rows are split over workgroups. A channel's chunks are summed one behind the other, so that there are few.
+/// How rows are split over workgroups. The chunks of a channel are summed sequentially, so there are few.
 #[derive(Clone, Copy, Debug)]
 pub struct Chunks {
     /// Eights of vectors.
@@ -17,7 +17,7 @@ pub struct Chunks {
 }
 
 impl Chunks {
-    /// The chunks of so many rows of vectors.
+    /// The chunks of this many rows of vectors.
     pub fn of(rows: usize, vectors: usize) -> Chunks {
         let per = rows.div_ceil((rows / 64).clamp(1, 128));
         Chunks { blocks: vectors.div_ceil(8), chunks: rows.div_ceil(per), per }

@@ -15,7 +15,7 @@ kernels! {
 pub struct GroupNorm {
     /// Groups that the channels are divided into.
     pub groups: usize,
-    /// What is added to the variance.
+    /// The constant added to the variance.
     pub epsilon: f64,
 }
 

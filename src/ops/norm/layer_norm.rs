@@ -13,7 +13,7 @@ kernels! {
 /// the scale 1 / √(variance + ε), `[rows]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LayerNorm {
-    /// What is added to the variance.
+    /// The constant added to the variance.
     pub epsilon: f64,
 }
 

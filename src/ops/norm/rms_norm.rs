@@ -13,7 +13,7 @@ kernels! {
 /// `[rows]`. Zhang and Sennrich, 2019; as PyTorch's `RMSNorm`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RmsNorm {
-    /// What is added to the mean of the squares.
+    /// The constant added to the mean of the squares.
     pub epsilon: f64,
 }
 

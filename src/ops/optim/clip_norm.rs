@@ -24,7 +24,7 @@ pub struct ClipNorm {
 }
 
 impl ClipNorm {
-    /// What gradients of that sum of squares are multiplied by.
+    /// The factor for gradients with this sum of squares.
     fn scale<F: Real>(&self, squares: F) -> F {
         let scale = F::of(self.limit) / (squares.sqrt() + F::of(1e-6));
         match (squares.is_finite(), scale < F::of(1.0)) {

@@ -15,7 +15,7 @@ kernels! {
 /// where these are not counted.
 pub const RECORD: usize = 6;
 
-/// What a batch's mean loss weighs in a mean over batches.
+/// The weight of a batch's mean loss in a mean over batches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Weighing {
     /// Its samples; none of its targets is ignored.
@@ -34,7 +34,7 @@ pub enum Weighing {
 pub struct StepEnd {
     /// Rows of a batch.
     pub batch: usize,
-    /// Records that the log holds before it begins anew.
+    /// Number of records in the log before it starts again.
     pub capacity: usize,
     /// The optimizer's β₁ and β₂, for the bias corrections; 0 where it has none.
     pub betas: [f64; 2],
@@ -42,7 +42,7 @@ pub struct StepEnd {
     pub rates: Rates,
     /// Batches of an update, by which rates and corrections go.
     pub accumulate: u32,
-    /// What the mean loss weighs.
+    /// The weight of the mean loss.
     pub weighing: Weighing,
 }
 

@@ -11,7 +11,7 @@ kernels! {
     ACTIVATION = "pointwise/activation",
 }
 
-/// What a step of an activation's form in ONNX reads behind the result of the step before.
+/// The inputs that a step of an activation's ONNX form reads after the result of the previous step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum With {
     /// Nothing else.
@@ -183,11 +183,11 @@ fn tail(x: f64) -> f64 {
 /// ULP of WGSL's `exp` at most 3 beyond what `tail` has, a division of 2.5 and a few roundings, each of two units.
 pub(in crate::ops) const ULPS: f64 = 24.0;
 
-/// What a factor that a device flushed to zero may leave behind: 2⁻¹²⁶ times an x of up to 10⁴, in tolerances of u.
+/// The largest error from a factor that a device flushed to zero: 2⁻¹²⁶ times an x of up to 10⁴, in tolerances of u.
 const FLUSHED: f64 = 1e-27;
 
 impl Function {
-    /// What model files call it.
+    /// Its name in model files.
     pub fn name(self) -> &'static str {
         self.row().name
     }
@@ -202,7 +202,7 @@ impl Function {
         self.row().slope
     }
 
-    /// Its form in ONNX: operators one behind the other.
+    /// Its form in ONNX: a chain of operators.
     pub fn onnx(self) -> &'static [(&'static str, With)] {
         self.row().onnx
     }
@@ -218,7 +218,7 @@ impl Function {
         derivative(x, slope.into())
     }
 
-    /// What the rounding of its value at x scales with.
+    /// The scale of the rounding error of its value at x.
     pub(in crate::ops) fn value_size(self, x: f64, slope: f32) -> f64 {
         self.row().sizes[0](x, slope.into()) + FLUSHED
     }

@@ -1,4 +1,4 @@
-//! Dropout: some elements zeroed at random, the others scaled up, anew in each step.
+//! Dropout: some elements zeroed at random, the others scaled up, drawn again in each step.
 
 use crate::ops::prelude::*;
 use crate::step::control::{Control, pcg};
@@ -16,7 +16,7 @@ kernels! {
 pub struct Dropout {
     /// The share of elements that become zero, at least 0 and below 1.
     pub rate: f32,
-    /// What tells one dropout of a net from another.
+    /// The number that distinguishes the dropouts of a net.
     pub salt: u32,
 }
 

@@ -7,7 +7,7 @@ use crate::ops::pointwise::relu_dx::ReluDx;
 use crate::ops::prelude::*;
 use std::any::Any;
 
-/// What becomes of an op's sums before they are stored. Kernels have it in `lib/activation`.
+/// The activation of an op's sums before they are stored. Kernels have it in `lib/activation`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Then {
     /// They stay as they are.

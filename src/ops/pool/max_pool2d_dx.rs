@@ -86,7 +86,8 @@ pub(in crate::ops) fn dispatch(
     cx.invocations(launch.bind("dy", dy).bind("argmax", argmax).bind("dx", dx), count)
 }
 
-/// The gradient of a convolution's places, from that of the 2 × 2 pool behind it: once for both of its gradients.
+/// The gradient of a convolution's places, from that of the 2 × 2 pool after it: computed once for both of its
+/// gradients.
 pub(in crate::ops) fn spread(cx: &mut Lower, conv: &Geometry, dy: Tensor, argmax: Tensor) -> crate::Result<Tensor> {
     let pooled = POOL.geometry(conv.y()).map_err(Error::input)?;
     cx.derived(dy, "spread", |cx| {

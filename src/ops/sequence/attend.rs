@@ -4,12 +4,12 @@ use crate::ir::graph::{Graph, Tensor};
 use crate::ops::matmul::matmul_batched::{Form, MatmulBatched};
 use crate::ops::sequence::softmax_masked::SoftmaxMasked;
 
-/// What queries look at.
+/// The keys and values that queries attend to.
 #[derive(Clone, Copy, Debug)]
 pub struct Attend {
-    /// What each key is compared by, [B, …, Tk, C].
+    /// The keys, [B, …, Tk, C].
     pub keys: Tensor,
-    /// What is summed by the weights of the keys, [B, …, Tk, D]; often the keys themselves.
+    /// The values, summed with the weights of the keys, [B, …, Tk, D]; often the keys themselves.
     pub values: Tensor,
     /// How many keys of each row are valid, `[B]` as words; all without it.
     pub lengths: Option<Tensor>,

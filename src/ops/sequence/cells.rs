@@ -3,8 +3,8 @@
 
 use crate::ops::prelude::*;
 
-/// What a recurrence computes from its input and its state. Gates lie in PyTorch's order. With the projected input `a = gx`
-/// and the hidden part `b = W_hh h + b_hh` of each gate, h' and c' being the states before the step:
+/// The computation of a recurrent layer from its input and its state. Gates are in PyTorch's order. With the projected
+/// input `a = gx` and the hidden part `b = W_hh h + b_hh` of each gate, h' and c' being the states before the step:
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Cell {
     /// `h = tanh(a + b)`.
@@ -35,7 +35,7 @@ impl Cell {
         if self == Cell::Lstm { 2 } else { 1 }
     }
 
-    /// What is kept of a step for the way back: the gates, and of a GRU also the hidden part of n.
+    /// Values of a step kept for the backward pass: the gates, and for a GRU also the hidden part of n.
     pub fn kept(self) -> usize {
         if self.gates() == 1 { 0 } else { 4 }
     }
@@ -54,7 +54,7 @@ fn sigmoid<F: Real>(x: F, exp: impl Fn(F) -> F) -> F {
     (if x < F::of(0.0) { e } else { one }) / (one + e)
 }
 
-/// tanh x, likewise.
+/// tanh x, in the same way.
 #[inline(always)]
 fn tanh<F: Real>(x: F, exp: impl Fn(F) -> F) -> F {
     let (one, two) = (F::of(1.0), F::of(2.0));
@@ -87,7 +87,7 @@ pub struct Forward<'a, F> {
     pub before: [&'a [F]; 2],
     /// h and c after; c alone where the cell has one.
     pub after: [&'a mut [F]; 2],
-    /// What is kept [4, H], where the cell keeps something.
+    /// The kept values [4, H], if the cell keeps some.
     pub kept: &'a mut [F],
 }
 
@@ -144,7 +144,7 @@ impl<F: Real> Forward<'_, F> {
 pub struct Backwards<'a, F> {
     /// h and c before the step, and after it.
     pub states: [[&'a [F]; 2]; 2],
-    /// What was kept [4, H].
+    /// The kept values [4, H].
     pub kept: &'a [F],
     /// The gradient of h after the step; that part of the one before it which does not come through the weights takes its
     /// place.

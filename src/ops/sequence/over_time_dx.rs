@@ -8,7 +8,7 @@ kernels! {
     OVER_TIME_DX = "sequence/over_time_dx",
 }
 
-/// What was taken over a row's places.
+/// The reduction over a row's places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Over {
     /// The last valid place.
@@ -21,7 +21,7 @@ pub enum Over {
 /// it is 0. The arguments are dy [B, C] and, if rows have lengths, lengths `[B]` as words; the result is [B, T, C].
 #[derive(Clone, Copy, Debug)]
 pub struct OverTimeDx {
-    /// What was taken.
+    /// The result that was used.
     pub over: Over,
     /// T, the places of a row.
     pub times: usize,

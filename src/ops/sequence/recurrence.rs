@@ -35,7 +35,7 @@ kernels! {
 /// all flow back, to every float argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recurrence {
-    /// What happens at a step.
+    /// The computation of a step.
     pub cell: Cell,
     /// Whether rows are walked from their end.
     pub reverse: bool,

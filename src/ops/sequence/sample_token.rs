@@ -22,7 +22,7 @@ const RUNS: usize = 256;
 /// a row follows from the key, the step and the row.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SampleToken {
-    /// What logits are divided by, at least 0.
+    /// The temperature by which logits are divided, at least 0.
     pub temperature: f32,
     /// How many tokens are kept; 0 for all.
     pub top_k: usize,

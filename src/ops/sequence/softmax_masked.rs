@@ -13,7 +13,7 @@ kernels! {
 /// lengths, lengths `[B]` as words; without them all Tk keys are valid. The result is of x's shape.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SoftmaxMasked {
-    /// What scores are multiplied by: 1, or 1 / √C for scores that are sums of C products.
+    /// The factor for the scores: 1, or 1 / √C for scores that are sums of C products.
     pub scale: f32,
     /// Whether a query sees no key after its own place.
     pub causal: bool,

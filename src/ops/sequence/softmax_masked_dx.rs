@@ -10,7 +10,7 @@ kernels! {
 /// The arguments are dy and y [.., Tk]; the result is of their shape.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SoftmaxMaskedDx {
-    /// What scores were multiplied by.
+    /// The factor for the scores.
     pub scale: f32,
 }
 

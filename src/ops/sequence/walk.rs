@@ -32,8 +32,8 @@ impl Sizes {
         self.batch * self.units
     }
 
-    /// How many rows share a product on the host: so many that the weights are read seldom, so few that there are blocks for
-    /// several threads. It does not depend on their number.
+    /// How many rows share a product on the host: enough that the weights are read rarely, and few enough that there
+    /// are blocks for several threads. It does not depend on their number.
     pub fn block(&self, cell: Cell) -> usize {
         const LARGE: usize = 1 << 18;
         let most = if cell.gates() * self.units * self.units > LARGE { 32 } else { 16 };
@@ -63,7 +63,7 @@ pub fn part<'a, F>(parts: &'a mut [&mut [F]], step: usize) -> &'a mut [F] {
 /// The lowering of a recurrence, forward or backward.
 #[derive(Clone, Copy, Debug)]
 pub struct Walk {
-    /// What happens at a step.
+    /// The computation of a step.
     pub cell: Cell,
     /// Its sizes.
     pub sizes: Sizes,

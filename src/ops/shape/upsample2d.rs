@@ -18,7 +18,7 @@ impl Reference for Upsample2d {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
         let ([_, _, w, c], [fh, fw]) = (x[0].axes(), self.factor);
         let x = x[0].floats();
-        // A row of the batch's rows: those of all images stand one behind the other.
+        // A row of the batch's rows: those of all images are contiguous.
         y[0].floats().par_chunks_mut(w * fw * c).enumerate().for_each(|(row, y)| {
             for (column, y) in y.chunks_mut(c).enumerate() {
                 y.copy_from_slice(&x[(row / fh * w + column / fw) * c..][..c]);

@@ -60,7 +60,7 @@ function pen(board) {
     Object.assign(brush, { lineWidth: SIDE / 13, lineCap: "round", lineJoin: "round", strokeStyle: ink() });
     brush.beginPath();
     brush.moveTo(...from);
-    // A line of no length leaves no mark, but a person who taps makes a dot.
+    // A line of no length leaves no mark, but a tap makes a dot.
     brush.lineTo(to[0], to[1] + (to[0] === from[0] && to[1] === from[1] ? 0.01 : 0));
     brush.stroke();
     from = to;

@@ -76,7 +76,7 @@ function odds(guesses, classes, top, kind = () => "") {
   return el("div", { class: long ? "odds long" : "odds" }, guesses.flatMap(row));
 }
 
-/** Whether folded-out parts stay so when their section is drawn anew. */
+/** Whether expanded parts stay expanded when their section is redrawn. */
 const unfolded = new Set();
 function fold(title, ...children) {
   const details = el("details", { open: unfolded.has(title) ? "" : null }, el("summary", {}, title), children);

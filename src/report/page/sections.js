@@ -6,7 +6,7 @@ const TABLE_CLASSES = 24;
 /** Whether the matrix shows shares of its rows. */
 let asShares = false;
 
-/** Which classes were taken for which, the most frequent first. */
+/** The confusions, the most frequent first. */
 function confusions(counts) {
   const all = counts.flatMap((row, label) => row.map((count, answer) => ({ label, answer, count, of: row.reduce((a, b) => a + b, 0) })));
   return all.filter((one) => one.label !== one.answer && one.count > 0).sort((a, b) => b.count - a.count);
@@ -24,7 +24,7 @@ function frequent(counts, classes) {
     el("ol", { class: "confusions" }, all.slice(0, 12).map(item)), more);
 }
 
-/** A picture of the confusion matrix of many classes; the cell under the pointer is told below it. */
+/** A picture of the confusion matrix of many classes; the values of the cell under the pointer are shown below it. */
 function heat(counts, classes) {
   const most = Math.max(1, ...confusions(counts).slice(0, 1).map((one) => one.count));
   const bytes = counts.flatMap((row, label) => row.map((count, answer) => {

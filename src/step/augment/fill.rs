@@ -53,7 +53,7 @@ impl FromStr for Fill {
     }
 }
 
-/// What is read back as the same.
+/// The form that is read back as the same value.
 impl Display for Fill {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {

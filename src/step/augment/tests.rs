@@ -1,4 +1,4 @@
-//! What lists mean, how they are refused, and the quantiles of known distributions.
+//! The parsing of lists, their errors, and the quantiles of known distributions.
 
 use super::*;
 

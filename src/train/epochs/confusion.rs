@@ -9,7 +9,7 @@ use serde::Serialize;
 /// The most classes that a matrix is made for: its size is their square.
 pub const MOST_CLASSES: usize = 1024;
 
-/// How often each class was taken for each.
+/// A confusion matrix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confusion {
     classes: usize,
@@ -21,11 +21,11 @@ pub struct Confusion {
 pub struct ClassScore {
     /// Samples of this class.
     pub samples: u64,
-    /// Samples taken for this class, right or wrong.
+    /// Samples classified as this class, correctly or not.
     pub predicted: u64,
-    /// The share of those taken for this class that are of it; none where nothing was taken for it.
+    /// The share of the samples classified as this class that belong to it; none if there are none.
     pub precision: Option<f64>,
-    /// The share of this class's samples that were taken for it; none where there are no samples of it.
+    /// The share of this class's samples that were classified as it; none if there are no samples of it.
     pub recall: Option<f64>,
     /// The harmonic mean of the two, 2·TP / (2·TP + FP + FN); none where there are none of either.
     pub f1: Option<f64>,
@@ -78,7 +78,7 @@ impl Confusion {
         Confusion::from_predictions(classes, labels, &predicted)
     }
 
-    /// Counts a sample of the class `actual` that was taken for `predicted`.
+    /// Counts a sample of the class `actual` that was classified as `predicted`.
     ///
     /// # Errors
     /// [`Error::Input`] where there is no such class.
@@ -96,7 +96,7 @@ impl Confusion {
         self.classes
     }
 
-    /// How many samples of the class `actual` were taken for `predicted`; 0 for classes that there are not.
+    /// How many samples of the class `actual` were classified as `predicted`; 0 for unknown classes.
     pub fn count(&self, actual: usize, predicted: usize) -> u64 {
         if predicted >= self.classes {
             return 0;
@@ -114,7 +114,7 @@ impl Confusion {
         self.counts.iter().sum()
     }
 
-    /// The share of samples that were taken for their own class; not a number where there are none.
+    /// The share of correctly classified samples; NaN if there are none.
     pub fn accuracy(&self) -> f64 {
         let right: u64 = (0..self.classes).map(|class| self.count(class, class)).sum();
         right as f64 / self.samples() as f64
@@ -138,7 +138,7 @@ impl Confusion {
         (0..self.classes).map(score).collect()
     }
 
-    /// What each class has in common with what was taken for it, TP / (TP + FP + FN); none where there are none of either.
+    /// Intersection over union of each class, TP / (TP + FP + FN); none if it occurs in neither truth nor prediction.
     pub fn ious(&self) -> Vec<Option<f64>> {
         let iou = |class: usize| {
             let right = self.count(class, class);
@@ -161,7 +161,7 @@ impl Confusion {
         self.table_within(100, name)
     }
 
-    /// [`Confusion::table`] in at most so many columns, where names of eight letters have room: the scores stand below the
+    /// [`Confusion::table`] in at most this many columns, with room for names of eight letters: the scores are printed below the
     /// matrix where there is none beside it, numbers take the place of names, and at last the most frequent errors that of
     /// the matrix.
     pub fn table_within(&self, width: usize, name: impl Fn(usize) -> String) -> String {
@@ -169,7 +169,7 @@ impl Confusion {
         text::text(self, &names, width)
     }
 
-    /// Samples that were taken for another class than theirs: actual, predicted and how often, the most frequent first.
+    /// Misclassified samples: actual class, predicted class and count, the most frequent first.
     pub fn errors(&self) -> Vec<(usize, usize, u64)> {
         let pairs = (0..self.classes).flat_map(|actual| (0..self.classes).map(move |predicted| (actual, predicted)));
         let wrong = pairs.filter(|(actual, predicted)| actual != predicted);

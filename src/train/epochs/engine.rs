@@ -11,7 +11,7 @@ use crate::ir::values::Values;
 use crate::ops::optim::step_end::RECORD;
 use std::collections::VecDeque;
 
-/// What a step left in the log.
+/// The record of a step in the log.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Record {
     /// The mean loss of the batch, before its update.
@@ -35,12 +35,12 @@ pub struct Timed {
     pub node: usize,
     /// The kernel in its expansion; on the native CPU the op.
     pub kernel: String,
-    /// What it took.
+    /// Its duration.
     pub seconds: f64,
 }
 
-/// What a submit should take: long enough to hide its cost, short enough that no system takes the device for hung
-/// (Windows resets one after two seconds).
+/// The target duration of a submit: long enough to hide its overhead, short enough that no system considers the device
+/// hung (Windows resets one after two seconds).
 const SUBMIT_SECONDS: f64 = 0.06;
 
 /// How many steps a submit has, from how long steps took.
@@ -63,8 +63,8 @@ impl Pace {
         self.steps.min(left)
     }
 
-    /// Notes that a submit of `steps` came back after so many seconds. The next ones grow to twice as much at most: what
-    /// had long been done when somebody came to look seems to have taken no time.
+    /// Records that a submit of `steps` returned after this many seconds. The next ones at most double in size: a
+    /// submit that was finished long before it was polled seems to have taken no time.
     pub fn measured(&mut self, steps: usize, seconds: f64) {
         let each = seconds / steps as f64;
         let most = ((SUBMIT_SECONDS / each) as usize).min(2 * self.steps.max(steps));
@@ -147,12 +147,12 @@ impl Engine {
         self.executor.copy_from(to, &*other.executor, from)
     }
 
-    /// Says that the control block was written anew, with its step at 0.
+    /// Records that the control block was rewritten, with its step at 0.
     pub fn restart(&mut self) {
         self.submitted = 0;
     }
 
-    /// Says that the control block was written anew, with its step at `step`.
+    /// Records that the control block was rewritten, with its step at `step`.
     pub fn restart_at(&mut self, step: u64) {
         self.submitted = (step % self.capacity as u64) as usize;
     }

@@ -143,8 +143,8 @@ impl Evaluator {
         Evaluator::by(&Criterion::default(), device, model, split, batch, None)
     }
 
-    /// `new` by another loss than the plain one, and with at most so many bytes of the data on the device, where a limit
-    /// is given: the results are the same.
+    /// `new` with another loss than the plain one, and with at most this many bytes of the data on the device, if a
+    /// limit is given: the results are the same.
     pub fn by(
         criterion: &Criterion,
         device: &Device,
@@ -176,7 +176,7 @@ impl Evaluator {
         self.engine.copy_from(self.step.params, engine, step.final_weights())
     }
 
-    /// What the last pass took the pixels for, of a model that tells their classes.
+    /// The classes of the pixels predicted in the last pass, for a segmentation model.
     pub fn confusion(&self) -> Option<&Confusion> {
         self.confusion.as_ref()
     }
@@ -293,8 +293,8 @@ impl Evaluator {
         Ok(())
     }
 
-    /// Submits the steps of a pass behind the first `at`, at most so many, as far as the data for them is on the device;
-    /// says how many it were.
+    /// Submits at most `steps` steps of a pass after the first `at`, as far as the data for them is on the device;
+    /// returns how many were submitted.
     fn submit(&mut self, at: u64, steps: usize) -> Result<u64> {
         let last = self.step.steps_per_epoch() as u64;
         feed::submit(&mut self.feed, &mut self.engine, &self.step, at, steps, last)

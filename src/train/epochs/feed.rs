@@ -13,7 +13,7 @@ use crate::train::step::Step;
 use crate::train::step::window::Window;
 use std::ops::Range;
 
-/// Bytes of a block, at most: a disk reads so many at about its full speed.
+/// The maximum size of a block in bytes: a disk reads blocks of this size at about its full speed.
 const BLOCK_BYTES: usize = 256 << 10;
 /// Blocks that a chunk has at least, where its samples allow it.
 const BLOCKS: usize = 8;
@@ -21,7 +21,7 @@ const BLOCKS: usize = 8;
 const PIECE_BYTES: usize = 1 << 20;
 /// Bytes that are written before the device is made to take them.
 const FLUSH_BYTES: usize = 16 << 20;
-/// Bytes that are written behind a submit, at most: they lie in memory until the device takes them.
+/// The maximum number of bytes written after a submit: they stay in memory until the device takes them.
 const AHEAD_BYTES: usize = 64 << 20;
 /// Rows that are written for each that steps take, until the next chunk is whole.
 const LEAD: usize = 2;
@@ -48,8 +48,9 @@ pub(in crate::train) fn write_whole(engine: &mut Engine, step: &Step, split: &Sp
     Ok(())
 }
 
-/// Submits the steps behind the first `at`, at most `steps` of them, as far as the data for them is on the device, the last
-/// of all being `last`; says how many it were. Then some of what comes next is written, while the device is at work.
+/// Submits the steps after the first `at`, at most `steps` of them, as far as the data for them is on the device, the
+/// last of all being `last`; returns how many were submitted. Then some of what comes next is written, while the device is at
+/// work.
 pub(in crate::train) fn submit(
     feed: &mut Option<Feed>,
     engine: &mut Engine,
@@ -114,7 +115,7 @@ impl Feed {
     }
 
     /// Writes some of the next chunk, once `steps` steps up to the step `at` were submitted, the last of the run being
-    /// `last`: all steps that draw from what was there before have been submitted, so the device writes behind them.
+    /// `last`: all steps that draw from what was there before have been submitted, so the device writes after them.
     fn ahead(&mut self, engine: &mut Engine, step: &Step, [at, steps]: [u64; 2], last: u64) -> Result<()> {
         if at >= last {
             return Ok(());

@@ -1,4 +1,4 @@
-//! The loop: epochs of steps on a device, evaluation after each, and what is told of them.
+//! The loop: epochs of steps on a device, evaluation after each, and their events.
 
 pub mod confusion;
 pub mod engine;

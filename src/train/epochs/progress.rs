@@ -18,7 +18,7 @@ pub struct Metrics {
     /// Mean loss over the epoch's samples, each batch's before its update.
     #[serde(deserialize_with = "or_nan")]
     pub loss: f64,
-    /// Share of the epoch's samples that were right, likewise; not a number, and left out, where targets are numbers.
+    /// Share of the epoch's samples that were classified correctly; NaN, and left out, for numeric targets.
     #[serde(default = "nan", deserialize_with = "or_nan", skip_serializing_if = "is_nan")]
     pub accuracy: f64,
     /// Mean loss over the test set, or the validation split.
@@ -178,7 +178,7 @@ impl Progress {
         metrics
     }
 
-    /// Whether the metrics are those of epochs of `per_epoch` steps, one behind the other, up to `step`.
+    /// Whether the metrics are those of consecutive epochs of `per_epoch` steps, up to `step`.
     pub fn is_sound(&self, per_epoch: u64) -> bool {
         let starts = std::iter::once(0).chain(self.metrics.iter().map(|m| m.step));
         let epochs = self.metrics.iter().zip(starts).enumerate();

@@ -23,9 +23,9 @@ pub struct NumberScore {
 /// The numbers of every sample beside their targets, in the targets' own units.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Numbers {
-    /// What is true: for each target, a number for each sample.
+    /// The truth: for each target, a number for each sample.
     pub truth: Vec<Vec<f64>>,
-    /// What the model gives, likewise.
+    /// The model's output, in the same order.
     pub given: Vec<Vec<f64>>,
 }
 

@@ -77,7 +77,7 @@ impl Trainer {
     }
 
     /// The class of each pixel of the test set with the weights as they are now, [samples, height, width], the mean loss
-    /// of it, and what was taken for what.
+    /// of it, and the confusion matrix.
     ///
     /// # Errors
     /// [`Error::Input`] for a model that tells no classes of pixels, and those of the device.

@@ -1,4 +1,4 @@
-//! What a training step spends where: medians of a few steps, kernel by kernel.
+//! The time of a training step per kernel: medians of a few steps.
 
 use crate::error::Result;
 use crate::ir::graph::Graph;

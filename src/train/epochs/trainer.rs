@@ -34,7 +34,7 @@ use std::time::Instant;
 /// Tokens of the text that a model goes on with after each epoch.
 const SAMPLE: usize = 200;
 
-/// What the loop tells its observer.
+/// The events of the loop for its observer.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
     /// Steps came back: the number of the first, from 1, their records, and how far the epoch is.
@@ -43,7 +43,7 @@ pub enum Event<'a> {
         epoch: usize,
         /// The number of the first of these steps, from 1 at the start of the run.
         first: u64,
-        /// What they left in the log.
+        /// Their records in the log.
         records: &'a [Record],
         /// Steps of this epoch that are done.
         done: usize,
@@ -187,7 +187,7 @@ impl Trainer {
         &self.progress
     }
 
-    /// What the run was told, with what was left to the device.
+    /// The options of the run, with device-dependent defaults filled in.
     pub fn options(&self) -> &TrainOptions {
         &self.options
     }
@@ -345,13 +345,13 @@ impl Trainer {
         Ok(flow)
     }
 
-    /// Submits the steps behind the first `at` of the run, at most so many, as far as the data for them is on the device;
-    /// says how many it were.
+    /// Submits at most `steps` steps of the run after the first `at`, as far as the data for them is on the device;
+    /// returns how many were submitted.
     pub(in crate::train) fn submit(&mut self, at: u64, steps: usize) -> Result<u64> {
         feed::submit(&mut self.feed, &mut self.engine, &self.step, at, steps, self.goal.last)
     }
 
-    /// Sees to it that the data for the step behind the first `at` is on the device.
+    /// Makes sure that the data for step `at` (from 0) is on the device.
     pub(in crate::train) fn ready(&mut self, at: u64) -> Result<()> {
         let Trainer { feed, engine, step, .. } = self;
         feed.as_mut().map_or(Ok(()), |feed| feed.ready(engine, step, at).map(drop))
@@ -379,7 +379,7 @@ impl Trainer {
         Ok(flow)
     }
 
-    /// Lays out newer weights where somebody wants them, or `always` where they are shared at all.
+    /// Publishes newer weights if they were requested, or `always` if they are shared at all.
     async fn lay_out(&self, always: bool) -> Result<()> {
         if let Some(snapshot) = self.snapshot.as_ref().filter(|snapshot| always || snapshot.is_due()) {
             snapshot.put(self.progress.step, self.weights().await?);
@@ -387,7 +387,7 @@ impl Trainer {
         Ok(())
     }
 
-    /// What a step spends in which kernel; `None` where the device has no timestamps. These are real steps, which change
+    /// The time of a step per kernel; `None` if the device has no timestamps. These are real steps, which change
     /// the weights: for when the run is over.
     pub async fn kernel_times(&mut self) -> Result<Option<Vec<KernelTime>>> {
         kernel_times(&mut self.engine, &self.step.graph).await

@@ -59,7 +59,7 @@ impl Wild {
     /// The tensor's name and shape with what is wrong in it; of an arena, or a part of one, also the parameter.
     fn words(&self, graph: &Graph, t: Tensor, name: &str, shape: &[usize]) -> String {
         let Wild { nan, infinite, first, of } = self;
-        // What is behind the graph's own tensors is a kernel's scratch memory.
+        // Tensors after the graph's own ones are scratch memory of a kernel.
         let known = graph.tensors.get(t.index()).map(|info| (info.role, graph.root(t).1));
         let (role, offset) = known.unwrap_or((Role::Activation, 0));
         let first = first + offset;

@@ -10,7 +10,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// What the first record of a file says.
+/// The first record of a file.
 const VERSION: &str = "brain.Event:2";
 
 /// How names of event files begin.
@@ -99,7 +99,7 @@ impl Events {
     }
 }
 
-/// The folder's event file, the first by name where somebody has put others beside it.
+/// The folder's event file, the first by name if there are several.
 fn existing(folder: &Path) -> Option<PathBuf> {
     let named = |path: &PathBuf| {
         let name = path.file_name().and_then(|name| name.to_str());

@@ -13,7 +13,7 @@ pub const HISTORY: &str = "run.json";
 /// The most bytes of the file that are read.
 const LARGEST_BYTES: u64 = 1 << 20;
 
-/// What a run folder tells of its run beside its settings and its metrics. A run that was gone on with has several sittings.
+/// The history of a run in its folder, besides settings and metrics. A run that was resumed has several sittings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct History {
     /// The samples of each set.
@@ -52,7 +52,7 @@ pub struct Sitting {
 pub enum End {
     /// All steps are done.
     Finished,
-    /// It was stopped and can be gone on with.
+    /// It was stopped and can be resumed.
     Stopped,
     /// The device or the disk failed.
     Failed,

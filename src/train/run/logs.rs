@@ -1,4 +1,4 @@
-//! What a run writes line by line: `metrics.jsonl`, `metrics.csv`, `steps.jsonl` and TensorBoard's events.
+//! The logs that a run writes line by line: `metrics.jsonl`, `metrics.csv`, `steps.jsonl` and TensorBoard's events.
 
 use crate::error::Result;
 use crate::train::epochs::engine::Record;
@@ -196,7 +196,8 @@ fn cut_samples(path: &Path, last: u64) -> Result<()> {
     bring_to(path, kept.as_bytes()).map(drop)
 }
 
-/// Cuts `steps.jsonl` behind the line of a step, or the first that is not whole; the step of the last line that stays.
+/// Truncates `steps.jsonl` after the line of a step, or before the first partial line; returns the step of the last
+/// line that remains.
 fn cut_steps(path: &Path, last: u64) -> Result<u64> {
     let file = match File::options().read(true).write(true).open(path) {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(0),

@@ -1,4 +1,4 @@
-//! A run: its configuration as a file, and the folder that it leaves behind.
+//! A run: its configuration as a file, and its folder.
 
 pub mod checkpoints;
 #[cfg(feature = "cli")]
@@ -28,7 +28,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// What a run found on the test set at its end, where its epochs were validated on other data.
+/// The test metrics at the end of a run whose epochs were validated on other data.
 pub const TEST: &str = "test.json";
 
 /// The folder of a run, locked: `config.toml`, `device.json`, `run.json`, the logs, `checkpoints` and `model.safetensors`.
@@ -47,7 +47,7 @@ pub struct RunFolder {
     _lock: File,
 }
 
-/// What a run goes on from.
+/// The checkpoint from which a run resumes.
 #[derive(Debug)]
 pub struct Resume<'a> {
     /// Which checkpoint it is.
@@ -141,7 +141,7 @@ impl RunFolder {
             bring_to(&path.join("device.json"), device_json.as_bytes())?;
         }
         let data_folder = from.data_folder.clone();
-        // No run ends for the sake of what is told of its older sittings.
+        // An unreadable history of older sessions does not stop a run.
         let (history, lost) = match History::read(path) {
             Ok(history) => (history.unwrap_or_default(), None),
             Err(error) => (History::default(), Some(format!("{error}; it is begun again"))),

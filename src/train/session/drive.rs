@@ -23,7 +23,7 @@ pub enum Ended {
     Finished {
         /// The file of the trained model.
         model: PathBuf,
-        /// What the test set says.
+        /// The test metrics.
         tested: Tested,
     },
     /// The run was stopped; its last checkpoint is of this step.
@@ -33,7 +33,7 @@ pub enum Ended {
     },
 }
 
-/// What the test set says at the end of a run.
+/// The test metrics at the end of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Tested {
     /// Loss and accuracy, where every epoch was validated on other data.
@@ -52,7 +52,7 @@ pub struct Tested {
 
 impl Session {
     /// Trains to the end of the run, or until `stop` says so, which is asked after every few steps. The folder has
-    /// whatever `observe` is told of; an error of `observe` stops the run and is returned.
+    /// the events passed to `observe`; an error of `observe` stops the run and is returned.
     ///
     /// A run that was stopped goes on by another call, or by [`super::Stopped`] in another process.
     ///

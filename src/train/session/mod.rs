@@ -1,4 +1,4 @@
-//! A run that can be stopped and gone on with: begin, resume, drive. The command `wgrad train` is a caller of this.
+//! A run that can be stopped and resumed: begin, resume, drive. The command `wgrad train` uses it.
 
 mod drive;
 mod resume;
@@ -33,11 +33,11 @@ pub struct Session {
     pub config: RunConfig,
     /// The model.
     pub model: Model,
-    /// What it is trained and validated on.
+    /// The data for training and validation.
     pub data: Dataset,
     /// The device.
     pub device: Device,
-    /// What the run's `device.json` holds.
+    /// The content of the run's `device.json`.
     pub device_json: String,
     /// The trainer.
     pub trainer: Trainer,
@@ -94,7 +94,7 @@ impl Session {
     }
 }
 
-/// What `device.json` holds.
+/// The content of `device.json`.
 fn json_of(choice: &Choice) -> Result<String> {
     device_json(choice).map_err(|e| Error::failed(format!("device.json: {e}")))
 }
@@ -177,7 +177,7 @@ pub fn open_data(config: &RunConfig, progress: Option<&(dyn Fn(usize, usize) + S
     Ok(data)
 }
 
-/// What to type to go on with a run.
+/// The command that resumes a run.
 pub fn resume_command(run: &Path) -> String {
     format!("wgrad train --resume {}", quoted(&run.display().to_string()))
 }

@@ -121,7 +121,7 @@ pub struct RunConfig {
     #[cfg_attr(feature = "cli", arg(long, alias = "save-every", value_name = "N|TIME", allow_negative_numbers = true, help_heading = RUN))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint_every: Option<Interval>,
-    /// What decides the numbers.
+    /// The options that decide the numbers.
     #[cfg_attr(feature = "cli", command(flatten))]
     pub train: TrainOptions,
 }

@@ -27,7 +27,7 @@ pub struct Goal {
 }
 
 impl Goal {
-    /// The end that the options set for so many training samples.
+    /// The end of a run with these options and this many training samples.
     pub fn new(samples: usize, options: &TrainOptions) -> Goal {
         let per_epoch = samples.div_ceil(options.batch_size.max(1)) as u64;
         let budget = per_epoch.saturating_mul(options.epochs as u64);

@@ -10,9 +10,9 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Interval {
-    /// Whenever so many steps are done, counted from the start of the run.
+    /// Every N steps, counted from the start of the run.
     Steps(u64),
-    /// Whenever so much time has gone by since the last one.
+    /// Whenever this much time has passed since the last one.
     Time(Duration),
 }
 

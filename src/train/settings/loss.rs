@@ -50,26 +50,26 @@ impl LossName {
     }
 }
 
-/// A loss with all that it is told.
+/// A loss with all its settings.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Criterion {
     /// Which one; without, that of the model's task.
     pub loss: Option<LossName>,
     /// The part of the target that is spread over all classes.
     pub smoothing: f64,
-    /// What each class weighs.
+    /// The weight of each class.
     pub weights: ClassWeights,
 }
 
-/// What a loss leaves in the graph.
+/// The results of a loss in the graph.
 pub(in crate::train) struct Applied {
     /// Loss, correct counts and delta.
     pub(in crate::train) results: Vec<Tensor>,
-    /// What the batch's mean loss weighs.
+    /// The weight of the batch's mean loss.
     pub(in crate::train) weighing: Weighing,
     /// The sum of the weights of the batch's targets and their number, `[2]`, where they have weights or some are ignored.
     pub(in crate::train) weight: Option<Tensor>,
-    /// What it has to be given before the first step.
+    /// Values to upload before the first step.
     pub(in crate::train) given: Vec<(Tensor, Values)>,
 }
 

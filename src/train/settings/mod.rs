@@ -1,4 +1,4 @@
-//! What a run can be told.
+//! The settings of a run.
 
 pub mod class_weights;
 pub mod config;

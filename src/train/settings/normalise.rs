@@ -9,7 +9,7 @@ use std::str::FromStr;
 /// ImageNet's means and standard deviations, as torchvision's pretrained nets take them.
 const IMAGENET: [[f64; 3]; 2] = [[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]];
 
-/// What is wrong with other words.
+/// The message for other values.
 const EXPECTED: &str = "expected imagenet, none, or means and deviations such as 0.5,0.5,0.5/0.25,0.25,0.25";
 
 /// How a run's images are normalised, whatever its model file says.

@@ -1,4 +1,4 @@
-//! What lies between gradients and weights: the chosen optimizer's settings in force, and what cannot be meant.
+//! From gradients to weights: the effective settings of the chosen optimizer, and checks of invalid ones.
 
 use crate::error::Result;
 use crate::train::settings::optimizers::help::only_with;

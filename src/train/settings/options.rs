@@ -1,4 +1,4 @@
-//! What a training run can be told, checked before anything is built.
+//! The options of a training run, checked before anything is built.
 
 use crate::error::{Error, Result};
 use crate::model::init::InitMethod;
@@ -217,7 +217,7 @@ impl TrainOptions {
         self.lr.unwrap_or(self.optimizer.defaults().lr)
     }
 
-    /// The loss with all that it is told.
+    /// The loss with all its settings.
     pub fn criterion(&self) -> Criterion {
         let (smoothing, weights) = (self.label_smoothing, self.class_weights.clone());
         Criterion { loss: self.loss, smoothing, weights }

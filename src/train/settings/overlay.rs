@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::train::settings::config::RunConfig;
 use toml::{Table, Value};
 
-/// What a file says beside a choice belongs to that choice: another one drops it.
+/// Settings that belong to a choice: they are dropped when another option is chosen.
 const BELONGS: &[(&str, &[&str])] = &[
     (
         "train.optimizer",
@@ -35,7 +35,7 @@ const BELONGS: &[(&str, &[&str])] = &[
 /// Of these one can be meant: whichever is given takes the place of both.
 const EITHER: [&str; 2] = ["train.clip_norm", "train.clip_value"];
 
-/// What a run that goes on may be given; everything else belongs to the run.
+/// The settings that may change when a run is resumed; everything else belongs to the run.
 pub const CHANGEABLE: &[&str] = &[
     "train.epochs",
     "train.max_steps",
@@ -48,7 +48,7 @@ pub const CHANGEABLE: &[&str] = &[
     "checkpoint_every",
 ];
 
-/// What had ended the run before: dropped where it is to have another number of epochs.
+/// Settings that ended the run early: they are dropped when the number of epochs changes.
 const ENDS: [&str; 2] = ["train.max_steps", "train.patience"];
 
 /// A setting that was given.

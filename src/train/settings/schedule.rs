@@ -31,7 +31,7 @@ pub enum ScheduleName {
 pub struct Plateau {
     /// The rate of the first epoch.
     pub base: f64,
-    /// What the rate is multiplied by.
+    /// The factor for the rate.
     pub factor: f64,
     /// Epochs in a row without a smaller loss that leave the rate as it is.
     pub patience: u32,
@@ -65,7 +65,7 @@ impl Plateau {
 }
 
 impl TrainOptions {
-    /// The rates of a run over so many training samples, as far as they follow from the update's number: with
+    /// The rates of a run over this many training samples, as far as they follow from the number of the update: with
     /// [`ScheduleName::Plateau`] the first.
     pub fn rates(&self, samples: usize) -> Rates {
         let Goal { per_epoch, last, .. } = Goal::new(samples, self);
@@ -82,15 +82,15 @@ impl TrainOptions {
         Rates { base: self.rate(), schedule, warmup: self.warmup_steps, total: narrow(self.updates(samples, last)) }
     }
 
-    /// Updates that so many steps over so many training samples make: one a step, or one for so many as are accumulated,
-    /// and one at the end of every epoch.
+    /// The number of updates in `steps` steps over `samples` training samples: one per step, or one per accumulated
+    /// group, and one at the end of every epoch.
     pub fn updates(&self, samples: usize, steps: u64) -> u64 {
         let (per_epoch, every) = (Goal::new(samples, self).per_epoch.max(1), u64::from(self.accumulate.max(1)));
         (steps / per_epoch).saturating_mul(per_epoch.div_ceil(every)) + steps % per_epoch / every
     }
 
-    /// The rate of the update that follows so many steps, or that they are a part of; `losses` are the validation losses of
-    /// the epochs before it.
+    /// The rate of the update after this many steps, or of the update that they belong to; `losses` are the validation
+    /// losses of the epochs before it.
     pub fn rate_at(&self, samples: usize, steps: u64, losses: impl IntoIterator<Item = f64>) -> f64 {
         match self.plateau() {
             Some(plateau) => plateau.rate(losses),

@@ -37,7 +37,7 @@ pub struct Checkpoint {
     pub state: State,
 }
 
-/// What a checkpoint holds beside tensors.
+/// The content of a checkpoint besides tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct State {
@@ -51,7 +51,7 @@ pub struct State {
     pub progress: Progress,
     /// The settings of the run.
     pub options: TrainOptions,
-    /// What it was trained on.
+    /// The training data.
     pub data: DataMark,
     /// The folder that the data came from, absolute; none for the built-in set.
     pub data_folder: Option<String>,
@@ -59,7 +59,7 @@ pub struct State {
     pub device: String,
 }
 
-/// What tells data sets apart.
+/// The fingerprint of a data set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataMark {

@@ -1,4 +1,4 @@
-//! The weights of a run in progress, for whoever looks on: taken now and then, and only while somebody asks.
+//! The weights of a run in progress, for observers: taken now and then, and only on request.
 
 use crate::model::formats::weights::Weights;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,11 +35,11 @@ impl Snapshot {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Every change of the state is one assignment: it is whole even behind a panic.
+        // Every change of the state is one assignment: it is complete even after a panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The step behind which the weights were taken, and the weights. Asking is what makes the trainer take newer ones.
+    /// The step after which the weights were taken, and the weights. Calling this makes the trainer take newer ones.
     pub fn latest(&self) -> Option<(u64, Arc<Weights>)> {
         let mut state = self.state();
         state.asked = Some(Instant::now());
@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn weights_are_due_once_they_were_asked_for() {
         let snapshot = Snapshot::default();
-        assert!(!snapshot.is_due(), "nobody has asked");
+        assert!(!snapshot.is_due(), "no request was made");
         assert!(snapshot.latest().is_none());
         assert!(snapshot.is_due());
         snapshot.put(7, Weights::new(Vec::new()));

@@ -13,7 +13,7 @@ pub struct Stored {
     pub field: Field,
     /// Its bytes, [samples, stride]; with a window, those of two chunks.
     pub tensor: Tensor,
-    /// What a step draws of it, [batch, …].
+    /// The drawn batch, [batch, …].
     pub drawn: Tensor,
 }
 
@@ -37,7 +37,7 @@ impl Stored {
     }
 }
 
-/// The tokens of a sample, or where there is a stream of so many its windows.
+/// The tokens of a sample, or the windows of a stream of this many tokens.
 fn tokens(model: &Model, stream: Option<usize>) -> Result<Field> {
     let of = if stream.is_some() { Field::of_tokens } else { Field::of_texts };
     Ok(Field { stream, ..of(model.tokenizer()?.unit(), model.vocabulary(), model.input[0]) })

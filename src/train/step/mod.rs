@@ -44,7 +44,7 @@ pub const LOG_CAPACITY: usize = 64;
 pub struct Step {
     /// The graph.
     pub graph: Graph,
-    /// What of the data set is on the device: the model's input first, the targets last; of a stream one is both.
+    /// The fields of the data set on the device: the model's input first, the targets last; of a stream one is both.
     pub columns: Vec<Stored>,
     /// The control block.
     pub control: Tensor,
@@ -54,13 +54,13 @@ pub struct Step {
     pub fault: Tensor,
     /// The model's result, [batch, classes] or [batch, height, width, classes].
     pub logits: Tensor,
-    /// What the mean loss of a batch weighs.
+    /// The weight of the mean loss of a batch.
     pub weighing: Weighing,
     /// The class of the largest logit of each pixel, [batch, height, width]; in evaluation, where a model tells them.
     pub mask: Option<Tensor>,
     /// Targets of a sample that are right or wrong: 1, height × width of a mask, the number of answers.
     pub positions: usize,
-    /// What else has to be there before the first step, and stays.
+    /// Other constants that must be uploaded before the first step.
     pub(super) given: Vec<(Tensor, Values)>,
     /// The arena of all parameters.
     pub params: Tensor,
@@ -134,8 +134,8 @@ impl Step {
         Step::evaluation_by(&Criterion::default(), model, &schema_of(model)?, samples, batch, None)
     }
 
-    /// `evaluation` by another loss than the plain one, on data of these fields, and with at most so many bytes of it on the
-    /// device.
+    /// `evaluation` with another loss than the plain one, on data with these fields, and with at most this many bytes
+    /// of it on the device.
     pub fn evaluation_by(
         criterion: &Criterion,
         model: &Model,

@@ -11,10 +11,10 @@ use crate::device::gpu::limits_of;
 use crate::error::{Error, Result};
 use crate::plan::human_bytes;
 
-/// What the device holds of the images where it does not take them whole and nobody says how much it is to be.
+/// Bytes of images on the device by default, if it cannot hold all of them.
 pub const WINDOW_BYTES: u64 = 128 << 20;
 
-/// What the native CPU holds of images that are in a file, where nobody says how much it is to be.
+/// Bytes of images that the native CPU holds by default, if they are in a file.
 const CPU_BYTES: u64 = 1 << 30;
 
 /// Two chunks of a data set.
@@ -86,7 +86,7 @@ impl Window {
 }
 
 /// The most bytes of a split's images that the device is to hold: what was asked for; or else, where it does not take
-/// them whole, or they stay in a file and the device's memory is the host's own, so many that a window will do.
+/// them whole, or they stay in a file and the device's memory is the host's own, and so large that a window is needed.
 pub fn limit_on(device: &Device, split: &Split, asked: Option<u64>) -> Option<u64> {
     if asked.is_some() {
         return asked;

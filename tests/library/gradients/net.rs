@@ -141,7 +141,7 @@ pub fn check(input: [usize; 3], layers: impl Fn(&mut Graph, Tensor) -> Tensor) {
     check_built(input, |graph, x, _| layers(graph, x));
 }
 
-/// `check` of layers that are told how they are built: for training, by this net.
+/// `check` of layers built for training by this net.
 pub fn check_built(input: [usize; 3], layers: impl Fn(&mut Graph, Tensor, Build) -> Tensor) {
     let mut plain = Net::new(input, &layers, false);
     let mut fused = Net::new(input, &layers, true);
@@ -184,7 +184,7 @@ pub fn differences(net: &mut Net, upstream: Option<&[f64]>) {
     }
 }
 
-/// Adds layers one behind the other, the first of them at `index` of the list.
+/// Adds a chain of layers, the first of them at `index` of the list.
 pub fn chain(graph: &mut Graph, index: usize, x: Tensor, layers: &[LayerEntry]) -> Tensor {
     chain_built(graph, index, x, layers, Build::INFERENCE)
 }

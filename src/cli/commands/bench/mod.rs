@@ -45,7 +45,7 @@ struct StepArgs {
     device: DeviceArgs,
 }
 
-/// What is timed.
+/// The model to time.
 #[derive(Debug, Args)]
 struct ModelArgs {
     /// A preset or a model file
@@ -84,7 +84,7 @@ enum What {
         #[arg(long)]
         json: bool,
     },
-    /// What `wgrad bench` starts to time a start
+    /// The process that `wgrad bench` starts to time a start
     #[command(hide = true)]
     FirstStep {
         #[command(flatten)]
@@ -92,7 +92,7 @@ enum What {
     },
 }
 
-/// What a bench prints as JSON: the report, and what was timed from outside.
+/// The JSON output of a bench: the report, and the times measured from outside.
 #[derive(Debug, Serialize)]
 struct Found {
     #[serde(flatten)]

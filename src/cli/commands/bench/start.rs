@@ -16,7 +16,7 @@ pub const DONE: &str = "first step\n";
 /// Starts with empty caches, and as many with what those left there, in turn.
 const STARTS: usize = 3;
 
-/// What a child says at its end.
+/// The result of a child process.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Ended {
     /// The device, as it is listed.
@@ -25,7 +25,7 @@ pub struct Ended {
     pub peak_resident_bytes: Option<u64>,
 }
 
-/// What was found.
+/// The results.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Start {
     /// Seconds from the start of a process to the record of its first step, with full caches: the median.

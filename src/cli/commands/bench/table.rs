@@ -1,4 +1,4 @@
-//! What `wgrad bench` prints for people.
+//! The text output of `wgrad bench`.
 
 use crate::bench::REPETITIONS;
 use crate::bench::figures::Range;

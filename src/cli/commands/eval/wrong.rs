@@ -1,4 +1,4 @@
-//! `wgrad eval --save-wrong`: the pictures that were taken for another class, as files that one can look at.
+//! `wgrad eval --save-wrong`: the misclassified pictures, as files.
 
 use crate::counted::counted;
 use crate::data::Split;
@@ -9,7 +9,7 @@ use crate::train::epochs::confusion::argmax;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-/// A sample that was taken for another class.
+/// A misclassified sample.
 #[derive(Clone, Copy, Debug)]
 struct Mistake {
     sample: usize,

@@ -54,7 +54,7 @@ pub(super) fn run(args: &PredictArgs, trained: &TrainedModel) -> Result<()> {
     args.csv.as_ref().map_or_else(|| print(&text), |path| rows::put(path, &text, rows.len()))
 }
 
-/// What the numbers of a row stand for.
+/// The answer for the output of a row.
 fn names(model: &Model) -> Result<Vec<String>> {
     Ok(match &model.task {
         Task::Regress { targets } => targets.iter().map(|scale| scale.name.clone()).collect(),

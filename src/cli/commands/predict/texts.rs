@@ -1,4 +1,4 @@
-//! What a model makes of texts: the class of each line of a file, or of standard input.
+//! Classification of texts: the class of each line of a file, or of standard input.
 
 use super::{PredictArgs, best};
 use crate::cli::print;

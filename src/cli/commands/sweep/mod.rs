@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use table::Settings;
 
-/// What a sweep's folder holds beside its runs: which run has which rate and seed.
+/// The description of a sweep in its folder: which run has which rate and seed.
 const PLAN: &str = "sweep.json";
 
 /// Runs that differ in learning rate and seed.
@@ -30,7 +30,7 @@ pub(super) struct Sweep {
     runs: Vec<Point>,
 }
 
-/// What one run of a sweep has of its own.
+/// The settings of one run of a sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Point {
     /// The learning rate; none where the command names not more than one.
@@ -170,7 +170,7 @@ impl Sweep {
 }
 
 impl Point {
-    /// What it is called.
+    /// Its name.
     fn name(&self) -> String {
         let lr = self.lr.map_or_else(String::new, |lr| format!("lr {lr}, "));
         format!("{lr}seed {}", self.seed)

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 
-/// What is shown of a run, and whether more is better; the first that the runs have decides which setting is the best.
+/// The metrics shown for a run, and whether more is better; the first one that the runs have ranks the settings.
 const FIGURES: [(&str, bool); 7] = [
     ("val_mean_iou", true),
     ("val_accuracy", true),

@@ -45,7 +45,7 @@ struct Decoded {
     examples: [Option<String>; 2],
 }
 
-/// What was found in all files.
+/// The content of all files.
 #[derive(Default)]
 struct Found {
     values: BTreeSet<u32>,

@@ -10,7 +10,7 @@ const HEADER_BYTES: u32 = 1 << 16;
 /// The most dimensions that NumPy has.
 const DIMENSIONS: usize = 64;
 
-/// What a header says.
+/// The content of a header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
     /// The type of a value, such as `|u1` or `<i8`.
@@ -31,7 +31,7 @@ pub fn bytes(shape: &[usize], values: &[u8]) -> Result<Vec<u8>> {
     let sizes: Vec<String> = shape.iter().map(|size| size.to_string()).collect();
     let comma = if shape.len() == 1 { "," } else { "" };
     let text = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': ({}{comma}), }}", sizes.join(", "));
-    // The values begin at a multiple of 64 bytes, behind a newline.
+    // The values begin at a multiple of 64 bytes, after a newline.
     let length = (10 + text.len() + 1).next_multiple_of(64) - 10;
     let mut file = MAGIC.to_vec();
     file.extend([1, 0]);
@@ -104,7 +104,7 @@ pub(super) fn check_length(path: &Path, header: &Header, width: usize, left: u64
 /// A header's text.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The error in it.
 pub fn parse(text: &str) -> std::result::Result<Header, String> {
     let mut rest = Rest(text.trim_start());
     let (mut descr, mut order, mut shape) = (None, None, None);
@@ -136,11 +136,11 @@ pub fn parse(text: &str) -> std::result::Result<Header, String> {
     }
 }
 
-/// What of a header is still to be read.
+/// The unread rest of a header.
 struct Rest<'a>(&'a str);
 
 impl<'a> Rest<'a> {
-    /// What comes next, for an error.
+    /// The next token, for an error.
     fn next(&self) -> String {
         match self.0.chars().take(12).collect::<String>() {
             text if text.is_empty() => "its end".into(),

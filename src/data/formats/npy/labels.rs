@@ -40,7 +40,7 @@ pub(super) fn read_any_labels(source: Source) -> Result<(Vec<usize>, Labels)> {
         }
         _ => return Err(unknown()),
     };
-    // `=` is the order of the machine that wrote the file, which nobody knows; NumPy does not write it.
+    // `=` is the order of the machine that wrote the file, which is unknown; NumPy does not write it.
     if width > 1 && !matches!(order, b'<' | b'>') {
         return Err(unknown());
     }

@@ -173,7 +173,7 @@ pub fn read_images(path: &Path) -> Result<(usize, [usize; 3], Vec<u8>)> {
     Ok((count, shape, source.rest(left)?))
 }
 
-/// Images up to their pixels, of which so many bytes come next.
+/// The header of an array of images; this many bytes of pixels follow.
 fn open_images(source: Source) -> Result<(usize, [usize; 3], Source, u64)> {
     let path = source.path().to_owned();
     let shown = path.display();
@@ -189,7 +189,7 @@ fn open_images(source: Source) -> Result<(usize, [usize; 3], Source, u64)> {
     }
     let (count, shape) = match header.shape[..] {
         [count, height, width] => (count, [height, width, 1]),
-        // As PyTorch has them: no picture is 1 to 4 pixels high and wider than 4, with so many channels.
+        // As PyTorch has them: no picture is 1 to 4 pixels high and wider than 4 with that many channels.
         [_, 1..=4, _, channels] if channels > 4 => {
             return Err(Error::input(format!(
                 "{shown}: found {:?}, which looks like channels before rows, expected [count, height, width, channels]",

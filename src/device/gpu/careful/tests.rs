@@ -1,4 +1,4 @@
-//! Kernels that do not come back in time, devices that go away, errors that nobody asked for: each is an error with a name.
+//! Kernels that do not come back in time, lost devices, unexpected errors: each is an error with a name.
 
 use crate::device::gpu::adapter::{NEEDED, usable_adapters};
 use crate::device::gpu::careful::*;
@@ -11,7 +11,7 @@ use crate::ops::pointwise::relu::Relu;
 use crate::plan::lower::{Target, lower};
 use std::sync::Arc;
 
-/// As many invocations as keep a device busy for milliseconds, each with so many turns as `rounds` says.
+/// Enough invocations to keep a device busy for milliseconds, each with `rounds` iterations.
 const LONG: Source = Source {
     path: "long",
     name: "long",
@@ -68,7 +68,7 @@ fn each_opened(options: OpenOptions) -> Vec<Opened> {
 fn each_that_can_hang(options: OpenOptions) -> Vec<Opened> {
     let mut all = each_opened(options);
     all.retain(|gpu| gpu.info.backend != wgpu::Backend::Gl);
-    // None is left only where somebody asked for OpenGL alone.
+    // None is left only if OpenGL alone was requested.
     assert!(!all.is_empty() || std::env::var_os("WGPU_BACKEND").is_some(), "{NEEDED}; found OpenGL's alone");
     all
 }
@@ -126,9 +126,9 @@ fn a_submit_that_does_not_come_back_says_what_was_in_it() {
         executor.submit(1).expect("quick");
         pollster::block_on(executor.collect()).expect("quick");
         executor.careful = false;
-        Arc::get_mut(&mut executor.gpu).expect("nobody else has it").patience = IMPATIENT;
+        Arc::get_mut(&mut executor.gpu).expect("no other owner").patience = IMPATIENT;
         set(&executor, rounds, MANY);
-        executor.submit(1).expect("nobody has waited yet");
+        executor.submit(1).expect("no wait yet");
         let text = failed("collect", pollster::block_on(executor.collect()));
         for want in ["no answer within 0.0001 s", "1 step was running, each of 2 dispatches (long, relu)", ONE_BY_ONE] {
             assert!(text.contains(want), "{want}: {text}");

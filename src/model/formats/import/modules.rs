@@ -5,7 +5,7 @@ use crate::model::Weights;
 use crate::model::formats::weights::NamedTensor;
 use std::collections::BTreeMap;
 
-/// What members of a module are called by PyTorch, Keras and Flax, in the order of a layer's parameters.
+/// The names of a module's members in PyTorch, Keras and Flax, in the order of a layer's parameters.
 const ROLES: [&[&str]; 4] = [
     &["weight", "kernel", "gamma", "scale"],
     &["bias", "beta"],

@@ -1,4 +1,4 @@
-//! What becomes of images: by hand, and where no picture can be told from its original.
+//! Augmented images, compared with values computed by hand, and cases in which the image stays unchanged.
 
 use super::*;
 use crate::ir::op::Elements;

@@ -1,4 +1,4 @@
-//! What an optimizer's file says of it: its states, its defaults, and the op that updates the weights.
+//! The entry of an optimizer: its states, its defaults, and the op that updates the weights.
 
 use crate::error::Result;
 use crate::ir::freeze::Run;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 pub struct Column {
     /// The name, as `--optimizer` takes it.
     pub name: &'static str,
-    /// What `--help` says of it.
+    /// Its text in `--help`.
     pub about: &'static str,
     /// Its states in the order of the op's results; each has an element for every trained parameter and begins at 0.
     /// Checkpoints hold them by these names.
@@ -86,8 +86,8 @@ impl Optimizer {
         if self.column.corrects_bias { self.constants.betas } else { [0.0; 2] }
     }
 
-    /// Adds the states, each of so many `elements`, and an update of every run of parameters; `control` is the control
-    /// block that updates go by.
+    /// Adds the states, each with `elements` elements, and an update of every run of parameters; `control` is the
+    /// control block that updates go by.
     ///
     /// # Errors
     /// [`crate::Error::Input`] where the op refuses its arguments.
