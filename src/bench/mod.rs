@@ -70,7 +70,7 @@ pub struct Report {
 pub async fn step(device: &Device, cpu: &Device, model: &Model, batch: usize, clock: Option<Clock>) -> Result<Report> {
     let data = random_data(model, batch, DATA_STEPS)?;
     let options = options(batch);
-    let step = Step::training(model, data.train.count, &options)?;
+    let step = Step::training_on(model, &data.train.schema(), data.train.count, &options)?;
     let begun = Instant::now();
     let mut runner = Runner::new(device, &step, model, &data.train, &options).await?;
     let build_seconds = begun.elapsed().as_secs_f64();

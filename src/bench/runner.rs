@@ -1,6 +1,7 @@
 //! A training step that can be timed: random data, first weights, and many steps a submit as in training.
 
-use crate::data::{Dataset, MOST_CLASSES, Split};
+use crate::data::schema::{ANSWERS, Element, Field, LABEL, TEXT};
+use crate::data::{Column, Dataset, MOST_CLASSES, Split};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::ir::graph::Tensor;
@@ -10,7 +11,7 @@ use crate::plan::human_bytes;
 use crate::step::control::pcg;
 use crate::train::epochs::engine::{Engine, Pace};
 use crate::train::settings::options::TrainOptions;
-use crate::train::step::Step;
+use crate::train::step::{Step, schema_of};
 use std::time::Instant;
 
 /// The target duration of a repetition, in seconds.
@@ -19,10 +20,10 @@ const REPETITION_SECONDS: f64 = 0.2;
 /// The most steps of a repetition.
 const MOST_STEPS: f64 = 4096.0;
 
-/// The most bytes of random images beyond the one batch that there must be.
+/// The most bytes of random samples beyond the one batch that there must be.
 const DATA_BYTES: usize = 64 << 20;
 
-/// The most bytes that the images of one batch may have here.
+/// The most bytes that the samples of one batch may have here.
 const BATCH_BYTES: usize = 1 << 30;
 
 /// The options of a benched step.
@@ -30,31 +31,45 @@ pub fn options(batch: usize) -> TrainOptions {
     TrainOptions { batch_size: batch, epochs: 1, ..TrainOptions::default() }
 }
 
-/// Random images and labels for `steps` steps, or as many as fit a small binding; and one batch to test on.
+/// Random samples for `steps` steps, or as many as fit a small binding; and one batch to test on. Their fields are those that
+/// the model reads.
+///
+/// # Errors
+/// [`Error::Input`] for a batch of no samples, or of more bytes than can be meant.
 pub fn random_data(model: &Model, batch: usize, steps: usize) -> Result<Dataset> {
-    let image = model.image()?;
-    let pixels: usize = image.iter().product();
-    let bytes = batch.saturating_mul(pixels);
+    let schema = schema_of(model)?;
+    let each = schema.fields.first().map_or(1, Field::bytes).max(1);
+    let bytes = batch.saturating_mul(each);
     if batch == 0 || bytes > BATCH_BYTES {
         let (found, most) = (human_bytes(bytes as u64), human_bytes(BATCH_BYTES as u64));
-        return Err(Error::input(format!("batch size {batch}: {found} of images, 1 B to {most} are expected")));
+        let things = model.things();
+        return Err(Error::input(format!("batch size {batch}: {found} of {things}, 1 B to {most} are expected")));
     }
-    let count = (batch.saturating_mul(steps)).min(DATA_BYTES / pixels).max(batch);
-    let classes = model.classes()?.min(MOST_CLASSES) as u32;
-    let (positions, masked) = (model.positions()?, model.is_segmentation()?);
-    let random = |i: usize| pcg(i as u32);
+    let count = (batch.saturating_mul(steps)).min(DATA_BYTES / each).max(batch);
     let split = |count: usize| {
-        let labels = (0..count * positions).map(|i| random(i) % classes);
-        let images = (0..count * pixels).map(|i| random(i) as u8).collect();
-        // As wide as a step has them where there is no data.
-        match (masked, classes > 256) {
-            (true, false) => Split::masked(image, images, labels.map(|label| label as u8).collect()),
-            (true, true) => Split::masked(image, images, labels.map(|label| label as u16).collect()),
-            (false, false) => Split::new(image, images, labels.map(|label| label as u8).collect()),
-            (false, true) => Split::new(image, images, labels.map(|label| label as u16).collect()),
-        }
+        let columns = schema.fields.iter().map(|field| random_column(model, field, count));
+        Split::of(columns.collect::<Result<_>>()?)
     };
-    Dataset::new("random", split(count)?, split(batch)?)
+    let mut data = Dataset::new("random", split(count)?, split(batch)?)?;
+    data.classes = data.classes.max(model.classes()?);
+    Ok(data)
+}
+
+/// A column of `count` random samples: bytes, tokens, labels or numbers from 0 to 1.
+fn random_column(model: &Model, field: &Field, count: usize) -> Result<Column> {
+    let below = match &*field.name {
+        LABEL => model.classes()?.min(MOST_CLASSES) as u32,
+        TEXT => model.vocabulary() as u32,
+        ANSWERS => 2,
+        _ => 256,
+    };
+    let random = (0..count * field.elements()).map(|i| pcg(i as u32));
+    let bytes = match field.element {
+        Element::F32 => random.flat_map(|word| ((word >> 8) as f32 / (1 << 24) as f32).to_le_bytes()).collect(),
+        element => random.flat_map(|word| (word % below).to_le_bytes().into_iter().take(element.bytes())).collect(),
+    };
+    let stream = field.stream.map(|_| count * field.elements());
+    Column::new(Field { stream, ..field.clone() }, bytes)
 }
 
 /// The initial contents of a step's tensors: data, control block, initial weights.

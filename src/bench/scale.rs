@@ -84,7 +84,7 @@ async fn row(device: &Device, cpu: &Device, model: &Model, batch: usize) -> Resu
 
 async fn start(device: &Device, model: &Model, batch: usize) -> Result<Runner> {
     let (data, options) = (random_data(model, batch, STEPS)?, options(batch));
-    let step = Step::training(model, data.train.count, &options)?;
+    let step = Step::training_on(model, &data.train.schema(), data.train.count, &options)?;
     Runner::new(device, &step, model, &data.train, &options).await
 }
 

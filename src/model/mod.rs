@@ -190,6 +190,11 @@ impl Model {
         self.prepare.unwrap_or(guessed)
     }
 
+    /// What a sample is called where samples are counted: an image, or where the model reads something else a sample.
+    pub fn things(&self) -> &'static str {
+        if self.text.is_none() && self.input.len() == 3 { "images" } else { "samples" }
+    }
+
     /// Whether the model reads rows of a table.
     pub fn reads_table(&self) -> bool {
         !self.columns.is_empty()

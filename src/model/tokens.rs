@@ -20,7 +20,7 @@ impl Model {
     }
 
     /// What it reads, in words.
-    pub(super) fn reads(&self) -> String {
+    pub fn reads(&self) -> String {
         match self.input[..] {
             [length] if self.text.is_some() => format!("texts of {length} tokens"),
             _ => described(&self.input),

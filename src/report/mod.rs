@@ -14,7 +14,8 @@ pub mod runs;
 pub mod series;
 pub mod targets;
 
-use crate::data::{Dataset, Prepare};
+use crate::data::schema::TEXT;
+use crate::data::{Dataset, IGNORED, Prepare, Split};
 use crate::error::Result;
 use crate::model::{Model, Task, Weights};
 use crate::train::epochs::confusion::MOST_CLASSES;
@@ -81,6 +82,8 @@ pub struct Findings {
     pub answers: Option<AnswerResults>,
     /// The misclassified test images with the highest confidence.
     pub mistakes: Vec<Mistake>,
+    /// The same of texts.
+    pub wrong_texts: Vec<WrongText>,
     /// The first layer's filters.
     pub filters: Option<Filters>,
     /// One sample on its way through the net.
@@ -98,12 +101,27 @@ pub struct ModelTable {
     pub name: String,
     /// Height, width and channels of an image; the columns of a table.
     pub input: Vec<usize>,
+    /// What it reads, in words.
+    pub reads: String,
     /// Whether pictures are prepared as MNIST's digits were.
     pub digits: bool,
     /// Whether each pixel has a class.
     pub by_pixel: bool,
     /// Layer, sizes of its result, and the number of its parameters.
     pub layers: Vec<(String, Vec<usize>, u64)>,
+}
+
+/// A misclassified test text.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct WrongText {
+    /// Its place in the test set, from 0.
+    pub index: usize,
+    /// Its class.
+    pub label: usize,
+    /// The likeliest classes and their probabilities.
+    pub guesses: Vec<(usize, f64)>,
+    /// The text as the net read it.
+    pub text: String,
 }
 
 /// A misclassified test image.
@@ -176,7 +194,8 @@ pub fn model_table(model: &Model) -> Result<ModelTable> {
     });
     let by_pixel = model.is_segmentation()?;
     let digits = !by_pixel && !model.reads_table() && model.preparation() == Prepare::Digits;
-    Ok(ModelTable { name: model.name.clone(), input: model.input.clone(), digits, by_pixel, layers: rows.collect() })
+    let (name, input) = (model.name.clone(), model.input.clone());
+    Ok(ModelTable { name, input, reads: model.reads(), digits, by_pixel, layers: rows.collect() })
 }
 
 /// Names of all classes: those that the data gave, then numbers.
@@ -249,9 +268,10 @@ pub fn seen(model: &Model, weights: &Weights, data: &Dataset, logits: &[f32]) ->
     let mut top = TopCount::default();
     logits.chunks(classes.len().max(1)).zip(&labels).for_each(|(row, label)| top.add(row, *label));
     let top5_accuracy = top.accuracy(classes.len());
-    let table = "The net reads a table, not images.";
-    if model.reads_table() {
-        let mut findings = Findings { top5_accuracy, ..look(model, weights, data, table)? };
+    if model.reads_table() || model.text.is_some() {
+        let why = format!("The net reads {}, not images.", if model.text.is_some() { "texts" } else { "a table" });
+        let wrong_texts = wrong_texts(model, test, logits, &labels)?;
+        let mut findings = Findings { top5_accuracy, wrong_texts, ..look(model, weights, data, &why)? };
         findings.counted(confusion);
         return Ok(findings);
     }
@@ -294,6 +314,20 @@ pub fn seen(model: &Model, weights: &Weights, data: &Dataset, logits: &[f32]) ->
         });
     }
     Ok(findings)
+}
+
+/// The texts that were classified wrongly with the largest probability; none of other data.
+fn wrong_texts(model: &Model, test: &Split, logits: &[f32], labels: &[u32]) -> Result<Vec<WrongText>> {
+    let (Some(tokenizer), Some(column)) = (&model.text, test.column(TEXT)) else { return Ok(Vec::new()) };
+    let text = |index: usize| {
+        let tokens: Vec<u32> = column.words(index..index + 1).filter(|token| *token != IGNORED).collect();
+        tokenizer.decode(&tokens)
+    };
+    let wrong = surest_mistakes(logits, labels, model.classes()?, MISTAKES).into_iter().map(|(index, answer)| {
+        let guesses = likeliest(&answer.probabilities, GUESSES);
+        WrongText { index, label: labels[index] as usize, guesses, text: text(index) }
+    });
+    Ok(wrong.collect())
 }
 
 /// `seen` of a model that tells the class of each pixel, which `confusion` has counted.

@@ -142,7 +142,7 @@ pub(super) fn drive(
     let Session { config, model, trainer, folder, .. } = &session;
     let mut first_loss = trainer.progress().metrics.first().map(|metrics| metrics.loss);
     let (run, goal) = (folder.path().to_path_buf(), trainer.goal());
-    progress.begin(config.train.epochs, goal.per_epoch, goal.last);
+    progress.begin(config.train.epochs, goal.per_epoch, goal.last, session.model.things());
     progress.json(&json!({
         "event": "start", "run": run, "model": model.name, "epochs": config.train.epochs,
         "step": trainer.progress().step, "steps": goal.last,

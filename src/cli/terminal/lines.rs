@@ -20,6 +20,8 @@ pub(in crate::cli) struct Live {
     pub(in crate::cli) accuracy: f64,
     /// The samples so far.
     pub(in crate::cli) samples: u64,
+    /// What they are called.
+    pub(in crate::cli) things: &'static str,
     /// Seconds that are left of the whole run, where further epochs follow.
     pub(in crate::cli) run_left: Option<f64>,
 }
@@ -97,12 +99,10 @@ fn further(m: &Metrics) -> impl Iterator<Item = (&'static str, f64)> {
 }
 
 /// An epoch in one plain line.
-pub(in crate::cli) fn plain(m: &Metrics, epochs: usize) -> String {
+pub(in crate::cli) fn plain(m: &Metrics, epochs: usize, things: &str) -> String {
     let further: String = further(m).map(|(name, value)| format!(" - {name}: {value:.4}")).collect();
     let share = |name: &str, value: f64| if value.is_nan() { String::new() } else { format!(" - {name}: {value:.4}") };
     let (accuracy, val_accuracy) = (share("accuracy", m.accuracy), share("val_accuracy", m.val_accuracy));
-    // Rows of a table are no images.
-    let things = if m.val_accuracy.is_nan() || m.val_perplexity.is_some() { "samples" } else { "images" };
     // Of an epoch within a second, tenths tell nothing.
     let digits = if m.seconds < 1.0 { 3 } else { 1 };
     format!(
@@ -197,8 +197,16 @@ mod tests {
         weights_sha256: None,
     };
 
-    const LIVE: Live =
-        Live { done: 93, of: 469, seconds: 0.6, loss: 0.3424, accuracy: 0.9066, samples: 11_904, run_left: None };
+    const LIVE: Live = Live {
+        done: 93,
+        of: 469,
+        seconds: 0.6,
+        loss: 0.3424,
+        accuracy: 0.9066,
+        samples: 11_904,
+        things: "images",
+        run_left: None,
+    };
 
     #[test]
     fn an_epoch_has_kerass_shape_at_any_width() {

@@ -39,6 +39,7 @@ pub(in crate::cli) struct Progress {
     epoch: usize,
     // The last step of the run, when the last steps came back, and how long a validation took.
     last: u64,
+    things: &'static str,
     stepped: Option<Instant>,
     validation: Duration,
     drawn: Option<Instant>,
@@ -76,6 +77,7 @@ impl Progress {
             per_epoch: 0,
             epoch: 0,
             last: 0,
+            things: "samples",
             stepped: None,
             validation: Duration::ZERO,
             drawn: None,
@@ -130,9 +132,9 @@ impl Progress {
         }
     }
 
-    /// Says how many epochs there will be, how many steps a whole one has, and how many the run has.
-    pub(in crate::cli) fn begin(&mut self, epochs: usize, per_epoch: u64, last: u64) {
-        (self.epochs, self.per_epoch, self.last) = (epochs, per_epoch, last);
+    /// Says how many epochs there will be, how many steps a whole one has and how many the run has, and what samples are called.
+    pub(in crate::cli) fn begin(&mut self, epochs: usize, per_epoch: u64, last: u64, things: &'static str) {
+        (self.epochs, self.per_epoch, self.last, self.things) = (epochs, per_epoch, last, things);
         // Another run of a sweep may begin with the epoch that the last one ended with.
         self.epoch = 0;
     }
@@ -170,7 +172,8 @@ impl Progress {
                 let samples = totals.samples();
                 self.stepped = Some(Instant::now());
                 let run_left = self.run_left(first - 1 + records.len() as u64, seconds / (*done).max(1) as f64);
-                let live = Live { done: *done, of: *of, seconds: *seconds, loss, accuracy, samples, run_left };
+                let things = self.things;
+                let live = Live { done: *done, of: *of, seconds: *seconds, loss, accuracy, samples, things, run_left };
                 self.steps(*epoch, live)
             }
             Event::Sample { epoch, text, .. } => self.sample(*epoch, text),
@@ -227,7 +230,7 @@ impl Progress {
         let steps = metrics.step.saturating_sub((metrics.epoch as u64 - 1) * self.per_epoch);
         match self.form {
             Form::Quiet => Ok(()),
-            Form::Plain => print(&plain(metrics, self.epochs)),
+            Form::Plain => print(&plain(metrics, self.epochs, self.things)),
             Form::Terminal => print(&ended(metrics, steps, width(), self.colour)),
             Form::Json => {
                 let value = serde_json::to_value(metrics).map_err(|e| Error::failed(format!("an epoch: {e}")))?;

@@ -9,6 +9,7 @@ function wrapped(scroll) {
 
 /** Kinds of figures: key, title, how it is shown, and whether more is better. */
 const KINDS = [
+  ["perplexity", "perplexity", short, false],
   ["accuracy", "accuracy", (x) => percent(x, 2), true],
   ["top5_accuracy", "top-5 accuracy", (x) => percent(x, 2), true],
   ["mean_iou", "mean IoU", (x) => fixed(x, 4), true],

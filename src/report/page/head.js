@@ -32,7 +32,7 @@ function tested(run) {
   const one = numbers.length === 1 ? numbers[0].score : {};
   return {
     accuracy: run.test?.accuracy ?? found.accuracy, loss: run.test?.loss ?? found.loss,
-    top5_accuracy: run.test?.top5_accuracy ?? data.findings.top5_accuracy,
+    perplexity: run.test?.perplexity, top5_accuracy: run.test?.top5_accuracy ?? data.findings.top5_accuracy,
     mean_iou: run.test?.mean_iou ?? found.mean_iou, mae: one.mae, r2: one.r2,
   };
 }
@@ -46,6 +46,7 @@ function headline(run) {
     ["mean_iou", (x) => fixed(x, 4), "mean IoU"],
     ["mae", short, `mean absolute error${target}`],
     ["r2", (x) => fixed(x, 4), "R²"],
+    ["perplexity", short, "perplexity"],
     ["accuracy", (x) => percent(x, 2), `accuracy${data.findings.answers ? " of the answers" : byPixel() ? " of the pixels" : ""}`],
     ["top5_accuracy", (x) => percent(x, 2), "top-5 accuracy"],
     ["loss", numbers ? short : (x) => fixed(x, 4), "loss"],
@@ -121,11 +122,11 @@ function curves(run) {
   const all = [
     over("loss", "Loss", [...steps, training("loss"), val("loss")]),
     numbers ? null : over("accuracy", "Accuracy", [training("accuracy"), val("accuracy")]),
-    ...[["mean_iou", "Mean IoU"], ["mae", "Mean absolute error"], ["r2", "R²"]].map(([key, title]) => (has(`val_${key}`) ? over(key, title, [val(key)]) : null)),
+    ...[["perplexity", "Perplexity"], ["mean_iou", "Mean IoU"], ["mae", "Mean absolute error"], ["r2", "R²"]].map(([key, title]) => (has(`val_${key}`) ? over(key, title, [val(key)]) : null)),
     has("lr") ? over("lr", "Learning rate", [{ name: "at the last step of each epoch", colour: lineColour(2), points: column(run, "lr") }]) : null,
   ];
   const sets = { epoch: "", step: "", seconds: "", images_per_second: "training", lr: "" };
-  const known = ["epoch", "step", "loss", "accuracy", "val_loss", "val_accuracy", "val_mean_iou", "val_mae", "val_r2", "lr", "seconds", "images_per_second"];
+  const known = ["epoch", "step", "loss", "accuracy", "val_loss", "val_accuracy", "val_perplexity", "val_mean_iou", "val_mae", "val_r2", "lr", "seconds", "images_per_second"];
   const keys = known.filter((key) => run.epochs.length === 0 || has(key));
   const title = (key) => [key, (sets[key] ?? (key.startsWith("val_") ? set : "training")) || null].filter(Boolean);
   const cell = (key, x) => (["epoch", "step", "images_per_second"].includes(key) ? grouped(x) : key === "lr" ? short(x) : fixed(x, key === "seconds" ? 1 : 4));

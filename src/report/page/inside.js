@@ -70,7 +70,7 @@ function layers({ model }) {
   if (!model) return null;
   const rows = model.layers.map(([name, shape, params], at) => [`${at}  ${name}`, sizes(shape), params ? grouped(params) : nothing]);
   const total = model.layers.reduce((all, one) => all + one[2], 0);
-  return section("layers", "The model", `${model.name}, for ${model.input.length === 1 ? `rows of ${model.input[0]} numbers` : `images of ${sizes(model.input)} (height, width, channels)`}.`,
+  return section("layers", "The model", `${model.name}, for ${model.input.length === 1 ? model.reads : `images of ${sizes(model.input)} (height, width, channels)`}.`,
     table(["layer", "result", "parameters"], rows, [0, 1], ["all", "", grouped(total)]));
 }
 

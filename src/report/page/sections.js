@@ -145,6 +145,18 @@ function mistakes({ mistakes: found, classes, confusion: counts, missing }) {
     scaleBar("darker", "brighter", true));
 }
 
+/** Texts of the test set that were classified wrongly. */
+function wrongTexts({ wrong_texts: found, classes }) {
+  if (found.length === 0) return null;
+  const card = ({ label, guesses, text }) => el("figure", { class: "text" },
+    el("figcaption", {}, el("b", {}, classes[label]), " → ", el("b", {}, classes[guesses[0][0]])),
+    el("pre", {}, text),
+    odds(guesses, classes, guesses[0][0], (at) => (at === label ? "" : at === guesses[0][0] ? "wrong" : "other")));
+  return section("mistakes", "Most confident mistakes",
+    "Misclassified texts of the test set, as the net reads them, highest confidence first: true class → predicted class, with the most likely classes.",
+    el("div", { class: "texts" }, found.map(card)));
+}
+
 /** Whether the net continues a text. */
 const continues = () => data.runs.length === 1 && data.runs[0].texts.length > 0;
 

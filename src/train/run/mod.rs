@@ -229,15 +229,13 @@ impl RunFolder {
         write_whole(&self.path.join(name), png)
     }
 
-    /// Writes `test.json`: what was found on the test set at the end; of masks the mean IoU of the classes too, of more
-    /// than five classes the top-5 accuracy.
-    pub fn test(&self, totals: &Totals, mean_iou: Option<f64>, top5_accuracy: Option<f64>) -> Result<()> {
+    /// Writes `test.json`: what was found on the test set at the end: loss, accuracy, samples and `further`
+    /// metrics by their names.
+    pub fn test(&self, totals: &Totals, further: &[(&str, Option<f64>)]) -> Result<()> {
         let (loss, accuracy, samples) = (totals.loss(), totals.accuracy(), totals.samples());
         let mut found = serde_json::json!({ "loss": loss, "accuracy": accuracy, "samples": samples });
-        for (key, value) in [("mean_iou", mean_iou), ("top5_accuracy", top5_accuracy)] {
-            if let Some(value) = value {
-                found[key] = value.into();
-            }
+        for (key, value) in further {
+            value.iter().for_each(|value| found[*key] = (*value).into());
         }
         bring_to(&self.path.join(TEST), format!("{found}\n").as_bytes())?;
         sync_folder(&self.path)

@@ -3,7 +3,7 @@
 use super::{Session, with_way_on};
 use crate::data::Dataset;
 use crate::error::Result;
-use crate::model::Model;
+use crate::model::{Model, Task};
 use crate::train::epochs::evaluator::Totals;
 use crate::train::epochs::top::PLACES;
 use crate::train::epochs::trainer::{Event, Trainer};
@@ -141,6 +141,11 @@ pub(super) async fn test(trainer: &mut Trainer, folder: &RunFolder, model: &Mode
         #[cfg(not(feature = "images"))]
         let _ = masks;
     }
-    tested.totals.iter().try_for_each(|totals| folder.test(totals, tested.mean_iou, tested.top5_accuracy))?;
+    if let Some(totals) = &tested.totals {
+        let perplexity = (model.task == Task::Next).then(|| totals.loss().exp());
+        let further =
+            [("mean_iou", tested.mean_iou), ("top5_accuracy", tested.top5_accuracy), ("perplexity", perplexity)];
+        folder.test(totals, &further)?;
+    }
     Ok(tested)
 }

@@ -41,7 +41,7 @@ pub fn step(Found { report: r, start }: &Found) -> String {
             let images: usize = Option::unwrap_or_default(images);
             format!(
                 "{what}: {step:.2} ms per step ({least:.2} to {most:.2}), \
-             {rate:.0} images/s ({slow:.0} to {fast:.0}) over epochs of {images} images\n"
+             {rate:.0} samples/s ({slow:.0} to {fast:.0}) over epochs of {images} samples\n"
             )
         };
     let (ranges, rates, spans, images) =
@@ -116,10 +116,10 @@ fn ops(ops: &[OpReport], threads: usize, clock: Option<Clock>, step_ms: Option<f
 
 /// Images a second by batch size.
 pub fn scale(found: &ScaleReport) -> String {
-    let cpu = format!("cpu images/s, {} thr.", found.cpu_threads);
+    let cpu = format!("cpu samples/s, {} thr.", found.cpu_threads);
     let mut text = format!(
-        "{} on {}\n{:>8} {:>11} {:>15} {:>8} {:>21} {:>8} {:>10}\n",
-        found.model, found.device, "batch", "ms a step", "shader images/s", "spread", cpu, "spread", "buffers"
+        "{} on {}\n{:>8} {:>11} {:>16} {:>8} {:>22} {:>8} {:>10}\n",
+        found.model, found.device, "batch", "ms a step", "shader samples/s", "spread", cpu, "spread", "buffers"
     );
     for row in &found.rows {
         text += scale_row(row).trim_end();
@@ -131,7 +131,7 @@ pub fn scale(found: &ScaleReport) -> String {
 fn scale_row(row: &ScaleRow) -> String {
     let (step, range, rate) = (row.step_ms, row.step_ms_range, row.images_per_second);
     let mut text = format!(
-        "{:8} {:>11} {:>15} {:>8} {:>21} {:>8} {:>10}",
+        "{:8} {:>11} {:>16} {:>8} {:>22} {:>8} {:>10}",
         row.batch_size,
         number(step.shader.or(step.cpu), 2),
         number(rate.shader, 0),
