@@ -1,4 +1,4 @@
-//! Every op at its test cases: the CPU's fast form by the wall's clock, the adapter's dispatches by its own.
+//! Every op at its test cases: the CPU's fast form by the wall clock, the adapter's dispatches by its own.
 //!
 //!     cargo bench --bench ops -- matmul
 

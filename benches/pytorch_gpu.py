@@ -1,4 +1,4 @@
-"""PyTorch's speed on an NVIDIA GPU, for docs/speed.md: training steps a second on random images that lie on the device.
+"""PyTorch's speed on an NVIDIA GPU, for docs/speed.md: training steps per second on random images on the device.
 
     python3 pytorch_gpu.py mnist-cnn|mnist-deep fused|graph BATCH
 

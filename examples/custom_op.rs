@@ -1,4 +1,4 @@
-//! An op and a layer of one's own: SiLU (Elfwing et al., 2018) after a dense layer, checked against the
+//! Your own op and layer: SiLU (Elfwing et al., 2018) after a dense layer, checked against the
 //! double-precision oracle on this device and then trained.
 //!
 //!     cargo run --release --example custom_op -- [device] [training samples]
@@ -34,7 +34,7 @@ fn sigmoid<F: Real>(x: F) -> F {
     F::of(1.0) / (F::of(1.0) + (-x).exp())
 }
 
-// The formula, plain: all other forms are held to it.
+// The formula, plain: all other forms are compared with it.
 impl Reference for Silu {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
         for (y, x) in y[0].floats().iter_mut().zip(x[0].floats()) {

@@ -1,4 +1,4 @@
-//! Inference inside an application: loads a model once, and asks it again and again.
+//! Inference inside an application: loads a model once, and predicts many times.
 //!
 //!     cargo run --release -- train --epochs 1 --run-dir digits
 //!     cargo run --release --example inference -- digits/model.safetensors 7

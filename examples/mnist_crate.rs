@@ -1,4 +1,4 @@
-//! Training on what another crate reads: the `mnist` crate's bytes become the fields of a sample.
+//! Training on data read by another crate: the `mnist` crate's bytes become the fields of a sample.
 //!
 //!     cargo run --release --example mnist_crate FOLDER
 //!

@@ -1,4 +1,4 @@
-//! Training on one's own data: a set made of arrays in memory, a net for it, its mistakes.
+//! Training on your own data: a data set from arrays in memory, a net for it, and its mistakes.
 //!
 //!     cargo run --release --example own_data
 

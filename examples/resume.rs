@@ -66,7 +66,7 @@ fn main() -> wgrad::Result<()> {
         println!("stopped at step {step}");
     }
 
-    // Another process would begin here: all that it needs is in the folder, but for the data.
+    // Another process would begin here: all that it needs is in the folder, except for the data.
     let stopped = Stopped::open(&cut, Which::Last, &Overlay::new())?;
     println!("going on at step {} of {}", stopped.reached().step, stopped.goal().last);
     let (device, choice) = open()?;

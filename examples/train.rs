@@ -1,4 +1,4 @@
-//! Trains a small net on MNIST until it is good enough, saves it, and asks it about one image.
+//! Trains a small net on MNIST until it is good enough, saves it, and classifies one image.
 //!
 //!     cargo run --release --example train
 

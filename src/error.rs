@@ -1,4 +1,4 @@
-//! The two ways things go wrong, told apart because the command's exit status does.
+//! The two kinds of errors, which the exit status of the command distinguishes.
 
 /// The error of every fallible function of this crate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

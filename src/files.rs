@@ -1,4 +1,4 @@
-//! Files that are whole or not there at all: written under another name, flushed to the disk, then renamed.
+//! Atomic file writes: a file is written under another name, flushed to the disk, then renamed.
 
 use crate::error::{Error, Result};
 use std::ffi::OsString;
@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// the older file as it was, and beside it at most one file whose name ends in `.tmp`.
 ///
 /// # Errors
-/// [`Error::Input`] where no file can be created there, or where it would replace a device or a pipe;
-/// [`Error::Failed`] where it cannot be completed. The older file is still there, and whole.
+/// [`Error::Input`] if no file can be created there, or where it would replace a device or a pipe;
+/// [`Error::Failed`] if it cannot be completed. The older file is still there, and whole.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     Unfinished::beside(path, bytes)?.replace(path)
 }
@@ -57,7 +57,7 @@ impl Unfinished {
     /// process left under this name is overwritten.
     ///
     /// # Errors
-    /// [`Error::Input`] where it cannot be created, [`Error::Failed`] where it cannot be completed.
+    /// [`Error::Input`] if it cannot be created, [`Error::Failed`] if it cannot be completed.
     pub fn at(at: &Path, bytes: &[u8]) -> Result<Unfinished> {
         let file = File::create(at).map_err(|error| not_created(at, &error))?;
         Unfinished { at: at.into(), placed: false }.fill(file, at, bytes)
@@ -66,7 +66,7 @@ impl Unfinished {
     /// Gives the file its own name, whatever file had that name before.
     ///
     /// # Errors
-    /// [`Error::Failed`] where the name cannot be given.
+    /// [`Error::Failed`] if the name cannot be given.
     pub fn replace(mut self, path: &Path) -> Result<()> {
         fs::rename(&self.at, path).map_err(|error| not_written(path, &error))?;
         self.placed = true;

@@ -4,9 +4,9 @@
 //!
 //! A model ([`model`]) builds a graph of ops ([`ir`], [`ops`]); the graph is lowered to a plan of dispatches ([`plan`]), and a
 //! device ([`device`]) replays it, step by step ([`step`]), over a data set ([`data`]). [`train`] has settings, the loop, checkpoints
-//! and the run folder. [`verify`] holds every kernel to a double-precision oracle, and [`bench`](mod@bench) times it.
-//! `ARCHITECTURE.md` in the repository says how the parts fit together and which rules hold; `CONTRIBUTING.md` says how to add to
-//! them.
+//! and the run folder. [`verify`] compares every kernel with a double-precision oracle, and [`bench`](mod@bench) times
+//! it. `ARCHITECTURE.md` in the repository says how the parts fit together and which rules hold; `CONTRIBUTING.md` says
+//! how to add to them.
 //!
 //! # A few lines
 //!
@@ -28,15 +28,15 @@
 //!
 //! # Shapes
 //!
-//! N images of a batch (a capacity: how many are valid stands on the device), H × W pixels, C channels, KH × KW window,
-//! O output channels, OH × OW output places; M, N, K rows, columns and terms of a matrix product. Images are N, H, W, C
-//! in memory. `flatten` yields C, H, W order, so that weight files agree with PyTorch's; where only dense layers follow,
-//! the permutation is folded into their weights.
+//! N images of a batch (a capacity: the number of valid ones is stored on the device), H × W pixels, C channels, KH ×
+//! KW window, O output channels, OH × OW output positions; M, N, K rows, columns and terms of a matrix product. Images
+//! are N, H, W, C in memory. `flatten` yields C, H, W order, so that weight files agree with PyTorch's; if only dense
+//! layers follow, the permutation is folded into their weights.
 //!
-//! # Deliberately absent
+//! # Out of scope
 //!
-//! Autotuning, a tensor library, gradients of gradients, shaders put together from strings, waiting inside a step, and
-//! everything that only one data set needs.
+//! Autotuning, a tensor library, gradients of gradients, shaders assembled from strings, waiting inside a step, and
+//! code for a single data set.
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 

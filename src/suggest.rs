@@ -1,4 +1,4 @@
-//! "Did you mean": the known name nearest to one that was given.
+//! "Did you mean": the known name nearest to a given one.
 
 /// Names longer than this are no slips of the finger.
 const LONGEST: usize = 80;

@@ -72,7 +72,7 @@ pub fn gemm(
     }
 }
 
-/// A pipeline cache that begins with `kept`, or empty where there is none or the driver does not want it.
+/// A pipeline cache that begins with `kept`, or empty if there is none or the driver does not want it.
 pub fn pipeline_cache(device: &wgpu::Device, kept: Option<&kept::Kept>) -> wgpu::PipelineCache {
     let data = kept.map(|kept| kept.data());
     let descriptor = wgpu::PipelineCacheDescriptor { label: Some("pipelines"), data, fallback: true };

@@ -1,4 +1,4 @@
-//! `wgrad bench`: the shape of what it reports, and that its figures hang together.
+//! `wgrad bench`: the format of its report, and the consistency of its figures.
 
 mod common;
 

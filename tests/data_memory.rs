@@ -1,4 +1,4 @@
-//! Headers are not believed: files that promise or unpack to too much are refused before they take memory.
+//! Headers are not trusted: files that claim or unpack to too much data are refused before memory is allocated.
 //!
 //! The one test of this file has a process to itself, because it reads the peak memory of the process.
 

@@ -1,4 +1,4 @@
-//! Same seed, same adapter, same bytes: over any number of the adapter's threads, and again and again.
+//! Same seed, same adapter, same bytes: over any number of the adapter's threads, and in repeated runs.
 //!
 //! That checked and unchecked shaders give the same bytes is in `training.rs`.
 

@@ -1,4 +1,5 @@
-//! A device that goes away in the middle of a run: what was saved is whole, and the run goes on elsewhere.
+//! A device that is lost in the middle of a run: saved files are complete, and the run can be resumed on another
+//! device.
 
 mod common;
 #[path = "common/noise.rs"]

@@ -1,4 +1,4 @@
-//! Random nets: sound ones train a step on the adapter that agrees with the oracle, broken ones get a sentence.
+//! Random nets: valid ones train a step on the adapter that agrees with the oracle, invalid ones give a message.
 //!
 //! `WGRAD_NETS` sets how many; they are the same every time, and more are the same and others.
 
@@ -155,9 +155,9 @@ fn random_nets_train_a_step_as_the_oracle_does() {
         }
     });
     done.unwrap_or_else(|why| panic!("{why}"));
-    // Where every sum is exact the gradients are held to the oracle's own run, too.
+    // Where every sum is exact the gradients are compared with the oracle's own run, too.
     assert!(end_to_end.get() * 4 > nets(24), "{} of {}", end_to_end.get(), nets(24));
-    println!("{} nets, {} of them end to end, {} ops held to the oracle", nets(24), end_to_end.get(), ops.get());
+    println!("{} nets, {} of them end to end, {} ops compared with the oracle", nets(24), end_to_end.get(), ops.get());
 }
 
 /// Every type of layer is in some of the nets that the tests draw, and every layer that can have no bias has none in some.

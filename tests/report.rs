@@ -1,4 +1,4 @@
-//! The report says what is so: its counts against predictions made apart, its saliency against finite differences, its page
+//! The report is correct: its counts against separate predictions, its saliency against finite differences, its page
 //! as one file that loads nothing.
 #![cfg(feature = "report")]
 
@@ -118,8 +118,8 @@ fn absolute(weights: &Weights) -> Weights {
 }
 
 /// A net of these layers is linear between the points where a ReLU or a pool tips over, so that a central difference is
-/// exact but for rounding: each of the two logits is off by at most n·u times the sum of its terms' magnitudes, n the
-/// longest chain of additions, and the net with all signs taken away gives that sum.
+/// exact except for rounding: each of the two logits is off by at most n·u times the sum of its terms' magnitudes, n
+/// the longest chain of additions, and the net with all signs taken away gives that sum.
 #[test]
 fn saliency_is_the_slope_of_the_logit() {
     const STEP: f64 = 1e-5;

@@ -1,4 +1,4 @@
-//! Graphs, plans and expanded shaders of the presets as text: a change of any of them shows in review.
+//! Graphs, plans and expanded shaders of the presets as text: any change shows up in review.
 
 #[path = "common/plans.rs"]
 mod plans;

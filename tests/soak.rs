@@ -1,5 +1,5 @@
-//! Training for as long as one likes, cut, evaluated, reported and resumed at random: memory, file handles and the
-//! processor's time for a step stay flat, and every run ends in the same bytes. `tests/soak MINUTES` is the long form.
+//! Training for any length of time, stopped, evaluated, reported and resumed at random: memory, file handles and CPU
+//! time per step stay flat, and every run ends with the same bytes. `tests/soak MINUTES` is the long form.
 // The figures are those that Linux keeps of a process.
 #![cfg(target_os = "linux")]
 
@@ -178,7 +178,7 @@ fn nothing_grows_however_long_it_trains() {
         if chance == 0 {
             counts.reported += 1;
             let weights = pollster::block_on(trainer.weights()).expect("weights");
-            // The report is the last that is asked of a trainer.
+            // The report is the last use of a trainer.
             let findings = gather(&mut trainer, "lavapipe", options.batch_size, &model, &weights, &data);
             let findings = pollster::block_on(findings).expect("findings");
             let text = page::html(&ReportData::of(record(), findings)).expect("a page");

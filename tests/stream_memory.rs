@@ -1,4 +1,4 @@
-//! Memory stays flat where the data is larger: neither host nor device holds more of it than configured.
+//! Memory stays flat with larger data: neither host nor device holds more of it than configured.
 //!
 //! The one test of this file has a process to itself, because it reads the peak memory of the process.
 #![cfg(target_os = "linux")]

@@ -86,7 +86,7 @@ fn every_build_script_is_known_and_none_speaks_of_a_network() {
     assert!(looked_at > 10, "{looked_at} build scripts");
 }
 
-/// The least Rust is stated, asked of by no dependency to be newer, and what the hosted workflow takes.
+/// The least Rust is stated, not newer in any dependency, and what the hosted workflow takes.
 #[test]
 fn the_stated_rust_is_the_one_that_is_tested() {
     let version = |text: &str| -> Vec<u32> { text.split('.').filter_map(|n| n.parse().ok()).take(2).collect() };

@@ -1,4 +1,5 @@
-//! `verify` itself: a broken kernel fails and is named, a sound device passes, and nothing a preset runs is left out.
+//! `verify` itself: a broken kernel fails and is named, a working device passes, and every kernel of a preset is
+//! checked.
 
 mod common;
 
@@ -16,7 +17,7 @@ use wgrad::ops::pointwise::relu::Relu;
 use wgrad::verify::kernels;
 use wgrad::verify::report::{Facts, markdown};
 
-/// ReLU as the oracle knows it, with a shader of its own.
+/// ReLU as the oracle knows it, with its own shader.
 #[derive(Clone, Copy, Debug)]
 struct Swapped {
     shader: Source,
@@ -120,7 +121,7 @@ fn a_broken_shader_fails_and_is_named() {
     }
 }
 
-/// The ops that `wgrad plan --device cpu` names for the presets, but for views, which have no work.
+/// The ops that `wgrad plan --device cpu` names for the presets, except for views, which have no work.
 fn ops_of_presets(place: &Place) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for preset in wgrad::model::presets::names() {
@@ -141,8 +142,9 @@ fn plain(name: &str) -> String {
     name.replace('_', "").to_lowercase()
 }
 
-/// On the native CPU everything, on the adapter one op and one model: every kernel is held to the oracle on every adapter in
-/// `tests/library/kernels.rs`, every preset in `tests/portability.rs`, and each kernel of a preset has a case there.
+/// On the native CPU everything, on the adapter one op and one model: every kernel is compared with the oracle on every
+/// adapter in `tests/library/kernels.rs`, every preset in `tests/portability.rs`, and each kernel of a preset has a
+/// case there.
 #[test]
 fn the_command_passes_here_and_names_what_it_checked() {
     let place = Place::new();

@@ -1,4 +1,4 @@
-//! The live page over real connections: what it answers, whom it refuses, and that the training does not notice it.
+//! The live page over real connections: its answers, its refusals, and that it does not affect training.
 #![cfg(feature = "watch")]
 
 #[path = "common/adapter.rs"]
@@ -137,7 +137,7 @@ fn a_drawing_is_read_as_the_net_reads_it() {
     }
 }
 
-/// The file of a picture is prepared as `predict` does it; what is no picture is refused.
+/// The file of a picture is prepared as `predict` does it; what is not a picture is refused.
 #[test]
 fn a_picture_is_read_as_predict_reads_it() {
     let mut page = Page::new();

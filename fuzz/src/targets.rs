@@ -69,7 +69,7 @@ fn file(name: &str, data: &[u8]) -> PathBuf {
     path
 }
 
-/// A model's name leads to a folder of its own below `runs`, and nowhere else.
+/// A model's name leads to its own folder below `runs`, and nowhere else.
 fn has_a_run_folder(model: &Model) {
     let path = RunFolder::next(&model.name);
     let parts: Vec<_> = path.components().collect();
@@ -168,7 +168,7 @@ pub fn idx(data: &[u8]) {
     accepted(idx::read_split(&path, &path));
 }
 
-/// A folder of images, one of which has these bytes, of a size that is asked for and of its own.
+/// A folder of images, one of which has these bytes, of a requested size and of its own.
 pub fn image_folder(data: &[u8]) {
     for (class, name) in [("a", "1"), ("b", "1"), ("b", "2")] {
         let folder = file("images", b"").with_file_name(format!("folder/{class}"));

@@ -1,5 +1,5 @@
 // x[b, t] = the token at place (s(b)·T + t + phase) mod R·T of a stream, next[b, t] = the one after it, for b < valid; zero
-// beyond. All bits are one where there is none: a token that is `ignored`, and what is beyond the stream's last of `tokens`.
+// beyond. All bits are one if there is none: a token that is `ignored`, and what is beyond the stream's last of `tokens`.
 // s(b) is the sample of row b; the phase is the epoch's own, below T, where the order is shuffled, else 0.
 // stored [R, stride] bytes, T = `elements` tokens a row, see lib/stored; x, next [batch, T] words. A workgroup owns a row, an
 // invocation every 64th place.

@@ -1,5 +1,5 @@
 // y[n, oh, ow, c] = bias[c] + Σ_{i,j} x[n, oh·sh + i·dilation_h - pt, ow·sw + j·dilation_w - pl, c] · weights[i, j, 0, c],
-// and the activation of it; x is zero outside the image. Each channel is a group of its own.
+// and the activation of it; x is zero outside the image. Each channel is its own group.
 // x [n, h, w, c], weights [kh, kw, 1, c], bias [c], y [n, oh, ow, c], c a multiple of four; an invocation owns a vector of
 // four channels at one place, `count` in all.
 override count: u32;

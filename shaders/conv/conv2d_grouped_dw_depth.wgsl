@@ -1,6 +1,6 @@
 // partials[s, i, j, c] = Σ x[n, a·sh + i·dilation_h - pt, b·sw + j·dilation_w - pl, c] · dy[n, a, b, c] over the places
 // (a, b) in the rows of split s, and Σ dy[n, a, b, c] in a last line for the bias; x is zero outside the image. Each
-// channel is a group of its own.
+// channel is its own group.
 // x [n, h, w, c], dy [n, oh, ow, c], partials [splits, kh·kw + 1, c], c a multiple of four. A split has `per_split` of the
 // n·oh rows of places. An invocation owns a vector of four sums.
 //: use grouped_dw

@@ -1,5 +1,5 @@
 // dx[n, r, s, c] = Σ dy[n, a, b, c] · weights[i, j, 0, c] over the places (a, b) and taps (i, j) with
-// a·sh + i·dilation_h - pt = r and b·sw + j·dilation_w - pl = s. Each channel is a group of its own.
+// a·sh + i·dilation_h - pt = r and b·sw + j·dilation_w - pl = s. Each channel is its own group.
 // dy [n, oh, ow, c], weights [kh, kw, 1, c], dx [n, h, w, c], c a multiple of four; an invocation owns a vector of four
 // channels of one pixel, `count` in all, and gathers.
 //: use grouped_dx

@@ -1,5 +1,5 @@
-// The skeleton of losses of each logit by itself, an invocation a row: what a row's targets are, which rows count, and what is
-// right, are the file's own `target_of`, `counts`, `share` and `right_of`.
+// The skeleton of losses of each logit by itself, one invocation per row: a row's targets, which rows count, and what
+// is right, are the file's own `target_of`, `counts`, `share` and `right_of`.
 override batch: u32;
 override classes: u32;
 override places: u32;

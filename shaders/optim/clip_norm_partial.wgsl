@@ -1,6 +1,6 @@
-// Sums of squares, one a workgroup: squares[w] = Σ g² over the vectors w·256 + lane, then every workgroups · 256 further.
-// grads [count] vectors of four, squares [workgroups]. An invocation sums its vectors in their order, then pairs of
-// invocations are summed.
+// Sums of squares, one per workgroup: squares[w] = Σ g² over the vectors w·256 + lane, then every workgroups · 256
+// further. grads [count] vectors of four, squares [workgroups]. An invocation sums its vectors in their order, then
+// pairs of invocations are summed.
 override count: u32;
 
 @group(0) @binding(0) var<storage, read> grads: array<vec4f>;

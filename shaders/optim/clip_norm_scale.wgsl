@@ -1,4 +1,4 @@
-// What the gradients are multiplied by: scale = min(1, limit / (√(Σ squares) + 1e-6)); NaN where the sum is no number.
+// What the gradients are multiplied by: scale = min(1, limit / (√(Σ squares) + 1e-6)); NaN where the sum is not a number.
 // squares [count], at most 256; scale [1]. One workgroup: an invocation takes one of them, then pairs are summed.
 override count: u32;
 override limit: f32;

@@ -1,4 +1,4 @@
-// y[b] = the first t with tokens[b, t] all bits one, or `times` where there is none.
+// y[b] = the first t with tokens[b, t] all bits one, or `times` if there is none.
 // tokens [batch, times], y [batch]; an invocation owns a row, and reads four tokens a round.
 override batch: u32;
 override times: u32;

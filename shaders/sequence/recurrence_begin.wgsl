@@ -1,4 +1,4 @@
-// states[first + i] = h[i] where given = 1, else 0; where doubled = 1, states[second + i] likewise from c; time[64·s] = s for
+// states[first + i] = h[i] if given = 1, else 0; where doubled = 1, states[second + i] likewise from c; time[64·s] = s for
 // s = 0 to steps: the number that the dispatch of a step reads.
 // h, c [count]; an invocation owns an element of each.
 override steps: u32;

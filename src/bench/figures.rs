@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-/// A figure of the shaders and the same of the native CPU; `None` where it was not measured.
+/// A figure of the shaders and the same of the native CPU; `None` if it was not measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Pair<T = f64> {
     /// On the adapter.

@@ -23,7 +23,7 @@ pub async fn first_step(device: &Device, model: &Model, batch: usize, mut done: 
     trainer.fit(observe).await.map(drop)
 }
 
-/// The most memory that this process has had resident, in bytes; `None` where the system does not tell (Linux does).
+/// The most memory that this process has had resident, in bytes; `None` if the system does not report it (Linux does).
 pub fn peak_resident_bytes() -> Option<u64> {
     high_water(&std::fs::read_to_string("/proc/self/status").ok()?)
 }

@@ -41,11 +41,11 @@ pub struct Report {
     pub batch_size: usize,
     /// Threads of the native CPU.
     pub cpu_threads: usize,
-    /// Wall time of a step, many steps a submit: the median.
+    /// Wall time of a step, with many steps per submit: the median.
     pub step_ms: Pair,
     /// The fastest and the slowest repetition.
     pub step_ms_range: Pair<Range>,
-    /// Training images a second over a whole epoch, the reading back of metrics included: the median.
+    /// Training throughput in images per second over a whole epoch, including the read-back of metrics: the median.
     pub images_per_second: Pair,
     /// The slowest and the fastest epoch.
     pub images_per_second_range: Pair<Range>,

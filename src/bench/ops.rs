@@ -34,7 +34,7 @@ pub struct OpReport {
     pub share: Option<f64>,
     /// Thousand million operations a second in the shader, for ops that are sums of products.
     pub gflops: Option<f64>,
-    /// Thousand million bytes a second that the shader's bindings hold.
+    /// Memory throughput of the shader in GB/s, counting the bytes of its bindings.
     pub gbytes_per_second: Option<f64>,
 }
 

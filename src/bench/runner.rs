@@ -1,4 +1,4 @@
-//! A training step that can be timed: random data, first weights, and many steps a submit as in training.
+//! A training step that can be timed: random data, initial weights, and many steps per submit as in training.
 
 use crate::data::schema::{ANSWERS, Element, Field, LABEL, TEXT};
 use crate::data::{Column, Dataset, MOST_CLASSES, Split};
@@ -115,7 +115,7 @@ impl Runner {
         self.engine.bytes()
     }
 
-    /// Milliseconds of a step, many steps a submit and two submits in flight.
+    /// Milliseconds of a step, with many steps per submit and two submits in flight.
     pub async fn milliseconds(&mut self) -> Result<f64> {
         let (mut left, begun) = (self.steps, Instant::now());
         while left > 0 || self.engine.in_flight() > 0 {

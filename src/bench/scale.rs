@@ -1,4 +1,4 @@
-//! Training images a second by batch size: whether the cost of a step grows straight, and where the device's limits are.
+//! Training throughput by batch size: whether the time of a step grows linearly, and where the device's limits are.
 
 use crate::bench::figures::{Both, Pair, Range};
 use crate::bench::runner::{Runner, options, random_data};
@@ -21,7 +21,7 @@ pub struct ScaleReport {
     pub model: String,
     /// Threads of the native CPU.
     pub cpu_threads: usize,
-    /// A row for each batch size, in the order that they were asked for.
+    /// A row for each batch size, in the requested order.
     pub rows: Vec<ScaleRow>,
 }
 
@@ -30,7 +30,7 @@ pub struct ScaleReport {
 pub struct ScaleRow {
     /// Samples of a step.
     pub batch_size: usize,
-    /// Wall time of a step, many steps a submit: the median.
+    /// Wall time of a step, with many steps per submit: the median.
     pub step_ms: Pair,
     /// The fastest and the slowest repetition.
     pub step_ms_range: Pair<Range>,

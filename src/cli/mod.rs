@@ -1,4 +1,4 @@
-//! The command line: one file a subcommand, exit status 0 done, 1 failed, 2 bad usage or bad input.
+//! The command line: one file per subcommand, exit status 0 done, 1 failed, 2 bad usage or bad input.
 
 mod args;
 mod commands;
@@ -149,7 +149,7 @@ fn say(text: &str) {
     }
 }
 
-/// The device's flags, alike in every subcommand that needs one.
+/// The device's flags, the same in every subcommand that needs one.
 #[derive(Clone, Debug, Args)]
 struct DeviceArgs {
     #[arg(long, value_name = "D", help = crate::device::choice::HELP)]
@@ -165,7 +165,7 @@ impl DeviceArgs {
     }
 }
 
-/// The device that is asked for: by the flag, else by the key `device` of a `config.toml`, else by WGRAD_DEVICE, else auto.
+/// The requested device: by the flag, else by the key `device` of a `config.toml`, else by WGRAD_DEVICE, else auto.
 fn request(flag: Option<&str>, key: Option<&str>) -> Result<DeviceRequest> {
     match (flag, key) {
         (Some(flag), _) => DeviceRequest::parse(flag, NamedBy::Flag),

@@ -30,7 +30,7 @@ impl Column {
     /// A column in memory: the elements of all samples, little-endian, one sample after the other.
     ///
     /// # Errors
-    /// [`Error::Input`] where these are no whole number of samples, and for a ragged field.
+    /// [`Error::Input`] if these are no whole number of samples, and for a ragged field.
     pub fn new(field: Field, bytes: Vec<u8>) -> Result<Column> {
         let each = field.bytes();
         if field.ragged || each == 0 || !bytes.len().is_multiple_of(each) {
@@ -46,7 +46,7 @@ impl Column {
     /// A column of a ragged field in memory: the positions of sample n are those from `offsets[n]` to `offsets[n + 1]`.
     ///
     /// # Errors
-    /// [`Error::Input`] where offsets fall, or lead beyond the bytes, and for a field that is not ragged.
+    /// [`Error::Input`] if offsets fall, or lead beyond the bytes, and for a field that is not ragged.
     pub fn ragged(field: Field, bytes: Vec<u8>, offsets: &[u64]) -> Result<Column> {
         let stored = bytes.len().checked_div(field.bytes()).filter(|_| field.ragged);
         let fits = offsets.windows(2).all(|pair| pair[0] <= pair[1])
@@ -76,7 +76,7 @@ impl Column {
     /// The same elements with another name or another reading.
     ///
     /// # Errors
-    /// [`Error::Input`] where the field has other elements.
+    /// [`Error::Input`] if the field has other elements.
     pub fn with_field(self, field: Field) -> Result<Column> {
         let old = &self.field;
         if (field.elements(), field.element, field.ragged) != (old.elements(), old.element, old.ragged) {
@@ -106,7 +106,7 @@ impl Column {
     /// The elements of the samples `range`.
     ///
     /// # Errors
-    /// [`Error::Input`] where they are in a file that cannot be read any more; [`Error::Failed`] for samples that there
+    /// [`Error::Input`] if they are in a file that cannot be read any more; [`Error::Failed`] for samples that there
     /// are not.
     pub fn rows(&self, range: Range<usize>) -> Result<Cow<'_, [u8]>> {
         let missing = || Error::failed(format!("samples {range:?} of a split of {}", self.count));

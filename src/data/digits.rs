@@ -11,7 +11,7 @@ const LOOKED_AT: usize = 1000;
 /// are 28 × 28, grey, and dark along their whole border, as signs are that were scaled to fit and centred; else resized.
 ///
 /// # Errors
-/// [`crate::Error::Input`] where the images are in a file that cannot be read any more.
+/// [`crate::Error::Input`] if the images are in a file that cannot be read any more.
 pub(in crate::data) fn prepare_for(split: &Split) -> Result<Prepare> {
     let shape = split.shape();
     if shape != [28, 28, 1] || split.positions() > 1 {

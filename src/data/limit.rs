@@ -1,4 +1,4 @@
-//! The first samples of a split, or where these lack a class, a draw of every class alike.
+//! The first samples of a split, or, if these lack a class, a stratified draw.
 
 use crate::data::Split;
 use crate::error::Result;

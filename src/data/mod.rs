@@ -1,4 +1,4 @@
-//! Data sets: samples of named fields, checked once so that no one checks them again, from files, folders or memory.
+//! Data sets: samples of named fields, checked once, from files, folders or memory.
 
 pub mod colours;
 pub mod column;
@@ -32,7 +32,7 @@ use formats::Format;
 use schema::{ANSWERS, NUMBERS};
 use std::path::Path;
 
-/// The name under which the built-in set goes on the command line and in run files.
+/// The name of the built-in set on the command line and in run files.
 pub const BUILT_IN: &str = "mnist";
 
 /// The most classes of a data set.
@@ -192,7 +192,7 @@ impl Dataset {
 }
 
 impl Dataset {
-    /// Holds images to the size and channels that were asked for: not every format can bring them there.
+    /// Checks images against the requested size and channels: not every format can convert them.
     fn check_size(&self, options: &ReadOptions) -> Result<()> {
         let Ok(input) = self.train.schema().input(None).cloned() else { return Ok(()) };
         let [height, width, channels] = self.train.shape();

@@ -1,4 +1,4 @@
-//! How the files of a data set are to be read.
+//! Options for reading the files of a data set.
 
 use crate::data::schema::Scale;
 use crate::ir::element::Prepare;
@@ -67,11 +67,11 @@ pub struct TextOptions<'a> {
     pub column: Option<&'a str>,
     /// The tokenizer of a trained model, in place of one of the training text.
     pub known: Option<&'a Tokenizer>,
-    /// The share at the end of a single text that is kept to test on; without, a tenth.
+    /// The share at the end of a single text that is held out for testing; without, a tenth.
     pub kept: Option<f64>,
 }
 
-/// How the files of a data set are to be read.
+/// Options for reading the files of a data set.
 #[derive(Clone, Copy, Default)]
 pub struct ReadOptions<'a> {
     /// Height and width that all images are brought to; without, they must have one size. Of CSV the size that images have.
@@ -101,7 +101,8 @@ pub struct ReadOptions<'a> {
     /// The names of the classes of a table or of masks in their order, as a model has them; without, those that are found,
     /// sorted.
     pub class_names: &'a [String],
-    /// Whether only tests are asked for: data that has no part of its own for them is all tests, and needs none to train on.
+    /// Whether only test data is requested: data without a test part is then used as a whole, and needs no training
+    /// part.
     pub tests_alone: bool,
     /// Whether data that has no part of its own for tests keeps none: all of it is trained on, since it is validated on other
     /// data. Its test split then has samples that are trained on, and [`Dataset::held_out`](crate::data::Dataset::held_out)

@@ -1,4 +1,4 @@
-//! Pixels that stay in their file: read where they are asked for, so that memory does not grow with the data.
+//! Pixels that stay in their file: read when they are needed, so that memory does not grow with the data.
 
 use crate::error::{Error, Result};
 use std::fs::File;
@@ -14,7 +14,7 @@ pub struct Region {
     start: u64,
     /// Height and width of images that lie on their sides in the file.
     turned: Option<[usize; 2]>,
-    /// The images that there are, by their numbers in the file, and the bytes of one; all where there is none.
+    /// The images that there are, by their numbers in the file, and the bytes of one; all if there is none.
     chosen: Option<(Arc<[usize]>, usize)>,
 }
 
@@ -47,7 +47,7 @@ impl Region {
     /// Fills `images`, whole images, from byte `at` of the region on, which is the start of an image.
     ///
     /// # Errors
-    /// [`Error::Input`] where the file can no longer be read, or has become shorter.
+    /// [`Error::Input`] if the file can no longer be read, or has become shorter.
     pub(super) fn read(&self, at: u64, images: &mut [u8]) -> Result<()> {
         let filled = match &self.chosen {
             None => read_at(&self.file, self.start + at, images),

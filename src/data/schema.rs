@@ -1,4 +1,4 @@
-//! The fields of a sample: what each is called, its sizes, how its elements are stored and what they become.
+//! The fields of a sample: name, sizes, and how its elements are stored and converted.
 
 use crate::error::{Error, Result};
 pub use crate::ir::element::{Element, IGNORED, Read, Scale};
@@ -146,7 +146,7 @@ impl Schema {
     /// The field of that name, or what there is instead.
     ///
     /// # Errors
-    /// [`Error::Input`] where there is none.
+    /// [`Error::Input`] if there is none.
     pub fn field(&self, name: &str) -> Result<&Field> {
         self.get(name).ok_or_else(|| {
             let names: Vec<&str> = self.fields.iter().map(|field| &*field.name).collect();
@@ -158,7 +158,7 @@ impl Schema {
     /// The field that a model reads: the one of that name, or without a name the first.
     ///
     /// # Errors
-    /// [`Error::Input`] where there is none.
+    /// [`Error::Input`] if there is none.
     pub fn input(&self, name: Option<&str>) -> Result<&Field> {
         match name {
             Some(name) => self.field(name),
@@ -169,7 +169,7 @@ impl Schema {
     /// The field of targets: classes, answers, numbers, or a stream of tokens whose targets are its own.
     ///
     /// # Errors
-    /// [`Error::Input`] where there is none.
+    /// [`Error::Input`] if there is none.
     pub fn target(&self) -> Result<&Field> {
         let known = [LABEL, ANSWERS, NUMBERS].iter().find_map(|name| self.get(name));
         let known = known.or_else(|| self.fields.iter().find(|field| field.stream.is_some()));

@@ -100,7 +100,7 @@ impl Split {
     /// height, width, channels]`, and the class of each image.
     ///
     /// # Errors
-    /// [`Error::Input`] if there is no image, a size is zero, or `pixels` has another length than the shape
+    /// [`Error::Input`] if there is not an image, a size is zero, or `pixels` has another length than the shape
     /// and the labels ask for.
     pub fn new<L: Label>(shape: [usize; 3], pixels: Vec<u8>, labels: Vec<L>) -> Result<Self> {
         let labels = Column::new(Field::label(&[], L::ELEMENT), L::stored(labels))?;
@@ -145,7 +145,7 @@ impl Split {
     /// A split of these columns.
     ///
     /// # Errors
-    /// [`Error::Input`] where there is no sample, columns have other numbers of samples, or their fields make no
+    /// [`Error::Input`] if there is no sample, columns have other numbers of samples, or their fields make no
     /// [`Schema`].
     pub fn of(columns: Vec<Column>) -> Result<Self> {
         Schema::new(columns.iter().map(|column| column.field().clone()).collect())?;
@@ -177,7 +177,7 @@ impl Split {
     /// The same split with a name for each sample, such as the file that it was read from.
     ///
     /// # Errors
-    /// [`Error::Input`] where there are more or fewer names than samples.
+    /// [`Error::Input`] if there are more or fewer names than samples.
     pub fn named(self, names: Vec<String>) -> Result<Self> {
         if names.len() != self.count {
             let (count, found) = (self.count, names.len());
@@ -215,7 +215,7 @@ impl Split {
     /// the loss nor in any metric.
     ///
     /// # Errors
-    /// [`Error::Input`] where there are no labels.
+    /// [`Error::Input`] if there are no labels.
     pub fn ignoring(mut self, ignored: u32) -> Result<Self> {
         let missing = || Error::input("a split without labels, expected labels of which one is ignored");
         let at = self.columns.iter().position(|column| column.field().name == LABEL).ok_or_else(missing)?;
@@ -225,7 +225,7 @@ impl Split {
         Ok(self)
     }
 
-    /// Pixels 0–255 in the order `[count, height, width, channels]`; none where they stay in a file.
+    /// Pixels 0–255 in the order `[count, height, width, channels]`; none if they stay in a file.
     pub fn pixels(&self) -> &[u8] {
         self.column(IMAGE).map_or(&[], Column::held)
     }
@@ -260,7 +260,7 @@ impl Split {
     /// The pixels of the images `range`, `[images, height, width, channels]`.
     ///
     /// # Errors
-    /// [`Error::Input`] where they are in a file that cannot be read any more, and without images; [`Error::Failed`] for
+    /// [`Error::Input`] if they are in a file that cannot be read any more, and without images; [`Error::Failed`] for
     /// images that there are not.
     pub fn rows(&self, range: Range<usize>) -> Result<Cow<'_, [u8]>> {
         let images = self.column(IMAGE).ok_or_else(|| Error::input("a split without images, expected some"))?;
@@ -280,7 +280,7 @@ impl Split {
         self.column(IMAGE).into_iter().flat_map(Column::parts)
     }
 
-    /// `[height, width, channels]` of the images; zeros where there are none.
+    /// `[height, width, channels]` of the images; zeros if there are none.
     pub fn shape(&self) -> [usize; 3] {
         let shape = self.column(IMAGE).map(|column| &column.field().shape[..]);
         shape.and_then(|shape| shape.try_into().ok()).unwrap_or_default()

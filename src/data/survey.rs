@@ -24,7 +24,7 @@ pub struct Survey {
     pub ignored: [usize; 2],
     /// The classes, by number.
     pub classes: Vec<Class>,
-    /// Training images, or pixels, of the largest class for each of the smallest; none where a class has none.
+    /// Training images, or pixels, of the largest class for each of the smallest; none if a class has none.
     pub imbalance: Option<f64>,
     /// Mean of the training pixels, 0 to 1, a channel each.
     pub mean: Vec<f64>,
@@ -85,7 +85,7 @@ struct Seen {
 /// Counts.
 ///
 /// # Errors
-/// [`crate::Error::Input`] where the images are in a file that cannot be read any more.
+/// [`crate::Error::Input`] if the images are in a file that cannot be read any more.
 pub fn survey(data: &Dataset) -> Result<Survey> {
     let mut classes: Vec<Class> =
         data.class_names.iter().map(|name| Class { name: name.clone(), train: 0, test: 0 }).collect();

@@ -41,7 +41,7 @@ pub struct ColumnSurvey {
 /// Counts; `None` of a data set that is no table.
 ///
 /// # Errors
-/// [`crate::Error::Input`] where a column stays in a file that cannot be read any more.
+/// [`crate::Error::Input`] if a column stays in a file that cannot be read any more.
 pub fn survey(data: &Dataset) -> Result<Option<TableSurvey>> {
     let train = &data.train;
     let Some(features) = train.column(FEATURES) else { return Ok(None) };

@@ -1,4 +1,5 @@
-//! Tokens of a data set: how a column holds them, and a survey of them: the commonest, the unknown, how long texts are.
+//! Tokens of a data set: how a column holds them, and their statistics: the most common ones, unknown ones, lengths of
+//! texts.
 
 use crate::data::schema::{Field, IGNORED, TEXT};
 use crate::data::{Column, Dataset};
@@ -25,7 +26,7 @@ pub struct TextSurvey {
     pub is_stream: bool,
     /// The parts: those to train, to validate and to test on.
     pub parts: Vec<TextPart>,
-    /// The commonest tokens of the part to train on, and how often each is there.
+    /// The most common tokens of the part to train on, and how often each is there.
     pub commonest: Vec<(String, u64)>,
     /// Tokens of the vocabulary that are not in the part to train on.
     pub unused: usize,
@@ -46,10 +47,10 @@ pub struct TextPart {
     pub lengths: Option<[usize; 3]>,
 }
 
-/// Counts a data set of text; `None` where it is of something else.
+/// Counts a data set of text; `None` if it is of something else.
 ///
 /// # Errors
-/// [`Error::Failed`] where it has no field of tokens.
+/// [`Error::Failed`] if it has no field of tokens.
 pub fn survey(data: &Dataset) -> Result<Option<TextSurvey>> {
     let Some(tokenizer) = &data.text else { return Ok(None) };
     let mut counts = vec![0u64; tokenizer.tokens().len()];

@@ -1,4 +1,4 @@
-//! Data that is validated on other data: a folder or a file of its own beside the one that is trained on.
+//! Validation on other data: a separate folder or file besides the training data.
 
 use crate::data::formats::Format;
 use crate::data::schema::{ANSWERS, NUMBERS};
@@ -83,10 +83,10 @@ impl Dataset {
         if data.held_out { Dataset::open_validated(spec, val, options) } else { Ok(data) }
     }
 
-    /// Gives the data a part of its own to validate on.
+    /// Gives the data its own part to validate on.
     ///
     /// # Errors
-    /// [`Error::Input`] where its samples have other fields than those to train on.
+    /// [`Error::Input`] if its samples have other fields than those to train on.
     pub(in crate::data) fn add_validation(&mut self, validation: Split) -> Result<()> {
         let of = Dataset::new(self.name.clone(), self.train.clone(), validation)?;
         if of.classes > self.classes {

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::step::control::{pcg, shuffled};
 
 impl Dataset {
-    /// The data of a run that validates on a part of its own: that is its `test`, and the test set comes beside it. `None`
+    /// The data of a run that validates on its own part: that is its `test`, and the test set comes beside it. `None`
     /// where the data has no such part.
     pub fn with_own_validation(&self) -> Option<(Dataset, Split)> {
         let validation = self.validation.clone()?;
@@ -15,11 +15,11 @@ impl Dataset {
     /// The data of a run that validates on a share of its training samples: they are its `test`, the others its `train`,
     /// both in file order. The test set comes beside it.
     ///
-    /// The share is taken of every class alike (rounded to whole samples), or where each pixel has a label of all images,
-    /// at random: which samples these are follows from the seed alone. Of a stream of text it is the end.
+    /// The share is the same for every class (rounded to whole samples); if each pixel has a label, it is drawn from
+    /// all images, at random: which samples these are follows from the seed alone. Of a stream of text it is the end.
     ///
     /// # Errors
-    /// [`Error::Input`] where one of the two would be left without samples.
+    /// [`Error::Input`] if one of the two would be left without samples.
     pub fn with_validation(&self, share: f64, seed: u64) -> Result<(Dataset, Split)> {
         if self.text.is_some() && self.train.schema().target()?.stream.is_some() {
             // Windows of a text lie in its order: its end is held out, as in nanoGPT.

@@ -1,4 +1,4 @@
-//! From the values that masks have to classes: the values that occur are the classes, and which is which is said.
+//! From the values that masks have to classes: the values that occur are the classes, and a notice lists them.
 
 use crate::data::schema::{Element, Field, LABEL};
 use crate::data::split::{Label, Split};
@@ -75,7 +75,7 @@ impl Classes {
     /// values are numbered in their order; each is named by its value.
     ///
     /// # Errors
-    /// [`Error::Input`] where nothing but ignored values is left, values do not go with the names, or there are too many.
+    /// [`Error::Input`] if nothing but ignored values is left, values do not go with the names, or there are too many.
     pub fn of(found: &BTreeSet<u32>, meaning: Meaning) -> Result<Classes> {
         let found: Vec<u32> = found.iter().copied().filter(|value| meaning.ignored != Some(*value)).collect();
         let Some(&largest) = found.last() else {
@@ -145,7 +145,7 @@ impl Classes {
         let own: Vec<String> = self.values.iter().map(|value| text_of(*value)).collect();
         let names = if own == self.names { String::new() } else { format!(": {}", list(&self.names)) };
         let kind = if colours { "colours" } else { "values" };
-        // Classes from 0 on and 255: the latter is no class in Pascal VOC, Cityscapes and others.
+        // Classes from 0 on and 255: the latter is not a class in Pascal VOC, Cityscapes and others.
         let before = self.values.split_last().map_or(&[][..], |(_, before)| before);
         let is_index = before.len() > 1 && (0..).zip(before).all(|(class, value)| class == *value);
         let hint = match self.values.last() {
@@ -158,7 +158,7 @@ impl Classes {
     /// The splits with classes in place of values; the ignored value counts as no class.
     ///
     /// # Errors
-    /// [`Error::Input`] where a split has no labels, or a value that is no class.
+    /// [`Error::Input`] if a split has no labels, or a value that is not a class.
     pub fn relabel(&self, split: &mut Split, ignored: Option<u32>) -> Result<()> {
         let missing = || Error::input("a split without labels, expected a mask for each image");
         let column = split.column_mut(LABEL).ok_or_else(missing)?;

@@ -1,4 +1,4 @@
-//! A graph built on a device: what training, verification and traces do with it, the same on every device.
+//! A graph built on a device: the calls of training, verification and traces, the same on every device.
 
 use crate::device::cpu::native::Native;
 use crate::device::gpu::timing::Clock;
@@ -61,7 +61,7 @@ pub trait Executor: Any + Debug + Send {
     /// Starts this many steps.
     fn submit(&mut self, steps: u32) -> Result<()>;
 
-    /// Waits for the oldest submit and returns the tensor that is read back after each; `None` where none is in flight.
+    /// Waits for the oldest submit and returns the tensor that is read back after each; `None` if none is in flight.
     fn collect(&mut self) -> Waiting<'_, Option<Values>>;
 
     /// Asks for the next step to be handed over in parts, where the device takes steps whole.
@@ -73,7 +73,7 @@ pub trait Executor: Any + Debug + Send {
     /// Runs the part of that number, and waits for it.
     fn run_part(&mut self, n: usize) -> Result<()>;
 
-    /// Runs a step and returns the seconds of each part; `None` where the device has no clock of its own.
+    /// Runs a step and returns the seconds of each part; `None` if the device has no clock of its own.
     fn time_parts(&mut self) -> Waiting<'_, Option<Vec<f64>>>;
 
     /// The best clock that there is for parts.
@@ -101,7 +101,7 @@ impl Device {
     /// Builds everything that `graph` needs on the device.
     ///
     /// # Errors
-    /// [`crate::Error::Input`] where the device cannot hold it.
+    /// [`crate::Error::Input`] if the device cannot hold it.
     pub fn executor(
         &self,
         graph: &Graph,

@@ -1,4 +1,4 @@
-//! Element types of stored fields, and what a stored element becomes when a batch is drawn.
+//! Element types of stored fields, and the conversion of a stored element when a batch is drawn.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! Frozen parameters: those that training leaves as they are, and the runs of the arenas that it does change.
+//! Frozen parameters: those that training does not change, and the parts of the arenas that it does change.
 
 use crate::error::{Error, Result};
 use crate::ir::graph::{Graph, Param, Tensor, TensorInfo, View};

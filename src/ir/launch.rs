@@ -205,7 +205,7 @@ impl<'a> Lower<'a> {
     /// Begins a launch of `source`, expanded with `params`.
     ///
     /// # Errors
-    /// [`Error::Failed`] where a parameter is given twice.
+    /// [`Error::Failed`] if a parameter is given twice.
     pub fn kernel(&mut self, source: Source, params: &[(&'static str, i64)]) -> Result<Launch> {
         once(&source, "parameter", params.iter().map(|(name, _)| *name))?;
         let (params, constants, bindings) = (params.to_vec(), BTreeMap::new(), Vec::new());
@@ -215,7 +215,7 @@ impl<'a> Lower<'a> {
     /// Launches one invocation for each of `count` elements.
     ///
     /// # Errors
-    /// [`Error::Failed`] where two tensors are bound to one variable.
+    /// [`Error::Failed`] if two tensors are bound to one variable.
     pub fn invocations(&mut self, launch: Launch, count: usize) -> Result<()> {
         self.launch(Launch { count: Count::Invocations(count), ..launch })
     }
@@ -223,7 +223,7 @@ impl<'a> Lower<'a> {
     /// Launches `count` workgroups, folded into two dimensions where one does not hold them.
     ///
     /// # Errors
-    /// [`Error::Failed`] where two tensors are bound to one variable.
+    /// [`Error::Failed`] if two tensors are bound to one variable.
     pub fn groups(&mut self, launch: Launch, count: usize) -> Result<()> {
         self.launch(Launch { count: Count::Groups(count), ..launch })
     }

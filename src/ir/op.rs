@@ -157,7 +157,7 @@ impl<F> Out<'_, F> {
 
 /// The formula of an op, naive and in formula order, generic over the float type.
 ///
-/// As `f64` it is the oracle that every other form is held to.
+/// As `f64` it is the oracle with which every other form is compared.
 pub trait Reference {
     /// Computes the results `y` from the arguments `x`.
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]);
@@ -227,7 +227,7 @@ pub struct Backward<'a> {
     pub x: &'a [Tensor],
     /// Its results.
     pub y: &'a [Tensor],
-    /// The gradient of the loss with respect to each result; `None` where nothing flowed back, or,
+    /// The gradient of the loss with respect to each result; `None` if nothing flowed back, or,
     /// for the loss itself, where it is one.
     pub dy: &'a [Option<Tensor>],
     /// Which arguments want a gradient.

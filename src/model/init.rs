@@ -30,7 +30,7 @@ pub enum InitMethod {
 /// drawn in the order of the weight file, so that neither threads nor memory layouts matter.
 ///
 /// # Errors
-/// [`crate::Error::Input`] where the model's shapes do not fit.
+/// [`crate::Error::Input`] if the model's shapes do not fit.
 pub fn glorot_uniform(model: &Model, seed: u64) -> Result<Weights> {
     first(model, InitMethod::GlorotUniform, seed)
 }
@@ -38,7 +38,7 @@ pub fn glorot_uniform(model: &Model, seed: u64) -> Result<Weights> {
 /// Weights as `method` draws them, otherwise as [`glorot_uniform`]. Normal ones are not truncated, as PyTorch's are not.
 ///
 /// # Errors
-/// [`crate::Error::Input`] where the model's shapes do not fit.
+/// [`crate::Error::Input`] if the model's shapes do not fit.
 pub fn first(model: &Model, method: InitMethod, seed: u64) -> Result<Weights> {
     let params = model.params()?;
     let tensors = params.into_iter().enumerate().map(|(index, param)| {

@@ -71,7 +71,7 @@ pub struct Model {
     /// The task of the model; left out of files for classes.
     #[serde(default, skip_serializing_if = "Task::is_classify")]
     pub task: Task,
-    /// How a picture becomes what the model reads; none where the file is an older one, or of a model that reads no images.
+    /// How a picture becomes what the model reads; none if the file is an older one, or of a model that reads no images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prepare: Option<Prepare>,
     /// The tokens of a model that reads text; left out of files where it reads something else.
@@ -222,7 +222,7 @@ impl Model {
     /// Whether the whole model is sound.
     ///
     /// # Errors
-    /// [`Error::Input`] for shapes that do not fit, a model without parameters, a name that is no file name,
+    /// [`Error::Input`] for shapes that do not fit, a model without parameters, a name that is not a file name,
     /// more class names than classes, and a normalisation that is not finite.
     pub fn check(&self) -> Result<()> {
         if elements(&self.input).is_none() {
@@ -295,7 +295,7 @@ impl Model {
     /// [batch, outputs], or [batch, height, width, classes]; `build` says what for.
     ///
     /// # Errors
-    /// [`Error::Input`] where x has another shape, the batch is too large, or [`Model::check`] would fail.
+    /// [`Error::Input`] if x has another shape, the batch is too large, or [`Model::check`] would fail.
     pub fn build(&self, graph: &mut Graph, x: Tensor, build: Build) -> Result<Tensor> {
         self.check()?;
         if graph.shape(x).get(1..) != Some(&self.input[..]) {
@@ -323,7 +323,7 @@ impl Model {
     /// The canonical JSON that describes the model: one text for one model.
     ///
     /// # Errors
-    /// [`Error::Input`] where the model is not sound, or has a layer of an application's own.
+    /// [`Error::Input`] if the model is not sound, or has a layer of an application's own.
     pub fn to_json(&self) -> Result<String> {
         self.check()?;
         if let Some(at) = self.layers.iter().position(|layer| layer.stored().is_none()) {

@@ -9,7 +9,7 @@ pub enum Mode {
     Training,
     /// Evaluation, prediction and export.
     Inference,
-    /// One token of a text after the other, each by a step of its own: states are carried from step to step.
+    /// One token of a text after the other, each by its own step: states are carried from step to step.
     Generation,
 }
 
@@ -18,7 +18,7 @@ pub enum Mode {
 pub struct Build {
     /// The purpose of the graph.
     pub mode: Mode,
-    /// The graph's control block ([`crate::step::control::Control`]), where there is one: a layer reads the step, the key of
+    /// The graph's control block ([`crate::step::control::Control`]), if there is one: a layer reads the step, the key of
     /// all random numbers and the number of valid samples there.
     pub control: Option<Tensor>,
     /// Of texts that are filled up: how many tokens each has, `[batch]`.

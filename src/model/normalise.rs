@@ -19,7 +19,7 @@ impl ChannelNorm {
     /// Refuses what does not fit a model's input.
     ///
     /// # Errors
-    /// A sentence for an input that is no image, other counts than its channels, and numbers that cannot be meant.
+    /// A sentence for an input that is not an image, other counts than its channels, and invalid numbers.
     pub(super) fn check(&self, input: &[usize]) -> Result<(), String> {
         let &[_, _, channels] = input else {
             return Err("found normalise, expected none but where the input is an image".into());
@@ -28,8 +28,8 @@ impl ChannelNorm {
         if counts != [channels; 2] || channels > MOST_CHANNELS {
             let [mean, std] = counts;
             return Err(format!(
-                "found normalise with {mean} means and {std} deviations, expected one for each of {channels} channels (at most \
-                 {MOST_CHANNELS})"
+                "found normalise with {mean} means and {std} deviations, expected {channels} of each, one per channel \
+                 (at most {MOST_CHANNELS})"
             ));
         }
         let sound = (0..channels).all(|channel| self.of(channel).iter().all(|x| x.is_finite()));

@@ -137,7 +137,7 @@ impl Preset {
     /// The model for the data's inputs and classes.
     ///
     /// # Errors
-    /// [`Error::Input`] where images are too small for it, and for a table where it takes images alone.
+    /// [`Error::Input`] if images are too small for it, and for a table where it takes images alone.
     pub fn model(&self, input: impl Into<Vec<usize>>, classes: usize) -> Result<Model> {
         self.model_for(input, classes, self.text.then_some(classes))
     }
@@ -195,7 +195,7 @@ impl Model {
         }
     }
 
-    /// The tokens of a sample of the text model that `spec` names; none where it reads something else, or is unknown.
+    /// The tokens of a sample of the text model that `spec` names; none if it reads something else, or is unknown.
     ///
     /// # Errors
     /// [`Error::Input`] as [`Model::from_toml_file`].

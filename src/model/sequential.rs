@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug)]
 pub struct Sequential(Model, Names);
 
-/// Names that layers were given, and the first thing that was asked for and cannot be.
+/// Names that layers were given, and the first request that cannot be fulfilled.
 #[derive(Clone, Debug, Default)]
 struct Names {
     places: BTreeMap<String, usize>,

@@ -12,7 +12,8 @@ pub enum Task {
     Classify,
     /// The token after each token of a text: the model gives a score for each token of the vocabulary.
     Next,
-    /// Several yes-or-no answers, each by itself: the model gives a logit for each, and its sigmoid is a probability.
+    /// Several yes-or-no answers, independent of each other: the model gives a logit for each, and its sigmoid is a
+    /// probability.
     Answers,
     /// Numbers: the model gives each target standardised.
     Regress {

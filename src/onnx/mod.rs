@@ -23,7 +23,7 @@ impl TrainedModel {
     /// (the description of the model in weight files).
     ///
     /// # Errors
-    /// [`Error::Input`] where weights and model do not fit, and where they are more than the 2 GiB that the format holds.
+    /// [`Error::Input`] if weights and model do not fit, and where they are more than the 2 GiB that the format holds.
     pub fn to_onnx(&self) -> Result<Vec<u8>> {
         let message = self.message()?;
         let bytes = message.encoded_len();

@@ -24,7 +24,7 @@ impl Graph {
         Ok(())
     }
 
-    /// Adds the ops for the gradient of `loss` with respect to each of `roots`; `None` where the loss
+    /// Adds the ops for the gradient of `loss` with respect to each of `roots`; `None` if the loss
     /// does not depend on a root.
     pub fn gradients(&mut self, loss: Tensor, roots: &[Tensor]) -> Result<Vec<Option<Tensor>>> {
         let mut wanted = vec![false; self.tensors.len()];

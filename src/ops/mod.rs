@@ -1,4 +1,5 @@
-//! The registry: one line an op, in its family. An op's file names its shaders, its arithmetic, its gradient and its cases.
+//! The registry: one line per op, in its family. An op's file names its shaders, its arithmetic, its gradient and its
+//! cases.
 
 use crate::ir::case::Case;
 use crate::ir::launch::Source;

@@ -1,5 +1,5 @@
-//! Long sums: where numbers are alike, a sum in single precision loses more with every term (2 % of two million equal ones), so
-//! none of more than [`RUN`] terms is made term by term.
+//! Long sums: if numbers are similar, a sum in single precision loses more with every term (2 % for two million equal
+//! ones), so none of more than [`RUN`] terms is made term by term.
 
 use crate::ir::op::Real;
 

@@ -1,4 +1,4 @@
-//! Where tensors lie: results within a step share buffers by lifetime, all else has a buffer of its own.
+//! Memory of tensors: results within a step share buffers by lifetime; every other tensor has its own buffer.
 
 use crate::error::{Error, Result};
 use crate::ir::graph::{DType, Role, Tensor, TensorInfo, root};
@@ -31,7 +31,7 @@ fn spaces(dispatches: &[Dispatch], kernels: &BTreeMap<KernelId, Arc<Kernel>>) ->
 }
 
 /// Gives every tensor that a dispatch touches its place: results within the step share buffers by
-/// lifetime, everything else has a buffer of its own.
+/// lifetime, everything else has its own buffer.
 pub(in crate::plan) fn allocate(
     tensors: &[TensorInfo],
     dispatches: &[Dispatch],

@@ -1,4 +1,4 @@
-//! Kernels: WGSL sources, and what naga reads off them. The host never types a binding or a size again.
+//! Kernels: WGSL sources and their reflection by naga. The host never repeats a binding or a size.
 
 use crate::error::{Error, Result};
 use crate::ir::launch::Source;
@@ -85,7 +85,7 @@ library! {
 pub enum Space {
     /// A storage buffer.
     Buffer,
-    /// A storage texture of four floats a texel, `TEXELS` of them a row.
+    /// A storage texture of four floats per texel, `TEXELS` of them per row.
     Texture,
 }
 

@@ -44,7 +44,7 @@ pub fn lower(graph: &Graph, target: Target) -> Result<Plan> {
     Ok(plan)
 }
 
-/// A launch held to what its kernel declares: constants and bindings by name, workgroups within the limits.
+/// A launch checked against its kernel's declarations: constants and bindings by name, workgroups within the limits.
 fn dispatch(
     launch: Launch,
     (node, phase): (usize, Phase),

@@ -151,7 +151,7 @@ impl Plan {
             };
             if buffer.bytes > most {
                 return Err(Error::input(format!(
-                    "the plan needs a {what} of {} ({:?}), the adapter allows {} a binding, {} a buffer and {} a \
+                    "the plan needs a {what} of {} ({:?}), the adapter allows {} per binding, {} per buffer and {} per \
                      texture; a smaller batch or less data may fit. Its memory: {}",
                     human_bytes(buffer.bytes),
                     buffer.role,

@@ -1,4 +1,4 @@
-//! Expansion of shader files: texts that are shared, repetition and constants, nothing more.
+//! Expansion of shader files: shared text, repetition and constants, nothing more.
 //!
 //! A line `//: use NAME` stands for the text of `shaders/lib/NAME.wgsl`; a file that is used twice is taken in once.
 //! A line `//: for i in A..B` repeats the lines up to its `//: end` with `i` counting from A to B - 1.

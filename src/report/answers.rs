@@ -67,7 +67,7 @@ impl TestResults {
     /// Counts the answers `logits` [samples, classes] to samples with these `labels`.
     ///
     /// # Errors
-    /// [`Error::Input`] where the lengths do not fit, a label is beyond the classes, or those are too many to count.
+    /// [`Error::Input`] if the lengths do not fit, a label is beyond the classes, or those are too many to count.
     pub fn new(logits: &[f32], labels: &[u32], classes: usize) -> Result<TestResults> {
         if classes == 0 || labels.is_empty() {
             return Err(Error::input(format!("{} samples of {classes} classes, expected some", labels.len())));

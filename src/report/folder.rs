@@ -1,4 +1,4 @@
-//! A run folder read back: its settings, its device, its curves, what the test set said, and when it was on.
+//! A run folder read back: its settings, its device, its curves, test metrics and times.
 
 use crate::error::{Error, Result};
 use crate::report::series::Series;
@@ -22,7 +22,7 @@ pub struct RunRecord {
     pub epochs: Vec<Map<String, Value>>,
     /// Loss over epochs, step by step, where it was kept.
     pub steps: Series,
-    /// The lines of `samples.jsonl`: the text that the model went on with after each epoch, of a model that continues texts.
+    /// The lines of `samples.jsonl`: the text generated after each epoch, for a model that continues texts.
     pub texts: Vec<Map<String, Value>>,
     /// `test.json`: what the test set said at the end, where epochs were validated on other samples.
     pub test: Option<Map<String, Value>>,
@@ -94,7 +94,7 @@ impl RunRecord {
     /// A run that has just begun.
     ///
     /// # Errors
-    /// [`Error::Failed`] where the settings cannot be written down.
+    /// [`Error::Failed`] if the settings cannot be written down.
     pub fn begun(folder: &Path, config: &RunConfig, device_json: &str) -> Result<RunRecord> {
         let device = serde_json::from_str(device_json).map_err(|e| Error::failed(format!("device.json: {e}")))?;
         let begun = Some(utc(std::time::SystemTime::now()));

@@ -13,7 +13,7 @@ use crate::step::control::Control;
 
 /// A net for one sample, built layer by layer without fusion, on the native CPU.
 ///
-/// `f32` serves the page; as `f64` it can be held to finite differences.
+/// `f32` serves the page; as `f64` it can be compared with finite differences.
 #[derive(Debug)]
 pub struct Inside<F: Real = f32> {
     executor: Executor<F>,
@@ -55,7 +55,7 @@ impl<F: Real> Inside<F> {
     /// Takes weights.
     ///
     /// # Errors
-    /// [`Error::Input`] where a parameter is missing or has another shape.
+    /// [`Error::Input`] if a parameter is missing or has another shape.
     pub fn set_weights(&mut self, weights: &Weights) -> Result<()> {
         for param in self.executor.graph().params.clone() {
             let missing = || Error::input(format!("found no {} {}, expected it", param.name, param.file_shape));
@@ -82,7 +82,7 @@ impl<F: Real> Inside<F> {
     /// Runs the net on one sample, [height, width, channels] as [`Inside::normalised`] gives it; returns the logits.
     ///
     /// # Errors
-    /// [`Error::Failed`] where the sample has another size.
+    /// [`Error::Failed`] if the sample has another size.
     pub fn run(&mut self, sample: Vec<F>) -> Result<Vec<F>> {
         self.executor.set(self.input, Values::Float(sample))?;
         (0..self.forward).for_each(|node| self.executor.run(node));
@@ -93,7 +93,7 @@ impl<F: Real> Inside<F> {
     /// its elements.
     ///
     /// # Errors
-    /// [`Error::Failed`] where there is no such layer.
+    /// [`Error::Failed`] if there is no such layer.
     pub fn layer(&self, index: usize) -> Result<(Vec<usize>, Vec<F>)> {
         let layer = self.layers.get(index).ok_or_else(|| Error::failed(format!("layer {index}: there is none")))?;
         let shape = self.executor.graph().shape(*layer)[1..].to_vec();
@@ -104,7 +104,7 @@ impl<F: Real> Inside<F> {
     /// layer reads, [height, width, channels] (Simonyan et al., 2013, without taking absolute values).
     ///
     /// # Errors
-    /// [`Error::Failed`] where there is no such class.
+    /// [`Error::Failed`] if there is no such class.
     pub fn saliency(&mut self, class: usize) -> Result<Vec<F>> {
         let classes = self.executor.graph().info(self.upstream).elements();
         if class >= classes {

@@ -46,7 +46,7 @@ pub struct MaskSample {
 /// The first pictures of the test set; `predicted` is the class of each pixel of it, [samples, height, width].
 ///
 /// # Errors
-/// [`crate::Error::Input`] where an image cannot be read any more.
+/// [`crate::Error::Input`] if an image cannot be read any more.
 pub fn results(data: &Dataset, predicted: &[u32]) -> Result<MaskResults> {
     let test = &data.test;
     let [height, width, _] = test.shape();

@@ -44,7 +44,7 @@ const GUESSES: usize = 3;
 pub struct ReportData {
     /// The version that made it.
     pub version: &'static str,
-    /// Whether the run goes on, and the page asks for news.
+    /// Whether the run is in progress, and the page polls for changes.
     pub live: bool,
     /// The run, or those that are compared.
     pub runs: Vec<RunRecord>,
@@ -59,7 +59,7 @@ pub struct ReportData {
 pub struct Difference {
     /// The setting, as `config.toml` has it, or `device in use`.
     pub key: String,
-    /// Its value in each run; `None` where it was left out.
+    /// Its value in each run; `None` if it was left out.
     pub values: Vec<Option<String>>,
 }
 
@@ -68,11 +68,11 @@ pub struct Difference {
 pub struct Findings {
     /// The layers.
     pub model: Option<ModelTable>,
-    /// One name a class.
+    /// One name per class.
     pub classes: Vec<String>,
     /// The test set, counted.
     pub confusion: Option<TestResults>,
-    /// How often the true class is among the five likeliest, of the test set, where there are more classes than that.
+    /// How often the true class is among the five most likely, of the test set, where there are more classes than that.
     pub top5_accuracy: Option<f64>,
     /// Pictures of the test set with their masks, where the net tells the class of each pixel.
     pub masks: Option<MaskResults>,
@@ -133,11 +133,11 @@ pub struct Mistake {
     pub name: Option<String>,
     /// Its class.
     pub label: usize,
-    /// The likeliest classes and their probabilities.
+    /// The most likely classes and their probabilities.
     pub guesses: Vec<(usize, f64)>,
     /// The image.
     pub picture: Picture,
-    /// The gradient of the likeliest class's logit with respect to the input.
+    /// The gradient of the most likely class's logit with respect to the input.
     pub saliency: Picture,
 }
 
@@ -198,7 +198,7 @@ pub fn model_table(model: &Model) -> Result<ModelTable> {
     Ok(ModelTable { name, input, reads: model.reads(), digits, by_pixel, layers: rows.collect() })
 }
 
-/// Names of all classes: those that the data gave, then numbers.
+/// Names of all classes: those from the data, then numbers.
 ///
 /// # Errors
 /// [`crate::Error::Input`] for a model that is not sound.
@@ -257,7 +257,7 @@ pub async fn gather(
 /// The part of the findings that needs no device: from the logits of the test set, [samples, classes].
 ///
 /// # Errors
-/// [`crate::Error::Input`] where logits and data, or model and weights do not fit.
+/// [`crate::Error::Input`] if logits and data, or model and weights do not fit.
 pub fn seen(model: &Model, weights: &Weights, data: &Dataset, logits: &[f32]) -> Result<Findings> {
     let classes = class_names(model)?;
     let (test, labels) = (&data.test, data.test.labels());

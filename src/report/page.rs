@@ -25,7 +25,7 @@ const SCRIPTS: [&str; 11] = [
 /// The page as one text. It may ask where it came from for news if `live`, and else nothing at all.
 ///
 /// # Errors
-/// [`Error::Failed`] where the data cannot be written as JSON.
+/// [`Error::Failed`] if the data cannot be written as JSON.
 pub fn html(data: &ReportData) -> Result<String> {
     let connect = if data.live { "'self'" } else { "'none'" };
     let page = TEMPLATE.replace("{{connect}}", connect).replace("{{style}}", STYLE);
@@ -38,7 +38,7 @@ pub fn html(data: &ReportData) -> Result<String> {
 /// The data in a form that no HTML reader takes for markup.
 ///
 /// # Errors
-/// [`Error::Failed`] where the data cannot be written as JSON.
+/// [`Error::Failed`] if the data cannot be written as JSON.
 pub fn json(data: &impl serde::Serialize) -> Result<String> {
     let text = serde_json::to_string(data).map_err(|e| Error::failed(format!("the report's data: {e}")))?;
     Ok(text.replace('<', "\\u003c"))

@@ -65,7 +65,7 @@ impl Picture {
 
     fn new(values: &[f32], shape: [usize; 3], scale: Scale, byte: impl Fn(f32) -> f32) -> Picture {
         let (values, [height, width, _]) = reduce(values, shape);
-        // A cast saturates, and takes what is no number for 0.
+        // A cast saturates, and takes what is not a number for 0.
         let bytes: Vec<u8> = values.into_iter().map(|x| byte(x).round() as u8).collect();
         Picture { height, width, scale, data: base64(bytes) }
     }

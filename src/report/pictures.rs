@@ -1,4 +1,4 @@
-//! Pictures of a net: the first layer's filters, what each layer makes of a sample, and what the answer hangs on.
+//! Pictures of a net: the first layer's filters, the result of each layer for a sample, and the saliency of the answer.
 
 use crate::error::Result;
 use crate::model::layers::{Conv2d, Dense, DepthwiseConv2d, Flatten, Relu};
@@ -18,7 +18,7 @@ const MOST_FEATURES: usize = 512;
 pub struct Filters {
     /// The layer, such as `conv2d 3 × 3`.
     pub layer: String,
-    /// One picture a filter, the first of them where there are more than a page shows.
+    /// One picture per filter; the first ones if there are more than a page shows.
     pub pictures: Vec<Picture>,
     /// How many there are.
     pub total: usize,
@@ -48,13 +48,13 @@ pub struct LayerMaps {
     pub layer: String,
     /// [height, width, channels] or `[features]`.
     pub shape: Vec<usize>,
-    /// One picture a channel; features are one picture of a single row.
+    /// One picture per channel; features are one picture with a single row.
     pub pictures: Vec<Picture>,
     /// The value at the end of the scale.
     pub largest: f32,
 }
 
-/// The weights of the first layer that has any; `None` where they are no pictures.
+/// The weights of the first layer that has any; `None` if they are no pictures.
 pub fn filters(model: &Model, weights: &Weights) -> Result<Option<Filters>> {
     let inferred = model.infer()?;
     let Some(index) = inferred.iter().position(|layer| !layer.params.is_empty()) else { return Ok(None) };

@@ -1,4 +1,4 @@
-//! The runs in a folder, each with its figures and its state; what cannot be read is named.
+//! The runs in a folder, each with its metrics and its state; runs that cannot be read are named.
 
 use crate::error::{Error, Result};
 use crate::report::folder::RunRecord;
@@ -30,11 +30,11 @@ pub struct RunLine {
     pub model: String,
     /// The data.
     pub data: String,
-    /// Whether it goes on, and how it ended.
+    /// Whether it is running, and how it ended.
     pub state: State,
     /// Epochs that have ended.
     pub epochs: usize,
-    /// Epochs that were asked for.
+    /// The requested number of epochs.
     pub of: usize,
     /// `validation`, or `test` where that is what epochs are validated on.
     pub validated_on: &'static str,
@@ -108,7 +108,7 @@ impl Runs {
     /// The runs in a folder and in the folders of it; the folder may be a run itself.
     ///
     /// # Errors
-    /// [`Error::Input`] where the folder cannot be read.
+    /// [`Error::Input`] if the folder cannot be read.
     pub fn find(folder: &Path) -> Result<Runs> {
         let mut found = Runs::default();
         if folder.join("config.toml").exists() {

@@ -46,7 +46,7 @@ pub fn numbers(model: &Model, found: &Numbers) -> Vec<NumberResults> {
 /// The results for each of `outputs` answers; `name` gives an answer's name.
 ///
 /// # Errors
-/// [`crate::Error::Input`] where there are more logits than answers, or the other way round.
+/// [`crate::Error::Input`] if there are more logits than answers, or the other way round.
 pub fn answers(
     truth: &[bool],
     logits: &[f32],

@@ -1,5 +1,6 @@
 //! Augmentation: how training images are changed at random in each step, and how it is written on the command line.
 
+use crate::counted::counted;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +14,7 @@ mod list;
 pub const RESIZED_CROP: [f64; 2] = [0.08, 1.0];
 /// The largest proportion of the part that it draws, width by height in pixels; the smallest is its inverse.
 pub const RESIZED_CROP_RATIO: f64 = 4.0 / 3.0;
-/// The smallest share of an image's area that can be asked for.
+/// The smallest share of an image's area that can be requested.
 const LEAST_AREA: f64 = 0.001;
 
 /// How far training images are changed at random. An amount of 0 is off; amounts with a sign are drawn evenly from both
@@ -105,7 +106,7 @@ impl Augment {
         *self == Augment::default()
     }
 
-    /// Whether images are left as they are, but for their colours and mixup.
+    /// Whether images are unchanged, except for their colours and mixup.
     pub fn keeps_images(&self) -> bool {
         Augment { mixup: 0.0, brightness: 0.0, contrast: 0.0, saturation: 0.0, hue: 0.0, ..*self }.is_off()
     }
@@ -113,7 +114,7 @@ impl Augment {
     /// With this value for pixels from outside the image.
     ///
     /// # Errors
-    /// [`Error::Input`] where there is one already.
+    /// [`Error::Input`] if there is one already.
     pub fn filled(self, fill: Fill) -> Result<Augment> {
         match self.fill == Fill::default() {
             true => Ok(Augment { fill, ..self }),
@@ -147,7 +148,7 @@ impl Augment {
         [self.shift, self.rotate, self.scale, self.shear].iter().any(|amount| *amount != 0.0)
     }
 
-    /// Refuses amounts that cannot be meant for any image.
+    /// Refuses amounts that are invalid for any image.
     ///
     /// # Errors
     /// [`Error::Input`] that names the amount.
@@ -201,8 +202,9 @@ impl Augment {
         }
         if let (Fill::Rgb(_), true) = (self.fill, channels != 3) {
             return Err(Error::input(format!(
-                "augment fill {}: one value is expected of images with {channels} channel(s), not three",
-                self.fill
+                "augment fill {}: one value is expected of images with {}, not three",
+                self.fill,
+                counted(channels, "channel")
             )));
         }
         let side = height.min(width);

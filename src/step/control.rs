@@ -1,4 +1,4 @@
-//! The control block: everything small that changes from step to step, kept on the device.
+//! The control block: small values that change from step to step, stored on the device.
 
 use bytemuck::{Pod, Zeroable};
 

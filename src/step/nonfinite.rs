@@ -1,4 +1,5 @@
-//! The watchdog's word: where a step has met a NaN or an infinity. The optimizer writes it, the step's record carries it.
+//! The watchdog's word: where a step has found a NaN or an infinity. The optimizer writes it, and the step's record
+//! contains it.
 
 /// A gradient, with the decay that is added to it.
 pub const GRADIENT: u32 = 1;
@@ -19,7 +20,7 @@ pub fn of(x: f32, bit: u32) -> u32 {
     if x.to_bits() & EXPONENT == EXPONENT { bit } else { 0 }
 }
 
-/// The places that a word names, for people; `None` where it names none.
+/// The places that a word names, for people; `None` if it names none.
 pub fn words(fault: u32) -> Option<String> {
     let names = [
         (GRADIENT, "the gradients"),

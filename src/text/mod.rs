@@ -1,4 +1,4 @@
-//! Text as tokens: tokenizers, the vocabulary that each makes of a training text, and texts back from tokens.
+//! Text as tokens: tokenizers, their vocabularies built from a training text, and texts from tokens.
 
 mod chars;
 mod words;
@@ -100,7 +100,7 @@ impl From<Tokenizer> for Stored {
 }
 
 impl Tokenizer {
-    /// The tokenizer of a training text: all its characters, all bytes, or its `most` commonest words and the token for any
+    /// The tokenizer of a training text: all its characters, all bytes, or its `most` most common words and the token for any
     /// other.
     ///
     /// # Errors
@@ -152,7 +152,7 @@ impl Tokenizer {
         }
     }
 
-    /// The token for all words that are not in the vocabulary, where there is one.
+    /// The token for all words that are not in the vocabulary, if there is one.
     pub fn unknown(&self) -> Option<u32> {
         self.numbers.get(words::UNKNOWN).copied().filter(|_| self.unit == Unit::Words)
     }

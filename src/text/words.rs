@@ -1,4 +1,4 @@
-//! Words as tokens: letters and digits in a row, in lower case, and every other mark by itself.
+//! Words as tokens: letters and digits in a row, in lower case, and every other mark as a separate token.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -42,7 +42,7 @@ fn is_mark(c: char) -> bool {
     ('\u{300}'..='\u{36f}').contains(&c)
 }
 
-/// The token for unknown words, then the commonest words, at most `most` in all; of equals the first in the alphabet.
+/// The token for unknown words, then the most common words, at most `most` in all; of equals the first in the alphabet.
 pub(super) fn vocabulary(text: &str, most: usize) -> Vec<String> {
     let mut counts: HashMap<String, u64> = HashMap::new();
     split(text).for_each(|word| *counts.entry(word).or_default() += 1);

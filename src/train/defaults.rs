@@ -19,7 +19,7 @@ const RESIDUAL: usize = 8;
 /// A model by the data, and why it is that one; no reason for images such as MNIST's, which go with the default.
 ///
 /// # Errors
-/// [`crate::Error::Input`] where the data has no input or no targets.
+/// [`crate::Error::Input`] if the data has no input or no targets.
 pub fn model_for(data: &Dataset) -> Result<(&'static str, Option<String>)> {
     let schema = data.train.schema();
     let (input, target) = (schema.input(None)?, schema.target()?);

@@ -1,4 +1,5 @@
-//! Where a run starts: a model's own first weights, those of a file, or a trained model with a head for other classes.
+//! Where a run starts: a model's own initial weights, those of a file, or a trained model with a head for other
+//! classes.
 
 use crate::data::Dataset;
 use crate::error::{Error, Result, in_context};
@@ -36,7 +37,7 @@ impl TrainedModel {
     /// weights. Names that are numbers may stand for any.
     ///
     /// # Errors
-    /// [`Error::Input`] where the number changes and the classes do not come out of a dense layer.
+    /// [`Error::Input`] if the number changes and the classes do not come out of a dense layer.
     pub fn with_classes(self, names: &[String], seed: u64) -> Result<(TrainedModel, Option<NewHead>)> {
         let (before, classes) = (self.model.classes()?, names.len());
         let is_named = |(at, name): (usize, &String)| *name != at.to_string();
@@ -72,7 +73,7 @@ impl TrainedModel {
 pub struct First {
     /// The model, with the data's class names.
     pub model: Model,
-    /// Its first weights; `None` for a Glorot-uniform start from the run's seed.
+    /// Its initial weights; `None` for a Glorot-uniform start from the run's seed.
     pub weights: Option<Weights>,
     /// A notice for the user, if any.
     pub notice: Option<String>,

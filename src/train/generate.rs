@@ -1,4 +1,4 @@
-//! Texts that a model goes on with: the loop of tokens runs on the device, many of them in a submit.
+//! Text generation: the loop over tokens runs on the device, many of them in a submit.
 
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -28,9 +28,9 @@ pub struct Sampling {
     /// The temperature by which logits are divided before the softmax: below 1, likely tokens are preferred; 0 takes
     /// the most likely one.
     pub temperature: f32,
-    /// How many of the likeliest tokens are drawn from; 0 for all.
+    /// How many of the most likely tokens are drawn from; 0 for all.
     pub top_k: usize,
-    /// The probability that the likeliest tokens come to, which are drawn from; 1 for all.
+    /// The probability that the most likely tokens come to, which are drawn from; 1 for all.
     pub top_p: f32,
     /// The seed of the random numbers.
     pub seed: u64,
@@ -43,7 +43,7 @@ impl Default for Sampling {
 }
 
 impl Sampling {
-    /// Refuses what cannot be meant.
+    /// Refuses invalid settings.
     ///
     /// # Errors
     /// [`Error::Input`] that names the option.
@@ -62,7 +62,7 @@ impl Sampling {
     }
 }
 
-/// A model on a device that goes on with a text, token by token.
+/// A model on a device that continues a text, token by token.
 #[derive(Debug)]
 pub struct Generator {
     engine: Engine,
@@ -82,7 +82,7 @@ impl Generator {
     /// Builds a model on a device for texts that begin with a prompt of at most this many tokens.
     ///
     /// # Errors
-    /// [`Error::Input`] for a model that does not continue texts, and a sampling that cannot be meant.
+    /// [`Error::Input`] for a model that does not continue texts, and invalid sampling options.
     pub fn new(device: &Device, model: &Model, sampling: Sampling, prompt: usize) -> Result<Generator> {
         sampling.check()?;
         if model.task != Task::Next {
@@ -119,7 +119,7 @@ impl Generator {
     /// Takes weights from a file's order.
     ///
     /// # Errors
-    /// [`Error::Input`] where they do not fit.
+    /// [`Error::Input`] if they do not fit.
     pub fn set_weights(&mut self, weights: &Weights) -> Result<()> {
         let weights = weights.to_graph(self.engine.graph())?;
         self.engine.write_all(weights.into_iter().map(|(tensor, values)| (tensor, Values::Float(values))))
@@ -130,10 +130,10 @@ impl Generator {
         self.engine.copy_from(self.params, engine, step.final_weights())
     }
 
-    /// The tokens of a prompt; of none, the beginning of a line where there is one, else the first token.
+    /// The tokens of a prompt; of none, the beginning of a line if there is one, else the first token.
     ///
     /// # Errors
-    /// [`Error::Input`] where the model does not know one of them.
+    /// [`Error::Input`] if the model does not know one of them.
     pub fn prompt(model: &Model, text: &str) -> Result<Vec<u32>> {
         let tokenizer = model.tokenizer()?;
         let tokens = tokenizer.encode(text);
@@ -154,7 +154,7 @@ impl Generator {
     /// The tokens that follow a prompt; `observe` hears of them as they come, and stops by a break.
     ///
     /// # Errors
-    /// [`Error::Input`] for a prompt longer than it was built for; [`Error::Failed`] where the device fails.
+    /// [`Error::Input`] for a prompt longer than it was built for; [`Error::Failed`] if the device fails.
     pub async fn run(
         &mut self,
         prompt: &[u32],
@@ -196,7 +196,7 @@ impl Generator {
         }
     }
 
-    /// A text that goes on from another.
+    /// A generated text that continues another.
     ///
     /// # Errors
     /// As [`Generator::prompt`] and [`Generator::run`].

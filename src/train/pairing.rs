@@ -1,4 +1,4 @@
-//! Model and data together: how a model's data is read, what a model answers about data, and whether the two fit.
+//! Model and data together: how a model's data is read, the task that follows from the data, and whether the two fit.
 
 use crate::data::schema::{ANSWERS, LABEL, NUMBERS, Scale, TEXT};
 use crate::data::{Dataset, ReadOptions, TargetKind, TextOptions};
@@ -58,7 +58,7 @@ impl Model {
     /// where they are yes or no, and where there are two classes, one output and `loss` is bce; else classes.
     ///
     /// # Errors
-    /// [`Error::Input`] where the data has no targets, or the model is not sound.
+    /// [`Error::Input`] if the data has no targets, or the model is not sound.
     pub fn suited(&self, data: &Dataset, loss: Option<LossName>) -> Result<Model> {
         let schema = data.train.schema();
         let (input, target) = (schema.input(self.input_name())?, schema.target()?);

@@ -35,7 +35,7 @@ impl Model {
     /// Trains from a Glorot-uniform start; `observe` sees every step and epoch, and stops the run by a break.
     ///
     /// # Errors
-    /// [`Error::Input`] where model, data and options do not fit each other or the device.
+    /// [`Error::Input`] if model, data and options do not fit each other or the device.
     pub async fn fit(
         &self,
         data: &Dataset,
@@ -77,7 +77,7 @@ impl TrainedModel {
     /// native CPU.
     ///
     /// # Errors
-    /// [`Error::Input`] where the pixels are no whole number of images.
+    /// [`Error::Input`] if the pixels are no whole number of images.
     pub fn predict(&self, pixels: &[u8]) -> Result<Vec<Vec<f32>>> {
         pollster::block_on(self.predict_on(&Device::cpu(0)?, pixels))
     }
@@ -92,7 +92,7 @@ impl TrainedModel {
     }
 }
 
-/// A trained model on a device, ready to be asked again and again.
+/// A trained model on a device, ready for many predictions.
 #[derive(Debug)]
 pub struct Predictor {
     step: Step,
@@ -118,7 +118,7 @@ impl Predictor {
     /// Takes other weights of the same model.
     ///
     /// # Errors
-    /// [`Error::Input`] where they do not fit.
+    /// [`Error::Input`] if they do not fit.
     pub fn set_weights(&mut self, weights: &Weights) -> Result<()> {
         let weights = weights.to_graph(&self.step.graph)?;
         self.engine.write_all(weights.into_iter().map(|(tensor, values)| (tensor, Values::Float(values))))
@@ -128,7 +128,7 @@ impl Predictor {
     /// height, width, channels]. A single answer that stands for two classes has a probability for both.
     ///
     /// # Errors
-    /// [`Error::Input`] where the pixels are no whole number of images, and for a model that tells the class of each pixel or
+    /// [`Error::Input`] if the pixels are no whole number of images, and for a model that tells the class of each pixel or
     /// gives numbers.
     pub async fn predict(&mut self, pixels: &[u8]) -> Result<Vec<Vec<f32>>> {
         if self.step.mask.is_some() {
@@ -144,7 +144,7 @@ impl Predictor {
     /// numbers each target in its own units.
     ///
     /// # Errors
-    /// [`Error::Input`] where these are no whole number of rows, and for a model that reads images.
+    /// [`Error::Input`] if these are no whole number of rows, and for a model that reads images.
     pub async fn rows(&mut self, features: &[f32]) -> Result<Vec<Vec<f64>>> {
         if !self.model.reads_table() {
             return Err(Error::input(format!(
@@ -213,7 +213,7 @@ impl Predictor {
     /// channels].
     ///
     /// # Errors
-    /// [`Error::Input`] where the pixels are no whole number of images, and for a model that tells the class of images.
+    /// [`Error::Input`] if the pixels are no whole number of images, and for a model that tells the class of images.
     pub async fn masks(&mut self, pixels: &[u8]) -> Result<Vec<Vec<u32>>> {
         let Some(mask) = self.step.mask else {
             let model = &self.model.name;

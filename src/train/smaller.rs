@@ -1,4 +1,4 @@
-//! Which smaller batch a device can hold, where it cannot hold the one that was asked for.
+//! The largest smaller batch that a device can hold, if it cannot hold the requested one.
 
 use crate::data::Dataset;
 use crate::device::Device;
@@ -10,7 +10,7 @@ use crate::train::step::Step;
 use crate::train::step::window::limit_on;
 
 /// The largest power of two below the options' batch whose steps the device can hold, by its limits or, on the native
-/// CPU, by the memory that is free. `None` where there is none. Nothing is allocated on the device.
+/// CPU, by the memory that is free. `None` if there is none. Nothing is allocated on the device.
 pub fn smaller_batch(device: &Device, model: &Model, data: &Dataset, options: &TrainOptions) -> Option<usize> {
     let below = options.batch_size.min(data.train.count + 1).saturating_sub(1);
     let largest = below.checked_ilog2()?;

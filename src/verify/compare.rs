@@ -1,4 +1,4 @@
-//! Results held to the oracle's, element by element.
+//! Results compared with the oracle's, element by element.
 
 use crate::ir::graph::{Graph, Node, TensorInfo};
 use crate::ir::op::{In, Out, Rounding};
@@ -71,7 +71,7 @@ pub fn magnitudes(graph: &Graph, node: &Node, all: &[Values<f64>]) -> Vec<Values
     sizes
 }
 
-/// One tensor held to what the oracle wants; words agree to the bit, but for those that hold floats.
+/// One tensor compared with the oracle's; words agree to the bit, except for those that hold floats.
 pub fn deviation(
     got: &Values,
     want: &Values<f64>,

@@ -1,4 +1,4 @@
-//! Right gradients on this adapter, or a clear stop: every kernel, at awkward shapes, against the oracle.
+//! Checks this adapter: every kernel, at awkward shapes, against the oracle.
 
 pub mod compare;
 pub mod models;

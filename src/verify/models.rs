@@ -1,4 +1,4 @@
-//! Whole training steps held to the oracle: each op on the adapter's own inputs, and the gradients end to end.
+//! Whole training steps compared with the oracle: each op on the adapter's own inputs, and the gradients end to end.
 
 use crate::device::Device;
 use crate::device::cpu;
@@ -23,10 +23,10 @@ const BATCH: usize = 4;
 pub struct ModelReport {
     /// The model.
     pub model: String,
-    /// Ops that were held to the oracle one by one.
+    /// Ops that were compared with the oracle one by one.
     pub ops: usize,
-    /// Whether gradients were also held to the oracle's own run, which takes a forward pass that is exact in single
-    /// precision.
+    /// Whether gradients were also compared with the oracle's own run, which takes a forward pass that is exact in
+    /// single precision.
     pub end_to_end: bool,
     /// The kernels of its plan.
     pub kernels: Vec<String>,

@@ -101,7 +101,7 @@ fn adapter(gpu: &Opened) -> Vec<(&'static str, String)> {
             "limits",
             format!(
                 "binding {} B, buffer {} B, storage buffers {}, storage textures {}, textures {}, invocations {}, \
-                 workgroup {} × {} × {}, its memory {} B, workgroups a dimension {}, offset alignment {} B",
+                 workgroup {} × {} × {}, its memory {} B, workgroups per dimension {}, offset alignment {} B",
                 limits.max_storage_buffer_binding_size,
                 limits.max_buffer_size,
                 limits.max_storage_buffers_per_shader_stage,

@@ -94,7 +94,7 @@ impl Side {
 /// rounding explains, of both sides where both round.
 ///
 /// # Errors
-/// [`crate::Error::Failed`] where a device fails; that the two differ is none.
+/// [`crate::Error::Failed`] if a device fails; that the two differ is none.
 pub fn trace(device: &Device, against: Against, model: &Model, checked: bool) -> Result<Trace> {
     let setup = Setup::new(model)?;
     let graph = &setup.step.graph;

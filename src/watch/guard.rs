@@ -1,4 +1,4 @@
-//! Who may ask: this machine's own page, and no page from elsewhere.
+//! Access control: only this machine's own page is answered, and no page from elsewhere.
 //!
 //! The server listens on the loopback interface, but a browser on this machine runs pages from anywhere. Such a page gives
 //! itself away by its `Origin` or `Sec-Fetch-Site`; one that had its own name resolve to 127.0.0.1 (DNS rebinding), by

@@ -143,7 +143,7 @@ impl Live {
     /// The page as it is now.
     ///
     /// # Errors
-    /// [`Error::Failed`] where the data cannot be written as JSON.
+    /// [`Error::Failed`] if the data cannot be written as JSON.
     pub fn page(&self) -> Result<String> {
         // A page that is opened late asks for the end itself, as any other does.
         let report = ReportData { live: true, ..self.state().report.clone() };
@@ -153,7 +153,7 @@ impl Live {
     /// The state: curves and progress, and pictures of the weights if they have changed since step `known`.
     ///
     /// # Errors
-    /// [`Error::Failed`] where the data cannot be written as JSON.
+    /// [`Error::Failed`] if the data cannot be written as JSON.
     pub fn news(&self, known: Option<u64>) -> Result<String> {
         let pictures = match self.with_net(|net, step, weights| {
             if known == Some(step) {
@@ -195,7 +195,7 @@ impl Live {
     /// The net's current answer for a drawing: `ink` is grey 0–255, [side, side].
     ///
     /// # Errors
-    /// [`Error::Input`] where nothing is drawn or there are no weights yet, and of a net that tells the class of each pixel.
+    /// [`Error::Input`] if nothing is drawn or there are no weights yet, and of a segmentation net.
     pub fn read(&self, ink: &[u8], side: usize) -> Result<String> {
         if self.model.is_segmentation()? {
             return Err(Error::input("the net predicts a class for each pixel, not for a drawing"));
@@ -214,7 +214,7 @@ impl Live {
     /// The net's current answer for the picture in the bytes of a file, prepared as its images were.
     ///
     /// # Errors
-    /// [`Error::Input`] where it is no picture that can be read, of a net that reads no images, and where there are no
+    /// [`Error::Input`] if it is not a picture that can be read, of a net that reads no images, and where there are no
     /// weights yet.
     pub fn look(&self, file: &[u8]) -> Result<String> {
         let input = self.model.image()?;
@@ -272,7 +272,7 @@ impl Live {
         (json!({ "picture": Picture::image(&pixels, [height, width, 3]), "legend": legend }), shares)
     }
 
-    /// Runs `work` on the net with the latest weights, on a thread of its own; `None` where there are none yet.
+    /// Runs `work` on the net with the latest weights, on its own thread; `None` if there are none yet.
     fn with_net<T: Send>(
         &self,
         work: impl FnOnce(&mut Net, u64, &crate::model::Weights) -> Result<T> + Send,

@@ -1,4 +1,4 @@
-//! The server of the live page: HTTP on the loopback interface, on one thread of its own.
+//! The server of the live page: HTTP on the loopback interface, on its own thread.
 
 use crate::error::{Error, Result};
 use crate::watch::guard;
@@ -46,7 +46,7 @@ impl Bound {
     /// Takes `port`, with 0 any that is free; where none is given [`PORT`], or the next free one.
     ///
     /// # Errors
-    /// [`Error::Input`] where the port, or every one of them, is taken.
+    /// [`Error::Input`] if the port, or every one of them, is taken.
     pub fn new(port: Option<u16>) -> Result<Bound> {
         let bind = |port: u16| TcpListener::bind(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port));
         let fault = |what: String, e: std::io::Error| Error::input(format!("live page: {what}: {e}"));
@@ -71,7 +71,7 @@ impl Bound {
     /// Begins to answer.
     ///
     /// # Errors
-    /// [`Error::Failed`] where the system gives no thread.
+    /// [`Error::Failed`] if the system gives no thread.
     pub fn serve(self, live: Arc<Live>) -> Result<Server> {
         let fault = |e: std::io::Error| Error::failed(format!("live page: {e}"));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(fault)?;

@@ -1,4 +1,4 @@
-//! Files that were cut or changed, and states that no run comes to: refused, each with a sentence.
+//! Truncated or changed files, and states that no run reaches: each is refused with a message.
 
 use crate::cpu;
 use crate::{all_checkpoints, model, options, trainer};

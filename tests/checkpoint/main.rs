@@ -1,4 +1,5 @@
-//! Checkpoints through the library: a run cut at any step ends in the same bytes, and nothing wrong is ever restored.
+//! Checkpoints through the library: a run stopped at any step ends with the same bytes, and no wrong state is ever
+//! restored.
 
 #[path = "../common/adapter.rs"]
 mod adapter;
@@ -107,7 +108,7 @@ fn a_run_cut_at_any_step_ends_in_the_same_bytes() {
     }
 }
 
-/// The observer's break stops between steps; the same trainer goes on, and so does one from its last checkpoint.
+/// The observer's break stops between steps; the same trainer can continue, and so can one from its last checkpoint.
 #[test]
 fn a_break_stops_where_it_is() {
     for device in devices() {

@@ -1,4 +1,4 @@
-//! Several yes-or-no answers to a picture, one answer that stands for two classes, and more than 256 classes.
+//! Several yes-or-no answers to a picture, one answer for two classes, and more than 256 classes.
 #![cfg(all(feature = "cli", feature = "images", feature = "onnx"))]
 
 use crate::common::{Place, number};
@@ -105,7 +105,7 @@ fn one_answer_stands_for_two_classes() {
     let train = "train --data set --model net.toml --batch-size 16 --epochs 30 --lr 0.01 --device cpu --run-dir run";
     let done = place.call(train);
     assert!(
-        done.status == Some(2) && done.err.contains("--loss bce makes its one output a yes-or-no answer"),
+        done.status == Some(2) && done.err.contains("with --loss bce its one output is a yes-or-no answer"),
         "{done:#?}"
     );
     let done = place.works(&format!("{train} --loss bce"));

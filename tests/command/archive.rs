@@ -1,4 +1,4 @@
-//! NumPy archives (.npz): the names that people give their arrays, and what is refused.
+//! NumPy archives (.npz): common names of arrays, and refused archives.
 #![cfg(feature = "cli")]
 
 use crate::common::Place;

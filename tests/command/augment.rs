@@ -1,11 +1,11 @@
-//! `--augment` through the real command: what is drawn, what it leaves, and what is refused.
+//! `--augment` through the real command: the draws, the files it writes, and refused values.
 
 use crate::common::{Place, number};
 
 /// The default adapter, and the native CPU.
 const DEVICES: [&str; 2] = ["", "--device cpu"];
 
-/// Four steps an epoch, the last of them with fewer samples.
+/// Four steps per epoch, the last of them with fewer samples.
 const TRAIN: &str = "train --model tiny.toml --data data --batch-size 16 --no-report --log-steps";
 
 /// Everything at once.
@@ -30,7 +30,7 @@ fn a_run_that_was_cut_draws_the_same_images_when_it_goes_on() {
     }
 }
 
-/// Same draws, same images, same loss, but for roundings; another seed draws others.
+/// Same draws, same images, same loss, except for rounding; another seed draws others.
 #[test]
 fn the_devices_see_the_same_images() {
     let place = Place::new();
@@ -44,7 +44,7 @@ fn the_devices_see_the_same_images() {
         let [gpu, cpu] = [run("", 0), run("--device cpu", 1)];
         let near = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-4 * b.abs());
         assert!(near(&gpu, &cpu), "{list}: {gpu:?} {cpu:?}");
-        // The first weights follow from the seed too: it is the images that must differ in a run of the same seed.
+        // The initial weights follow from the seed too: it is the images that must differ in a run of the same seed.
         let plain = format!("{TRAIN} --epochs 2 --run-dir plain-{}", list.len());
         place.works(&plain);
         assert!(!near(&gpu, &losses(&place, &format!("plain-{}", list.len()))), "{list} changes nothing");
@@ -71,7 +71,7 @@ fn the_run_says_what_was_asked_for_and_shows_it() {
     let config = String::from_utf8(place.read("one/config.toml")).expect("text");
     assert!(config.contains("[train.augment]\nshift = 2.0\nhflip = true\n"), "{config}");
     assert_eq!(&place.read("one/augmented.png")[1..4], b"PNG");
-    // So are a part's areas and the fill, which may be a flag of its own.
+    // So are a part's areas and the fill, which may be its own flag.
     let resized = "train --data data --model tiny.toml --batch-size 16 --max-steps 1 --no-report";
     place.works(&format!("{resized} --augment random-resized-crop=0.3-0.9,crop=1 --fill 77 --run-dir part"));
     place.works(&format!("{resized} --augment random-resized-crop=0.3-0.9,crop=1,fill=77 --run-dir alike"));

@@ -1,11 +1,11 @@
-//! A batch that the device cannot hold is refused before the first step, and a smaller one offered, not taken.
+//! A batch that the device cannot hold is refused before the first step, and a smaller one is suggested, not used.
 
 use crate::common::{Place, TINY, call, wgrad};
 
 #[test]
 fn a_smaller_batch_is_offered_where_one_fits() {
     let place = Place::with(28, [600, 20]);
-    // 28 · 28 · 128 floats a sample: WebGPU's 128 MiB a binding hold 334 of them.
+    // 28 · 28 · 128 floats per sample: WebGPU's 128 MiB per binding hold 334 of them.
     let wide = "input = [28, 28, 1]\n[[layers]]\ntype = \"conv2d\"\nfilters = 128\nkernel = 1\n[[layers]]\n\
                 type = \"flatten\"\n[[layers]]\ntype = \"dense\"\nunits = 4\n";
     place.write("wide.toml", wide);

@@ -1,4 +1,4 @@
-//! The command at work: training, evaluation and the listings, on a small data set, through the real binary.
+//! Training, evaluation and listings on a small data set, through the real binary.
 
 use crate::common::{Place, keys, number};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! `wgrad report`, and the page that a run leaves, through the real binary.
+//! `wgrad report`, and the page of a run, through the real binary.
 
 use crate::common::Place;
 use serde_json::Value;

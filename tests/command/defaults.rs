@@ -34,7 +34,7 @@ fn model_and_batch_follow_from_the_data_and_mistakes_can_be_looked_at() {
     let own: Value = serde_json::from_str(&found).unwrap();
     assert_eq!(number(&end, "val_top5_accuracy"), number(&own, "top5_accuracy"), "the tests of the run's own data");
 
-    // Other pictures of these classes: what `eval` says of the five likeliest classes is what `predict` names.
+    // Other pictures of these classes: what `eval` says of the five most likely classes is what `predict` names.
     pictures(&place, "more", 3);
     let found = place.works("eval run --data more --json --save-wrong wrong --device cpu");
     let eval: Value = serde_json::from_str(&found.out).unwrap();
@@ -59,11 +59,11 @@ fn model_and_batch_follow_from_the_data_and_mistakes_can_be_looked_at() {
         assert_eq!(place.read(&file), place.read(path), "{file}");
     }
 
-    // A folder that holds something stays as it is; a limit is said, and the surest mistakes go before.
+    // A folder that holds something stays as it is; a limit is said, and the most confident mistakes go before.
     let again = place.call("eval run --data more --save-wrong wrong --device cpu");
     assert!(again.status == Some(2) && again.err.contains("wrong: it is not empty"), "{again:?}");
     let few = place.works("eval run --data more --save-wrong few --wrong-limit 2 --device cpu");
-    assert!(few.err.contains("saved few: 2 of ") && few.err.contains("--wrong-limit takes more"), "{few:?}");
+    assert!(few.err.contains("saved few: 2 of ") && few.err.contains("--wrong-limit N saves more"), "{few:?}");
     assert!(few.out.contains(" - top-5 accuracy: "), "{few:?}");
     let sureness = |answer: &&Value| number(answer, "probability");
     let kept = |answer: &&Value| {
@@ -84,7 +84,7 @@ fn mistakes_without_files_are_written_as_png() {
     place.trains("run", "--max-steps 1 --lr 1 --no-report --device cpu");
     let done = place.works("eval run --save-wrong wrong --json --device cpu");
     let found: Value = serde_json::from_str(&done.out).unwrap();
-    assert_eq!(found.get("top5_accuracy"), None, "of four classes the five likeliest say nothing");
+    assert_eq!(found.get("top5_accuracy"), None, "of four classes the five most likely say nothing");
     let files = fs::read_dir(place.path("wrong")).unwrap();
     let mut names: Vec<String> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
@@ -126,10 +126,10 @@ fn a_flag_normalises_as_a_model_file_does() {
     assert_eq!((&without.model.normalise, &without.weights), (&None, &plain.weights));
     assert!(of_flag.model.normalise.is_some() && of_flag.weights != plain.weights);
     for (more, want) in [
-        ("--model tiny.toml --normalise imagenet", "3 means and 3 deviations, expected one for each of 1 channels"),
+        ("--model tiny.toml --normalise imagenet", "3 means and 3 deviations, expected 1 of each"),
         ("--model tiny.toml --normalise 0.5/0", "deviations above 0"),
         ("--model tiny.toml --normalise half", "expected imagenet, none, or means and deviations"),
-        ("--from flag/model.safetensors --normalise none", "normalise none: the net of `from` has learnt"),
+        ("--from flag/model.safetensors --normalise none", "normalise none: the net of `from` normalises"),
     ] {
         let done = place.call(&format!("train --data data --max-steps 1 --device cpu {more}"));
         assert!(done.status == Some(2) && done.err.contains(want), "{more}: {done:?}");

@@ -68,8 +68,8 @@ fn the_first_command_trains_on_the_native_cpu_where_there_is_no_gpu() {
     }
 }
 
-/// The flag goes before the configuration, and that before the variable; the run's folder keeps what was asked, and a
-/// resumed run goes on there, whatever the variable says by then.
+/// The flag goes before the configuration, and that before the variable; the run's folder stores the request, and a
+/// resumed run uses it, whatever the variable says then.
 #[test]
 fn the_variable_is_the_default_of_the_flag() {
     const TRAIN: &str = "train --model tiny.toml --data data --batch-size 16 --epochs 1 --no-report";
@@ -116,7 +116,7 @@ fn the_variable_is_the_default_of_the_flag() {
     }
 }
 
-/// `auto` took a software adapter before it took the native CPU: a run of then goes on where it was.
+/// `auto` took a software adapter before it took the native CPU: such a run resumes on the same device.
 #[test]
 fn a_run_that_auto_put_on_a_software_adapter_stays_there() {
     let place = Place::new();

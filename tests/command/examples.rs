@@ -1,4 +1,4 @@
-//! The example programs run to their end and say what they promise.
+//! The example programs run to their end and print the expected output.
 #![cfg(all(feature = "cli", feature = "mnist-data"))]
 
 use crate::common::{Place, adapter, call};

@@ -1,4 +1,4 @@
-//! Fine-tuning: what is frozen keeps its bytes, what is not learns as before, and a head for other classes is new.
+//! Fine-tuning: frozen layers keep their bytes, others are trained as before, and a head for other classes is new.
 
 use crate::common::{Place, adapter, idx};
 use crate::noise::noise;

@@ -1,4 +1,5 @@
-//! Folders of images: what is read, what is kept for tests, what is left out, and a net trained on one from one command.
+//! Folders of images: files that are read, held out for testing or left out, and a net trained on a folder with one
+//! command.
 #![cfg(all(feature = "cli", feature = "images"))]
 
 use crate::common::Place;
@@ -20,7 +21,7 @@ fn save(place: &Place, name: &str, image: impl Into<DynamicImage>) {
     image.into().save(path).expect("an image");
 }
 
-/// Classes in a folder each, `count` images a class.
+/// Classes in a folder each, `count` images per class.
 fn classes(place: &Place, root: &str, count: u32) {
     for (class, colour) in [("blue", [0, 0, 200]), ("green", [0, 200, 0]), ("red", [200, 0, 0])] {
         for n in 0..count {
@@ -96,7 +97,7 @@ fn sizes_and_kinds_become_one() {
     assert_eq!((data.train.shape(), data.train.count + data.test.count), ([4, 7, 3], 16));
 }
 
-/// Folders of grey pictures have one channel, unless three are asked for; colours become grey on demand.
+/// Folders of grey pictures have one channel, unless three are requested; colours become grey on demand.
 #[test]
 fn grey_pictures_have_one_channel() {
     let place = Place::new();

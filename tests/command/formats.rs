@@ -1,4 +1,4 @@
-//! CIFAR-10, NumPy, CSV and EMNIST: right files in every allowed form, malformed ones ending in one clear sentence.
+//! CIFAR-10, NumPy, CSV and EMNIST: valid files in every allowed form, and malformed ones that give one clear message.
 #![cfg(feature = "cli")]
 
 use crate::common::Place;
@@ -177,7 +177,7 @@ fn csv_is_read() {
     let data = open(&place, "set").unwrap();
     assert_eq!((data.train.shape(), data.train.labels(), data.test.labels()), ([2, 2, 1], vec![1, 2], vec![0]));
     assert_eq!((data.train.pixels(), data.classes), (&[0, 1, 2, 255, 9, 8, 7, 6][..], 3));
-    // A file by itself: of eleven samples a class two are kept, and the same pixels never lie in both parts.
+    // A file by itself: of eleven samples per class two are held out, and the same pixels never lie in both parts.
     let lines: String = (0..22).map(|n| format!("{},{n},0,0,0,0,0\n", n % 2)).collect();
     put(&place, "one.csv", lines);
     for (size, shape) in [([2, 3], [2, 3, 1]), ([1, 2], [1, 2, 3])] {
@@ -275,7 +275,7 @@ fn what_a_folder_holds_is_recognised_in_one_order() {
     put(&place, "set/notes.md", "");
     let error = kind(&place).unwrap_err().to_string();
     for part in
-        ["notes.md", "`mnist`", "data_batch_1.bin", "x_train.npy", "four IDX files", "one a class", "*train*.csv"]
+        ["notes.md", "`mnist`", "data_batch_1.bin", "x_train.npy", "four IDX files", "one per class", "*train*.csv"]
     {
         assert!(error.contains(part), "{part}: {error}");
     }

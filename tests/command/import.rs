@@ -1,4 +1,5 @@
-//! Weights that Keras and PyTorch saved give the probabilities that Keras and PyTorch gave; what cannot be told is asked.
+//! Weights that Keras and PyTorch saved give the probabilities that Keras and PyTorch gave; ambiguous matches need an
+//! answer from the user.
 #![cfg(feature = "cli")]
 
 use crate::common::{Place, number};

@@ -1,4 +1,4 @@
-//! Labels as people write them in CSV, and data of which only a part is asked for.
+//! Labels as people write them in CSV, and data of which only a part is requested.
 #![cfg(all(feature = "cli", feature = "csv", feature = "images"))]
 
 use crate::common::{Place, number};

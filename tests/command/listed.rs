@@ -99,7 +99,7 @@ fn what_a_list_lacks_is_named() {
     }
 }
 
-/// From a list to a net that tells its own pictures, by the command.
+/// From a list to a net that classifies its own pictures, by the command.
 #[test]
 fn a_list_trains_from_one_command() {
     let place = Place::new();

@@ -1,4 +1,5 @@
-//! The command `wgrad`, as it is called: one program of tests, for each of its own takes as long to build as they all.
+//! The command `wgrad`, called as a user does: one test program, since each program takes as long to build as all of
+//! them together.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,4 +1,4 @@
-//! Pictures with masks: what is read, which values become which classes, what is left out, and a net trained on them.
+//! Pictures with masks: files that are read or left out, values and their classes, and a net trained on them.
 #![cfg(all(feature = "cli", feature = "images"))]
 
 use crate::cli_report::page_data;

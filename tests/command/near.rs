@@ -1,4 +1,4 @@
-//! Names that are nearly right, through the real command: status 2, and what was probably meant.
+//! Misspelt names, through the real command: status 2, and a suggestion.
 #![cfg(feature = "cli")]
 
 use crate::common::Place;

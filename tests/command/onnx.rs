@@ -1,4 +1,4 @@
-//! `wgrad export --onnx` as far as it can be seen without Python: files, refusals, bytes that stay the same.
+//! `wgrad export --onnx` as far as it can be tested without Python: files, refusals, stable bytes.
 #![cfg(feature = "cli")]
 
 use crate::common::{Place, safetensors};
@@ -22,7 +22,7 @@ fn the_command_writes_whole_files_or_none() {
     }
     place.write("strange", safetensors(&[("x", "F32", &[2], 4)]));
     place.write("taken/file", "");
-    // What is no file is not replaced by one.
+    // What is not a file is not replaced by one.
     #[cfg(unix)]
     drop(std::os::unix::net::UnixListener::bind(place.path("socket")).unwrap());
     #[cfg(unix)]

@@ -1,4 +1,4 @@
-//! The command with a pipeline cache that is missing, wrong or refused: the run is right, and status is 0.
+//! The command with a pipeline cache that is missing, wrong or refused: the run is correct, and the status is 0.
 //!
 //! Where the cache lies is a matter of variables on Linux alone.
 #![cfg(target_os = "linux")]
@@ -16,7 +16,7 @@ fn train(place: &Place, cache: &str, run: &str) -> Done {
     done
 }
 
-/// The one file in a cache folder; `None` where the backend has no pipeline cache.
+/// The one file in a cache folder; `None` if the backend has no pipeline cache.
 fn file(place: &Place, cache: &str) -> Option<PathBuf> {
     let entries = std::fs::read_dir(place.path(cache).join("wgrad/pipelines")).into_iter().flatten();
     let files: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();

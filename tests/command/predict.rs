@@ -1,4 +1,4 @@
-//! `wgrad predict`: photographed digits are recognised, and what cannot be read is named while the rest is answered.
+//! `wgrad predict`: photographed digits are recognised, and unreadable files are named while the others are answered.
 #![cfg(all(feature = "cli", feature = "mnist-data"))]
 
 use crate::common::{Place, keys, number};

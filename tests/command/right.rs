@@ -1,4 +1,4 @@
-//! Answers on people's own data that would be wrong in silence: each is right, or said.
+//! Cases in which answers on users' own data could be silently wrong: each is right, or reported.
 #![cfg(all(feature = "cli", feature = "images"))]
 
 use crate::common::{Place, number};

@@ -1,4 +1,4 @@
-//! `wgrad runs`: what it tells of the runs of a folder, and what it leaves out.
+//! `wgrad runs`: the runs that it lists, and those that it leaves out.
 
 use crate::common::Place;
 use serde_json::Value;

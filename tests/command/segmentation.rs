@@ -1,4 +1,4 @@
-//! Segmentation through the command: made data, a small net that learns it, masks, and what does not fit.
+//! Segmentation through the command: generated data, a small net trained on it, masks, and mismatches.
 #![cfg(all(feature = "cli", feature = "mnist-data"))]
 
 use crate::common::{Place, number};
@@ -36,7 +36,7 @@ filters = 3
 kernel = 1
 "#;
 
-/// 8 × 8 images with a bright half and a dark one, their border at a place of its own: classes 1 and 2, and 0 for a row.
+/// 8 × 8 images with a bright half and a dark one, their border at its own place: classes 1 and 2, and 0 for a row.
 fn masks(place: &Place, name: &str, counts: [usize; 2]) {
     for (count, files) in counts.into_iter().zip(npy::FILES.chunks(2)) {
         let (mut pixels, mut labels) = (Vec::new(), Vec::new());

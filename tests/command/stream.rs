@@ -1,4 +1,4 @@
-//! Data larger than the device is to hold: runs through a window end in the same bytes, whatever comes between.
+//! Data larger than the device's limit: runs through a window end with the same bytes, whatever interrupts them.
 
 use crate::common::{Place, number};
 use flate2::Compression;
@@ -9,7 +9,7 @@ use std::io::Write;
 /// The default adapter, and the native CPU.
 const DEVICES: [&str; 2] = ["", "--device cpu"];
 
-/// 203 images of 64 bytes, of which the device holds two chunks of 32: seven chunks, 26 steps an epoch.
+/// 203 images of 64 bytes, of which the device holds two chunks of 32: seven chunks, 26 steps per epoch.
 const TRAIN: &str = "train --model tiny.toml --data data --batch-size 8 --lr 0.01 --no-report";
 const LIMIT: &str = "--device-data-limit 4KiB";
 

@@ -1,4 +1,4 @@
-//! Sweeps of `wgrad train`: runs one after the other, a table and a page at the end, and how one that was stopped goes on.
+//! Sweeps of `wgrad train`: runs one after the other, a table and a page at the end, and how a stopped one is resumed.
 
 use crate::common::Place;
 use serde_json::Value;

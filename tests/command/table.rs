@@ -1,4 +1,5 @@
-//! CSV tables: numbers, classes and yes-or-no answers from the first line to the ONNX file; malformed ones end in one sentence.
+//! CSV tables: numbers, classes and yes-or-no answers from the first line to the ONNX file; malformed ones give one
+//! message.
 #![cfg(all(feature = "cli", feature = "csv", feature = "onnx"))]
 
 use crate::common::{Place, number};
@@ -272,7 +273,7 @@ fn large_numbers_keep_their_digits() {
     assert!(errors.sum::<f64>() / 101.0 < 2.0 * mae + 1.0, "{out}");
 }
 
-/// A net that goes on learning reads its own columns, so that none of them becomes its target.
+/// A fine-tuned net reads its own columns, so that none of them becomes its target.
 #[test]
 fn what_a_net_reads_is_no_target_of_its_own() {
     let place = Place::new();

@@ -33,7 +33,7 @@ fn bare(text: &str) -> (String, Vec<String>) {
     (bare, codes)
 }
 
-/// A long run, a line a sample: many reasons to draw.
+/// A long run with many reasons to redraw.
 const TRAIN: &str = "train --model tiny.toml --data data --batch-size 1 --epochs 40 --device cpu";
 
 #[test]
@@ -53,7 +53,7 @@ fn the_bar_fits_and_is_drawn_at_most_twenty_times_a_second() {
         assert!(wide.is_empty(), "{columns} columns: {wide:?}");
         let coloured = codes.iter().any(|code| code.ends_with('m'));
         assert_eq!(coloured, environment.is_empty(), "{codes:?}");
-        // Bars that are not full are drawn while it goes on.
+        // Bars that are not full are drawn while it runs.
         let drawn = text.split('\r').filter(|piece| piece.contains('─')).count();
         assert!(drawn as f64 <= 20.0 * seconds + 1.0, "{drawn} times in {seconds} s");
         assert!(drawn > 0, "{text}");

@@ -1,4 +1,4 @@
-//! Texts: learnt as a stream, continued, told apart by their labels, and refused where they cannot be read.
+//! Texts: trained on as a stream, continued, classified by their labels, and refused if they cannot be read.
 #![cfg(feature = "cli")]
 
 use crate::common::{Place, number};
@@ -57,7 +57,7 @@ fn a_text_is_learnt_and_continued() {
     assert_eq!((&told["prompt"], &told["text"]), (&"ab".into(), &"cd ".into()), "{told}");
 }
 
-/// A run that goes on ends as one that was never stopped, its samples too.
+/// A resumed run ends as one that was never stopped, including its samples.
 #[test]
 fn a_run_on_a_text_goes_on_in_the_same_bytes() {
     let place = Place::new();

@@ -1,4 +1,4 @@
-//! `trace`: a broken shader is the first op that differs and the only one, and the presets agree everywhere.
+//! `trace`: a broken shader is the first and only op that differs, and the presets agree everywhere.
 
 use crate::common::{Place, adapter, keys, number};
 use serde_json::Value;

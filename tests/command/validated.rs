@@ -1,10 +1,10 @@
-//! Data that is validated on other data: `--val`.
+//! Validation on other data: `--val`.
 #![cfg(all(feature = "cli", feature = "images", feature = "csv"))]
 
 use crate::common::Place;
 use wgrad::data::{Dataset, ReadOptions};
 
-/// Grey pictures of 6 × 6 in a folder each for these classes, which their brightness tells.
+/// Grey pictures of 6 × 6 in a folder each for these classes, which differ in brightness.
 fn classes(place: &Place, root: &str, of: &[(&str, u8)], count: u8) {
     for (class, value) in of {
         for n in 0..count {

@@ -1,4 +1,4 @@
-//! The watchdog: what is no finite number stops the run, at its step, with the op where it began; all else does not.
+//! The watchdog: a non-finite number stops the run, at its step, with the op where it began; nothing else does.
 
 use crate::common::{Place, adapter};
 use crate::noise::noise;

@@ -1,4 +1,4 @@
-//! Files of `tests/fixtures`: what other programs computed and wrote.
+//! Files of `tests/fixtures`: results of other programs.
 // Every test program compiles this module for itself and uses a part of it.
 #![allow(dead_code)]
 

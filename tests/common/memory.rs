@@ -1,4 +1,4 @@
-//! How much memory this process has had.
+//! Peak memory of this process.
 
 /// The most address space that this process has had at once, where the system says so (Linux), else 0.
 pub fn peak_memory_bytes() -> u64 {

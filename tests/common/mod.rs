@@ -1,4 +1,4 @@
-//! Code shared by the tests of the command: a small data set in a folder of its own, and calls of `wgrad` there.
+//! Code shared by the tests of the command: a small data set in its own folder, and calls of `wgrad` there.
 // Every test file compiles this module for itself and uses a part of it.
 #![allow(dead_code)]
 
@@ -34,7 +34,7 @@ pub struct Place {
     folder: TempDir,
 }
 
-/// A call of the command that goes on meanwhile.
+/// A call of the command that runs in the background.
 pub struct Running {
     /// The process; stdout and stderr are pipes.
     pub child: Child,

@@ -67,7 +67,7 @@ def test_live_page():
             assert rows == 15, f"{rows} of 15 epochs"
             browser.until("document.querySelectorAll('#confusion .matrix td').length === 100")
             assert run.poll() is None, "the page stays"
-            # The net can still be asked.
+            # The net still answers.
             browser.ask("document.getElementById('clear').click()")
             browser.until("document.querySelector('#verdict').innerText.startsWith('Nothing')")
             draw_ring(browser)

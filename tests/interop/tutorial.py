@@ -93,7 +93,7 @@ def answers(output):
 
 
 def run(page):
-    """Runs a page's commands and holds what they write to the page, alike but for the figures: the outputs by subcommand."""
+    """Runs a page's commands and compares their output with the page, ignoring numbers: the outputs by subcommand."""
     place, seen = Place(page), {}
     try:
         for kind, text in blocks(page.read_text()):

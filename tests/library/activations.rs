@@ -1,4 +1,4 @@
-//! Activations against PyTorch, in model files, and what files refuse of first layers.
+//! Activations against PyTorch, in model files, and refused values of their keys in files.
 
 use wgrad::device::cpu::Executor;
 use wgrad::ir::graph::{Graph, TensorInfo};

@@ -1,4 +1,4 @@
-//! Convolutions of every kind in files and in the builder, what is refused of them, and which of them are fused.
+//! Convolutions of every kind in files and in the builder, refused values, and fusion.
 
 use wgrad::model::{Model, Sequential};
 use wgrad::ops::conv::geometry::Padding;

@@ -1,4 +1,4 @@
-//! Layers of an application's own: trained as any other, and refused where only wgrad's own layers will do.
+//! Custom layers of an application: trained like any other, and refused where only wgrad's own layers work.
 
 use std::ops::ControlFlow;
 use wgrad::data::{Dataset, Split};

@@ -1,4 +1,4 @@
-//! Reading a folder of IDX files: right ones in every allowed form, malformed ones ending in one clear sentence.
+//! Reading a folder of IDX files: valid ones in every allowed form, and malformed ones that give one clear message.
 
 use flate2::{Compression, write::GzEncoder};
 use std::fs;
@@ -120,7 +120,7 @@ fn missing_and_ambiguous_names() {
         let folder = folder();
         remove(&folder, name);
         refused(&folder, &["no file named like", pattern]);
-        // A folder of that name is no file.
+        // A folder of that name is not a file.
         fs::create_dir(folder.path().join(name)).unwrap();
         refused(&folder, &["no file named like", pattern]);
     }

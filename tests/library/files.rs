@@ -1,4 +1,4 @@
-//! Files that are whole or not there at all: what can go wrong with a write, and what is left of it.
+//! Atomic file writes: failures of a write, and the file that remains.
 
 use std::fs;
 use std::path::Path;

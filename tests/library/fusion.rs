@@ -1,4 +1,4 @@
-//! Neighbours that become one op: which ones do, and that the one computes the very numbers that both did.
+//! Fusion of neighbouring ops: which ones are fused, and that the result has exactly the same numbers.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;

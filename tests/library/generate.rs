@@ -1,4 +1,4 @@
-//! Generation, token by token with carried states, held to the forward pass over the whole text.
+//! Generation, token by token with carried states, compared with the forward pass over the whole text.
 
 use crate::adapter;
 use wgrad::device::Device;
@@ -24,7 +24,7 @@ fn weights(model: &Model) -> Weights {
     weights
 }
 
-/// The likeliest token after each of a text's, by one forward pass.
+/// The most likely token after each of a text's, by one forward pass.
 fn likeliest(model: &Model, tokens: &[u32]) -> Vec<u32> {
     let model = Model { input: vec![tokens.len()], ..model.clone() };
     let mut graph = Graph::new();

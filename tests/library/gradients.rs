@@ -1,4 +1,4 @@
-//! Gradients of whole nets on the oracle, held to finite differences and to those of the fused graph.
+//! Gradients of whole nets on the oracle, compared with finite differences and with those of the fused graph.
 
 mod net;
 

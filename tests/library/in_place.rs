@@ -1,4 +1,5 @@
-//! Sums in place: where gradients or branches meet, the sum takes over the memory of a side that nothing reads afterwards.
+//! Sums in place: where gradients or branches meet, the sum reuses the memory of an operand that is not read
+//! afterwards.
 
 use crate::plans::target;
 use wgrad::ir::graph::{Graph, Layout, Role, Tensor, TensorInfo};

@@ -1,4 +1,4 @@
-//! Layers that join earlier ones: files, builder, and what cannot be joined.
+//! Layers that join earlier ones: files, builder, and invalid joins.
 
 use wgrad::model::layers::{Add, LayerEntry};
 use wgrad::model::{Model, Sequential};

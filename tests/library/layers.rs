@@ -1,4 +1,4 @@
-//! Dropout and upsampling: what they build, and what files refuse of them.
+//! Dropout and upsampling: their graphs, and refused values in files.
 
 use wgrad::ir::graph::{Graph, TensorInfo};
 use wgrad::model::formats::weights::NamedTensor;

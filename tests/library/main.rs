@@ -1,4 +1,4 @@
-//! The library: one program of tests, for each of its own takes as long to build as they all.
+//! The library: one test program, since each program takes as long to build as all of them together.
 
 #[path = "../common/adapter.rs"]
 mod adapter;

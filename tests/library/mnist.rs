@@ -1,4 +1,4 @@
-//! The built-in MNIST: what two readers make of it, and a cache that may be missing, broken, locked or shared.
+//! The built-in MNIST: the same data by two readers, and a cache that may be missing, broken, locked or shared.
 #![cfg(feature = "mnist-data")]
 
 use std::fs;

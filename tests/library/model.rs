@@ -1,4 +1,4 @@
-//! The model file, the builder and the description in weight files: what they agree on, and what they refuse.
+//! The model file, the builder and the description in weight files: their agreement and their refusals.
 
 use wgrad::Error;
 use wgrad::ir::graph::{Graph, TensorInfo};

@@ -1,4 +1,5 @@
-//! Recurrences: gradients held to finite differences, the two ways to dispatch them to each other, threads to one.
+//! Recurrences: gradients compared with finite differences, the two ways to dispatch them with each other, several
+//! threads with one.
 
 use crate::adapter::usable;
 use rand_chacha::ChaCha8Rng;

@@ -103,7 +103,7 @@ fn every_op_has_a_file_of_its_name_and_cases() {
         for case in &cases {
             assert_eq!(case.op.name(), entry.name, "{}", case.label());
         }
-        // A kernel's name begins with its op's, so that a listing tells whose it is.
+        // A kernel's name begins with its op's, so that a listing shows its op.
         for source in entry.kernels {
             assert!(source.name.starts_with(entry.name), "{} of {}", source.name, entry.name);
         }

@@ -1,4 +1,4 @@
-//! Ops of sequences: gradients held to finite differences, in double precision.
+//! Ops of sequences: gradients compared with finite differences, in double precision.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;

@@ -1,4 +1,4 @@
-//! The tree itself: formatting, repeated shader code, unsafe code, waiting, and the names that the guides give.
+//! The tree itself: formatting, repeated shader code, unsafe code, waiting, and the names in the guides.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -41,7 +41,7 @@ fn read(file: &str) -> String {
     std::fs::read_to_string(root().join(file)).unwrap_or_else(|e| panic!("{file}: {e}"))
 }
 
-/// Those of the files that rustfmt would change; `None` where there is no rustfmt. Files that are given by name are
+/// Those of the files that rustfmt would change; `None` if there is no rustfmt. Files that are given by name are
 /// seen even where they are declared inside a macro, which `cargo fmt` does not look into.
 fn unformatted(files: &[PathBuf]) -> Option<BTreeSet<PathBuf>> {
     if !Command::new("rustfmt").arg("--version").output().is_ok_and(|output| output.status.success()) {
@@ -162,7 +162,7 @@ fn unsafe_code_stands_in_one_file() {
     assert!(read("src/lib.rs").contains("#![deny(unsafe_code)]"));
 }
 
-/// Blocking calls in the core: wgpu's error scopes, which are ready when they are asked, the calls that run on the CPU
+/// Blocking calls in the core: wgpu's error scopes, which are ready when they are polled, the calls that run on the CPU
 /// alone or check a device, and the server's own thread. A training step waits nowhere.
 const WAITS: [&str; 8] = [
     "src/device/gpu/cache.rs",

@@ -1,4 +1,4 @@
-//! Weight files and layouts in memory: what comes back, and what is refused.
+//! Weight files and layouts in memory: round trips and refusals.
 
 use crate::model::small;
 use std::path::PathBuf;

@@ -167,12 +167,12 @@ fn the_deep_net_on_the_oracle() {
     run.check(&Form::Oracle, 2, run.oracle_tolerance());
 }
 
-/// The net with the steadier first weights over 30 steps on the native CPU; else for as long as rounding has not grown
-/// into another course, as it does with PyTorch too (2e-4 off in its own single precision). It grows fast: first weights
-/// that are moved by four units in the last place lead the steadier of the two off by 0.9e-4 within 20 steps, 2e-4 within 30
-/// and 5e-4 within 50, and a GPU rounds otherwise in every step (9e-4 off in step 43 of 50 on an NVIDIA H200, which follows
-/// the reference net through all of them). A software adapter takes a second a step in lanes, and five in tiles, which the
-/// reference net and `wgrad verify` have to answer for.
+/// The net with the more stable initial weights over 30 steps on the native CPU; else for as long as rounding has not
+/// grown into another course, as it does with PyTorch too (2e-4 off in its own single precision). It grows fast:
+/// initial weights that are moved by four units in the last place lead the steadier of the two off by 0.9e-4 within 20
+/// steps, 2e-4 within 30 and 5e-4 within 50, and a GPU rounds otherwise in every step (9e-4 off in step 43 of 50 on an
+/// NVIDIA H200, which follows the reference net through all of them). A software adapter takes a second a step in
+/// lanes, and five in tiles, which the reference net and `wgrad verify` have to answer for.
 #[test]
 fn the_deep_net_in_single_precision() {
     for run in runs("mnist-deep") {

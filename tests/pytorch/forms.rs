@@ -53,8 +53,9 @@ pub fn all() -> &'static [Form] {
     })
 }
 
-/// The forms that ops and layers are held to PyTorch in: all but those that a software adapter would not train in. It compiles
-/// each shape for a second and more, and `tests/library/kernels.rs` holds every kernel to the oracle in every class.
+/// The forms that ops and layers are compared with PyTorch in: all but those that a software adapter would not train
+/// in. It compiles each shape for a second and more, and `tests/library/kernels.rs` holds every kernel to the oracle in
+/// every class.
 pub fn usual() -> impl Iterator<Item = &'static Form> {
     all().iter().filter(|form| form.trains() || !form.is_software())
 }

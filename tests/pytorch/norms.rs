@@ -1,5 +1,5 @@
 //! Normalisations: several steps of batch normalisation with their running statistics, the last batch smaller than its
-//! buffers, then inference by what was gathered; and the normalisations without a state.
+//! buffers, then inference with the running statistics; and the normalisations without a state.
 
 use crate::fixtures::bytes;
 use crate::forms::usual;

@@ -1,5 +1,5 @@
 //! Fifty steps of a tiny net with every optimizer and schedule, clipping, accumulation and the average of the weights,
-//! held to PyTorch's. An epoch has seven batches, the last of them smaller.
+//! compared with PyTorch's. An epoch has seven batches, the last of them smaller.
 
 use crate::curves::initial;
 use crate::fixtures::json;

@@ -148,7 +148,7 @@ fn recurrences_follow_pytorch() {
             }
         }
         stored.backward(&results, &roots);
-        // An error of a step is made of a sum over the gates' rows, and goes on through all steps.
+        // The error of a step comes from a sum over the gates' rows, and propagates through all steps.
         // A software adapter compiles each kernel for a second and more; `tests/library/kernels.rs` runs the other cells on it.
         stored.check(steps as f64 * (40.0 + 6.0 * (rows as f64).sqrt()), cell == Cell::Lstm);
     }

@@ -1,4 +1,4 @@
-//! Faults put in on purpose: killed processes, full disks, folders that cannot be written.
+//! Injected faults: killed processes, full disks, folders that cannot be written.
 
 use crate::common;
 use crate::common::{Done, Place};
@@ -74,7 +74,7 @@ fn a_killed_run_loses_no_more_than_an_interval() {
     }
 }
 
-/// Status 1, the last good checkpoint and the command that goes on from it.
+/// Status 1, the last good checkpoint and the command that resumes from it.
 fn failed(done: &Done, wants: &[&str]) {
     let last = done.err.lines().last().unwrap_or_default();
     assert!(done.status == Some(1) && !done.err.contains("panicked"), "{done:#?}");
@@ -91,7 +91,7 @@ fn shell(place: &Place, program: &[&str], script: &str) -> Done {
 #[test]
 fn a_log_that_cannot_grow_ends_the_run_with_its_last_checkpoint_named() {
     let place = Place::new();
-    // A line a sample: the log of steps is what grows fastest.
+    // One sample per step: the log of steps grows fastest.
     let train = TRAIN.replace("--batch-size 16", "--batch-size 1 --epochs 20 --log-steps");
     place.works(&format!("{train} --run-dir uncut"));
     // 64 blocks of 512 bytes: checkpoints fit, steps.jsonl does not.

@@ -1,4 +1,4 @@
-//! Signals: Ctrl-C once and twice, the system's request to end, a terminal that goes away.
+//! Signals: Ctrl-C once and twice, the system's request to end, a terminal that is closed.
 
 use crate::common;
 use crate::common::{Place, number};
@@ -36,7 +36,7 @@ fn an_interrupted_run_says_how_to_go_on() {
     }
 }
 
-/// Where the terminal goes away a run stops as at Ctrl-C, but under `nohup` it goes on.
+/// If the terminal is closed, a run stops as with Ctrl-C, but under `nohup` it continues.
 #[test]
 fn a_hangup_counts_unless_it_is_ignored() {
     let place = Place::new();
@@ -59,7 +59,7 @@ fn a_second_interrupt_stops_at_once() {
     let place = Place::new();
     let mut run = place.starts(&format!("{TRAIN} --epochs 1000000 --device cpu --run-dir run"));
     run.line();
-    // Where the next checkpoint is written there is now a pipe without a reader: the process waits for ever.
+    // Where the next checkpoint is written there is now a pipe without a reader: the process waits forever.
     let pipe = place.path("run/checkpoints/last.safetensors.tmp");
     let made =
         (0..100_000).find(|_| Command::new("mkfifo").arg(&pipe).stderr(Stdio::null()).status().unwrap().success());

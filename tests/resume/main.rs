@@ -1,4 +1,4 @@
-//! `wgrad train --resume` through the real command: what comes back, what it says, and what it refuses.
+//! `wgrad train --resume` through the real command: restored state, messages and refusals.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -18,7 +18,7 @@ use std::path::Path;
 /// The default adapter, and the native CPU.
 const DEVICES: [&str; 2] = ["", "--device cpu"];
 
-/// Four steps an epoch.
+/// Four steps per epoch.
 const TRAIN: &str = "train --model tiny.toml --data data --batch-size 16";
 
 /// The logs of a run without what a clock decides.
@@ -134,7 +134,7 @@ fn a_run_with_an_average_and_accumulation_that_was_cut_ends_as_one_that_was_not(
     }
 }
 
-/// A share of the training samples is validated on, and the test set is asked at the end.
+/// A share of the training samples is used for validation, and the test set is used at the end.
 #[test]
 fn a_validation_split_leaves_the_test_set_to_the_end() {
     for device in DEVICES {

@@ -25,7 +25,7 @@ fn copy(place: &Place, from: &Path, to: &str) {
     }
 }
 
-/// A run on data of its own, of which 7 of 15 steps are done: it ends as it would have, and its net is asked.
+/// A run on data of its own, of which 7 of 15 steps are done: it ends as it would have, and its net predicts.
 #[test]
 fn a_run_on_own_data_goes_on_and_is_asked() {
     let place = Place::new();

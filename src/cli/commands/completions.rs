@@ -1,4 +1,4 @@
-//! `wgrad completions`: what a shell needs to complete the command's words.
+//! `wgrad completions`: completion scripts for shells.
 
 use crate::cli::{Cli, print};
 use crate::error::{Error, Result};

@@ -1,4 +1,4 @@
-//! `wgrad data`: what a data set holds, before anything is trained on it.
+//! `wgrad data`: describes a data set before training.
 
 use crate::cli::terminal::lines::{six_digits, wrapped};
 use crate::cli::terminal::table::{Table, short};

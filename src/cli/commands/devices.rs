@@ -1,4 +1,4 @@
-//! `wgrad devices`: everything that could do the work.
+//! `wgrad devices`: lists the available devices.
 
 use crate::cli::{columns, print, print_fitted};
 use crate::device::choice::listing::{WIDTH, devices_json, table};

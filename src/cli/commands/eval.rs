@@ -1,4 +1,5 @@
-//! `wgrad eval`: how well a stored model does on a test set: loss, and by its task a confusion matrix, answers or errors.
+//! `wgrad eval`: evaluates a stored model on a test set: loss, and depending on the task a confusion matrix, answers or
+//! errors.
 
 mod wrong;
 
@@ -77,7 +78,7 @@ pub fn run(args: EvalArgs) -> Result<()> {
     let options = described.as_ref().map(|model| options_for(model, targets)).unwrap_or_default();
     let own = run.as_ref().map(|config| config.data.clone());
     let spec = args.data.clone().or(own.clone()).unwrap_or_else(|| BUILT_IN.into());
-    // What a run learnt from is no test of it: of its own data that part alone which it kept for tests.
+    // What a run learnt from is no test of it: of its own data that part alone which it held out for testing.
     let place = |spec: &String| Path::new(spec).canonicalize().ok();
     let is_own = own.is_some_and(|own| own == spec || place(&own).is_some_and(|own| place(&spec) == Some(own)));
     let run = run.filter(|_| is_own);
@@ -135,7 +136,7 @@ fn config_beside(file: &Path) -> Result<Option<RunConfig>> {
     config.map(|config| RunConfig::read(&config)).transpose()
 }
 
-/// Loss, accuracy and confusion matrix of a model that tells classes.
+/// Loss, accuracy and confusion matrix of a model that predicts classes.
 fn classes(
     evaluator: &mut Evaluator,
     model: &Model,

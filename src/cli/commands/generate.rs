@@ -1,4 +1,4 @@
-//! `wgrad generate`: a text that a trained model goes on with.
+//! `wgrad generate`: text generation with a trained model.
 
 use crate::cli::{DeviceArgs, print};
 use crate::error::{Error, Result};

@@ -1,4 +1,4 @@
-//! `wgrad import`: weights from PyTorch or Keras for a model of wgrad's.
+//! `wgrad import`: imports weights from PyTorch or Keras.
 
 use crate::cli::print;
 use crate::error::{Error, Result, in_context};

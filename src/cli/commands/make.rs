@@ -1,4 +1,4 @@
-//! `wgrad data make`: data sets that are made, the same bytes from the same words.
+//! `wgrad data make`: generated data sets, with the same bytes for the same options.
 
 use crate::data::made::repeated;
 use crate::data::made::scenes::{self, Scenes};

@@ -1,4 +1,4 @@
-//! `wgrad report`: a run's page written again, or several runs compared on one page; and the page that a run leaves.
+//! `wgrad report`: rewrites a run's page, or compares several runs on one page; also the page at the end of a run.
 
 use crate::data::Dataset;
 use crate::device::Device;
@@ -33,7 +33,7 @@ pub struct ReportArgs {
     /// The file to write [default: report.html in the run's folder; of several runs comparison.html]
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// The device that evaluates the test set and times the kernels [default: the device that the run asked for]
+    /// The device that evaluates the test set and times the kernels [default: the device of the run]
     #[arg(long, value_name = "D")]
     device: Option<String>,
 }
@@ -78,7 +78,7 @@ pub(in crate::cli) fn again(folder: &Path, device: Option<&str>, out: Option<Pat
     page::write(&data, &out).map(|()| out)
 }
 
-/// The report of one run: its curves at least, and what its net can still be asked.
+/// The report of one run: at least its curves, and as many findings about its net as possible.
 fn single(folder: &Path, device: Option<&str>) -> Result<ReportData> {
     let (record, config) = RunRecord::read(folder)?;
     let findings = match net(folder, &config) {

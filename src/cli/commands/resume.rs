@@ -14,7 +14,7 @@ use crate::train::session::{Session, Stopped};
 use serde_json::json;
 use std::path::Path;
 
-/// Goes on with the run in a folder; `None` where it is finished and nothing but files had to be made.
+/// Goes on with the run in a folder; `None` if it is finished and nothing but files had to be made.
 ///
 /// # Errors
 /// Those of [`Stopped`].

@@ -26,7 +26,7 @@ pub(in crate::cli) fn load_data(
     Ok(data)
 }
 
-/// The most classes of which five say so little that a run's end does not tell them.
+/// The number of classes up to which top-5 accuracy is not reported, since it says little.
 const FEW_CLASSES: usize = 10;
 
 /// Says what the test set says.

@@ -66,7 +66,7 @@ pub(super) fn begin(args: &TrainArgs, progress: &mut Progress) -> Result<Session
         RunFolder::check(path)?;
     }
     let asked = crate::cli::request(args.device(&config), config.device.as_deref())?;
-    // Wherever it was named, the run's folder keeps it: a resumed run goes on there.
+    // Wherever it was named, the run's folder keeps it: a resumed run uses it too.
     config.device = Some(asked.text());
     let data = open_data(&config, progress)?;
     // A file or a recipe names its model and its batch.

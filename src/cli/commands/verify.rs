@@ -1,4 +1,4 @@
-//! `wgrad verify`: right gradients on this device, or a clear stop.
+//! `wgrad verify`: checks the kernels and gradients on this device.
 
 use crate::cli::{DeviceArgs, print};
 use crate::device::Device;

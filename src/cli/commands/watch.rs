@@ -1,4 +1,4 @@
-//! `--watch`: the live page beside a run.
+//! `--watch`: the live page of a run.
 
 use crate::cli::terminal::interrupt::Interrupt;
 use crate::error::Result;
@@ -27,7 +27,7 @@ pub struct WatchArgs {
 }
 
 impl WatchArgs {
-    /// Whether the page is asked for.
+    /// Whether the page is requested.
     pub(in crate::cli) fn is_asked(&self) -> bool {
         self.watch
     }

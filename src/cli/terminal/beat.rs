@@ -1,4 +1,4 @@
-//! Progress where no bar moves: a plain line on stderr after the first step, and at least every half minute of an epoch.
+//! Progress without a bar: a plain line on stderr after the first step, and at least every half minute of an epoch.
 
 use crate::cli::terminal::lines::{Live, clock};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -104,7 +104,7 @@ fn line(live: &Live, epoch: usize, epochs: usize) -> String {
 mod tests {
     use super::*;
 
-    /// 128 samples a step, 3.75 seconds each.
+    /// 128 samples per step, 3.75 seconds each.
     fn live(done: usize) -> Live {
         let (seconds, samples) = (done as f64 * 3.75, done as u64 * 128);
         Live { done, of: 469, seconds, loss: 0.3424, accuracy: 0.9066, samples, things: "images", run_left: None }

@@ -13,7 +13,7 @@ pub(in crate::cli) struct Closing<'a> {
     pub(in crate::cli) progress: &'a Progress,
     /// Where it was to end.
     pub(in crate::cli) goal: Goal,
-    /// The epochs that were asked for.
+    /// The requested number of epochs.
     pub(in crate::cli) epochs: usize,
     /// The loss of its first step; for a resumed run, the mean of its first epoch.
     pub(in crate::cli) first_loss: Option<f64>,
@@ -36,7 +36,7 @@ impl Closing<'_> {
         }
     }
 
-    /// Whether the loss ended above where it began, or is no number.
+    /// Whether the loss ended above where it began, or is not a number.
     fn diverged(&self) -> Option<[f64; 2]> {
         let (first, last) = (self.first_loss?, self.progress.metrics.last()?.loss);
         (last.is_nan() || last > first).then_some([first, last])

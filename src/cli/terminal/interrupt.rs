@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// The exit status after an interruption, as shells have it.
 pub(in crate::cli) const STATUS: u8 = 130;
 
-/// Whether the user asked for the work to stop.
+/// Whether the user requested a stop.
 #[derive(Clone, Debug)]
 pub(in crate::cli) struct Interrupt(Arc<AtomicBool>);
 

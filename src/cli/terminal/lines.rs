@@ -103,7 +103,7 @@ pub(in crate::cli) fn plain(m: &Metrics, epochs: usize, things: &str) -> String 
     let further: String = further(m).map(|(name, value)| format!(" - {name}: {value:.4}")).collect();
     let share = |name: &str, value: f64| if value.is_nan() { String::new() } else { format!(" - {name}: {value:.4}") };
     let (accuracy, val_accuracy) = (share("accuracy", m.accuracy), share("val_accuracy", m.val_accuracy));
-    // Of an epoch within a second, tenths tell nothing.
+    // Of an epoch within a second, tenths are meaningless.
     let digits = if m.seconds < 1.0 { 3 } else { 1 };
     format!(
         "epoch {}/{epochs} - {:.digits$}s - {:.0} {things}/s - loss: {:.4}{accuracy} - val_loss: {:.4}{val_accuracy}{further}\n",

@@ -147,12 +147,12 @@ impl Progress {
         (epochs > 1).then_some(steps as f64 * per_step + epochs as f64 * self.validation.as_secs_f64())
     }
 
-    /// A line of JSON, where that was asked for.
+    /// A line of JSON, if requested.
     pub(in crate::cli) fn json(&self, value: &Value) -> Result<()> {
         if self.form == Form::Json { print(&format!("{value}\n")) } else { Ok(()) }
     }
 
-    /// Lines for people on stdout, where lines of JSON are not what was asked for.
+    /// Lines for people on stdout, unless JSON was requested.
     pub(in crate::cli) fn print(&self, text: &str) -> Result<()> {
         if matches!(self.form, Form::Plain | Form::Terminal) { print(text) } else { Ok(()) }
     }
@@ -164,7 +164,7 @@ impl Progress {
         }
     }
 
-    /// Shows what the training loop tells.
+    /// Shows the events of the training loop.
     pub(in crate::cli) fn show(&mut self, event: &Event) -> Result<()> {
         match event {
             Event::Steps { epoch, first, records, done, of, totals, seconds } => {
@@ -198,7 +198,7 @@ impl Progress {
         Ok(())
     }
 
-    /// A text that the model goes on with, indented.
+    /// A generated text, indented.
     fn sample(&mut self, epoch: usize, text: &str) -> Result<()> {
         if self.form == Form::Json {
             return self.json(&serde_json::json!({ "event": "sample", "epoch": epoch, "text": text }));

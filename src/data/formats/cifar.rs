@@ -29,7 +29,7 @@ pub(super) const FORMAT: Format = Format {
 /// The folder that the published archive holds them in.
 pub const FOLDER: &str = "cifar-10-batches-bin";
 
-/// The file with the classes' names, one a line.
+/// The file with the names of the classes, one per line.
 const NAMES: &str = "batches.meta.txt";
 
 /// Height and width.
@@ -111,7 +111,7 @@ fn read_into(path: &Path, labels: &mut Vec<u8>, pixels: &mut Vec<u8>) -> Result<
     Ok(())
 }
 
-/// The names in a file of them, or the numbers where there is none.
+/// The names in a file of them, or the numbers if there is none.
 fn names(path: &Path) -> Result<Vec<String>> {
     if !path.exists() {
         return Ok((0..CLASSES).map(|class| class.to_string()).collect());

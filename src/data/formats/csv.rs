@@ -1,4 +1,4 @@
-//! CSV: a line for each sample, its label and its pixels, 0–255, row by row; a first line of names may come before.
+//! CSV: a line for each sample with its label and its pixels, 0–255, row by row, optionally after a line of names.
 //! Where targets are named it is a [table]; where it lists files, pictures are read.
 
 use crate::counted::counted;
@@ -58,7 +58,7 @@ pub(super) fn listed(path: &Path, options: &ReadOptions) -> Result<Option<Datase
     crate::data::formats::listed::read(path, [train, parts[1].as_deref()], options)
 }
 
-/// Reads a file, of which a fifth of each class is kept for tests, or the two files of a folder. Images are square and
+/// Reads a file, of which a fifth of each class is held out for testing, or the two files of a folder. Images are square and
 /// grey; `size` = [height, width] says otherwise, and three times as many pixels are red, green and blue in turn.
 ///
 /// # Errors
@@ -131,7 +131,7 @@ enum Classes {
 }
 
 impl Classes {
-    /// Gives the data set its classes, and tells the user of what was guessed.
+    /// Gives the data set its classes, and a notice of guesses for the user.
     fn name(self, data: &mut Dataset, notices: impl Iterator<Item = String>) {
         let mut notices: Vec<String> = notices.collect();
         if let Classes::Named(names, what) = &self {
@@ -154,7 +154,7 @@ impl Classes {
 /// classes.
 ///
 /// # Errors
-/// [`Error::Input`] where some labels are numbers and some are not, and where there is one class or too many.
+/// [`Error::Input`] if some labels are numbers and some are not, and if there is one class or too many.
 fn classes(path: &Path, tables: &[&Table], known: &[String]) -> Result<(Classes, Vec<Vec<u16>>)> {
     let shown = path.display();
     let all: BTreeSet<&str> = tables.iter().flat_map(|table| &table.names).map(String::as_str).collect();
@@ -251,7 +251,7 @@ fn table(path: &Path, size: Option<[usize; 2]>) -> Result<Table> {
     Ok(table)
 }
 
-/// Where the labels are, where no names tell.
+/// The column of the labels, if there are no names.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Column {
     First,
@@ -336,7 +336,7 @@ fn whole(text: &str) -> Option<u32> {
     zeros.bytes().all(|byte| byte == b'0').then(|| number(digits.as_bytes())).flatten()
 }
 
-/// Whether a label that is no class's number is a number all the same: -1, 0.5, 70000.
+/// Whether a label that is not a class's number is a number all the same: -1, 0.5, 70000.
 fn is_numeric(name: &str) -> bool {
     number(name.as_bytes()).is_none() && name.parse::<f64>().is_ok_and(f64::is_finite)
 }
@@ -346,7 +346,7 @@ fn is_name(field: &[u8]) -> bool {
     field.first().is_some_and(u8::is_ascii_alphabetic)
 }
 
-/// The column of the labels, by the names of the columns; the first where no name tells.
+/// The column of the labels, by the names of the columns; the first if no name says so.
 fn heading(path: &Path, names: &csv::ByteRecord) -> Result<usize> {
     let shown = path.display();
     let label = |name: &[u8]| {

@@ -17,7 +17,7 @@ const MAPPING_BYTES: u64 = 1 << 16;
 /// Turns the images of a set whose files' names begin with `emnist-`, counts classes from 0, names them, and says so.
 ///
 /// # Errors
-/// [`Error::Input`] where `emnist-*-mapping.txt` is there and malformed, or does not know a label.
+/// [`Error::Input`] if `emnist-*-mapping.txt` is there and malformed, or does not know a label.
 pub(in crate::data) fn adjust(files: &Files, data: &mut Dataset) -> Result<()> {
     let name = file_name(&files.train_images);
     let lower = name.to_lowercase();

@@ -1,4 +1,4 @@
-//! Folders of images, one folder a class: which files are in which part, and of which class.
+//! Folders of images, one folder per class: the part and the class of each file.
 
 use crate::data::formats::Format;
 use crate::data::formats::held_out::HELD_OUT;
@@ -20,7 +20,7 @@ pub(super) const FORMAT: Format = Format { name: IMAGES.0, by: IMAGES.1, recogni
 /// where all of them are.
 ///
 /// # Errors
-/// [`Error::Input`] for fewer than two or more than [`MOST_CLASSES`] classes, images of different sizes where none is asked for, no
+/// [`Error::Input`] for fewer than two or more than [`MOST_CLASSES`] classes, images of different sizes if none is requested, no
 /// usable image in a part, and where the options are strict, any file that is no readable image.
 pub(in crate::data) fn read(folder: &Path, options: &ReadOptions) -> Result<Dataset> {
     let shown = folder.display();

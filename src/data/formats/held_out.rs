@@ -1,8 +1,8 @@
-//! Samples that are kept for tests, where no file or folder has them.
+//! Samples held out for testing, if no file or folder has a test part.
 
 use std::collections::BTreeMap;
 
-/// One of this number of samples of each class is kept for tests, where no file or folder has them.
+/// One of this number of samples of each class is held out for testing, where no file or folder has them.
 pub(super) const HELD_OUT: usize = 5;
 
 /// The least that a test split has, where all samples are trained on: the first of them.
@@ -10,7 +10,7 @@ pub(super) fn one_of(count: usize) -> Vec<bool> {
     (0..count).map(|n| n == 0).collect()
 }
 
-/// Which samples are kept for tests, [labels]: of each class those with the smallest keys, so that samples that are added
+/// Which samples are held out for testing, [labels]: of each class those with the smallest keys, so that samples that are added
 /// or taken away move few others. A class of one sample keeps none.
 pub(super) fn held_out<L: Ord + Copy, K: Ord>(labels: &[L], key: impl Fn(usize) -> K) -> Vec<bool> {
     let mut classes: BTreeMap<L, Vec<usize>> = BTreeMap::new();

@@ -1,5 +1,5 @@
-//! A strict reader of IDX files (u8 images; u8, i16 or i32 labels; plain or gzip) that believes no header before its bytes
-//! are there.
+//! A strict reader of IDX files (u8 images; u8, i16 or i32 labels; plain or gzip) that trusts no header before its
+//! bytes are there.
 
 use crate::data::formats::{Format, emnist};
 use crate::data::region::Region;
@@ -215,7 +215,7 @@ enum Body {
 }
 
 impl Body {
-    /// The bytes, of what was asked to be held whatever its size.
+    /// The bytes, if they were requested in memory whatever their size.
     fn held(self) -> Vec<u8> {
         match self {
             Body::Held(bytes) => bytes,

@@ -1,4 +1,5 @@
-//! Picture files with a class each, whatever says which: decoded in parallel, brought to one size, some kept for tests.
+//! Picture files with a class each, from any source: decoded in parallel, resized to one size, some held out for
+//! testing.
 
 use crate::data::formats::held_out::held_out;
 use crate::data::formats::pictures::{CHANNELS, channels, common_size, left_out};
@@ -43,7 +44,7 @@ impl Labelled<'_> {
     /// picked by the names of the files, becomes the test set.
     ///
     /// # Errors
-    /// [`Error::Input`] for a class without images, images of different sizes where none is asked for, no usable image in a
+    /// [`Error::Input`] for a class without images, images of different sizes if none is requested, no usable image in a
     /// part, and where the options are strict, any file that is no readable image.
     pub(super) fn read(self, options: &ReadOptions) -> Result<Dataset> {
         let Labelled { name, place, root, classes, train, validation, test, mut bad, mut notices } = self;

@@ -43,7 +43,7 @@ pub(super) fn find(folder: &Path, parts: &[&str]) -> Result<PathBuf> {
 /// The separator of the columns of a file: a comma, a semicolon or a tab, whichever its first line has most of.
 ///
 /// # Errors
-/// [`Error::Input`] where it cannot be read.
+/// [`Error::Input`] if it cannot be read.
 pub(super) fn separator(path: &Path) -> Result<u8> {
     let fault = |e: std::io::Error| Error::input(format!("{} cannot be read: {e}", path.display()));
     let mut first = Vec::new();
@@ -105,7 +105,7 @@ impl Lines {
     /// Opens a file and reads the names of its columns, which a comma, a semicolon or a tab separates.
     ///
     /// # Errors
-    /// [`Error::Input`] where it cannot be read, has no names in its first line, or one of them twice.
+    /// [`Error::Input`] if it cannot be read, has no names in its first line, or one of them twice.
     pub(super) fn open(path: &Path) -> Result<Lines> {
         let shown = path.display();
         // A value takes two bytes of the file at least, and eight of memory, then four.
@@ -144,7 +144,7 @@ impl Lines {
     /// Adds all rows: these columns as numbers, and the targets as texts.
     ///
     /// # Errors
-    /// [`Error::Input`] with the line and the column of what is no number, for a line of another length, and for a column that
+    /// [`Error::Input`] with the line and the column of what is not a number, for a line of another length, and for a column that
     /// there is not.
     pub(super) fn read(mut self, features: &[String], targets: &[String], into: &mut Rows) -> Result<()> {
         let shown = self.path.display();

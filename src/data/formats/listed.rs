@@ -60,7 +60,7 @@ struct Columns {
     named: bool,
 }
 
-/// Reads `train`, and `test` where there is one, where they are lists of files; else gives nothing.
+/// Reads `train`, and `test` if there is one, where they are lists of files; else gives nothing.
 ///
 /// # Errors
 /// [`Error::Input`] that names the file and the line, for a list without a single column of labels and for lines that

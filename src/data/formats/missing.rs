@@ -1,4 +1,4 @@
-//! Formats whose readers this build does not have: they are recognised all the same, and refused by name.
+//! Formats whose readers this build lacks: they are recognised, and refused by name.
 
 #[cfg(any(not(feature = "csv"), not(feature = "images")))]
 use crate::data::formats::Format;

@@ -52,7 +52,7 @@ pub fn load() -> Result<Dataset> {
     load_from(cache.as_deref(), &std::env::temp_dir())
 }
 
-/// [`load`] with the folders named: `cache` itself holds the files, `temporary` gets a folder of its own name.
+/// [`load`] with the folders named: `cache` itself holds the files, `temporary` gets its own folder name.
 ///
 /// # Errors
 /// [`Error::Failed`] if neither folder can be written.
@@ -109,7 +109,7 @@ fn is_right(file: &Packed, path: &Path) -> bool {
     hash_of().is_ok_and(|found| found == file.sha256)
 }
 
-/// Unpacks one file under a name of its own and renames it, so that no reader ever sees half a file.
+/// Unpacks one file under its own name and renames it, so that no reader ever sees half a file.
 fn unpack(file: &Packed, path: &Path) -> io::Result<()> {
     let mut contents = Vec::new();
     XzReader::new(file.xz, false).take(file.bytes + 1).read_to_end(&mut contents)?;

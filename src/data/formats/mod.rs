@@ -1,4 +1,4 @@
-//! Formats of data sets, one a file: how each is recognised by the names of files, and how it is read.
+//! Formats of data sets, one per file: how each is recognised by file names, and how it is read.
 
 pub mod cifar;
 #[cfg(feature = "csv")]
@@ -91,7 +91,7 @@ impl Format {
     /// The format of what is at `path`: the first that recognises it.
     ///
     /// # Errors
-    /// [`Error::Input`] where there is nothing that can be read, or nothing that is known.
+    /// [`Error::Input`] if there is nothing that can be read, or nothing that is known.
     pub fn of(path: &Path) -> Result<Format> {
         let shown = path.display();
         let entries = Entries::of(path)?;

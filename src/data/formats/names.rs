@@ -1,4 +1,4 @@
-//! `classes.txt`: the names of the classes, one a line, that may stand beside arrays and masks.
+//! `classes.txt`: the names of the classes, one per line, optional beside arrays and masks.
 
 use crate::data::source::Source;
 use crate::error::{Error, Result};
@@ -10,10 +10,10 @@ pub const CLASSES: &str = "classes.txt";
 /// The most bytes that it may have.
 const LARGEST_NAMES_BYTES: u64 = 1 << 22;
 
-/// The names in the file, one a line, where there is such a file.
+/// The names in the file, one per line, if there is such a file.
 ///
 /// # Errors
-/// [`Error::Input`] where it cannot be read, is no text, and for a line without a name.
+/// [`Error::Input`] if it cannot be read, is not a text, and for a line without a name.
 pub(super) fn listed(path: &Path) -> Result<Option<Vec<String>>> {
     if !path.exists() {
         return Ok(None);
@@ -36,7 +36,7 @@ pub(super) fn listed(path: &Path) -> Result<Option<Vec<String>>> {
     Ok(Some(names))
 }
 
-/// The names in the file where there is one, which must be `classes` to `most`.
+/// The names in the file if there is one, which must be `classes` to `most`.
 ///
 /// # Errors
 /// As [`listed`], and for another number of names.

@@ -3,7 +3,7 @@
 use crate::data::source::file_name;
 use std::path::PathBuf;
 
-/// The names of the part that is trained on, the likeliest first.
+/// The names of the part that is trained on, the most likely first.
 pub(super) const TRAIN: &[&str] = &["train", "training", "training_set", "train_set"];
 /// The names of the part that every epoch is validated on.
 pub(super) const VALIDATION: &[&str] = &["val", "valid", "validation", "validation_set", "val_set", "dev"];

@@ -16,7 +16,7 @@ const NAMED: usize = 3;
 /// The entries of a folder, by name.
 ///
 /// # Errors
-/// [`Error::Input`] where it cannot be read.
+/// [`Error::Input`] if it cannot be read.
 pub(super) fn entries(folder: &Path) -> Result<Vec<fs::DirEntry>> {
     let fault = |e: std::io::Error| Error::input(format!("data folder {} cannot be read: {e}", folder.display()));
     let mut found: Vec<fs::DirEntry> =
@@ -56,7 +56,7 @@ pub(crate) fn files_under(folder: &Path) -> Result<Vec<PathBuf>> {
 /// The size that all readable images have.
 ///
 /// # Errors
-/// [`Error::Input`] where they have several, and where none can be read.
+/// [`Error::Input`] if they have several, and where none can be read.
 pub(super) fn common_size<'a>(place: &str, paths: impl Iterator<Item = &'a Path>) -> Result<[usize; 2]> {
     let paths: Vec<&Path> = paths.collect();
     let sizes: Vec<[usize; 2]> = paths.par_iter().filter_map(|path| Picture::size(path).ok()).collect();
@@ -72,10 +72,10 @@ pub(super) fn common_size<'a>(place: &str, paths: impl Iterator<Item = &'a Path>
     }
 }
 
-/// The channels that RGB images of all parts are brought to: those asked for, else 1 where all of them are grey.
+/// The channels to which RGB images of all parts are converted: those requested, else 1 if all of them are grey.
 ///
 /// # Errors
-/// [`Error::Input`] where other channels than 1 and 3 are asked for.
+/// [`Error::Input`] if channels other than 1 and 3 are requested.
 pub(super) fn channels(parts: &mut [&mut Vec<u8>], asked: Option<usize>) -> Result<usize> {
     let is_grey = |pixels: &[u8]| pixels.chunks_exact(CHANNELS).all(|p| p[0] == p[1] && p[1] == p[2]);
     let channels = match asked {
@@ -107,7 +107,7 @@ pub(in crate::data) fn grey(pixels: &mut Vec<u8>) {
 /// a channel (`deep`).
 ///
 /// # Errors
-/// [`Error::Input`] where files cannot be used and that is not allowed.
+/// [`Error::Input`] if files cannot be used and that is not allowed.
 pub(super) fn left_out(bad: &[String], deep: &[u16], all: usize, strict: bool) -> Result<Vec<String>> {
     let mut notices = Vec::new();
     if let Some(why) = bad.first() {

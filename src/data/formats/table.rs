@@ -33,11 +33,11 @@ enum Targets {
     Answers(Vec<Vec<u8>>),
 }
 
-/// Reads the files `train` and `test`, or `train` alone, of which a fifth is kept for tests. Features, and targets
+/// Reads the files `train` and `test`, or `train` alone, of which a fifth is held out for testing. Features, and targets
 /// that are numbers, are standardised by the training samples' mean and deviation, or as `options` say.
 ///
 /// # Errors
-/// [`Error::Input`] that names the file, the line and the column, for a column that is missing and a value that is no number,
+/// [`Error::Input`] that names the file, the line and the column, for a column that is missing and a value that is not a number,
 /// answer or class.
 pub(super) fn read(name: String, train: &Path, test: Option<&Path>, options: &ReadOptions) -> Result<Dataset> {
     let mut notes = Vec::new();
@@ -79,7 +79,7 @@ pub(super) fn read(name: String, train: &Path, test: Option<&Path>, options: &Re
 /// columns that it does not read.
 ///
 /// # Errors
-/// [`Error::Input`] that names the file, the line and the column, for a column that is missing and a value that is no number.
+/// [`Error::Input`] that names the file, the line and the column, for a column that is missing and a value that is not a number.
 pub fn read_features(path: &Path, columns: &[Scale]) -> Result<(Vec<f32>, Vec<String>)> {
     let lines = Lines::open(path)?;
     let wanted: Vec<String> = columns.iter().map(|scale| scale.name.clone()).collect();
@@ -170,7 +170,7 @@ fn open(
     Ok(Table { name, features, targets, rows, is_test, all })
 }
 
-/// Which rows are kept for tests: a fifth of those that differ in their features, so that the same sample twice goes to one part
+/// Which rows are held out for testing: a fifth of those that differ in their features, so that the same sample twice goes to one part
 /// and lines may change places; of each class alike, where there are few of them.
 fn keep_fifth(rows: &Rows, width: usize) -> Vec<bool> {
     let bytes = |row: &[f64]| row.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();

@@ -1,4 +1,5 @@
-//! Text as one stream: a `.txt` file, whose last tenth is kept to test on, or a folder of `train.txt` with `val.txt`, `test.txt`.
+//! Text as one stream: a `.txt` file, whose last tenth is held out for testing, or a folder of `train.txt` with
+//! `val.txt`, `test.txt`.
 
 use crate::data::column::Column;
 use crate::data::formats::{Entries, Format};
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 pub(super) const FORMAT: Format =
     Format { name: "text", by: "train.txt, or a file that ends in .txt", recognise: is_text, read };
 
-/// The share of a single file that is kept to test on, its end (as nanoGPT does).
+/// The share of a single file that is held out for testing, its end (as nanoGPT does).
 const KEPT: f64 = 0.1;
 
 /// The tokens of a window where nothing says it.

@@ -1,4 +1,4 @@
-//! Data sets that wgrad makes itself.
+//! Generated data sets.
 
 pub mod repeated;
 #[cfg(feature = "mnist-data")]

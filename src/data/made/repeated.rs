@@ -1,4 +1,4 @@
-//! A data set many times over, each copy changed a little: data of any size to try things with.
+//! A data set repeated many times, each copy changed a little: data of any size for experiments.
 
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};

@@ -1,4 +1,4 @@
-//! A made data set for segmentation: digits of MNIST at random places of a canvas, and what each pixel is part of.
+//! A generated data set for segmentation: MNIST digits at random places on a canvas, with the class of each pixel.
 
 use crate::data::formats::{mnist, npy};
 #[cfg(feature = "images")]
@@ -50,7 +50,7 @@ impl Scenes {
     /// Makes training and test images.
     ///
     /// # Errors
-    /// [`Error::Input`] for sizes that cannot be meant, and as [`mnist::load`].
+    /// [`Error::Input`] for invalid sizes, and as [`mnist::load`].
     pub fn make(&self) -> Result<[Split; 2]> {
         let digits = mnist::load()?;
         let wrong = |what: &str, found: usize, expected: &str| {
@@ -133,7 +133,7 @@ impl Scenes {
 /// a PNG of class numbers.
 ///
 /// # Errors
-/// As [`Scenes::make`], and [`Error::Failed`] where a PNG cannot be made.
+/// As [`Scenes::make`], and [`Error::Failed`] if a PNG cannot be made.
 #[cfg(feature = "images")]
 pub fn pictures(scenes: &Scenes) -> Result<Vec<(String, Vec<u8>)>> {
     let mut files = vec![(npy::CLASSES.to_owned(), (CLASS_NAMES.join("\n") + "\n").into_bytes())];

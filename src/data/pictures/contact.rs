@@ -20,7 +20,7 @@ const PAPER: u8 = 232;
 /// The sheet as a PNG: classes from top to bottom, of each the first images that are spread over the training set.
 ///
 /// # Errors
-/// [`Error::Failed`] where the PNG cannot be made, [`Error::Input`] where an image cannot be read any more.
+/// [`Error::Failed`] if the PNG cannot be made, [`Error::Input`] if an image cannot be read any more.
 pub fn sheet(data: &Dataset) -> Result<Vec<u8>> {
     let mut of_class: Vec<Vec<usize>> = vec![Vec::new(); data.classes];
     for n in 0..data.train.count {
@@ -59,7 +59,7 @@ const CELLS: usize = 6;
 /// Images of [height, width, channels] with lines of text below them, as a PNG.
 ///
 /// # Errors
-/// [`Error::Failed`] where the PNG cannot be made.
+/// [`Error::Failed`] if the PNG cannot be made.
 pub fn named([height, width, channels]: [usize; 3], cells: &[Cell]) -> Result<Vec<u8>> {
     let longest = height.max(width).max(1);
     let (times, step) = (SIDE.div_ceil(longest).max(1), longest.div_ceil(MOST));
@@ -94,7 +94,7 @@ pub fn named([height, width, channels]: [usize; 3], cells: &[Cell]) -> Result<Ve
 /// Images of [height, width, channels], row by row and at most [`COLUMNS`] in each, as a PNG.
 ///
 /// # Errors
-/// [`Error::Failed`] where the PNG cannot be made.
+/// [`Error::Failed`] if the PNG cannot be made.
 pub fn grid([height, width, channels]: [usize; 3], images: &[Vec<&[u8]>]) -> Result<Vec<u8>> {
     let longest = height.max(width);
     let (times, step) = (SIDE.div_ceil(longest).max(1), longest.div_ceil(MOST));

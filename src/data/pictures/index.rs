@@ -1,4 +1,4 @@
-//! A mask's file: the number that each pixel has, not the colour in which a viewer would show it.
+//! A mask's file: the number of each pixel, not the colour that a viewer would show.
 
 use crate::data::Fit;
 use crate::data::pictures::picture::{LARGEST_DECODED_BYTES, LARGEST_FILE_BYTES, LARGEST_SIDE, Picture};
@@ -32,7 +32,7 @@ impl Mask {
     /// true colours give colours, where they are not grey throughout.
     ///
     /// # Errors
-    /// [`Error::Input`] that names the file, where it cannot be read, is no picture, or is a JPEG, whose compression changes
+    /// [`Error::Input`] that names the file, where it cannot be read, is not a picture, or is a JPEG, whose compression changes
     /// values.
     pub fn open(path: &Path) -> Result<Mask> {
         let place = path.display();

@@ -1,4 +1,4 @@
-//! Finding what is written on a picture: grey values, the background taken away, specks dropped.
+//! Finds the ink on a picture: grey values, background subtracted, specks removed.
 
 use crate::data::pictures::picture::Picture;
 

@@ -1,4 +1,4 @@
-//! Words on pictures: a canvas of colours, texts in a small fixed font, and the legend of classes.
+//! Text on pictures: a canvas of colours, texts in a small fixed font, and the legend of classes.
 
 use crate::data::colours::{PAPER, colours};
 use crate::data::pictures::prepare::Prepared;
@@ -75,7 +75,7 @@ impl Canvas {
     /// The canvas as a PNG file.
     ///
     /// # Errors
-    /// [`crate::Error::Failed`] where the PNG cannot be made.
+    /// [`crate::Error::Failed`] if the PNG cannot be made.
     pub(super) fn into_png(self) -> Result<Vec<u8>> {
         Prepared { pixels: self.pixels, shape: [self.height, self.width, 3], how: String::new() }.to_png()
     }

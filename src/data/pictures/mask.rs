@@ -1,4 +1,4 @@
-//! Pictures of labels a pixel: a mask of indices with distinct colours, and a sheet of input, truth and prediction.
+//! Pictures of masks: a mask of indices with distinct colours, and a sheet of input, truth and prediction.
 
 use crate::data::Split;
 use crate::data::colours::{PAPER, colours};
@@ -24,7 +24,7 @@ const COLUMNS: [&str; 3] = ["picture", "truth", "prediction"];
 /// grey values of 16 bits.
 ///
 /// # Errors
-/// [`Error::Failed`] where the PNG cannot be made.
+/// [`Error::Failed`] if the PNG cannot be made.
 pub fn png(mask: &Mask, names: &[String]) -> Result<Vec<u8>> {
     let failed = |e: &dyn std::fmt::Display| Error::failed(format!("a PNG of {mask:?}: {e}"));
     let sides = [mask.width, mask.height].map(u32::try_from);
@@ -51,7 +51,7 @@ pub fn png(mask: &Mask, names: &[String]) -> Result<Vec<u8>> {
 /// some, from left to right, and the colours of the classes below.
 ///
 /// # Errors
-/// [`Error::Failed`] where the PNG cannot be made, [`Error::Input`] where an image cannot be read any more.
+/// [`Error::Failed`] if the PNG cannot be made, [`Error::Input`] if an image cannot be read any more.
 pub fn sheet(split: &Split, predicted: Option<&[u32]>, names: &[String]) -> Result<Vec<u8>> {
     let [height, width, channels] = split.shape();
     let positions = split.positions().max(1);

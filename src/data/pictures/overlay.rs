@@ -15,7 +15,7 @@ const SIDE: usize = 256;
 /// any size, is brought to the picture's by nearest neighbour.
 ///
 /// # Errors
-/// [`crate::Error::Failed`] where the PNG cannot be made.
+/// [`crate::Error::Failed`] if the PNG cannot be made.
 pub fn png(picture: &Picture, mask: &Mask, names: &[String]) -> Result<Vec<u8>> {
     let (width, height) = (picture.width(), picture.height());
     let classes = mask.resized([height, width]);

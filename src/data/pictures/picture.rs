@@ -54,7 +54,7 @@ impl Picture {
     /// A picture of red, green, blue and opacity, 0–255 each, [height, width, 4], as a canvas gives it.
     ///
     /// # Errors
-    /// [`Error::Input`] where a side is 0 or beyond [`LARGEST_SIDE`], or the bytes are not those of the sizes.
+    /// [`Error::Input`] if a side is 0 or beyond [`LARGEST_SIDE`], or the bytes are not those of the sizes.
     pub fn new(width: usize, height: usize, rgba: Vec<u8>) -> Result<Self> {
         let sides = 1..=LARGEST_SIDE as usize;
         if !sides.contains(&width) || !sides.contains(&height) || width * height * 4 != rgba.len() {
@@ -76,7 +76,7 @@ impl Picture {
     /// followed, and of several frames the first is taken.
     ///
     /// # Errors
-    /// [`Error::Input`] that names the file, where it cannot be read, is no picture of a known format, is malformed,
+    /// [`Error::Input`] that names the file, where it cannot be read, is not a picture of a known format, is malformed,
     /// or is larger than the bounds of this module.
     pub fn open(path: &Path) -> Result<Self> {
         let place = path.display();
@@ -91,7 +91,7 @@ impl Picture {
     /// Height and width of the picture in a file, of which no more than that is read.
     ///
     /// # Errors
-    /// [`Error::Input`] where it is no picture.
+    /// [`Error::Input`] if it is not a picture.
     pub fn size(path: &Path) -> Result<[usize; 2]> {
         let fault = |e: &dyn std::fmt::Display| Error::input(format!("{}: {e}", path.display()));
         let reader = ImageReader::open(path).and_then(ImageReader::with_guessed_format).map_err(|e| fault(&e))?;
@@ -137,7 +137,7 @@ impl Picture {
         let mut decoder = reader.into_decoder().map_err(|e| fault(&e))?;
         let orientation = decoder.orientation().map_err(|e| fault(&e))?;
         // Not every decoder counts what it allocates: the result's size is known before it is made.
-        // So is that of its four bytes a pixel, which may be many more.
+        // So is that of its four bytes per pixel, which may be many more.
         let (columns, rows) = decoder.dimensions();
         let (found, most) =
             (decoder.total_bytes().max(4 * u64::from(columns) * u64::from(rows)), LARGEST_DECODED_BYTES);

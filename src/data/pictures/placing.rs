@@ -1,4 +1,4 @@
-//! Where a picture goes when it is brought to another size: the part that is taken, and the place where it lies.
+//! The placement of a picture that is resized: the part that is used, and its position in the result.
 
 use crate::data::Fit;
 

@@ -1,4 +1,4 @@
-//! From any picture to a model's input: digits as MNIST's were made, all else resized.
+//! From a picture to a model's input: digits as in MNIST, all other pictures resized.
 //!
 //! MNIST's digits are white on black; each was scaled, its shape kept, to fit 20 × 20 and put into 28 × 28 with its centre
 //! of mass in the middle (LeCun et al., "Gradient-based learning applied to document recognition", 1998).
@@ -27,7 +27,7 @@ impl Prepared {
     /// The input as a PNG file: grey, RGB or RGBA.
     ///
     /// # Errors
-    /// [`Error::Failed`] where there is no such picture.
+    /// [`Error::Failed`] if there is no such picture.
     pub fn to_png(&self) -> Result<Vec<u8>> {
         let [height, width, channels] = self.shape;
         let failed = |e: &dyn std::fmt::Display| Error::failed(format!("a PNG of {:?}: {e}", self.shape));
@@ -48,7 +48,7 @@ impl Prepared {
     }
 }
 
-/// Prepares a picture for a model's `input` = [height, width, channels]. As a digit it is taken for a sign by itself on a
+/// Prepares a picture for a model's `input` = [height, width, channels]. As a digit it is treated as a single sign on a
 /// plain background, dark on light or light on dark, and prepared as MNIST's digits are, the sign's box being 20/28 of the
 /// input; else the picture is brought to the size, and grey for one channel.
 ///

@@ -138,12 +138,12 @@ impl KeyLimits {
         }
         for (what, has, needs) in [
             (
-                "storage buffers a shader stage",
+                "storage buffers per shader stage",
                 self.max_storage_buffers_per_shader_stage,
                 floor.max_storage_buffers_per_shader_stage,
             ),
             (
-                "invocations a workgroup",
+                "invocations per workgroup",
                 self.max_compute_invocations_per_workgroup,
                 floor.max_compute_invocations_per_workgroup,
             ),
@@ -158,7 +158,7 @@ impl KeyLimits {
                 floor.max_compute_workgroup_storage_size,
             ),
             (
-                "workgroups a dimension",
+                "workgroups per dimension",
                 self.max_compute_workgroups_per_dimension,
                 floor.max_compute_workgroups_per_dimension,
             ),
@@ -198,7 +198,7 @@ pub struct Candidate {
     pub features: Vec<&'static str>,
     /// Threads of the native CPU; none for an adapter.
     pub threads: Option<usize>,
-    /// Why it can never be chosen, as a clause; `None` where it can.
+    /// Why it can never be chosen, as a clause; `None` if it can.
     pub unusable: Option<String>,
 }
 

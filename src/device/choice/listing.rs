@@ -209,8 +209,8 @@ fn facts(c: &Candidate) -> Vec<String> {
     }
     if let Some(limits) = &c.limits {
         facts.push(format!(
-            "limits: {} a binding, {} a buffer, {} storage buffers, {} invocations and {} of memory a \
-             workgroup, {} workgroups a dimension",
+            "limits: {} per binding, {} per buffer, {} storage buffers, {} invocations and {} of memory per \
+             workgroup, {} workgroups per dimension",
             bytes(limits.max_storage_buffer_binding_size),
             bytes(limits.max_buffer_size),
             limits.max_storage_buffers_per_shader_stage,

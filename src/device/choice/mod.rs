@@ -14,7 +14,7 @@ use crate::suggest;
 /// The value of `--device`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Wanted {
-    /// The best GPU, or else the native CPU. A software adapter is taken only where it is asked for.
+    /// The best GPU, or else the native CPU. A software adapter is used only if it is requested.
     #[default]
     Auto,
     /// A real GPU.
@@ -97,7 +97,7 @@ impl DeviceRequest {
     /// A request from the text that `--device` takes.
     ///
     /// # Errors
-    /// [`Error::Input`] where the text is empty or an index has too many digits.
+    /// [`Error::Input`] if the text is empty or an index has too many digits.
     pub fn parse(text: &str, named_by: NamedBy) -> Result<Self> {
         let text = text.trim();
         let wanted = match text.to_lowercase().as_str() {
@@ -130,7 +130,7 @@ impl DeviceRequest {
     /// The value of the environment variable `WGRAD_DEVICE`; `auto` if it is not set or empty.
     ///
     /// # Errors
-    /// [`Error::Input`] where it has another text than `--device` takes.
+    /// [`Error::Input`] if it has another text than `--device` takes.
     pub fn from_env() -> Result<Self> {
         Self::from_variable(std::env::var_os(VARIABLE))
     }
@@ -153,7 +153,7 @@ impl DeviceRequest {
     }
 }
 
-/// The words that asked: `--device gpu`, `device = "gpu"` or `WGRAD_DEVICE=gpu`.
+/// The words of the request: `--device gpu`, `device = "gpu"` or `WGRAD_DEVICE=gpu`.
 impl fmt::Display for DeviceRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.named_by {

@@ -1,4 +1,4 @@
-//! The decision as a table: mixes of devices, requests, and what must come of them.
+//! The decision as a table: mixes of devices, requests, and the expected decisions.
 
 use crate::device::choice::candidate::Api;
 use crate::device::choice::*;

@@ -1,4 +1,4 @@
-//! The native CPU: runs the graph op by op, in single precision to train with, in double as the oracle.
+//! The native CPU: runs the graph op by op, in single precision for training, in double precision as the oracle.
 
 pub mod native;
 
@@ -164,7 +164,7 @@ fn bytes_needed<F>(graph: &Graph) -> u64 {
     bytes.fold(0, u64::saturating_add)
 }
 
-/// Memory that can be had without swapping, where the system tells.
+/// Memory that can be had without swapping, if the system reports it.
 fn available_bytes() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find(|line| line.starts_with("MemAvailable:"))?;

@@ -185,8 +185,8 @@ mod tests {
         assert_eq!(floor.shortfall(false).as_deref(), Some("it lacks compute shaders"));
         let weak =
             KeyLimits { max_storage_buffers_per_shader_stage: 4, max_compute_invocations_per_workgroup: 128, ..floor };
-        let expected = "it lacks 8 storage buffers a shader stage (it has 4), \
-                        256 invocations a workgroup (it has 128)";
+        let expected = "it lacks 8 storage buffers per shader stage (it has 4), \
+                        256 invocations per workgroup (it has 128)";
         assert_eq!(weak.shortfall(true).as_deref(), Some(expected));
     }
 

@@ -1,4 +1,4 @@
-//! The pipeline cache: what the driver compiled, kept from run to run where the backend can hand it out (Vulkan).
+//! The pipeline cache: the driver's compiled pipelines, kept from run to run if the backend supports it (Vulkan).
 //!
 //! Nothing here can stop a run. A file that is missing, stale, cut short or altered is passed over, the pipelines are
 //! compiled as if there were none, and a right one takes its place; a folder that cannot be written is reported in
@@ -15,7 +15,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 /// The largest file that is read or written. A cache only ever grows; a larger one is replaced.
 const MOST_BYTES: u64 = 64 << 20;
 
-/// The folder of this user's pipelines, `wgrad/pipelines` in the cache folder; `None` where there is no such folder
+/// The folder of this user's pipelines, `wgrad/pipelines` in the cache folder; `None` if there is no such folder
 /// or this build lacks the feature `pipeline-cache`.
 pub fn user_folder() -> Option<PathBuf> {
     #[cfg(feature = "pipeline-cache")]
@@ -38,7 +38,7 @@ pub struct PipelineCache {
 }
 
 impl PipelineCache {
-    /// The cache of a device, begun with what `folder` holds for its adapter and driver; `None` where the backend has
+    /// The cache of a device, begun with what `folder` holds for its adapter and driver; `None` if the backend has
     /// no such thing.
     pub(in crate::device::gpu) fn new(device: &wgpu::Device, info: &wgpu::AdapterInfo, folder: &Path) -> Option<Self> {
         if !device.features().contains(wgpu::Features::PIPELINE_CACHE) {

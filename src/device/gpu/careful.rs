@@ -1,5 +1,5 @@
-//! Steps run dispatch by dispatch, each waited for: so a kernel that hangs, or that the device is lost in, has a name, and
-//! no submit is longer than one kernel.
+//! Steps run dispatch by dispatch, waiting for each: so a kernel that hangs, or in which the device is lost, can be
+//! named, and no submit is longer than one kernel.
 
 use crate::device::gpu::executor::Executor;
 use crate::device::gpu::patience::ONE_BY_ONE;
@@ -55,7 +55,7 @@ impl Executor {
     /// Waits for a submit; an error says what was `running`.
     ///
     /// # Errors
-    /// [`Error::Failed`] where the device reports an error, is lost, or does not come back.
+    /// [`Error::Failed`] if the device reports an error, is lost, or does not come back.
     pub(in crate::device::gpu) fn wait(
         &self,
         submission: wgpu::SubmissionIndex,

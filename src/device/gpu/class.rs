@@ -1,4 +1,4 @@
-//! Which form of the heavy kernels a device runs: the one that suits it, or the one that is asked for.
+//! Which form of the heavy kernels a device runs: the one that suits it, or the requested one.
 
 use crate::error::{Error, Result};
 use crate::ir::launch::KernelClass;
@@ -20,7 +20,7 @@ pub enum Form {
 }
 
 impl Form {
-    /// The form that `WGRAD_KERNELS` names; `None` where it is not set, or empty.
+    /// The form that `WGRAD_KERNELS` names; `None` if it is not set, or empty.
     ///
     /// # Errors
     /// [`Error::Input`] for any other word.
@@ -39,11 +39,11 @@ impl Form {
     }
 }
 
-/// The class for an adapter with the features that are on: the form that is asked for, or else lanes for software
+/// The class for an adapter with the features that are on: the requested form, or else lanes for software
 /// adapters that can run them and tiles for all others.
 ///
 /// # Errors
-/// [`Error::Input`] where lanes are asked for and the adapter has no subgroups of one fixed size.
+/// [`Error::Input`] if lanes are requested and the adapter has no fixed subgroup size.
 pub(in crate::device::gpu) fn class_for(
     info: &AdapterInfo,
     features: Features,

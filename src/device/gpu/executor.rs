@@ -270,7 +270,7 @@ impl Executor {
         self.pending.len()
     }
 
-    /// Waits for the oldest submit and returns what it read back; `None` where none is in flight.
+    /// Waits for the oldest submit and returns what it read back; `None` if none is in flight.
     pub async fn collect(&mut self) -> Result<Option<Vec<u8>>> {
         match self.pending.pop_front() {
             None => Ok(None),

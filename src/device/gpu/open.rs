@@ -42,7 +42,7 @@ impl OpenOptions {
     /// `one_by_one` where WGRAD_ONE_BY_ONE is, and the form of the heavy kernels that WGRAD_KERNELS names.
     ///
     /// # Errors
-    /// [`Error::Input`] where WGRAD_KERNELS names no form.
+    /// [`Error::Input`] if WGRAD_KERNELS names no form.
     pub fn from_env() -> Result<Self> {
         let set = |name| std::env::var_os(name).is_some_and(|v| v == "1");
         let (portable_limits, one_by_one) = (set("WGRAD_PORTABLE_LIMITS"), set(ONE_BY_ONE));
@@ -91,7 +91,7 @@ impl Opened {
 }
 
 impl Opened {
-    /// Writes what the driver has compiled to the pipeline cache's file, where there is one.
+    /// Writes what the driver has compiled to the pipeline cache's file, if there is one.
     pub fn save_pipelines(&self) {
         if let Some(cache) = &self.cache {
             cache.save();

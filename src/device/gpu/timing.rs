@@ -1,4 +1,4 @@
-//! Times each dispatch of a plan, by the device's clock or, where it has none, by the wall's.
+//! Times each dispatch of a plan, by the device's clock or, if it has none, by the wall clock.
 
 use crate::device::gpu::executor::{Executor, Prepared};
 use crate::error::{Error, Result};
@@ -35,7 +35,7 @@ impl Executor {
         }
     }
 
-    /// Runs two steps, the second with every dispatch in a pass of its own. The time of a dispatch runs from the end of
+    /// Runs two steps, the second with every dispatch in its own pass. The time of a dispatch runs from the end of
     /// the one before it to its own end: its launch and the barrier before it count, and all times add up to the step.
     ///
     /// A software adapter gets a submit a pass: Mesa's lavapipe, once it has cleared a texture, takes no stamp before the
@@ -109,7 +109,7 @@ impl Executor {
     }
 }
 
-/// From one stamp to the next; `None` where one is before the last, or all are the same.
+/// From one stamp to the next; `None` if one is before the last, or all are the same.
 fn seconds(ticks: &[u64], period: f64) -> Option<Vec<f64>> {
     let spans: Option<Vec<u64>> = ticks.windows(2).map(|pair| pair[1].checked_sub(pair[0])).collect();
     let spans = spans.filter(|spans| spans.iter().any(|&span| span > 0))?;

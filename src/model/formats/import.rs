@@ -47,7 +47,7 @@ pub struct Match {
     pub layer: String,
     /// The weight's name and shape in the file.
     pub weight: (String, Vec<usize>),
-    /// The bias's name; none where the file has no bias and zeros are taken.
+    /// The bias's name; none if the file has no bias and zeros are taken.
     pub bias: Option<String>,
     /// The conversion of the weight's elements.
     pub done: &'static str,
@@ -122,7 +122,7 @@ impl Place {
         }
     }
 
-    /// Whether it is a normalisation: all its parameters are one a channel.
+    /// Whether it is a normalisation: all its parameters have one value per channel.
     fn is_norm(&self) -> bool {
         self.params[0].file_shape.len() == 1
     }
@@ -170,7 +170,7 @@ impl Place {
 ///
 /// A module is what shares a name up to the last `.` or `/`: one weight, and a bias or none; of a normalisation also the
 /// running mean and variance. Each layer takes the module
-/// whose shapes fit. Where several fit, their names must be alike but for a number, which then gives their order.
+/// whose shapes fit. Where several fit, their names must be equal except for a number, which then gives their order.
 ///
 /// # Errors
 /// [`Error::Input`] that shows what fits where, when a layer has no module or a module no layer, when several fit and

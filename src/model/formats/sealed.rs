@@ -35,7 +35,7 @@ pub fn is_sealed(start: &[u8]) -> bool {
 /// The bytes of a file with these metadata and tensors, in this order.
 ///
 /// # Errors
-/// [`Error::Failed`] where a text cannot be written as JSON.
+/// [`Error::Failed`] if a text cannot be written as JSON.
 pub fn seal(metadata: &[(&str, &str)], tensors: &[NamedTensor]) -> Result<Vec<u8>> {
     let quoted = |text: &str| serde_json::to_string(text).map_err(|e| Error::failed(format!("{text:?}: {e}")));
     let mut header = format!("{START}{}\"", "0".repeat(64));

@@ -213,7 +213,7 @@ impl<'a> Section<'a> {
         Ok(LayerEntry { layer, from })
     }
 
-    /// The value of a key; none where the default is to be taken.
+    /// The value of a key; none if the default is to be taken.
     fn value(&self, key: &Key) -> Result<Option<Value>> {
         let wrong = || self.wrong(key.name, &key.kind.expected());
         let Some(found) = self.table.get(key.name).map(Spanned::get_ref) else {
@@ -237,7 +237,7 @@ impl<'a> Section<'a> {
         value.filter(|&value| key.kind.check(key.name, value).is_ok()).map(Some).ok_or_else(wrong)
     }
 
-    /// The tokens of a text, `input = { tokens = N }`; none where the input is another.
+    /// The tokens of a text, `input = { tokens = N }`; none if the input is another.
     fn length(&self) -> Result<Option<usize>> {
         let Some(table) = self.table.get("input").and_then(|value| value.get_ref().as_table()) else { return Ok(None) };
         let length = (table.len() == 1).then(|| table.get("tokens").and_then(|value| whole(value.get_ref()))).flatten();

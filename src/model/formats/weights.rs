@@ -94,7 +94,7 @@ impl Weights {
     /// Every parameter of the graph with its elements in the order of its memory.
     ///
     /// # Errors
-    /// [`Error::Input`] where a parameter is missing or has another shape.
+    /// [`Error::Input`] if a parameter is missing or has another shape.
     pub fn to_graph(&self, graph: &Graph) -> Result<Vec<(Tensor, Vec<f32>)>> {
         graph.params.iter().map(|param| Ok((param.tensor, self.to_param(param)?))).collect()
     }
@@ -102,7 +102,7 @@ impl Weights {
     /// The elements of one parameter of a graph, in the order of its memory.
     ///
     /// # Errors
-    /// [`Error::Input`] where it is missing or has another shape.
+    /// [`Error::Input`] if it is missing or has another shape.
     pub fn to_param(&self, param: &Param) -> Result<Vec<f32>> {
         let found = self.get(&param.name).filter(|found| found.shape == param.file_shape.0);
         let expected = || Error::input(format!("found no {} {}, expected it", param.name, param.file_shape));
@@ -113,7 +113,7 @@ impl Weights {
     /// Parameters of a graph as the weight file has them, each with its elements in the order of its memory.
     ///
     /// # Errors
-    /// [`Error::Failed`] where one has another number of elements.
+    /// [`Error::Failed`] if one has another number of elements.
     pub fn from_params<'a>(params: impl IntoIterator<Item = (&'a Param, &'a [f32])>) -> Result<Self> {
         let one = |(param, values): (&Param, &[f32])| {
             let values = to_file(&param.layout, values).map_err(|error| in_context(&param.name, error))?;
@@ -125,7 +125,7 @@ impl Weights {
     /// The bytes of the safetensors file: the same for the same model and weights, wherever and whenever.
     ///
     /// # Errors
-    /// [`Error::Input`] where the weights are not the model's.
+    /// [`Error::Input`] if the weights are not the model's.
     pub fn to_bytes(&self, model: &Model) -> Result<Vec<u8>> {
         self.check_against(model)?;
         let metadata = HashMap::from([(METADATA_KEY.to_string(), model.to_json()?)]);
@@ -142,8 +142,8 @@ impl Weights {
     /// Writes a safetensors file, whole or not at all, as [`write_whole`] does.
     ///
     /// # Errors
-    /// [`Error::Input`] where the weights are not the model's or the file cannot be created,
-    /// [`Error::Failed`] where it cannot be completed.
+    /// [`Error::Input`] if the weights are not the model's or the file cannot be created,
+    /// [`Error::Failed`] if it cannot be completed.
     pub fn save(&self, path: &Path, model: &Model) -> Result<()> {
         write_whole(path, &self.to_bytes(model)?)
     }
@@ -282,7 +282,7 @@ fn stranger(start: &[u8]) -> Option<&'static str> {
 /// A parameter's elements in the order of its memory, from those in the order of the file.
 ///
 /// # Errors
-/// [`Error::Failed`] where there is another number of elements.
+/// [`Error::Failed`] if there is another number of elements.
 pub fn to_memory<T: Copy>(layout: &Layout, file: &[T]) -> Result<Vec<T>> {
     Ok(order(layout, file.len())?.into_iter().map(|at| file[at]).collect())
 }
@@ -290,7 +290,7 @@ pub fn to_memory<T: Copy>(layout: &Layout, file: &[T]) -> Result<Vec<T>> {
 /// A parameter's elements in the order of the file, from those in the order of its memory.
 ///
 /// # Errors
-/// [`Error::Failed`] where there is another number of elements.
+/// [`Error::Failed`] if there is another number of elements.
 pub fn to_file<T: Copy + Default>(layout: &Layout, memory: &[T]) -> Result<Vec<T>> {
     let mut file = vec![T::default(); memory.len()];
     for (at, value) in order(layout, memory.len())?.into_iter().zip(memory) {

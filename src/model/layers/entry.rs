@@ -70,7 +70,7 @@ impl LayerEntry {
         (kind.keys.len() == values.len()).then_some((kind, values))
     }
 
-    /// The layer with another value of one of its keys; `None` where it has no such key.
+    /// The layer with another value of one of its keys; `None` if it has no such key.
     pub fn with(&self, key: &str, value: Value) -> Option<Self> {
         let (kind, values) = self.stored()?;
         let at = kind.keys.iter().position(|known| known.name == key)?;
@@ -100,7 +100,7 @@ impl LayerEntry {
     /// the list of layers, which names of parameters begin with.
     ///
     /// # Errors
-    /// [`Error::Input`] where the layer does not fit its inputs or the value of a key is not what it must be.
+    /// [`Error::Input`] if the layer does not fit its inputs or the value of a key is not what it must be.
     pub fn infer(&self, index: usize, inputs: &[&[usize]]) -> Result<Inferred> {
         let inferred = self.checked(inputs).map_err(|why| self.error(index, why))?;
         let named = |param: ParamSpec| ParamSpec { name: format!("{index}.{}", param.name), ..param };

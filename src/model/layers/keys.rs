@@ -232,7 +232,7 @@ pub trait Keyed: Sized {
     fn keys() -> Vec<Key>;
     /// The values of its keys, in their order.
     fn values(&self) -> Vec<Value>;
-    /// The layer of these values, defaults where there is none; `None` where a required one is missing, or one is of
+    /// The layer of these values, defaults if there is none; `None` if a required one is missing, or one is of
     /// another kind.
     fn of(values: &[Option<Value>]) -> Option<Self>;
 }

@@ -123,7 +123,7 @@ pub trait Layer: Any + Debug + Send + Sync {
     /// Adds its ops to the graph, and gives its result.
     ///
     /// # Errors
-    /// [`Error::Input`] where an op does not fit its arguments.
+    /// [`Error::Input`] if an op does not fit its arguments.
     fn build(&self, graph: &mut Graph, at: &Inputs) -> Result<Tensor>;
 
     /// Whether it reads the result before it and one or more besides: those that `from` names.
@@ -131,7 +131,7 @@ pub trait Layer: Any + Debug + Send + Sync {
         false
     }
 
-    /// The values of its keys, in the order of its [`LayerType`]; none where no file can describe it.
+    /// The values of its keys, in the order of its [`LayerType`]; none if no file can describe it.
     fn values(&self) -> Option<Vec<Value>> {
         None
     }
@@ -152,7 +152,7 @@ pub trait Layer: Any + Debug + Send + Sync {
         KerasWeight::OutputsLast
     }
 
-    /// How weights of its shapes may belong to a layer that computes another thing, in PyTorch above all; none where shapes
+    /// How weights of its shapes may belong to a layer that computes another thing, in PyTorch above all; none if shapes
     /// tell all. The inputs are as in [`Layer::infer`].
     fn lookalike(&self, _: &[&[usize]]) -> Option<String> {
         None
@@ -203,7 +203,7 @@ impl Inputs<'_> {
     /// How many tokens each text has, `[batch]`; only of texts that may be filled up.
     ///
     /// # Errors
-    /// [`Error::Input`] where there is no such thing.
+    /// [`Error::Input`] if there is no such thing.
     pub fn lengths(&self) -> Result<Tensor> {
         let missing = || Error::input("found no lengths of texts, expected a model with input = { tokens = N }");
         self.build.lengths.ok_or_else(missing)
@@ -212,7 +212,7 @@ impl Inputs<'_> {
     /// The control block, which a layer needs in training.
     ///
     /// # Errors
-    /// [`Error::Input`] where there is none.
+    /// [`Error::Input`] if there is none.
     pub fn control(&self) -> Result<Tensor> {
         self.build.control.ok_or_else(|| Error::input("found no control block, expected one for training"))
     }
@@ -237,7 +237,7 @@ pub struct LayerType {
 }
 
 impl LayerType {
-    /// The layer of these values, in the order of the keys, with its defaults where there is none; `None` where a
+    /// The layer of these values, in the order of the keys, with its defaults if there is none; `None` if a
     /// required one is missing or one is of another kind.
     pub fn make(&self, values: &[Option<Value>]) -> Option<Arc<dyn Layer>> {
         (self.make)(self, values)

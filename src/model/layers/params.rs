@@ -18,7 +18,7 @@ pub struct ParamSpec {
     pub is_bias: bool,
     /// The initial value of every element; none if it is drawn, or is a bias and starts as 0.
     pub starts_at: Option<f32>,
-    /// How it is drawn whatever the method of the run; none where that decides.
+    /// How it is drawn whatever the method of the run; none if that decides.
     pub spread: Option<Spread>,
     /// Whether it is a running statistic, which no gradient reaches and each step of training moves.
     pub running: bool,

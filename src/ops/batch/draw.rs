@@ -28,7 +28,7 @@ pub struct Draw {
     pub read: Read,
     /// The stored word that stands for a label that is ignored.
     pub ignored: Option<u32>,
-    /// Whether each epoch has an order of its own.
+    /// Whether each epoch has its own order.
     pub shuffle: bool,
     /// Samples of a chunk, where the data comes through a window of two, a multiple of the batch; 0 where all of it is there.
     pub window: usize,

@@ -12,11 +12,11 @@ kernels! {
 /// `x[b, t] = stream[s(b)·T + t + phase]` and `next[b, t] = stream[s(b)·T + t + phase + 1]`; rows beyond the valid ones are zero.
 ///
 /// Arguments are those of [`Draw`], whose field is a window of T tokens: row s of the stored stream has the tokens from s·T on,
-/// and the last row is filled up. Results are the tokens and their targets, [batch, T] each, [`IGNORED`] where there is none:
+/// and the last row is filled up. Results are the tokens and their targets, [batch, T] each, [`IGNORED`] if there is none:
 /// beyond the last token of the stream, after it, and where the vocabulary has no such token.
 ///
 /// Where the order is shuffled, each epoch has a phase of its own from 0 to T - 1: windows begin elsewhere, and the one that
-/// leads beyond the end goes on at the beginning. So every token is a target once an epoch, whatever the phase.
+/// leads beyond the end wraps around to the beginning. So every token is a target once per epoch, whatever the phase.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DrawStream {
     /// Which windows a batch has; `window` is 0.
@@ -32,7 +32,7 @@ impl DrawStream {
         if self.draw.shuffle { drawn } else { 0 }
     }
 
-    /// The token at a place, where there is one.
+    /// The token at a place, if there is one.
     fn token(&self, stored: &[u8], place: usize) -> u32 {
         if place >= self.tokens {
             return IGNORED;
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
     use crate::ir::op::Elements;
 
-    /// Every token but the first is a target once an epoch, after the token before it.
+    /// Every token but the first is a target once per epoch, after the token before it.
     #[test]
     fn every_token_is_a_target_once_an_epoch() {
         let (length, tokens) = (5, 23);

@@ -54,7 +54,7 @@ impl Jitter {
         Factors { factors: [0, 1, 2].map(factor), turns }
     }
 
-    /// Changes an image whose numbers are from 0 to 1, of `channels` numbers a pixel.
+    /// Changes an image whose numbers are from 0 to 1, with `channels` numbers per pixel.
     fn change<F: Real>(&self, image: &mut [F], channels: usize, Factors { factors, turns }: Factors<F>) {
         let [brightness, contrast, saturation] = factors;
         let one = F::of(1.0);

@@ -32,7 +32,7 @@ pub struct Conv2d {
     pub stride: [usize; 2],
     /// The padding around the image.
     pub padding: Padding,
-    /// ε of the batch normalisation that follows; none where none does.
+    /// ε of the batch normalisation that follows; none if none does.
     pub norm: Option<f64>,
     /// The activation that follows.
     pub then: Then,

@@ -52,7 +52,7 @@ pub(in crate::ops) enum Form {
     Any,
     /// A group has channels of y in multiples of four.
     Four,
-    /// Each channel is a group of its own, and there is a multiple of four of them.
+    /// Each channel is its own group, and there is a multiple of four of them.
     Depth,
 }
 

@@ -138,7 +138,7 @@ impl Op for Dice {
         let count = rows.elements();
         if labels.elements() != count || whole.elements() != count || sums.elements() != batch * 3 * classes {
             return Err(format!(
-                "{count} rows of logits, expected as many labels, and three sums a class of each sample"
+                "{count} rows of logits, expected as many labels, and three sums per class of each sample"
             ));
         }
         Ok(vec![

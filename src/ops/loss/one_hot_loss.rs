@@ -12,11 +12,12 @@ kernels! {
     ONE_HOT_LOSS_COUNTED = "loss/one_hot_loss_counted",
 }
 
-/// The arguments are the control block, logits [batch, …, classes] and labels, one a row of logits: [batch, …]; the results
-/// loss (each row's share of the mean over all logits), correct (0 or 1), both shaped as the labels, and delta, shaped as
-/// the logits: the gradient of the mean loss. Rows beyond the valid samples give zero, and so do rows whose label is
-/// [`IGNORED`]. Where they are `counted` one more argument follows, `scale [classes]`, one over the number of targets that
-/// are not ignored, as [`ClassScale`](super::class_scale::ClassScale) with weights of 1 gives it: the mean is over these.
+/// The arguments are the control block, logits [batch, …, classes] and labels, one per row of logits: [batch, …]; the
+/// results loss (each row's share of the mean over all logits), correct (0 or 1), both shaped as the labels, and delta,
+/// shaped as the logits: the gradient of the mean loss. Rows beyond the valid samples give zero, and so do rows whose
+/// label is [`IGNORED`]. Where they are `counted` one more argument follows, `scale [classes]`, one over the number of
+/// targets that are not ignored, as [`ClassScale`](super::class_scale::ClassScale) with weights of 1 gives it: the mean
+/// is over these.
 #[derive(Clone, Copy)]
 pub struct OneHotLoss {
     /// The loss of a logit.

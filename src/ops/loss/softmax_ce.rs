@@ -20,7 +20,7 @@ const NARROW: usize = 1024;
 /// Rows that one thread of the native CPU takes at a time.
 const ROWS: usize = 64;
 
-/// The arguments are the control block, logits [batch, …, classes] and labels, one a row of logits: [batch, …]. The
+/// The arguments are the control block, logits [batch, …, classes] and labels, one per row of logits: [batch, …]. The
 /// results are loss (each row's share of the batch's mean) and correct (0 or 1), both shaped as the labels, and delta,
 /// shaped as the logits: the gradient of the mean loss. Rows beyond the valid samples give zero, and so do rows whose label is
 /// [`IGNORED`]; with `scale` the mean is over the others.

@@ -12,7 +12,7 @@ pub fn side(size: usize) -> usize {
 
 /// The part of a workgroup of the class "lanes": rows, and vectors of four columns of each lane.
 ///
-/// 32 vectors of sums a lane are the most that software adapters keep cheaply.
+/// 32 vectors of sums per lane are the most that software adapters keep cheaply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LanesTile {
     /// Rows.

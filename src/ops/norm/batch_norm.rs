@@ -220,7 +220,7 @@ impl Graph {
     /// Adds the updates of running statistics, which every batch normalisation in training has.
     ///
     /// # Errors
-    /// [`Error::Input`] where an op does not fit its arguments.
+    /// [`Error::Input`] if an op does not fit its arguments.
     pub fn update_norms(&mut self) -> crate::Result<()> {
         for n in 0..self.nodes.len() {
             let op: &dyn Any = &*self.nodes[n].op;

@@ -87,10 +87,10 @@ pub fn rows_and_channels(shape: &[usize]) -> [usize; 3] {
     [n, shape.iter().product::<usize>() / (n * c).max(1), c]
 }
 
-/// Holds arguments to one value a channel.
+/// Checks that arguments have one value per channel.
 pub fn per_channel(c: usize, infos: &[&TensorInfo]) -> Result<(), String> {
     match infos.iter().find(|info| info.elements() != c) {
-        Some(info) => Err(format!("{} {}: {c} values, one a channel, are expected", info.name, info.shape)),
+        Some(info) => Err(format!("{} {}: {c} values, one per channel, are expected", info.name, info.shape)),
         None => Ok(()),
     }
 }

@@ -75,7 +75,7 @@ impl Op for Adadelta {
         Rounding { terms: 1, ulps: 28.0 }
     }
 
-    /// Each result with all its terms taken as positive, but for the root that divides them.
+    /// Each result with all its terms taken as positive, except for the root that divides them.
     fn magnitude(&self, x: &[In<f64>], y: &mut [Out<f64>]) {
         let rate = f64::from(Control::read(x[0].words()).rate);
         let [p, s, a, _] = results(y);

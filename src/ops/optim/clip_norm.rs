@@ -14,7 +14,7 @@ const PARTS: usize = 256;
 const ROUND: usize = 256;
 
 /// There are no arguments; updated in place are the gradients `[n]`: `g ← g · min(1, limit / (‖g‖ + 1e-6))`. Where the
-/// norm is no number, or beyond single precision, all but zeros become NaN, so that the watchdog finds it.
+/// norm is not a number, or beyond single precision, all but zeros become NaN, so that the watchdog finds it.
 #[derive(Clone, Copy, Debug)]
 pub struct ClipNorm {
     /// The largest norm that stays.

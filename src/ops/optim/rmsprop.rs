@@ -76,7 +76,7 @@ impl Op for Rmsprop {
         Rounding { terms: 1, ulps: 16.0 }
     }
 
-    /// Each result with all its terms taken as positive, but for the root, which divides them.
+    /// Each result with all its terms taken as positive, except for the root, which divides them.
     fn magnitude(&self, x: &[In<f64>], y: &mut [Out<f64>]) {
         let rate = f64::from(Control::read(x[0].words()).rate);
         let [p, s, b, _] = results(y);

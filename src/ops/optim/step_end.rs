@@ -27,9 +27,9 @@ pub enum Weighing {
     Weights,
 }
 
-/// The arguments are loss `[batch]`, correct `[batch]`, the optimizer's fault `[1]` and, but for [`Weighing::Samples`], the sum
-/// of the batch's weights and the number of its targets `[2]`; updated in place are the control block and the log [capacity,
-/// [`RECORD`]], whose record of step s is at s mod capacity.
+/// The arguments are loss `[batch]`, correct `[batch]`, the optimizer's fault `[1]` and, except for
+/// [`Weighing::Samples`], the sum of the batch's weights and the number of its targets `[2]`; updated in place are the
+/// control block and the log [capacity, [`RECORD`]], whose record of step s is at s mod capacity.
 #[derive(Clone, Copy)]
 pub struct StepEnd {
     /// Rows of a batch.

@@ -38,7 +38,7 @@ enum Of {
 /// An entry of the table. Functions take x and the slope, and are in double precision.
 struct Row {
     name: &'static str,
-    /// What the model file's `slope` is by default; none where the activation has no slope.
+    /// What the model file's `slope` is by default; none if the activation has no slope.
     slope: Option<f32>,
     value: fn(f64, f64) -> f64,
     /// Of the argument, or of the result.
@@ -197,7 +197,7 @@ impl Function {
         Self::ALL.iter().copied().find(|function| function.name() == name)
     }
 
-    /// The default of its slope; none where it has no slope.
+    /// The default of its slope; none if it has no slope.
     pub fn slope(self) -> Option<f32> {
         self.row().slope
     }

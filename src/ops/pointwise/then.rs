@@ -20,7 +20,7 @@ pub enum Then {
 }
 
 impl Then {
-    /// The activation that an op is; none where it is another op.
+    /// The activation that an op is; none if it is another op.
     pub fn of(op: &dyn Any) -> Option<Then> {
         match op.downcast_ref::<Activation>() {
             Some(&activation) => Some(Then::Apply(activation)),
@@ -39,7 +39,7 @@ impl Then {
     /// The gradient of the sum from that of the result and the result itself.
     ///
     /// # Errors
-    /// [`Error::Failed`] where the derivative needs the sum.
+    /// [`Error::Failed`] if the derivative needs the sum.
     pub fn backward(self, graph: &mut Graph, dy: Tensor, y: Tensor) -> crate::Result<Tensor> {
         match self {
             Then::Nothing => Ok(dy),

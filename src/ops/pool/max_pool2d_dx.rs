@@ -11,7 +11,7 @@ kernels! {
 }
 
 /// dx [N, H, W, C] sums dy over the windows whose argmax is there. The arguments are dy and argmax
-/// [N, OH, OW, C]; an argmax of KH·KW or more is no place: that window's gradient is dropped.
+/// [N, OH, OW, C]; an argmax of KH·KW or more is not a place: that window's gradient is dropped.
 #[derive(Clone, Copy, Debug)]
 pub struct MaxPool2dDx {
     /// The pool.

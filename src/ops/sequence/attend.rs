@@ -1,4 +1,4 @@
-//! Attention of one sequence's states over another's, made of a product, a softmax and a product.
+//! Attention of one sequence's states over another's, composed of a product, a softmax and a product.
 
 use crate::ir::graph::{Graph, Tensor};
 use crate::ops::matmul::matmul_batched::{Form, MatmulBatched};
@@ -25,7 +25,7 @@ impl Attend {
     /// Gradients flow to queries, keys and values.
     ///
     /// # Errors
-    /// [`crate::Error::Input`] where the shapes do not fit.
+    /// [`crate::Error::Input`] if the shapes do not fit.
     pub fn build(&self, graph: &mut Graph, query: Tensor) -> crate::Result<[Tensor; 2]> {
         let channels = graph.shape(query).last().copied().unwrap_or(1);
         let scale = if self.scaled { (1.0 / (channels.max(1) as f64).sqrt()) as f32 } else { 1.0 };

@@ -1,4 +1,4 @@
-//! How far single precision may stray in a long chain of steps: a number that carries the bound of its own error.
+//! Error bounds of single precision in a long chain of steps: a number that carries the bound of its own error.
 
 use crate::ops::prelude::*;
 use std::cmp::Ordering;

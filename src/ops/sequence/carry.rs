@@ -13,10 +13,10 @@ kernels! {
 pub struct Carry;
 
 impl Graph {
-    /// Carries each state that layers asked for over to the next step; the last of a step but for its end.
+    /// Carries each state that layers requested over to the next step; it is the last op of a step before its end.
     ///
     /// # Errors
-    /// [`Error::Input`] where a state has another shape than what it is to keep.
+    /// [`Error::Input`] if a state has another shape than what it is to keep.
     pub fn carry_states(&mut self, control: Tensor) -> crate::Result<()> {
         for (from, state) in std::mem::take(&mut self.carried) {
             self.update(Carry, &[control, from], &[state])?;

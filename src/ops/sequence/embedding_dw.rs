@@ -1,4 +1,4 @@
-//! The gradient of an embedding's weight: for each token, the sum of the gradients where it stands.
+//! The gradient of an embedding's weight: for each token, the sum of the gradients at its positions.
 
 use crate::ops::matmul::splits;
 use crate::ops::matmul::splits::Epilogue;

@@ -1,4 +1,4 @@
-//! The beginning of a tensor with other sizes: a view, which costs nothing.
+//! The first elements of a tensor with other sizes: a view, which costs nothing.
 
 use crate::ops::prelude::*;
 

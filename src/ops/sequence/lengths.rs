@@ -36,7 +36,7 @@ pub(super) fn check(lengths: Option<&TensorInfo>, batch: usize) -> Result<(), St
     }
 }
 
-/// Binds lengths in a launch; where there are none, `any` buffer that the kernel reads is bound and not read.
+/// Binds lengths in a launch; if there are none, `any` buffer that the kernel reads is bound and not read.
 pub(super) fn bind(launch: Launch, lengths: Option<Tensor>, any: Tensor) -> Launch {
     launch.set("limited", lengths.is_some()).bind("lengths", lengths.unwrap_or(any))
 }

@@ -1,4 +1,4 @@
-//! The gradient of what is taken over the places of each row: the last of them, or their mean.
+//! The gradient of the reduction over the places of each row: the last of them, or their mean.
 
 use crate::ops::prelude::*;
 use crate::ops::sequence::lengths;

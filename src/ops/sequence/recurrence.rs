@@ -27,7 +27,7 @@ kernels! {
 ///
 /// The results:
 /// 1. y [B, T, H], the state at each place, and 0 at the places beyond a row's length;
-/// 2. h [B, H], and of an LSTM c [B, H]: the state after each row's last valid place, or the initial one where there is none;
+/// 2. h [B, H], and of an LSTM c [B, H]: the state after each row's last valid place, or the initial one if there is none;
 /// 3. what the way back needs: states [1 or 2, T + 1, B, H], before and after each step, and of gru and lstm their gates
 ///    [T, B, 4, H].
 ///

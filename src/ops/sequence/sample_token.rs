@@ -11,8 +11,8 @@ kernels! {
 /// Invocations of a row, each of which owns a run of tokens.
 const RUNS: usize = 256;
 
-/// The token at place `step + 1` of each row, drawn from softmax(logits / temperature) of the likeliest tokens, where the
-/// prompt has none there ([`IGNORED`]); at temperature 0 the likeliest.
+/// The token at place `step + 1` of each row, drawn from softmax(logits / temperature) of the most likely tokens, where the
+/// prompt has none there ([`IGNORED`]); at temperature 0 the most likely.
 ///
 /// The arguments are the control block and logits [batch, 1, V]; updated in place are tokens [batch, length], the loss
 /// -ln p(token) `[batch]`, of the softmax without temperature, and counts `[batch]`, which are 0.

@@ -55,7 +55,7 @@ pub fn by_block<F>(memory: &mut [F], [rows, batch, width]: [usize; 3]) -> Vec<Ve
     blocks
 }
 
-/// The part of a step, where there is one.
+/// The part of a step, if there is one.
 pub fn part<'a, F>(parts: &'a mut [&mut [F]], step: usize) -> &'a mut [F] {
     parts.get_mut(step).map_or(&mut [], |part| part)
 }
@@ -128,7 +128,7 @@ impl Walk {
         let gates = self.cell.gates();
         let (source, params, weight, [rows, columns, width, deep]) = match cx.class {
             KernelClass::Lanes(count) if units.is_multiple_of(4) => {
-                // 32 vectors of sums a lane are the most that software adapters keep cheaply.
+                // 32 vectors of sums per lane are the most that software adapters keep cheaply.
                 let rows = if gates == 1 || terms > units { 16 } else { 8 };
                 let weight = reshape::texture(cx, weight)?;
                 (lanes, vec![("L", count.into()), ("R", rows as i64)], weight, [rows, 4 * count as usize, 4, 4])

@@ -6,7 +6,7 @@ kernels! {
     RESHAPE_TEXTURE = "shape/reshape_texture",
 }
 
-/// A texture with the same elements, four a texel, and the texel where they begin: what the lanes forms read many
+/// A texture with the same elements, four per texel, and the texel where they begin: what the lanes forms read many
 /// times. The whole memory that a tensor shares is copied, so that one dispatch serves every parameter.
 pub(in crate::ops) fn texture(cx: &mut Lower, t: Tensor) -> crate::Result<(Tensor, usize)> {
     let (t, offset) = cx.root(t);

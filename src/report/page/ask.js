@@ -124,7 +124,7 @@ function drawn() {
   return new Uint8Array(SIDE * SIDE).map((_, i) => rgba[4 * i + 3]);
 }
 
-/** Shows what the net makes of what it was given: the likeliest classes, or the class of each pixel. */
+/** Shows what the net makes of what it was given: the most likely classes, or the class of each pixel. */
 function verdict({ probabilities, classes, prepared, how, saliency, mask, shares, maps: found, step }) {
   const guesses = (shares ?? probabilities).map((p, at) => [at, p]);
   const top = guesses.reduce((best, one) => (one[1] > best[1] ? one : best))[0];

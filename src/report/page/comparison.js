@@ -37,7 +37,7 @@ function figureColumns(runs) {
     { title: "samples/s", note: "training set", value: (run) => last(run).images_per_second, show: grouped, more: true }];
 }
 
-/** The run that wins by a column; none where values are missing or all alike. */
+/** The run that wins by a column; none if values are missing or all alike. */
 function winner(runs, { value, more }) {
   const values = runs.map(value).filter(isNumber);
   if (more === null || more === undefined || values.length < 2 || Math.max(...values) === Math.min(...values)) return null;

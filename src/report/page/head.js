@@ -93,7 +93,7 @@ function head(run) {
         : "There is no validation set: val_ metrics are measured on the test set, so the best epoch is chosen by test data."));
 }
 
-/** How far a run is that goes on. */
+/** The progress of a run. */
 function progressOf(progress) {
   if (!progress) return null;
   const { status, epoch, epochs, done, of } = progress;

@@ -47,7 +47,7 @@ function timings({ timings: found, missing }) {
   const title = "Time per kernel";
   if (!found) return section("timings", title, missing.timings ?? later());
   const total = found.kernels.reduce((all, one) => all + one.ms, 0);
-  // What a kernel works for is in its name, but for helpers such as a transpose.
+  // What a kernel works for is in its name, except for helpers such as a transpose.
   const name = (kernel, op) => el("span", { title: kernel }, kernel.split("<")[0],
     kernel.startsWith(op) ? null : el("span", { class: "soft small helper" }, ` for ${op}`));
   const rows = found.kernels.map((one) => [

@@ -1,7 +1,7 @@
 // Masks: pictures of the test set with their true and their predicted classes beside each other, and the colours of the classes.
 "use strict";
 
-/** Class numbers, a byte each in base64, as a canvas in the colours of the classes; 255 beyond the colours is no class. */
+/** Class numbers, a byte each in base64, as a canvas in the colours of the classes; 255 beyond the colours is not a class. */
 function maskPicture({ width, height }, classes, colours, label) {
   const canvas = el("canvas", { width, height, role: "img", "aria-label": label, title: label });
   const image = new ImageData(width, height);

@@ -1,4 +1,4 @@
-// The sections on the test set: the confusion matrix, the most frequent confusions, given numbers, and the surest mistakes.
+// The sections on the test set: the confusion matrix, the most frequent confusions, given numbers, and the most confident mistakes.
 "use strict";
 
 /** The most classes whose matrix is a table; with more it is a picture. */
@@ -160,7 +160,7 @@ function wrongTexts({ wrong_texts: found, classes }) {
 /** Whether the net continues a text. */
 const continues = () => data.runs.length === 1 && data.runs[0].texts.length > 0;
 
-/** What the net went on with after each epoch, the last three in sight. */
+/** The texts that the net generated after each epoch, the last three expanded. */
 function texts(run) {
   if (run.texts.length === 0) return null;
   const one = ({ epoch, text }) => el("figure", { class: "text" }, el("figcaption", { class: "small soft" }, `after epoch ${epoch}`), el("pre", {}, text));

@@ -1,4 +1,4 @@
-//! The bytes that stand for what lies outside a picture.
+//! The value of pixels outside a picture.
 
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Display};

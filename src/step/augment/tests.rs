@@ -146,7 +146,7 @@ fn what_cannot_be_meant_is_refused_with_words() {
         ("shift=6.5", "augment shift 6.5: at most 6 pixels are expected of images of 8 × 6"),
         ("crop=7", "augment crop 7"),
         ("cutout=7", "augment cutout 7"),
-        ("crop=2,fill=1,2,3", "augment fill 1,2,3: one value is expected of images with 1 channel(s), not three"),
+        ("crop=2,fill=1,2,3", "augment fill 1,2,3: one value is expected of images with 1 channel, not three"),
     ] {
         let error = list.parse::<Augment>().unwrap().check_for(image).expect_err(list).to_string();
         assert!(error.starts_with(expected), "{list}: {error}");

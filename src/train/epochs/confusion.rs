@@ -27,7 +27,7 @@ pub struct ClassScore {
     pub precision: Option<f64>,
     /// The share of this class's samples that were classified as it; none if there are no samples of it.
     pub recall: Option<f64>,
-    /// The harmonic mean of the two, 2·TP / (2·TP + FP + FN); none where there are none of either.
+    /// The harmonic mean of the two, 2·TP / (2·TP + FP + FN); none if there are none of either.
     pub f1: Option<f64>,
 }
 
@@ -81,7 +81,7 @@ impl Confusion {
     /// Counts a sample of the class `actual` that was classified as `predicted`.
     ///
     /// # Errors
-    /// [`Error::Input`] where there is no such class.
+    /// [`Error::Input`] if there is no such class.
     pub fn add(&mut self, actual: usize, predicted: usize) -> Result<()> {
         let most = actual.max(predicted);
         if most >= self.classes {
@@ -150,7 +150,7 @@ impl Confusion {
         (0..self.classes).map(iou).collect()
     }
 
-    /// The mean over the classes that there are, in truth or in answers; not a number where there are none.
+    /// The mean over the classes that there are, in truth or in answers; not a number if there are none.
     pub fn mean_iou(&self) -> f64 {
         let found: Vec<f64> = self.ious().into_iter().flatten().collect();
         found.iter().sum::<f64>() / found.len() as f64
@@ -162,7 +162,7 @@ impl Confusion {
     }
 
     /// [`Confusion::table`] in at most this many columns, with room for names of eight letters: the scores are printed below the
-    /// matrix where there is none beside it, numbers take the place of names, and at last the most frequent errors that of
+    /// matrix if there is none beside it, numbers take the place of names, and at last the most frequent errors that of
     /// the matrix.
     pub fn table_within(&self, width: usize, name: impl Fn(usize) -> String) -> String {
         let names: Vec<String> = (0..self.classes).map(name).collect();

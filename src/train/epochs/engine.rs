@@ -165,7 +165,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Runs one step whose parts are timed one by one; `None` where the device has no timestamps.
+    /// Runs one step whose parts are timed one by one; `None` if the device has no timestamps.
     pub async fn time_step(&mut self) -> Result<Option<Vec<Timed>>> {
         let Some(seconds) = self.executor.time_parts().await? else { return Ok(None) };
         let timed = self.executor.parts().into_iter().zip(seconds).map(|(Part { node, kernel, .. }, seconds)| {
@@ -185,7 +185,7 @@ impl Engine {
         self.sizes.len()
     }
 
-    /// Waits for the oldest submit and returns its records, one a step; empty where none is in flight.
+    /// Waits for the oldest submit and returns its records, one per step; empty if none is in flight.
     pub async fn collect(&mut self) -> Result<Vec<Record>> {
         let Some((first, steps)) = self.sizes.pop_front() else { return Ok(Vec::new()) };
         let log = match self.executor.collect().await? {
@@ -227,7 +227,7 @@ mod tests {
     }
 
     /// A device that takes a tenth of a second a step is never given what a system resets it for, whatever the clock
-    /// says of submits that were done before anybody asked.
+    /// says of submits that finished before they were polled.
     #[test]
     fn a_submit_that_seems_to_take_no_time_does_not_let_the_next_be_long() {
         let mut pace = Pace::default();

@@ -1,4 +1,4 @@
-//! Fills a window from a split: what comes next is read and written while the device is at work on what it has.
+//! Fills a window from a split: the next data is read and written while the device works.
 //!
 //! An epoch's order is one of blocks, runs of samples as they lie in the file, shuffled by (key, epoch): a chunk holds
 //! blocks from all over the file, so that data sorted by class is mixed as well, and reading takes no more than one
@@ -217,8 +217,8 @@ mod tests {
     use crate::train::settings::options::TrainOptions;
     use std::collections::HashSet;
 
-    /// Of samples whose pixels say their number, steps draw each once an epoch, with its label; batches at the end of an
-    /// epoch or a chunk included.
+    /// Of samples whose pixels say their number, steps draw each once per epoch, with its label; batches at the end of
+    /// an epoch or a chunk included.
     #[test]
     fn steps_draw_each_sample_once_an_epoch() {
         let samples = 203;
@@ -266,7 +266,7 @@ mod tests {
         }
     }
 
-    /// Every sample once, whatever pieces the order is asked for in.
+    /// Every sample once, whatever the pieces of the order are.
     #[test]
     fn every_epoch_has_each_sample_once_in_an_order_of_its_own() {
         for (samples, block) in [(1, 1), (10, 3), (12, 3), (100, 7), (1000, 999), (5, 9)] {

@@ -1,4 +1,4 @@
-//! How far a run has come: its metrics, the epoch under way, and the best so far.
+//! How far a run has come: its metrics, the current epoch, and the best so far.
 
 use crate::train::epochs::confusion::Confusion;
 use crate::train::epochs::evaluator::Totals;
@@ -48,7 +48,8 @@ pub struct Metrics {
     /// The learning rate of the epoch's last step; none by an older wgrad.
     #[serde(default)]
     pub lr: Option<f64>,
-    /// The SHA-256 of the weights as they were then; none where no checkpoints were asked for, or by an older wgrad.
+    /// The SHA-256 of the weights as they were then; none if no checkpoints were requested, or in runs of an older
+    /// wgrad.
     #[serde(default)]
     pub weights_sha256: Option<Digest>,
 }

@@ -1,4 +1,4 @@
-//! How near numbers come to their targets, and how often yes-or-no answers are right.
+//! Errors of predicted numbers, and accuracy of yes-or-no answers.
 
 use crate::data::{Column, Element, Scale, Split};
 use crate::error::{Error, Result};
@@ -16,7 +16,7 @@ pub struct NumberScore {
     pub mae: f64,
     /// The root of the mean squared error.
     pub rmse: f64,
-    /// The coefficient of determination, 1 - Σ(y - ŷ)² / Σ(y - ȳ)²; none where all targets are the same.
+    /// The coefficient of determination, 1 - Σ(y - ŷ)² / Σ(y - ȳ)²; none if all targets are the same.
     pub r2: Option<f64>,
 }
 
@@ -33,7 +33,7 @@ impl Numbers {
     /// The targets of a split's samples and the outputs of a model for them, [samples, targets] standardised.
     ///
     /// # Errors
-    /// [`Error::Input`] where there are more of the one than of the other, or the column stays in a file.
+    /// [`Error::Input`] if there are more of the one than of the other, or the column stays in a file.
     pub fn new(scales: &[Scale], truth: &Column, outputs: &[f32]) -> Result<Numbers> {
         let (bytes, width) = (truth.rows(0..truth.count())?, scales.len().max(1));
         if outputs.len() != truth.count() * width || truth.field().element != Element::F32 {
@@ -71,7 +71,7 @@ impl Numbers {
 /// The yes-or-no answers of a split's samples, [samples, answers]; of a class of two, whether it is the second.
 ///
 /// # Errors
-/// [`Error::Input`] where the split has none.
+/// [`Error::Input`] if the split has none.
 pub fn answers_of(split: &Split) -> Result<Vec<bool>> {
     let schema = split.schema();
     let column = split.column(&schema.target()?.name).ok_or_else(|| Error::input("a split without answers"))?;
@@ -81,7 +81,7 @@ pub fn answers_of(split: &Split) -> Result<Vec<bool>> {
 /// Precision and recall of each of `outputs` answers: a logit above 0 says yes.
 ///
 /// # Errors
-/// [`Error::Input`] where there are more logits than answers, or the other way round.
+/// [`Error::Input`] if there are more logits than answers, or the other way round.
 pub fn answer_scores(truth: &[bool], logits: &[f32], outputs: usize) -> Result<Vec<ClassScore>> {
     if truth.len() != logits.len() {
         let (answers, logits) = (truth.len(), logits.len());

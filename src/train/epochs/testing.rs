@@ -1,4 +1,4 @@
-//! The test set with a trainer's weights as they are now: for the report, and for the end of a run.
+//! Evaluation of the test set with a trainer's current weights: for the report, and for the end of a run.
 
 use crate::data::{Dataset, Split};
 use crate::device::Device;
@@ -41,7 +41,7 @@ impl Trainer {
         evaluator.run_numbers().await.map(|(_, numbers)| numbers)
     }
 
-    /// Loss and accuracy over the test set with the weights as they are now; `None` where it is what every epoch was
+    /// Loss and accuracy over the test set with the weights as they are now; `None` if it is what every epoch was
     /// validated on.
     pub async fn test(&self) -> Result<Option<Totals>> {
         let Some(mut evaluator) = self.tester()? else { return Ok(None) };
@@ -49,7 +49,7 @@ impl Trainer {
         evaluator.run().await.map(Some)
     }
 
-    /// Loss and accuracy over the test set with the weights as they are now, and how often the true class is among the likeliest;
+    /// Loss and accuracy over the test set with the weights as they are now, and how often the true class is among the most likely;
     /// `labels` are the test set's.
     ///
     /// # Errors

@@ -25,7 +25,7 @@ pub struct KernelTime {
     pub ms: f64,
 }
 
-/// Times the kernels of a step; `None` where the device has no timestamps. The steps are real ones: weights change.
+/// Times the kernels of a step; `None` if the device has no timestamps. The steps are real ones: weights change.
 pub async fn kernel_times(engine: &mut Engine, graph: &Graph) -> Result<Option<Vec<KernelTime>>> {
     // The first round warms up.
     if engine.time_step().await?.is_none() {

@@ -1,8 +1,8 @@
-//! Top-5 accuracy: how often the true class is among the five likeliest, of data with more classes than that.
+//! Top-5 accuracy: how often the true class is among the five most likely, for data with more than five classes.
 
 use crate::data::IGNORED;
 
-/// The likeliest classes that count.
+/// The most likely classes that count.
 pub const PLACES: usize = 5;
 
 /// How often the true class was among the [`PLACES`] largest scores.
@@ -21,7 +21,7 @@ impl TopCount {
         }
         self.samples += 1;
         let label = label as usize;
-        // A score that is no number is never among the largest.
+        // A score that is not a number is never among the largest.
         let Some(own) = scores.get(label).filter(|own| !own.is_nan()) else { return };
         let before = |(class, score): (usize, &f32)| score > own || score == own && class < label;
         self.right += u64::from(scores.iter().enumerate().filter(|score| before(*score)).count() < PLACES);

@@ -31,7 +31,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Tokens of the text that a model goes on with after each epoch.
+/// Tokens of the text that a model generates after each epoch.
 const SAMPLE: usize = 200;
 
 /// The events of the loop for its observer.
@@ -54,7 +54,7 @@ pub enum Event<'a> {
         /// Seconds of training in this epoch so far.
         seconds: f64,
     },
-    /// The text that the model goes on with after an epoch, of a model that continues texts.
+    /// The text generated after an epoch, for a model that continues texts.
     Sample {
         /// The epoch, from 1.
         epoch: usize,
@@ -65,7 +65,7 @@ pub enum Event<'a> {
     },
     /// An epoch has ended.
     Epoch(&'a Metrics),
-    /// The run can go on from here; only where checkpoints are asked for.
+    /// A checkpoint from which the run can be resumed; only if checkpoints are requested.
     Checkpoint(&'a Checkpoint),
 }
 
@@ -100,7 +100,7 @@ struct Checkpoints {
 }
 
 impl Trainer {
-    /// Builds the steps on the device and uploads data and first weights: `given`, or those that the options' method
+    /// Builds the steps on the device and uploads data and initial weights: `given`, or those that the options' method
     /// draws from their seed.
     pub fn new(
         device: &Device,
@@ -222,10 +222,10 @@ impl Trainer {
     /// Trains to the end, or until the observer breaks; returns the metrics of every epoch since the run began.
     ///
     /// A break between steps stops the run where it is, once the steps in flight are done: the epoch is neither
-    /// validated nor counted, and a later call goes on with it.
+    /// validated nor counted, and a later call continues it.
     ///
     /// # Errors
-    /// [`Error::Failed`] where the device fails, or at the first step that leaves a NaN or an infinity in its loss, its
+    /// [`Error::Failed`] if the device fails, or at the first step that leaves a NaN or an infinity in its loss, its
     /// gradients, the parameters or the optimizer's state: the error names the tensor and the op where it began, and the
     /// trainer is brought back to the last checkpoint, or to the start of the epoch.
     pub async fn fit(&mut self, mut observe: impl FnMut(Event) -> ControlFlow<()>) -> Result<Vec<Metrics>> {
@@ -357,7 +357,7 @@ impl Trainer {
         feed.as_mut().map_or(Ok(()), |feed| feed.ready(engine, step, at).map(drop))
     }
 
-    /// Hands a checkpoint to the observer, where they are asked for; `weights` are the trained ones of now, where they were read.
+    /// Passes a checkpoint to the observer, if requested; `weights` are the current trained ones, if they were read.
     async fn save(
         &mut self,
         weights: Option<Weights>,

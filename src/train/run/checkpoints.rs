@@ -1,4 +1,4 @@
-//! The checkpoints of a run folder: `last`, the `previous` one, and the `best` by the loss over the test set.
+//! The checkpoints of a run folder: `last`, the `previous` one, and the `best` by the validation loss.
 
 use crate::error::{Error, Result, in_context};
 use crate::files::beside;
@@ -33,7 +33,7 @@ impl Checkpoints {
     /// Creates the folder.
     ///
     /// # Errors
-    /// [`Error::Failed`] where it cannot be created.
+    /// [`Error::Failed`] if it cannot be created.
     pub fn create(&self) -> Result<()> {
         fs::create_dir_all(&self.folder).map_err(|e| fault(&self.folder, &e))
     }
@@ -46,7 +46,7 @@ impl Checkpoints {
     /// Writes a checkpoint: whatever happens meanwhile, `last` and `previous` are whole ones.
     ///
     /// # Errors
-    /// [`Error::Failed`] where the disk is full or cannot be written.
+    /// [`Error::Failed`] if the disk is full or cannot be written.
     pub fn write(&self, checkpoint: &Checkpoint) -> Result<()> {
         let [last, previous] = ["last", "previous"].map(|name| self.path(name));
         let unfinished = unfinished(&last, &checkpoint.to_bytes()?)?;
@@ -72,7 +72,7 @@ impl Checkpoints {
     /// The weights of the best epoch.
     ///
     /// # Errors
-    /// [`Error::Input`] where its checkpoint is damaged, or of another epoch.
+    /// [`Error::Input`] if its checkpoint is damaged, or of another epoch.
     pub fn best_weights(&self, best: Best) -> Result<Weights> {
         let path = self.path("best");
         let checkpoint = Checkpoint::read(&path)?;
@@ -86,7 +86,7 @@ impl Checkpoints {
     /// The file of a checkpoint that is there.
     ///
     /// # Errors
-    /// [`Error::Input`] where it is not.
+    /// [`Error::Input`] if it is not.
     pub fn find(&self, which: Which) -> Result<PathBuf> {
         let path = self.path(if which == Which::Last { "last" } else { "previous" });
         if path.exists() {
@@ -105,7 +105,7 @@ impl Checkpoints {
     /// Reads a checkpoint.
     ///
     /// # Errors
-    /// [`Error::Input`] where there is none, or where it is damaged; then it says whether there is another.
+    /// [`Error::Input`] if there is none, or where it is damaged; then it says whether there is another.
     pub fn read(&self, which: Which) -> Result<Checkpoint> {
         Checkpoint::read(&self.find(which)?).map_err(|error| {
             let further = match which {
@@ -123,7 +123,7 @@ impl Checkpoints {
     /// left. The previous one stays.
     ///
     /// # Errors
-    /// [`Error::Failed`] where the folder cannot be written.
+    /// [`Error::Failed`] if the folder cannot be written.
     pub fn settle(&self, which: Which, checkpoint: &Checkpoint) -> Result<()> {
         for name in ["last", "previous", "best"] {
             remove(&beside(&self.path(name)))?;

@@ -65,7 +65,7 @@ impl Events {
     /// comes after is cut off, what is missing is added.
     ///
     /// # Errors
-    /// [`crate::Error::Failed`] where it cannot be written.
+    /// [`crate::Error::Failed`] if it cannot be written.
     pub fn bring_to(folder: &Path, points: &[Scalars]) -> Result<Events> {
         let (path, found) = match existing(folder) {
             Some(path) => (path.clone(), fs::read(&path).map_err(|e| fault(&path, &e))?),
@@ -92,7 +92,7 @@ impl Events {
     /// Adds a point.
     ///
     /// # Errors
-    /// [`crate::Error::Failed`] where it cannot be written.
+    /// [`crate::Error::Failed`] if it cannot be written.
     pub fn add(&mut self, point: &Scalars) -> Result<()> {
         let event = Event { wall_time: now(), ..event(point) };
         self.file.write_all(&record(&event)).map_err(|e| fault(&self.path, &e))

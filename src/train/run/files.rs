@@ -34,7 +34,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
 /// Gives the contents of `from` the name `to` as well, whatever had that name before.
 ///
 /// # Errors
-/// [`Error::Failed`] where neither a link nor a copy can be made.
+/// [`Error::Failed`] if neither a link nor a copy can be made.
 pub fn link(from: &Path, to: &Path) -> Result<()> {
     let beside = beside(to);
     remove(&beside)?;
@@ -50,7 +50,7 @@ pub fn link(from: &Path, to: &Path) -> Result<()> {
 /// Removes a file that may not be there.
 ///
 /// # Errors
-/// [`Error::Failed`] where it stays.
+/// [`Error::Failed`] if it stays.
 pub fn remove(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(e) if e.kind() != ErrorKind::NotFound => Err(fault(path, &e)),
@@ -61,7 +61,7 @@ pub fn remove(path: &Path) -> Result<()> {
 /// Sees to it that the names in a folder are on the disk, where the system has such a thing.
 ///
 /// # Errors
-/// [`Error::Failed`] where the disk fails.
+/// [`Error::Failed`] if the disk fails.
 pub fn sync_folder(path: &Path) -> Result<()> {
     match cfg!(unix) {
         true => File::open(path).and_then(|folder| folder.sync_all()).map_err(|e| fault(path, &e)),
@@ -72,7 +72,7 @@ pub fn sync_folder(path: &Path) -> Result<()> {
 /// Opens a file to add to its end, and creates it where it is missing.
 ///
 /// # Errors
-/// [`Error::Failed`] where it cannot be opened.
+/// [`Error::Failed`] if it cannot be opened.
 pub fn append(path: &Path) -> Result<File> {
     File::options().append(true).create(true).open(path).map_err(|e| fault(path, &e))
 }
@@ -80,7 +80,7 @@ pub fn append(path: &Path) -> Result<File> {
 /// Locks a folder for this process, until the file is dropped.
 ///
 /// # Errors
-/// [`Error::Input`] where another run has it, [`Error::Failed`] where it cannot be locked.
+/// [`Error::Input`] if another run has it, [`Error::Failed`] if it cannot be locked.
 pub fn lock(folder: &Path) -> Result<File> {
     let path = folder.join(LOCK);
     let file = File::options().write(true).create(true).truncate(false).open(&path).map_err(|e| fault(&path, &e))?;
@@ -105,7 +105,7 @@ pub fn is_locked(folder: &Path) -> bool {
 /// Brings a file to these contents, whole, unless it has them.
 ///
 /// # Errors
-/// [`Error::Failed`] where it cannot be written.
+/// [`Error::Failed`] if it cannot be written.
 pub fn bring_to(path: &Path, bytes: &[u8]) -> Result<bool> {
     let same = |found: io::Result<Vec<u8>>| found.is_ok_and(|found| found == bytes);
     if same(fs::read(path)) {

@@ -1,4 +1,4 @@
-//! `run.json`: when a run was on, by which command, on how many samples, and how it ended.
+//! `run.json`: when a run was started and ended, its command, the number of samples, and how it ended.
 
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -27,7 +27,7 @@ pub struct History {
 pub struct Samples {
     /// Those that are trained on.
     pub train: usize,
-    /// Those that every epoch is validated on; `None` where that is the test set.
+    /// Those that every epoch is validated on; `None` if that is the test set.
     pub validation: Option<usize>,
     /// The test set.
     pub test: usize,
@@ -42,7 +42,7 @@ pub struct Sitting {
     pub command: String,
     /// Seconds of training, validation and checkpoints; of a process that was killed, those up to its last checkpoint.
     pub seconds: f64,
-    /// How it ended; none while it goes on, and where the process was killed.
+    /// How it ended; none while it is running, and if the process was killed.
     pub end: Option<End>,
 }
 
@@ -59,7 +59,7 @@ pub enum End {
 }
 
 impl History {
-    /// Reads the file of a run folder; `None` where there is none, as in folders of an older wgrad.
+    /// Reads the file of a run folder; `None` if there is none, as in folders of an older wgrad.
     ///
     /// # Errors
     /// [`Error::Input`] that names the file, where it cannot be read or is malformed.

@@ -12,7 +12,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-/// Texts that the model goes on with, one after each epoch.
+/// Texts that the model generates, one after each epoch.
 pub const SAMPLES: &str = "samples.jsonl";
 
 /// The open files.
@@ -31,7 +31,7 @@ impl Logs {
     /// brought back.
     ///
     /// # Errors
-    /// [`crate::Error::Failed`] where a file cannot be written.
+    /// [`crate::Error::Failed`] if a file cannot be written.
     pub fn bring_to(folder: &Path, progress: &Progress, log_steps: bool) -> Result<(Logs, Option<String>)> {
         let (mut lines, mut rows) = (String::new(), String::new());
         for metrics in &progress.metrics {
@@ -75,7 +75,7 @@ impl Logs {
     /// Adds an epoch.
     ///
     /// # Errors
-    /// [`crate::Error::Failed`] where a file cannot be written.
+    /// [`crate::Error::Failed`] if a file cannot be written.
     pub fn epoch(&mut self, metrics: &Metrics) -> Result<()> {
         let line = line(&self.folder, metrics)?;
         let row = row(&self.folder, &line, metrics.epoch == 1)?;
@@ -86,10 +86,10 @@ impl Logs {
         Ok(())
     }
 
-    /// Adds a text that the model goes on with after an epoch, of a model that continues texts.
+    /// Adds a text generated after an epoch, for a model that continues texts.
     ///
     /// # Errors
-    /// [`crate::Error::Failed`] where it cannot be written.
+    /// [`crate::Error::Failed`] if it cannot be written.
     pub fn sample(&mut self, epoch: usize, step: u64, text: &str) -> Result<()> {
         let line = serde_json::json!({ "epoch": epoch, "step": step, "text": text });
         let mut file = append(&self.folder.join(SAMPLES))?;
@@ -99,7 +99,7 @@ impl Logs {
     /// Adds steps to `steps.jsonl`, where it is kept.
     ///
     /// # Errors
-    /// [`crate::Error::Failed`] where it cannot be written.
+    /// [`crate::Error::Failed`] if it cannot be written.
     pub fn steps(&mut self, first: u64, records: &[Record]) -> Result<()> {
         let Some(file) = &mut self.steps else { return Ok(()) };
         let mut lines = String::new();
@@ -113,7 +113,7 @@ impl Logs {
     /// Sees to it that what a checkpoint cannot bring back is on the disk.
     ///
     /// # Errors
-    /// [`crate::Error::Failed`] where the disk fails.
+    /// [`crate::Error::Failed`] if the disk fails.
     pub fn sync(&self) -> Result<()> {
         match &self.steps {
             Some(file) => file.sync_data().map_err(|e| fault(&self.folder.join("steps.jsonl"), &e)),

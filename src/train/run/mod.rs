@@ -76,7 +76,7 @@ impl RunFolder {
     /// Creates the next free `runs/<model>/<n>`; of several processes at once each gets one of its own.
     ///
     /// # Errors
-    /// [`Error::Input`] where it cannot be created.
+    /// [`Error::Input`] if it cannot be created.
     pub fn claim(model: &str) -> Result<PathBuf> {
         loop {
             let path = Self::next(model);
@@ -107,7 +107,7 @@ impl RunFolder {
     /// Creates the folder and writes what is known before the first step.
     ///
     /// # Errors
-    /// [`Error::Input`] where the folder holds something or cannot be written.
+    /// [`Error::Input`] if the folder holds something or cannot be written.
     pub fn create(path: &Path, config: &RunConfig, device_json: &str) -> Result<Self> {
         Self::check(path)?;
         let wrong = |e: &dyn std::fmt::Display| Error::input(format!("run folder: {e}"));
@@ -130,7 +130,7 @@ impl RunFolder {
     /// cannot be brought back.
     ///
     /// # Errors
-    /// [`Error::Failed`] where the folder cannot be written.
+    /// [`Error::Failed`] if the folder cannot be written.
     pub fn resume(path: &Path, lock: File, from: &Resume) -> Result<(Self, Option<String>)> {
         let Progress { step, .. } = from.progress;
         let checkpoints = Checkpoints::of(path);
@@ -161,7 +161,7 @@ impl RunFolder {
     /// Writes down that a sitting begins, on this many samples.
     ///
     /// # Errors
-    /// [`Error::Failed`] where the folder cannot be written.
+    /// [`Error::Failed`] if the folder cannot be written.
     pub fn begins(&mut self, samples: Samples) -> Result<()> {
         self.history.begin(samples);
         self.since = Instant::now();
@@ -171,7 +171,7 @@ impl RunFolder {
     /// Writes down how the sitting ended.
     ///
     /// # Errors
-    /// [`Error::Failed`] where the folder cannot be written.
+    /// [`Error::Failed`] if the folder cannot be written.
     pub fn ends(&mut self, end: End) -> Result<()> {
         self.tell(Some(end))
     }
@@ -190,7 +190,7 @@ impl RunFolder {
         self.logs.epoch(metrics)
     }
 
-    /// Adds a text that the model goes on with to `samples.jsonl`.
+    /// Adds a generated text to `samples.jsonl`.
     pub fn sample(&mut self, epoch: usize, step: u64, text: &str) -> Result<()> {
         self.logs.sample(epoch, step, text)
     }
@@ -244,7 +244,7 @@ impl RunFolder {
     /// The weights of the best epoch, where it is that epoch's that the run is to leave and not the last one's.
     ///
     /// # Errors
-    /// [`Error::Input`] where the best checkpoint is damaged or gone.
+    /// [`Error::Input`] if the best checkpoint is damaged or gone.
     pub(in crate::train) fn kept(&self, keep: Keep, progress: &Progress) -> Result<Option<Weights>> {
         let best = progress.best.filter(|best| keep == Keep::Best && best.step != progress.step);
         best.map(|best| self.checkpoints.best_weights(best)).transpose()

@@ -1,4 +1,4 @@
-//! A run under way: its steps, what it leaves in its folder, and how it ends.
+//! A run in progress: its steps, the files in its folder, and how it ends.
 
 use super::{Session, with_way_on};
 use crate::data::Dataset;
@@ -41,7 +41,7 @@ pub struct Tested {
     /// The mean IoU of the classes, of a model that tells the class of each pixel, where every epoch was validated on other
     /// data.
     pub mean_iou: Option<f64>,
-    /// The share of samples whose true class is among the five likeliest, of data with more than five classes; of the test set,
+    /// The share of samples whose true class is among the five most likely, of data with more than five classes; of the test set,
     /// which is also what epochs were validated on where `totals` is none.
     pub top5_accuracy: Option<f64>,
     /// The number of classes, answers or targets.
@@ -51,13 +51,13 @@ pub struct Tested {
 }
 
 impl Session {
-    /// Trains to the end of the run, or until `stop` says so, which is asked after every few steps. The folder has
+    /// Trains to the end of the run, or until `stop` says so, which is called after every few steps. The folder has
     /// the events passed to `observe`; an error of `observe` stops the run and is returned.
     ///
-    /// A run that was stopped goes on by another call, or by [`super::Stopped`] in another process.
+    /// A stopped run continues with another call, or with [`super::Stopped`] in another process.
     ///
     /// # Errors
-    /// [`crate::Error::Failed`] where the device or the disk fails; it names the last good checkpoint.
+    /// [`crate::Error::Failed`] if the device or the disk fails; it names the last good checkpoint.
     pub async fn drive(
         &mut self,
         stop: impl Fn() -> bool,

@@ -46,12 +46,12 @@ pub struct Session {
 }
 
 impl Session {
-    /// A run from its start, in a folder of its own: `folder`, or the next free `runs/<model>/<n>`. Nothing of the folder
+    /// A run from its start, in its own folder: `folder`, or the next free `runs/<model>/<n>`. Nothing of the folder
     /// is made before the device holds the run.
     ///
     /// # Errors
-    /// [`Error::Input`] for settings that cannot be meant, data that does not fit the model, a batch that does not fit
-    /// the device (it names one that would), and a folder that holds something; [`Error::Failed`] where the device fails.
+    /// [`Error::Input`] for invalid settings, data that does not fit the model, a batch that does not fit
+    /// the device (it names one that would), and a folder that holds something; [`Error::Failed`] if the device fails.
     pub fn begin(
         mut config: RunConfig,
         data: Dataset,
@@ -75,9 +75,9 @@ impl Session {
                 None => error,
             }
         })?;
-        // So that a run goes on without the model's file.
+        // So that a run can be resumed without the model's file.
         config.length = model.text.as_ref().map(|_| model.input[0]);
-        // What the device decided belongs to the run: elsewhere it goes on in the same order.
+        // The device's decision belongs to the run: on another device it continues in the same order.
         config.train.device_data_limit = trainer.options().device_data_limit;
         let device_json = json_of(choice)?;
         let path = match folder {
@@ -110,12 +110,12 @@ pub fn open_data(config: &RunConfig, progress: Option<&(dyn Fn(usize, usize) + S
     if targets.is_empty() && !ignored.is_empty() {
         return Err(Error::input("ignore: only a table has columns to leave out; --target reads a table"));
     }
-    // A net that goes on learning reads the columns that it knows.
+    // A fine-tuned net reads the columns that it knows.
     let known = config.from.as_ref().map(Model::load).transpose()?.map(|known| known.model);
     let known = known.filter(|known| known.text.is_some() || !targets.is_empty());
     let own_length = match &known {
         Some(known) => known.text.as_ref().map(|_| known.input[0]),
-        // A file that cannot be read is an error where the model is wanted; a run that goes on has no need of it.
+        // An unreadable file is an error if the model is needed; a resumed run does not need it.
         None if config.length.is_none() => Model::length_of(&config.model).unwrap_or(None),
         None => None,
     };
@@ -182,7 +182,7 @@ pub fn resume_command(run: &Path) -> String {
     format!("wgrad train --resume {}", quoted(&run.display().to_string()))
 }
 
-/// The error of a run that has begun, with the last good checkpoint and the command that goes on from it.
+/// The error of a run that has begun, with the last good checkpoint and the command that resumes from it.
 fn with_way_on(error: Error, run: &Path, good: Option<(&Path, Option<u64>)>) -> Error {
     let (Error::Failed(why), Some((path, step))) = (&error, good) else { return error };
     let step = step.map_or(String::new(), |step| format!(" (step {step})"));

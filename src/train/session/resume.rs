@@ -39,8 +39,8 @@ impl Stopped {
     /// [`crate::train::settings::overlay::CHANGEABLE`].
     ///
     /// # Errors
-    /// [`Error::Input`] where the folder has no checkpoint, a damaged one, or another run going on in it, and for settings
-    /// that belong to the run or make it shorter than it is; [`Error::Failed`] where the folder cannot be written.
+    /// [`Error::Input`] if the folder has no checkpoint, a damaged one, or another run going on in it, and for settings
+    /// that belong to the run or make it shorter than it is; [`Error::Failed`] if the folder cannot be written.
     pub fn open(run: &Path, which: Which, over: &Overlay) -> Result<Stopped> {
         over.check_run()?;
         let checkpoints = Checkpoints::of(run);
@@ -113,12 +113,12 @@ impl Stopped {
         self.goal
     }
 
-    /// Whether all steps are done: then [`Stopped::finish`] goes on, else [`Stopped::go_on`].
+    /// Whether all steps are done: then call [`Stopped::finish`], else [`Stopped::go_on`].
     pub fn is_finished(&self) -> bool {
         self.finished
     }
 
-    /// Why the run will not end in the same bytes on a device, a sentence each; none where it will.
+    /// Why the run will not end with the same bytes on a device, a sentence each; none if it will.
     pub fn differences(&self, device: &Device) -> Vec<String> {
         let (state, own) = (&self.checkpoint.state, env!("CARGO_PKG_VERSION"));
         let all = [("device", device.identity(), &state.device), ("version of wgrad", own.into(), &state.version)];
@@ -135,7 +135,7 @@ impl Stopped {
     /// The run on a device, ready to be driven, and what of its folder cannot be brought back.
     ///
     /// # Errors
-    /// [`Error::Input`] for other data than the run began with, [`Error::Failed`] where the device or the disk fails.
+    /// [`Error::Input`] for other data than the run began with, [`Error::Failed`] if the device or the disk fails.
     pub fn go_on(mut self, data: Dataset, (device, choice): (Device, &Choice)) -> Result<(Session, Option<String>)> {
         let trainer = self.trainer(&data, &device)?;
         let device_json = json_of(choice)?;
@@ -188,15 +188,15 @@ impl Stopped {
         RunFolder::resume(&self.run, lock, &from).map_err(|e| self.named(e))
     }
 
-    /// An error with the checkpoint and the command that goes on from it.
+    /// An error with the checkpoint and the command that resumes from it.
     fn named(&self, error: Error) -> Error {
         let (last, step) = (Checkpoints::of(&self.run).path("last"), self.checkpoint.state.progress.step);
         with_way_on(error, &self.run, Some((&last, Some(step))))
     }
 }
 
-/// Whether a run's `device.json` names a software adapter: `auto` took one before it took the native CPU, and a run of then
-/// goes on where it was.
+/// Whether a run's `device.json` names a software adapter: `auto` took one before it took the native CPU, and such a
+/// run resumes on the same device.
 fn ran_on_software(run: &Path) -> bool {
     let text = std::fs::read_to_string(run.join("device.json")).unwrap_or_default();
     serde_json::from_str(&text).is_ok_and(|found: serde_json::Value| found["device"]["type"] == "software")

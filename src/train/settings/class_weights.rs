@@ -1,4 +1,4 @@
-//! How much each class weighs in the loss: all alike, given numbers, or by how often they occur.
+//! The weight of each class in the loss: equal, given numbers, or by frequency.
 
 use crate::data::{IGNORED, Split};
 use crate::error::{Error, Result};
@@ -14,7 +14,7 @@ const BALANCED: &str = "balanced";
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Stored", into = "Stored")]
 pub enum ClassWeights {
-    /// All alike.
+    /// Equal weights.
     #[default]
     Equal,
     /// n / (k · n_c) of n labels, k classes that occur and n_c labels of the class c (scikit-learn's `balanced`).
@@ -100,7 +100,7 @@ impl Balance {
     /// Counts the labels of a split; ignored ones do not count.
     ///
     /// # Errors
-    /// [`Error::Input`] where none is left.
+    /// [`Error::Input`] if none is left.
     pub fn of(split: &Split, classes: usize) -> Result<Balance> {
         let mut counts = vec![0u64; classes];
         for label in split.each_label().filter(|label| *label != IGNORED) {
@@ -151,7 +151,7 @@ impl TrainOptions {
     /// These options with the weights of classes that are to be balanced, and how they came about.
     ///
     /// # Errors
-    /// [`Error::Input`] where there is no label to count.
+    /// [`Error::Input`] if there is no label to count.
     pub(in crate::train) fn balanced(&self, train: &Split, classes: usize) -> Result<(TrainOptions, Option<Balance>)> {
         if self.class_weights != ClassWeights::Balanced {
             return Ok((self.clone(), None));

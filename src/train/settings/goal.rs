@@ -1,4 +1,4 @@
-//! Where a run is to end, and which epoch it leaves.
+//! The end of a run, and the epoch that it stores.
 
 use crate::train::settings::options::TrainOptions;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! The loss of a run: which one, how far labels are smoothed, and what classes weigh.
+//! The loss of a run: its kind, label smoothing and class weights.
 
 use crate::error::{Error, Result};
 use crate::ir::graph::{Graph, Role, Tensor, TensorInfo};
@@ -74,7 +74,7 @@ pub(in crate::train) struct Applied {
 }
 
 impl Applied {
-    /// A loss whose targets all count alike.
+    /// A loss whose targets have equal weights.
     fn plain(results: Vec<Tensor>) -> Applied {
         Applied { results, weighing: Weighing::Samples, weight: None, given: Vec::new() }
     }
@@ -92,7 +92,7 @@ impl Task {
 }
 
 impl Criterion {
-    /// Refuses what cannot be meant; the number of weights is held to the classes when the step is built.
+    /// Refuses invalid settings; the number of weights is checked against the classes when the step is built.
     ///
     /// # Errors
     /// [`Error::Input`] that names the option.
@@ -147,7 +147,7 @@ impl Criterion {
     /// mean is over the others.
     ///
     /// # Errors
-    /// [`Error::Input`] where there are not as many weights as classes, and for mixup of labels that may be ignored.
+    /// [`Error::Input`] if there are not as many weights as classes, and for mixup of labels that may be ignored.
     pub(in crate::train) fn apply(
         &self,
         graph: &mut Graph,

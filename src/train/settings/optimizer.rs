@@ -31,7 +31,7 @@ impl TrainOptions {
         Optimizer { column, constants }
     }
 
-    /// Refuses what cannot be meant of what lies between gradients and weights.
+    /// Refuses invalid settings between gradients and weights.
     pub(in crate::train) fn check_update(&self) -> Result<()> {
         let has = self.optimizer.defaults();
         if !is_share(self.momentum) {

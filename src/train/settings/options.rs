@@ -233,7 +233,7 @@ impl TrainOptions {
         TrainOptions { lr: Some(self.rate()), weight_decay: Some(self.decay()), ..self }
     }
 
-    /// Refuses what cannot be meant; the batch is held to the data when the step is built.
+    /// Refuses invalid settings; the batch size is checked against the data when the step is built.
     pub fn check(&self) -> Result<()> {
         self.criterion().check()?;
         let plain = self.criterion().is_softmax() && self.class_weights == ClassWeights::Equal;
@@ -268,7 +268,7 @@ impl TrainOptions {
     }
 }
 
-/// The error of a setting that cannot be meant.
+/// The error of an invalid setting.
 pub(in crate::train) fn wrong(what: &str, found: &dyn std::fmt::Display, expected: &str) -> Result<()> {
     Err(Error::input(format!("{what} {found}: {expected} is expected")))
 }

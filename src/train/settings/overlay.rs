@@ -1,4 +1,4 @@
-//! Settings by key that go over others: those of flags over a file's, a recipe's or the defaults.
+//! Settings by key that override others: flags override a file, a recipe or the defaults.
 
 use crate::error::{Error, Result};
 use crate::train::settings::config::RunConfig;
@@ -109,7 +109,7 @@ impl Overlay {
         table.try_into().map_err(|e: toml::de::Error| wrong(&shown.join(", "), &e.message().replace('\n', " ")))
     }
 
-    /// These settings over those of a run that goes on.
+    /// These settings over those of a resumed run.
     ///
     /// # Errors
     /// [`Error::Input`] that names every setting that belongs to the run, and those of [`Overlay::over`].
@@ -124,7 +124,7 @@ impl Overlay {
         self.over(&base)
     }
 
-    /// Refuses settings that belong to a run, which goes on with those that it has.
+    /// Refuses settings that belong to a run and cannot change when it is resumed.
     ///
     /// # Errors
     /// [`Error::Input`] that names every one.
@@ -136,7 +136,7 @@ impl Overlay {
             1 => "it belongs to the run and cannot change",
             _ => "they belong to the run and cannot change",
         };
-        // What belongs to the net itself goes on with the net.
+        // Settings that belong to the net itself stay with the net.
         let of_net = ["model", "init", "from", "normalise", "train.init_method"];
         let hint = match self.given.iter().any(|given| of_net.contains(&&*given.key)) {
             true => "",

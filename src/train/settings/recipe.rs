@@ -1,4 +1,4 @@
-//! Recipes: settings that go well together, by name; whatever is said beside them goes before.
+//! Recipes: named sets of settings that work well together; explicit settings override them.
 
 use crate::step::augment::Augment;
 use crate::train::settings::config::RunConfig;

@@ -1,4 +1,4 @@
-//! How the learning rate moves over a run: the schedules by name, their settings' check, and the rate of every update.
+//! The learning rate over a run: the schedules by name, the check of their settings, and the rate of every update.
 
 use crate::error::{Error, Result};
 use crate::step::schedule::{Rates, Schedule};
@@ -45,7 +45,7 @@ pub struct Plateau {
 const LEAST_CHANGE: f64 = 1e-8;
 
 impl Plateau {
-    /// The rate after epochs of these validation losses; one that is no number is not smaller than any.
+    /// The rate after epochs of these validation losses; one that is not a number is not smaller than any.
     pub fn rate(&self, losses: impl IntoIterator<Item = f64>) -> f64 {
         let (mut rate, mut best, mut bad) = (self.base, f64::INFINITY, 0);
         for loss in losses {
@@ -109,7 +109,7 @@ impl TrainOptions {
         })
     }
 
-    /// Refuses settings of the schedule that cannot be meant.
+    /// Refuses invalid settings of the schedule.
     pub(super) fn check_schedule(&self) -> Result<()> {
         let [is_step, is_plateau] = [ScheduleName::Step, ScheduleName::Plateau].map(|name| self.schedule == name);
         if let Some(gamma) = self.gamma.filter(|gamma| !(is_step && *gamma > 0.0 && *gamma <= 1.0)) {

@@ -1,4 +1,4 @@
-//! A checkpoint: everything that a run needs to go on as if it had never stopped, and its form as a file.
+//! A checkpoint: everything needed to resume a run as if it had never stopped, and its file format.
 //!
 //! The file is a sealed safetensors file: the weights under the names of `model.safetensors`, the optimizer's state as
 //! `optimizer.<state>.<parameter>` in the same shapes (`ema` is the average of all weights, where one is kept), and in the metadata the model (`wgrad`) and all else as JSON
@@ -77,7 +77,7 @@ impl DataMark {
     /// The mark of a data set.
     ///
     /// # Errors
-    /// [`Error::Input`] where its pixels are in a file that cannot be read any more.
+    /// [`Error::Input`] if its pixels are in a file that cannot be read any more.
     pub fn new(data: &Dataset) -> Result<DataMark> {
         let mut crc = crc32fast::Hasher::new();
         for split in [&data.train, &data.test] {
@@ -195,7 +195,7 @@ impl Checkpoint {
     /// The bytes of the file: the same for the same state.
     ///
     /// # Errors
-    /// [`Error::Input`] where weights or optimizer state are not the model's.
+    /// [`Error::Input`] if weights or optimizer state are not the model's.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         self.weights.check_against(&self.model)?;
         let mut tensors = self.weights.tensors.clone();

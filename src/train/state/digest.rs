@@ -1,4 +1,4 @@
-//! The SHA-256 of a model's weights: what tells at a glance whether two runs are the same so far.
+//! The SHA-256 of a model's weights: it shows whether two runs are identical so far.
 
 use crate::model::formats::sealed::hex;
 use crate::model::formats::weights::Weights;

@@ -32,7 +32,7 @@ impl Trainer {
     /// Everything that the run needs to go on from here. No step may be in flight: `fit` leaves none.
     ///
     /// # Errors
-    /// [`Error::Failed`] where the device fails.
+    /// [`Error::Failed`] if the device fails.
     pub async fn checkpoint(&self) -> Result<Checkpoint> {
         self.checkpoint_with(self.raw_weights().await?).await
     }
@@ -62,7 +62,7 @@ impl Trainer {
     /// Goes on from a checkpoint: `fit` then does what the run that wrote it would have done.
     ///
     /// # Errors
-    /// [`Error::Input`] where it belongs to another model, other settings (their length apart) or other data.
+    /// [`Error::Input`] if it belongs to another model, other settings (their length apart) or other data.
     pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         let Checkpoint { model, weights, optimizer, state } = checkpoint;
         if *model != self.model {

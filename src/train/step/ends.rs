@@ -1,4 +1,4 @@
-//! The ends of a step's graph: the loss and what is counted of it, the update's control block, the record of the step.
+//! The ends of a step's graph: the loss and its counts, the update's control block, the record of the step.
 
 use super::{LOG_CAPACITY, Start, Step};
 use crate::error::Result;

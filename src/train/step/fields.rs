@@ -1,4 +1,4 @@
-//! The fields of a sample as a step holds them: which there are where there is no data to say, and each on the device.
+//! The fields of a sample in a step: the default fields without data, and each field on the device.
 
 use crate::data::schema::{Element, FEATURES, Field, NUMBERS, Read, Schema};
 use crate::data::{Column, Split};
@@ -21,7 +21,7 @@ impl Stored {
     /// The column of a split that belongs here.
     ///
     /// # Errors
-    /// [`Error::Input`] where there is none, or one of other elements.
+    /// [`Error::Input`] if there is none, or one of other elements.
     pub fn column<'a>(&self, split: &'a Split) -> Result<&'a Column> {
         let Field { name, shape, element, .. } = &self.field;
         let missing = || Error::input(format!("the data has no field {name}, expected one"));

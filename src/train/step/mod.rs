@@ -56,7 +56,7 @@ pub struct Step {
     pub logits: Tensor,
     /// The weight of the mean loss of a batch.
     pub weighing: Weighing,
-    /// The class of the largest logit of each pixel, [batch, height, width]; in evaluation, where a model tells them.
+    /// The class of the largest logit of each pixel, [batch, height, width]; in evaluation, if a model predicts them.
     pub mask: Option<Tensor>,
     /// Targets of a sample that are right or wrong: 1, height × width of a mask, the number of answers.
     pub positions: usize,
@@ -175,7 +175,7 @@ impl Step {
     /// A split for the data tensors, each sample padded to whole words, and what else has to be there.
     ///
     /// # Errors
-    /// [`Error::Input`] where the split lacks a field, or has other elements in it.
+    /// [`Error::Input`] if the split lacks a field, or has other elements in it.
     pub fn data(&self, split: &Split) -> Result<Vec<(Tensor, Values)>> {
         let mut data = Vec::new();
         for stored in &self.columns {

@@ -1,4 +1,4 @@
-//! Data that the device does not take whole: an epoch's order in chunks, and which steps draw from which chunk.
+//! Data that does not fit on the device: an epoch's order in chunks, and which steps draw from which chunk.
 //!
 //! The device holds two chunks, one that steps draw from and one that is being filled. A chunk is a whole number of
 //! batches, so an epoch has as many steps as without a window, and places and valid rows of a batch are the same.
@@ -31,10 +31,10 @@ pub struct Window {
 
 impl Window {
     /// The window for samples of `stride` bytes, labels of pixels among them, of which at most `limit` may be on the
-    /// device; none where all may.
+    /// device; none if all may.
     ///
     /// # Errors
-    /// [`Error::Input`] where two chunks of a batch are more than the limit.
+    /// [`Error::Input`] if two chunks of a batch are more than the limit.
     pub fn of(samples: usize, stride: usize, batch: usize, limit: Option<u64>) -> Result<Option<Window>> {
         let (Some(limit), whole) = (limit, (samples as u64).saturating_mul(stride as u64)) else { return Ok(None) };
         if whole <= limit {
@@ -85,7 +85,7 @@ impl Window {
     }
 }
 
-/// The most bytes of a split's images that the device is to hold: what was asked for; or else, where it does not take
+/// The most bytes of a split's images that the device is to hold: the requested number; or else, if it does not take
 /// them whole, or they stay in a file and the device's memory is the host's own, and so large that a window is needed.
 pub fn limit_on(device: &Device, split: &Split, asked: Option<u64>) -> Option<u64> {
     if asked.is_some() {

@@ -1,4 +1,4 @@
-//! A net with a loss on top, and its gradients held to finite differences and to those of the fused graph.
+//! A net with a loss on top, and its gradients compared with finite differences and with those of the fused graph.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;

@@ -32,11 +32,11 @@ pub struct Start {
     pub first_step_seconds: f64,
     /// The fastest and the slowest.
     pub first_step_seconds_range: Range,
-    /// The same with empty caches; `None` where they cannot be put elsewhere by the environment.
+    /// The same with empty caches; `None` if they cannot be put elsewhere by the environment.
     pub first_step_cold_seconds: Option<f64>,
     /// The fastest and the slowest.
     pub first_step_cold_seconds_range: Option<Range>,
-    /// The most memory that such a process had resident; `None` where the system does not tell.
+    /// The most memory that such a process had resident; `None` if the system does not report it.
     pub peak_resident_bytes: Option<u64>,
 }
 

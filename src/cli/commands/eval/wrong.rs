@@ -31,7 +31,7 @@ impl Wrong {
     /// None yet; `most` of them are to be written into `folder`.
     ///
     /// # Errors
-    /// [`Error::Input`] for a folder that holds something, and for a path that is no folder.
+    /// [`Error::Input`] for a folder that holds something, and for a path that is not a folder.
     pub(super) fn new(folder: &Path, most: usize) -> Result<Wrong> {
         let shown = folder.display();
         let is_empty = match std::fs::read_dir(folder) {
@@ -57,11 +57,11 @@ impl Wrong {
         self.mistakes.push(Mistake { sample, truth, answer, sureness });
     }
 
-    /// Writes them, those first where the net was surest: the files of `root` that the samples came from, or the images as PNG
+    /// Writes them, those first where the net was most confident: the files of `root` that the samples came from, or the images as PNG
     /// where there are no such files. Returns what is said of them.
     ///
     /// # Errors
-    /// [`Error::Input`] where the folder cannot be made or an image cannot be read any more, [`Error::Failed`] where a file cannot
+    /// [`Error::Input`] if the folder cannot be made or an image cannot be read any more, [`Error::Failed`] if a file cannot
     /// be written.
     pub(super) fn write(mut self, split: &Split, root: &Path, name: impl Fn(usize) -> String) -> Result<String> {
         let shown = self.folder.display().to_string();

@@ -36,7 +36,7 @@ pub(super) type Read<'a> = (Vec<(&'a PathBuf, Prepared)>, Vec<String>);
 /// The pictures that can be used, with their paths, and why the others cannot.
 ///
 /// # Errors
-/// [`Error::Failed`] where something else than a picture is at fault.
+/// [`Error::Failed`] if something else than a picture is at fault.
 pub(super) fn read_all(paths: &[PathBuf], input: [usize; 3], how: Preparation) -> Result<Read<'_>> {
     let found: Vec<Result<Prepared>> = paths.par_iter().map(|path| read(path, input, how)).collect();
     let (mut good, mut bad) = (Vec::new(), Vec::new());

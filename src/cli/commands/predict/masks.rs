@@ -1,4 +1,4 @@
-//! `wgrad predict` of a model that tells the class of each pixel: masks of indices, overlays, and how much is of which class.
+//! `wgrad predict` with a segmentation model: masks of indices, overlays, and the share of each class.
 
 use crate::cli::commands::predict::{PredictArgs, names};
 use crate::cli::print;

@@ -1,4 +1,4 @@
-//! `wgrad predict`: what a stored model makes of pictures, or of the rows of a table.
+//! `wgrad predict`: the predictions of a stored model for pictures or the rows of a table.
 
 mod inputs;
 mod masks;
@@ -233,7 +233,7 @@ fn guesses(model: &Model, probabilities: &[f32]) -> Vec<Guess> {
         .collect()
 }
 
-/// The likeliest classes, the likeliest first.
+/// The most likely classes, the most likely first.
 fn best(model: &Model, probabilities: &[f32], most: usize) -> Vec<Guess> {
     let mut order = guesses(model, probabilities);
     order.sort_by(|a, b| b.probability.total_cmp(&a.probability));

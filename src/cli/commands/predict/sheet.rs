@@ -1,4 +1,4 @@
-//! The contact sheet of prepared pictures: below each its name and what the model takes it for.
+//! The contact sheet of prepared pictures: each with its name and predicted class below.
 
 use super::Answer;
 use crate::data::pictures::contact::{Cell, LETTERS, named};

@@ -33,7 +33,7 @@ pub(super) struct Sweep {
 /// The settings of one run of a sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Point {
-    /// The learning rate; none where the command names not more than one.
+    /// The learning rate; none if the command names not more than one.
     pub(super) lr: Option<f64>,
     /// The seed.
     pub(super) seed: u64,
@@ -176,7 +176,7 @@ impl Point {
         format!("{lr}seed {}", self.seed)
     }
 
-    /// Trains one run, or goes on with it; whether it is finished.
+    /// Trains or resumes one run; returns whether it is finished.
     fn train(&self, run: &Path, args: &TrainArgs, interrupt: &Interrupt, progress: &mut Progress) -> Result<bool> {
         let mut args = args.clone();
         let begun = Checkpoints::of(run).path("last").exists();

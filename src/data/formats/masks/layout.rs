@@ -31,7 +31,7 @@ pub(super) type Parts = [Option<Part>; 3];
 /// Finds the parts: pictures and masks in the folder itself, in each of its parts, or parts in both of its folders.
 ///
 /// # Errors
-/// [`Error::Input`] where a part has one of the two alone, there is nothing to train on, and where the masks are texts.
+/// [`Error::Input`] if a part has one of the two alone, there is nothing to train on, and where the masks are texts.
 pub(super) fn parts(folder: &Path) -> Result<Parts> {
     let shown = folder.display();
     let top = folders(folder)?;
@@ -78,7 +78,7 @@ fn both(folders: &[PathBuf]) -> Option<[PathBuf; 2]> {
     Some([named(folders, &PICTURE_FOLDERS)?.clone(), named(folders, &MASK_FOLDERS)?.clone()])
 }
 
-/// The pairs of two folders: files of one name but for its extension, or for one of [`ENDINGS`] of the mask.
+/// The pairs of two folders: files of one name except for the extension, or for one of [`ENDINGS`] of the mask.
 fn pairs(pictures: &Path, masks: &Path) -> Result<Part> {
     let mut part = Part::default();
     let [mut of_pictures, mut of_masks] = [BTreeMap::new(), BTreeMap::new()];

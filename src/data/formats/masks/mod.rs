@@ -1,4 +1,4 @@
-//! Pictures with masks, `images/` beside `masks/`: read in parallel, brought to one size, some kept for tests.
+//! Pictures with masks, `images/` beside `masks/`: read in parallel, resized to one size, some held out for testing.
 
 mod layout;
 
@@ -58,7 +58,7 @@ struct Found {
 /// by nearest neighbour, and the values that occur in them are the classes.
 ///
 /// # Errors
-/// [`Error::Input`] where a part has no usable pair, images differ in size where none is asked for, the masks have
+/// [`Error::Input`] if a part has no usable pair, images differ in size if none is requested, the masks have
 /// values that are no classes, and where the options are strict, any file that cannot be used.
 pub(in crate::data) fn read(folder: &Path, options: &ReadOptions) -> Result<Dataset> {
     let shown = folder.display();

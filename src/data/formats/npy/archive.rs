@@ -43,7 +43,7 @@ struct Archive<'a> {
     zip: ZipArchive<BufReader<File>>,
 }
 
-/// Reads the arrays; where there are none to test on, those to validate on are, or a fifth is kept.
+/// Reads the arrays; if there are none to test on, those to validate on are, or a fifth is kept.
 fn read(path: &Path, options: &ReadOptions) -> Result<Dataset> {
     let place = path.display().to_string();
     let file = File::open(path).map_err(|e| Error::input(format!("{place} cannot be read: {e}")))?;
@@ -85,7 +85,7 @@ fn read(path: &Path, options: &ReadOptions) -> Result<Dataset> {
     Ok(data)
 }
 
-/// Samples of which some are kept for tests: of each class alike, picked by their pixels.
+/// Samples of which some are held out for testing: of each class alike, picked by their pixels.
 fn kept(place: &str, all: Split, options: &ReadOptions) -> Result<(Split, Split, Option<String>)> {
     if options.tests_alone {
         let said = format!("{place} has no test part: all of it is evaluated");

@@ -23,7 +23,7 @@ pub struct Header {
 /// An array of unsigned bytes as a file.
 ///
 /// # Errors
-/// [`Error::Failed`] where the shape has other elements than `values`.
+/// [`Error::Failed`] if the shape has other elements than `values`.
 pub fn bytes(shape: &[usize], values: &[u8]) -> Result<Vec<u8>> {
     if shape.iter().fold(1u128, |all, &size| all.saturating_mul(size as u128)) != values.len() as u128 {
         return Err(Error::failed(format!("an array of {shape:?} from {} values", values.len())));

@@ -15,7 +15,7 @@ pub fn read_labels(path: &Path) -> Result<Vec<u32>> {
     match read_any_labels(Source::open(path)?)? {
         (sizes, labels) if matches!(sizes[..], [_] | [_, 1]) => Ok(labels.into_words()),
         (sizes, _) => {
-            Err(Error::input(format!("{}: found labels of shape {sizes:?}, expected one an image", path.display())))
+            Err(Error::input(format!("{}: found labels of shape {sizes:?}, expected one per image", path.display())))
         }
     }
 }

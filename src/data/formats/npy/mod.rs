@@ -1,4 +1,4 @@
-//! NumPy arrays: `x_train.npy`, `y_train.npy`, `x_test.npy`, `y_test.npy`, of which no header is believed unchecked.
+//! NumPy arrays: `x_train.npy`, `y_train.npy`, `x_test.npy`, `y_test.npy`, whose headers are checked.
 //!
 //! The format is NumPy's, versions 1 to 3 (numpy.lib.format): a magic number, the length of a header, the header as a
 //! Python dictionary of `descr`, `fortran_order` and `shape`, then the values.
@@ -37,7 +37,7 @@ pub(super) const FORMAT: Format = Format {
 /// Reads the four files in `folder`.
 ///
 /// # Errors
-/// [`Error::Input`] that names the file, where one is missing, malformed, or holds what is no image or no label.
+/// [`Error::Input`] that names the file, where one is missing, malformed, or holds what is not an image or no label.
 pub fn read(folder: &Path) -> Result<Dataset> {
     read_holding(folder, u64::MAX)
 }

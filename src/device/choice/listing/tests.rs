@@ -1,4 +1,4 @@
-//! The table, the JSON and the advice, on devices made up for the purpose.
+//! The table, the JSON and the advice, on invented devices.
 
 use crate::device::choice::listing::*;
 

@@ -169,7 +169,7 @@ fn one_by_one_is_for_every_step_and_gives_the_same_numbers() {
     }
 }
 
-/// Whatever is asked of a device that is gone, the answer is that it is gone.
+/// Every request to a lost device fails with an error that says so.
 #[test]
 fn a_lost_device_is_an_error_of_every_call() {
     type Call = fn(&mut Executor, Tensor) -> Result<()>;

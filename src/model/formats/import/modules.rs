@@ -36,7 +36,7 @@ fn collection(name: &str) -> Option<(&str, &str)> {
     ["params", "batch_stats"].contains(&collection).then_some((collection, rest))
 }
 
-/// The part of a name before the last separator; the whole name where there is none.
+/// The part of a name before the last separator; the whole name if there is none.
 fn prefix(name: &str) -> &str {
     name.rfind(['.', '/']).map_or(name, |at| &name[..at])
 }

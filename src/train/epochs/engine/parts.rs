@@ -15,7 +15,7 @@ impl Engine {
     /// Runs the part of that number, and waits for it.
     ///
     /// # Errors
-    /// [`crate::Error::Failed`] where the device fails.
+    /// [`crate::Error::Failed`] if the device fails.
     pub fn run_part(&mut self, n: usize) -> Result<()> {
         self.executor.run_part(n)
     }
@@ -23,7 +23,7 @@ impl Engine {
     /// The name and shape of what a part writes, and its elements as they are now.
     ///
     /// # Errors
-    /// [`crate::Error::Failed`] where the device fails.
+    /// [`crate::Error::Failed`] if the device fails.
     pub async fn read_result(&self, t: Tensor) -> Result<(String, Vec<usize>, Values)> {
         let values = self.executor.read(t).await?;
         let info = self.executor.info(t);

@@ -1,4 +1,4 @@
-//! Adagrad (Duchi, Hazan and Singer 2011) in PyTorch's form; for its `lr_decay` there are schedules.
+//! Adagrad (Duchi, Hazan and Singer 2011) in PyTorch's form; schedules replace its `lr_decay`.
 
 use super::{Column, Defaults};
 use crate::ops::optim::adagrad::Adagrad;

@@ -81,7 +81,7 @@ pub struct Optimizer {
 }
 
 impl Optimizer {
-    /// β₁ and β₂ for the bias corrections; 0 where there are none.
+    /// β₁ and β₂ for the bias corrections; 0 if there are none.
     pub fn betas(&self) -> [f64; 2] {
         if self.column.corrects_bias { self.constants.betas } else { [0.0; 2] }
     }
@@ -90,7 +90,7 @@ impl Optimizer {
     /// control block that updates go by.
     ///
     /// # Errors
-    /// [`crate::Error::Input`] where the op refuses its arguments.
+    /// [`crate::Error::Input`] if the op refuses its arguments.
     pub(in crate::train) fn update(
         &self,
         graph: &mut Graph,

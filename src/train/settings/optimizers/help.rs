@@ -1,4 +1,4 @@
-//! Which optimizers take a setting, and by which value, in words: for `--help` and for errors.
+//! The optimizers that use a setting, and its default values, in words: for `--help` and for errors.
 
 use super::{Defaults, OptimizerName};
 

@@ -1,4 +1,4 @@
-//! The optimizers: one file each, and a line each in the table.
+//! The optimizers: one file and one line in the table each.
 
 mod adadelta;
 mod adagrad;

@@ -1,4 +1,4 @@
-//! Which settings are refused, and by which words.
+//! Refused settings and their messages.
 
 use super::*;
 
