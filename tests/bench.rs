@@ -114,7 +114,7 @@ fn differences(by_device: &[OpReport], by_wall: &[OpReport]) -> Vec<String> {
             heavy += 1;
             if least <= most / 8.0 {
                 let name = &by_device[n].op;
-                apart.push(format!("{n} {name}: {device} of a step by the device's clock, {wall} by the wall's"));
+                apart.push(format!("{n} {name}: {device} of a step by the device's clock, {wall} by the wall clock"));
             }
         }
     }

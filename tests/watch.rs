@@ -167,7 +167,7 @@ fn a_picture_is_read_as_predict_reads_it() {
 }
 
 #[test]
-fn whoever_is_not_the_page_gets_no_answer() {
+fn only_the_page_gets_an_answer() {
     let page = Page::new();
     let port = page.port;
     let drawing: Vec<u8> = (0..100).map(|at| if at % 10 == 5 { 255 } else { 0 }).collect();
@@ -192,7 +192,7 @@ fn whoever_is_not_the_page_gets_no_answer() {
 }
 
 #[test]
-fn bad_requests_harm_nobody() {
+fn bad_requests_do_no_harm() {
     let page = Page::new();
     for (line, body, expected) in [
         ("GET /nowhere", vec![], 404),

@@ -11,7 +11,7 @@ pub fn page_data(place: &Place, name: &str) -> Value {
 }
 
 #[test]
-fn a_run_leaves_its_page_and_it_can_be_made_anew() {
+fn a_run_leaves_its_page_and_it_can_be_made_again() {
     let place = Place::new();
     for (run, device) in [("one", ""), ("two", "--device cpu")] {
         let done = place.trains(run, device);

@@ -117,7 +117,7 @@ fn names(classes: usize) -> Vec<String> {
 }
 
 #[test]
-fn another_number_of_classes_makes_the_last_dense_layer_anew() {
+fn another_number_of_classes_replaces_the_last_dense_layer() {
     let known = TrainedModel { model: model(), weights: glorot_uniform(&model(), 3).unwrap() };
     let (same, head) = known.clone().with_classes(&names(4), 0).unwrap();
     assert!(head.is_none() && same.weights == known.weights && same.model == known.model);

@@ -246,7 +246,7 @@ fn emnist_is_turned_and_its_letters_counted_from_zero() {
     assert_eq!((data.train.labels(), data.test.labels(), data.classes), (vec![0, 25], vec![1, 2], 26));
     assert_eq!((&*data.class_names[0], &*data.class_names[25]), ("A", "Z"));
     let notice = data.notice.unwrap();
-    assert!(notice.contains("rows and columns changed places") && notice.contains("A is class 0"), "{notice}");
+    assert!(notice.contains("rows and columns were swapped") && notice.contains("A is class 0"), "{notice}");
 
     put(&place, "emnist-letters-mapping.txt", "1 97 65\n2 98 66\n3 99 67\n");
     refused(open(&place, ""), &["emnist-letters-mapping.txt", "no line for label 4"]);

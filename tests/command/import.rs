@@ -163,7 +163,7 @@ fn square_weights_go_by_what_they_are_called() {
     let [weight, kernel, vars] = ["a/weight", "a/kernel", "a/vars"].map(|name| tensor(name, &[4, 4]).values);
     assert_eq!(order("a/weight", &no), Ok((Order::Pytorch, weight[1])));
     assert_eq!(order("a/kernel", &no), Ok((Order::Keras, kernel[4])));
-    assert!(order("a/vars", &no).unwrap_err().contains("--order says which"));
+    assert!(order("a/vars", &no).unwrap_err().contains("choose one with --order"));
     let keras = Hints { order: Some(Order::Keras), map: Vec::new() };
     assert_eq!(order("a/vars", &keras), Ok((Order::Keras, vars[4])));
     assert_eq!(order("a/weight", &keras), Ok((Order::Keras, weight[4])));

@@ -34,7 +34,7 @@ fn labels_of_csv_are_numbers_or_names_first_or_last() {
         ("bare", table(name, false, ","), ["cat", "dog", "emu"], "the labels are names"),
         ("one", table(|n| (n + 1).to_string(), false, ","), ["1", "2", "3"], "the labels are counted from 1"),
         ("float", table(|n| format!("{n}.0"), false, ","), ["0", "1", "2"], ""),
-        ("last", table(plain, true, ","), ["0", "1", "2"], "its numbers are the labels"),
+        ("last", table(plain, true, ","), ["0", "1", "2"], "the labels are read from the last column"),
         (
             "named",
             format!("a,b,c,d,Class\n{}", table(plain, true, ",")),
@@ -105,7 +105,9 @@ fn what_cannot_be_right_is_refused() {
         place.write(&format!("single/{class}/0.pgm"), &grey);
         place.write(&format!("nest/inner/{class}/0.pgm"), &grey);
     }
-    for (data, said) in [("single", "each class has one image, expected two"), ("nest", "--data nest/inner has them")] {
+    for (data, said) in
+        [("single", "each class has one image, expected at least two"), ("nest", "--data nest/inner has them")]
+    {
         let done = place.call(&format!("data {data}"));
         assert!(done.status == Some(2) && done.err.contains(said), "{done:#?}");
     }

@@ -28,7 +28,7 @@ fn numbers_are_learnt_told_and_taken_away() {
     place.write("houses.csv", houses(400));
     let done = place.works(&format!("{TRAIN} --run-dir run"));
     assert!(done.err.contains("1 column left out: id"), "{}", done.err);
-    assert!(done.err.contains("one sample in 5 is kept"), "{}", done.err);
+    assert!(done.err.contains("one sample in 5 is held out"), "{}", done.err);
     let last = done.out.lines().last().unwrap();
     let r2: f64 = last.split("val_r2: ").nth(1).unwrap().parse().unwrap();
     assert!(last.contains("val_mae: ") && r2 > 0.99 && !last.contains("accuracy"), "{last}");
@@ -91,7 +91,7 @@ fn texts_are_classes() {
     place.write("iris.csv", String::from("a,b,species\n") + &(0..150).map(row).collect::<String>());
     let done = place.works("train --data iris.csv --target species --epochs 40 --lr 0.01 --device cpu --run-dir run");
     assert!(
-        done.err.contains("note: batches of 16, since 123 samples")
+        done.err.contains("note: batch size 16, since there are only 123 training samples")
             && done.err.contains("species holds texts: 3 classes"),
         "{}",
         done.err
@@ -100,7 +100,7 @@ fn texts_are_classes() {
     let eval = "eval run/model.safetensors --data iris.csv --device cpu --json";
     let found: Value = serde_json::from_str(&place.works(&format!("{eval} --target species")).out).unwrap();
     assert_eq!((number(&found, "accuracy"), found["classes"][2].as_str()), (1.0, Some("virginica")));
-    fails(&place, eval, "--target COLUMN is expected");
+    fails(&place, eval, "expected --target COLUMN");
     place.write("new.csv", "b,a\n5,1\n");
     let out = place.works("predict run/model.safetensors new.csv --device cpu").out;
     assert!(out.starts_with("class,probability\nversicolor,0."), "{out}");
@@ -187,7 +187,7 @@ fn numbers_are_standardised_by_the_training_samples() {
     let notice = data.notice.unwrap();
     assert!(
         notice.contains("semicolons separate")
-            && notice.contains("left out, the same number in every training sample: same"),
+            && notice.contains("left out, with the same number in every training sample: same"),
         "{notice}"
     );
     assert_eq!((data.train.count, data.test.count), (8, 2));
@@ -250,7 +250,7 @@ fn equal_rows_go_to_one_part() {
         test.len()
     );
     assert_eq!(data.train.count + data.test.count, 140);
-    assert!(data.notice.unwrap().contains("left out, the same number in every training sample: same"));
+    assert!(data.notice.unwrap().contains("left out, with the same number in every training sample: same"));
 }
 
 /// Numbers that are large and differ little keep their digits, and so do their errors.

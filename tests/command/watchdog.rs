@@ -133,7 +133,7 @@ fn a_steps_record_flags_a_loss_that_is_no_finite_number() {
             };
             let control = Control { valid: 67, samples: 67, ..Control::default() };
             let case = Case::new(op).floats([67], loss).words([67], vec![1; 67]).words([1], vec![STATE]);
-            let case = case.words([Control::WORDS], control.words()).in_place().floats([1, 5], vec![0.0; 5]).in_place();
+            let case = case.words([Control::WORDS], control.words()).in_place().floats([1, 6], vec![0.0; 6]).in_place();
             for found in faults(&case) {
                 assert_eq!(found, STATE | bit, "{value} at {place}");
             }

@@ -210,7 +210,7 @@ fn a_lost_device_is_an_error_of_every_call() {
 
 /// An error that belongs to no call stops the next one.
 #[test]
-fn an_error_that_nobody_asked_for_stops_the_run() {
+fn an_unexpected_error_stops_the_run() {
     for gpu in each_opened(OpenOptions::default()) {
         let (mut executor, [rounds, _]) = executor(gpu);
         set(&executor, rounds, 1);
