@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Writes a file, whole or not at all, in the place of an older one of that name.
+/// Writes a file atomically, replacing an older one of that name.
 ///
 /// Other threads and processes may write the same file: the last one to finish wins. A process that is killed leaves
 /// the older file as it was, and beside it at most one file whose name ends in `.tmp`.

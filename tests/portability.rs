@@ -109,7 +109,7 @@ fn every_kernel_is_valid_and_translates_to_every_language_that_it_may() {
     spirv_val(&done);
 }
 
-/// Holds the SPIR-V to the Khronos validator; where it is not installed that is said.
+/// Checks the SPIR-V with the Khronos validator; if it is not installed, a note says so.
 fn spirv_val(done: &[(String, bool, Vec<Vec<u32>>)]) {
     if Command::new("spirv-val").arg("--version").output().is_err() {
         // Not `eprintln!`, which the test harness keeps to itself where a test passes.

@@ -53,7 +53,7 @@ pub struct Report {
     pub epoch_images: Pair<usize>,
     /// Seconds from the graph to the first step's record in this process: buffers, pipelines, compilation.
     pub build_seconds: f64,
-    /// Milliseconds of the host to hand over a submit of one step.
+    /// Milliseconds of host time to submit one step.
     pub submit_ms: Option<f64>,
     /// Milliseconds to read the log of steps back from an idle adapter.
     pub read_back_ms: Option<f64>,

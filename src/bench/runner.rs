@@ -133,7 +133,7 @@ impl Runner {
         Ok(each * 1e3)
     }
 
-    /// Milliseconds of the host to hand over a submit of one step, and to read the log back from an idle device.
+    /// Milliseconds of host time to submit one step, and to read the log back from an idle device.
     pub async fn host_milliseconds(&mut self) -> Result<[f64; 2]> {
         let begun = Instant::now();
         self.engine.submit(1)?;

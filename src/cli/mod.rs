@@ -89,7 +89,7 @@ pub fn check_words<W: Into<OsString> + Clone>(
     command().try_get_matches_from(words).and_then(|found| Cli::from_arg_matches(&found)).map(drop)
 }
 
-/// The exit status; what went wrong is said on stderr.
+/// The exit status; errors go to stderr.
 fn status(done: Result<ExitCode>) -> ExitCode {
     done.unwrap_or_else(|error| {
         say(&format!("error: {error}"));
@@ -100,7 +100,7 @@ fn status(done: Result<ExitCode>) -> ExitCode {
     })
 }
 
-/// Prints to stdout; a reader that has gone away is no error of ours.
+/// Prints to stdout; a closed pipe is not an error.
 fn print(text: &str) -> Result<()> {
     use std::io::Write;
     match std::io::stdout().write_all(text.as_bytes()) {
@@ -121,7 +121,7 @@ fn terminal_columns() -> Option<usize> {
     std::io::stdout().is_terminal().then(columns)
 }
 
-/// Prints to stdout; on a terminal, lines that are too wide for it are broken between words.
+/// Prints to stdout; on a terminal, lines that are too wide are wrapped between words.
 fn print_fitted(text: &str) -> Result<()> {
     let Some(columns) = terminal_columns() else { return print(text) };
     let fitted = |line: &str| match line.chars().count() > columns {
@@ -131,14 +131,14 @@ fn print_fitted(text: &str) -> Result<()> {
     print(&text.lines().map(fitted).collect::<String>())
 }
 
-/// Tells on stderr what the device has to say once steps are built.
+/// Prints the device's notice on stderr once steps are built.
 fn note(device: &Device) {
     if let Some(notice) = device.notice() {
         say(&format!("note: {notice}"));
     }
 }
 
-/// Lines on stderr, on a terminal broken between words, and what they begin with coloured as clap colours it.
+/// Lines on stderr, wrapped on a terminal, with their prefix coloured as clap does.
 fn say(text: &str) {
     use std::io::IsTerminal;
     if !std::io::stderr().is_terminal() {
@@ -174,7 +174,7 @@ fn request(flag: Option<&str>, key: Option<&str>) -> Result<DeviceRequest> {
     }
 }
 
-/// More threads than any machine has use for; a system that starts them all is one to be restarted.
+/// More threads than any machine can use; starting them all would block the system.
 const MOST_THREADS: usize = 1024;
 
 /// Opens a device and says which and why on stderr, in one line.

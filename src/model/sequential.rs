@@ -207,7 +207,7 @@ impl Sequential {
         self.layer(Multiply::new()).reading(name)
     }
 
-    /// Where the layer of that name is; what is not there is said by `build`.
+    /// Where the layer of that name is; `build` reports a missing one.
     fn place(&mut self, name: &str) -> usize {
         let place = self.1.places.get(name).copied();
         if place.is_none() && self.1.wrong.is_none() {

@@ -1,6 +1,6 @@
 //! Expansion of shader files: shared text, repetition and constants, nothing more.
 //!
-//! A line `//: use NAME` stands for the text of `shaders/lib/NAME.wgsl`; a file that is used twice is taken in once.
+//! A line `//: use NAME` stands for the text of `shaders/lib/NAME.wgsl`; a file that is used twice is included once.
 //! A line `//: for i in A..B` repeats the lines up to its `//: end` with `i` counting from A to B - 1.
 //! `$(…)` stands for the value of an integer expression over the loop counters and the parameters, with
 //! `+ - * / % ( )`; `$i` is short for `$(i)`.

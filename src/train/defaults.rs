@@ -7,16 +7,16 @@ use crate::error::Result;
 use crate::model::presets::TABLE;
 use crate::train::settings::options::TrainOptions;
 
-/// The steps that an epoch has at least, where there are enough samples.
+/// The minimum number of steps per epoch, if there are enough samples.
 pub const STEPS: usize = 4;
 
-/// The fewest samples of a batch that is made smaller: batch normalisation needs two.
+/// The minimum size of a reduced batch: batch normalisation needs two samples.
 const LEAST: usize = 2;
 
 /// The least height and width that `resnet-small` takes: it halves them three times.
 const RESIDUAL: usize = 8;
 
-/// A model by the data, and why it is that one; no reason for images such as MNIST's, which go with the default.
+/// The default model for the data, and the reason; no reason for images such as MNIST's, which use the usual default.
 ///
 /// # Errors
 /// [`crate::Error::Input`] if the data has no input or no targets.
@@ -44,8 +44,8 @@ pub fn model_for(data: &Dataset) -> Result<(&'static str, Option<String>)> {
     })
 }
 
-/// The size of a batch for `samples` to train on: the default, or for few the largest power of two that leaves an epoch
-/// four steps.
+/// The batch size for `samples` training samples: the default, or, for few samples, the largest power of two that gives
+/// four steps per epoch.
 pub fn batch_for(samples: usize) -> usize {
     let default = TrainOptions::default().batch_size;
     if samples >= default * STEPS {

@@ -303,7 +303,7 @@ fn listings_print_what_they_promise() {
     assert!(place.works("--help").out.contains("verify"));
 }
 
-/// A recipe stands in for the defaults: what is said beside it goes before, and the folder's settings run it again.
+/// A recipe replaces the defaults: explicit flags override it, and the folder's settings run it again.
 #[test]
 fn a_recipe_is_resolved_into_settings() {
     let place = Place::new();

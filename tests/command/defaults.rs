@@ -59,7 +59,7 @@ fn model_and_batch_follow_from_the_data_and_mistakes_can_be_looked_at() {
         assert_eq!(place.read(&file), place.read(path), "{file}");
     }
 
-    // A folder that holds something stays as it is; a limit is said, and the most confident mistakes go before.
+    // A folder that is not empty is not changed; a limit is printed, and the most confident mistakes come first.
     let again = place.call("eval run --data more --save-wrong wrong --device cpu");
     assert!(again.status == Some(2) && again.err.contains("wrong: it is not empty"), "{again:?}");
     let few = place.works("eval run --data more --save-wrong few --wrong-limit 2 --device cpu");

@@ -68,7 +68,7 @@ fn the_first_command_trains_on_the_native_cpu_where_there_is_no_gpu() {
     }
 }
 
-/// The flag goes before the configuration, and that before the variable; the run's folder stores the request, and a
+/// The flag overrides the configuration, which overrides the variable; the run's folder stores the request, and a
 /// resumed run uses it, whatever the variable says then.
 #[test]
 fn the_variable_is_the_default_of_the_flag() {

@@ -346,7 +346,7 @@ fn activations_are_named_in_model_files() {
     }
 }
 
-/// A first layer, which begins in line 2, and what is said of it.
+/// A first layer, which begins in line 2, and the error message.
 const REFUSED: &[(&str, &str)] = &[
     ("type = 'dropout'", "line 2: layer 0 (dropout): found no key rate, expected a number from 0 to less than 1"),
     (

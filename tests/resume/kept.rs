@@ -20,7 +20,7 @@ fn a_rate_that_was_lowered_on_a_plateau_comes_back() {
     assert!(place.read("cut/model.safetensors") != place.read("constant/model.safetensors"), "the rates are used");
 }
 
-/// Noise under labels that say nothing of it: a net learns it by heart, and its validation loss falls for a while only.
+/// Noise under labels that say nothing of it: a net memorises it, and its validation loss falls only for a while.
 #[test]
 fn the_best_epochs_weights_are_kept() {
     let place = Place::new();
@@ -54,7 +54,8 @@ fn the_best_epochs_weights_are_kept() {
     assert_eq!(place.read("last/test.json"), place.read("short/test.json"));
 }
 
-/// Balanced weights are the same run as their numbers, which are said: 30 labels of 4 classes, 8, 8, 7 and 7 of each.
+/// Balanced weights are the same run as their numbers, which are printed: 30 labels of 4 classes, 8, 8, 7 and 7 of
+/// each.
 #[test]
 fn balanced_class_weights_are_those_of_the_labels() {
     let place = Place::new();

@@ -55,7 +55,7 @@ pub fn run(args: TrainArgs) -> Result<ExitCode> {
     Ok(if finished { ExitCode::SUCCESS } else { ExitCode::from(interrupt::STATUS) })
 }
 
-/// Of fewer training samples than these it is said that they are few.
+/// With fewer training samples than this, a note says that they are few.
 const FEW: usize = 20;
 
 /// A run from its start.
@@ -102,8 +102,8 @@ pub(super) fn begin(args: &TrainArgs, progress: &mut Progress) -> Result<Session
     Ok(session)
 }
 
-/// Brings a batch that was not asked for down to the samples that there are, or, where it is not named at all, to what leaves an
-/// epoch several steps; and says so.
+/// Reduces a default batch size to the number of samples, or, if it is not given at all, so that an epoch has several
+/// steps; and prints a note.
 fn fit_batch(config: &mut RunConfig, data: &Dataset, by_data: bool) -> Result<()> {
     let (batch, count) = (config.train.batch_size, data.train.count);
     // More samples than these have no smaller batch.

@@ -122,7 +122,7 @@ impl Progress {
         self.beat.ends(false);
     }
 
-    /// Puts something new in the place of what moves.
+    /// Replaces the moving part of the line.
     fn start(&mut self, template: &str) {
         self.clear();
         self.bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(20));

@@ -34,7 +34,7 @@ pub fn with_native_cpu(adapters: &[(Candidate, wgpu::Adapter)], threads: usize) 
     candidates
 }
 
-/// Lists, decides, and hands back the adapter where one was taken.
+/// Lists the devices, decides, and returns the adapter if one was chosen.
 pub async fn choose(request: &DeviceRequest, threads: usize) -> Result<(Choice, Option<wgpu::Adapter>)> {
     let mut adapters = list_adapters().await;
     let choice = decide(&with_native_cpu(&adapters, threads), request)?;

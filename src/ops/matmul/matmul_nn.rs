@@ -1,4 +1,4 @@
-//! The product of two matrices: the gradient that a dense layer hands back to its input.
+//! The product of two matrices: the gradient that a dense layer passes to its input.
 
 use crate::ops::matmul::matmul_nt::AWKWARD;
 use crate::ops::matmul::splits;

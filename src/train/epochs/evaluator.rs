@@ -208,7 +208,7 @@ impl Evaluator {
         Ok(totals)
     }
 
-    /// One pass over the data, batch by batch, that hands over the class of each pixel of each sample, in the data's
+    /// One pass over the data, batch by batch, that passes on the class of each pixel of each sample, in the data's
     /// order, and counts them.
     ///
     /// # Errors
@@ -266,7 +266,7 @@ impl Evaluator {
         self.scores.as_deref()
     }
 
-    /// One pass over the data, batch by batch, that hands over the logits of each sample, `[classes]`, in the data's
+    /// One pass over the data, batch by batch, that passes on the logits of each sample, `[classes]`, in the data's
     /// order.
     pub async fn run_each(&mut self, mut each: impl FnMut(&[f32]) -> Result<()>) -> Result<Totals> {
         self.restart()?;

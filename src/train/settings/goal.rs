@@ -3,7 +3,7 @@
 use crate::train::settings::options::TrainOptions;
 use serde::{Deserialize, Serialize};
 
-/// Which epoch's weights a run leaves.
+/// Which epoch's weights a run stores.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]

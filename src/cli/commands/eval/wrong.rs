@@ -58,7 +58,7 @@ impl Wrong {
     }
 
     /// Writes them, those first where the net was most confident: the files of `root` that the samples came from, or the images as PNG
-    /// where there are no such files. Returns what is said of them.
+    /// where there are no such files. Returns the notice about them.
     ///
     /// # Errors
     /// [`Error::Input`] if the folder cannot be made or an image cannot be read any more, [`Error::Failed`] if a file cannot

@@ -54,7 +54,7 @@ fn a_bare_machine_is_told_what_to_install() {
     assert!(linux.lines().all(|line| line.len() <= WIDTH), "{linux}");
 }
 
-/// Two devices, the request, and the line on Linux where nothing is said of WGPU_BACKEND.
+/// Two devices, the request, and the line on Linux without WGPU_BACKEND.
 fn line(request: &str) -> String {
     let choice = decide(&[llvmpipe(), Candidate::native_cpu(1, 2)], &request.parse().expect("a request"));
     choice.expect("a choice").line_on("linux", None)
