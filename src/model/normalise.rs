@@ -1,5 +1,6 @@
 //! Images normalised channel by channel before the first layer, as torchvision's `Normalize` does it.
 
+use crate::counted::counted;
 use crate::error::Result;
 use crate::ir::graph::{Graph, Tensor};
 use crate::ops::batch::normalise::{MOST_CHANNELS, Normalise};
@@ -28,8 +29,9 @@ impl ChannelNorm {
         if counts != [channels; 2] || channels > MOST_CHANNELS {
             let [mean, std] = counts;
             return Err(format!(
-                "found normalise with {mean} means and {std} deviations, expected {channels} of each, one per channel \
-                 (at most {MOST_CHANNELS})"
+                "found normalise with {} and {}, expected {channels} of each, one per channel (at most {MOST_CHANNELS})",
+                counted(mean, "mean"),
+                counted(std, "deviation")
             ));
         }
         let sound = (0..channels).all(|channel| self.of(channel).iter().all(|x| x.is_finite()));

@@ -52,7 +52,7 @@ mod tests {
             ("normalise = { mean = [0.5] }", "expected { mean = [number"),
             ("normalise = { mean = [0.5], sdt = [1] }", "expected { mean = [number"),
             ("normalise = { mean = ['a'], std = [1] }", "expected { mean = [number"),
-            ("normalise = { mean = [0.5], std = [1] }", "1 means and 1 deviations, expected one for each of 3"),
+            ("normalise = { mean = [0.5], std = [1] }", "1 mean and 1 deviation, expected 3 of each"),
             ("normalise = { mean = [0, 0, 0], std = [1, 1, 0] }", "deviations above 0"),
             ("normalise = { mean = [0, 0, nan], std = [1, 1, 1] }", "expected finite means"),
         ] {
