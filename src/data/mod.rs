@@ -61,6 +61,8 @@ pub struct Dataset {
     pub prepare: Prepare,
     /// Of text: its tokens.
     pub text: Option<Tokenizer>,
+    /// Of pairs: the tokens of the translations.
+    pub target: Option<Tokenizer>,
     /// A notice for the user about how the set was opened, if any.
     pub notice: Option<String>,
 }
@@ -113,6 +115,7 @@ impl Dataset {
                 test,
                 held_out: false,
                 text: None,
+                target: None,
                 notice: None,
             });
         }
@@ -135,6 +138,7 @@ impl Dataset {
             held_out: false,
             prepare,
             text: None,
+            target: None,
             notice: None,
         })
     }

@@ -67,6 +67,11 @@ pub struct TextOptions<'a> {
     pub column: Option<&'a str>,
     /// The tokenizer of a trained model, in place of one of the training text.
     pub known: Option<&'a Tokenizer>,
+    /// The target tokenizer of a trained model that translates.
+    pub known_target: Option<&'a Tokenizer>,
+    /// Whether lines of two columns are pairs, a text and its translation, not a label and a text; without, pairs are
+    /// recognised by first columns that mostly differ.
+    pub pairs: Option<bool>,
     /// The share at the end of a single text that is held out for testing; without, a tenth.
     pub kept: Option<f64>,
 }

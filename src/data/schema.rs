@@ -17,6 +17,8 @@ pub const NUMBERS: &str = "numbers";
 
 /// The name of the field of tokens.
 pub const TEXT: &str = "text";
+/// The name of the field of the tokens that a text is translated to.
+pub const TARGET: &str = "target";
 
 /// A named field of every sample.
 #[derive(Clone, Debug, PartialEq)]
@@ -166,12 +168,12 @@ impl Schema {
         }
     }
 
-    /// The field of targets: classes, answers, numbers, or a stream of tokens whose targets are its own.
+    /// The field of targets: classes, answers, numbers, a translation, or a stream of tokens whose targets are its own.
     ///
     /// # Errors
     /// [`Error::Input`] if there is none.
     pub fn target(&self) -> Result<&Field> {
-        let known = [LABEL, ANSWERS, NUMBERS].iter().find_map(|name| self.get(name));
+        let known = [LABEL, ANSWERS, NUMBERS, TARGET].iter().find_map(|name| self.get(name));
         let known = known.or_else(|| self.fields.iter().find(|field| field.stream.is_some()));
         known.map_or_else(|| self.field(LABEL), Ok)
     }

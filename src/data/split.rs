@@ -2,7 +2,7 @@
 
 use crate::data::column::Column;
 use crate::data::region::Region;
-use crate::data::schema::{Element, Field, IMAGE, LABEL, Schema};
+use crate::data::schema::{Element, Field, IMAGE, LABEL, Schema, TARGET};
 use crate::error::{Error, Result};
 use std::borrow::Cow;
 use std::ops::Range;
@@ -246,10 +246,10 @@ impl Split {
         self.column(LABEL).map_or(Vec::new(), |column| column.words(sample..sample.saturating_add(1)).collect())
     }
 
-    /// Targets of a sample: 1, height × width where each pixel has its own, or the tokens of a window.
+    /// Targets of a sample: 1, height × width where each pixel has its own, or the tokens of a window or a translation.
     pub fn positions(&self) -> usize {
         let stream = || self.columns.iter().find(|column| column.field().stream.is_some());
-        self.column(LABEL).or_else(stream).map_or(1, |column| column.field().elements())
+        self.column(LABEL).or_else(|| self.column(TARGET)).or_else(stream).map_or(1, |column| column.field().elements())
     }
 
     /// Whether pixels stay in their file.

@@ -1,10 +1,10 @@
 //! Tokens of a data set: how a column holds them, and their statistics: the most common ones, unknown ones, lengths of
 //! texts.
 
-use crate::data::schema::{Field, IGNORED, TEXT};
+use crate::data::schema::{Field, IGNORED, TARGET, TEXT};
 use crate::data::{Column, Dataset};
 use crate::error::{Error, Result};
-use crate::text::NO_TOKEN;
+use crate::text::{NO_TOKEN, Tokenizer};
 use serde::Serialize;
 
 /// The most bytes of texts that are predicted at once.
@@ -30,6 +30,9 @@ pub struct TextSurvey {
     pub commonest: Vec<(String, u64)>,
     /// Tokens of the vocabulary that are not in the part to train on.
     pub unused: usize,
+    /// The same of the translations, where texts have some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<Box<TextSurvey>>,
 }
 
 /// A part of a data set of text.
@@ -53,17 +56,26 @@ pub struct TextPart {
 /// [`Error::Failed`] if it has no field of tokens.
 pub fn survey(data: &Dataset) -> Result<Option<TextSurvey>> {
     let Some(tokenizer) = &data.text else { return Ok(None) };
+    let target = data.target.as_ref().map(|target| side(data, TARGET, target).map(Box::new)).transpose()?;
+    Ok(Some(TextSurvey { target, ..side(data, TEXT, tokenizer)? }))
+}
+
+/// Counts one field of tokens.
+fn side(data: &Dataset, field: &str, tokenizer: &Tokenizer) -> Result<TextSurvey> {
+    let ends = tokenizer.ends().unwrap_or([NO_TOKEN; 2]);
     let mut counts = vec![0u64; tokenizer.tokens().len()];
     let splits = [("train", Some(&data.train)), ("validation", data.validation.as_ref()), ("test", Some(&data.test))];
     let (mut parts, mut is_stream) = (Vec::new(), false);
     for (name, split) in splits {
         let Some(split) = split else { continue };
-        let column = split.column(TEXT).ok_or_else(|| Error::failed("a data set of text has no tokens"))?;
+        let column = split.column(field).ok_or_else(|| Error::failed("a data set of text has no tokens"))?;
         let stream = column.field().stream;
         is_stream |= stream.is_some();
         let all = stream.unwrap_or(usize::MAX);
         let (mut tokens, mut unknown) = (0, 0);
-        for token in column.words(0..column.count()).take(all) {
+        for token in
+            column.words(0..column.count()).take(all).filter(|token| *token == IGNORED || !ends.contains(token))
+        {
             // What fills a text up is no token; of a stream it is one that is unknown.
             if token == IGNORED {
                 unknown += u64::from(stream.is_some());
@@ -76,13 +88,13 @@ pub fn survey(data: &Dataset) -> Result<Option<TextSurvey>> {
                 counts.get_mut(token as usize).into_iter().for_each(|count| *count += 1);
             }
         }
-        let lengths = stream.is_none().then(|| lengths(column));
+        let lengths = stream.is_none().then(|| lengths(column, ends));
         parts.push(TextPart { name, samples: split.count, tokens, unknown, lengths });
     }
     let mut order: Vec<usize> = (0..counts.len()).filter(|token| counts[*token] > 0).collect();
     order.sort_by_key(|token| (std::cmp::Reverse(counts[*token]), *token));
     let commonest = order.iter().take(COMMONEST).map(|token| (tokenizer.tokens()[*token].clone(), counts[*token]));
-    Ok(Some(TextSurvey {
+    Ok(TextSurvey {
         name: data.name.clone(),
         unit: tokenizer.unit().plural(),
         vocabulary: counts.len(),
@@ -90,12 +102,14 @@ pub fn survey(data: &Dataset) -> Result<Option<TextSurvey>> {
         parts,
         commonest: commonest.collect(),
         unused: counts.len() - order.len(),
-    }))
+        target: None,
+    })
 }
 
 /// The shortest, the middle and the longest text.
-fn lengths(column: &Column) -> [usize; 3] {
-    let length = |n: usize| column.words(n..n + 1).take_while(|token| *token != IGNORED).count();
+fn lengths(column: &Column, ends: [u32; 2]) -> [usize; 3] {
+    let is_token = |token: &u32| *token != IGNORED && !ends.contains(token);
+    let length = |n: usize| column.words(n..n + 1).take_while(is_token).count();
     let mut all: Vec<usize> = (0..column.count()).map(length).collect();
     all.sort_unstable();
     [all[0], all[all.len() / 2], all[all.len() - 1]]

@@ -2,7 +2,7 @@
 
 use crate::data::formats::Format;
 use crate::data::schema::{ANSWERS, NUMBERS};
-use crate::data::{BUILT_IN, Dataset, IGNORED, ReadOptions, Split, TargetKind, differing};
+use crate::data::{BUILT_IN, Dataset, IGNORED, ReadOptions, Split, TargetKind, TextOptions, differing};
 use crate::error::{Error, Result, in_context};
 use std::path::Path;
 
@@ -43,6 +43,12 @@ impl Dataset {
         let [height, width, channels] = data.train.shape();
         // Pictures from files have their names.
         let pictures = data.train.name_of(0).is_some();
+        let text = TextOptions {
+            known: data.text.as_ref(),
+            known_target: data.target.as_ref(),
+            pairs: data.text.as_ref().map(|_| data.target.is_some()),
+            ..options.text
+        };
         let of_val = ReadOptions {
             tests_alone: true,
             size: if pictures { Some([height, width]) } else { options.size },
@@ -52,6 +58,7 @@ impl Dataset {
             target_scales: &target.scales,
             target_kind,
             class_names: &data.class_names,
+            text,
             ..*options
         };
         let other = Dataset::open_with(val, &of_val).map_err(in_val)?;

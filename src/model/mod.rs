@@ -1,5 +1,6 @@
 //! Models: a list of layers with what the input needs, from a preset, a builder, a file or a weight file.
 
+mod build;
 pub mod formats;
 pub mod init;
 pub mod layers;
@@ -20,8 +21,6 @@ pub use task::{Scale, Task};
 
 use crate::error::{Error, Result, in_context};
 use crate::ir::element::Prepare;
-use crate::ir::graph::{Graph, Tensor};
-use crate::ops::sequence::lengths::Lengths;
 use crate::text::Tokenizer;
 use layers::{LARGEST, elements};
 use normalise::ChannelNorm;
@@ -77,6 +76,9 @@ pub struct Model {
     /// The tokens of a model that reads text; left out of files where it reads something else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<Tokenizer>,
+    /// The tokens of a model that translates: those that it writes; the last two begin and end a text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Tokenizer>,
     /// The columns of a table that the model reads, and how each is standardised; none of a model that reads images.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<Scale>,
@@ -146,7 +148,9 @@ impl Model {
     fn end(&self) -> Result<(Option<usize>, usize)> {
         match self.infer()?.last().map(|last| &last.shape[..]) {
             Some(&[outputs]) => Ok((None, outputs)),
-            Some(&[length, tokens]) if self.task == Task::Next && self.input == [length] => Ok((Some(length), tokens)),
+            Some(&[length, tokens]) if self.task == Task::Next && self.written() == Some(length) => {
+                Ok((Some(length), tokens))
+            }
             Some(&[height, width, classes])
                 if self.input.len() == 3
                     && self.input[..2] == [height, width]
@@ -161,6 +165,7 @@ impl Model {
                         format!(", or [{height}, {width}, classes] for a class for each pixel")
                     }
                     [length] if self.text.is_some() => {
+                        let length = self.written().unwrap_or(length);
                         format!(", or [{length}, tokens] for the next token at each place")
                     }
                     _ => String::new(),
@@ -207,7 +212,8 @@ impl Model {
 
     /// The name of a class, or its number if it has none.
     pub fn class_name(&self, class: usize) -> String {
-        let tokens = self.text.as_ref().filter(|_| self.task == Task::Next).map(Tokenizer::tokens);
+        let tokens = self.target.as_ref().or(self.text.as_ref());
+        let tokens = tokens.filter(|_| self.task == Task::Next).map(Tokenizer::tokens);
         tokens.unwrap_or(&self.class_names).get(class).cloned().unwrap_or_else(|| class.to_string())
     }
 
@@ -238,8 +244,10 @@ impl Model {
         if self.params()?.is_empty() {
             return Err(self.says("found no parameters, expected at least one dense or conv2d layer".into()));
         }
-        let read: Vec<Option<usize>> =
+        self.check_states()?;
+        let mut read: Vec<Option<usize>> =
             self.layers.iter().enumerate().flat_map(|(index, layer)| layer.places(index)).collect();
+        read.extend(self.layers.iter().map(|layer| layer.state).filter(Option::is_some));
         if let Some(unread) = (0..self.layers.len() - 1).find(|&index| !read.contains(&Some(index))) {
             let why = "found no layer that reads its result, expected one, by its place or by `from`";
             return Err(self.error(self.layers[unread].error(unread, why.into())));
@@ -289,35 +297,6 @@ impl Model {
                 name.escape_debug()
             ))),
         }
-    }
-
-    /// Adds the whole model to the graph after x [batch, …] of the model's input and gives its outputs
-    /// [batch, outputs], or [batch, height, width, classes]; `build` says what for.
-    ///
-    /// # Errors
-    /// [`Error::Input`] if x has another shape, the batch is too large, or [`Model::check`] would fail.
-    pub fn build(&self, graph: &mut Graph, x: Tensor, build: Build) -> Result<Tensor> {
-        self.check()?;
-        if graph.shape(x).get(1..) != Some(&self.input[..]) {
-            let expected = format!("expected a batch of {}", self.reads());
-            return Err(self.says(format!("found an input of shape {}, {expected}", graph.info(x).shape)));
-        }
-        Ok(self.build_each(graph, x, build)?.last().copied().unwrap_or(x))
-    }
-
-    /// Adds every layer, starting from x, and returns the result of each.
-    pub(crate) fn build_each(&self, graph: &mut Graph, x: Tensor, build: Build) -> Result<Vec<Tensor>> {
-        let mut results: Vec<Tensor> = Vec::with_capacity(self.layers.len());
-        let is_filled = self.text.is_some() && self.task != Task::Next;
-        let lengths = is_filled.then(|| graph.apply(Lengths, &[x])).transpose()?.map(|found| found[0]);
-        let build = Build { lengths, ..build };
-        for (index, layer) in self.layers.iter().enumerate() {
-            let inputs = layer.inputs(index, &x, &results);
-            let inputs = inputs.map(|inputs| inputs.into_iter().copied().collect::<Vec<_>>());
-            let result = inputs.and_then(|inputs| layer.build(index, graph, &inputs, build));
-            results.push(result.map_err(|error| self.error(error))?);
-        }
-        Ok(results)
     }
 
     /// The canonical JSON that describes the model: one text for one model.

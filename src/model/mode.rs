@@ -21,21 +21,21 @@ pub struct Build {
     /// The graph's control block ([`crate::step::control::Control`]), if there is one: a layer reads the step, the key of
     /// all random numbers and the number of valid samples there.
     pub control: Option<Tensor>,
-    /// Of texts that are filled up: how many tokens each has, `[batch]`.
-    pub lengths: Option<Tensor>,
+    /// Of a model with a second input: its tokens, [batch, places].
+    pub target: Option<Tensor>,
 }
 
 impl Build {
     /// For inference, without a control block.
-    pub const INFERENCE: Build = Build { mode: Mode::Inference, control: None, lengths: None };
+    pub const INFERENCE: Build = Build { mode: Mode::Inference, control: None, target: None };
 
     /// For training, with the control block of the step.
     pub fn training(control: Tensor) -> Self {
-        Build { mode: Mode::Training, control: Some(control), lengths: None }
+        Build { mode: Mode::Training, control: Some(control), target: None }
     }
 
     /// For inference in a graph with a control block.
     pub fn inference(control: Tensor) -> Self {
-        Build { mode: Mode::Inference, control: Some(control), lengths: None }
+        Build { mode: Mode::Inference, control: Some(control), target: None }
     }
 }

@@ -2,8 +2,10 @@
 
 use crate::error::{Error, Result};
 use crate::model::formats::weights::in_run;
+use crate::model::layers::Score;
 use crate::model::{Model, Sequential, Weights};
 use crate::ops::conv::geometry::Padding;
+use crate::ops::pointwise::activation::Function;
 use crate::suggest;
 use crate::text::Tokenizer;
 use std::path::Path;
@@ -84,6 +86,19 @@ pub const PRESETS: &[Preset] = &[
         text: true,
         layers: |net, classes| net.bidirectional_gru(64).mean_pool().dropout(0.5).dense(classes),
     },
+    // Luong, Pham and Manning's attention (2015), after a decoder that goes on where the encoder ends.
+    Preset {
+        name: TRANSLATOR,
+        input: &[20],
+        classes: 256,
+        text: true,
+        layers: |net, tokens| {
+            let net = net.gru(256, 1).named("encoder");
+            let net = net.target().embedding(tokens, EMBEDDING).gru(256, 1).starting_at("encoder").named("decoder");
+            let net = net.attention_from("encoder", Score::General).concat_from("decoder");
+            net.dense(256).activation(Function::Tanh).dropout(0.2).dense(tokens)
+        },
+    },
     // What is trained on a table where no model is named; an image is flattened.
     Preset {
         name: TABLE,
@@ -99,6 +114,9 @@ pub const PRESETS: &[Preset] = &[
 
 /// Numbers that a token becomes in the presets that read text.
 const EMBEDDING: usize = 128;
+
+/// The preset that translates.
+pub const TRANSLATOR: &str = "translator";
 
 /// The preset that takes tables.
 pub const TABLE: &str = "mlp";
@@ -188,23 +206,26 @@ impl Model {
         classes: usize,
         text: Option<&Tokenizer>,
     ) -> Result<Self> {
+        // Of pairs the classes are the tokens that are written.
         let vocabulary = text.map(|text| text.tokens().len());
         match spec.ends_with(".toml") {
-            true => Model::from_toml_file_for(Path::new(spec), vocabulary),
+            true => Model::from_toml_file_for(Path::new(spec), vocabulary.map(|read| [read, classes])),
             false => Preset::named(spec)?.model_for(input, classes, vocabulary),
         }
     }
 
-    /// The tokens of a sample of the text model that `spec` names; none if it reads something else, or is unknown.
+    /// The tokens of a sample of the text model that `spec` names, and whether it translates; none if it reads something
+    /// else, or is unknown.
     ///
     /// # Errors
     /// [`Error::Input`] as [`Model::from_toml_file`].
-    pub fn length_of(spec: &str) -> Result<Option<usize>> {
+    pub fn text_of(spec: &str) -> Result<Option<(usize, bool)>> {
         if spec.ends_with(".toml") {
             let model = Model::from_toml_file(Path::new(spec))?;
-            return Ok(model.text.map(|_| model.input[0]));
+            return Ok(model.text.as_ref().map(|_| (model.input[0], model.translates())));
         }
-        Ok(PRESETS.iter().find(|preset| preset.name == spec && preset.text).map(|preset| preset.input[0]))
+        let preset = PRESETS.iter().find(|preset| preset.name == spec && preset.text);
+        Ok(preset.map(|preset| (preset.input[0], preset.name == TRANSLATOR)))
     }
 
     /// The preset of the name `spec` for the images that it was made for, or the model file at the path `spec` if that
@@ -279,7 +300,7 @@ mod tests {
     #[test]
     fn an_unknown_name_lists_the_presets_and_the_near_one() {
         let error = |spec| Model::named_or_file(spec, [28, 28, 1], 10, None).unwrap_err().to_string();
-        let want = "no model 'mnist-cn'; did you mean 'mnist-cnn'? Expected mnist-cnn, mnist-deep, mnist-bn, resnet-small, unet-small, char-rnn, text-classifier, mlp or a file that ends in .toml";
+        let want = "no model 'mnist-cn'; did you mean 'mnist-cnn'? Expected mnist-cnn, mnist-deep, mnist-bn, resnet-small, unet-small, char-rnn, text-classifier, translator, mlp or a file that ends in .toml";
         assert_eq!(error("mnist-cn"), want);
         assert!(error("mnist-dep").contains("did you mean 'mnist-deep'?"));
         assert!(error("resnet-50").ends_with(".toml"));

@@ -202,6 +202,25 @@ impl Sequential {
         self.layer(Concat::new()).reading(name)
     }
 
+    /// Adds the second text of a pair, the one that is written.
+    pub fn target(self) -> Self {
+        self.layer(Input::new())
+    }
+
+    /// Lets the last layer, a recurrence, begin with the last states of the layer of that name.
+    pub fn starting_at(mut self, name: &str) -> Self {
+        let state = self.place(name);
+        if let Some(last) = self.0.layers.last_mut() {
+            last.state = Some(state);
+        }
+        self
+    }
+
+    /// Adds an attention of the last result over that of the layer of that name.
+    pub fn attention_from(self, name: &str, score: Score) -> Self {
+        self.layer(Attention { score }).reading(name)
+    }
+
     /// Multiplies the last result with that of the layer of that name; features gate the channels of an image.
     pub fn multiply_from(self, name: &str) -> Self {
         self.layer(Multiply::new()).reading(name)

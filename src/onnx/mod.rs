@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::files::write_whole;
 use crate::ir::element::Prepare;
 use crate::model::formats::weights::METADATA_KEY;
+use crate::model::layers::Input;
 use crate::model::layers::onnx::{Attribute, Elements, Onnx, OnnxConstant, OnnxNode};
 use crate::model::{Model, Normalisation, Scale, Task};
 use crate::train::predict::TrainedModel;
@@ -54,7 +55,7 @@ impl TrainedModel {
         };
         let output = match model.input[..] {
             [height, width, _] if model.is_segmentation()? => vec![classes, height, width],
-            [length] if model.task == Task::Next => vec![length, classes],
+            [length] if model.task == Task::Next => vec![model.written().unwrap_or(length), classes],
             _ => vec![classes],
         };
         let mut graph = Builder::new(&model.name);
@@ -62,20 +63,33 @@ impl TrainedModel {
             true => graph.standardise(&model.columns),
             false => graph.normalise(model),
         }
-        let lengths = (model.text.is_some() && model.task != Task::Next).then(|| graph.lengths(model.vocabulary()));
+        let is_filled = model.text.is_some() && (model.task != Task::Next || model.translates());
+        let lengths = is_filled.then(|| graph.lengths("lengths", "input", model.vocabulary()));
+        let known = model.target_vocabulary();
+        let written = model.translates().then(|| graph.lengths("target_lengths", "target", known));
         let shapes: Vec<Vec<usize>> = model.infer()?.into_iter().map(|inferred| inferred.shape).collect();
         let (input, first) = (model.input.to_vec(), graph.last.clone());
         let mut results: Vec<String> = Vec::new();
+        let (mut lengths_of, mut ends): (Vec<Option<String>>, Vec<Vec<String>>) = Default::default();
         for (index, (layer, inferred)) in model.layers.iter().zip(model.infer()?).enumerate() {
             let name = format!("{index}_{}", layer.type_name());
             let inputs = layer.inputs(index, &first, &results)?.into_iter().cloned().collect();
             let given = layer.inputs(index, &input, &shapes)?.into_iter().map(|shape| &shape[..]).collect();
             let params = inferred.params.iter().map(|param| param.name.clone()).collect();
             let mut onnx = Onnx::new(name, inputs, given, params);
-            onnx.lengths.clone_from(&lengths);
+            let of = |place: Option<usize>| match place {
+                _ if layer.is::<Input>() => written.clone(),
+                None => lengths.clone(),
+                Some(place) => lengths_of.get(place).cloned().flatten(),
+            };
+            onnx.lengths = layer.places(index).into_iter().map(of).collect();
+            onnx.states = layer.state.and_then(|from| ends.get(from)).cloned().unwrap_or_default();
+            onnx.ends = model.layers.iter().any(|later| later.state == Some(index)).then(Vec::new);
             layer.onnx(&mut onnx).map_err(|why| Error::input(format!("layer {}: {why}", onnx.name)))?;
             graph.last = onnx.result();
             results.push(onnx.result());
+            lengths_of.push(onnx.lengths_of(0));
+            ends.push(onnx.ends.take().unwrap_or_default());
             onnx.constants.iter().for_each(|constant| graph.constant(constant));
             onnx.nodes.into_iter().for_each(|node| graph.add(node));
         }
@@ -101,6 +115,9 @@ impl TrainedModel {
         let double = |is_double: bool| if is_double { DOUBLE } else { FLOAT };
         let read = if model.text.is_some() { INT64 } else { double(model.reads_table()) };
         graph.input = vec![value("input", read, &outside(&model.input))];
+        if let Some(places) = model.written().filter(|_| model.translates()) {
+            graph.input.push(value("target", read, &[places]));
+        }
         graph.output = vec![value(name, double(name == "numbers"), &output)];
         Ok(ModelProto {
             ir_version: IR_VERSION,
@@ -130,6 +147,17 @@ fn metadata(model: &Model, classes: usize) -> Result<Vec<StringStringEntryProto>
         }
     };
     let preprocessing = match columns.is_empty() {
+        _ if model.translates() => {
+            let read = model.tokenizer()?;
+            let units = [read, model.target.as_ref().unwrap_or(read)].map(|tokens| tokens.unit().plural());
+            let [read, written] = [model.input[0], model.written().unwrap_or(1)];
+            let begin = model.target_vocabulary().saturating_sub(2);
+            format!(
+                "`input`: the numbers of {} of the text, 64-bit integers [N, {read}], -1 after its end; `target`: those of {} of \
+                 the translation so far, [N, {written}], {begin} first, which begins it, and -1 after it; `wgrad` has both vocabularies",
+                units[0], units[1]
+            )
+        }
         _ if model.text.is_some() => {
             let unit = model.tokenizer()?.unit().plural();
             format!(
@@ -167,7 +195,7 @@ impl Builder {
     }
 
     fn add(&mut self, node: OnnxNode) {
-        let OnnxNode { op, name, inputs, attributes } = node;
+        let OnnxNode { op, name, inputs, attributes, further } = node;
         let attribute = |(name, value): (&str, Attribute)| match value {
             Attribute::Int(value) => AttributeProto::int(name, value),
             Attribute::Ints(values) => AttributeProto::ints(name, &values),
@@ -176,7 +204,7 @@ impl Builder {
             Attribute::Texts(texts) => AttributeProto::texts(name, &texts),
         };
         let attribute = attributes.into_iter().map(attribute).collect();
-        let output = vec![name.clone()];
+        let output = std::iter::once(name.clone()).chain(further).collect();
         self.graph.node.push(NodeProto { input: inputs, output, name, op_type: op.into(), attribute });
     }
 
@@ -184,7 +212,7 @@ impl Builder {
     fn then(&mut self, op: &'static str, name: &str, by: Option<&str>, attributes: Vec<(&'static str, Attribute)>) {
         let before = std::mem::replace(&mut self.last, name.into());
         let inputs = std::iter::once(before).chain(by.map(String::from)).collect();
-        self.add(OnnxNode { op, name: name.into(), inputs, attributes });
+        self.add(OnnxNode { op, name: name.into(), inputs, attributes, further: Vec::new() });
     }
 
     fn constant(&mut self, constant: &OnnxConstant) {
@@ -201,12 +229,12 @@ impl Builder {
         self.constant(&OnnxConstant { name: name.into(), shape: shape.into(), elements });
     }
 
-    /// How many tokens each text has: those of the vocabulary.
-    fn lengths(&mut self, vocabulary: usize) -> String {
-        let mut onnx = Onnx::new("lengths".into(), vec!["input".into()], Vec::new(), Vec::new());
+    /// How many tokens each text of an input has: those of the vocabulary.
+    fn lengths(&mut self, name: &str, input: &str, vocabulary: usize) -> String {
+        let mut onnx = Onnx::new(name.into(), vec![input.into()], Vec::new(), Vec::new());
         let [least, most] = [("_least", -1), ("_most", vocabulary as i64)].map(|(name, x)| onnx.ints(name, vec![x]));
-        let above = onnx.node("_above", "Greater", &["input", &least], &[]);
-        let below = onnx.node("_below", "Less", &["input", &most], &[]);
+        let above = onnx.node("_above", "Greater", &[input, &least], &[]);
+        let below = onnx.node("_below", "Less", &[input, &most], &[]);
         let both = onnx.node("_both", "And", &[&above, &below], &[]);
         let counts = onnx.node("_counts", "Cast", &[&both], &[("to", Attribute::Int(INT64.into()))]);
         let axis = onnx.ints("_axis", vec![1]);

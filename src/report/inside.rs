@@ -39,6 +39,7 @@ impl<F: Real> Inside<F> {
         let mut graph = Graph::new();
         let input = graph.tensor(TensorInfo::floats("input", [1, height, width, channels]));
         let layers = model.build_each(&mut graph, input, Build::INFERENCE)?;
+        let layers: Vec<Tensor> = layers.into_iter().map(|given| given.built.result).collect();
         let logits = layers.last().copied().unwrap_or(input);
         let control = graph.tensor(TensorInfo::words("control", [Control::WORDS]));
         let label = graph.tensor(TensorInfo::words("label", [model.positions()?]));

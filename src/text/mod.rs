@@ -67,6 +67,9 @@ impl FromStr for Unit {
     }
 }
 
+/// The tokens before and after a text that a model writes.
+const ENDS: [&str; 2] = ["<begin>", "<end>"];
+
 /// The most tokens of a vocabulary.
 pub const MOST_TOKENS: usize = 1 << 16;
 
@@ -120,6 +123,19 @@ impl Tokenizer {
         Ok(Tokenizer::known(unit, tokens))
     }
 
+    /// The same tokens and, as the last two, those that begin and end a text: what a translation is made of.
+    pub fn with_ends(self) -> Self {
+        let tokens = self.tokens.into_iter().chain(ENDS.map(String::from)).collect();
+        Tokenizer::known(self.unit, tokens)
+    }
+
+    /// The tokens that begin and end a text, where the last two of the vocabulary are these.
+    pub fn ends(&self) -> Option<[u32; 2]> {
+        let [.., begin, end] = &self.tokens[..] else { return None };
+        let count = self.tokens.len() as u32;
+        ([begin, end] == ENDS).then(|| [count - 2, count - 1])
+    }
+
     /// The tokenizer of a known vocabulary, as a model stores it.
     pub fn known(unit: Unit, tokens: Vec<String>) -> Self {
         let numbers = tokens.iter().cloned().zip(0..).collect();
@@ -158,9 +174,10 @@ impl Tokenizer {
     }
 
     /// The text of tokens: characters one after the other, words with spaces between them; bytes that are no UTF-8 become
-    /// U+FFFD, and what is no token is left out.
+    /// U+FFFD, and what is no token, or begins or ends a text, is left out.
     pub fn decode(&self, tokens: &[u32]) -> String {
-        let text = |token: &u32| self.tokens.get(*token as usize).map(String::as_str);
+        let ends = self.ends().unwrap_or([NO_TOKEN; 2]);
+        let text = |token: &u32| self.tokens.get(*token as usize).filter(|_| !ends.contains(token)).map(String::as_str);
         match self.unit {
             Unit::Chars => tokens.iter().filter_map(text).collect(),
             Unit::Bytes => {
@@ -212,6 +229,20 @@ mod tests {
         assert_eq!(words.tokens(), ["<unk>", "the", ".", "dog", "saw"]);
         assert_eq!(words.encode("A dog saw THE cat."), [0, 3, 4, 1, 0, 2]);
         assert_eq!((words.unknown(), words.decode(&[1, 3, 4, 0, 2])), (Some(0), "the dog saw <unk>.".into()));
+    }
+
+    #[test]
+    fn a_translation_begins_and_ends_with_tokens_of_its_own() {
+        for unit in Unit::ALL {
+            let plain = Tokenizer::of(unit, "ab <begin> ab", 10).unwrap();
+            let both = plain.clone().with_ends();
+            let [begin, end] = both.ends().unwrap();
+            assert_eq!((plain.ends(), begin as usize, end), (None, plain.tokens().len(), begin + 1), "{unit}");
+            let known = both.encode("ab <end>");
+            assert!(!known.contains(&begin) && !known.contains(&end), "{unit}: no text has them");
+            let tokens = [&[begin][..], &both.encode("ab"), &[end]].concat();
+            assert_eq!(both.decode(&tokens), "ab", "{unit}");
+        }
     }
 
     #[test]

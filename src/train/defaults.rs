@@ -4,7 +4,7 @@ use crate::counted::counted;
 use crate::data::Dataset;
 use crate::data::schema::Element;
 use crate::error::Result;
-use crate::model::presets::TABLE;
+use crate::model::presets::{TABLE, TRANSLATOR};
 use crate::train::settings::options::TrainOptions;
 
 /// The minimum number of steps per epoch, if there are enough samples.
@@ -25,6 +25,7 @@ pub fn model_for(data: &Dataset) -> Result<(&'static str, Option<String>)> {
     let (input, target) = (schema.input(None)?, schema.target()?);
     if data.text.is_some() {
         return Ok(match input.stream {
+            _ if data.target.is_some() => (TRANSLATOR, Some("since the data is pairs of texts".into())),
             Some(_) => ("char-rnn", Some("since the data is a text".into())),
             None => ("text-classifier", Some("since the data has texts with labels".into())),
         });

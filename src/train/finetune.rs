@@ -120,8 +120,8 @@ impl First {
             model.infer()?;
         }
         // Of a text the tokens are the classes.
-        let is_stream = data.train.schema().target()?.stream.is_some();
-        model.class_names = if is_stream { Vec::new() } else { data.class_names.clone() };
+        let is_text = data.target.is_some() || data.train.schema().target()?.stream.is_some();
+        model.class_names = if is_text { Vec::new() } else { data.class_names.clone() };
         let model = model.suited(data, config.train.loss)?;
         Ok(First { model, weights, notice: head.map(|head| head.to_string()) })
     }

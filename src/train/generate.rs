@@ -75,6 +75,27 @@ pub struct Generator {
     length: usize,
 }
 
+/// Ends a step that writes a token of each row by its logits. Returns the arena of the parameters, and the log.
+pub(super) fn sampled(
+    graph: &mut Graph,
+    sample: SampleToken,
+    [control, tokens, logits]: [Tensor; 3],
+) -> Result<[Tensor; 2]> {
+    let batch = graph.shape(tokens)[0];
+    let loss = graph.tensor(TensorInfo::floats("loss", [batch]).role(Role::Control));
+    let correct = graph.tensor(TensorInfo::words("correct", [batch]).role(Role::Control));
+    graph.update(sample, &[control, logits], &[tokens, loss, correct])?;
+    graph.carry_states(control)?;
+    let [params, _] = graph.arenas()?;
+    let fault = graph.tensor(TensorInfo::words("fault", [1]).role(Role::Control));
+    let log = graph.tensor(TensorInfo::floats("log", [LOG_CAPACITY, RECORD]).role(Role::Control));
+    let (betas, rates) = ([0.0; 2], Rates::constant(0.0));
+    let weighing = Weighing::Samples;
+    let end = StepEnd { batch, capacity: LOG_CAPACITY, betas, rates, accumulate: 1, weighing };
+    graph.update(end, &[loss, correct, fault], &[control, log])?;
+    Ok([params, log])
+}
+
 /// The default prompt: the beginning of a line.
 const BEGINNING: &str = "\n";
 
@@ -85,9 +106,12 @@ impl Generator {
     /// [`Error::Input`] for a model that does not continue texts, and invalid sampling options.
     pub fn new(device: &Device, model: &Model, sampling: Sampling, prompt: usize) -> Result<Generator> {
         sampling.check()?;
-        if model.task != Task::Next {
+        if model.task != Task::Next || model.translates() {
             let name = &model.name;
-            return Err(Error::input(format!("model {name}: expected one that continues texts, such as char-rnn")));
+            let does = if model.translates() { "it translates, as wgrad predict does; " } else { "" };
+            return Err(Error::input(format!(
+                "model {name}: {does}expected one that continues texts, such as char-rnn"
+            )));
         }
         let length = prompt.max(1) + sampling.tokens;
         let mut graph = Graph::new();
@@ -96,22 +120,12 @@ impl Generator {
         let token = graph.apply(TokenAt, &[control, tokens])?[0];
         let one = Model { input: vec![1], ..model.clone() };
         let logits =
-            one.build(&mut graph, token, Build { mode: Mode::Generation, control: Some(control), lengths: None })?;
+            one.build(&mut graph, token, Build { mode: Mode::Generation, control: Some(control), target: None })?;
         fuse(&mut graph, &[logits], Stage::Whole);
-        let loss = graph.tensor(TensorInfo::floats("loss", [1]).role(Role::Control));
-        let correct = graph.tensor(TensorInfo::words("correct", [1]).role(Role::Control));
-        let Sampling { temperature, top_k, top_p, .. } = sampling;
-        let sample = SampleToken { temperature, top_k, top_p, length };
-        graph.update(sample, &[control, logits], &[tokens, loss, correct])?;
         let states = graph.carried.iter().map(|(_, state)| *state).collect();
-        graph.carry_states(control)?;
-        let [params, _] = graph.arenas()?;
-        let fault = graph.tensor(TensorInfo::words("fault", [1]).role(Role::Control));
-        let log = graph.tensor(TensorInfo::floats("log", [LOG_CAPACITY, RECORD]).role(Role::Control));
-        let (betas, rates) = ([0.0; 2], Rates::constant(0.0));
-        let end =
-            StepEnd { batch: 1, capacity: LOG_CAPACITY, betas, rates, accumulate: 1, weighing: Weighing::Samples };
-        graph.update(end, &[loss, correct, fault], &[control, log])?;
+        let Sampling { temperature, top_k, top_p, .. } = sampling;
+        let [params, log] =
+            sampled(&mut graph, SampleToken { temperature, top_k, top_p, length }, [control, tokens, logits])?;
         let engine = Engine::new(device, graph, log)?;
         Ok(Generator { engine, control, tokens, states, params, sampling, model: model.clone(), length })
     }

@@ -1,6 +1,6 @@
 //! Model and data together: how a model's data is read, the task that follows from the data, and whether the two fit.
 
-use crate::data::schema::{ANSWERS, LABEL, NUMBERS, Scale, TEXT};
+use crate::data::schema::{ANSWERS, LABEL, NUMBERS, Scale, TARGET, TEXT};
 use crate::data::{Dataset, ReadOptions, TargetKind, TextOptions};
 use crate::error::{Error, Result};
 use crate::model::{Model, Task};
@@ -26,6 +26,8 @@ pub fn options_for<'a>(model: &'a Model, targets: &'a [String]) -> ReadOptions<'
         class_names: &model.class_names,
         text: TextOptions {
             known: model.text.as_ref(),
+            known_target: model.target.as_ref(),
+            pairs: model.text.as_ref().map(|_| model.translates()),
             length: model.text.as_ref().map(|_| model.input[0]),
             ..TextOptions::default()
         },
@@ -65,12 +67,19 @@ impl Model {
         let task = match &*target.name {
             NUMBERS => Task::Regress { targets: target.scales.clone() },
             ANSWERS => Task::Answers,
-            TEXT => Task::Next,
+            TEXT | TARGET => Task::Next,
             _ if loss == Some(LossName::Bce) && data.classes == 2 && self.classes()? == 1 => Task::Answers,
             _ => Task::Classify,
         };
         let prepare = self.image().is_ok().then_some(data.prepare);
-        Ok(Model { task, columns: input.scales.clone(), prepare, text: data.text.clone(), ..self.clone() })
+        Ok(Model {
+            task,
+            columns: input.scales.clone(),
+            prepare,
+            text: data.text.clone(),
+            target: data.target.clone(),
+            ..self.clone()
+        })
     }
 }
 
@@ -99,13 +108,14 @@ pub fn check_data(model: &Model, data: &Dataset) -> Result<()> {
         )));
     }
     let classes = model.classes()?;
-    let outputs = model.task.outputs();
+    let outputs = if model.translates() { "translations" } else { model.task.outputs() };
     match &model.task {
         // A class of two is a yes-or-no answer.
         Task::Answers if target.name == LABEL && data.classes == 2 && classes == 1 => return Ok(()),
         task => {
             let expected = match task {
                 Task::Classify => LABEL,
+                Task::Next if model.translates() => TARGET,
                 Task::Next => TEXT,
                 Task::Answers => ANSWERS,
                 Task::Regress { .. } => NUMBERS,
@@ -115,6 +125,7 @@ pub fn check_data(model: &Model, data: &Dataset) -> Result<()> {
                     NUMBERS => "numbers",
                     ANSWERS => "yes-or-no answers",
                     TEXT => "the tokens of a text",
+                    TARGET => "translations",
                     _ => "classes",
                 };
                 return Err(Error::input(format!(

@@ -171,7 +171,12 @@ impl Predictor {
         let tokenizer = self.model.tokenizer()?.clone();
         if self.model.task == Task::Next {
             let name = &self.model.name;
-            return Err(Error::input(format!("model {name}: it continues texts, as wgrad generate does")));
+            let does = if self.model.translates() {
+                "translates texts, as wgrad predict"
+            } else {
+                "continues texts, as wgrad generate"
+            };
+            return Err(Error::input(format!("model {name}: it {does} does")));
         }
         let (length, mut cut, mut tokens) = (self.model.input[0], 0, Vec::new());
         for text in texts {

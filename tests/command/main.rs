@@ -40,5 +40,6 @@ mod table;
 mod terminal;
 mod text;
 mod trace;
+mod translate;
 mod validated;
 mod watchdog;

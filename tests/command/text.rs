@@ -115,7 +115,7 @@ fn what_is_no_text_is_refused() {
     refused("train --data latin.txt --model net.toml", "found byte 0xe9 in line 1 (byte 3)");
     refused(
         "train --data a.txt --model mnist-cnn",
-        "it reads no text, expected char-rnn, text-classifier or a model file",
+        "it reads no text, expected char-rnn, text-classifier, translator or a model file",
     );
     refused("train --model char-rnn", "it reads text, expected --data FILE.txt");
     refused("train --data a.txt --model net.toml --tokenizer letters", "chars, bytes, words");

@@ -31,20 +31,33 @@ pub fn around(kind: &LayerType) -> (Model, usize) {
         let net = Sequential::new([4, 4, 2]).name("net").conv2d(4, 2).relu().named("first");
         let net = net.conv2d(4, 1).activation(Function::Tanh);
         let net = if flat { net.flatten() } else { net };
-        let net = net.layer(LayerEntry { layer: layer.clone(), from: Vec::new() });
+        let net = net.layer(LayerEntry { layer: layer.clone(), from: Vec::new(), state: None });
         if joins { net.reading("first").flatten().dense(3) } else { net.flatten().dense(3) }
     };
     // Of a text: places with a number of features for each.
     let text = || {
         let net = Sequential::text(4).name("net");
+        let entry = LayerEntry { layer: layer.clone(), from: Vec::new(), state: None };
+        match kind.name {
+            // A second text, which goes on where the first ends.
+            "input" => {
+                let net = net.embedding(5, 4).gru(4, 1).named("encoder").layer(entry);
+                return (net.embedding(7, 4).gru(4, 1).starting_at("encoder").dense(7), 2);
+            }
+            "attention" => {
+                let net = net.embedding(5, 4).gru(4, 1).named("encoder").target().embedding(7, 4);
+                return (net.layer(entry).reading("encoder").dense(7), 4);
+            }
+            _ => {}
+        }
         let net = if kind.name == "embedding" { net } else { net.embedding(5, 4) };
-        net.layer(LayerEntry { layer: layer.clone(), from: Vec::new() }).dense(3)
+        (net.layer(entry).dense(3), usize::from(kind.name != "embedding"))
     };
     match net(false).build().map(|model| (model, 4)).or_else(|_| net(true).build().map(|model| (model, 5))) {
         Ok(found) => found,
         Err(_) => {
-            let model = text().build().unwrap_or_else(|why| panic!("{}: {why}", kind.name));
-            (model, usize::from(kind.name != "embedding"))
+            let (net, at) = text();
+            (net.build().unwrap_or_else(|why| panic!("{}: {why}", kind.name)), at)
         }
     }
 }
@@ -127,6 +140,8 @@ fn every_layer_builds_what_it_infers() {
             };
             let control = graph.tensor(TensorInfo::words("control", [Control::WORDS]));
             let build = if training { Build::training(control) } else { Build::inference(control) };
+            let target = graph.tensor(TensorInfo::words("target", [3, 5]));
+            let build = Build { target: Some(target), ..build };
             let y = model.build(&mut graph, x, build).unwrap_or_else(|why| panic!("{why}"));
             assert_eq!(graph.shape(y), [&[3], &inferred.last().unwrap().shape[..]].concat());
             let params: Vec<_> = inferred.iter().flat_map(|layer| &layer.params).collect();

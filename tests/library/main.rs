@@ -36,4 +36,5 @@ mod registry;
 mod sequences;
 mod structure;
 mod training;
+mod translation;
 mod weights;

@@ -166,11 +166,29 @@ pub fn run(args: DataArgs) -> Result<()> {
 
 /// The survey of a text.
 fn of_text(found: &TextSurvey, width: usize) -> String {
-    let TextSurvey { name, unit, vocabulary, is_stream, parts, commonest, unused } = found;
-    let mut text = format!("{name} ({})\n", if *is_stream { "a text" } else { "texts" });
+    let TextSurvey { name, is_stream, target, .. } = found;
+    let kind = match target {
+        Some(_) => "pairs of texts",
+        None if *is_stream => "a text",
+        None => "texts",
+    };
+    let mut text = format!("{name} ({kind})\n");
+    match target {
+        None => text += &of_tokens(found, "texts", width),
+        Some(target) => {
+            text += &format!("\n{}\n{}", of_tokens(found, "sources", width), of_tokens(target, "targets", width));
+        }
+    }
+    text
+}
+
+/// The tokens of texts, called `texts`.
+fn of_tokens(found: &TextSurvey, texts: &str, width: usize) -> String {
+    let TextSurvey { unit, vocabulary, is_stream, parts, commonest, unused, .. } = found;
+    let mut text = String::new();
     // Writing to a String cannot fail.
     let _ = writeln!(text, "  vocabulary  {vocabulary} {unit}");
-    let (things, lengths) = if *is_stream { ("windows", "") } else { ("texts", "shortest, middle, longest") };
+    let (things, lengths) = if *is_stream { ("windows", "") } else { (texts, "shortest, middle, longest") };
     let mut table = Table::new(["part", things, unit, "unknown", lengths]);
     for part in parts {
         let lengths = part.lengths.map_or(String::new(), |[a, b, c]| format!("{a}, {b}, {c}"));

@@ -6,7 +6,7 @@ use crate::cli::terminal::lines::{Live, ended, plain, wrapped};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::train::epochs::progress::Metrics;
-use crate::train::epochs::trainer::Event;
+use crate::train::epochs::trainer::{Event, Sample};
 use console::Term;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
@@ -176,7 +176,7 @@ impl Progress {
                 let live = Live { done: *done, of: *of, seconds: *seconds, loss, accuracy, samples, things, run_left };
                 self.steps(*epoch, live)
             }
-            Event::Sample { epoch, text, .. } => self.sample(*epoch, text),
+            Event::Sample { epoch, sample, .. } => self.sample(*epoch, sample),
             Event::Epoch(metrics) => self.epoch(metrics),
             Event::Checkpoint(_) => Ok(()),
         }
@@ -198,11 +198,19 @@ impl Progress {
         Ok(())
     }
 
-    /// A generated text, indented.
-    fn sample(&mut self, epoch: usize, text: &str) -> Result<()> {
+    /// A generated text, indented; a translation after its source and reference, marked as in PyTorch's tutorial.
+    fn sample(&mut self, epoch: usize, Sample { text, of }: &Sample) -> Result<()> {
         if self.form == Form::Json {
-            return self.json(&serde_json::json!({ "event": "sample", "epoch": epoch, "text": text }));
+            let mut line = serde_json::json!({ "event": "sample", "epoch": epoch, "text": text });
+            if let Some([source, reference]) = of {
+                (line["source"], line["reference"]) = (source.as_str().into(), reference.as_str().into());
+            }
+            return self.json(&line);
         }
+        let text = match of {
+            None => text.clone(),
+            Some([source, reference]) => format!("> {source}\n= {reference}\n< {text}\n"),
+        };
         self.clear();
         let lines = text.lines().map(|line| wrapped(&format!("  {line}"), width()));
         self.print(&format!("{}\n", lines.collect::<Vec<_>>().join("\n").trim_end()))

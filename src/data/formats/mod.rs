@@ -21,6 +21,7 @@ mod missing;
 pub mod mnist;
 pub(in crate::data) mod names;
 pub mod npy;
+mod pairs;
 mod parts;
 #[cfg(feature = "images")]
 pub(crate) mod pictures;

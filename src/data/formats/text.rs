@@ -77,6 +77,7 @@ fn read(path: &Path, options: &ReadOptions) -> Result<Dataset> {
         held_out: false,
         prepare: Prepare::Resize,
         text: Some(tokenizer),
+        target: None,
         notice: (!notices.is_empty()).then(|| notices.join("\nnote: ")),
     })
 }

@@ -1,10 +1,11 @@
 //! Texts with labels: a `.tsv` file with a line `label<TAB>text` for each sample, a folder of `train.tsv` and `test.tsv`, or the
-//! columns of a CSV that `--text` and `--target` name.
+//! columns of a CSV that `--text` and `--target` name. Where the model or the first columns say so, they are pairs instead.
 
 use crate::data::column::Column;
 use crate::data::formats::held_out::held_out;
 #[cfg(feature = "csv")]
 use crate::data::formats::lines::{Lines, Rows};
+use crate::data::formats::pairs;
 use crate::data::formats::text::contents;
 use crate::data::formats::{Entries, Format};
 use crate::data::options::TextOptions;
@@ -19,8 +20,12 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The format's line in the registry.
-pub(super) const FORMAT: Format =
-    Format { name: "labelled text", by: "train.tsv and test.tsv, of lines label<TAB>text", recognise: is_tsv, read };
+pub(super) const FORMAT: Format = Format {
+    name: "labelled text",
+    by: "train.tsv and test.tsv, of lines label<TAB>text or source<TAB>target",
+    recognise: is_tsv,
+    read,
+};
 
 /// The tokens of a sample where nothing says it.
 const LENGTH: usize = 64;
@@ -41,6 +46,11 @@ struct Samples {
 }
 
 fn read(path: &Path, options: &ReadOptions) -> Result<Dataset> {
+    let first = if path.is_file() { path.to_owned() } else { path.join("train.tsv") };
+    let is_pairs = |text: &str| pairs::are_sources(text.lines().filter_map(|line| Some(line.split_once('\t')?.0)));
+    if options.text.pairs.map_or_else(|| contents(&first).map(|text| is_pairs(&text)), Ok)? {
+        return pairs::read(path, options);
+    }
     let one = |file: PathBuf| lines(&file, &contents(&file)?);
     match path.is_file() {
         true => finish(path, one(path.into())?, None, options),
@@ -66,7 +76,32 @@ pub(super) fn read_csv(path: &Path, [train, test]: [&Path; 2], text: &str, optio
         Ok(Samples { labels, texts })
     };
     let apart = (train != test).then(|| one(test)).transpose()?;
-    finish(path, one(train)?, apart, options)
+    let train = one(train)?;
+    if options.text.pairs.unwrap_or_else(|| pairs::are_sources(train.labels.iter().map(String::as_str))) {
+        // The column of texts is what is translated, that of targets the translation.
+        let parts = pairs::Parts {
+            train: in_pairs(train, path)?,
+            validation: None,
+            test: apart.map(|test| in_pairs(test, path)).transpose()?,
+        };
+        return pairs::finish(path, parts, options);
+    }
+    finish(path, train, apart, options)
+}
+
+/// Texts and their translations.
+#[cfg(feature = "csv")]
+fn in_pairs(samples: Samples, path: &Path) -> Result<Vec<pairs::Pair>> {
+    let pairs: Vec<pairs::Pair> = samples.texts.into_iter().zip(samples.labels).map(<[String; 2]>::from).collect();
+    match pairs.iter().position(|pair| pair.iter().any(String::is_empty)) {
+        None => Ok(pairs),
+        Some(at) => {
+            let (shown, row) = (path.display(), at + 1);
+            Err(Error::input(format!(
+                "{shown}: found row {row} to have an empty text, expected a text and its translation"
+            )))
+        }
+    }
 }
 
 /// A sample for each line that is not empty.
@@ -110,6 +145,13 @@ fn finish(path: &Path, train: Samples, test: Option<Samples>, options: &ReadOpti
         let count = names.len();
         return Err(Error::input(format!(
             "{shown}: found {count} labels, expected 2 to {MOST_CLASSES} different ones"
+        )));
+    }
+    if train.texts.len() + test.texts.len() > 1 && test.texts.is_empty() {
+        let count = names.len();
+        return Err(Error::input(format!(
+            "{shown}: found {count} labels, each in one line: expected some of each, label<TAB>text; pairs source<TAB>target are \
+             for a model that translates"
         )));
     }
     let TextOptions { unit, vocabulary, length, known, .. } = options.text;

@@ -37,6 +37,9 @@ impl Serialize for LayerEntry {
             [from] => map.serialize_entry("from", &from)?,
             _ => map.serialize_entry("from", &self.from)?,
         }
+        if let Some(state) = self.state {
+            map.serialize_entry("state", &state)?;
+        }
         map.end()
     }
 }
@@ -101,9 +104,15 @@ fn read(mut entries: BTreeMap<String, serde_json::Value>) -> Result<LayerEntry, 
             places(&found).ok_or_else(|| wrong("from", format!("found {found}, expected places of layers")))?
         }
     };
+    let state = match entries.remove("state") {
+        None => None,
+        Some(found) => {
+            Some(size(&found).ok_or_else(|| wrong("state", format!("found {found}, expected the place of a layer")))?)
+        }
+    };
     match entries.keys().next() {
         Some(key) => Err(wrong(key, "found a key that it does not have".into())),
-        None => Ok(LayerEntry { layer, from }),
+        None => Ok(LayerEntry { layer, from, state }),
     }
 }
 

@@ -4,7 +4,7 @@ mod normalise;
 
 use crate::error::{Error, Result, in_context};
 use crate::model::layers::keys::{Key, Kind, Value, one_of};
-use crate::model::layers::{LARGEST, LayerEntry, TYPES, named};
+use crate::model::layers::{Input, LARGEST, LayerEntry, TYPES, named};
 use crate::model::{Model, Task};
 use crate::suggest;
 use crate::text::{Tokenizer, Unit};
@@ -19,6 +19,9 @@ use toml::de::{DeTable, DeValue};
 /// The tokens of a vocabulary where there is no data: as many as bytes.
 pub const TOKENS: usize = 256;
 
+/// What `state` may be.
+const STATE: &str = "the name of an earlier gru, lstm or rnn";
+
 /// The most bytes that a model file may have.
 pub const LARGEST_FILE_BYTES: u64 = 1 << 20;
 
@@ -32,8 +35,8 @@ impl Model {
         Model::from_toml_file_for(path, None)
     }
 
-    /// [`Model::from_toml_file`] for data with a vocabulary of this many tokens, if it is text.
-    pub(crate) fn from_toml_file_for(path: &Path, vocabulary: Option<usize>) -> Result<Self> {
+    /// [`Model::from_toml_file`] for data with vocabularies of these sizes, of sources and targets, if it is text.
+    pub(crate) fn from_toml_file_for(path: &Path, vocabulary: Option<[usize; 2]>) -> Result<Self> {
         let file = path.display().to_string();
         let unreadable = |why: &dyn std::fmt::Display| Error::input(format!("{file}: cannot be read: {why}"));
         let mut bytes = Vec::new();
@@ -59,9 +62,11 @@ impl Model {
         Model::from_toml_for(text, file, name, None)
     }
 
-    /// [`Model::from_toml`] for data with a vocabulary of this many tokens; without data it is [`TOKENS`].
-    fn from_toml_for(text: &str, file: &str, name: &str, vocabulary: Option<usize>) -> Result<Self> {
-        let source = Source { text, file, vocabulary: vocabulary.unwrap_or(TOKENS) };
+    /// [`Model::from_toml`] for data with vocabularies of these sizes, of sources and targets; without data they are
+    /// [`TOKENS`].
+    fn from_toml_for(text: &str, file: &str, name: &str, vocabulary: Option<[usize; 2]>) -> Result<Self> {
+        let [read, written] = vocabulary.unwrap_or([TOKENS; 2]);
+        let mut source = Source { text, file, vocabulary: read };
         let document = DeTable::parse(text)
             .map_err(|error| source.error(error.span().unwrap_or(0..0), &error.message().replace('\n', " ")))?;
         let root = Section { source, table: document.get_ref(), at: 0..0, name: "the model".into() };
@@ -83,6 +88,10 @@ impl Model {
             };
             let mut section = Section { source, table, at: entry.span(), name: format!("layer {index}") };
             let layer = section.layer(&names)?;
+            // What comes after the second input knows the tokens of that one.
+            if layer.is::<Input>() {
+                source.vocabulary = written;
+            }
             if let Some(name) = section.given_name(&names)? {
                 names.insert(name, index);
             }
@@ -117,7 +126,7 @@ impl Model {
             // Writing to a String cannot fail.
             let _ = write!(text, "\n[[layers]]\ntype = \"{}\"\n", layer.type_name());
             // Names that users gave are not kept, only what they stand for.
-            if self.layers.iter().any(|later| later.from.contains(&index)) {
+            if self.layers.iter().any(|later| later.from.contains(&index) || later.state == Some(index)) {
                 let _ = writeln!(text, "name = {}", written(index));
             }
             if let Some((kind, values)) = layer.stored() {
@@ -133,6 +142,9 @@ impl Model {
                     writeln!(text, "from = [{}]", from.join(", "))
                 }
             };
+            if let Some(state) = layer.state {
+                let _ = writeln!(text, "state = {}", written(state));
+            }
         }
         text
     }
@@ -202,7 +214,9 @@ impl<'a> Section<'a> {
             .ok_or_else(|| self.wrong("type", &format!("{types}{}", suggest::hint(found, known.iter().copied()))))?;
         self.name = format!("{} ({found})", self.name);
         let keys = kind.keys.iter().filter(|key| !key.hidden).map(|key| key.name);
-        self.only(&["type"].into_iter().chain(keys).chain(["from", "name"]).collect::<Vec<_>>())?;
+        // Recurrences alone have a state, which is looked at with the whole model.
+        let state = self.table.contains_key("state").then_some("state");
+        self.only(&["type"].into_iter().chain(keys).chain(["from", "name"]).chain(state).collect::<Vec<_>>())?;
         let values = kind.keys.iter().map(|key| self.value(key)).collect::<Result<Vec<_>>>()?;
         let expected = || self.error(self.at.clone(), "its keys give no layer");
         let layer = kind.make(&values).ok_or_else(expected)?;
@@ -210,7 +224,9 @@ impl<'a> Section<'a> {
             true => self.earlier(names)?,
             false => Vec::new(),
         };
-        Ok(LayerEntry { layer, from })
+        let state =
+            self.table.get("state").map(|state| self.place("state", state.get_ref(), names, STATE)).transpose()?;
+        Ok(LayerEntry { layer, from, state })
     }
 
     /// The value of a key; none if the default is to be taken.
@@ -270,13 +286,15 @@ impl<'a> Section<'a> {
             Some(DeValue::Array(_)) | None => return Err(self.wrong("from", expected)),
             Some(one) => vec![one],
         };
-        let place = |found: &DeValue| {
-            let hint =
-                found.as_str().map_or(String::new(), |found| suggest::hint(found, names.keys().map(|name| &name[..])));
-            let place = found.as_str().and_then(|found| names.get(found)).copied();
-            place.ok_or_else(|| self.wrong("from", &format!("{expected}{hint}")))
-        };
-        found.into_iter().map(place).collect()
+        found.into_iter().map(|found| self.place("from", found, names, expected)).collect()
+    }
+
+    /// The place of the earlier layer of a name, the value of `key`.
+    fn place(&self, key: &str, found: &DeValue, names: &BTreeMap<String, usize>, expected: &str) -> Result<usize> {
+        let hint =
+            found.as_str().map_or(String::new(), |found| suggest::hint(found, names.keys().map(|name| &name[..])));
+        let place = found.as_str().and_then(|found| names.get(found)).copied();
+        place.ok_or_else(|| self.wrong(key, &format!("{expected}{hint}")))
     }
 
     /// A list of sizes.

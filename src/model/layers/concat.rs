@@ -44,8 +44,9 @@ impl Layer for Concat {
     }
 
     fn onnx(&self, onnx: &mut Onnx) -> Result<(), String> {
-        // N, C, H, W, or N, features.
-        onnx.whole("Concat", &[("axis", Attribute::Int(1))]);
+        // N, C, H, W, or N, features; or N, places, features.
+        let axis = if onnx.shapes[0].len() == 2 { 2 } else { 1 };
+        onnx.whole("Concat", &[("axis", Attribute::Int(axis))]);
         Ok(())
     }
 }

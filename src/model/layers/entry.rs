@@ -5,7 +5,7 @@ use crate::ir::graph::{Graph, Shape, Tensor};
 use crate::model::Build;
 use crate::model::layers::keys::Value;
 use crate::model::layers::params::{Inferred, ParamSpec};
-use crate::model::layers::{Inputs, LARGEST, Layer, LayerType, check_elements, elements, named};
+use crate::model::layers::{Built, Input, Inputs, LARGEST, Layer, LayerType, check_elements, elements, named};
 use std::any::Any;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -19,12 +19,27 @@ pub struct LayerEntry {
     /// before it; one that [joins](Layer::joins) reads the result before it, and then these. Empty for the result before
     /// alone.
     pub from: Vec<usize>,
+    /// The place of an earlier layer, a recurrence, whose last states this one begins with.
+    pub state: Option<usize>,
+}
+
+/// What a layer in a list reads of what the graph has so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Reads<'a> {
+    /// The results that it reads.
+    pub(crate) x: &'a [Tensor],
+    /// How many places of each text are tokens, of each result.
+    pub(crate) lengths: &'a [Option<Tensor>],
+    /// The states that it begins with.
+    pub(crate) states: &'a [Tensor],
+    /// Whether another layer begins with those that it ends in.
+    pub(crate) ends: bool,
 }
 
 impl<L: Layer> From<L> for LayerEntry {
     /// A layer that reads the result before it.
     fn from(layer: L) -> Self {
-        LayerEntry { layer: Arc::new(layer), from: Vec::new() }
+        LayerEntry { layer: Arc::new(layer), from: Vec::new(), state: None }
     }
 }
 
@@ -44,7 +59,7 @@ impl PartialEq for LayerEntry {
             (None, None) => Arc::ptr_eq(&self.layer, &other.layer),
             _ => false,
         };
-        same && self.from == other.from
+        same && self.from == other.from && self.state == other.state
     }
 }
 
@@ -52,6 +67,11 @@ impl LayerEntry {
     /// The same layer, which reads the results of these earlier layers.
     pub fn reading(self, from: impl Into<Vec<usize>>) -> Self {
         LayerEntry { from: from.into(), ..self }
+    }
+
+    /// The same layer, which begins with the last states of this earlier one.
+    pub fn beginning_at(self, state: usize) -> Self {
+        LayerEntry { state: Some(state), ..self }
     }
 
     /// The layer as what it is, where it is an `L`.
@@ -76,11 +96,15 @@ impl LayerEntry {
         let at = kind.keys.iter().position(|known| known.name == key)?;
         let mut values: Vec<Option<Value>> = values.into_iter().map(Some).collect();
         values[at] = Some(value);
-        Some(LayerEntry { layer: kind.make(&values)?, from: self.from.clone() })
+        Some(LayerEntry { layer: kind.make(&values)?, ..self.clone() })
     }
 
     /// Places of the layers whose results it reads, in the order of its inputs; `None` is the input of the model.
     pub(crate) fn places(&self, index: usize) -> Vec<Option<usize>> {
+        // A second input is as long as the first asks for, and reads no result.
+        if self.is::<Input>() {
+            return vec![None];
+        }
         let before = (self.from.is_empty() || self.layer.joins()).then(|| index.checked_sub(1));
         before.into_iter().chain(self.from.iter().copied().map(Some)).collect()
     }
@@ -131,6 +155,16 @@ impl LayerEntry {
     /// # Errors
     /// [`Error::Input`] as [`LayerEntry::infer`] says, and where the batch makes the result too large.
     pub fn build(&self, index: usize, graph: &mut Graph, inputs: &[Tensor], build: Build) -> Result<Tensor> {
+        let reads = Reads { x: inputs, ..Reads::default() };
+        Ok(self.build_whole(index, graph, reads, build)?.result)
+    }
+
+    /// [`LayerEntry::build`], and what else others may ask of the layer.
+    ///
+    /// # Errors
+    /// As [`LayerEntry::build`].
+    pub(crate) fn build_whole(&self, index: usize, graph: &mut Graph, reads: Reads, build: Build) -> Result<Built> {
+        let Reads { x: inputs, lengths, states, ends } = reads;
         let found: Vec<Vec<usize>> = inputs.iter().map(|&x| graph.shape(x).to_vec()).collect();
         let batches: Option<Vec<usize>> = found.iter().map(|shape| shape.first().copied()).collect();
         let batch = match batches.as_deref() {
@@ -153,12 +187,12 @@ impl LayerEntry {
             tensor
         };
         let params: Vec<Tensor> = params.iter().map(add).collect();
-        let at = Inputs { index, x: inputs, params: &params, shape: &shape, build };
-        let result = self.layer.build(graph, &at).map_err(|error| in_context(&self.place(index), error))?;
-        match graph.shape(result) == shape {
-            true => Ok(result),
+        let at = Inputs { index, x: inputs, lengths, states, ends, params: &params, shape: &shape, build };
+        let built = self.layer.build_whole(graph, &at).map_err(|error| in_context(&self.place(index), error))?;
+        match graph.shape(built.result) == shape {
+            true => Ok(built),
             false => {
-                let found = graph.shape(result);
+                let found = graph.shape(built.result);
                 Err(self.error(index, format!("found a result of {found:?}, expected {shape:?} as it infers")))
             }
         }

@@ -38,7 +38,19 @@ impl Layer for Lstm {
     }
 
     fn build(&self, graph: &mut Graph, at: &Inputs) -> Result<Tensor> {
+        Ok(self.build_whole(graph, at)?.result)
+    }
+
+    fn build_whole(&self, graph: &mut Graph, at: &Inputs) -> Result<Built> {
         self.recurrent().build(graph, at)
+    }
+
+    fn ends(&self) -> Option<States> {
+        self.recurrent().ends()
+    }
+
+    fn begins(&self) -> Option<States> {
+        self.recurrent().begins()
     }
 
     fn onnx(&self, onnx: &mut Onnx) -> Result<(), String> {

@@ -9,6 +9,7 @@ pub mod params;
 
 mod activation;
 mod add;
+mod attention;
 mod avg_pool2d;
 mod batch_norm;
 mod concat;
@@ -23,6 +24,7 @@ mod global_avg_pool2d;
 mod global_max_pool2d;
 mod group_norm;
 mod gru;
+mod input;
 mod last;
 mod layer_norm;
 mod lstm;
@@ -38,6 +40,7 @@ mod upsample2d;
 
 pub use activation::Activation;
 pub use add::Add;
+pub use attention::{Attention, Score};
 pub use avg_pool2d::AvgPool2d;
 pub use batch_norm::BatchNorm;
 pub use concat::Concat;
@@ -53,12 +56,14 @@ pub use global_avg_pool2d::GlobalAvgPool2d;
 pub use global_max_pool2d::GlobalMaxPool2d;
 pub use group_norm::GroupNorm;
 pub use gru::Gru;
+pub use input::Input;
 pub use last::Last;
 pub use layer_norm::LayerNorm;
 pub use lstm::Lstm;
 pub use max_pool2d::MaxPool2d;
 pub use mean_pool::MeanPool;
 pub use multiply::Multiply;
+pub use recurrent::States;
 pub use relu::Relu;
 pub use rms_norm::RmsNorm;
 pub use rnn::{Nonlinearity, Rnn};
@@ -104,6 +109,8 @@ const LISTED: &[fn() -> Vec<LayerType>] = &[
     one::<Lstm>,
     one::<Last>,
     one::<MeanPool>,
+    one::<Input>,
+    one::<Attention>,
     activation::types,
 ];
 
@@ -125,6 +132,24 @@ pub trait Layer: Any + Debug + Send + Sync {
     /// # Errors
     /// [`Error::Input`] if an op does not fit its arguments.
     fn build(&self, graph: &mut Graph, at: &Inputs) -> Result<Tensor>;
+
+    /// [`Layer::build`], with the states and the attention weights of the layer.
+    ///
+    /// # Errors
+    /// As [`Layer::build`].
+    fn build_whole(&self, graph: &mut Graph, at: &Inputs) -> Result<Built> {
+        self.build(graph, at).map(Built::from)
+    }
+
+    /// The states that it ends in, with which another recurrence may begin; none of a layer without states.
+    fn ends(&self) -> Option<States> {
+        None
+    }
+
+    /// The states that it can begin with in place of zeros; none of a layer that cannot.
+    fn begins(&self) -> Option<States> {
+        None
+    }
 
     /// Whether it reads the result before it and one or more besides: those that `from` names.
     fn joins(&self) -> bool {
@@ -179,6 +204,23 @@ pub enum KerasWeight {
     },
 }
 
+/// A layer in a graph.
+#[derive(Clone, Debug)]
+pub struct Built {
+    /// Its result.
+    pub result: Tensor,
+    /// The states that it ends in, [batch, units] each, where they were asked for.
+    pub states: Vec<Tensor>,
+    /// Of an attention: the weight of each place that was looked at, [batch, places, places looked at].
+    pub weights: Option<Tensor>,
+}
+
+impl From<Tensor> for Built {
+    fn from(result: Tensor) -> Built {
+        Built { result, states: Vec::new(), weights: None }
+    }
+}
+
 /// The arguments of a layer's build.
 #[derive(Clone, Copy, Debug)]
 pub struct Inputs<'a> {
@@ -186,6 +228,12 @@ pub struct Inputs<'a> {
     pub index: usize,
     /// The results that it reads, [batch, H, W, C] or [batch, features].
     pub x: &'a [Tensor],
+    /// How many places of each text are tokens, `[batch]`, for each of these results; only of texts that may be filled up.
+    pub lengths: &'a [Option<Tensor>],
+    /// The states that it begins with, in the order of [`Built::states`]; none where these are zeros.
+    pub states: &'a [Tensor],
+    /// Whether the states that it ends in are asked for.
+    pub ends: bool,
     /// Its parameters, in the order of [`Layer::infer`].
     pub params: &'a [Tensor],
     /// The shape of its result, the batch included.
@@ -200,13 +248,13 @@ impl Inputs<'_> {
         [self.x, self.params].concat()
     }
 
-    /// How many tokens each text has, `[batch]`; only of texts that may be filled up.
+    /// How many tokens each text of its first input has, `[batch]`; only of texts that may be filled up.
     ///
     /// # Errors
     /// [`Error::Input`] if there is no such thing.
     pub fn lengths(&self) -> Result<Tensor> {
         let missing = || Error::input("found no lengths of texts, expected a model with input = { tokens = N }");
-        self.build.lengths.ok_or_else(missing)
+        self.lengths.first().copied().flatten().ok_or_else(missing)
     }
 
     /// The control block, which a layer needs in training.

@@ -26,6 +26,8 @@ pub struct OnnxNode {
     pub inputs: Vec<String>,
     /// Its attributes, in this order.
     pub attributes: Vec<(&'static str, Attribute)>,
+    /// Names of its results after the first.
+    pub further: Vec<String>,
 }
 
 /// Elements of a constant, row-major.
@@ -63,14 +65,28 @@ pub struct Onnx<'a> {
     pub nodes: Vec<OnnxNode>,
     /// The constants so far.
     pub constants: Vec<OnnxConstant>,
-    /// Of texts that are filled up: how many tokens each has, 64-bit integers `[N]`.
-    pub lengths: Option<String>,
+    /// For each input, of texts that are filled up: how many tokens each has, 64-bit integers `[N]`.
+    pub lengths: Vec<Option<String>>,
+    /// The states that it begins with, [N, units] each; none where these are zeros.
+    pub states: Vec<String>,
+    /// Whether the states that it ends in are asked for, and their names, [N, units] each.
+    pub ends: Option<Vec<String>>,
 }
 
 impl<'a> Onnx<'a> {
     /// A layer without nodes yet.
     pub fn new(name: String, inputs: Vec<String>, shapes: Vec<&'a [usize]>, params: Vec<String>) -> Self {
-        Onnx { name, inputs, shapes, params, nodes: Vec::new(), constants: Vec::new(), lengths: None }
+        Onnx {
+            name,
+            inputs,
+            shapes,
+            params,
+            nodes: Vec::new(),
+            constants: Vec::new(),
+            lengths: Vec::new(),
+            states: Vec::new(),
+            ends: None,
+        }
     }
 
     /// Adds a node that reads `inputs`, and gives the name of its result: the layer's name, followed by `suffix`.
@@ -83,8 +99,21 @@ impl<'a> Onnx<'a> {
     ) -> String {
         let name = format!("{}{suffix}", self.name);
         let inputs = inputs.iter().map(|&input| input.into()).collect();
-        self.nodes.push(OnnxNode { op, name: name.clone(), inputs, attributes: attributes.to_vec() });
+        let node = OnnxNode { op, name: name.clone(), inputs, attributes: attributes.to_vec(), further: Vec::new() };
+        self.nodes.push(node);
         name
+    }
+
+    /// Gives the last node a further result after those that it has, and gives its name.
+    pub fn further(&mut self, suffix: &str) -> String {
+        let name = format!("{}{suffix}", self.name);
+        self.nodes.last_mut().into_iter().for_each(|node| node.further.push(name.clone()));
+        name
+    }
+
+    /// How many tokens each text of an input has.
+    pub fn lengths_of(&self, input: usize) -> Option<String> {
+        self.lengths.get(input).cloned().flatten()
     }
 
     /// Adds the one node of a layer: it reads the layer's inputs, then its parameters.
@@ -120,7 +149,7 @@ impl<'a> Onnx<'a> {
     /// and the text's length, or all of them where texts have none.
     pub fn mask(&mut self, op: &'static str) -> String {
         let places = self.shapes[0][0];
-        let Some(lengths) = self.lengths.clone() else {
+        let Some(lengths) = self.lengths_of(0) else {
             let last = |place: usize| op == "Less" || place + 1 == places;
             let values = (0..places).map(|place| f32::from(u8::from(last(place)))).collect();
             return self.floats("_mask", &[1, places, 1], values);

@@ -10,6 +10,7 @@ use crate::ops::pointwise::dropout::Dropout;
 use crate::ops::sequence::cells::Cell;
 use crate::ops::sequence::recurrence::Recurrence;
 use crate::ops::shape::concat::Concat;
+use std::fmt;
 
 /// A stack of recurrences over a sequence [places, features].
 pub(super) struct Recurrent {
@@ -64,35 +65,89 @@ impl Recurrent {
         Ok((0..self.cell.states()).map(state).collect())
     }
 
-    pub(super) fn build(&self, graph: &mut Graph, at: &Inputs) -> Result<Tensor> {
+    /// What it ends in: of both directions one after the other.
+    pub(super) fn ends(&self) -> Option<States> {
+        Some(States { cell: self.cell, layers: self.layers, units: self.directions() * self.units })
+    }
+
+    /// What it can begin with: one that goes both ways would need states at both ends.
+    pub(super) fn begins(&self) -> Option<States> {
+        (!self.bidirectional).then_some(States { cell: self.cell, layers: self.layers, units: self.units })
+    }
+
+    pub(super) fn build(&self, graph: &mut Graph, at: &Inputs) -> Result<Built> {
         let mut x = at.x[0];
+        let lengths = at.lengths.first().copied().flatten();
+        let each = self.cell.states();
         let mut params = at.params.chunks(4);
+        let mut ends = Vec::new();
         for layer in 0..self.layers {
             if layer > 0 && self.dropout > 0.0 && at.build.mode == Mode::Training {
                 // Places in the list of layers take the low bits.
                 let salt = at.index as u32 ^ ((layer as u32) << 20);
                 x = graph.apply(Dropout { rate: self.dropout, salt }, &[at.control()?, x])?[0];
             }
-            let mut results = Vec::new();
+            let (mut results, mut last) = (Vec::new(), Vec::new());
             for reverse in [false, true].into_iter().take(self.directions()) {
                 let Some(&[weight_ih, weight_hh, bias_ih, bias_hh]) = params.next() else {
                     return Err(Error::failed("a recurrence has four parameters for each layer and direction"));
                 };
                 let projected = graph.apply(MatmulNt::default(), &[x, weight_ih, bias_ih])?[0];
                 let mut arguments = vec![projected, weight_hh, bias_hh];
-                let states = self.states(graph, at, layer)?;
-                arguments.extend(&states);
-                arguments.extend(at.build.lengths);
-                let (initial, lengths) = (!states.is_empty(), at.build.lengths.is_some());
+                let carried = self.states(graph, at, layer)?;
+                // In generation, what is carried begins as the states that are given.
+                let given = at.states.get(layer * each..(layer + 1) * each).unwrap_or_default();
+                let begin = if carried.is_empty() { given } else { &carried };
+                arguments.extend(begin);
+                arguments.extend(lengths);
+                let (initial, lengths) = (!begin.is_empty(), lengths.is_some());
                 let op = Recurrence { reverse, initial, lengths, ..Recurrence::new(self.cell) };
                 let found = graph.apply(op, &arguments)?;
                 results.push(found[0]);
+                last.push(found[1..1 + each].to_vec());
                 // After the state at each place come the last ones.
-                graph.carried.extend(found[1..].iter().copied().zip(states));
+                graph.carried.extend(found[1..].iter().copied().zip(carried));
             }
-            x = if let [only] = results[..] { only } else { graph.apply(Concat, &results)?[0] };
+            x = joined(graph, &results)?;
+            for state in 0..if at.ends { each } else { 0 } {
+                let both: Vec<Tensor> = last.iter().map(|last| last[state]).collect();
+                ends.push(joined(graph, &both)?);
+            }
         }
-        Ok(x)
+        Ok(Built { states: ends, ..Built::from(x) })
+    }
+}
+
+/// Both directions of a recurrence, one after the other; or the one that there is.
+fn joined(graph: &mut Graph, parts: &[Tensor]) -> Result<Tensor> {
+    match parts {
+        [only] => Ok(*only),
+        _ => Ok(graph.apply(Concat, parts)?[0]),
+    }
+}
+
+/// States that a recurrence ends in, or begins with: h of each of its layers, and of an LSTM c after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct States {
+    /// The recurrence.
+    pub cell: Cell,
+    /// Recurrences on top of each other.
+    pub layers: usize,
+    /// Numbers of a state.
+    pub units: usize,
+}
+
+impl fmt::Display for States {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let States { cell, layers, units } = self;
+        let name = match cell {
+            Cell::RnnTanh => "rnn with tanh",
+            Cell::RnnRelu => "rnn with relu",
+            Cell::Gru => "gru",
+            Cell::Lstm => "lstm",
+        };
+        let plural = if *layers == 1 { "layer" } else { "layers" };
+        write!(f, "{units} units and {layers} {plural} of a {name}")
     }
 }
 
@@ -111,7 +166,7 @@ impl Recurrent {
         let turned = |onnx: &mut Onnx, suffix: &str, x: &str, perm: &[usize]| {
             onnx.node(suffix, "Transpose", &[x], &[("perm", Attribute::Ints(perm.to_vec()))])
         };
-        let lengths = onnx.lengths.clone();
+        let lengths = onnx.lengths_of(0);
         let lengths = lengths.map(|lengths| onnx.node("_lengths", "Cast", &[&lengths], &[("to", Attribute::Int(6))]));
         let (mut x, params) = (onnx.inputs[0].clone(), onnx.params.clone());
         for (layer, params) in params.chunks(4 * directions).enumerate() {
@@ -139,8 +194,19 @@ impl Recurrent {
             let [w, r, b] = [("w", 0), ("r", 1), ("b", 2)].map(|(what, n)| all(onnx, what, &of[n]));
             // Places first, as the node reads them.
             let first = turned(onnx, &format!("_first{layer}"), &x, &[1, 0, 2]);
+            let each = self.cell.states();
+            let begin: Vec<String> = onnx.states.iter().skip(layer * each).take(each).cloned().collect();
+            let begin: Vec<String> = begin
+                .iter()
+                .zip(["h", "c"])
+                .map(|(state, name)| onnx.reshape(&format!("_begin_{name}{layer}"), state, &[1, -1, units]))
+                .collect();
             let mut inputs = vec![&*first, &w, &r, &b];
-            inputs.extend(lengths.as_deref());
+            match begin.is_empty() {
+                true => inputs.extend(lengths.as_deref()),
+                false => inputs.push(lengths.as_deref().unwrap_or("")),
+            }
+            inputs.extend(begin.iter().map(String::as_str));
             let direction = if self.bidirectional { "bidirectional" } else { "forward" };
             let mut attributes =
                 vec![("hidden_size", Attribute::Int(units)), ("direction", Attribute::Text(direction))];
@@ -150,6 +216,22 @@ impl Recurrent {
                 Cell::RnnTanh | Cell::Lstm => {}
             }
             let y = onnx.node(&format!("_y{layer}"), op, &inputs, &attributes);
+            if onnx.ends.is_some() {
+                let last: Vec<String> =
+                    ["h", "c"].iter().take(each).map(|name| onnx.further(&format!("_last_{name}{layer}"))).collect();
+                for (state, last) in last.iter().enumerate() {
+                    // [directions, N, units]
+                    let end = format!("_end{}_{layer}", ["_h", "_c"][state]);
+                    let batch = onnx.node(
+                        &format!("{end}_batch"),
+                        "Transpose",
+                        &[last],
+                        &[("perm", Attribute::Ints(vec![1, 0, 2]))],
+                    );
+                    let end = onnx.reshape(&end, &batch, &[0, directions as i64 * units]);
+                    onnx.ends.iter_mut().for_each(|ends| ends.push(end.clone()));
+                }
+            }
             // [places, directions, N, units]
             let batch = turned(onnx, &format!("_batch{layer}"), &y, &[2, 0, 1, 3]);
             let suffix = if layer + 1 == self.layers { String::new() } else { format!("_{layer}") };

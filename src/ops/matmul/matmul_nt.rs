@@ -158,5 +158,11 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
     let ends = sizes.into_iter().flat_map(|[m, n, k]| {
         every().map(move |then| Case::new(MatmulNt { then }).random([m, k]).random([n, k]).random([n]))
     });
-    in_turn(AWKWARD.into_iter().map(case)).into_iter().chain([leading, vector]).chain(ends).collect()
+    // More columns than one vector of each lane has, and an activation; fewer than the widest tiles have on both sides.
+    let wide = [[9, 260, 8], [20, 24, 12]].map(|[m, n, k]| {
+        let then = every().last().unwrap_or(Then::Nothing);
+        Case::new(MatmulNt { then }).random([m, k]).random([n, k]).random([n])
+    });
+    let all = in_turn(AWKWARD.into_iter().map(case)).into_iter().chain([leading, vector]);
+    all.chain(ends).chain(wide).collect()
 }

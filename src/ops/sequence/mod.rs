@@ -16,6 +16,7 @@ pub mod recurrence;
 pub mod recurrence_dx;
 pub mod sample_token;
 pub mod select_last;
+pub mod shift_right;
 pub mod softmax_masked;
 pub mod softmax_masked_dx;
 pub mod token_at;
@@ -34,6 +35,7 @@ pub(super) const OPS: &[Entry] = &[
     entry!(recurrence_dx),
     entry!(sample_token),
     entry!(select_last),
+    entry!(shift_right),
     entry!(softmax_masked),
     entry!(softmax_masked_dx),
     entry!(token_at),

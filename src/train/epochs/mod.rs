@@ -5,6 +5,7 @@ pub mod engine;
 pub mod evaluator;
 mod feed;
 pub mod progress;
+mod sampler;
 pub mod scores;
 mod testing;
 pub mod timing;

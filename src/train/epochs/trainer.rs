@@ -13,9 +13,10 @@ use crate::train::epochs::feed;
 use crate::train::epochs::feed::Feed;
 pub use crate::train::epochs::progress::Metrics;
 use crate::train::epochs::progress::{Goal, Progress};
+pub use crate::train::epochs::sampler::Sample;
+use crate::train::epochs::sampler::Sampler;
 use crate::train::epochs::timing::{KernelTime, kernel_times};
 use crate::train::epochs::watchdog::Watchdog;
-use crate::train::generate::{Generator, Sampling};
 use crate::train::pairing::check_data;
 use crate::train::settings::class_weights::Balance;
 use crate::train::settings::interval::Interval;
@@ -30,9 +31,6 @@ use crate::train::step::window::limit_on;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
-
-/// Tokens of the text that a model generates after each epoch.
-const SAMPLE: usize = 200;
 
 /// The events of the loop for its observer.
 #[derive(Clone, Copy, Debug)]
@@ -54,14 +52,14 @@ pub enum Event<'a> {
         /// Seconds of training in this epoch so far.
         seconds: f64,
     },
-    /// The text generated after an epoch, for a model that continues texts.
+    /// A text generated after an epoch, for a model that continues texts or translates.
     Sample {
         /// The epoch, from 1.
         epoch: usize,
         /// Steps since the start of the run.
         step: u64,
         /// The text.
-        text: &'a str,
+        sample: &'a Sample,
     },
     /// An epoch has ended.
     Epoch(&'a Metrics),
@@ -88,7 +86,7 @@ pub struct Trainer {
     goal: Goal,
     checkpoints: Option<Checkpoints>,
     snapshot: Option<Arc<Snapshot>>,
-    sampler: Option<Generator>,
+    pub(super) sampler: Option<Sampler>,
     pub(in crate::train) watchdog: Watchdog,
 }
 
@@ -151,9 +149,7 @@ impl Trainer {
         engine.write_all(first.into_iter().map(|(tensor, values)| (tensor, Values::Float(values))))?;
         let criterion = built.criterion();
         let evaluator = Evaluator::by(&criterion, device, model, &data.test, options.batch_size, limit)?;
-        let sampling = Sampling { tokens: SAMPLE, temperature: 0.8, seed: options.seed, ..Sampling::default() };
-        let continues = model.task == Task::Next;
-        let sampler = continues.then(|| Generator::new(device, model, sampling, 1)).transpose()?;
+        let sampler = Sampler::new(device, model, &data.test, options)?;
         let progress = Progress { totals: Totals::of(&step, &data.train), ..Progress::default() };
         Ok(Trainer {
             model: model.clone(),
@@ -263,11 +259,7 @@ impl Trainer {
                     last.val_perplexity = (self.model.task == Task::Next).then(|| last.val_loss.exp());
                     metrics = *last;
                 }
-                if let Some(sampler) = &mut self.sampler {
-                    sampler.copy_weights(&self.step, &self.engine)?;
-                    let (epoch, step, text) = (metrics.epoch, metrics.step, sampler.text("").await?);
-                    flow = observe(Event::Sample { epoch, step, text: &text });
-                }
+                flow = self.sample(metrics, &mut observe).await?;
                 self.settle_rate().await?;
                 self.lay_out(true).await?;
                 if observe(Event::Epoch(&metrics)).is_break() {

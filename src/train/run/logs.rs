@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::train::epochs::engine::Record;
 use crate::train::epochs::progress::{Metrics, Progress};
+use crate::train::epochs::trainer::Sample;
 #[cfg(feature = "cli")]
 use crate::train::run::events::{Events, Scalars};
 use crate::train::run::files::{append, bring_to, fault};
@@ -12,7 +13,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-/// Texts that the model generates, one after each epoch.
+/// Texts that the model generates after each epoch: one that continues, or several translations.
 pub const SAMPLES: &str = "samples.jsonl";
 
 /// The open files.
@@ -42,7 +43,7 @@ impl Logs {
         let paths = ["metrics.jsonl", "metrics.csv"].map(|name| folder.join(name));
         bring_to(&paths[0], lines.as_bytes())?;
         bring_to(&paths[1], rows.as_bytes())?;
-        cut_samples(&folder.join(SAMPLES), progress.step)?;
+        cut_samples(&folder.join(SAMPLES), &progress.metrics)?;
         let mut notice = None;
         let steps = match log_steps {
             false => None,
@@ -86,12 +87,15 @@ impl Logs {
         Ok(())
     }
 
-    /// Adds a text generated after an epoch, for a model that continues texts.
+    /// Adds a text generated after an epoch, for a model that continues texts or translates.
     ///
     /// # Errors
     /// [`crate::Error::Failed`] if it cannot be written.
-    pub fn sample(&mut self, epoch: usize, step: u64, text: &str) -> Result<()> {
-        let line = serde_json::json!({ "epoch": epoch, "step": step, "text": text });
+    pub fn sample(&mut self, epoch: usize, step: u64, sample: &Sample) -> Result<()> {
+        let mut line = serde_json::json!({ "epoch": epoch, "step": step, "text": sample.text });
+        if let Some([source, reference]) = &sample.of {
+            (line["source"], line["reference"]) = (source.as_str().into(), reference.as_str().into());
+        }
         let mut file = append(&self.folder.join(SAMPLES))?;
         write(&mut file, &self.folder, SAMPLES, &format!("{line}\n"))
     }
@@ -182,15 +186,16 @@ fn fields(folder: &Path, line: &str) -> Result<Vec<(String, Value)>> {
     Ok(fields)
 }
 
-/// Cuts `samples.jsonl` after the last line of a step that is done, where there is such a file.
-fn cut_samples(path: &Path, last: u64) -> Result<()> {
+/// Cuts `samples.jsonl` before the first line of an epoch that is not whole, where there is such a file.
+fn cut_samples(path: &Path, epochs: &[Metrics]) -> Result<()> {
     let text = match std::fs::read_to_string(path) {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
         read => read.map_err(|e| fault(path, &e))?,
     };
     let is_done = |line: &&str| {
         let value: Option<Value> = serde_json::from_str(line).ok();
-        value.and_then(|value| value["step"].as_u64()).is_some_and(|step| step <= last)
+        let step = value.and_then(|value| value["step"].as_u64());
+        step.is_some_and(|step| epochs.iter().any(|epoch| epoch.step == step))
     };
     let kept: String = text.lines().take_while(is_done).map(|line| format!("{line}\n")).collect();
     bring_to(path, kept.as_bytes()).map(drop)

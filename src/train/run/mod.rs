@@ -15,7 +15,7 @@ use crate::model::formats::weights::Weights;
 use crate::train::epochs::engine::Record;
 use crate::train::epochs::evaluator::Totals;
 use crate::train::epochs::progress::Progress;
-use crate::train::epochs::trainer::Metrics;
+use crate::train::epochs::trainer::{Metrics, Sample};
 use crate::train::run::checkpoints::{Checkpoints, Which};
 use crate::train::run::files::{LOCK, bring_to, lock, sync_folder, write_whole};
 use crate::train::run::history::{End, HISTORY, History, Samples};
@@ -191,8 +191,8 @@ impl RunFolder {
     }
 
     /// Adds a generated text to `samples.jsonl`.
-    pub fn sample(&mut self, epoch: usize, step: u64, text: &str) -> Result<()> {
-        self.logs.sample(epoch, step, text)
+    pub fn sample(&mut self, epoch: usize, step: u64, sample: &Sample) -> Result<()> {
+        self.logs.sample(epoch, step, sample)
     }
 
     /// Adds steps to `steps.jsonl`, where it is kept.

@@ -72,7 +72,7 @@ impl Session {
                 if trouble.is_none() {
                     let kept = match event {
                         Event::Steps { first, records, .. } => folder.steps(first, records),
-                        Event::Sample { epoch, step, text } => folder.sample(epoch, step, text),
+                        Event::Sample { epoch, step, sample } => folder.sample(epoch, step, sample),
                         Event::Epoch(metrics) => folder.epoch(metrics),
                         Event::Checkpoint(checkpoint) => folder.checkpoint(checkpoint),
                     };

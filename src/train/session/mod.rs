@@ -113,18 +113,19 @@ pub fn open_data(config: &RunConfig, progress: Option<&(dyn Fn(usize, usize) + S
     // A fine-tuned net reads the columns that it knows.
     let known = config.from.as_ref().map(Model::load).transpose()?.map(|known| known.model);
     let known = known.filter(|known| known.text.is_some() || !targets.is_empty());
-    let own_length = match &known {
-        Some(known) => known.text.as_ref().map(|_| known.input[0]),
+    let own = match &known {
+        Some(known) => known.text.as_ref().map(|_| (known.input[0], known.translates())),
         // An unreadable file is an error if the model is needed; a resumed run does not need it.
-        None if config.length.is_none() => Model::length_of(&config.model).unwrap_or(None),
-        None => None,
+        None => Model::text_of(&config.model).unwrap_or(None),
     };
     let text = TextOptions {
         unit: config.tokenizer,
         vocabulary: config.vocabulary.unwrap_or(VOCABULARY),
-        length: config.length.or(own_length),
+        length: config.length.or(own.map(|(length, _)| length)),
         column: config.text.as_deref(),
         known: known.as_ref().and_then(|known| known.text.as_ref()),
+        known_target: known.as_ref().and_then(|known| known.target.as_ref()),
+        pairs: own.map(|(_, translates)| translates),
         kept: None,
     };
     let columns = known.as_ref().map_or(&[][..], |known| &known.columns);

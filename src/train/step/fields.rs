@@ -1,6 +1,6 @@
 //! The fields of a sample in a step: the default fields without data, and each field on the device.
 
-use crate::data::schema::{Element, FEATURES, Field, NUMBERS, Read, Schema};
+use crate::data::schema::{Element, FEATURES, Field, NUMBERS, Read, Schema, TARGET};
 use crate::data::{Column, Split};
 use crate::error::{Error, Result};
 use crate::ir::graph::Tensor;
@@ -59,6 +59,11 @@ pub fn schema_of(model: &Model) -> Result<Schema> {
         },
     };
     let target = match &model.task {
+        Task::Next if model.translates() => {
+            let unit = model.target.as_ref().map_or(model.tokenizer()?.unit(), crate::text::Tokenizer::unit);
+            let places = model.written().unwrap_or(1);
+            Field { name: TARGET.into(), ..Field::of_texts(unit, model.target_vocabulary(), places) }
+        }
         Task::Next => return Schema::new(vec![tokens(model, Some(model.input[0]))?]),
         Task::Classify => {
             let of_sample = if model.is_segmentation()? { model.input[..2].to_vec() } else { Vec::new() };

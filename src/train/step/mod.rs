@@ -23,6 +23,7 @@ use crate::ops::optim::clip_norm::ClipNorm;
 use crate::ops::optim::clip_value::ClipValue;
 use crate::ops::optim::ema::Ema;
 use crate::ops::optim::step_end::Weighing;
+use crate::ops::sequence::shift_right::ShiftRight;
 use crate::plan::fuse::{Stage, fuse, join_neighbours};
 use crate::step::augment::{Augment, CELLS, quantiles};
 use crate::step::control::{Control, pcg};
@@ -318,7 +319,11 @@ impl Start {
             given.push((table, Values::Float(quantiles(augment.mixup))));
             mixed = Some([blended[1], blended[2]]);
         }
-        let logits = model.build(&mut graph, x, Build { mode, control: Some(control), lengths: None })?;
+        // A translation is told token by token, each given those before it.
+        let begin = model.target_vocabulary().saturating_sub(2) as u32;
+        let target = model.translates().then(|| graph.apply(ShiftRight { begin }, &[labels])).transpose()?;
+        let target = target.map(|target| target[0]);
+        let logits = model.build(&mut graph, x, Build { mode, control: Some(control), target })?;
         let (weight, mask, task) = (None, None, model.task.clone());
         Ok(Start {
             graph,

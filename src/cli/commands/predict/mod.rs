@@ -31,13 +31,14 @@ Examples:
   wgrad predict runs/mnist-cnn/1/model.safetensors *.png --json --top 2
   wgrad predict runs/resnet-small/1 holiday-photos --csv answers.csv
   wgrad predict runs/unet-small/1/model.safetensors scene.png --masks masks --overlay overlays
-  wgrad predict runs/mlp/1/model.safetensors new-houses.csv")]
+  wgrad predict runs/mlp/1/model.safetensors new-houses.csv
+  wgrad predict runs/translator/1 \"In the beginning\" --beam 5")]
 pub struct PredictArgs {
     /// A model file that wgrad wrote, or the folder of a run
     file: PathBuf,
-    /// Pictures or folders of pictures; CSV files for a model of a table; text files (or - for standard input) for a
-    /// model of texts
-    #[arg(required = true, value_name = "IMAGE|DIR|FILE")]
+    /// Pictures or folders of pictures; CSV files for a model of a table; text files (or - for standard input), or a text
+    /// in quotes, for a model of texts
+    #[arg(required = true, value_name = "IMAGE|DIR|FILE|TEXT")]
     images: Vec<PathBuf>,
     /// Show the K most likely classes; of yes-or-no answers, all that are yes are shown
     #[arg(long, default_value_t = 5, value_name = "K", value_parser = clap::value_parser!(u16).range(1..))]
@@ -56,6 +57,9 @@ pub struct PredictArgs {
     /// For segmentation: the folder for pictures with the classes in colours over them, and a legend
     #[arg(long, value_name = "DIR")]
     overlay: Option<PathBuf>,
+    /// For translation: the width of the beam search; 1 takes the most likely token each time [default: 1]
+    #[arg(long, value_name = "N")]
+    beam: Option<usize>,
     #[command(flatten)]
     device: DeviceArgs,
     /// Print JSON
@@ -117,6 +121,9 @@ struct Answer {
 /// Predicts and prints; pictures that cannot be read are named, the others answered, and the status is 2.
 pub fn run(args: PredictArgs) -> Result<()> {
     let trained = Model::load(&args.file)?;
+    if args.beam.is_some() && !trained.model.translates() {
+        return Err(Error::input("--beam: a model that translates is expected"));
+    }
     #[cfg(feature = "csv")]
     if trained.model.reads_table() {
         return table::run(&args, &trained);

@@ -1,10 +1,12 @@
-//! Classification of texts: the class of each line of a file, or of standard input.
+//! Classification and translation of texts: each line of a file, of standard input, or of an argument.
 
 use super::{PredictArgs, best};
 use crate::cli::print;
 use crate::data::tokens::LARGEST_BYTES;
 use crate::error::{Error, Result};
+use crate::model::Model;
 use crate::train::predict::{Predictor, TrainedModel};
+use crate::train::translate::{Translation, Translator};
 use std::io::Read;
 use std::path::Path;
 
@@ -21,16 +23,15 @@ pub(super) fn run(args: &PredictArgs, trained: &TrainedModel) -> Result<()> {
     if lines.is_empty() {
         return Err(Error::input("found no texts, expected one for each line"));
     }
+    if trained.model.translates() {
+        return translations(args, trained, &lines);
+    }
     let (device, _) = args.device.open()?;
     let mut predictor = Predictor::new(&device, trained, lines.len().min(BATCH))?;
     crate::cli::note(&device);
     let texts: Vec<&str> = lines.iter().map(String::as_str).collect();
     let (all, cut) = pollster::block_on(predictor.texts(&texts))?;
-    if cut > 0 {
-        let (count, length) = (texts.len(), trained.model.input[0]);
-        let plural = trained.model.tokenizer()?.unit().plural();
-        crate::cli::say(&format!("note: {cut} of {count} texts are cut after {length} {plural}"));
-    }
+    say_cut(&trained.model, cut, texts.len())?;
     let (mut text, mut found) = (String::new(), Vec::new());
     for (line, probabilities) in texts.iter().zip(&all) {
         let top = best(&trained.model, probabilities, usize::from(args.top));
@@ -48,8 +49,44 @@ pub(super) fn run(args: &PredictArgs, trained: &TrainedModel) -> Result<()> {
     if args.json { print(&format!("{}\n", serde_json::Value::from(found))) } else { print(&text) }
 }
 
-/// The text of a file, or of standard input where it is called -.
+/// Says how many texts were cut.
+fn say_cut(model: &Model, cut: usize, count: usize) -> Result<()> {
+    if cut > 0 {
+        let (length, plural) = (model.input[0], model.tokenizer()?.unit().plural());
+        crate::cli::say(&format!("note: {cut} of {count} texts are cut after {length} {plural}"));
+    }
+    Ok(())
+}
+
+/// The translation of each text, a line each.
+fn translations(args: &PredictArgs, trained: &TrainedModel, lines: &[String]) -> Result<()> {
+    let (device, _) = args.device.open()?;
+    let (beam, batch) = (args.beam.unwrap_or(1), lines.len().min(BATCH));
+    let mut translator = Translator::new(&device, &trained.model, batch, beam)?;
+    crate::cli::note(&device);
+    translator.set_weights(&trained.weights)?;
+    let texts: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let (found, cut) = pollster::block_on(translator.texts(&texts))?;
+    say_cut(&trained.model, cut, texts.len())?;
+    if args.json {
+        let one = |(text, found): (&&str, &Translation)| {
+            let mut line = serde_json::json!({ "text": text, "translation": found.text, "tokens": found.tokens });
+            found.score.iter().for_each(|score| line["score"] = serde_json::json!(score));
+            line
+        };
+        let found: Vec<serde_json::Value> = texts.iter().zip(&found).map(one).collect();
+        return print(&format!("{}\n", serde_json::Value::from(found)));
+    }
+    print(&found.iter().map(|found| format!("{}\n", found.text)).collect::<String>())
+}
+
+/// The text of a file, of standard input where it is called -, or the argument itself where it has spaces or could be no file.
 fn read(path: &Path) -> Result<String> {
+    let argument = path.to_string_lossy();
+    let is_text = argument.contains(char::is_whitespace) || !argument.contains(['/', '\\', '.']);
+    if path != Path::new("-") && !path.exists() && is_text {
+        return Ok(argument.into_owned());
+    }
     let fault = |e: std::io::Error| Error::input(format!("{}: cannot be read: {e}", path.display()));
     let mut bytes = Vec::new();
     match path == Path::new("-") {
