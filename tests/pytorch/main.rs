@@ -18,4 +18,5 @@ mod net;
 mod norms;
 mod ops;
 mod optim;
+mod recurrent;
 mod sequences;

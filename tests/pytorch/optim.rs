@@ -10,7 +10,7 @@ use wgrad::data::Split;
 use wgrad::ir::graph::Tensor;
 use wgrad::ir::values::Values;
 use wgrad::model::formats::weights::to_memory;
-use wgrad::model::{Model, Sequential};
+use wgrad::model::{Model, ParamSpec, Sequential};
 use wgrad::ops::optim::step_end::RECORD;
 use wgrad::step::control::pcg;
 use wgrad::train::settings::options::TrainOptions;
@@ -21,7 +21,7 @@ const BATCH: usize = 16;
 const SAMPLES: usize = 100;
 
 /// How far losses may be off, relative to each, and weights, relative to the largest.
-const TOLERANCE: f64 = 1e-4;
+pub const TOLERANCE: f64 = 1e-4;
 
 /// The images as the script draws them.
 fn images() -> Split {
@@ -49,11 +49,16 @@ fn options(run: &Value) -> TrainOptions {
     options
 }
 
-fn check(run: &Value, form: &Form) {
-    let (name, options, model, split) = (run["name"].as_str().unwrap(), options(run), model(), images());
-    let step = Step::training(&model, SAMPLES, &options).unwrap();
-    let control = step.start(0, options.rates(SAMPLES).at(0), options.optimizer().betas());
-    let mut contents: Vec<(Tensor, Values)> = step.data(&split).unwrap();
+/// What a step's tensors hold at the start, parameter p the values `initial` of its place.
+pub fn first_contents(
+    step: &Step,
+    model: &Model,
+    split: &Split,
+    options: &TrainOptions,
+    initial: impl Fn(usize, &ParamSpec) -> Vec<f32>,
+) -> Vec<(Tensor, Values)> {
+    let control = step.start(0, options.rates(split.count).at(0), options.optimizer().betas());
+    let mut contents: Vec<(Tensor, Values)> = step.data(split).unwrap();
     contents.push((step.control, Values::Word(control.words())));
     let mut arena = vec![0.0; step.graph.info(step.params).elements()];
     for (p, (spec, param)) in model.params().unwrap().iter().zip(&step.graph.params).enumerate() {
@@ -62,21 +67,40 @@ fn check(run: &Value, form: &Form) {
     }
     contents.push((step.params, Values::Float(arena.clone())));
     contents.extend(step.ema.map(|ema| (ema, Values::Float(arena))));
+    contents
+}
+
+/// Takes the steps and holds their losses to PyTorch's, relative to each; returns the average of the weights, where one is kept.
+pub fn follows(
+    name: &str,
+    form: &Form,
+    step: &Step,
+    contents: &[(Tensor, Values)],
+    want: &[f64],
+    tolerance: f64,
+) -> Option<Values<f64>> {
     let wanted: Vec<Tensor> = [step.log].into_iter().chain(step.ema).collect();
-    let found = form.run(&step.graph, &contents, &wanted, STEPS, true);
-    let Values::Float(log) = &found[0] else { panic!("the log holds no floats") };
-    let want: Vec<f64> = run["losses"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
-    assert_eq!(want.len(), STEPS);
-    let strays = log.chunks(RECORD).zip(&want).map(|(row, want)| (row[0] - want).abs() / want);
-    let strays: Vec<f64> = strays.collect();
+    let mut found = form.run(&step.graph, contents, &wanted, want.len(), true).into_iter();
+    let Some(Values::Float(log)) = found.next() else { panic!("the log holds no floats") };
+    let strays: Vec<f64> = log.chunks(RECORD).zip(want).map(|(row, want)| (row[0] - want).abs() / want).collect();
     let worst = strays.iter().copied().fold(0.0, f64::max);
     println!("{name} ({form}): at most {worst:.1e} off");
     // Written so that NaN is off.
     let off: Vec<usize> =
-        (0..STEPS).filter(|&k| !strays.get(k).is_some_and(|stray| *stray <= TOLERANCE)).map(|k| k + 1).collect();
+        (0..want.len()).filter(|&k| !strays.get(k).is_some_and(|stray| *stray <= tolerance)).map(|k| k + 1).collect();
     assert!(off.is_empty(), "{name} ({form}): at most {worst:.1e} off, in steps {off:?}");
+    found.next()
+}
+
+fn check(run: &Value, form: &Form) {
+    let (name, options, model, split) = (run["name"].as_str().unwrap(), options(run), model(), images());
+    let step = Step::training(&model, SAMPLES, &options).unwrap();
+    let contents = first_contents(&step, &model, &split, &options, initial);
+    let want: Vec<f64> = run["losses"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
+    assert_eq!(want.len(), STEPS);
+    let found = follows(name, form, &step, &contents, &want, TOLERANCE);
     let Some(average) = run["average"].as_object() else { return };
-    let Values::Float(found) = &found[1] else { panic!("the average holds no floats") };
+    let Some(Values::Float(found)) = found else { panic!("the average holds no floats") };
     for param in &step.graph.params {
         let want: Vec<f64> = average[&param.name].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
         let want = to_memory(&param.layout, &want).unwrap();
