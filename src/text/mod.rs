@@ -1,13 +1,21 @@
 //! Text as tokens: tokenizers, their vocabularies built from a training text, and texts from tokens.
 
 mod chars;
+pub mod choice;
+#[cfg_attr(not(feature = "subwords"), path = "no_subwords.rs")]
+mod subwords;
 mod words;
 
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
+use subwords::Subwords;
 
 /// The token that stands for none: of no known token, and of what is beyond the end. It has no embedding and is no target.
 pub const NO_TOKEN: u32 = u32::MAX;
@@ -24,10 +32,13 @@ pub enum Unit {
     Bytes,
     /// Words, numbers and punctuation marks in lower case, the most common ones of the training text.
     Words,
+    /// Subwords, of a `tokenizer.json`.
+    #[cfg_attr(feature = "cli", value(skip))]
+    Subwords,
 }
 
 impl Unit {
-    /// Every one.
+    /// Those that a tokenizer of a text can have.
     pub const ALL: [Unit; 3] = [Unit::Chars, Unit::Bytes, Unit::Words];
 
     /// Its name on the command line and in files.
@@ -36,6 +47,7 @@ impl Unit {
             Unit::Chars => "chars",
             Unit::Bytes => "bytes",
             Unit::Words => "words",
+            Unit::Subwords => "subwords",
         }
     }
 
@@ -45,6 +57,7 @@ impl Unit {
             Unit::Chars => "characters",
             Unit::Bytes => "bytes",
             Unit::Words => "words",
+            Unit::Subwords => "subwords",
         }
     }
 }
@@ -73,13 +86,20 @@ const ENDS: [&str; 2] = ["<begin>", "<end>"];
 /// The most tokens of a vocabulary.
 pub const MOST_TOKENS: usize = 1 << 16;
 
+/// The fewest tokens of a byte-level BPE: the bytes, and the token between documents.
+const LEAST_SUBWORDS: usize = 257;
+
+/// The most bytes of a `tokenizer.json`.
+const LARGEST_FILE_BYTES: u64 = 1 << 26;
+
 /// A tokenizer: a unit, and the tokens in the order of their numbers, its vocabulary.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "Stored", into = "Stored")]
+#[serde(try_from = "Stored", into = "Stored")]
 pub struct Tokenizer {
     unit: Unit,
     tokens: Vec<String>,
     numbers: HashMap<String, u32>,
+    subwords: Option<Arc<Subwords>>,
 }
 
 /// A tokenizer as model files have it.
@@ -87,18 +107,35 @@ pub struct Tokenizer {
 #[serde(deny_unknown_fields)]
 struct Stored {
     unit: Unit,
+    /// The tokens; of subwords those that their file does not have.
     tokens: Vec<String>,
+    /// Of subwords: the text of their `tokenizer.json`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
 }
 
-impl From<Stored> for Tokenizer {
-    fn from(Stored { unit, tokens }: Stored) -> Self {
-        Tokenizer::known(unit, tokens)
+impl TryFrom<Stored> for Tokenizer {
+    type Error = String;
+
+    fn try_from(Stored { unit, tokens, file }: Stored) -> Result<Self, String> {
+        match (unit, file) {
+            (Unit::Subwords, Some(file)) => Ok(Tokenizer::of_subwords(Arc::new(Subwords::read(&file)?), tokens)),
+            (Unit::Subwords, None) => {
+                Err("found subwords without a file, expected the text of their tokenizer.json".into())
+            }
+            (_, Some(_)) => Err(format!("found {} with a file, expected one of subwords alone", unit.plural())),
+            (_, None) => Ok(Tokenizer::known(unit, tokens)),
+        }
     }
 }
 
 impl From<Tokenizer> for Stored {
-    fn from(Tokenizer { unit, tokens, .. }: Tokenizer) -> Self {
-        Stored { unit, tokens }
+    fn from(Tokenizer { unit, mut tokens, subwords, .. }: Tokenizer) -> Self {
+        let file = subwords.map(|subwords| {
+            tokens.drain(..subwords.names().len());
+            subwords.file().to_owned()
+        });
+        Stored { unit, tokens, file }
     }
 }
 
@@ -113,6 +150,7 @@ impl Tokenizer {
             Unit::Chars => chars::vocabulary(text),
             Unit::Bytes => byte_names(),
             Unit::Words => words::vocabulary(text, most.min(MOST_TOKENS)),
+            Unit::Subwords => return Err(Error::input("tokenizer subwords: expected the name of a tokenizer.json")),
         };
         let (found, plural) = (tokens.len(), unit.plural());
         if !(2..=MOST_TOKENS).contains(&found) {
@@ -123,14 +161,61 @@ impl Tokenizer {
         Ok(Tokenizer::known(unit, tokens))
     }
 
+    /// Reads a `tokenizer.json` of Hugging Face.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a file that cannot be read or is none, and for a tokenizer that would lose a part of a text.
+    pub fn open(path: &Path) -> Result<Self> {
+        let fault = |why: String| Error::input(format!("{}: {why}", path.display()));
+        let mut bytes = Vec::new();
+        let file = File::open(path).map_err(|e| fault(format!("it cannot be read: {e}; expected a tokenizer.json")))?;
+        file.take(LARGEST_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(|e| fault(e.to_string()))?;
+        if bytes.len() as u64 > LARGEST_FILE_BYTES {
+            return Err(fault(format!(
+                "found a larger file, expected a tokenizer.json of at most {LARGEST_FILE_BYTES} bytes"
+            )));
+        }
+        let text = String::from_utf8(bytes)
+            .map_err(|_| fault("found bytes that are not UTF-8, expected a tokenizer.json of Hugging Face".into()))?;
+        let subwords = Subwords::read(&text).map_err(fault)?;
+        Ok(Tokenizer::of_subwords(Arc::new(subwords), Vec::new()))
+    }
+
+    /// The text of a `tokenizer.json` with at most `size` tokens: a byte-level BPE with GPT-2's pattern, trained on a text.
+    /// The same text gives the same tokens.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for fewer tokens than the 256 bytes and the token between documents, more than [`MOST_TOKENS`], and
+    /// texts of 2 GiB or more.
+    pub fn train(text: &str, size: usize) -> Result<String> {
+        if !(LEAST_SUBWORDS..=MOST_TOKENS).contains(&size) {
+            return Err(Error::input(format!(
+                "size {size}: expected {LEAST_SUBWORDS} to {MOST_TOKENS} tokens: 256 bytes, subwords and <|endoftext|>"
+            )));
+        }
+        if i32::try_from(text.len()).is_err() {
+            return Err(Error::input(format!("found a text of {} bytes, expected less than 2 GiB", text.len())));
+        }
+        subwords::trained(text, size).map_err(Error::input)
+    }
+
+    /// A tokenizer of subwords and, after them, more tokens.
+    fn of_subwords(subwords: Arc<Subwords>, more: Vec<String>) -> Self {
+        let tokens = subwords.names().iter().cloned().chain(more).collect();
+        Tokenizer { subwords: Some(subwords), ..Tokenizer::known(Unit::Subwords, tokens) }
+    }
+
     /// The same tokens and, as the last two, those that begin and end a text: what a translation is made of.
     pub fn with_ends(self) -> Self {
         let tokens = self.tokens.into_iter().chain(ENDS.map(String::from)).collect();
-        Tokenizer::known(self.unit, tokens)
+        Tokenizer { subwords: self.subwords, ..Tokenizer::known(self.unit, tokens) }
     }
 
     /// The tokens that begin and end a text, where the last two of the vocabulary are these.
     pub fn ends(&self) -> Option<[u32; 2]> {
+        if self.subwords.as_ref().is_some_and(|subwords| subwords.names().len() == self.tokens.len()) {
+            return None;
+        }
         let [.., begin, end] = &self.tokens[..] else { return None };
         let count = self.tokens.len() as u32;
         ([begin, end] == ENDS).then(|| [count - 2, count - 1])
@@ -139,7 +224,7 @@ impl Tokenizer {
     /// The tokenizer of a known vocabulary, as a model stores it.
     pub fn known(unit: Unit, tokens: Vec<String>) -> Self {
         let numbers = tokens.iter().cloned().zip(0..).collect();
-        Tokenizer { unit, tokens, numbers }
+        Tokenizer { unit, tokens, numbers, subwords: None }
     }
 
     /// The kind of token.
@@ -154,6 +239,9 @@ impl Tokenizer {
 
     /// The number of each token of a text, [`NO_TOKEN`] for one that is not in the vocabulary and has no token in its place.
     pub fn encode(&self, text: &str) -> Vec<u32> {
+        if let Some(subwords) = &self.subwords {
+            return subwords.encode(text).into_iter().map(|token| token.unwrap_or(NO_TOKEN)).collect();
+        }
         let number = |token: &str| self.numbers.get(token).copied();
         match self.unit {
             Unit::Chars => {
@@ -161,7 +249,7 @@ impl Tokenizer {
                 text.chars().map(|c| number(c.encode_utf8(&mut bytes)).unwrap_or(NO_TOKEN)).collect()
             }
             Unit::Bytes => text.bytes().map(u32::from).collect(),
-            Unit::Words => {
+            Unit::Words | Unit::Subwords => {
                 let unknown = number(words::UNKNOWN).unwrap_or(NO_TOKEN);
                 words::split(text).map(|word| number(&word).unwrap_or(unknown)).collect()
             }
@@ -170,6 +258,9 @@ impl Tokenizer {
 
     /// The token for all words that are not in the vocabulary, if there is one.
     pub fn unknown(&self) -> Option<u32> {
+        if let Some(subwords) = &self.subwords {
+            return subwords.unknown();
+        }
         self.numbers.get(words::UNKNOWN).copied().filter(|_| self.unit == Unit::Words)
     }
 
@@ -177,6 +268,10 @@ impl Tokenizer {
     /// U+FFFD, and what is no token, or begins or ends a text, is left out.
     pub fn decode(&self, tokens: &[u32]) -> String {
         let ends = self.ends().unwrap_or([NO_TOKEN; 2]);
+        if let Some(subwords) = &self.subwords {
+            let known = |token: &u32| (*token as usize) < subwords.names().len();
+            return subwords.decode(&tokens.iter().copied().filter(known).collect::<Vec<_>>());
+        }
         let text = |token: &u32| self.tokens.get(*token as usize).filter(|_| !ends.contains(token)).map(String::as_str);
         match self.unit {
             Unit::Chars => tokens.iter().filter_map(text).collect(),
@@ -184,7 +279,7 @@ impl Tokenizer {
                 let bytes: Vec<u8> = tokens.iter().filter_map(|token| u8::try_from(*token).ok()).collect();
                 String::from_utf8_lossy(&bytes).into_owned()
             }
-            Unit::Words => words::joined(tokens.iter().filter_map(text)),
+            Unit::Words | Unit::Subwords => words::joined(tokens.iter().filter_map(text)),
         }
     }
 }

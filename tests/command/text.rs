@@ -127,3 +127,42 @@ fn what_is_no_text_is_refused() {
     place.works("train --epochs 1 --train-limit 64 --test-limit 64 --device cpu --run-dir digits --no-report");
     refused("generate digits", "expected text");
 }
+
+/// A trained tokenizer is all that a model of subwords needs, and the model then needs its file no more.
+#[test]
+fn subwords_are_made_and_learnt() {
+    let place = Place::new();
+    place.write("a.txt", "the cat sat on the mat, and the dog sat by the log 🙂\n".repeat(40));
+    place.write("net.toml", NET.replace("LAYER", "gru"));
+    let make = "data make tokenizer a.txt --size 300";
+    let made = place.works(make);
+    assert!(made.err.contains("saved tokenizer.json: 2") && made.err.contains("per byte"), "{}", made.err);
+    let told = place.works("data a.txt --tokenizer tokenizer.json");
+    assert!(told.out.contains("subwords") && told.out.contains("Ġthe"), "{}", told.out);
+    let train = "train --data a.txt --model net.toml --tokenizer tokenizer.json --batch-size 8 --device cpu --lr 0.02";
+    place.works(&format!("{train} --epochs 1 --run-dir cut"));
+    let again = format!("{train} --epochs 4 --run-dir whole");
+    place.works(&again);
+    place.works("train --resume cut --epochs 4");
+    assert!(place.read("whole/model.safetensors") == place.read("cut/model.safetensors"));
+    let refused = |command: &str, word: &str| {
+        let done = place.call(command);
+        assert_eq!(done.status, Some(2), "{command}: {}", done.err);
+        assert!(done.err.contains(word), "{command}: {}", done.err);
+    };
+    refused(make, "tokenizer.json: it exists, expected the name of a new file");
+    refused("data make tokenizer a.txt --size 256 --out b.json", "size 256: expected 257 to 65536 tokens");
+    refused(&again.replace("tokenizer.json", "a.txt"), "a.txt: found no JSON");
+    refused(&again.replace("tokenizer.json", "none.json"), "none.json: it cannot be read");
+    let other = "train --data a.txt --from whole --tokenizer tokenizer.json";
+    refused(other, "has a tokenizer, expected no other");
+    std::fs::remove_file(place.path("tokenizer.json")).unwrap();
+    let told: Value = json(&place, "eval whole --device cpu --json");
+    let last = place.lines("whole/metrics.jsonl").pop().unwrap();
+    assert!((number(&told, "loss") - number(&last, "val_loss")).abs() < 1e-6, "{told}");
+    let greedy = "generate whole --device cpu --temperature 0 --tokens 30 --prompt the";
+    let text = place.works(greedy).out;
+    let whole: Value = json(&place, &format!("{greedy} --json"));
+    assert_eq!(text, format!("the{}\n", whole["text"].as_str().unwrap()), "printed as it comes, and whole");
+    place.works("export whole/model.safetensors --onnx net.onnx");
+}

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from common import wgrad
 
@@ -84,6 +85,39 @@ class Text(unittest.TestCase):
         for row, answer in zip(found, told):
             self.assertAlmostEqual(row.max(), answer["probability"], delta=TOLERANCE)
             self.assertEqual(["no", "yes"][row.argmax()], answer["label"])
+
+    def test_subwords_are_those_of_tokenizers(self):
+        """Both ways: a tokenizer that wgrad trained, read in Python; and one of Python's, read by wgrad."""
+        text = ("the cat sat on the mat — it's 20 °C 🙂\n\n  and\tthe dog's bed, naïve? \r\n" * 30)
+        (self.folder / "a.txt").write_bytes(text.encode())
+        wgrad("data", "make", "tokenizer", "a.txt", "--size", 300, cwd=self.folder)
+        made = Tokenizer.from_file(str(self.folder / "tokenizer.json"))
+        alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+        merges = [("t", "h"), ("th", "e"), ("Ġ", "the"), ("ð", "Ł"), ("ðŁ", "Ļ")]
+        vocabulary = {token: n for n, token in enumerate(alphabet + [a + b for a, b in merges])}
+        other = Tokenizer(models.BPE(vocabulary, merges))
+        other.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        other.decoder = decoders.ByteLevel()
+        other.add_special_tokens(["<|endoftext|>"])
+        other.save(str(self.folder / "other.json"))
+        (self.folder / "net.toml").write_text(NET.format(layer="gru"))
+        for name, tokenizer in [("tokenizer.json", made), ("other.json", other)]:
+            expected = tokenizer.encode(text, add_special_tokens=False).ids
+            self.assertEqual(tokenizer.decode(expected, skip_special_tokens=False), text)
+            flags = ["--data", "a.txt", "--model", "net.toml", "--tokenizer", name, "--epochs", 1, "--batch-size", 16]
+            wgrad("train", *flags, "--run-dir", f"{name}-run", "--device", "cpu", "--no-report", cwd=self.folder)
+            prompt = "the dog's naïve 🙂\n\n  x"
+            flags = ["--prompt", prompt, "--tokens", 40, "--device", "cpu", "--json"]
+            told = json.loads(wgrad("generate", f"{name}-run", *flags, cwd=self.folder))
+            self.assertEqual(told["text"], tokenizer.decode(told["tokens"], skip_special_tokens=False))
+            wgrad("export", f"{name}-run/model.safetensors", "--onnx", "net.onnx", cwd=self.folder)
+            metadata = {entry.key: entry.value for entry in onnx.load(str(self.folder / "net.onnx")).metadata_props}
+            stored = Tokenizer.from_str(json.loads(metadata["wgrad"])["text"]["file"])
+            self.assertEqual(stored.encode(text, add_special_tokens=False).ids, expected)
+            kept = text[int(len(text) * 0.9):]
+            evaluated = json.loads(wgrad("eval", f"{name}-run", "--device", "cpu", "--json", cwd=self.folder))
+            tokens = len(tokenizer.encode(kept, add_special_tokens=False).ids)
+            self.assertEqual(evaluated["tokens"], tokens - 1)
 
 
 if __name__ == "__main__":

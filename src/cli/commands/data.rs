@@ -14,7 +14,8 @@ use crate::error::{Error, Result};
 use crate::files::write_whole;
 use crate::plan::human_bytes;
 use crate::step::augment::{Augment, Fill};
-use crate::text::Unit;
+use crate::text::Tokenizer;
+use crate::text::choice::TokenizerChoice;
 use crate::train::augmented;
 use clap::Args;
 use std::fmt::Write;
@@ -36,7 +37,8 @@ const HOLD_BYTES: u64 = 1 << 30;
     subcommand_negates_reqs = true,
     after_help = "Examples:\n  wgrad data mnist\n  wgrad data my-photos --image-size 64 --contact-sheet sheet.png\n  \
 wgrad data mnist --contact-sheet sheet.png --augment shift=2,rotate=10,cutout=8\n  \
-wgrad data make segmentation --out scenes\n  wgrad data make repeated --times 10 --out mnist10"
+wgrad data make segmentation --out scenes\n  wgrad data make repeated --times 10 --out mnist10\n  \
+wgrad data make tokenizer shakespeare.txt --size 1000"
 )]
 pub struct DataArgs {
     #[cfg(feature = "mnist-data")]
@@ -57,9 +59,9 @@ pub struct DataArgs {
     /// For a CSV table: columns to leave out
     #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
     ignore: Vec<String>,
-    /// For text: the kind of token, as in `wgrad train`
-    #[arg(long, value_enum, value_name = "UNIT")]
-    tokenizer: Option<Unit>,
+    /// For text: the kind of token or a tokenizer.json, as in `wgrad train`
+    #[arg(long, value_name = "UNIT|FILE")]
+    tokenizer: Option<TokenizerChoice>,
     /// For text: the maximum size of the vocabulary
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     vocabulary: usize,
@@ -108,8 +110,18 @@ pub fn run(args: DataArgs) -> Result<()> {
     let (targets, ignored) = (&args.target[..], &args.ignore[..]);
     let (size, fit, ignore_label) = (args.image_size, args.fit, args.ignore_label);
     let hold_bytes = Some(HOLD_BYTES);
-    let (unit, vocabulary, length, column) = (args.tokenizer, args.vocabulary, args.length, args.text.as_deref());
-    let tokens_of = TextOptions { unit, vocabulary, length, column, ..TextOptions::default() };
+    let unit = args.tokenizer.as_ref().and_then(TokenizerChoice::unit);
+    let given = args.tokenizer.as_ref().map(TokenizerChoice::open).transpose()?.flatten();
+    let given_target = given.clone().map(Tokenizer::with_ends);
+    let tokens_of = TextOptions {
+        unit,
+        vocabulary: args.vocabulary,
+        length: args.length,
+        column: args.text.as_deref(),
+        known: given.as_ref(),
+        known_target: given_target.as_ref(),
+        ..TextOptions::default()
+    };
     let options = ReadOptions {
         text: tokens_of,
         size,

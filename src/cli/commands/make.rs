@@ -5,6 +5,8 @@ use crate::data::made::scenes::{self, Scenes};
 use crate::data::{BUILT_IN, Dataset};
 use crate::error::{Error, Result};
 use crate::files::write_whole;
+#[cfg(feature = "subwords")]
+use crate::{data::formats::text::training_text, text::Tokenizer};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -20,6 +22,8 @@ pub struct MakeArgs {
 enum What {
     Segmentation(SegmentationArgs),
     Repeated(RepeatedArgs),
+    #[cfg(feature = "subwords")]
+    Tokenizer(TokenizerArgs),
 }
 
 /// MNIST digits at random places on a canvas, with a class for each pixel, as NumPy arrays or pictures
@@ -63,16 +67,59 @@ struct RepeatedArgs {
     out: PathBuf,
 }
 
+/// A tokenizer.json: a byte-level BPE with GPT-2's pattern, trained on a text
+///
+/// Of a single file it reads what `wgrad train` trains on, without the last tenth.
+#[cfg(feature = "subwords")]
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  wgrad data make tokenizer shakespeare.txt --size 1000\n  wgrad train --model char-rnn --data shakespeare.txt \
+--tokenizer tokenizer.json"
+)]
+struct TokenizerArgs {
+    /// A text, or a folder with train.txt
+    #[arg(value_name = "FILE.txt|DIR")]
+    text: PathBuf,
+    /// The maximum number of tokens: 256 bytes, subwords, and one between documents
+    #[arg(long, alias = "vocab-size", value_name = "N")]
+    size: usize,
+    /// The file to write, which must be new
+    #[arg(long, value_name = "FILE", default_value = "tokenizer.json")]
+    out: PathBuf,
+}
+
 /// Makes and writes.
 pub fn run(args: &MakeArgs) -> Result<()> {
     match &args.what {
         What::Segmentation(args) => segmentation(args),
+        #[cfg(feature = "subwords")]
+        What::Tokenizer(args) => tokenizer(args),
         What::Repeated(RepeatedArgs { times, out }) => {
             repeated::write(&Dataset::open(BUILT_IN)?, *times, out)?;
             eprintln!("saved {}: the training images {times} times, and the test images", out.display());
             Ok(())
         }
     }
+}
+
+/// Trains a tokenizer, writes it, and tells how well it does on its own text.
+#[cfg(feature = "subwords")]
+fn tokenizer(TokenizerArgs { text, size, out }: &TokenizerArgs) -> Result<()> {
+    if out.symlink_metadata().is_ok() {
+        return Err(Error::input(format!("{}: it exists, expected the name of a new file", out.display())));
+    }
+    let (text, notices) = training_text(text)?;
+    notices.iter().for_each(|notice| crate::cli::say(&format!("note: {notice}")));
+    write_whole(out, Tokenizer::train(&text, *size)?.as_bytes())?;
+    let made = Tokenizer::open(out)?;
+    let (found, tokens) = (made.tokens().len(), made.encode(&text).len());
+    if found < *size {
+        crate::cli::say(&format!("note: found {found} tokens, fewer than {size}: no other pair is twice in the text"));
+    }
+    let share = tokens as f64 / text.len() as f64;
+    let (bytes, out) = (text.len(), out.display());
+    eprintln!("saved {out}: {found} tokens; the text's {bytes} bytes are {tokens} tokens, {share:.3} per byte");
+    Ok(())
 }
 
 fn segmentation(args: &SegmentationArgs) -> Result<()> {

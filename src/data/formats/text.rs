@@ -82,6 +82,14 @@ fn read(path: &Path, options: &ReadOptions) -> Result<Dataset> {
     })
 }
 
+/// The text that a file or a folder is trained on, and what is to be said of it.
+///
+/// # Errors
+/// [`Error::Input`] for a file that is no text, and a folder without one.
+pub fn training_text(path: &Path) -> Result<(String, Vec<String>)> {
+    parts(path, KEPT).map(|parts| (parts.train, parts.notices))
+}
+
 /// The texts of a file or a folder.
 fn parts(path: &Path, kept: f64) -> Result<Parts> {
     if path.is_file() {

@@ -13,6 +13,8 @@ use crate::device::choice::Choice;
 use crate::device::choice::listing::device_json;
 use crate::error::{Error, Result};
 use crate::model::Model;
+use crate::text::Tokenizer;
+use crate::text::choice::TokenizerChoice;
 use crate::train::epochs::trainer::Trainer;
 use crate::train::finetune::First;
 use crate::train::pairing::kind_for;
@@ -118,13 +120,22 @@ pub fn open_data(config: &RunConfig, progress: Option<&(dyn Fn(usize, usize) + S
         // An unreadable file is an error if the model is needed; a resumed run does not need it.
         None => Model::text_of(&config.model).unwrap_or(None),
     };
+    let given = match (&config.tokenizer, &known) {
+        (Some(TokenizerChoice::File(file)), Some(Model { text: Some(_), name, .. })) => {
+            return Err(Error::input(format!(
+                "--tokenizer {file}: the model {name} has a tokenizer, expected no other"
+            )));
+        }
+        (choice, _) => choice.as_ref().map(TokenizerChoice::open).transpose()?.flatten(),
+    };
+    let given_target = given.clone().map(Tokenizer::with_ends);
     let text = TextOptions {
-        unit: config.tokenizer,
+        unit: config.tokenizer.as_ref().and_then(TokenizerChoice::unit),
         vocabulary: config.vocabulary.unwrap_or(VOCABULARY),
         length: config.length.or(own.map(|(length, _)| length)),
         column: config.text.as_deref(),
-        known: known.as_ref().and_then(|known| known.text.as_ref()),
-        known_target: known.as_ref().and_then(|known| known.target.as_ref()),
+        known: known.as_ref().and_then(|known| known.text.as_ref()).or(given.as_ref()),
+        known_target: known.as_ref().and_then(|known| known.target.as_ref()).or(given_target.as_ref()),
         pairs: own.map(|(_, translates)| translates),
         kept: None,
     };

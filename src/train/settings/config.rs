@@ -2,7 +2,7 @@
 
 use crate::data::Fit;
 use crate::error::{Error, Result};
-use crate::text::Unit;
+use crate::text::choice::TokenizerChoice;
 #[cfg(feature = "cli")]
 use crate::train::settings::flags::{self, DATA, DEVICE, MODEL, RUN};
 use crate::train::settings::interval::Interval;
@@ -70,10 +70,11 @@ pub struct RunConfig {
     #[cfg_attr(feature = "cli", arg(long, value_name = "COLUMN", help_heading = DATA))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// For text: the kind of token [default: chars; for labelled texts: words]
-    #[cfg_attr(feature = "cli", arg(long, value_enum, value_name = "UNIT", help_heading = DATA))]
+    /// For text: the kind of token, chars, bytes or words; or a tokenizer.json of Hugging Face, which wgrad data make
+    /// tokenizer makes too [default: chars; for labelled texts and pairs: words]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "UNIT|FILE", help_heading = DATA))]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tokenizer: Option<Unit>,
+    pub tokenizer: Option<TokenizerChoice>,
     /// For text: the maximum size of the vocabulary; rarer words become one unknown token [default: 10000]
     #[cfg_attr(feature = "cli", arg(long, alias = "vocab-size", value_name = "N", value_parser = flags::whole::<usize>, help_heading = DATA))]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -199,8 +200,13 @@ impl RunConfig {
         absolute(&self.data)
     }
 
-    /// Makes the place of the validation data absolute, so that a run finds it from elsewhere too.
+    /// Makes the places of the validation data and the tokenizer absolute, so that a run finds them from elsewhere too.
     pub fn settle_val(&mut self) {
+        if let Some(TokenizerChoice::File(place)) = &mut self.tokenizer
+            && let Some(found) = absolute(place)
+        {
+            *place = found;
+        }
         if let Some(place) = self.val.as_deref().and_then(absolute) {
             self.val = Some(place);
         }
