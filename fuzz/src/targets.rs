@@ -16,6 +16,7 @@ use wgrad::plan::Limits;
 use wgrad::plan::lower::{Target, lower};
 use wgrad::step::augment::{Augment, quantiles};
 use wgrad::step::control::Control;
+use wgrad::text::Tokenizer;
 use wgrad::train::run::{RunConfig, RunFolder};
 use wgrad::train::settings::options::TrainOptions;
 use wgrad::train::state::checkpoint::Checkpoint;
@@ -26,7 +27,7 @@ use wgrad::{Error, Result};
 pub type Parser = fn(&[u8]);
 
 /// Every target by its name, which is also its folder in the corpus.
-pub const TARGETS: [(&str, Parser); 19] = [
+pub const TARGETS: [(&str, Parser); 20] = [
     ("arguments", arguments),
     ("augment", augment),
     ("checkpoint", checkpoint),
@@ -45,6 +46,7 @@ pub const TARGETS: [(&str, Parser); 19] = [
     ("picture", picture),
     ("plan", plan),
     ("table", table),
+    ("tokenizer", tokenizer),
     ("weights", weights),
 ];
 
@@ -277,6 +279,16 @@ pub fn plan(data: &[u8]) {
         if let Some(plan) = accepted(lower(&step.graph, Target { class, limits: Limits::PORTABLE, reuse: true })) {
             assert!(plan.buffers.iter().all(|buffer| buffer.bytes <= Limits::PORTABLE.buffer_bytes));
         }
+    }
+}
+
+/// Tokenizers, with texts that are read by them.
+pub fn tokenizer(data: &[u8]) {
+    let Some(read) = accepted(Tokenizer::open(&file("tokenizer.json", data))) else { return };
+    for text in ["", "the cats, a b", " \u{1f642}\n\nNew York 12 \u{e9}<|endoftext|>"] {
+        let tokens = read.encode(text);
+        assert!(tokens.iter().all(|token| *token == u32::MAX || (*token as usize) < read.tokens().len()));
+        assert_eq!(read.decode(&tokens), read.decode(&tokens));
     }
 }
 

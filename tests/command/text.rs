@@ -141,8 +141,7 @@ fn subwords_are_made_and_learnt() {
     assert!(told.out.contains("subwords") && told.out.contains("Ġthe"), "{}", told.out);
     let train = "train --data a.txt --model net.toml --tokenizer tokenizer.json --batch-size 8 --device cpu --lr 0.02";
     place.works(&format!("{train} --epochs 1 --run-dir cut"));
-    let again = format!("{train} --epochs 4 --run-dir whole");
-    place.works(&again);
+    place.works(&format!("{train} --epochs 4 --run-dir whole"));
     place.works("train --resume cut --epochs 4");
     assert!(place.read("whole/model.safetensors") == place.read("cut/model.safetensors"));
     let refused = |command: &str, word: &str| {
@@ -152,8 +151,8 @@ fn subwords_are_made_and_learnt() {
     };
     refused(make, "tokenizer.json: it exists, expected the name of a new file");
     refused("data make tokenizer a.txt --size 256 --out b.json", "size 256: expected 257 to 65536 tokens");
-    refused(&again.replace("tokenizer.json", "a.txt"), "a.txt: found no JSON");
-    refused(&again.replace("tokenizer.json", "none.json"), "none.json: it cannot be read");
+    refused(&train.replace("tokenizer.json", "a.txt"), "a.txt: found no JSON");
+    refused(&train.replace("tokenizer.json", "none.json"), "none.json: it cannot be read");
     let other = "train --data a.txt --from whole --tokenizer tokenizer.json";
     refused(other, "has a tokenizer, expected no other");
     std::fs::remove_file(place.path("tokenizer.json")).unwrap();
