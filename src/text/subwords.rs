@@ -65,7 +65,8 @@ impl Subwords {
             file["model"]["dropout"] = Value::Null;
         }
         if is_byte_level && file["decoder"].is_null() {
-            file["decoder"] = json!({ "type": "ByteLevel" });
+            // The library wants the keys that a decoder does not use too.
+            file["decoder"] = json!({ "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true });
         }
         let in_pieces = are_lines_apart(&file);
         let library = |file: &str| tokenizers::Tokenizer::from_str(file).map_err(|e| format!("found {e}, {EXPECTED}"));
