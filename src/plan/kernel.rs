@@ -71,6 +71,7 @@ library! {
     stored
     sum_parts
     sum_rows
+    tanh
     taps_lanes
     texel
     update

@@ -1,4 +1,4 @@
-"""Nets that read text: onnxruntime agrees with wgrad about the loss of a text and the classes of texts."""
+"""Nets that read text: onnxruntime agrees with wgrad about losses, classes and translations; sacreBLEU scores translations."""
 
 import json
 import tempfile
@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
+import sacrebleu
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from common import wgrad
@@ -26,6 +27,49 @@ layers = 2
 type = "dense"
 units = "vocabulary"
 """
+
+# An encoder that goes both ways, a decoder that starts at its last states, and an attention over it.
+TRANSLATOR = """input = {{ tokens = 4 }}
+[[layers]]
+type = "embedding"
+size = 8
+[[layers]]
+type = "{layer}"
+units = 10
+layers = {layers}
+bidirectional = true
+name = "encoder"
+[[layers]]
+type = "input"
+name = "target"
+[[layers]]
+type = "embedding"
+size = 8
+[[layers]]
+type = "{layer}"
+units = 20
+layers = {layers}
+state = "encoder"
+name = "decoder"
+[[layers]]
+type = "attention"
+from = "encoder"
+score = "{score}"
+[[layers]]
+type = "concat"
+from = "decoder"
+[[layers]]
+type = "dense"
+units = "vocabulary"
+"""
+NUMBERS = [("one", "uno"), ("two", "dos"), ("three", "tres"), ("four", "cuatro"), ("five", "cinco")]
+
+
+def pairs():
+    """One to three numbers, and the same from the last to the first."""
+    words = [(a,) for a in NUMBERS] + [(a, b) for a in NUMBERS for b in NUMBERS]
+    words += [(a, b, c) for a in NUMBERS for b in NUMBERS for c in NUMBERS]
+    return [(" ".join(en for en, _ in row), " ".join(es for _, es in reversed(row))) for row in words]
 
 
 def session(path):
@@ -118,6 +162,70 @@ class Text(unittest.TestCase):
             evaluated = json.loads(wgrad("eval", f"{name}-run", "--device", "cpu", "--json", cwd=self.folder))
             tokens = len(tokenizer.encode(kept, add_special_tokens=False).ids)
             self.assertEqual(evaluated["tokens"], tokens - 1)
+
+    def test_the_loss_and_the_words_of_translations_are_onnxruntimes(self):
+        lines = ["\t".join(pair) for pair in pairs()]
+        (self.folder / "pairs").mkdir()
+        (self.folder / "pairs" / "train.tsv").write_text("\n".join(lines))
+        (self.folder / "pairs" / "test.tsv").write_text("\n".join(lines[::7]))
+        for layer, layers, score in [("rnn", 1, "dot"), ("gru", 2, "general"), ("lstm", 2, "additive")]:
+            (self.folder / "net.toml").write_text(TRANSLATOR.format(layer=layer, layers=layers, score=score))
+            flags = ["--data", "pairs", "--model", "net.toml", "--batch-size", 16, "--epochs", 12, "--lr", 0.01]
+            wgrad("train", *flags, "--device", "cpu", "--run-dir", layer, "--no-report", cwd=self.folder)
+            wgrad("export", f"{layer}/model.safetensors", "--onnx", "net.onnx", cwd=self.folder)
+            told = json.loads(wgrad("eval", layer, "--device", "cpu", "--json", cwd=self.folder))
+            path = str(self.folder / "net.onnx")
+            metadata = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+            model = json.loads(metadata["wgrad"])
+            source, target = model["text"]["tokens"], model["target"]["tokens"]
+            begin, end = len(target) - 2, len(target) - 1
+            self.assertEqual(target[begin:], ["<begin>", "<end>"])
+            run = session(path)
+
+            def read(texts):
+                filled = -np.ones((len(texts), 4), np.int64)
+                for row, text in zip(filled, texts):
+                    row[:len(text.split())] = [source.index(word) for word in text.split()]
+                return filled
+
+            tests = pairs()[::7]
+            given, labels = -np.ones((2, len(tests), 5), np.int64)
+            for row, label, (_, text) in zip(given, labels, tests):
+                numbers = [target.index(word) for word in text.split()]
+                row[:len(numbers) + 1], label[:len(numbers) + 1] = [begin, *numbers], [*numbers, end]
+            found = run.run(["probabilities"], {"input": read([text for text, _ in tests]), "target": given})[0]
+            places = labels >= 0
+            likely = found[places, labels[places]].astype(np.float64)
+            self.assertEqual(told["tokens"], places.sum())
+            self.assertAlmostEqual(told["loss"], -np.log(likely).mean(), delta=TOLERANCE, msg=layer)
+            # Word by word, each time the likeliest.
+            for text in ["one two three", "five", "four one"]:
+                written = [begin]
+                while written[-1] != end and len(written) < 6:
+                    so_far = -np.ones((1, 5), np.int64)
+                    so_far[0, :len(written)] = written
+                    scores = run.run(["probabilities"], {"input": read([text]), "target": so_far})[0]
+                    written.append(int(scores[0, len(written) - 1].argmax()))
+                words = " ".join(target[token] for token in written[1:] if token != end)
+                self.assertEqual(wgrad("predict", layer, text, "--device", "cpu", cwd=self.folder).strip(), words, layer)
+
+    def test_sacrebleu_scores_what_eval_writes(self):
+        lines = ["\t".join(pair) for pair in pairs()]
+        (self.folder / "pairs.tsv").write_text("\n".join(lines))
+        (self.folder / "net.toml").write_text(TRANSLATOR.format(layer="gru", layers=1, score="general"))
+        flags = ["--data", "pairs.tsv", "--model", "net.toml", "--batch-size", 16, "--epochs", 40, "--lr", 0.02]
+        wgrad("train", *flags, "--device", "cpu", "--run-dir", "run", "--no-report", cwd=self.folder)
+        for beam in [1, 3]:
+            wgrad("eval", "run", "--device", "cpu", "--translations", "out", "--beam", beam, cwd=self.folder)
+            read = lambda name: (self.folder / "out" / f"{name}.txt").read_text().splitlines()
+            source, reference, translation = map(read, ["source", "reference", "translation"])
+            self.assertEqual((len(source), len(reference), len(translation)), (16, 16, 16))
+            self.assertTrue(set(zip(source, reference)) <= set(pairs()))
+            # Few have four words in a row.
+            bleu = sacrebleu.metrics.BLEU(max_ngram_order=2)
+            copied = bleu.corpus_score(source, [reference]).score
+            self.assertGreater(bleu.corpus_score(translation, [reference]).score, 80.0)
+            self.assertLess(copied, 5.0)
 
 
 if __name__ == "__main__":

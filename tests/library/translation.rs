@@ -35,11 +35,13 @@ fn nets() -> Vec<Model> {
     let lstm = lstm.target().embedding(WRITTEN, 3).lstm(4, 2).starting_at("encoder").named("decoder");
     let lstm = lstm.attention_from("encoder", Score::General).concat_from("decoder");
     let rnn = net().rnn(6, 1).named("encoder").target().embedding(WRITTEN, 4).rnn(6, 1).starting_at("encoder");
+    let additive = net().gru(3, 1).named("encoder").target().embedding(WRITTEN, 4).gru(4, 1).named("decoder");
+    let additive = additive.attention_from("encoder", Score::Additive).concat_from("decoder");
     let finished = |net: Sequential| {
         let model = net.dense(WRITTEN).build().unwrap();
         Model { text: Some(words(READ)), target: Some(words(WRITTEN - 2).with_ends()), ..model }
     };
-    [gru, lstm, rnn].map(finished).into()
+    [gru, lstm, rnn, additive].map(finished).into()
 }
 
 /// Weights so large that tokens follow from those before them.

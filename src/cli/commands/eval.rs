@@ -1,13 +1,14 @@
 //! `wgrad eval`: evaluates a stored model on a test set: loss, and depending on the task a confusion matrix, answers or
 //! errors.
 
+mod translations;
 mod wrong;
 
 use crate::cli::terminal::lines::six_digits;
 use crate::cli::terminal::table::Table;
 use crate::cli::{DeviceArgs, columns, print, print_fitted};
 use crate::counted::counted;
-use crate::data::{BUILT_IN, Dataset, ReadOptions, Scale};
+use crate::data::{BUILT_IN, Dataset, ReadOptions, Scale, TextOptions};
 use crate::error::{Error, Result};
 use crate::model::formats::weights::Weights;
 use crate::model::{Model, Task};
@@ -16,6 +17,7 @@ use crate::train::epochs::evaluator::Evaluator;
 use crate::train::epochs::scores::{NumberScore, answer_scores, answers_of};
 use crate::train::epochs::top::TopCount;
 use crate::train::pairing::{check_data, options_for, targets_of};
+use crate::train::predict::TrainedModel;
 use crate::train::run::RunConfig;
 use crate::train::step::window::WINDOW_BYTES;
 use clap::Args;
@@ -29,7 +31,8 @@ use wrong::Wrong;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  wgrad eval runs/mnist-cnn/1/model.safetensors\n  \
 wgrad eval runs/mlp/1/model.safetensors --data houses.csv\n  \
-wgrad eval runs/resnet-small/1 --save-wrong wrong")]
+wgrad eval runs/resnet-small/1 --save-wrong wrong\n  \
+wgrad eval runs/translator/1 --translations out --beam 5")]
 pub struct EvalArgs {
     /// A model file, or the folder of a run
     file: PathBuf,
@@ -53,6 +56,13 @@ pub struct EvalArgs {
     /// With --save-wrong: the maximum number of pictures; those with the highest confidence come first
     #[arg(long, value_name = "N", default_value_t = 100, requires = "save_wrong", value_parser = clap::value_parser!(u32).range(1..))]
     wrong_limit: u32,
+    /// For translation: translate the test pairs and write source.txt, reference.txt and translation.txt to this folder, with a
+    /// line for each pair, as sacreBLEU reads them
+    #[arg(long, value_name = "DIR")]
+    translations: Option<PathBuf>,
+    /// With --translations: the width of the beam search; 1 takes the most likely token each time
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "translations")]
+    beam: usize,
     #[command(flatten)]
     device: DeviceArgs,
     /// Print JSON
@@ -83,7 +93,9 @@ pub fn run(args: EvalArgs) -> Result<()> {
     let is_own = own.is_some_and(|own| own == spec || place(&own).is_some_and(|own| place(&spec) == Some(own)));
     let run = run.filter(|_| is_own);
     let ignore_label = args.ignore_label.or(run.as_ref().and_then(|config| config.ignore_label));
-    let options = ReadOptions { hold_bytes: Some(WINDOW_BYTES), tests_alone: !is_own, ignore_label, ..options };
+    let column = run.as_ref().and_then(|config| config.text.clone());
+    let text = TextOptions { column: column.as_deref(), ..options.text };
+    let options = ReadOptions { text, hold_bytes: Some(WINDOW_BYTES), tests_alone: !is_own, ignore_label, ..options };
     let data = match run.and_then(|config| config.val) {
         // All of its own data that is not for tests was trained on.
         Some(val) => Dataset::open_tests(&spec, &val, &options)?,
@@ -115,10 +127,20 @@ pub fn run(args: EvalArgs) -> Result<()> {
         }
         folder => folder.as_ref().map(|folder| Wrong::new(folder, args.wrong_limit as usize)).transpose()?,
     };
+    if args.translations.is_some() && !model.translates() {
+        return Err(Error::input("--translations: a model that translates is expected"));
+    }
     let (device, _) = args.device.open()?;
     let mut evaluator = Evaluator::new(&device, &model, &data.test, 128)?;
     crate::cli::note(&device);
     evaluator.set_weights(&weights)?;
+    if let Some(folder) = &args.translations {
+        let trained = TrainedModel { model: model.clone(), weights };
+        translations::write(folder, &device, &trained, &data.test, args.beam)?;
+        let (count, [source, reference, translation]) = (data.test.count, translations::FILES);
+        let shown = folder.display();
+        crate::cli::say(&format!("wrote {count} pairs to {shown}: {source}, {reference} and {translation}"));
+    }
     match &model.task {
         Task::Classify if model.is_segmentation()? => by_pixel(&mut evaluator, &model, args.json),
         Task::Classify => classes(&mut evaluator, &model, &data, Path::new(&spec), wrong, args.json),

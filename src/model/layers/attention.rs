@@ -5,6 +5,7 @@ use crate::model::layers::keys::{Field, Kind};
 use crate::model::layers::onnx::Attribute;
 use crate::model::layers::params::ParamSpec;
 use crate::ops::matmul::matmul_nt::MatmulNt;
+use crate::ops::sequence::additive_scores::AdditiveScores;
 use crate::ops::sequence::attend::Attend;
 
 /// How well a place of the one sequence goes with one of the other.
@@ -14,6 +15,8 @@ pub enum Score {
     Dot,
     /// `(W q)·k`.
     General,
+    /// `v·tanh(W q + U k)`.
+    Additive,
 }
 
 impl Field for Score {
@@ -23,6 +26,7 @@ impl Field for Score {
         Value::Choice(match self {
             Score::Dot => "dot",
             Score::General => "general",
+            Score::Additive => "additive",
         })
     }
 
@@ -30,6 +34,7 @@ impl Field for Score {
         match value {
             Value::Choice("dot") => Some(Score::Dot),
             Value::Choice("general") => Some(Score::General),
+            Value::Choice("additive") => Some(Score::Additive),
             _ => None,
         }
     }
@@ -42,8 +47,8 @@ layer! {
     Attention "attention"
     needs {}
     takes {
-        /// How well two places go together: dot, or general with a weight between them.
-        score: Score = Score::Dot => Key::new(Kind::Choice(&["dot", "general"])),
+        /// How well two places go together: dot, general with a weight between them, or additive by a small net.
+        score: Score = Score::Dot => Key::new(Kind::Choice(&["dot", "general", "additive"])),
     }
 }
 
@@ -70,6 +75,14 @@ impl Layer for Attention {
             Score::Dot => Vec::new(),
             // A dense layer without a bias.
             Score::General => vec![ParamSpec::drawn(vec![size, features], [features, size])],
+            // As wide as the queries.
+            Score::Additive => [("query", [features, features]), ("key", [features, size]), ("score", [1, features])]
+                .into_iter()
+                .map(|(name, [outputs, inputs])| ParamSpec {
+                    name: format!("weight_{name}"),
+                    ..ParamSpec::drawn(vec![outputs, inputs], [inputs, outputs])
+                })
+                .collect(),
         };
         Ok(Inferred { shape: vec![places, size], params })
     }
@@ -82,13 +95,22 @@ impl Layer for Attention {
         let &[query, memory] = at.x else {
             return Err(Error::failed("an attention reads two results"));
         };
-        let query = match at.params {
-            [] => query,
-            [weight, ..] => graph.apply(MatmulNt::default(), &[query, *weight])?[0],
-        };
         let lengths = at.lengths.get(1).copied().flatten();
         let attend = Attend { keys: memory, values: memory, lengths, scaled: false, causal: false };
-        let [result, weights] = attend.build(graph, query)?;
+        let mut product =
+            |x: Tensor, weight: Tensor| Ok::<_, Error>(graph.apply(MatmulNt::default(), &[x, weight])?[0]);
+        let [result, weights] = match *at.params {
+            [of_query, of_key, of_score] => {
+                let (query, keys) = (product(query, of_query)?, product(memory, of_key)?);
+                let scores = graph.apply(AdditiveScores, &[query, keys, of_score])?[0];
+                attend.weigh(graph, scores, 1.0)?
+            }
+            [weight] => {
+                let query = product(query, weight)?;
+                attend.build(graph, query)?
+            }
+            _ => attend.build(graph, query)?,
+        };
         Ok(Built { weights: Some(weights), ..Built::from(result) })
     }
 
@@ -97,15 +119,32 @@ impl Layer for Attention {
         let turned = |onnx: &mut Onnx, suffix: &str, x: &str, perm: [usize; 3]| {
             onnx.node(suffix, "Transpose", &[x], &[("perm", Attribute::Ints(perm.to_vec()))])
         };
-        let query = match onnx.params.first().cloned() {
-            None => query,
-            Some(weight) => {
-                let weight = onnx.node("_turned", "Transpose", &[&weight], &[("perm", Attribute::Ints(vec![1, 0]))]);
-                onnx.node("_query", "MatMul", &[&query, &weight], &[])
+        let product = |onnx: &mut Onnx, suffix: &str, x: &str, weight: &str| {
+            let name = format!("{suffix}_turned");
+            let weight = onnx.node(&name, "Transpose", &[weight], &[("perm", Attribute::Ints(vec![1, 0]))]);
+            onnx.node(suffix, "MatMul", &[x, &weight], &[])
+        };
+        let params = onnx.params.clone();
+        let scores = match &params[..] {
+            [of_query, of_key, of_score] => {
+                let [query, keys] = [("_query", &query, of_query), ("_key", &memory, of_key)]
+                    .map(|(suffix, x, weight)| product(onnx, suffix, x, weight));
+                // [N, places, 1, width] and [N, 1, places looked at, width]
+                let width = onnx.shapes[0][1] as i64;
+                let query = onnx.reshape("_queries", &query, &[0, 0, 1, width]);
+                let keys = onnx.reshape("_keys", &keys, &[0, 1, -1, width]);
+                let both = onnx.node("_both", "Add", &[&query, &keys], &[]);
+                let both = onnx.node("_tanh", "Tanh", &[&both], &[]);
+                let scores = product(onnx, "_each", &both, of_score);
+                let (places, others) = (onnx.shapes[0][0] as i64, onnx.shapes[1][0] as i64);
+                onnx.reshape("_scores", &scores, &[0, places, others])
+            }
+            given => {
+                let query = given.first().map_or(query.clone(), |weight| product(onnx, "_query", &query, weight));
+                let keys = turned(onnx, "_keys", &memory, [0, 2, 1]);
+                onnx.node("_scores", "MatMul", &[&query, &keys], &[])
             }
         };
-        let keys = turned(onnx, "_keys", &memory, [0, 2, 1]);
-        let scores = onnx.node("_scores", "MatMul", &[&query, &keys], &[]);
         let softmax = [("axis", Attribute::Int(2))];
         let weights = match onnx.lengths_of(1) {
             None => onnx.node("_weights", "Softmax", &[&scores], &softmax),

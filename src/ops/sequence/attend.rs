@@ -30,6 +30,14 @@ impl Attend {
         let channels = graph.shape(query).last().copied().unwrap_or(1);
         let scale = if self.scaled { (1.0 / (channels.max(1) as f64).sqrt()) as f32 } else { 1.0 };
         let scores = graph.apply(MatmulBatched { form: Form::Nt }, &[query, self.keys])?[0];
+        self.weigh(graph, scores, scale)
+    }
+
+    /// [`Attend::build`] for scores [B, …, Tq, Tk] that are known, which are multiplied by `scale`.
+    ///
+    /// # Errors
+    /// As [`Attend::build`].
+    pub fn weigh(&self, graph: &mut Graph, scores: Tensor, scale: f32) -> crate::Result<[Tensor; 2]> {
         let x: Vec<Tensor> = [Some(scores), self.lengths].into_iter().flatten().collect();
         let weights = graph.apply(SoftmaxMasked { scale, causal: self.causal }, &x)?[0];
         let context = graph.apply(MatmulBatched { form: Form::Nn }, &[weights, self.values])?[0];

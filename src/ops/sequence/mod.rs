@@ -2,6 +2,8 @@
 
 use super::Entry;
 
+pub mod additive_scores;
+pub mod additive_scores_dx;
 pub mod attend;
 mod bounds;
 pub mod carry;
@@ -24,6 +26,8 @@ pub mod walk;
 
 /// The ops of this family.
 pub(super) const OPS: &[Entry] = &[
+    entry!(additive_scores),
+    entry!(additive_scores_dx),
     entry!(carry),
     entry!(embedding),
     entry!(embedding_dw),
