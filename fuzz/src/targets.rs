@@ -7,7 +7,7 @@ use wgrad::data::formats::{cifar as cifar10, csv as csv_file, emnist, idx, npy a
 use wgrad::data::pictures::index::Mask;
 use wgrad::data::pictures::picture::Picture;
 use wgrad::data::values::{Classes, Meaning, occurring};
-use wgrad::data::{Dataset, ReadOptions, Scale, TargetKind};
+use wgrad::data::{Dataset, ReadOptions, Scale, TargetKind, TextOptions};
 use wgrad::ir::launch::KernelClass;
 use wgrad::model::formats::import::{Hints, Order, import as match_weights};
 use wgrad::model::formats::sealed;
@@ -16,7 +16,7 @@ use wgrad::plan::Limits;
 use wgrad::plan::lower::{Target, lower};
 use wgrad::step::augment::{Augment, quantiles};
 use wgrad::step::control::Control;
-use wgrad::text::Tokenizer;
+use wgrad::text::{Tokenizer, Unit};
 use wgrad::train::run::{RunConfig, RunFolder};
 use wgrad::train::settings::options::TrainOptions;
 use wgrad::train::state::checkpoint::Checkpoint;
@@ -27,7 +27,7 @@ use wgrad::{Error, Result};
 pub type Parser = fn(&[u8]);
 
 /// Every target by its name, which is also its folder in the corpus.
-pub const TARGETS: [(&str, Parser); 20] = [
+pub const TARGETS: [(&str, Parser); 23] = [
     ("arguments", arguments),
     ("augment", augment),
     ("checkpoint", checkpoint),
@@ -43,9 +43,12 @@ pub const TARGETS: [(&str, Parser); 20] = [
     ("model_json", model_json),
     ("model_toml", model_toml),
     ("npy", npy),
+    ("pairs", pairs),
     ("picture", picture),
     ("plan", plan),
     ("table", table),
+    ("text", text),
+    ("texts", texts),
     ("tokenizer", tokenizer),
     ("weights", weights),
 ];
@@ -206,6 +209,43 @@ pub fn table(data: &[u8]) {
         let (features, _) = read_features(&path, columns).expect("what was read can be read again");
         assert_eq!(features.len(), columns.len() * (set.train.count + set.test.count));
     }
+}
+
+/// A file of text, by every unit; tokens are of the vocabulary, or none.
+fn tokens(name: &str, data: &[u8], pairs: Option<bool>) {
+    let path = file(name, data);
+    let Some(spec) = path.to_str() else { return };
+    for unit in Unit::ALL {
+        let text = TextOptions { unit: Some(unit), vocabulary: 50, length: Some(5), pairs, ..TextOptions::default() };
+        let Some(set) = accepted(Dataset::open_with(spec, &ReadOptions { text, ..ReadOptions::default() })) else {
+            continue;
+        };
+        for (field, tokenizer) in [("text", &set.text), ("target", &set.target)] {
+            let Some(tokenizer) = tokenizer else { continue };
+            for split in [&set.train, &set.test] {
+                let column = split.column(field).expect("a column of tokens");
+                let known = tokenizer.tokens().len() as u32;
+                assert!(column.words(0..split.count).all(|token| token < known || token == u32::MAX));
+            }
+        }
+        accepted(wgrad::data::tokens::survey(&set));
+    }
+}
+
+/// One text, cut into windows.
+pub fn text(data: &[u8]) {
+    tokens("x.txt", data, None);
+}
+
+/// Texts with labels.
+pub fn texts(data: &[u8]) {
+    tokens("x.tsv", data, Some(false));
+}
+
+/// Pairs of texts, and lines that may be pairs or labels.
+pub fn pairs(data: &[u8]) {
+    tokens("x.tsv", data, Some(true));
+    tokens("x.tsv", data, None);
 }
 
 /// Weights from elsewhere for a model; the first byte says in which order.

@@ -3,6 +3,7 @@
 //! [`gather`] asks a trainer what its net makes of the test set and where a step spends its time; [`ReportData`] is what
 //! the page's script is given; [`page::html`] puts both into one file that needs nothing else.
 
+pub mod alignments;
 pub mod answers;
 pub mod folder;
 pub mod inside;
@@ -23,6 +24,7 @@ use crate::train::epochs::scores::answers_of;
 use crate::train::epochs::timing::KernelTime;
 use crate::train::epochs::top::TopCount;
 use crate::train::epochs::trainer::Trainer;
+use alignments::{Alignment, alignments};
 use answers::{TestResults, surest_mistakes};
 use folder::RunRecord;
 use inside::Inside;
@@ -84,6 +86,9 @@ pub struct Findings {
     pub mistakes: Vec<Mistake>,
     /// The same of texts.
     pub wrong_texts: Vec<WrongText>,
+    /// Translations of test pairs and where the net looked, of a net that translates.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub alignments: Vec<Alignment>,
     /// The first layer's filters.
     pub filters: Option<Filters>,
     /// One sample on its way through the net.
@@ -231,6 +236,10 @@ pub async fn gather(
             Findings { masks, ..seen_by_pixel(model, weights, data, TestResults::of_pixels(&confusion, loss))? }
         }
         Task::Classify => seen(model, weights, data, &trainer.test_logits().await?)?,
+        Task::Next if model.translates() => {
+            let found = alignments(model, weights, &data.test).await?;
+            Findings { alignments: found, ..look(model, weights, data, "The net translates, and does not classify.")? }
+        }
         Task::Next => look(model, weights, data, "The net generates text, and does not classify it.")?,
         Task::Answers => {
             let (truth, logits) = (answers_of(&data.test)?, trainer.test_logits().await?);

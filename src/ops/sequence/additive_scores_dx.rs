@@ -5,7 +5,7 @@ use crate::ops::sequence::additive_scores::{SIZES, sizes, tanh};
 
 kernels! {
     ADDITIVE_SCORES_DX = "sequence/additive_scores_dx",
-    ADDITIVE_SCORES_DV = "sequence/additive_scores_dv",
+    ADDITIVE_SCORES_DX_V = "sequence/additive_scores_dx_v",
 }
 
 /// With `t = tanh(q[b, i, a] + k[b, j, a])`: `dq[b, i, a] = v[a]·Σ_j dy[b, i, j]·(1 - t²)`, `dk[b, j, a] = v[a]·Σ_i dy[b, i, j]·(1 - t²)`
@@ -91,7 +91,7 @@ impl Op for AdditiveScoresDx {
         }
         let count = batch * queries * keys;
         let sizes = [("count", count), ("queries", queries), ("keys", keys), ("channels", channels)];
-        let launch = cx.kernel(ADDITIVE_SCORES_DV, &[])?.sizes(&sizes).bind("q", q).bind("k", k).bind("dy", dy);
+        let launch = cx.kernel(ADDITIVE_SCORES_DX_V, &[])?.sizes(&sizes).bind("q", q).bind("k", k).bind("dy", dy);
         cx.groups(launch.bind("dv", cx.y[2]), channels)
     }
 

@@ -10,6 +10,7 @@ const sections = {
   draw: () => (data.live && model() && !isTable() && !continues() ? (model().digits ? drawing() : dropping()) : null),
   curves: () => curves(data.runs[0]),
   texts: () => texts(data.runs[0]),
+  alignments: () => alignments(data.findings),
   confusion: () => (continues() ? null : results(data.findings)),
   masks: () => masks(data.findings),
   mistakes: () => (data.findings.wrong_texts.length ? wrongTexts(data.findings) : isTable() || byPixel() || data.findings.answers || data.findings.numbers?.length ? null : mistakes(data.findings)),

@@ -163,12 +163,17 @@ const continues = () => data.runs.length === 1 && data.runs[0].texts.length > 0;
 /** The texts that the net generated after each epoch, the last three expanded. */
 function texts(run) {
   if (run.texts.length === 0) return null;
-  const one = ({ epoch, text }) => el("figure", { class: "text" }, el("figcaption", { class: "small soft" }, `after epoch ${epoch}`), el("pre", {}, text));
+  const translates = run.texts.some(({ source }) => source !== undefined);
+  const shown = ({ text, source, reference }) => (source === undefined ? text : `> ${source}\n= ${reference}\n< ${text}`);
+  const one = (sample) => el("figure", { class: "text" }, el("figcaption", { class: "small soft" }, `after epoch ${sample.epoch}`), el("pre", {}, shown(sample)));
   const all = [...run.texts].reverse().map(one);
-  return section("texts", "Texts after each epoch",
-    "Text that the net generates from the beginning of a line, at temperature 0.8.",
-    el("div", { class: "texts" }, all.slice(0, 3)),
-    all.length > 3 ? el("details", {}, el("summary", {}, `${all.length - 3} earlier texts`), el("div", { class: "texts" }, all.slice(3))) : null);
+  // Of translations those of the last epoch.
+  const first = translates ? run.texts.filter(({ epoch }) => epoch === run.texts[run.texts.length - 1].epoch).length : 3;
+  return section("texts", translates ? "Translations after each epoch" : "Texts after each epoch",
+    translates ? "The first pairs that the run is validated on: > the source, = the reference, < the most likely translation."
+      : "Text that the net generates from the beginning of a line, at temperature 0.8.",
+    el("div", { class: "texts" }, all.slice(0, first)),
+    all.length > first ? el("details", {}, el("summary", {}, `${all.length - first} earlier ${translates ? "translations" : "texts"}`), el("div", { class: "texts" }, all.slice(first))) : null);
 }
 
 const later = () => (data.live ? "This is computed when training has ended." : "This run has no data for it.");
