@@ -255,9 +255,14 @@ mod tests {
         assert_eq!(names("the the  the\nthen"), ["the", "Ġthe", "Ġ", "Ġthe", "Ċ", "the", "n"]);
         assert_eq!(names("🙂"), ["ðŁ", "Ļ", "Ĥ"]);
         assert_eq!(names("a<|endoftext|>the"), ["a", END_OF_TEXT, "the"]);
-        for text in
-            ["", " ", "\n", "Bœuf, 2 ×\r\n\t the  ça — naïve? 🙂🙂\n\n the", "\u{0}\u{feff}\u{fffd} don't \u{a0}x"]
-        {
+        for text in [
+            "",
+            " ",
+            "\n",
+            "a<|endoftext|> b",
+            "Bœuf, 2 ×\r\n\t the  ça — naïve? 🙂🙂\n\n the",
+            "\u{0}\u{feff}\u{fffd} don't \u{a0}x",
+        ] {
             assert_eq!(subwords.decode(&encoded(&subwords, text)), text);
         }
         let smile = encoded(&subwords, "a🙂");
