@@ -19,6 +19,22 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     Unfinished::beside(path, bytes)?.replace(path)
 }
 
+/// Refuses to replace a file of another kind, which the option was hardly meant for: an existing one whose name does not end in
+/// `.ENDING`.
+///
+/// # Errors
+/// [`Error::Input`] that names the file.
+pub fn check_output(path: &Path, ending: &str) -> Result<()> {
+    let fits = path.extension().is_some_and(|found| found.eq_ignore_ascii_case(ending));
+    if path.is_file() && !fits {
+        let shown = path.display();
+        return Err(Error::input(format!(
+            "{shown}: found a file that is no .{ending}, which would be overwritten; expected a new file, or a .{ending} file"
+        )));
+    }
+    Ok(())
+}
+
 /// The fixed name under which the sole writer of a file writes it before it is whole.
 pub fn beside(path: &Path) -> PathBuf {
     with_suffix(path, ".tmp")

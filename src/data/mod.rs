@@ -57,6 +57,8 @@ pub struct Dataset {
     pub test: Split,
     /// Whether the test samples come from those to train on, since the data has no part of its own for tests.
     pub held_out: bool,
+    /// Whether the data has no tests: epochs are validated on what `test` holds, and nothing is left to test on.
+    pub untested: bool,
     /// How a picture becomes an image such as these.
     pub prepare: Prepare,
     /// Of text: its tokens.
@@ -114,6 +116,7 @@ impl Dataset {
                 validation: None,
                 test,
                 held_out: false,
+                untested: false,
                 text: None,
                 target: None,
                 notice: None,
@@ -136,6 +139,7 @@ impl Dataset {
             validation: None,
             test,
             held_out: false,
+            untested: false,
             prepare,
             text: None,
             target: None,
@@ -189,13 +193,22 @@ impl Dataset {
             let name = format.name;
             return Err(Error::input(format!("ignore label {label}: expected masks or NumPy labels, found {name}")));
         }
-        let data = (format.read)(path, options)?;
+        let mut data = (format.read)(path, options)?;
         data.check_size(options)?;
+        data.take_validation(path, options)?;
         Ok(data)
     }
 }
 
 impl Dataset {
+    /// How many samples there are to validate on, where the data has a part for that, and to test on.
+    pub fn held_counts(&self) -> (Option<usize>, usize) {
+        match self.untested {
+            true => (Some(self.test.count), 0),
+            false => (self.validation.as_ref().map(|split| split.count), self.test.count),
+        }
+    }
+
     /// Checks images against the requested size and channels: not every format can convert them.
     fn check_size(&self, options: &ReadOptions) -> Result<()> {
         let Ok(input) = self.train.schema().input(None).cloned() else { return Ok(()) };

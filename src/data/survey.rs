@@ -16,6 +16,9 @@ pub struct Survey {
     pub shape: [usize; 3],
     /// Images to train on.
     pub train: usize,
+    /// Images to validate on, where the data has a part for that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation: Option<usize>,
     /// Images to test on.
     pub test: usize,
     /// Whether each pixel has a label: then the counts of classes are pixels, else images.
@@ -116,7 +119,8 @@ pub fn survey(data: &Dataset) -> Result<Survey> {
         name: data.name.clone(),
         shape: data.train.shape(),
         train: data.train.count,
-        test: data.test.count,
+        validation: data.held_counts().0,
+        test: data.held_counts().1,
         pixels: data.train.positions() > 1,
         ignored,
         imbalance: (least > 0).then(|| most as f64 / least as f64),

@@ -12,6 +12,9 @@ pub struct TableSurvey {
     pub name: String,
     /// Samples to train on.
     pub train: usize,
+    /// Samples to validate on, where the data has a part for that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation: Option<usize>,
     /// Samples to test on.
     pub test: usize,
     /// The columns of numbers, features first, then targets.
@@ -62,7 +65,8 @@ pub fn survey(data: &Dataset) -> Result<Option<TableSurvey>> {
     Ok(Some(TableSurvey {
         name: data.name.clone(),
         train: train.count,
-        test: data.test.count,
+        validation: data.held_counts().0,
+        test: data.held_counts().1,
         columns,
         classes: classes.into_iter().zip(counts).collect(),
     }))

@@ -64,7 +64,11 @@ pub fn survey(data: &Dataset) -> Result<Option<TextSurvey>> {
 fn side(data: &Dataset, field: &str, tokenizer: &Tokenizer) -> Result<TextSurvey> {
     let ends = tokenizer.ends().unwrap_or([NO_TOKEN; 2]);
     let mut counts = vec![0u64; tokenizer.tokens().len()];
-    let splits = [("train", Some(&data.train)), ("validation", data.validation.as_ref()), ("test", Some(&data.test))];
+    let splits = [
+        ("train", Some(&data.train)),
+        ("validation", data.validation.as_ref()),
+        (if data.untested { "validation" } else { "test" }, Some(&data.test)),
+    ];
     let (mut parts, mut is_stream) = (Vec::new(), false);
     for (name, split) in splits {
         let Some(split) = split else { continue };

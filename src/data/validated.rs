@@ -1,13 +1,14 @@
 //! Validation on other data: a separate folder or file besides the training data.
 
 use crate::data::formats::Format;
+use crate::data::formats::parts::{TRAIN, VALIDATION, file, has_no_tests};
 use crate::data::schema::{ANSWERS, NUMBERS};
 use crate::data::{BUILT_IN, Dataset, IGNORED, ReadOptions, Split, TargetKind, TextOptions, differing};
 use crate::error::{Error, Result, in_context};
 use std::path::Path;
 
 impl Dataset {
-    /// Opens the data `spec`, which is validated on `val`: all of it, or its tests where it has a part for them. The tests of
+    /// Opens the data `spec`, which is validated on `val`: all of it, or if it has parts itself the one to validate on, else its tests. The tests of
     /// `spec` are those at the end; where it has none, all of it is trained on, and `val` is what it is tested on.
     ///
     /// Pictures are brought to the size and the channels of those to train on, columns are standardised as theirs are, and
@@ -33,51 +34,82 @@ impl Dataset {
         if format != found {
             return Err(Error::input(format!("val {val}: found {found}, expected {format} as the data to train on")));
         }
-        let schema = data.train.schema();
+        let other = data.open_alike(val, options).map_err(in_val)?;
+        // Of data that has parts itself the one to validate on is meant, and what it says of the others is not.
+        let (other, said) = match other.validation {
+            Some(validation) => (validation, None),
+            None => (other.test, other.notice),
+        };
+        let mut notices: Vec<String> = data.notice.take().into_iter().chain(said).collect();
+        match std::mem::take(&mut data.held_out) {
+            true => {
+                notices
+                    .push(format!("every epoch is validated on {val}; {spec} has no tests: all of it is trained on"));
+                (data.test, data.untested) = (other, true);
+            }
+            false => {
+                notices
+                    .push(format!("every epoch is validated on {val}; the tests of {spec} are used once, at the end"));
+                data.validation = Some(other);
+            }
+        }
+        data.notice = Some(notices.join("\nnote: "));
+        Ok(data)
+    }
+
+    /// Other data as this is: its images of the same size, its columns standardised alike, its classes told by their names, its
+    /// text read by the same tokens. What it holds is in the test split of the result.
+    fn open_alike(&self, spec: &str, options: &ReadOptions) -> Result<Dataset> {
+        let schema = self.train.schema();
         let (input, target) = (schema.input(None)?, schema.target()?);
         let target_kind = match &*target.name {
             NUMBERS => TargetKind::Numbers,
             ANSWERS => TargetKind::Answers,
             _ => TargetKind::Classes,
         };
-        let [height, width, channels] = data.train.shape();
+        let [height, width, channels] = self.train.shape();
         // Pictures from files have their names.
-        let pictures = data.train.name_of(0).is_some();
-        let text = TextOptions {
-            known: data.text.as_ref(),
-            known_target: data.target.as_ref(),
-            pairs: data.text.as_ref().map(|_| data.target.is_some()),
-            ..options.text
-        };
-        let of_val = ReadOptions {
+        let pictures = self.train.name_of(0).is_some();
+        let known = self.text.as_ref();
+        let length = known.map(|_| input.elements());
+        let pairs = known.map(|_| self.target.is_some());
+        let text = TextOptions { known, known_target: self.target.as_ref(), length, pairs, ..options.text };
+        let alike = ReadOptions {
             tests_alone: true,
+            train_alone: false,
             size: if pictures { Some([height, width]) } else { options.size },
             channels: if pictures { Some(channels) } else { options.channels },
             ignored: &[],
             columns: &input.scales,
             target_scales: &target.scales,
             target_kind,
-            class_names: &data.class_names,
+            class_names: &self.class_names,
             text,
             ..*options
         };
-        let other = Dataset::open_with(val, &of_val).map_err(in_val)?;
-        data.check_alike(&other).map_err(in_val)?;
-        let mut notices: Vec<String> = data.notice.take().into_iter().chain(other.notice).collect();
-        match std::mem::take(&mut data.held_out) {
-            true => {
-                notices
-                    .push(format!("every epoch is validated on {val}; {spec} has no tests: all of it is trained on"));
-                data.test = other.test;
-            }
-            false => {
-                notices
-                    .push(format!("every epoch is validated on {val}; the tests of {spec} are used once, at the end"));
-                data.validation = Some(other.test);
-            }
+        let other = Dataset::open_with(spec, &alike)?;
+        self.check_alike(&other)?;
+        Ok(other)
+    }
+
+    /// Takes in a part to validate on that lies as a file beside the others in the folder, if the format has not taken it.
+    pub(in crate::data) fn take_validation(&mut self, folder: &Path, options: &ReadOptions) -> Result<()> {
+        let alone = options.tests_alone || options.train_alone;
+        if alone || !folder.is_dir() || self.validation.is_some() || self.held_out {
+            return Ok(());
         }
-        data.notice = Some(notices.join("\nnote: "));
-        Ok(data)
+        if has_no_tests(folder) {
+            self.untested = true;
+            return Ok(());
+        }
+        let of = |ending: &str| file(folder, TRAIN, ending).and_then(|_| file(folder, VALIDATION, ending));
+        let Some(part) = of("tsv").or_else(|| of("csv")) else { return Ok(()) };
+        let shown = part.display().to_string();
+        let other = self.open_alike(&shown, options).map_err(|e| in_context(&shown, e))?;
+        self.add_validation(other.test)?;
+        let said = format!("each epoch is validated on {shown}; the test file is used once, at the end");
+        self.notice = Some(self.notice.take().map_or_else(|| said.clone(), |notice| format!("{notice}\nnote: {said}")));
+        Ok(())
     }
 
     /// Opens the data of a run that was validated on `val`, for its tests alone: those of `spec`, or where it has none,

@@ -80,7 +80,7 @@ pub const PRESETS: &[Preset] = &[
     },
     // Words, their order both ways, and their mean: after Keras' text classification with bidirectional recurrences.
     Preset {
-        name: "text-classifier",
+        name: TEXTS,
         input: &[64],
         classes: 2,
         text: true,
@@ -117,6 +117,9 @@ const EMBEDDING: usize = 128;
 
 /// The preset that translates.
 pub const TRANSLATOR: &str = "translator";
+
+/// The preset that classifies texts.
+pub const TEXTS: &str = "text-classifier";
 
 /// The preset that takes tables.
 pub const TABLE: &str = "mlp";

@@ -101,6 +101,19 @@ impl RunRecord {
         Ok(RunRecord { begun, ..RunRecord::named(folder, settings(config)?, device) })
     }
 
+    /// The line of the epoch with the smallest `val_loss`, the first of them.
+    pub fn best(&self) -> Option<&Map<String, Value>> {
+        let loss = |line: &Map<String, Value>| line.get("val_loss").and_then(Value::as_f64);
+        let measured = self.epochs.iter().filter_map(|line| Some((loss(line)?, line)));
+        measured.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, line)| line)
+    }
+
+    /// The line of the epoch whose weights the model has that the run leaves: the last, or with `--keep best` the best.
+    pub fn left(&self) -> Option<&Map<String, Value>> {
+        let keeps_best = self.settings.get("train.keep").is_some_and(|keep| keep == "best");
+        if keeps_best { self.best().or(self.epochs.last()) } else { self.epochs.last() }
+    }
+
     /// A run of which nothing else is known.
     fn named(folder: &Path, settings: BTreeMap<String, String>, device: Value) -> RunRecord {
         RunRecord {

@@ -278,7 +278,7 @@ pub fn seen(model: &Model, weights: &Weights, data: &Dataset, logits: &[f32]) ->
     logits.chunks(classes.len().max(1)).zip(&labels).for_each(|(row, label)| top.add(row, *label));
     let top5_accuracy = top.accuracy(classes.len());
     if model.reads_table() || model.text.is_some() {
-        let why = format!("The net reads {}, not images.", if model.text.is_some() { "texts" } else { "a table" });
+        let why = format!("The net reads {}, not images.", if model.text.is_some() { "text" } else { "a table" });
         let wrong_texts = wrong_texts(model, test, logits, &labels)?;
         let mut findings = Findings { top5_accuracy, wrong_texts, ..look(model, weights, data, &why)? };
         findings.counted(confusion);
@@ -351,9 +351,9 @@ fn look(model: &Model, weights: &Weights, data: &Dataset, why: &str) -> Result<F
     let mut findings =
         Findings { model: Some(model_table(model)?), classes: class_names(model)?, ..Findings::default() };
     findings.lacks("mistakes", why.into());
-    if model.reads_table() {
-        let table = "The net reads a table, not images.";
-        ["filters", "maps"].into_iter().for_each(|part| findings.lacks(part, table.into()));
+    if model.reads_table() || model.text.is_some() {
+        let why = format!("The net reads {}, not images.", if model.text.is_some() { "text" } else { "a table" });
+        ["filters", "maps"].into_iter().for_each(|part| findings.lacks(part, why.clone()));
         return Ok(findings);
     }
     findings.filters = pictures::filters(model, weights)?;

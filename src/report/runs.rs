@@ -162,9 +162,7 @@ impl Runs {
 impl RunLine {
     fn read(run: &Path) -> Result<RunLine> {
         let (record, config) = RunRecord::outline(run)?;
-        let loss = |line: &&Map<String, Value>| line.get("val_loss").and_then(Value::as_f64);
-        let measured = record.epochs.iter().filter_map(|line| Some((loss(&line)?, line)));
-        let best = measured.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, line)| line.clone());
+        let best = record.best().cloned();
         let last = record.epochs.last().cloned();
         let own = |line: &Map<String, Value>| {
             let keys =
@@ -177,7 +175,7 @@ impl RunLine {
             epochs: record.epochs.len(),
             of: config.train.epochs,
             validated_on: if record.validated_apart { "validation" } else { "test" },
-            test: record.test.or_else(|| last.as_ref().filter(|_| !record.validated_apart).map(own)),
+            test: record.test.clone().or_else(|| record.left().filter(|_| !record.validated_apart).map(own)),
             best,
             last,
             seconds: record.seconds.unwrap_or(trained),

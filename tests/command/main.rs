@@ -29,6 +29,7 @@ mod listed;
 mod masks;
 mod near;
 mod onnx;
+mod parts;
 mod pipeline_cache;
 mod predict;
 mod right;

@@ -2,7 +2,7 @@
 
 use crate::cli::terminal::progress::Format;
 use crate::error::{Error, Result};
-use crate::model::presets::TABLE;
+use crate::model::presets::{TABLE, TEXTS};
 use crate::train::run::RunConfig;
 use crate::train::settings::flags::{Flags, RUN};
 use crate::train::settings::recipe::Recipe;
@@ -61,7 +61,7 @@ impl TrainArgs {
         };
         let mut config = self.flags.0.over(&base)?;
         if !config.target.is_empty() && config.from.is_none() && self.config.is_none() && !self.flags.0.has("model") {
-            config.model = TABLE.into();
+            config.model = if config.text.is_some() { TEXTS.into() } else { TABLE.into() };
         }
         if self.flags.0.has("model") && config.from.is_some() {
             return Err(Error::input("--model: the model comes from the file that `from` names"));

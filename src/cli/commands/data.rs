@@ -11,7 +11,7 @@ use crate::data::tokens::{self, TextSurvey};
 use crate::data::{BUILT_IN, Dataset};
 use crate::data::{Fit, ReadOptions, TextOptions};
 use crate::error::{Error, Result};
-use crate::files::write_whole;
+use crate::files::{check_output, write_whole};
 use crate::plan::human_bytes;
 use crate::step::augment::{Augment, Fill};
 use crate::text::Tokenizer;
@@ -107,6 +107,16 @@ pub fn run(args: DataArgs) -> Result<()> {
         return Err(Error::input("--augment: expected --contact-sheet FILE.png with it"));
     }
     let spec = args.data.ok_or_else(|| Error::input("a data set is expected"))?;
+    if let Some(sheet) = &args.contact_sheet {
+        check_output(sheet, "png")?;
+        let place = |path: &Path| path.canonicalize().ok();
+        let inside = place(sheet).zip(place(Path::new(&spec))).is_some_and(|(sheet, data)| sheet.starts_with(data));
+        if inside {
+            let shown = sheet.display();
+            let why = "found a picture of the data set, which would be overwritten; expected a new file";
+            return Err(Error::input(format!("--contact-sheet {shown}: {why}")));
+        }
+    }
     let (targets, ignored) = (&args.target[..], &args.ignore[..]);
     let (size, fit, ignore_label) = (args.image_size, args.fit, args.ignore_label);
     let hold_bytes = Some(HOLD_BYTES);
@@ -222,11 +232,18 @@ fn of_tokens(found: &TextSurvey, texts: &str, width: usize) -> String {
     text
 }
 
+/// How many samples the parts have.
+fn parts(train: usize, validation: Option<usize>, test: usize) -> String {
+    let validation = validation.map_or(String::new(), |count| format!(", {count} to validate on"));
+    let test = if test > 0 { format!(", {test} to test on") } else { String::new() };
+    format!("{train} to train on{validation}{test}")
+}
+
 /// The survey of a table, a line for each column.
 fn of_table(found: &TableSurvey, width: usize) -> String {
     let mut lines = vec![
         format!("{} (a table)", short(&found.name, 50)),
-        format!("  samples    {} to train on, {} to test on", found.train, found.test),
+        format!("  samples    {}", parts(found.train, found.validation, found.test)),
         String::new(),
     ];
     let mut table = Table::new(["column", "mean", "deviation", "least", "most", ""]).left();
@@ -256,7 +273,7 @@ fn text(found: &Survey, kind: &str, room: usize) -> String {
     let numbers = |values: &[f64]| values.iter().map(|value| format!("{value:.4}")).collect::<Vec<_>>().join(" ");
     let mut lines = vec![
         format!("{} ({kind})", short(&found.name, 50)),
-        format!("  images     {} to train on, {} to test on", found.train, found.test),
+        format!("  images     {}", parts(found.train, found.validation, found.test)),
         format!("  shape      {height}×{width}×{channels} (height×width×channels), {colours}"),
         format!("  mean       {}", numbers(&found.mean)),
         format!("  deviation  {}   (of 0 to 1, training images)", numbers(&found.deviation)),

@@ -8,7 +8,7 @@ use crate::cli::terminal::lines::six_digits;
 use crate::cli::terminal::table::Table;
 use crate::cli::{DeviceArgs, columns, print, print_fitted};
 use crate::counted::counted;
-use crate::data::{BUILT_IN, Dataset, ReadOptions, Scale, TextOptions};
+use crate::data::{BUILT_IN, Dataset, ReadOptions, Scale};
 use crate::error::{Error, Result};
 use crate::model::formats::weights::Weights;
 use crate::model::{Model, Task};
@@ -19,6 +19,8 @@ use crate::train::epochs::top::TopCount;
 use crate::train::pairing::{check_data, options_for, targets_of};
 use crate::train::predict::TrainedModel;
 use crate::train::run::RunConfig;
+use crate::train::run::history::History;
+use crate::train::session::open_measured;
 use crate::train::step::window::WINDOW_BYTES;
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -73,36 +75,30 @@ pub struct EvalArgs {
 /// Evaluates and prints.
 pub fn run(args: EvalArgs) -> Result<()> {
     let (described, weights) = Weights::load(&args.file)?;
-    let run = config_beside(&args.file)?;
-    let known = match described.as_ref() {
-        Some(model) if model.reads_table() => targets_of(model),
-        // A list of pictures may have named its labels.
-        Some(_) if args.data.is_none() => run.as_ref().map(|config| config.target.clone()).unwrap_or_default(),
-        _ => Vec::new(),
+    let own = own_data(&args.file)?;
+    let place = |spec: &str| Path::new(spec).canonicalize().ok();
+    let is_own = |own: &OwnData| {
+        args.data.as_ref().is_none_or(|spec| *spec == own.config.data || place(spec) == place(&own.place))
     };
-    let targets = if args.target.is_empty() { &known } else { &args.target };
-    if targets.is_empty() && described.as_ref().is_some_and(Model::reads_table) {
-        let why = "the model predicts classes from a table: expected --target COLUMN, the column of classes";
-        return Err(Error::input(why));
-    }
-    let options = described.as_ref().map(|model| options_for(model, targets)).unwrap_or_default();
-    let own = run.as_ref().map(|config| config.data.clone());
-    let spec = args.data.clone().or(own.clone()).unwrap_or_else(|| BUILT_IN.into());
-    // What a run learnt from is no test of it: of its own data that part alone which it held out for testing.
-    let place = |spec: &String| Path::new(spec).canonicalize().ok();
-    let is_own = own.is_some_and(|own| own == spec || place(&own).is_some_and(|own| place(&spec) == Some(own)));
-    let run = run.filter(|_| is_own);
-    let ignore_label = args.ignore_label.or(run.as_ref().and_then(|config| config.ignore_label));
-    let column = run.as_ref().and_then(|config| config.text.clone());
-    let text = TextOptions { column: column.as_deref(), ..options.text };
-    let options = ReadOptions { text, hold_bytes: Some(WINDOW_BYTES), tests_alone: !is_own, ignore_label, ..options };
-    let data = match run.and_then(|config| config.val) {
-        // All of its own data that is not for tests was trained on.
-        Some(val) => Dataset::open_tests(&spec, &val, &options)?,
-        None => Dataset::open_with(&spec, &options)?,
+    let (data, spec) = match own.filter(is_own) {
+        Some(own) => own.open(&args, described.is_some())?,
+        None => {
+            let known = described.as_ref().filter(|model| model.reads_table()).map(targets_of).unwrap_or_default();
+            let targets = if args.target.is_empty() { &known } else { &args.target };
+            if targets.is_empty() && described.as_ref().is_some_and(Model::reads_table) {
+                let why = "the model predicts classes from a table: expected --target COLUMN, the column of classes";
+                return Err(Error::input(why));
+            }
+            let options = described.as_ref().map(|model| options_for(model, targets)).unwrap_or_default();
+            let spec = args.data.clone().unwrap_or_else(|| BUILT_IN.into());
+            let (hold_bytes, ignore_label) = (Some(WINDOW_BYTES), args.ignore_label);
+            let options = ReadOptions { hold_bytes, tests_alone: true, ignore_label, ..options };
+            (Dataset::open_with(&spec, &options)?, spec)
+        }
     };
-    if args.data.is_none() {
-        crate::cli::say(&format!("data: {spec}"));
+    let about = About { json: args.json, set: if data.untested { "validation" } else { "test" }, data: spec.clone() };
+    if args.data.is_none() || data.untested {
+        crate::cli::say(&about.line());
     }
     if let Some(notice) = &data.notice {
         crate::cli::say(&format!("note: {notice}"));
@@ -142,20 +138,101 @@ pub fn run(args: EvalArgs) -> Result<()> {
         crate::cli::say(&format!("wrote {count} pairs to {shown}: {source}, {reference} and {translation}"));
     }
     match &model.task {
-        Task::Classify if model.is_segmentation()? => by_pixel(&mut evaluator, &model, args.json),
-        Task::Classify => classes(&mut evaluator, &model, &data, Path::new(&spec), wrong, args.json),
-        Task::Next => tokens(&mut evaluator, args.json),
-        Task::Answers => answers(&mut evaluator, &model, &data, args.json),
-        Task::Regress { targets } => numbers(&mut evaluator, targets, args.json),
+        Task::Classify if model.is_segmentation()? => by_pixel(&mut evaluator, &model, &about),
+        Task::Classify => classes(&mut evaluator, &model, &data, Path::new(&spec), wrong, &about),
+        Task::Next => tokens(&mut evaluator, &about),
+        Task::Answers => answers(&mut evaluator, &model, &data, &about),
+        Task::Regress { targets } => numbers(&mut evaluator, targets, &about),
     }
 }
 
-/// The settings of the run whose folder this is, or that weights in it (or in its checkpoints) belong to.
-fn config_beside(file: &Path) -> Result<Option<RunConfig>> {
+/// A loss; one that is not finite says that the model's outputs are not.
+fn finite(loss: f64) -> Result<f64> {
+    if loss.is_finite() {
+        Ok(loss)
+    } else {
+        Err(Error::failed(format!("the loss is {loss}: the model's outputs are not finite")))
+    }
+}
+
+/// What is evaluated, and how the result is printed.
+struct About {
+    json: bool,
+    data: String,
+    set: &'static str,
+}
+
+impl About {
+    /// The data in words.
+    fn line(&self) -> String {
+        let set = if self.set == "test" { "" } else { ", the validation set: there are no tests" };
+        format!("data: {}{set}", self.data)
+    }
+
+    /// Prints metrics as JSON, with the names of the data and of the set.
+    fn print(&self, mut found: serde_json::Value) -> Result<()> {
+        found["data"] = self.data.clone().into();
+        found["set"] = self.set.into();
+        print(&format!("{found}\n"))
+    }
+}
+
+/// The data of the run that weights belong to.
+struct OwnData {
+    config: RunConfig,
+    /// Where it was when the run began.
+    place: String,
+    /// CRC-32 of what the run's model is measured on, if the run noted it.
+    crc32: Option<u32>,
+}
+
+impl OwnData {
+    /// Opens it as the run did, and names it. What a run learnt from is no test of it: of its own data that part alone is
+    /// evaluated which was held out.
+    fn open(self, args: &EvalArgs, described: bool) -> Result<(Dataset, String)> {
+        let OwnData { mut config, place, crc32 } = self;
+        let shown = args.data.clone().unwrap_or_else(|| config.data.clone());
+        config.data = place;
+        if !args.target.is_empty() {
+            config.target.clone_from(&args.target);
+        }
+        config.ignore_label = args.ignore_label.or(config.ignore_label);
+        if described {
+            // The model knows its columns and its tokens, wherever they came from.
+            (config.from, config.tokenizer, config.vocabulary) = (Some(args.file.clone()), None, None);
+        }
+        let data = open_measured(&config)?;
+        if let Some(expected) = crc32.filter(|_| args.target.is_empty() && args.ignore_label.is_none()) {
+            let found = data.test.crc32()?;
+            let why =
+                format!("the samples to evaluate have changed since the run: CRC-32 {found:08x}, not {expected:08x}");
+            match (found == expected, &args.data) {
+                (true, _) => {}
+                (false, Some(_)) => crate::cli::say(&format!("note: {shown}: {why}")),
+                (false, None) => {
+                    let place = &config.data;
+                    return Err(Error::input(format!(
+                        "data {place}: {why}; --data {shown} evaluates them as they are now"
+                    )));
+                }
+            }
+        }
+        let shown = config.val.filter(|_| data.untested).unwrap_or(shown);
+        Ok((data, shown))
+    }
+}
+
+/// The data of the run whose folder this is, or that weights in it (or in its checkpoints) belong to.
+fn own_data(file: &Path) -> Result<Option<OwnData>> {
     let folders = [file, file.parent().unwrap_or(file), file.parent().and_then(Path::parent).unwrap_or(file)];
-    let run = folders.into_iter().find(|folder| folder.join("metrics.jsonl").is_file());
-    let config = run.map(|folder| folder.join("config.toml")).filter(|config| config.is_file());
-    config.map(|config| RunConfig::read(&config)).transpose()
+    let Some(run) = folders.into_iter().find(|folder| folder.join("metrics.jsonl").is_file()) else { return Ok(None) };
+    let config = run.join("config.toml");
+    if !config.is_file() {
+        return Ok(None);
+    }
+    let (config, history) = (RunConfig::read(&config)?, History::read(run)?.unwrap_or_default());
+    let place = history.data.clone().unwrap_or_else(|| config.data.clone());
+    Ok(Some(OwnData { config, place, crc32: history.measured_crc32 }))
 }
 
 /// Loss, accuracy and confusion matrix of a model that predicts classes.
@@ -165,7 +242,7 @@ fn classes(
     data: &Dataset,
     root: &Path,
     mut wrong: Option<Wrong>,
-    json: bool,
+    about: &About,
 ) -> Result<()> {
     let (classes, labels) = (model.classes()?, data.test.labels());
     let (mut predicted, mut top) = (Vec::with_capacity(data.test.count), TopCount::default());
@@ -177,7 +254,7 @@ fn classes(
         predicted.push(argmax(logits));
         Ok(())
     }))?;
-    let (loss, accuracy, samples) = (totals.loss(), totals.accuracy(), totals.samples());
+    let (loss, accuracy, samples) = (finite(totals.loss())?, totals.accuracy(), totals.samples());
     let mut found = serde_json::json!({ "loss": loss, "accuracy": accuracy, "samples": samples });
     let top5 = top.accuracy(classes);
     top5.iter().for_each(|top5| found["top5_accuracy"] = serde_json::json!(top5));
@@ -196,20 +273,20 @@ fn classes(
     if let Some(wrong) = wrong {
         crate::cli::say(&wrong.write(&data.test, root, |class| model.class_name(class))?);
     }
-    if json { print(&format!("{found}\n")) } else { print_fitted(&text) }
+    if about.json { about.print(found) } else { print_fitted(&text) }
 }
 
 /// Loss, perplexity and accuracy of a model that continues a text.
-fn tokens(evaluator: &mut Evaluator, json: bool) -> Result<()> {
+fn tokens(evaluator: &mut Evaluator, about: &About) -> Result<()> {
     let totals = pollster::block_on(evaluator.run())?;
-    let (loss, accuracy, tokens) = (totals.loss(), totals.accuracy(), totals.targets());
+    let (loss, accuracy, tokens) = (finite(totals.loss())?, totals.accuracy(), totals.targets());
     let perplexity = loss.exp();
-    if json {
+    if about.json {
         let found = serde_json::json!({
             "loss": loss, "perplexity": perplexity, "bits_per_token": loss / std::f64::consts::LN_2, "accuracy": accuracy,
             "tokens": tokens,
         });
-        return print(&format!("{found}\n"));
+        return about.print(found);
     }
     let bits = loss / std::f64::consts::LN_2;
     print_fitted(&format!(
@@ -218,7 +295,7 @@ fn tokens(evaluator: &mut Evaluator, json: bool) -> Result<()> {
 }
 
 /// How often each yes-or-no answer is right.
-fn answers(evaluator: &mut Evaluator, model: &Model, data: &Dataset, json: bool) -> Result<()> {
+fn answers(evaluator: &mut Evaluator, model: &Model, data: &Dataset, about: &About) -> Result<()> {
     let mut logits = Vec::new();
     let totals = pollster::block_on(evaluator.run_each(|row| {
         logits.extend_from_slice(row);
@@ -226,13 +303,13 @@ fn answers(evaluator: &mut Evaluator, model: &Model, data: &Dataset, json: bool)
     }))?;
     let outputs = model.classes()?;
     let scores = answer_scores(&answers_of(&data.test)?, &logits, outputs)?;
-    let (loss, accuracy, samples) = (totals.loss(), totals.accuracy(), totals.samples());
+    let (loss, accuracy, samples) = (finite(totals.loss())?, totals.accuracy(), totals.samples());
     let names: Vec<String> = (0..outputs).map(|answer| model.answer_name(answer)).collect();
-    if json {
+    if about.json {
         let found = serde_json::json!({
             "loss": loss, "accuracy": accuracy, "samples": samples, "answers": names, "per_answer": scores,
         });
-        return print(&format!("{found}\n"));
+        return about.print(found);
     }
     let mut text = format!("loss: {loss:.4} - accuracy of answers: {accuracy:.4} - {}\n\n", counted(samples, "sample"));
     let mut table = Table::new(["answer", "yes", "answered yes", "precision", "recall"]);
@@ -246,11 +323,11 @@ fn answers(evaluator: &mut Evaluator, model: &Model, data: &Dataset, json: bool)
 }
 
 /// How near a model's numbers come to their targets.
-fn numbers(evaluator: &mut Evaluator, targets: &[Scale], json: bool) -> Result<()> {
+fn numbers(evaluator: &mut Evaluator, targets: &[Scale], about: &About) -> Result<()> {
     let (totals, numbers) = pollster::block_on(evaluator.run_numbers())?;
-    let (loss, samples, scores) = (totals.loss(), totals.samples(), numbers.scores(targets));
-    if json {
-        return print(&format!("{}\n", serde_json::json!({ "loss": loss, "samples": samples, "targets": scores })));
+    let (loss, samples, scores) = (finite(totals.loss())?, totals.samples(), numbers.scores(targets));
+    if about.json {
+        return about.print(serde_json::json!({ "loss": loss, "samples": samples, "targets": scores }));
     }
     let mut text = format!("loss: {loss:.4} (of standardised targets) - {}\n\n", counted(samples, "sample"));
     let mut table = Table::new(["target", "mean abs. error", "root mean sq. error", "R²"]);
@@ -263,18 +340,18 @@ fn numbers(evaluator: &mut Evaluator, targets: &[Scale], json: bool) -> Result<(
 }
 
 /// The results of a segmentation model on the test set.
-fn by_pixel(evaluator: &mut Evaluator, model: &Model, json: bool) -> Result<()> {
+fn by_pixel(evaluator: &mut Evaluator, model: &Model, about: &About) -> Result<()> {
     let totals = pollster::block_on(evaluator.run())?;
     let confusion = evaluator.confusion().ok_or_else(|| Error::failed("nothing was counted"))?;
-    let (loss, accuracy, samples) = (totals.loss(), totals.accuracy(), totals.samples());
+    let (loss, accuracy, samples) = (finite(totals.loss())?, totals.accuracy(), totals.samples());
     let (mean, ious) = (confusion.mean_iou(), confusion.ious());
     let names: Vec<String> = (0..confusion.classes()).map(|class| model.class_name(class)).collect();
-    if json {
+    if about.json {
         let found = serde_json::json!({
             "loss": loss, "accuracy": accuracy, "mean_iou": mean, "samples": samples, "iou": ious, "classes": names,
             "confusion": confusion.rows(), "per_class": confusion.scores(),
         });
-        return print(&format!("{found}\n"));
+        return about.print(found);
     }
     let mut text = format!(
         "loss: {loss:.4} - accuracy of pixels: {accuracy:.4} - mean IoU: {mean:.4} - {}\n\n",

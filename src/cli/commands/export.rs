@@ -1,6 +1,7 @@
 //! `wgrad export`: a stored model in another format.
 
 use crate::error::Result;
+use crate::files::check_output;
 use crate::model::Model;
 use clap::Args;
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ pub struct ExportArgs {
 
 /// Writes the model.
 pub fn run(args: ExportArgs) -> Result<()> {
+    check_output(&args.onnx, "onnx")?;
     Model::load(&args.file)?.save_onnx(&args.onnx)?;
     eprintln!("saved {}", args.onnx.display());
     Ok(())

@@ -3,6 +3,7 @@
 use crate::data::Dataset;
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::files::check_output;
 use crate::model::Model;
 use crate::model::formats::weights::Weights;
 use crate::report::folder::RunRecord;
@@ -11,6 +12,7 @@ use crate::train::epochs::trainer::Trainer;
 use crate::train::pairing::check_data;
 use crate::train::run::RunConfig;
 use crate::train::run::checkpoints::Checkpoints;
+use crate::train::run::history::History;
 use clap::Args;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -40,6 +42,7 @@ pub struct ReportArgs {
 
 /// Reads, works out and writes.
 pub fn run(args: ReportArgs) -> Result<()> {
+    args.out.iter().try_for_each(|out| check_output(out, "html"))?;
     let device = args.device.as_deref();
     let out = match &args.runs[..] {
         [folder] => again(folder, device, args.out)?,
@@ -69,7 +72,15 @@ pub(in crate::cli) fn exists(folder: &Path) -> bool {
 
 /// Writes the page of a run again, and says what is missing from it.
 pub(in crate::cli) fn again(folder: &Path, device: Option<&str>, out: Option<PathBuf>) -> Result<PathBuf> {
-    let data = single(folder, device)?;
+    let (data, fault) = single(folder, device)?;
+    if let Some(why) = fault.filter(|_| out.is_none() && exists(folder)) {
+        let page = folder.join(PAGE);
+        let why = format!(
+            "{}: left as it is, since a new one would say less: {why}; --out FILE.html writes one with the curves alone",
+            page.display()
+        );
+        return Err(Error::input(why));
+    }
     // One reason may stand for several parts.
     for why in data.findings.missing.values().collect::<BTreeSet<_>>() {
         crate::cli::say(&format!("note: {why}"));
@@ -79,8 +90,11 @@ pub(in crate::cli) fn again(folder: &Path, device: Option<&str>, out: Option<Pat
 }
 
 /// The report of one run: at least its curves, and as many findings about its net as possible.
-fn single(folder: &Path, device: Option<&str>) -> Result<ReportData> {
+///
+/// Also returns why the net could not be measured.
+fn single(folder: &Path, device: Option<&str>) -> Result<(ReportData, Option<Error>)> {
     let (record, config) = RunRecord::read(folder)?;
+    let mut fault = None;
     let findings = match net(folder, &config) {
         Ok((model, weights, data)) => {
             let (device, _) = crate::cli::open(crate::cli::request(device, config.device.as_deref())?, config.threads)?;
@@ -93,10 +107,11 @@ fn single(folder: &Path, device: Option<&str>) -> Result<ReportData> {
             for part in ["confusion", "mistakes", "filters", "maps", "timings"] {
                 findings.lacks(part, error.to_string());
             }
+            fault = Some(error);
             findings
         }
     };
-    Ok(ReportData::of(record, findings))
+    Ok((ReportData::of(record, findings), fault))
 }
 
 /// The net that a run left, or that it has come to where it was stopped, and the data that it was trained on.
@@ -106,7 +121,17 @@ fn net(folder: &Path, config: &RunConfig) -> Result<(Model, Weights, Dataset)> {
     let (model, weights) = Weights::load(&file)?;
     let model = model.ok_or_else(|| Error::input(format!("{}: it does not describe its model", file.display())))?;
     weights.check_against(&model).map_err(|e| Error::input(format!("{}: {e}", file.display())))?;
-    let data = crate::cli::commands::session::load_data(config, None)?;
+    let history = History::read(folder)?.unwrap_or_default();
+    let place = history.data.unwrap_or_else(|| config.data.clone());
+    let data = crate::cli::commands::session::load_data(&RunConfig { data: place, ..config.clone() }, None)?;
+    if let (Some(expected), found) = (history.measured_crc32, data.test.crc32()?)
+        && found != expected
+    {
+        return Err(Error::input(format!(
+            "data {}: the samples to evaluate have changed since the run: CRC-32 {found:08x}, not {expected:08x}",
+            config.data
+        )));
+    }
     check_data(&model, &data)?;
     Ok((model, weights, data))
 }

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 val_ metrics are those of the epoch with the smallest val_loss; a run marked * has no validation set and is validated on its test \
-set. test_ metrics are measured at the end of the run. A run is finished, running, stopped (it can be resumed), interrupted (its process was killed) or failed. Columns that do not fit the terminal are left out and named; a pipe gets all of them.
+set. test_ metrics are those of the model that the run leaves: the last epoch's, or with --keep best the best epoch's. A run is finished, running, stopped (it can be resumed), interrupted (its process was killed) or failed. Columns that do not fit the terminal are left out and named; a pipe gets all of them.
 
 Examples:
   wgrad runs
@@ -211,7 +211,9 @@ fn table(runs: &[RunLine], width: usize) -> String {
     }
     let mut notes = Vec::new();
     if runs.iter().any(|run| run.validated_on == "test") {
-        notes.push("* val_ is the test set: there is no validation set".to_owned());
+        notes.push(
+            "* there is no validation set: val_ is the test set in the best epoch, test_ the same set with the saved model".to_owned(),
+        );
     }
     if !left_out.is_empty() {
         left_out.reverse();

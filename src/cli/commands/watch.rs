@@ -52,8 +52,8 @@ impl Watching {
         let snapshot = Arc::new(Snapshot::default());
         pollster::block_on(trainer.share(snapshot.clone()))?;
         let mut record = RunRecord::begun(folder.path(), config, device_json)?;
-        record.samples = Some(trainer.samples(data));
-        record.validated_apart = trainer.validates_apart();
+        let samples = trainer.samples(data);
+        (record.samples, record.validated_apart) = (Some(samples), samples.validation.is_some());
         let live = Arc::new(Live::new(model, data, record, config.train.epochs, snapshot)?);
         let address = bound.address();
         let server = bound.serve(live.clone())?;

@@ -36,10 +36,15 @@ impl Closing<'_> {
         }
     }
 
-    /// Whether the loss ended above where it began, or is not a number.
+    /// Whether the loss rose, or is not a number. The loss of a single batch lies above or below the mean by chance: so an
+    /// epoch has to end clearly above both the first batch and the first epoch, or far above the first batch.
     fn diverged(&self) -> Option<[f64; 2]> {
-        let (first, last) = (self.first_loss?, self.progress.metrics.last()?.loss);
-        (last.is_nan() || last > first).then_some([first, last])
+        const CLEARLY: f64 = 1.05;
+        const FAR: f64 = 2.0;
+        let metrics = &self.progress.metrics;
+        let (first, epoch, last) = (self.first_loss?, metrics.first()?.loss, metrics.last()?.loss);
+        let rose = metrics.len() > 1 && last > CLEARLY * first.max(epoch);
+        (last.is_nan() || rose || last > FAR * first).then_some([first, last])
     }
 
     /// The line for people; a second one where the loss diverged.

@@ -6,6 +6,7 @@ use crate::data::formats::Format;
 use crate::data::formats::held_out::{held_out, one_of};
 use crate::data::formats::lines::{find, separated, separator};
 use crate::data::formats::missing::{CSV, is_csv};
+use crate::data::formats::parts;
 use crate::data::formats::{table, texts};
 use crate::data::source::{Source, file_name};
 use crate::data::split::Labels;
@@ -13,7 +14,7 @@ use crate::data::{Dataset, MOST_CLASSES, ReadOptions, Split};
 use crate::error::{Error, Result};
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The format's line in the registry.
 pub(super) const FORMAT: Format = Format { name: CSV.0, by: CSV.1, recognise: is_csv, read: read_any };
@@ -33,7 +34,7 @@ fn read_any(path: &Path, options: &ReadOptions) -> Result<Dataset> {
     if let Some(text) = options.text.column {
         return match path.is_file() {
             true => texts::read_csv(path, [path, path], text, options),
-            false => texts::read_csv(path, [&find(path, &["train"])?, &find(path, &["test"])?], text, options),
+            false => texts::read_csv(path, [&find(path, &["train"])?, &find_test(path)?], text, options),
         };
     }
     #[cfg(feature = "images")]
@@ -46,14 +47,20 @@ fn read_any(path: &Path, options: &ReadOptions) -> Result<Dataset> {
     if path.is_file() {
         return table::read(file_name(path), path, None, options);
     }
-    let [train, test] = [find(path, &["train"])?, find(path, &["test"])?];
+    let [train, test] = [find(path, &["train"])?, find_test(path)?];
     table::read(file_name(path), &train, Some(&test), options)
+}
+
+/// The file of tests, or where there is none the one to validate on.
+fn find_test(folder: &Path) -> Result<PathBuf> {
+    let validation = || parts::file(folder, parts::VALIDATION, "csv");
+    find(folder, &["test"]).or_else(|error| validation().ok_or(error))
 }
 
 /// The data set of a list of files, or of two.
 #[cfg(feature = "images")]
 pub(super) fn listed(path: &Path, options: &ReadOptions) -> Result<Option<Dataset>> {
-    let parts = if path.is_file() { [None, None] } else { [&["train"], &["test"]].map(|part| find(path, part).ok()) };
+    let parts = if path.is_file() { [None, None] } else { [find(path, &["train"]).ok(), find_test(path).ok()] };
     let train = if path.is_file() { Some(path) } else { parts[0].as_deref() };
     crate::data::formats::listed::read(path, [train, parts[1].as_deref()], options)
 }
@@ -101,7 +108,7 @@ fn read_images(path: &Path, options: &ReadOptions) -> Result<Dataset> {
         data.held_out = true;
         return Ok(data);
     }
-    let paths = [find(path, &["train"])?, find(path, &["test"])?];
+    let paths = [find(path, &["train"])?, find_test(path)?];
     let [train, test] = [table(&paths[0], size)?, table(&paths[1], size)?];
     let (classes, labels) = classes(path, &[&train, &test], options.class_names)?;
     let notices: Vec<String> = train.notices.iter().chain(&test.notices).cloned().collect();

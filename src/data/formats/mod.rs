@@ -22,7 +22,7 @@ pub mod mnist;
 pub(in crate::data) mod names;
 pub mod npy;
 mod pairs;
-mod parts;
+pub(in crate::data) mod parts;
 #[cfg(feature = "images")]
 pub(crate) mod pictures;
 #[cfg(feature = "csv")]

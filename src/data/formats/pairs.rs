@@ -147,6 +147,7 @@ pub(super) fn finish(path: &Path, parts: Parts, options: &ReadOptions) -> Result
         validation,
         test: test_split,
         held_out,
+        untested: false,
         prepare: Prepare::Resize,
         text: Some(source),
         target: Some(target),

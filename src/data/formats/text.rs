@@ -21,7 +21,7 @@ pub(super) const FORMAT: Format =
 const KEPT: f64 = 0.1;
 
 /// The tokens of a window where nothing says it.
-pub const LENGTH: usize = 64;
+pub const LENGTH: usize = 50;
 
 /// The possible names of a validation file.
 const VALIDATION: [&str; 3] = ["val.txt", "valid.txt", "validation.txt"];
@@ -55,7 +55,19 @@ struct Parts {
 fn read(path: &Path, options: &ReadOptions) -> Result<Dataset> {
     let TextOptions { unit, vocabulary, length, known, kept, .. } = options.text;
     let length = length.unwrap_or(LENGTH);
-    let Parts { train, validation, test, mut notices } = parts(path, kept.unwrap_or(KEPT))?;
+    let Parts { train, validation, test, mut notices } = match path.is_file() {
+        true if options.tests_alone => {
+            let (text, said) =
+                (contents(path)?, format!("{} has no test part: all of it is evaluated", path.display()));
+            Parts { train: text.clone(), validation: None, test: text, notices: vec![said] }
+        }
+        // Its end is what a data set has to have, and is trained on as well.
+        true if options.train_alone => {
+            let parts = cut(&contents(path)?, kept.unwrap_or(KEPT), path)?;
+            Parts { train: format!("{}{}", parts.train, parts.test), notices: Vec::new(), ..parts }
+        }
+        _ => parts(path, kept.unwrap_or(KEPT))?,
+    };
     let tokenizer = match known {
         Some(known) => known.clone(),
         None => Tokenizer::of(unit.unwrap_or_default(), &train, vocabulary)
@@ -74,7 +86,8 @@ fn read(path: &Path, options: &ReadOptions) -> Result<Dataset> {
         train,
         validation,
         test,
-        held_out: false,
+        held_out: options.train_alone && path.is_file(),
+        untested: false,
         prepare: Prepare::Resize,
         text: Some(tokenizer),
         target: None,
@@ -168,6 +181,13 @@ fn stream(tokenizer: &Tokenizer, text: &str, length: usize, part: &str, unknown:
     }
     let missing = |token: &&u32| **token == NO_TOKEN || tokenizer.unknown() == Some(**token);
     let missing = tokens.iter().filter(missing).count();
+    if missing == count {
+        let plural = tokenizer.unit().plural();
+        return Err(Error::input(format!(
+            "the {part} text has {count} {plural}, and the vocabulary has none of them: expected a text like the one that is \
+             trained on"
+        )));
+    }
     if missing > 0 {
         unknown.parts.insert(part.into(), (missing, count));
     }

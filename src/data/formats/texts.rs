@@ -6,6 +6,7 @@ use crate::data::formats::held_out::held_out;
 #[cfg(feature = "csv")]
 use crate::data::formats::lines::{Lines, Rows};
 use crate::data::formats::pairs;
+use crate::data::formats::parts::{TEST, VALIDATION, file};
 use crate::data::formats::text::contents;
 use crate::data::formats::{Entries, Format};
 use crate::data::options::TextOptions;
@@ -54,7 +55,12 @@ fn read(path: &Path, options: &ReadOptions) -> Result<Dataset> {
     let one = |file: PathBuf| lines(&file, &contents(&file)?);
     match path.is_file() {
         true => finish(path, one(path.into())?, None, options),
-        false => finish(path, one(path.join("train.tsv"))?, Some(one(path.join("test.tsv"))?), options),
+        false => {
+            // Without tests the texts to validate on are what is tested on.
+            let test = file(path, TEST, "tsv").or_else(|| file(path, VALIDATION, "tsv"));
+            let test = test.unwrap_or_else(|| path.join("test.tsv"));
+            finish(path, one(path.join("train.tsv"))?, Some(one(test)?), options)
+        }
     }
 }
 
@@ -127,8 +133,14 @@ fn lines(path: &Path, text: &str) -> Result<Samples> {
 fn finish(path: &Path, train: Samples, test: Option<Samples>, options: &ReadOptions) -> Result<Dataset> {
     let shown = path.display().to_string();
     let mut notices = Vec::new();
+    let held_out = test.is_none() && !options.tests_alone;
     let (train, test) = match test {
         Some(test) => (train, test),
+        // One of them is what a data set has to have.
+        None if options.train_alone => {
+            let [labels, texts] = [&train.labels, &train.texts].map(|all| all.iter().take(1).cloned().collect());
+            (train, Samples { labels, texts })
+        }
         None if options.tests_alone => {
             notices.push(format!("{shown} has no test part: all of it is evaluated"));
             (Samples::default(), train)
@@ -169,6 +181,7 @@ fn finish(path: &Path, train: Samples, test: Option<Samples>, options: &ReadOpti
     notices.extend(counts.notices(&tokenizer, length));
     let mut data = Dataset::new(file_name(path), train_split, test_split)?;
     (data.classes, data.class_names, data.text) = (names.len(), names, Some(tokenizer));
+    data.held_out = held_out;
     data.notice = (!notices.is_empty()).then(|| notices.join("\nnote: "));
     Ok(data)
 }

@@ -20,8 +20,8 @@ const KINDS = [
 
 /** A figure of a run on one set; val_ figures are those of the set that the run was validated on. */
 function figureOf(run, set, key) {
-  if (set === "training") return last(run)[key];
-  if (set === validated(run)) return last(run)[`val_${key}`];
+  if (set === "training") return left(run)[key];
+  if (set === validated(run)) return left(run)[`val_${key}`];
   return set === "test" ? run.test?.[key] : undefined;
 }
 
@@ -100,7 +100,7 @@ function comparison(runs, differences) {
   const differ = differences.map(({ key, values }) => [key, ...values]);
   return [
     el("header", { id: "head" }, el("h1", {}, `${runs.length} runs compared`), el("p", { class: "soft facts" }, runs.map((run) => el("span", {}, run.name)))),
-    section("final", "Metrics", `Training and val_ metrics are from each run's last epoch; test metrics are measured at the end of the run. ★ marks the best value of a column; click a heading to sort. ${measured}`, figures(runs)),
+    section("final", "Metrics", `Training and val_ metrics are from each run's last epoch, or with --keep best from its best; test metrics are measured at the end of the run. ★ marks the best value of a column; click a heading to sort. ${measured}`, figures(runs)),
     section("curves", "Curves", null, el("div", { class: "charts" }, titles.map(([key, title]) => chart({ id: key, title: capital(title), xLabel: "epochs", series: lines(key) })))),
     section("differences", "Settings that differ", differ.length ? null : "The runs have the same settings.",
       differ.length ? wrapped(table(["setting", ...runs.map((run) => named(run.name))], differ, [0])) : null),

@@ -19,6 +19,9 @@ const things = () => (isTable() ? "samples" : "images");
 /** The set that val_ figures of a run are measured on. */
 const validated = (run) => (run.validated_apart ? "validation" : "test");
 
+/** The set that the findings about the trained net are measured on: the test set, or of data without tests the validation set. */
+const measured = (run = data.runs[0]) => (run.samples?.test === 0 ? "validation" : "test");
+
 /** The epoch with the smallest val_loss, the first of them. */
 function bestEpoch(run) {
   const all = run.epochs.filter((epoch) => isNumber(epoch.val_loss));
@@ -37,9 +40,12 @@ function tested(run) {
   };
 }
 
+/** The epoch whose weights the run leaves: the last, or with --keep best the best. */
+const left = (run) => (run.settings["train.keep"] === "best" ? bestEpoch(run) ?? last(run) : last(run));
+
 /** The figures of a run, the one that says most first: {key, set, value, show, what}. */
 function headline(run) {
-  const epoch = last(run);
+  const epoch = left(run);
   const target = data.findings.numbers?.length === 1 ? ` of ${data.findings.numbers[0].score.name}` : "";
   const numbers = isNumber(epoch.val_loss) && !isNumber(epoch.val_accuracy);
   const kinds = [
@@ -55,7 +61,7 @@ function headline(run) {
   // Top-5 accuracy is counted at the end alone.
   const ofEpoch = (key) => epoch[`val_${key}`] ?? (key === "top5_accuracy" && !run.validated_apart ? test[key] : undefined);
   const sets = [
-    run.validated_apart ? ["test", (key) => test[key], "test_"] : null,
+    run.validated_apart && measured(run) === "test" ? ["test", (key) => test[key], "test_"] : null,
     [validated(run), ofEpoch, "val_"],
     ["training", (key) => epoch[key], ""],
   ].filter(Boolean);
@@ -79,7 +85,7 @@ function head(run) {
     figure(grouped(epoch.images_per_second), `training ${things()} per second`),
   ];
   const samples = run.samples;
-  const counts = samples ? [`${grouped(samples.train)} training ${things()}`, isNumber(samples.validation) ? `${grouped(samples.validation)} validation` : null, `${grouped(samples.test)} test`] : [];
+  const counts = samples ? [`${grouped(samples.train)} training ${things()}`, isNumber(samples.validation) ? `${grouped(samples.validation)} validation` : null, samples.test > 0 ? `${grouped(samples.test)} test` : null] : [];
   const facts = [run.begun ? when(run.begun) : null, `${run.settings.model ?? nothing} on ${run.settings.data ?? nothing}`, run.device.device?.name, counts.filter(Boolean).join(", ")];
   return el("header", { id: "head" },
     el("h1", {}, run.name),
@@ -88,8 +94,9 @@ function head(run) {
     progressOf(data.progress),
     el("div", { class: "figures" }, figures.filter(Boolean)),
     el("p", { class: "small soft" },
-      epoch.epoch ? `Metrics of the training set${run.validated_apart ? " and the validation set" : ""} are from the last epoch, ${epoch.epoch}. ` : "No epoch has finished yet. ",
-      run.validated_apart ? "val_ metrics are measured on the validation set, which is used for neither training nor testing."
+      epoch.epoch ? `Metrics of the training set${run.validated_apart ? " and the validation set" : ""} are from ${left(run) === epoch ? "the last epoch" : "the best epoch, whose weights are kept"}, ${left(run).epoch}. ` : "No epoch has finished yet. ",
+      measured(run) === "validation" ? "val_ metrics are measured on the validation set. There is no test set: what is said of the trained net below is measured on the validation set too."
+        : run.validated_apart ? "val_ metrics are measured on the validation set, which is used for neither training nor testing."
         : "There is no validation set: val_ metrics are measured on the test set, so the best epoch is chosen by test data."));
 }
 

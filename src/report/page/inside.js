@@ -20,7 +20,7 @@ function maps({ maps: found, classes, missing }) {
   const title = "Feature maps of one image";
   if (!found) return section("maps", title, missing.maps ?? later());
   const kind = found.label === null || byPixel() ? "" : `, class ${found.label},`;
-  const what = found.given ? "The picture" : `The first image of the test set${kind}`;
+  const what = found.given ? "The picture" : `The first image of the ${measured()} set${kind}`;
   const rows = found.layers.map((layer, at) => {
     const flat = layer.shape.length === 1;
     const shown = flat ? Math.min(512, layer.shape[0]) : layer.pictures.length;

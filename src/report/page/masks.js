@@ -27,7 +27,7 @@ function maskLegend(found, classes) {
 function masks({ masks: found, classes }) {
   if (!found) return byPixel() ? section("masks", "Predicted masks", later()) : null;
   const one = (sample) => {
-    const name = sample.name ?? `image ${grouped(sample.index)} of the test set`;
+    const name = sample.name ?? `image ${grouped(sample.index)} of the ${measured()} set`;
     const part = (picture, what) => el("figure", {}, picture, el("figcaption", { class: "small soft" }, what));
     return el("div", { class: "mask-row" },
       part(picture(sample.picture, name), "picture"),
@@ -36,6 +36,6 @@ function masks({ masks: found, classes }) {
       el("p", { class: "small soft" }, source(sample.name, sample.index), `: ${percent(sample.accuracy)} of the pixels are correct`));
   };
   return section("masks", "Predicted masks",
-    `The first ${found.samples.length} images of the test set: picture, true mask and predicted mask.`,
+    `The first ${found.samples.length} images of the ${measured()} set: picture, true mask and predicted mask.`,
     maskLegend(found, classes), el("div", { class: "mask-rows" }, found.samples.map(one)));
 }

@@ -20,7 +20,7 @@ function frequent(counts, classes) {
     named(classes[label]), " → ", named(classes[answer]), el("span", { class: "soft" }, ` (${grouped(count)}×, ${percent(count / of, 0)})`));
   const more = all.length > 12 ? el("p", { class: "small soft" }, `and ${grouped(all.length - 12)} more pairs`) : null;
   return el("div", {}, el("h3", {}, "Most frequent confusions"),
-    el("p", { class: "small soft" }, `true class → predicted class (number of ${counted()} in the test set, per cent of the true class)`),
+    el("p", { class: "small soft" }, `true class → predicted class (number of ${counted()} in the ${measured()} set, per cent of the true class)`),
     el("ol", { class: "confusions" }, all.slice(0, 12).map(item)), more);
 }
 
@@ -77,7 +77,7 @@ function matrix(counts, classes) {
   };
   return el("div", {},
     el("div", { class: "views" }, view("Counts", false), view("Per cent of the row", true)),
-    el("p", { class: "small soft" }, `Rows: true class, columns: predicted class. ${asShares ? "Per cent of the row" : `Number of ${counted()} in the test set`}.`),
+    el("p", { class: "small soft" }, `Rows: true class, columns: predicted class. ${asShares ? "Per cent of the row" : `Number of ${counted()} in the ${measured()} set`}.`),
     el("div", { class: "scroll" }, el("table", { class: kind, style },
       el("colgroup", {}, el("col", { style: `width:${first}rem` }), classes.map(() => el("col"))),
       el("thead", {}, el("tr", {}, el("th"), classes.map((name) => el("th", { scope: "col" }, named(name))))),
@@ -95,13 +95,13 @@ function numbers(found) {
   const one = ({ score, points }, at) => {
     const ends = points.flat();
     const line = [Math.min(...ends), Math.max(...ends)].map((x) => [x, x]);
-    return chart({ id: `target-${at}`, title: score.name, xLabel: `true ${score.name}, test set`, series: [
+    return chart({ id: `target-${at}`, title: score.name, xLabel: `true ${score.name}, ${measured()} set`, series: [
       { name: "predicted = true", colour: "var(--soft)", points: line, faint: true },
       { name: "predicted", colour: lineColour(0), points: [...points].sort((a, b) => a[0] - b[0]), dots: true }] });
   };
   const rows = found.map(({ score }) => [score.name, grouped(score.samples), short(score.mae), short(score.rmse), isNumber(score.r2) ? fixed(score.r2, 4) : nothing]);
   return section("confusion", "Predicted and true values",
-    "Each point is a sample of the test set; x: true value, y: predicted value. Errors are in the units of the target. R² is 1 if every prediction is exact, and 0 if predicting the mean would do as well.",
+    `Each point is a sample of the ${measured()} set; x: true value, y: predicted value. Errors are in the units of the target. R² is 1 if every prediction is exact, and 0 if predicting the mean would do as well.`,
     el("div", { class: "charts" }, found.map(one)), table(["target", "test samples", "mean absolute error", "root mean squared error", "R²"], rows));
 }
 
@@ -109,7 +109,7 @@ function numbers(found) {
 function answers(found) {
   const rows = found.answers.map(([name, rate]) => [name, grouped(rate.samples), grouped(rate.predicted), percent(rate.precision), percent(rate.recall), percent(rate.f1)]);
   return section("confusion", "Yes or no",
-    `${percent(found.accuracy, 2)} of the answers for ${grouped(found.samples)} samples of the test set are correct; for ${percent(found.all_right, 2)} of the samples all answers are. A probability above 0.5 means yes.`,
+    `${percent(found.accuracy, 2)} of the answers for ${grouped(found.samples)} samples of the ${measured()} set are correct; for ${percent(found.all_right, 2)} of the samples all answers are. A probability above 0.5 means yes.`,
     el("div", { class: rows.length > 24 ? "tall" : null }, table(["answer", "yes", "answered yes", "precision", "recall", "F1"], rows)));
 }
 
@@ -120,27 +120,27 @@ function confusion({ confusion: found, classes, missing }) {
   const rows = found.rates.map((rate, at) => [named(classes[at]), grouped(rate.samples), percent(rate.precision), percent(rate.recall), percent(rate.f1), ...(ious ? [fixed(ious[at], 4)] : [])]);
   const wrong = found.samples - Math.round(found.accuracy * found.samples);
   return section("confusion", title,
-    `${grouped(wrong)} of ${grouped(found.samples)} ${counted()} of the test set are misclassified.`,
+    `${grouped(wrong)} of ${grouped(found.samples)} ${counted()} of the ${measured()} set are misclassified.`,
     el("div", { class: "halves" }, matrix(found.counts, classes), frequent(found.counts, classes)),
-    el("h3", { class: "below" }, "Per class, test set"),
+    el("h3", { class: "below" }, `Per class, ${measured()} set`),
     el("div", { class: rows.length > 24 ? "tall" : null }, table(["class", counted(), "precision", "recall", "F1", ...(ious ? ["IoU"] : [])], rows, [0], null, ious ? [4] : [])));
 }
 
 /** The file of a sample, or its place in the test set. */
-const source = (name, index) => (name ? el("span", { class: "file", title: name }, name.split(/[\\/]/).pop()) : `image ${grouped(index)} of the test set`);
+const source = (name, index) => (name ? el("span", { class: "file", title: name }, name.split(/[\\/]/).pop()) : `image ${grouped(index)} of the ${measured()} set`);
 
 function mistakes({ mistakes: found, classes, confusion: counts, missing }) {
   const title = "Most confident mistakes";
   if (missing.mistakes) return section("mistakes", title, missing.mistakes);
   if (!counts) return section("mistakes", title, later());
-  if (found.length === 0) return section("mistakes", title, "No image of the test set is misclassified.");
+  if (found.length === 0) return section("mistakes", title, `No image of the ${measured()} set is misclassified.`);
   const card = ({ index, name, label, guesses, picture: image, saliency }) => el("div", { class: "mistake" },
-    el("div", { class: "pair" }, picture(image, `${name ?? `test image ${index}`}, ${classes[label]}`), picture(saliency, `gradient of the logit of ${classes[guesses[0][0]]}`)),
+    el("div", { class: "pair" }, picture(image, `${name ?? `${measured()} image ${index}`}, ${classes[label]}`), picture(saliency, `gradient of the logit of ${classes[guesses[0][0]]}`)),
     el("p", {}, el("b", {}, classes[label]), " → ", el("b", {}, classes[guesses[0][0]])),
     odds(guesses, classes, guesses[0][0], (at) => (at === label ? "" : at === guesses[0][0] ? "wrong" : "other")),
     el("p", { class: "small soft" }, source(name, index)));
   return section("mistakes", title,
-    "Misclassified images of the test set, highest confidence first: true class → predicted class, with the most likely classes. Beside each image is its saliency map, the gradient of the predicted class's logit with respect to the input: a brighter pixel raises the logit where it is blue, and lowers it where it is orange.",
+    `Misclassified images of the ${measured()} set, highest confidence first: true class → predicted class, with the most likely classes. Beside each image is its saliency map, the gradient of the predicted class's logit with respect to the input: a brighter pixel raises the logit where it is blue, and lowers it where it is orange.`,
     el("div", { class: "mistakes" }, found.map(card)),
     scaleBar("darker", "brighter", true));
 }
@@ -153,7 +153,7 @@ function wrongTexts({ wrong_texts: found, classes }) {
     el("pre", {}, text),
     odds(guesses, classes, guesses[0][0], (at) => (at === label ? "" : at === guesses[0][0] ? "wrong" : "other")));
   return section("mistakes", "Most confident mistakes",
-    "Misclassified texts of the test set, as the net reads them, highest confidence first: true class → predicted class, with the most likely classes.",
+    `Misclassified texts of the ${measured()} set, as the net reads them, highest confidence first: true class → predicted class, with the most likely classes.`,
     el("div", { class: "texts" }, found.map(card)));
 }
 

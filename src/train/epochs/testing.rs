@@ -27,7 +27,10 @@ impl Trainer {
     /// How many samples the run has of each set; `data` is what the trainer was made for.
     pub fn samples(&self, data: &Dataset) -> Samples {
         let [train, validated] = self.data.samples;
-        Samples { train, validation: self.validates_apart().then_some(validated), test: data.test.count }
+        match data.untested && !self.validates_apart() {
+            true => Samples { train, validation: Some(validated), test: 0 },
+            false => Samples { train, validation: self.validates_apart().then_some(validated), test: data.test.count },
+        }
     }
 
     /// The numbers of the test set beside their targets, with the weights as they are now.

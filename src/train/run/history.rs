@@ -18,6 +18,13 @@ const LARGEST_BYTES: u64 = 1 << 20;
 pub struct History {
     /// The samples of each set.
     pub samples: Samples,
+    /// Where the data was when the run began, absolute; none of the built-in set, and of an older wgrad.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<String>,
+    /// CRC-32 of the samples that the trained model is measured on, those of the test set or of data without one those to
+    /// validate on; none of an older wgrad.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured_crc32: Option<u32>,
     /// The run's sittings, in their order.
     pub sittings: Vec<Sitting>,
 }
@@ -29,8 +36,15 @@ pub struct Samples {
     pub train: usize,
     /// Those that every epoch is validated on; `None` if that is the test set.
     pub validation: Option<usize>,
-    /// The test set.
+    /// The test set; 0 if the data has none.
     pub test: usize,
+}
+
+impl Samples {
+    /// Whether epochs are validated on other samples than those of the test set, which is measured once, at the end.
+    pub fn are_tested_apart(&self) -> bool {
+        self.validation.is_some() && self.test > 0
+    }
 }
 
 /// One process that trained.
@@ -84,12 +98,12 @@ impl History {
     }
 
     /// A sitting begins now, by the command line of this process.
-    pub(super) fn begin(&mut self, samples: Samples) {
+    pub(super) fn begin(&mut self, samples: Samples, data: Option<String>, measured_crc32: u32) {
         let mut words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
         let program = words.next().unwrap_or_default();
         let program = Path::new(&program).file_stem().map_or(program.clone(), |stem| stem.to_string_lossy().into());
         let command = std::iter::once(program).chain(words).map(|word| quoted(&word)).collect::<Vec<_>>().join(" ");
-        self.samples = samples;
+        (self.samples, self.data, self.measured_crc32) = (samples, data, Some(measured_crc32));
         self.sittings.push(Sitting { begun: utc(SystemTime::now()), command, seconds: 0.0, end: None });
     }
 }
@@ -147,7 +161,7 @@ mod tests {
             assert!(History::read(folder.path()).unwrap_err().to_string().contains(HISTORY), "{text}");
         }
         let mut history = History::default();
-        history.begin(Samples { train: 3, validation: None, test: 2 });
+        history.begin(Samples { train: 3, validation: None, test: 2 }, Some("/d".into()), 7);
         std::fs::write(folder.path().join(HISTORY), serde_json::to_string(&history).unwrap()).unwrap();
         assert_eq!(History::read(folder.path()).unwrap(), Some(history));
     }

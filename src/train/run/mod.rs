@@ -9,6 +9,7 @@ mod logs;
 
 pub use logs::SAMPLES;
 
+use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::model::formats::weights::Weights;
@@ -162,8 +163,8 @@ impl RunFolder {
     ///
     /// # Errors
     /// [`Error::Failed`] if the folder cannot be written.
-    pub fn begins(&mut self, samples: Samples) -> Result<()> {
-        self.history.begin(samples);
+    pub fn begins(&mut self, samples: Samples, data: &Dataset) -> Result<()> {
+        self.history.begin(samples, self.data_folder.clone(), data.test.crc32()?);
         self.since = Instant::now();
         self.tell(None)
     }

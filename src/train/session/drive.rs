@@ -64,7 +64,7 @@ impl Session {
         mut observe: impl FnMut(&Event) -> Result<()>,
     ) -> Result<Ended> {
         let Session { config, model, data, trainer, folder, .. } = self;
-        folder.begins(trainer.samples(data))?;
+        folder.begins(trainer.samples(data), data)?;
         trainer.checkpoints(config.checkpoint_every);
         let mut trouble = None;
         let fitted = trainer

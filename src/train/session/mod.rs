@@ -7,14 +7,14 @@ pub use drive::{Ended, Tested};
 pub use resume::Stopped;
 
 use crate::data::Dataset;
-use crate::data::{Fit, ReadOptions, TextOptions};
+use crate::data::{Fit, IGNORED, ReadOptions, TextOptions};
 use crate::device::Device;
 use crate::device::choice::Choice;
 use crate::device::choice::listing::device_json;
 use crate::error::{Error, Result};
 use crate::model::Model;
-use crate::text::Tokenizer;
 use crate::text::choice::TokenizerChoice;
+use crate::text::{Tokenizer, Unit};
 use crate::train::epochs::trainer::Trainer;
 use crate::train::finetune::First;
 use crate::train::pairing::kind_for;
@@ -106,6 +106,23 @@ fn json_of(choice: &Choice) -> Result<String> {
 /// # Errors
 /// [`Error::Input`] for data that cannot be read.
 pub fn open_data(config: &RunConfig, progress: Option<&(dyn Fn(usize, usize) + Sync)>) -> Result<Dataset> {
+    open(config, progress, Dataset::open_validated)
+}
+
+/// `open_data` for what the trained model is measured on: other data that epochs were validated on is read only if there are
+/// no tests.
+///
+/// # Errors
+/// As [`open_data`].
+pub fn open_measured(config: &RunConfig) -> Result<Dataset> {
+    open(config, None, Dataset::open_tests)
+}
+
+fn open(
+    config: &RunConfig,
+    progress: Option<&(dyn Fn(usize, usize) + Sync)>,
+    validated: impl Fn(&str, &str, &ReadOptions) -> Result<Dataset>,
+) -> Result<Dataset> {
     let (size, channels, strict) = (config.image_size, config.image_channels, config.strict_data);
     let hold_bytes = Some(config.train.device_data_limit.unwrap_or(WINDOW_BYTES));
     let (targets, ignored, target_kind) = (&config.target[..], &config.ignore[..], kind_for(config.train.loss));
@@ -155,9 +172,10 @@ pub fn open_data(config: &RunConfig, progress: Option<&(dyn Fn(usize, usize) + S
         text,
         ..ReadOptions::default()
     };
+    let has_model = known.as_ref().is_some_and(|known| known.text.is_some());
     let mut data = match (&config.val, config.train.validation_split) {
         (None, _) => Dataset::open_with(&config.data, &options)?,
-        (Some(val), None) => Dataset::open_validated(&config.data, val, &options)?,
+        (Some(val), None) => validated(&config.data, val, &options)?,
         (Some(val), Some(share)) => {
             let wanted = "expected one of the two";
             return Err(Error::input(format!("val {val}: found a validation split of {share} as well, {wanted}")));
@@ -167,6 +185,14 @@ pub fn open_data(config: &RunConfig, progress: Option<&(dyn Fn(usize, usize) + S
         let fit = format!("{:?}", config.fit).to_lowercase();
         let (name, expected) = (&data.name, "expected pictures, in a folder for each class or with masks");
         return Err(Error::input(format!("fit {fit}: {expected}, found {name}, whose images stay as they are")));
+    }
+    check_options(config, &data, has_model)?;
+    if let Some(label) = config.ignore_label {
+        let parts = [Some(&data.train), data.validation.as_ref(), Some(&data.test)];
+        if !parts.into_iter().flatten().any(|split| split.each_label().any(|found| found == IGNORED)) {
+            let said = format!("no label has the value {label}: --ignore-label leaves nothing out");
+            data.notice = Some(data.notice.map_or_else(|| said.clone(), |notice| format!("{notice}\nnote: {said}")));
+        }
     }
     let seed = config.train.seed;
     let mut drawn = Vec::new();
@@ -187,6 +213,32 @@ pub fn open_data(config: &RunConfig, progress: Option<&(dyn Fn(usize, usize) + S
         data.notice = Some(data.notice.map_or_else(|| said.clone(), |notice| format!("{notice}\nnote: {said}")));
     }
     Ok(data)
+}
+
+/// Refuses options that mean nothing for the data.
+fn check_options(config: &RunConfig, data: &Dataset, has_model: bool) -> Result<()> {
+    let words = data.text.as_ref().is_none_or(|text| text.unit() == Unit::Words);
+    let of_texts = [
+        ("tokenizer", config.tokenizer.is_some()),
+        ("vocabulary", config.vocabulary.is_some()),
+        ("length", config.length.is_some()),
+    ];
+    let of_images = [("image-channels", config.image_channels.is_some()), ("image-size", config.image_size.is_some())];
+    let given = |options: &[(&'static str, bool)]| options.iter().find(|(_, given)| *given).map(|(name, _)| *name);
+    let name = &data.name;
+    let refused = match &data.text {
+        None => given(&of_texts).map(|option| (option, format!("expected a data set of text, found {name}"))),
+        Some(_) if has_model => given(&of_texts[..2])
+            .map(|option| (option, "expected none with --from: the trained model keeps its tokens".to_owned())),
+        Some(_) if !words && config.vocabulary.is_some() => {
+            Some(("vocabulary", "expected --tokenizer words with it; other tokens are all kept".to_owned()))
+        }
+        Some(_) => given(&of_images).map(|option| (option, format!("expected a data set of images, found {name}"))),
+    };
+    match refused {
+        None => Ok(()),
+        Some((option, why)) => Err(Error::input(format!("--{option}: {why}"))),
+    }
 }
 
 /// The command that resumes a run.

@@ -160,7 +160,7 @@ impl Stopped {
         folder.model(weights, self.model()).map_err(|e| self.named(e))?;
         let missing = |wanted: bool, name: &str| wanted && !self.run.join(name).exists();
         let split = self.config.train.validation_split.is_some();
-        let apart = History::read(&self.run)?.map_or(split, |history| history.samples.validation.is_some());
+        let apart = History::read(&self.run)?.map_or(split, |history| history.samples.are_tested_apart());
         let lacks = missing(apart, TEST) || missing(self.model().is_segmentation()?, SHEET);
         if !(lacks || changed && self.run.join(TEST).exists()) {
             return Ok((Tested::default(), notice));

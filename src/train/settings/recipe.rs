@@ -15,6 +15,8 @@ pub enum Recipe {
     Plain,
     /// Batch normalisation, augmentation, a one-cycle learning rate and an average of the weights.
     Best,
+    /// Karpathy's char-rnn (2015) on a text: RMSprop, batches of 50 windows of 50 characters, gradients clipped at 5.
+    CharRnn,
 }
 
 impl Recipe {
@@ -32,6 +34,19 @@ impl Recipe {
                     schedule: ScheduleName::OneCycle,
                     ema: Some(0.999),
                     augment: Augment { shift: 2.0, rotate: 10.0, scale: 0.1, shear: 5.0, ..Augment::default() },
+                    ..TrainOptions::default()
+                },
+                ..RunConfig::default()
+            },
+            Recipe::CharRnn => RunConfig {
+                model: "char-rnn".into(),
+                train: TrainOptions {
+                    epochs: 20,
+                    batch_size: 50,
+                    optimizer: OptimizerName::Rmsprop,
+                    lr: Some(2e-3),
+                    rho: Some(0.95),
+                    clip_norm: Some(5.0),
                     ..TrainOptions::default()
                 },
                 ..RunConfig::default()

@@ -71,6 +71,9 @@ pub struct DataMark {
     pub shape: [usize; 3],
     /// CRC-32 of all fields.
     pub crc32: u32,
+    /// Of text: CRC-32 of the tokens, since other texts may have the same numbers; none of an older wgrad.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens_crc32: Option<u32>,
 }
 
 impl DataMark {
@@ -93,6 +96,15 @@ impl DataMark {
                 _ => data.train.shape(),
             },
             crc32: crc.finalize(),
+            tokens_crc32: data.text.as_ref().map(|text| {
+                let mut crc = crc32fast::Hasher::new();
+                let all = text.tokens().iter().chain(data.target.iter().flat_map(|target| target.tokens()));
+                all.for_each(|token| {
+                    crc.update(token.as_bytes());
+                    crc.update(&[0]);
+                });
+                crc.finalize()
+            }),
         })
     }
 
@@ -146,6 +158,13 @@ impl State {
                 "data set {}: found {found}, expected {expected} as the run began with",
                 data.name
             )));
+        }
+        if let (Some(found), Some(expected)) = (data.tokens_crc32, self.data.tokens_crc32)
+            && found != expected
+        {
+            let name = &data.name;
+            let why = "found other tokens in the text than the run began with, expected the same text";
+            return Err(Error::input(format!("data set {name}: {why}")));
         }
         Ok(())
     }

@@ -62,6 +62,12 @@ pub(super) fn run(args: &PredictArgs, trained: &TrainedModel, inputs: &[(&PathBu
         let mut written = Vec::new();
         if let Some(folder) = folders[0] {
             let file = folder.join(format!("{name}-mask.png"));
+            // Masks to train on may have this name too.
+            if args.masks.is_none() && file.exists() {
+                let shown = file.display();
+                let why = "found a file of this name, which would be overwritten; --masks DIR writes masks elsewhere";
+                return Err(Error::input(format!("{shown}: {why}")));
+            }
             write_whole(&file, &mask::png(&own, &class_names)?)?;
             answer["mask"] = json!(file);
             written.push(file);

@@ -13,7 +13,7 @@ use crate::counted::counted;
 use crate::data::pictures::prepare::Prepared;
 use crate::data::{Fit, Prepare};
 use crate::error::{Error, Result};
-use crate::files::write_whole;
+use crate::files::{check_output, write_whole};
 use crate::model::{Model, Task};
 use clap::Args;
 use serde::Serialize;
@@ -41,8 +41,9 @@ pub struct PredictArgs {
     #[arg(required = true, value_name = "IMAGE|DIR|FILE|TEXT")]
     images: Vec<PathBuf>,
     /// Show the K most likely classes; of yes-or-no answers, all that are yes are shown
-    #[arg(long, default_value_t = 5, value_name = "K", value_parser = clap::value_parser!(u16).range(1..))]
-    top: u16,
+    /// [default: 5]
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u16).range(1..))]
+    top: Option<u16>,
     /// How pictures are prepared [default: as in training]
     #[arg(long, value_enum, value_name = "HOW")]
     prepare: Option<Preparation>,
@@ -118,11 +119,43 @@ struct Answer {
     all: Vec<Guess>,
 }
 
+impl PredictArgs {
+    /// How many classes are shown.
+    fn top(&self) -> usize {
+        self.top.map_or(5, usize::from)
+    }
+
+    /// Refuses options that only mean something for pictures.
+    fn refuse_those_of_pictures(&self, model: &Model) -> Result<()> {
+        let given = [
+            ("--prepare", self.prepare.is_some()),
+            ("--save-prepared", self.save_prepared.is_some()),
+            ("--masks", self.masks.is_some()),
+            ("--overlay", self.overlay.is_some()),
+            ("--top", self.top.is_some() && (model.reads_table() || model.translates())),
+            ("--csv", self.csv.is_some() && model.translates()),
+        ];
+        match given.into_iter().find(|(_, given)| *given) {
+            None => Ok(()),
+            Some((flag @ ("--top" | "--csv"), _)) => {
+                Err(Error::input(format!("{flag}: expected a model that classifies pictures or texts")))
+            }
+            Some((flag, _)) => Err(Error::input(format!("{flag}: expected a model of pictures"))),
+        }
+    }
+}
+
 /// Predicts and prints; pictures that cannot be read are named, the others answered, and the status is 2.
 pub fn run(args: PredictArgs) -> Result<()> {
     let trained = Model::load(&args.file)?;
     if args.beam.is_some() && !trained.model.translates() {
         return Err(Error::input("--beam: a model that translates is expected"));
+    }
+    if let Some(path) = args.csv.as_ref().filter(|path| path.as_os_str() != "-") {
+        check_output(path, "csv")?;
+    }
+    if trained.model.image().is_err() {
+        args.refuse_those_of_pictures(&trained.model)?;
     }
     #[cfg(feature = "csv")]
     if trained.model.reads_table() {
@@ -171,7 +204,7 @@ pub fn run(args: PredictArgs) -> Result<()> {
             let image = path.display().to_string();
             let yes = yes(&trained.model, &probabilities)?;
             let all = if yes.is_some() { guesses(&trained.model, &probabilities) } else { Vec::new() };
-            let most = yes.iter().map(Vec::len).fold(usize::from(args.top), usize::max);
+            let most = yes.iter().map(Vec::len).fold(args.top(), usize::max);
             let top = best(&trained.model, &probabilities, most);
             match top.first().cloned() {
                 Some(Guess { label, probability }) if probability.is_finite() => {

@@ -46,13 +46,18 @@ pub(super) fn of_pictures(answers: &[Answer]) -> Result<String> {
         return csv(&head, answers.iter().map(row));
     }
     let places = first.map_or(1, |answer| answer.top.len());
-    let further = (2..=places).flat_map(|n| [format!("class_{n}"), format!("probability_{n}")]);
-    let head: Vec<String> = ["file", "class", "probability"].map(String::from).into_iter().chain(further).collect();
+    let head = head("file", places);
     let row = |answer: &Answer| {
         let top = answer.top.iter().flat_map(|guess| [guess.label.clone(), probability(guess.probability)]);
         std::iter::once(answer.image.clone()).chain(top).collect::<Vec<_>>()
     };
     csv(&head, answers.iter().map(row))
+}
+
+/// The head of answers for samples called `what`, with so many classes each.
+pub(super) fn head(what: &str, places: usize) -> Vec<String> {
+    let further = (2..=places).flat_map(|n| [format!("class_{n}"), format!("probability_{n}")]);
+    [what, "class", "probability"].map(String::from).into_iter().chain(further).collect()
 }
 
 /// Writes CSV of `count` answers into a file, and says so, or to stdout, for which `-` stands.

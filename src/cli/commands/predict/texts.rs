@@ -1,7 +1,10 @@
 //! Classification and translation of texts: each line of a file, of standard input, or of an argument.
 
+#[cfg(feature = "csv")]
+use super::rows;
 use super::{PredictArgs, best};
 use crate::cli::print;
+use crate::counted::counted;
 use crate::data::tokens::LARGEST_BYTES;
 use crate::error::{Error, Result};
 use crate::model::Model;
@@ -18,7 +21,13 @@ pub(super) fn run(args: &PredictArgs, trained: &TrainedModel) -> Result<()> {
     let mut lines = Vec::new();
     for path in &args.images {
         let text = read(path)?;
-        lines.extend(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned));
+        let text = sides(path, text.strip_prefix('\u{feff}').unwrap_or(&text), trained.model.translates())?;
+        let (all, before) = (text.len(), lines.len());
+        lines.extend(text.into_iter().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()));
+        let empty = all - (lines.len() - before);
+        if empty > 0 {
+            crate::cli::say(&format!("note: {}: {} left out", path.display(), counted(empty, "empty line")));
+        }
     }
     if lines.is_empty() {
         return Err(Error::input("found no texts, expected one for each line"));
@@ -32,21 +41,56 @@ pub(super) fn run(args: &PredictArgs, trained: &TrainedModel) -> Result<()> {
     let texts: Vec<&str> = lines.iter().map(String::as_str).collect();
     let (all, cut) = pollster::block_on(predictor.texts(&texts))?;
     say_cut(&trained.model, cut, texts.len())?;
-    let (mut text, mut found) = (String::new(), Vec::new());
+    let (mut text, mut found, mut rows) = (String::new(), Vec::new(), Vec::new());
     for (line, probabilities) in texts.iter().zip(&all) {
-        let top = best(&trained.model, probabilities, usize::from(args.top));
+        let top = best(&trained.model, probabilities, args.top());
         let shares: Vec<String> = top
             .iter()
             .map(|guess| format!("{} ({:.2} %)", guess.label, f64::from(guess.probability) * 100.0))
             .collect();
         text += &format!("{line}: {}\n", shares.join(", "));
+        let cells = top.iter().flat_map(|guess| [guess.label.clone(), guess.probability.to_string()]);
+        rows.push(std::iter::once((*line).to_owned()).chain(cells).collect::<Vec<_>>());
         let first = top.first();
         found.push(serde_json::json!({
             "text": line, "label": first.map(|guess| &guess.label), "probability": first.map(|guess| guess.probability),
             "top": top,
         }));
     }
+    #[cfg(feature = "csv")]
+    if let Some(path) = &args.csv {
+        let places = rows.first().map_or(1, |row| row.len() / 2);
+        return rows::put(path, &rows::csv(&rows::head("text", places), rows.clone())?, rows.len());
+    }
     if args.json { print(&format!("{}\n", serde_json::Value::from(found))) } else { print(&text) }
+}
+
+/// The lines of a text; of a `.tsv` file of labels and texts the texts, or of pairs the sources, which is said.
+fn sides<'a>(path: &Path, text: &'a str, pairs: bool) -> Result<Vec<&'a str>> {
+    let ends =
+        |ending: &str| path.extension().is_some_and(|found| found.eq_ignore_ascii_case(ending)) && path.is_file();
+    if ends("csv") {
+        let why = "found a CSV file, expected texts with a line for each, or label<TAB>text (.tsv)";
+        return Err(Error::input(format!("{}: {why}", path.display())));
+    }
+    let lines: Vec<&str> = text.lines().collect();
+    let columns = ends("tsv") && lines.iter().all(|line| line.contains('\t') || line.trim().is_empty());
+    if !columns {
+        return Ok(lines);
+    }
+    let (kept, left) = if pairs { ("first", "translations") } else { ("second", "labels") };
+    crate::cli::say(&format!("note: {}: the {kept} column is read; the {left} are left out", path.display()));
+    let side = |line: &'a str| match line.split_once('\t') {
+        Some((first, second)) => {
+            if pairs {
+                first
+            } else {
+                second
+            }
+        }
+        None => "",
+    };
+    Ok(lines.into_iter().map(side).collect())
 }
 
 /// Says how many texts were cut.

@@ -27,7 +27,7 @@ pub(super) struct Settings {
     seeds: Vec<u64>,
     /// The folders of these.
     runs: Vec<PathBuf>,
-    /// Figures by name: of the last epoch, and of the test set at the end.
+    /// Figures by name: of the epoch whose weights each run leaves, and of the test set at the end.
     figures: Vec<Figure>,
     /// Seconds of all its runs together.
     seconds: f64,
@@ -58,7 +58,7 @@ fn value(record: &RunRecord, name: &str) -> Option<f64> {
     let of = |line: Option<&Map<String, Value>>, key: &str| line?.get(key)?.as_f64();
     match name.strip_prefix("test_") {
         Some(key) => of(record.test.as_ref(), key),
-        None => of(record.epochs.last(), name),
+        None => of(record.left(), name),
     }
 }
 

@@ -33,7 +33,14 @@ const NAMES: [&[[&str; 2]]; 3] = [
         ["data", "labels"],
         ["arr_0", "arr_1"],
     ],
-    &[["x_val", "y_val"], ["val_images", "val_labels"], ["X_val", "y_val"]],
+    &[
+        ["x_val", "y_val"],
+        ["val_images", "val_labels"],
+        ["X_val", "y_val"],
+        ["x_valid", "y_valid"],
+        ["X_valid", "y_valid"],
+        ["x_validation", "y_validation"],
+    ],
     &[["x_test", "y_test"], ["test_images", "test_labels"], ["X_test", "y_test"]],
 ];
 
@@ -62,6 +69,7 @@ fn read(path: &Path, options: &ReadOptions) -> Result<Dataset> {
         Error::input(format!("{place}: found {}, {wanted}", found.escape_debug()))
     })?;
     let held = validation.is_none() && test.is_none();
+    let untested = validation.is_some() && test.is_none();
     let (train, validation, test) = match (validation, test) {
         (None, None) => {
             let (train, test, said) = kept(&place, train, options)?;
@@ -79,7 +87,7 @@ fn read(path: &Path, options: &ReadOptions) -> Result<Dataset> {
     };
     let names = path.with_file_name(CLASSES);
     let mut data = data_set((file_name(path), &place, &names), [Some(train), validation, Some(test)], options)?;
-    data.held_out = held;
+    (data.held_out, data.untested) = (held, untested);
     let notices: Vec<String> = notice.into_iter().chain(data.notice).collect();
     data.notice = (!notices.is_empty()).then(|| notices.join("\nnote: "));
     Ok(data)

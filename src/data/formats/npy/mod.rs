@@ -26,6 +26,9 @@ use std::path::Path;
 /// Images and labels to train on, then those to test on.
 pub const FILES: [&str; 4] = ["x_train.npy", "y_train.npy", "x_test.npy", "y_test.npy"];
 
+/// Images and labels to validate on, where there are any.
+const VALIDATION_FILES: [[&str; 2]; 2] = [["x_val.npy", "y_val.npy"], ["x_valid.npy", "y_valid.npy"]];
+
 /// The format's line in the registry.
 pub(super) const FORMAT: Format = Format {
     name: "NumPy arrays",
@@ -58,7 +61,9 @@ fn read_with(folder: &Path, options: &ReadOptions) -> Result<Dataset> {
     let train = split(open(train_images)?, open(train_labels)?, hold_bytes)?;
     let test = split(open(test_images)?, open(test_labels)?, hold_bytes)?;
     let place = format!("data folder {}", folder.display());
-    data_set((file_name(folder), &place, &folder.join(CLASSES)), [Some(train), None, Some(test)], options)
+    let validation = VALIDATION_FILES.iter().find(|[images, _]| folder.join(images).exists());
+    let validation = validation.map(|[images, labels]| split(open(images)?, open(labels)?, hold_bytes)).transpose()?;
+    data_set((file_name(folder), &place, &folder.join(CLASSES)), [Some(train), validation, Some(test)], options)
 }
 
 /// The data set of the parts to train on, to validate on and to test on; `name`, what errors call it, and where names of
