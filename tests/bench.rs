@@ -176,7 +176,7 @@ fn images_a_second_by_batch_size_and_where_the_limits_are() {
             }
         }
     }
-    assert!(rows[0]["limit"]["shader"].as_str().is_some_and(|why| why.contains("a binding")), "{}", rows[0]);
+    assert!(rows[0]["limit"]["shader"].as_str().is_some_and(|why| why.contains("per binding")), "{}", rows[0]);
     let table = place.works("bench scale --model tiny.toml --batch-sizes 4,18446744073709551615 --device cpu").out;
     assert!(table.contains("cpu: batch size 18446744073709551615") && table.lines().count() == 5, "{table}");
 }

@@ -110,8 +110,18 @@ fn text_net() -> impl Strategy<Value = Model> {
     )
 }
 
+/// A net that writes a text after another: an encoder, and a decoder that goes on from its state and looks back at its outputs.
+fn translating_net() -> impl Strategy<Value = Model> {
+    let score = select(vec![Score::Dot, Score::General, Score::Additive]);
+    (1usize..=6, 1usize..=9, 1usize..=9, 2usize..=11, score).prop_map(|(length, size, units, tokens, score)| {
+        let net = Sequential::text(length).name("random").embedding(tokens, size).gru(units, 1).named("encoder");
+        let net = net.target().embedding(tokens, size).gru(units, 1).starting_at("encoder").named("decoder");
+        net.attention_from("encoder", score).concat_from("decoder").dense(tokens).build().unwrap()
+    })
+}
+
 fn net() -> impl Strategy<Value = Model> {
-    prop_oneof![5 => image_net(), 1 => text_net()]
+    prop_oneof![10 => image_net(), 2 => text_net(), 1 => translating_net()]
 }
 
 /// Any list of layers, without those that do not fit what is before them.

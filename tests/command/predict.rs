@@ -138,7 +138,7 @@ fn bad_pictures_are_named_and_the_others_answered() {
     let none = place.call("predict run/model.safetensors text.png --json");
     assert_eq!((none.status, none.out.trim(), none.err.contains("device")), (Some(2), "[]", false), "{none:?}");
     for (line, want) in [
-        ("predict run/model.safetensors", "<IMAGE|DIR|FILE>"),
+        ("predict run/model.safetensors", "<IMAGE|DIR|FILE|TEXT>"),
         ("predict nothing bar.png", "nothing: cannot be read"),
         ("predict bar.png bar.png", "bar.png: found"),
         ("predict run/model.safetensors bar.png --top 0", "--top"),
