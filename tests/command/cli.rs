@@ -217,7 +217,7 @@ fn eval_agrees_with_the_last_line_of_the_metrics() {
         let metrics = place.lines(&format!("run-{n}/metrics.jsonl"));
         let done = place.works(&format!("eval {file} --data data --json {device}"));
         let found: Value = serde_json::from_str(&done.out).expect("JSON alone");
-        assert_eq!(keys(&found), ["accuracy", "classes", "confusion", "loss", "per_class", "samples"]);
+        assert_eq!(keys(&found), ["accuracy", "classes", "confusion", "data", "loss", "per_class", "samples", "set"]);
         assert_eq!(found["samples"], 20);
         assert_eq!(number(&found, "accuracy"), number(&metrics[1], "val_accuracy"));
         let (loss, expected) = (number(&found, "loss"), number(&metrics[1], "val_loss"));

@@ -59,6 +59,8 @@ fn what_is_gone_is_said_and_the_rest_is_shown() {
     let page = |gone: &str| {
         let (from, aside) = (place.path(gone), place.path("aside"));
         std::fs::rename(&from, &aside).expect("it is moved");
+        // A page that says more is left as it is.
+        std::fs::remove_file(place.path("run/report.html")).expect("it was there");
         let done = place.works("report run");
         std::fs::rename(&aside, &from).expect("it is moved back");
         assert!(done.err.contains("note: ") && done.err.contains(gone), "{done:?}");

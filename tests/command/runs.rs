@@ -36,7 +36,7 @@ fn figures_are_those_of_the_files() {
     let order = [lines[1], lines[2]].map(|line| line.contains("runs/one"));
     let losses = [0, 1].map(|n| runs[n]["best"]["val_loss"].as_f64().expect("a loss"));
     assert_eq!(order, [losses[0] <= losses[1], losses[0] > losses[1]], "{text}");
-    assert!(text.contains("runs/deep/two *") && text.contains("* val_ is the test set"), "{text}");
+    assert!(text.contains("runs/deep/two *") && text.contains("* there is no validation set"), "{text}");
     assert!(lines[0].contains("test_accuracy") && lines[0].contains("begun"), "{text}");
 }
 

@@ -100,7 +100,11 @@ fn texts_are_classes() {
     let eval = "eval run/model.safetensors --data iris.csv --device cpu --json";
     let found: Value = serde_json::from_str(&place.works(&format!("{eval} --target species")).out).unwrap();
     assert_eq!((number(&found, "accuracy"), found["classes"][2].as_str()), (1.0, Some("virginica")));
-    fails(&place, eval, "expected --target COLUMN");
+    // The run knows its target; weights alone do not.
+    let own: Value = serde_json::from_str(&place.works(eval).out).unwrap();
+    assert_eq!(own, found);
+    std::fs::copy(place.path("run/model.safetensors"), place.path("alone.safetensors")).unwrap();
+    fails(&place, &eval.replace("run/model", "alone"), "expected --target COLUMN");
     place.write("new.csv", "b,a\n5,1\n");
     let out = place.works("predict run/model.safetensors new.csv --device cpu").out;
     assert!(out.starts_with("class,probability\nversicolor,0."), "{out}");

@@ -80,7 +80,9 @@ pub fn run(args: EvalArgs) -> Result<()> {
     let is_own = |own: &OwnData| {
         args.data.as_ref().is_none_or(|spec| *spec == own.config.data || place(spec) == place(&own.place))
     };
-    let (data, spec) = match own.filter(is_own) {
+    let own = own.filter(is_own);
+    let tests_alone = own.is_none();
+    let (data, spec) = match own.filter(|_| args.target.is_empty()) {
         Some(own) => own.open(&args, described.is_some())?,
         None => {
             let known = described.as_ref().filter(|model| model.reads_table()).map(targets_of).unwrap_or_default();
@@ -92,7 +94,7 @@ pub fn run(args: EvalArgs) -> Result<()> {
             let options = described.as_ref().map(|model| options_for(model, targets)).unwrap_or_default();
             let spec = args.data.clone().unwrap_or_else(|| BUILT_IN.into());
             let (hold_bytes, ignore_label) = (Some(WINDOW_BYTES), args.ignore_label);
-            let options = ReadOptions { hold_bytes, tests_alone: true, ignore_label, ..options };
+            let options = ReadOptions { hold_bytes, tests_alone, ignore_label, ..options };
             (Dataset::open_with(&spec, &options)?, spec)
         }
     };
@@ -193,16 +195,13 @@ impl OwnData {
         let OwnData { mut config, place, crc32 } = self;
         let shown = args.data.clone().unwrap_or_else(|| config.data.clone());
         config.data = place;
-        if !args.target.is_empty() {
-            config.target.clone_from(&args.target);
-        }
         config.ignore_label = args.ignore_label.or(config.ignore_label);
         if described {
             // The model knows its columns and its tokens, wherever they came from.
             (config.from, config.tokenizer, config.vocabulary) = (Some(args.file.clone()), None, None);
         }
         let data = open_measured(&config)?;
-        if let Some(expected) = crc32.filter(|_| args.target.is_empty() && args.ignore_label.is_none()) {
+        if let Some(expected) = crc32.filter(|_| args.ignore_label.is_none()) {
             let found = data.test.crc32()?;
             let why =
                 format!("the samples to evaluate have changed since the run: CRC-32 {found:08x}, not {expected:08x}");
