@@ -126,7 +126,9 @@ fn ops_of_presets(place: &Place) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for preset in wgrad::model::presets::names() {
         let text = place.works(&format!("plan {preset} --device cpu")).out;
-        let ops = text.lines().filter_map(|line| line.split_once(" = ")?.1.split_whitespace().next().map(plain));
+        // An op with settings has them in brackets.
+        let name = |line: &str| Some(plain(line.split_once(" = ")?.1.split([' ', '(']).next()?));
+        let ops = text.lines().filter_map(name);
         names.extend(ops);
     }
     let is_view = |op: &&Entry| (op.cases)().iter().all(|case| case.op.is_view());

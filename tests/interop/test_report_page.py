@@ -48,7 +48,10 @@ def check_figures(browser, run):
     expected = {(key, validated if key.startswith("val_") else "training"): last[key]
                 for key in ["loss", "accuracy", "val_loss", "val_accuracy"]}
     if test:
-        expected |= {("test_loss", "test"): test["loss"], ("test_accuracy", "test"): test["accuracy"]}
+        expected |= {(f"test_{key}", "test"): test[key] for key in ["loss", "accuracy", "top5_accuracy"]}
+    else:
+        # It is counted for the page alone.
+        expected["val_top5_accuracy", "test"] = browser.ask("data.findings.top5_accuracy")
     figures = browser.ask("""[...document.querySelectorAll('#head [data-key]')].map((one) =>
         [one.dataset.key, one.dataset.set, one.querySelector('b').innerText, one.querySelector('span').innerText])""")
     assert {(key, of): text for key, of, text, _ in figures} == {
