@@ -26,6 +26,18 @@ enum Store {
     InFile(Region),
 }
 
+/// CRC-32 of these columns, one after the other.
+///
+/// # Errors
+/// [`Error::Input`] if samples are in a file that cannot be read any more.
+pub fn crc32<'a>(columns: impl IntoIterator<Item = &'a Column>) -> Result<u32> {
+    let mut crc = crc32fast::Hasher::new();
+    for part in columns.into_iter().flat_map(Column::parts) {
+        crc.update(&part?.1);
+    }
+    Ok(crc.finalize())
+}
+
 impl Column {
     /// A column in memory: the elements of all samples, little-endian, one sample after the other.
     ///

@@ -252,18 +252,6 @@ impl Split {
         self.column(LABEL).or_else(|| self.column(TARGET)).or_else(stream).map_or(1, |column| column.field().elements())
     }
 
-    /// CRC-32 of all fields.
-    ///
-    /// # Errors
-    /// [`Error::Input`] if samples are in a file that cannot be read any more.
-    pub fn crc32(&self) -> Result<u32> {
-        let mut crc = crc32fast::Hasher::new();
-        for part in self.columns().iter().flat_map(Column::parts) {
-            crc.update(&part?.1);
-        }
-        Ok(crc.finalize())
-    }
-
     /// Whether pixels stay in their file.
     pub fn is_in_file(&self) -> bool {
         self.columns.iter().any(Column::is_in_file)

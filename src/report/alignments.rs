@@ -43,7 +43,7 @@ pub async fn alignments(model: &Model, weights: &Weights, test: &Split) -> Resul
     let (known, written) = (model.tokenizer()?, model.target_tokenizer()?);
     let [begin, end] = written.ends().unwrap_or([NO_TOKEN; 2]);
     let (places, steps) = (model.input[0], model.written().unwrap_or(1));
-    // What each token is told by, and the tokens.
+    // The input of each decoder step, and the token it gives.
     let tokens = |at: usize| found[at].tokens.iter().copied().chain([end]).take(steps).collect::<Vec<u32>>();
     let given = |at: usize| [&[begin], &found[at].tokens[..]].concat();
     let filled = |rows: Vec<Vec<u32>>, width: usize| {

@@ -184,15 +184,14 @@ struct OwnData {
     config: RunConfig,
     /// Where it was when the run began.
     place: String,
-    /// CRC-32 of what the run's model is measured on, if the run noted it.
-    crc32: Option<u32>,
+    history: History,
 }
 
 impl OwnData {
     /// Opens it as the run did, and names it. What a run learnt from is no test of it: of its own data that part alone is
     /// evaluated which was held out.
     fn open(self, args: &EvalArgs, described: bool) -> Result<(Dataset, String)> {
-        let OwnData { mut config, place, crc32 } = self;
+        let OwnData { mut config, place, history } = self;
         let shown = args.data.clone().unwrap_or_else(|| config.data.clone());
         config.data = place;
         config.ignore_label = args.ignore_label.or(config.ignore_label);
@@ -201,20 +200,15 @@ impl OwnData {
             (config.from, config.tokenizer, config.vocabulary) = (Some(args.file.clone()), None, None);
         }
         let data = open_measured(&config)?;
-        if let Some(expected) = crc32.filter(|_| args.ignore_label.is_none()) {
-            let found = data.test.crc32()?;
-            let why =
-                format!("the samples to evaluate have changed since the run: CRC-32 {found:08x}, not {expected:08x}");
-            match (found == expected, &args.data) {
-                (true, _) => {}
-                (false, Some(_)) => crate::cli::say(&format!("note: {shown}: {why}")),
-                (false, None) => {
-                    let place = &config.data;
-                    return Err(Error::input(format!(
-                        "data {place}: {why}; --data {shown} evaluates them as they are now"
-                    )));
-                }
+        let change = if args.ignore_label.is_some() { None } else { history.change_of(&data.test)? };
+        if let Some(why) = change {
+            if args.data.is_none() {
+                let place = &config.data;
+                return Err(Error::input(format!(
+                    "data {place}: {why}; --data {shown} evaluates them as they are now"
+                )));
             }
+            crate::cli::say(&format!("note: {shown}: {why}"));
         }
         let shown = config.val.filter(|_| data.untested).unwrap_or(shown);
         Ok((data, shown))
@@ -231,7 +225,7 @@ fn own_data(file: &Path) -> Result<Option<OwnData>> {
     }
     let (config, history) = (RunConfig::read(&config)?, History::read(run)?.unwrap_or_default());
     let place = history.data.clone().unwrap_or_else(|| config.data.clone());
-    Ok(Some(OwnData { config, place, crc32: history.measured_crc32 }))
+    Ok(Some(OwnData { config, place, history }))
 }
 
 /// Loss, accuracy and confusion matrix of a model that predicts classes.

@@ -122,15 +122,10 @@ fn net(folder: &Path, config: &RunConfig) -> Result<(Model, Weights, Dataset)> {
     let model = model.ok_or_else(|| Error::input(format!("{}: it does not describe its model", file.display())))?;
     weights.check_against(&model).map_err(|e| Error::input(format!("{}: {e}", file.display())))?;
     let history = History::read(folder)?.unwrap_or_default();
-    let place = history.data.unwrap_or_else(|| config.data.clone());
+    let place = history.data.clone().unwrap_or_else(|| config.data.clone());
     let data = crate::cli::commands::session::load_data(&RunConfig { data: place, ..config.clone() }, None)?;
-    if let (Some(expected), found) = (history.measured_crc32, data.test.crc32()?)
-        && found != expected
-    {
-        return Err(Error::input(format!(
-            "data {}: the samples to evaluate have changed since the run: CRC-32 {found:08x}, not {expected:08x}",
-            config.data
-        )));
+    if let Some(why) = history.change_of(&data.test)? {
+        return Err(Error::input(format!("data {}: {why}", config.data)));
     }
     check_data(&model, &data)?;
     Ok((model, weights, data))

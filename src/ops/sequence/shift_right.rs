@@ -8,7 +8,7 @@ kernels! {
 }
 
 /// `y[b, 0] = begin` and `y[b, t] = x[b, t - 1]`, but [`IGNORED`] where `x[b, t]` is, which is padding. The argument is tokens
-/// [B, T] as words, and so is the result: what a translation is told by that is given (teacher forcing).
+/// [B, T] as words, and so is the result: the input of a decoder that is trained on given translations (teacher forcing).
 #[derive(Clone, Copy, Debug)]
 pub struct ShiftRight {
     /// The token that begins a text.

@@ -196,7 +196,7 @@ impl Order {
         let mut runs = Vec::new();
         let mut place = places.start;
         while place < places.end {
-            // Behind the short block everything comes so much sooner.
+            // After the short block everything comes sooner by what it lacks.
             let end_of_short = (self.short + 1) * block - shorter;
             let at = if place < end_of_short { place / block } else { (place + shorter) / block };
             let start = at * block - if at > self.short { shorter } else { 0 };

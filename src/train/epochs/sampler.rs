@@ -105,7 +105,7 @@ impl Trainer {
         let weights = if sampler.takes_weights() { Some(self.weights().await?) } else { None };
         let samples = sampler.write(&self.step, &self.engine, weights.as_ref()).await;
         self.sampler = Some(sampler);
-        // All of them are told: an epoch that is resumed has the same.
+        // All of them are handed over: a resumed epoch has the same.
         let mut flow = ControlFlow::Continue(());
         for sample in &samples? {
             if observe(Event::Sample { epoch, step, sample }).is_break() {

@@ -14,7 +14,7 @@ pub struct TopCount {
 
 impl TopCount {
     /// Counts a sample by its scores, such as logits, one for each class; ignored labels are not counted. Of equal scores the first
-    /// goes before, as for the accuracy.
+    /// ranks higher, as for the accuracy.
     pub fn add(&mut self, scores: &[f32], label: u32) {
         if label == IGNORED {
             return;

@@ -1,5 +1,7 @@
 //! `run.json`: when a run was started and ended, its command, the number of samples, and how it ended.
 
+use crate::data::Split;
+use crate::data::column::crc32;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -90,6 +92,18 @@ impl History {
         let file = File::open(&path).map_err(|e| fault(&e))?;
         file.take(LARGEST_BYTES).read_to_string(&mut text).map_err(|e| fault(&e))?;
         serde_json::from_str(&text).map(Some).map_err(|e| fault(&e))
+    }
+
+    /// Why data is not what the run's model was measured on; none where it is, and of an older wgrad.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if samples are in a file that cannot be read any more.
+    pub fn change_of(&self, measured: &Split) -> Result<Option<String>> {
+        let Some(expected) = self.measured_crc32 else { return Ok(None) };
+        let found = crc32(measured.columns())?;
+        let why =
+            || format!("the samples to evaluate have changed since the run: CRC-32 {found:08x}, not {expected:08x}");
+        Ok((found != expected).then(why))
     }
 
     /// Seconds of all sittings together.

@@ -10,6 +10,7 @@ mod logs;
 pub use logs::SAMPLES;
 
 use crate::data::Dataset;
+use crate::data::column::crc32;
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::model::formats::weights::Weights;
@@ -164,7 +165,7 @@ impl RunFolder {
     /// # Errors
     /// [`Error::Failed`] if the folder cannot be written.
     pub fn begins(&mut self, samples: Samples, data: &Dataset) -> Result<()> {
-        self.history.begin(samples, self.data_folder.clone(), data.test.crc32()?);
+        self.history.begin(samples, self.data_folder.clone(), crc32(data.test.columns())?);
         self.since = Instant::now();
         self.tell(None)
     }

@@ -70,7 +70,7 @@ impl Stopped {
             )));
         }
         reached.reopen(goal);
-        // Where the data was when the run began, wherever this is called; what is given goes before it.
+        // Where the data was when the run began, wherever this is called; a given place overrides it.
         let data_folder = match over.has("data") {
             true => config.data_folder(),
             false => state.data_folder.clone(),

@@ -4,8 +4,9 @@
 //! `optimizer.<state>.<parameter>` in the same shapes (`ema` is the average of all weights, where one is kept), and in the metadata the model (`wgrad`) and all else as JSON
 //! (`wgrad_checkpoint`).
 
+use crate::data::Dataset;
+use crate::data::column::crc32;
 use crate::data::schema::FEATURES;
-use crate::data::{Column, Dataset};
 use crate::error::{Error, Result, in_context};
 use crate::model::Model;
 use crate::model::formats::sealed;
@@ -82,12 +83,6 @@ impl DataMark {
     /// # Errors
     /// [`Error::Input`] if its pixels are in a file that cannot be read any more.
     pub fn new(data: &Dataset) -> Result<DataMark> {
-        let mut crc = crc32fast::Hasher::new();
-        for split in [&data.train, &data.test] {
-            for part in split.columns().iter().flat_map(Column::parts) {
-                crc.update(&part?.1);
-            }
-        }
         Ok(DataMark {
             name: data.name.clone(),
             samples: [data.train.count, data.test.count],
@@ -95,7 +90,7 @@ impl DataMark {
                 [rows, ..] if rows.field().name == FEATURES => [1, 1, rows.field().elements()],
                 _ => data.train.shape(),
             },
-            crc32: crc.finalize(),
+            crc32: crc32(data.train.columns().iter().chain(data.test.columns()))?,
             tokens_crc32: data.text.as_ref().map(|text| {
                 let mut crc = crc32fast::Hasher::new();
                 let all = text.tokens().iter().chain(data.target.iter().flat_map(|target| target.tokens()));

@@ -319,7 +319,7 @@ impl Start {
             given.push((table, Values::Float(quantiles(augment.mixup))));
             mixed = Some([blended[1], blended[2]]);
         }
-        // A translation is told token by token, each given those before it.
+        // A translation is predicted token by token, each from those before it.
         let begin = model.target_vocabulary().saturating_sub(2) as u32;
         let target = model.translates().then(|| graph.apply(ShiftRight { begin }, &[labels])).transpose()?;
         let target = target.map(|target| target[0]);

@@ -54,7 +54,7 @@ pub(super) fn of_pictures(answers: &[Answer]) -> Result<String> {
     csv(&head, answers.iter().map(row))
 }
 
-/// The head of answers for samples called `what`, with so many classes each.
+/// The head of answers for samples called `what`, with `places` classes each.
 pub(super) fn head(what: &str, places: usize) -> Vec<String> {
     let further = (2..=places).flat_map(|n| [format!("class_{n}"), format!("probability_{n}")]);
     [what, "class", "probability"].map(String::from).into_iter().chain(further).collect()
