@@ -169,9 +169,12 @@ impl Dataset {
         if spec == BUILT_IN {
             if let Some(label) = options.ignore_label {
                 let why = "expected masks or NumPy labels, found the built-in set";
-                return Err(Error::input(format!("ignore label {label}: {why}")));
+                return Err(Error::input(format!("ignore label {}: {why}", values::text_of(label))));
             }
             return if options.targets.is_empty() { open_built_in() } else { no_table("the built-in set") };
+        }
+        if options.text.length == Some(0) {
+            return Err(Error::input("length 0: expected one token or more"));
         }
         let path = Path::new(spec);
         if let Some(near) = crate::suggest::nearest(spec, [BUILT_IN]).filter(|_| !path.exists()) {
@@ -191,6 +194,7 @@ impl Dataset {
             (options.ignore_label, ["NumPy arrays", "NumPy archive", "pictures with masks"].contains(&format.name))
         {
             let name = format.name;
+            let label = values::text_of(label);
             return Err(Error::input(format!("ignore label {label}: expected masks or NumPy labels, found {name}")));
         }
         let mut data = (format.read)(path, options)?;

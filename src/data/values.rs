@@ -45,6 +45,12 @@ pub fn value_of(text: &str) -> Option<u32> {
     }
 }
 
+/// The option that leaves a value out, in quotes where a shell would take it as a comment.
+fn ignoring(value: u32) -> String {
+    let quote = if colour_of(value).is_some() { "'" } else { "" };
+    format!("--ignore-label {quote}{0}{quote} leaves {0} out", text_of(value))
+}
+
 /// How the values of masks map to classes.
 #[derive(Clone, Copy, Debug)]
 pub struct Meaning<'a> {
@@ -89,10 +95,9 @@ impl Classes {
             (_, Some(values)) => match found.iter().find(|value| !values.contains(value)) {
                 None => values,
                 Some(other) => {
-                    let (other, values) = (text_of(*other), some(&values));
+                    let (other, values, left_out) = (text_of(*other), some(&values), ignoring(*other));
                     return Err(Error::input(format!(
-                        "found the mask value {other}, which is no class of the model, expected {values}; \
-                         --ignore-label {other} leaves it out"
+                        "found the mask value {other}, which is no class of the model, expected {values}; {left_out}"
                     )));
                 }
             },
@@ -103,7 +108,7 @@ impl Classes {
                 let (count, last) = (names.len(), names.len().saturating_sub(1));
                 let beyond: Vec<u32> = found.iter().copied().filter(|value| *value as usize >= count).collect();
                 let hint = match beyond[..] {
-                    [one] if colour_of(one).is_none() => format!("; --ignore-label {one} leaves {one} out"),
+                    [one] => format!("; {}", ignoring(one)),
                     _ => String::new(),
                 };
                 let found = some(&found);
@@ -149,8 +154,8 @@ impl Classes {
         let before = self.values.split_last().map_or(&[][..], |(_, before)| before);
         let is_index = before.len() > 1 && (0..).zip(before).all(|(class, value)| class == *value);
         let hint = match self.values.last() {
-            Some(255) if is_index => "; --ignore-label 255 leaves 255 out, where it stands for no class",
-            _ => "",
+            Some(&last @ 255) if is_index => format!("; {}, where it stands for no class", ignoring(last)),
+            _ => String::new(),
         };
         Some(format!("mask {kind} {} are classes {}{names}{hint}", some(&self.values), some(&numbers)))
     }

@@ -95,8 +95,7 @@ impl First {
                 (new.model, Some(new.weights), head)
             }
             (None, init) => {
-                let input = data.train.schema().input(None)?.shape.clone();
-                let model = Model::named_or_file(&config.model, input, data.classes, data.text.as_ref())?;
+                let model = Model::for_data(&config.model, data)?;
                 let weights = init.as_ref().map(|path| {
                     let (_, weights) = Weights::load(path)?;
                     weights.check_against(&model).map_err(|e| in_context(&path.display().to_string(), e))?;

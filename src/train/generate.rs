@@ -151,9 +151,12 @@ impl Generator {
     pub fn prompt(model: &Model, text: &str) -> Result<Vec<u32>> {
         let tokenizer = model.tokenizer()?;
         let tokens = tokenizer.encode(text);
-        if let Some(at) = tokens.iter().position(|token| *token == NO_TOKEN) {
+        if tokens.contains(&NO_TOKEN) {
             let plural = tokenizer.unit().plural();
-            let found = text.chars().nth(at).map_or(String::new(), |c| format!(" {:?}", c.to_string()));
+            let unknown = text.chars().zip(&tokens).filter(|(_, token)| **token == NO_TOKEN);
+            let unknown: std::collections::BTreeSet<_> =
+                unknown.map(|(c, _)| format!(" {:?}", c.to_string())).collect();
+            let found = String::from_iter(unknown);
             return Err(Error::input(format!(
                 "prompt: the model does not know its {plural}{found}; expected those of its training text"
             )));

@@ -3,7 +3,9 @@
 use crate::data::schema::{ANSWERS, LABEL, NUMBERS, Scale, TARGET, TEXT};
 use crate::data::{Dataset, ReadOptions, TargetKind, TextOptions};
 use crate::error::{Error, Result};
+use crate::model::presets::names as presets;
 use crate::model::{Model, Task};
+use crate::train::defaults::model_for;
 use crate::train::settings::loss::LossName;
 
 /// How data for a trained model is read: images of its size, a table with its columns, standardised as in training. The
@@ -56,6 +58,21 @@ pub fn kind_for(loss: Option<LossName>) -> TargetKind {
 }
 
 impl Model {
+    /// The preset of the name `spec` with input, classes and vocabulary as the data has them, or the model file at the path
+    /// `spec`.
+    ///
+    /// # Errors
+    /// [`Error::Input`] as [`Model::named_or_file`], and for a preset that does not go with the kind of text that the data is.
+    pub fn for_data(spec: &str, data: &Dataset) -> Result<Model> {
+        let (fitting, why) = model_for(data)?;
+        if data.text.is_some() && presets().contains(&spec) && spec != fitting {
+            let why = why.unwrap_or_default();
+            return Err(Error::input(format!("model {spec}: expected {fitting} or a model file, {why}")));
+        }
+        let input = data.train.schema().input(None)?.shape.clone();
+        Model::named_or_file(spec, input, data.classes, data.text.as_ref())
+    }
+
     /// The same model with the task and the columns that the data asks for: numbers where its targets are numbers, answers
     /// where they are yes or no, and where there are two classes, one output and `loss` is bce; else classes.
     ///
@@ -152,6 +169,12 @@ pub fn check_data(model: &Model, data: &Dataset) -> Result<()> {
         // An image of one pixel has as many labels either way.
         model.positions().is_ok_and(|positions| positions != split.positions())
     }) {
+        if model.text.is_some() {
+            return Err(Error::input(format!(
+                "data set {}: its samples are no texts with a label, which the model {} expects",
+                data.name, model.name
+            )));
+        }
         let [has, wants] = [place.positions() > 1, model.is_segmentation()?]
             .map(|pixels| if pixels { "a label for each pixel" } else { "a label for each image" });
         return Err(Error::input(format!(

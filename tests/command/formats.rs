@@ -198,7 +198,7 @@ fn malformed_csv() {
         ("label,a\n", &["found no samples"]),
         ("1\n", &["found 0 pixels"]),
         ("1,2,3\n", &["found 2 pixels", "--image-size"]),
-        ("1,2\n1,2,3\n", &["line: 2", "3 fields"]),
+        ("1,2\n1,2,3\n", &["line 2: found 3 columns, expected 2"]),
         ("1,256\n", &["line 1, column 2", "'256'", "0 to 255"]),
         ("1,2\n-1,2\n", &["line 2, column 1", "'-1'", "label"]),
         ("1,0.5\n", &["'0.5'", "pixel"]),
@@ -317,5 +317,5 @@ fn the_command_tells_what_is_there() {
     let gone = place.call("data set --contact-sheet no/such/sheet.png");
     assert!(gone.status == Some(2) && gone.err.contains("no/such/sheet.png: cannot be created"), "{gone:?}");
     let none = place.call("data nowhere");
-    assert!(none.status == Some(2) && none.err.contains("x_train.npy"), "{none:?}");
+    assert!(none.status == Some(2) && none.err.contains("found no such file or folder"), "{none:?}");
 }

@@ -84,7 +84,7 @@ fn what_a_list_lacks_is_named() {
     {
         assert!(notice.contains(words), "{words}: {notice}");
     }
-    assert!(notice.contains("1 lines repeat another"), "{notice}");
+    assert!(notice.contains("1 repeated line left out"), "{notice}");
     let strict = ReadOptions { strict: true, ..ReadOptions::default() };
     for (name, options, words) in [
         ("set/some.csv", &strict, "line 8: found no file gone.png (3 of"),
@@ -117,5 +117,32 @@ fn a_list_trains_from_one_command() {
     place.works(line);
     let found = place.works("eval run --json --device cpu").out;
     assert!(found.contains("\"samples\":2"), "{found}");
+    // Mistakes are the list's own files: where the labels are swapped, all is wrong that is right where they are not.
+    let list = |is_other: fn(bool) -> bool| {
+        lines("image,kind\n", |n, label| {
+            format!("p{n}.png,{}", ["day", "night"][usize::from(is_other(label == "night"))])
+        })
+    };
+    place.write("set/same.csv", list(|night| night));
+    place.write("set/swapped.csv", list(|night| !night));
+    let saved = |list: &str| {
+        let line = format!("eval run --data set/{list}.csv --target kind --save-wrong {list} --json --device cpu");
+        place.works(&line);
+        std::fs::read_dir(place.path(list)).map_or(0, |files| {
+            files.filter(|file| file.as_ref().unwrap().file_name().to_string_lossy().ends_with("png")).count()
+        })
+    };
+    assert_eq!(saved("same") + saved("swapped"), 6);
+    let copied =
+        std::fs::read_dir(place.path("swapped")).into_iter().chain(std::fs::read_dir(place.path("same"))).flatten();
+    for file in copied.map(|file| file.unwrap().path()) {
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        let own = name.rsplit('_').next().unwrap().to_owned();
+        assert_eq!(
+            std::fs::read(&file).unwrap(),
+            std::fs::read(place.path(&format!("set/images/{own}"))).unwrap(),
+            "{name}"
+        );
+    }
     place.works("report run");
 }

@@ -215,7 +215,7 @@ fn malformed_tables_are_refused_by_line_and_column() {
     refused("a,y\n1,2\nParis,3\n", &["y"], Guessed, "line 3, column a: found 'Paris'");
     refused("a,y\n1,2\nNaN,3\n", &["y"], Guessed, "line 3, column a: found 'NaN'");
     refused("a,y\n1,2\n1e999,3\n", &["y"], Guessed, "line 3, column a: found '1e999'");
-    refused("a,y\n1,2\n1,2,3\n", &["y"], Guessed, "line: 3");
+    refused("a,y\n1,2\n1,2,3\n", &["y"], Guessed, "line 3: found 3 columns, expected 2");
     refused("a,y\n", &["y"], Guessed, "found no samples");
     refused("a,y\n1,2\n", &["y"], Guessed, "found 1 sample, expected some to train on and some to test on");
     refused("y\n1\n2\n", &["y"], Guessed, "found no column besides the targets");

@@ -113,14 +113,12 @@ fn what_is_no_text_is_refused() {
     };
     refused("train --data one.txt --model net.toml", "has 1 different characters");
     refused("train --data latin.txt --model net.toml", "found byte 0xe9 in line 1 (byte 3)");
-    refused(
-        "train --data a.txt --model mnist-cnn",
-        "it reads no text, expected char-rnn, text-classifier, translator or a model file",
-    );
+    refused("train --data a.txt --model mnist-cnn", "expected char-rnn or a model file, since the data is a text");
     refused("train --model char-rnn", "it reads text, expected --data FILE.txt");
     refused("train --data a.txt --model net.toml --tokenizer letters", "chars, bytes, words");
     place.works("train --data a.txt --model net.toml --epochs 1 --batch-size 8 --device cpu --run-dir run --no-report");
     refused("generate run --prompt z", "the model does not know its characters \"z\"");
+    refused("generate run --prompt é€zé", "the model does not know its characters \"z\" \"é\" \"€\"; expected");
     refused("generate run --top-p 0", "top-p 0: expected a number above 0");
     refused("generate run --temperature -1", "temperature -1");
     refused("predict run a.txt", "it continues texts, as wgrad generate does");

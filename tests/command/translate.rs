@@ -131,7 +131,10 @@ fn what_is_no_pair_is_refused() {
         "train --data pairs.tsv --model text-classifier",
         "pairs source<TAB>target are for a model that translates",
     );
-    refused("train --data pairs.tsv --model mnist-cnn", "it reads no text, expected char-rnn");
+    refused(
+        "train --data pairs.tsv --model mnist-cnn",
+        "expected translator or a model file, since the data is pairs of texts",
+    );
     place.works(&format!("{TRAIN} --epochs 1 --run-dir run --no-report"));
     refused("generate run", "it translates, as wgrad predict does");
     refused("predict run pairs.tsv --beam 0", "beam 0: expected 1 to 64");

@@ -72,7 +72,7 @@ pub struct DataArgs {
     #[arg(long, value_name = "COLUMN")]
     text: Option<String>,
     /// For masks: a value to ignore, as in `wgrad train`
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "VALUE", value_parser = crate::train::settings::flags::mask_value)]
     ignore_label: Option<u32>,
     /// Write a sheet of sample images, one row per class; for masks, images beside their masks with a legend
     #[arg(long, value_name = "FILE.png")]

@@ -46,7 +46,7 @@ pub struct EvalArgs {
     #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
     target: Vec<String>,
     /// For masks: a value to ignore, as in `wgrad train`
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "VALUE", value_parser = crate::train::settings::flags::mask_value)]
     ignore_label: Option<u32>,
     /// A preset or a model file, for weights that wgrad did not write
     #[arg(long, short, value_name = "NAME|FILE.toml")]
@@ -107,8 +107,7 @@ pub fn run(args: EvalArgs) -> Result<()> {
     }
     let model = match (&args.model, &described) {
         (Some(spec), _) => {
-            let input = data.test.schema().input(None)?.shape.clone();
-            let model = Model::named_or_file(spec, input, data.classes, data.text.as_ref())?.suited(&data, None)?;
+            let model = Model::for_data(spec, &data)?.suited(&data, None)?;
             Model { class_names: data.class_names.clone(), ..model }
         }
         (None, Some(model)) => model.clone(),
@@ -141,7 +140,7 @@ pub fn run(args: EvalArgs) -> Result<()> {
     }
     match &model.task {
         Task::Classify if model.is_segmentation()? => by_pixel(&mut evaluator, &model, &about),
-        Task::Classify => classes(&mut evaluator, &model, &data, Path::new(&spec), wrong, &about),
+        Task::Classify => classes(&mut evaluator, &model, &data, &folder_of(Path::new(&spec)), wrong, &about),
         Task::Next => tokens(&mut evaluator, &about),
         Task::Answers => answers(&mut evaluator, &model, &data, &about),
         Task::Regress { targets } => numbers(&mut evaluator, targets, &about),
@@ -226,6 +225,12 @@ fn own_data(file: &Path) -> Result<Option<OwnData>> {
     let (config, history) = (RunConfig::read(&config)?, History::read(run)?.unwrap_or_default());
     let place = history.data.clone().unwrap_or_else(|| config.data.clone());
     Ok(Some(OwnData { config, place, history }))
+}
+
+/// The folder that the names of a data set's files start from: that of a list is where the list is.
+fn folder_of(data: &Path) -> PathBuf {
+    let list = data.is_file().then(|| data.parent()).flatten();
+    list.unwrap_or(data).into()
 }
 
 /// Loss, accuracy and confusion matrix of a model that predicts classes.

@@ -4,16 +4,16 @@
 use crate::counted::counted;
 use crate::data::formats::Format;
 use crate::data::formats::held_out::{held_out, one_of};
-use crate::data::formats::lines::{find, separated, separator};
+use crate::data::formats::lines::find;
 use crate::data::formats::missing::{CSV, is_csv};
 use crate::data::formats::parts;
+use crate::data::formats::records::Records;
 use crate::data::formats::{table, texts};
 use crate::data::source::{Source, file_name};
 use crate::data::split::Labels;
 use crate::data::{Dataset, MOST_CLASSES, ReadOptions, Split};
 use crate::error::{Error, Result};
 use std::collections::{BTreeSet, HashMap};
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// The format's line in the registry.
@@ -270,27 +270,18 @@ const NAMED: &str = "has the labels";
 
 fn table_by(path: &Path, size: Option<[usize; 2]>, by: Column) -> Result<Table> {
     let shown = path.display();
-    let separator = separator(path)?;
-    let file = File::open(path).map_err(|e| Error::input(format!("{shown} cannot be read: {e}")))?;
-    let mut reader =
-        csv::ReaderBuilder::new().has_headers(false).delimiter(separator).trim(csv::Trim::All).from_reader(file);
+    let mut records = Records::open(path)?;
     let mut record = csv::ByteRecord::new();
     let (mut pixels, mut labels, mut columns, mut named) = (Vec::new(), Vec::new(), 0, false);
-    let (mut known, mut notices) = (HashMap::<String, usize>::new(), separated(path, separator));
+    let (mut known, mut notices) = (HashMap::<String, usize>::new(), Vec::from_iter(records.notice()));
     let mut at = 0;
-    loop {
-        match reader.read_byte_record(&mut record) {
-            Ok(true) => {}
-            Ok(false) => break,
-            Err(e) => return Err(Error::input(format!("{shown}: {e}"))),
-        }
-        let line = record.position().map_or(0, csv::Position::line);
+    while let Some(line) = records.read(&mut record)? {
         let first = columns == 0;
         columns = record.len();
         if first {
             at = if by == Column::First { 0 } else { columns.saturating_sub(1) };
             // In the first line a text in the label's place alone is a label.
-            if record.iter().enumerate().any(|(column, field)| column != at && is_name(unmarked(field))) {
+            if record.iter().enumerate().any(|(column, field)| column != at && is_name(field)) {
                 at = heading(path, &record)?;
                 named = true;
                 if at > 0 {
@@ -300,7 +291,6 @@ fn table_by(path: &Path, size: Option<[usize; 2]>, by: Column) -> Result<Table> 
             }
         }
         for (column, field) in record.iter().enumerate() {
-            let field = if first { unmarked(field) } else { field };
             let text = || String::from_utf8_lossy(field).chars().take(20).collect::<String>();
             let wrong = |what: &str| {
                 let place = format!("line {line}, column {}", column + 1);
@@ -332,11 +322,6 @@ fn table_by(path: &Path, size: Option<[usize; 2]>, by: Column) -> Result<Table> 
     Ok(Table { shape: shape(path, columns - 1, size)?, pixels, labels, names, notices })
 }
 
-/// A field without the mark that a text in UTF-8 may begin with.
-fn unmarked(field: &[u8]) -> &[u8] {
-    field.strip_prefix("\u{feff}".as_bytes()).unwrap_or(field)
-}
-
 /// A whole number, also as 8.0.
 fn whole(text: &str) -> Option<u32> {
     let (digits, zeros) = text.split_once('.').unwrap_or((text, ""));
@@ -356,9 +341,8 @@ fn is_name(field: &[u8]) -> bool {
 /// The column of the labels, by the names of the columns; the first if no name says so.
 fn heading(path: &Path, names: &csv::ByteRecord) -> Result<usize> {
     let shown = path.display();
-    let label = |name: &[u8]| {
-        ["label", "class", "target"].iter().any(|word| unmarked(name).eq_ignore_ascii_case(word.as_bytes()))
-    };
+    let label =
+        |name: &[u8]| ["label", "class", "target"].iter().any(|word| name.eq_ignore_ascii_case(word.as_bytes()));
     let pixel = |name: &[u8]| name.to_ascii_lowercase().starts_with(b"pixel");
     match (names.iter().position(label), names.iter().next().is_some_and(pixel)) {
         (Some(at), _) => Ok(at),

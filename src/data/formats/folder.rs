@@ -1,5 +1,6 @@
 //! Folders of images, one folder per class: the part and the class of each file.
 
+use crate::counted::counted;
 use crate::data::formats::Format;
 use crate::data::formats::held_out::HELD_OUT;
 use crate::data::formats::labelled::{Item, Labelled};
@@ -59,8 +60,9 @@ pub(in crate::data) fn read(folder: &Path, options: &ReadOptions) -> Result<Data
             )));
         }
         return Err(Error::input(format!(
-            "data folder {}: found {count} folders, expected one for each of 2 to {MOST_CLASSES} classes{hint}",
-            train_root.display()
+            "data folder {}: found {}, expected one for each of 2 to {MOST_CLASSES} classes{hint}",
+            train_root.display(),
+            counted(count, "folder")
         )));
     }
     let mut notices = Vec::new();

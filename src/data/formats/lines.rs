@@ -1,16 +1,13 @@
 //! CSV files of a folder, and the lines of a table: names of columns, numbers of features, texts of targets.
 
 use crate::data::formats::missing::is_part;
+use crate::data::formats::records::Records;
 use crate::data::formats::table::{listed, number};
 use crate::data::source::{Source, file_name};
 use crate::error::{Error, Result};
 use crate::suggest;
-use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::fs;
 use std::path::{Path, PathBuf};
-
-/// The most bytes that are looked at for the separator.
-const FIRST_LINE_BYTES: u64 = 1 << 20;
 
 /// The one CSV file in `folder` that has one of `parts` in its name.
 pub(super) fn find(folder: &Path, parts: &[&str]) -> Result<PathBuf> {
@@ -40,35 +37,11 @@ pub(super) fn find(folder: &Path, parts: &[&str]) -> Result<PathBuf> {
     }
 }
 
-/// The separator of the columns of a file: a comma, a semicolon or a tab, whichever its first line has most of.
-///
-/// # Errors
-/// [`Error::Input`] if it cannot be read.
-pub(super) fn separator(path: &Path) -> Result<u8> {
-    let fault = |e: std::io::Error| Error::input(format!("{} cannot be read: {e}", path.display()));
-    let mut first = Vec::new();
-    let mut start = std::io::Read::take(BufReader::new(File::open(path).map_err(fault)?), FIRST_LINE_BYTES);
-    start.read_until(b'\n', &mut first).map_err(fault)?;
-    let count = |separator: &u8| first.iter().filter(|byte| *byte == separator).count();
-    Ok([b'\t', b';', b','].into_iter().max_by_key(count).unwrap_or(b','))
-}
-
-/// A separator that was guessed, in words; none for a comma.
-pub(super) fn separated(path: &Path, separator: u8) -> Vec<String> {
-    let name = match separator {
-        b';' => "semicolons",
-        b'\t' => "tabs",
-        _ => return Vec::new(),
-    };
-    vec![format!("{}: {name} separate the columns", path.display())]
-}
-
 /// A table that is open, with the names of its columns.
 pub(super) struct Lines {
     path: PathBuf,
-    reader: csv::Reader<File>,
+    records: Records,
     names: Vec<String>,
-    separator: u8,
 }
 
 /// The content of one or two files.
@@ -111,24 +84,24 @@ impl Lines {
         // A value takes two bytes of the file at least, and eight of memory, then four.
         let bytes = Source::open(path)?.bytes;
         crate::device::cpu::check_free(bytes * 6, &format!("{shown}: its contents take"), "fewer samples may fit")?;
-        let fault = |e: std::io::Error| Error::input(format!("{shown} cannot be read: {e}"));
-        let separator = separator(path)?;
-        let file = File::open(path).map_err(fault)?;
-        let mut reader = csv::ReaderBuilder::new().delimiter(separator).trim(csv::Trim::All).from_reader(file);
-        let names = reader.headers().map_err(|e| Error::input(format!("{shown}: {e}")))?;
-        let names: Vec<String> = names.iter().map(|name| name.trim_start_matches('\u{feff}').to_owned()).collect();
+        let mut records = Records::open(path)?;
+        let mut first = csv::StringRecord::new();
+        let line = records.read_texts(&mut first)?.unwrap_or(1);
+        let names: Vec<String> = first.iter().map(str::to_owned).collect();
         if names.is_empty() || names.iter().all(|name| name.is_empty() || number(name).is_some()) {
             let found = listed(&names);
-            return Err(Error::input(format!("{shown}, line 1: found '{found}', expected the names of the columns")));
+            return Err(Error::input(format!(
+                "{shown}, line {line}: found '{found}', expected the names of the columns"
+            )));
         }
         if let Some(at) = (0..names.len()).find(|&at| names[at].is_empty() || names[..at].contains(&names[at])) {
             let found = if names[at].is_empty() { "no name".into() } else { format!("{} a second time", names[at]) };
             return Err(Error::input(format!(
-                "{shown}, line 1: found {found} in column {}, expected a name of its own",
+                "{shown}, line {line}: found {found} in column {}, expected a name of its own",
                 at + 1
             )));
         }
-        Ok(Lines { path: path.into(), reader, names, separator })
+        Ok(Lines { path: path.into(), records, names })
     }
 
     /// The names of the columns.
@@ -138,7 +111,7 @@ impl Lines {
 
     /// Notices of guesses.
     pub(super) fn notice(&self) -> Option<String> {
-        separated(&self.path, self.separator).pop()
+        self.records.notice()
     }
 
     /// Adds all rows: these columns as numbers, and the targets as texts.
@@ -161,8 +134,7 @@ impl Lines {
         into.targets.resize(targets.len(), Vec::new());
         let file = into.files.len() - 1;
         let mut record = csv::StringRecord::new();
-        while self.reader.read_record(&mut record).map_err(|e| Error::input(format!("{shown}: {e}")))? {
-            let line = record.position().map_or(0, csv::Position::line);
+        while let Some(line) = self.records.read_texts(&mut record)? {
             for (&at, name) in numbers.iter().zip(features) {
                 let found = &record[at];
                 let left_out = || format!("a number; --ignore {name} leaves the column out");

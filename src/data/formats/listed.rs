@@ -1,15 +1,15 @@
 //! CSV that lists picture files and their classes: a column of names or paths, a column of labels, and perhaps one of parts.
 
+use crate::counted::counted;
 use crate::data::formats::held_out::HELD_OUT;
 use crate::data::formats::labelled::{Item, Labelled};
-use crate::data::formats::lines::{separated, separator};
 use crate::data::formats::parts::{TEST, TRAIN, VALIDATION};
+use crate::data::formats::records::Records;
 use crate::data::formats::table::number;
 use crate::data::source::{Source, file_name};
 use crate::data::{Dataset, MOST_CLASSES, ReadOptions};
 use crate::error::{Error, Result};
 use std::collections::{BTreeSet, HashMap};
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// Names of the column of files, and of that of labels, without capitals and underscores.
@@ -144,18 +144,15 @@ fn sorted(names: &[String]) -> Vec<String> {
 /// The lines of a file that lists files; nothing where it holds something else.
 fn list(path: &Path, options: &ReadOptions, within: &[&str]) -> Result<Option<Listed>> {
     let shown = path.display();
-    let fault = |e: &dyn std::fmt::Display| Error::input(format!("{shown}: {e}"));
     let bytes = Source::open(path)?.bytes;
     crate::device::cpu::check_free(bytes.saturating_mul(2), &format!("{shown}: its contents take"), "less may fit")?;
-    let separator = separator(path)?;
-    let file = File::open(path).map_err(|e| fault(&e))?;
-    let mut reader =
-        csv::ReaderBuilder::new().has_headers(false).delimiter(separator).trim(csv::Trim::All).from_reader(file);
-    let mut records = reader.byte_records().map(|record| {
-        let record = record.map_err(|e| fault(&e))?;
-        let line = record.position().map_or(0, csv::Position::line);
-        let field = |field: &[u8]| String::from_utf8_lossy(field).trim_start_matches('\u{feff}').to_owned();
-        Ok((line, record.iter().map(field).collect::<Vec<String>>()))
+    let mut records = Records::open(path)?;
+    let separated = records.notice();
+    let mut record = csv::ByteRecord::new();
+    let mut records = std::iter::from_fn(|| {
+        let line = records.read(&mut record).transpose()?;
+        let field = |field: &[u8]| String::from_utf8_lossy(field).into_owned();
+        Some(line.map(|line| (line, record.iter().map(field).collect::<Vec<String>>())))
     });
     let (Some(first), second) = (records.next().transpose()?, records.next()) else { return Ok(None) };
     let second = match second {
@@ -165,7 +162,7 @@ fn list(path: &Path, options: &ReadOptions, within: &[&str]) -> Result<Option<Li
     };
     let mut places = Places::new(path, within);
     let Some(columns) = Columns::of(path, &first.1, &second.1, options, &mut places)? else { return Ok(None) };
-    let mut notices = separated(path, separator);
+    let mut notices = Vec::from_iter(separated);
     if columns.named {
         let names = &first.1;
         notices.push(format!("{shown}: {} are files, {} are their labels", names[columns.file], names[columns.label]));
@@ -208,7 +205,7 @@ fn list(path: &Path, options: &ReadOptions, within: &[&str]) -> Result<Option<Li
         }
     }
     if repeated > 0 {
-        listed.notices.push(format!("{shown}: {repeated} lines repeat another and are left out"));
+        listed.notices.push(format!("{shown}: {} left out", counted(repeated, "repeated line")));
     }
     let mut names: Vec<(usize, String)> = known.into_iter().map(|(name, at)| (at, name)).collect();
     names.sort_unstable();

@@ -26,6 +26,8 @@ pub(in crate::data) mod parts;
 #[cfg(feature = "images")]
 pub(crate) mod pictures;
 #[cfg(feature = "csv")]
+mod records;
+#[cfg(feature = "csv")]
 pub mod table;
 pub mod text;
 pub mod texts;
@@ -122,7 +124,12 @@ impl Entries {
         }
         let fault = |e: std::io::Error| {
             let shown = path.display();
-            Error::input(format!("data folder {shown} cannot be read ({e}): expected {}", expected()))
+            match e.kind() {
+                std::io::ErrorKind::NotFound => Error::input(format!(
+                    "data {shown}: found no such file or folder, expected the path of the data, or `mnist`"
+                )),
+                _ => Error::input(format!("data folder {shown} cannot be read: {e}")),
+            }
         };
         let listed =
             |path: &Path| fs::read_dir(path).map_err(fault)?.collect::<std::io::Result<Vec<_>>>().map_err(fault);

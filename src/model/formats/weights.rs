@@ -184,6 +184,9 @@ fn fits(model: &Model, wrong: &[String]) -> Result<()> {
 
 fn read(path: &Path) -> Result<(Described, BTreeMap<String, usize>)> {
     let unreadable = |error: std::io::Error| Error::input(format!("cannot be read: {error}"));
+    if path.is_dir() {
+        return Err(Error::input("found a folder without model.safetensors, expected the weights of a run that ended"));
+    }
     let mut file = File::open(path).map_err(unreadable)?;
     let mut start = Vec::new();
     Read::by_ref(&mut file).take(sealed::MARK_BYTES as u64).read_to_end(&mut start).map_err(unreadable)?;

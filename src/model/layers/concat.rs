@@ -31,7 +31,14 @@ impl Layer for Concat {
                 }
                 _ => {
                     let expected = "expected results of one shape, but for the last size";
-                    return Err(format!("found {:?} and {other:?}, {expected}", inputs[0]));
+                    // Pooling halves a side and leaves out an odd row, which an upsampling does not bring back.
+                    let hint = match (inputs[0], *other) {
+                        ([h, w, _], [y, x, _]) if h.abs_diff(*y).max(w.abs_diff(*x)) == 1 => {
+                            "; a side that is pooled and upsampled again must divide by the pools: --image-size sets it"
+                        }
+                        _ => "",
+                    };
+                    return Err(format!("found {:?} and {other:?}, {expected}{hint}", inputs[0]));
                 }
             }
         }

@@ -98,10 +98,14 @@ impl RunFolder {
             Err(e) => Err(Error::input(format!("run folder {}: {e}", path.display()))),
             Ok(mut entries) => match entries.find(|entry| entry.as_ref().is_ok_and(|e| e.file_name() != LOCK)) {
                 None => Ok(()),
-                Some(_) => Err(Error::input(format!(
-                    "run folder {0}: it is not empty; wgrad train --resume {0} resumes the run in it",
-                    path.display()
-                ))),
+                Some(_) => {
+                    let remedy = if path.join("config.toml").exists() {
+                        format!("wgrad train --resume {} resumes the run in it", path.display())
+                    } else {
+                        "it holds no run; expected a new folder or an empty one".into()
+                    };
+                    Err(Error::input(format!("run folder {}: it is not empty; {remedy}", path.display())))
+                }
             },
         }
     }

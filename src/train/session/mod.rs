@@ -7,6 +7,7 @@ pub use drive::{Ended, Tested};
 pub use resume::Stopped;
 
 use crate::data::Dataset;
+use crate::data::values::text_of;
 use crate::data::{Fit, IGNORED, ReadOptions, TextOptions};
 use crate::device::Device;
 use crate::device::choice::Choice;
@@ -47,6 +48,11 @@ pub struct Session {
     pub folder: RunFolder,
 }
 
+/// What would make a step smaller too, where pictures have been read at their own size.
+fn smaller_images(data: &Dataset) -> &'static str {
+    if data.train.name_of(0).is_some() { ", and --image-size N makes the pictures smaller" } else { "" }
+}
+
 impl Session {
     /// A run from its start, in its own folder: `folder`, or the next free `runs/<model>/<n>`. Nothing of the folder
     /// is made before the device holds the run.
@@ -73,7 +79,7 @@ impl Session {
             match smaller_batch(&device, &model, &data, &config.train)
                 .filter(|_| lacks_memory(&device, &model, &data, &config.train))
             {
-                Some(batch) => Error::input(format!("{why}; --batch-size {batch} would fit")),
+                Some(batch) => Error::input(format!("{why}; --batch-size {batch} would fit{}", smaller_images(&data))),
                 None => error,
             }
         })?;
@@ -190,7 +196,7 @@ fn open(
     if let Some(label) = config.ignore_label {
         let parts = [Some(&data.train), data.validation.as_ref(), Some(&data.test)];
         if !parts.into_iter().flatten().any(|split| split.each_label().any(|found| found == IGNORED)) {
-            let said = format!("no label has the value {label}: --ignore-label leaves nothing out");
+            let said = format!("no label has the value {}: --ignore-label leaves nothing out", text_of(label));
             data.notice = Some(data.notice.map_or_else(|| said.clone(), |notice| format!("{notice}\nnote: {said}")));
         }
     }

@@ -62,8 +62,8 @@ pub struct RunConfig {
     #[cfg_attr(feature = "cli", arg(long, help_heading = DATA))]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub strict_data: bool,
-    /// For masks: a value to ignore in the loss and the metrics, such as 255
-    #[cfg_attr(feature = "cli", arg(long, value_name = "N", value_parser = flags::whole::<u32>, help_heading = DATA))]
+    /// For masks: a value to ignore in the loss and the metrics, such as 255; or a colour, such as '#ff0000'
+    #[cfg_attr(feature = "cli", arg(long, value_name = "VALUE", value_parser = flags::mask_value, help_heading = DATA))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ignore_label: Option<u32>,
     /// For a CSV file: the column of texts; --target names the column of labels
@@ -87,7 +87,7 @@ pub struct RunConfig {
     #[cfg_attr(feature = "cli", arg(long, value_name = "N", value_parser = flags::whole::<usize>, help_heading = DATA))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub train_limit: Option<usize>,
-    /// Use only N test samples, chosen in the same way
+    /// Use only N test samples, and N validation samples, chosen in the same way
     #[cfg_attr(feature = "cli", arg(long, value_name = "N", value_parser = flags::whole::<usize>, help_heading = DATA))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test_limit: Option<usize>,

@@ -1,5 +1,6 @@
 //! The flags of a run's settings: the fields of [`RunConfig`], as clap derives them, become an [`Overlay`] of those given.
 
+use crate::data::values::value_of;
 use crate::step::augment::Fill;
 use crate::train::settings::config::RunConfig;
 use crate::train::settings::options::TrainOptions;
@@ -111,6 +112,11 @@ where
     let number: T = text.parse().map_err(|e: T::Err| e.to_string())?;
     let fits: Result<i64, _> = number.try_into();
     fits.map(|_| number).map_err(|_| format!("expected a number of at most {}", i64::MAX))
+}
+
+/// A value of a mask: `255`, or a colour, `#ff0000`.
+pub(crate) fn mask_value(text: &str) -> Result<u32, String> {
+    value_of(text).ok_or_else(|| "expected a whole number, such as 255, or a colour, such as '#ff0000'".into())
 }
 
 /// `0.9,0.999`.

@@ -13,7 +13,7 @@ use crate::data::pictures::picture::Picture;
 use crate::data::pictures::placing::Placing;
 use crate::data::pictures::prepare::fitted;
 use crate::data::source::file_name;
-use crate::data::values::{Classes, Meaning, as_grey, colour_of, occurring};
+use crate::data::values::{Classes, Meaning, as_grey, colour_of, occurring, text_of};
 use crate::data::{Dataset, ReadOptions, Split};
 use crate::error::{Error, Result, in_context};
 use layout::{Pair, Part};
@@ -137,10 +137,10 @@ pub(in crate::data) fn read(folder: &Path, options: &ReadOptions) -> Result<Data
     }
     if padded {
         notices.push(match ignored {
-            Some(label) => format!("masks are padded with {label}, which is ignored"),
+            Some(label) => format!("masks are padded with {}, which is ignored", text_of(label)),
             None => {
                 let name = &classes.names[0];
-                format!("masks are padded with class 0, {name}; with --ignore-label N they are padded with N, which is ignored")
+                format!("masks are padded with class 0, {name}; with --ignore-label VALUE they are padded with VALUE, which is ignored")
             }
         });
     }
