@@ -1,6 +1,7 @@
-//! A trained model as ONNX. It reads `input`: [N, channels, height, width] of pixels / 255, or [N, columns] of a table's own
-//! numbers, in double precision. It gives `probabilities` [N, classes] or [N, answers], or `numbers` [N, targets] in the targets'
-//! own units, in double precision.
+//! A trained model as ONNX. It reads `input`: [N, channels, height, width] of pixels / 255, [N, columns] of a table's own
+//! numbers, in double precision, or [N, length] of tokens as int64, and a translator also `target`, [N, length] of tokens. It
+//! gives `probabilities` [N, classes], [N, classes, height, width], [N, length, tokens] or [N, answers], or `numbers`
+//! [N, targets] in the targets' own units, in double precision.
 
 mod proto;
 

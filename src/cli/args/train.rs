@@ -15,6 +15,7 @@ use std::path::PathBuf;
 wgrad train --resume runs/mnist-cnn/1\n  \
 wgrad train --augment shift=2,rotate=10,scale=0.08\n  \
 wgrad train --lr 0.01,0.003,0.001 --seeds 3\n  \
+wgrad train --data shakespeare.txt --model char-rnn\n  \
 wgrad train --from runs/mnist-cnn/1/model.safetensors --freeze 0 --data my-digits")]
 pub struct TrainArgs {
     /// A set of settings that work well together; other flags override it [default: plain]

@@ -9,7 +9,10 @@ use std::path::PathBuf;
 /// Export a trained model to ONNX
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The model reads `input`, [N, channels, height, width] with pixels / 255, and gives `probabilities`, [N, classes].
+The model reads `input`: pictures [N, channels, height, width] with pixels / 255, the numbers of a table [N, columns], or \
+the tokens of texts [N, length] as int64; a translator also reads `target`, the tokens written so far. It gives \
+`probabilities`: [N, classes], [N, classes, height, width] for masks, or [N, length, tokens] for texts that are \
+written; or for a table's numbers `numbers`: [N, targets].
 
 Example:
   wgrad export runs/mnist-cnn/1/model.safetensors --onnx mnist.onnx")]

@@ -22,14 +22,16 @@ pub const LARGEST_CONFIG_BYTES: u64 = 1 << 20;
 #[serde(deny_unknown_fields, default)]
 #[cfg_attr(feature = "cli", derive(clap::Args))]
 pub struct RunConfig {
-    /// A preset (mnist-cnn, mnist-deep, mnist-bn, resnet-small, unet-small, char-rnn, text-classifier, mlp) or a model file
-    /// [default by the data: mnist-cnn for 28 × 28 in grey, resnet-small for other pictures, unet-small for masks, mlp for a
-    /// table and for pictures below 8 × 8, char-rnn for a text, text-classifier for texts with labels; recipe best: mnist-bn]
+    /// A preset (mnist-cnn, mnist-deep, mnist-bn, resnet-small, unet-small, char-rnn, text-classifier, translator,
+    /// mlp) or a model file [default by the data: mnist-cnn for 28 × 28 in grey, resnet-small for other pictures, unet-small for masks, mlp for a
+    /// table and for pictures below 8 × 8, char-rnn for a text, text-classifier for texts with labels, translator
+    /// for pairs of texts; recipe best: mnist-bn]
     #[cfg_attr(feature = "cli", arg(long, short, alias = "arch", value_name = "NAME|FILE.toml", default_value_t = RunConfig::default().model, hide_default_value = true, help_heading = MODEL))]
     pub model: String,
-    /// mnist, a CSV file (a list of pictures or their pixels), an .npz or .txt file, or a folder, recognised in this order:
+    /// mnist, a CSV file (a list of pictures or their pixels), an .npz file, a text (.txt), texts
+    /// with labels or pairs of texts (.tsv), or a folder, recognised in this order:
     /// CIFAR-10 binary (data_batch_1.bin …), NumPy (x_train.npy …), four IDX files, images/ with masks/, images with a
-    /// folder for each class, CSV (train.csv, test.csv), text (train.txt with val.txt or test.txt)
+    /// folder for each class, CSV (train.csv, test.csv), text (train.txt with val.txt or test.txt; train.tsv)
     #[cfg_attr(feature = "cli", arg(long, short, aliases = ["dataset", "data-dir", "data-path"], value_name = "mnist|DIR|FILE", default_value_t = RunConfig::default().data, help_heading = DATA))]
     pub data: String,
     /// Other data to validate on after each epoch, in --data's format; --data's own tests, if any, are used once, at the
