@@ -42,21 +42,27 @@ pub trait Real:
 macro_rules! real {
     ($float:ty, $run:expr) => {
         impl Real for $float {
+            #[inline(always)]
             fn of(x: f64) -> Self {
                 x as $float
             }
+            #[inline(always)]
             fn f64(self) -> f64 {
                 f64::from(self)
             }
+            #[inline(always)]
             fn exp(self) -> Self {
                 self.exp()
             }
+            #[inline(always)]
             fn ln(self) -> Self {
                 self.ln()
             }
+            #[inline(always)]
             fn sqrt(self) -> Self {
                 self.sqrt()
             }
+            #[inline(always)]
             fn is_finite(self) -> bool {
                 self.is_finite()
             }

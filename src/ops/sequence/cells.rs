@@ -77,6 +77,61 @@ fn parts_mut<F>(x: &mut [F], n: usize) -> [&mut [F]; 4] {
     [a, b, c, &mut d[..n]]
 }
 
+/// Elements that a formula is computed for at once: whole vectors on every processor.
+const AT_ONCE: usize = 16;
+
+/// Computes a formula for every element of the slices that are named: `each!([a, b] => [y, z] { … (y, z) })`. In the formula
+/// the names are elements, those of the results as they were before. It goes through copies, since several elements are
+/// computed at once only where the compiler knows that no result overlaps an argument; and it is a macro, since a closure may
+/// not be inlined into code for wide vectors.
+macro_rules! each {
+    ([$($x:ident),+] => [$($y:ident),+] $formula:block) => {{
+        let mut to = [$(&mut *$y),+];
+        for start in (0..to[0].len()).step_by(AT_ONCE) {
+            let found = {
+                let [$($y),+] = &to;
+                let ($($x,)+) = ($(loaded(&$x[start..]),)+);
+                let ($(mut $y,)+) = ($(loaded(&$y[start..]),)+);
+                for k in 0..AT_ONCE {
+                    ($($y[k],)+) = {
+                        let ($($x,)+) = ($($x[k],)+);
+                        #[allow(unused_variables)]
+                        let ($($y,)+) = ($($y[k],)+);
+                        $formula
+                    };
+                }
+                [$($y),+]
+            };
+            for (to, found) in to.iter_mut().zip(&found) {
+                stored(&mut to[start..], found);
+            }
+        }
+    }};
+}
+
+/// Elements, with zeros where there are fewer.
+#[inline(always)]
+fn loaded<F: Real>(x: &[F]) -> [F; AT_ONCE] {
+    match x.first_chunk() {
+        Some(x) => *x,
+        None => {
+            let mut padded = [F::of(0.0); AT_ONCE];
+            padded[..x.len()].copy_from_slice(x);
+            padded
+        }
+    }
+}
+
+/// Puts elements where there is room for them.
+#[inline(always)]
+fn stored<F: Real>(y: &mut [F], found: &[F; AT_ONCE]) {
+    let room = y.len().min(AT_ONCE);
+    match y.first_chunk_mut() {
+        Some(y) => *y = *found,
+        None => y.copy_from_slice(&found[..room]),
+    }
+}
+
 /// One step of one row of H units, forward.
 pub struct Forward<'a, F> {
     /// The projected input [G, H].
@@ -96,45 +151,36 @@ impl<F: Real> Forward<'_, F> {
     #[inline(always)]
     pub fn run(self, cell: Cell, exp: impl Fn(F) -> F + Copy) {
         let n = self.before[0].len();
-        let [h, c] = self.after;
-        let (h, old) = (&mut h[..n], self.before[0]);
+        let ([h, c], [old, old_c]) = (self.after, self.before);
+        let (zero, one) = (F::of(0.0), F::of(1.0));
+        let h = &mut h[..n];
         match cell {
             Cell::RnnTanh => {
                 let ([a], [b]) = (parts(self.gx, n), parts(self.hidden, n));
-                for j in 0..n {
-                    h[j] = tanh(a[j] + b[j], exp);
-                }
+                each!([a, b] => [h] { (tanh(a + b, exp),) });
             }
             Cell::RnnRelu => {
                 let ([a], [b]) = (parts(self.gx, n), parts(self.hidden, n));
-                for j in 0..n {
-                    let sum = a[j] + b[j];
-                    h[j] = if sum > F::of(0.0) { sum } else { F::of(0.0) };
-                }
+                each!([a, b] => [h] { (if a + b > zero { a + b } else { zero },) });
             }
             Cell::Gru => {
                 let ([ar, az, an], [br, bz, bn]) = (parts(self.gx, n), parts(self.hidden, n));
                 let [r, z, new, hidden] = parts_mut(self.kept, n);
-                for j in 0..n {
-                    r[j] = sigmoid(ar[j] + br[j], exp);
-                    z[j] = sigmoid(az[j] + bz[j], exp);
-                    hidden[j] = bn[j];
-                    new[j] = tanh(an[j] + r[j] * bn[j], exp);
-                    h[j] = (F::of(1.0) - z[j]) * new[j] + z[j] * old[j];
-                }
+                each!([ar, az, an, br, bz, bn, old] => [r, z, new, hidden, h] {
+                    let (r, z) = (sigmoid(ar + br, exp), sigmoid(az + bz, exp));
+                    let new = tanh(an + r * bn, exp);
+                    (r, z, new, bn, (one - z) * new + z * old)
+                });
             }
             Cell::Lstm => {
                 let ([ai, af, ag, ao], [bi, bf, bg, bo]) = (parts(self.gx, n), parts(self.hidden, n));
-                let [i, f, g, o] = parts_mut(self.kept, n);
-                let (c, old) = (&mut c[..n], &self.before[1][..n]);
-                for j in 0..n {
-                    i[j] = sigmoid(ai[j] + bi[j], exp);
-                    f[j] = sigmoid(af[j] + bf[j], exp);
-                    g[j] = tanh(ag[j] + bg[j], exp);
-                    o[j] = sigmoid(ao[j] + bo[j], exp);
-                    c[j] = f[j] * old[j] + i[j] * g[j];
-                    h[j] = o[j] * tanh(c[j], exp);
-                }
+                let ([i, f, g, o], c) = (parts_mut(self.kept, n), &mut c[..n]);
+                each!([ai, af, ag, ao, bi, bf, bg, bo, old_c] => [i, f, g, o, c, h] {
+                    let (i, f, o) = (sigmoid(ai + bi, exp), sigmoid(af + bf, exp), sigmoid(ao + bo, exp));
+                    let g = tanh(ag + bg, exp);
+                    let c = f * old_c + i * g;
+                    (i, f, g, o, c, o * tanh(c, exp))
+                });
             }
         }
     }
@@ -165,48 +211,32 @@ impl<F: Real> Backwards<'_, F> {
         let [[old, old_c], [h, c]] = self.states;
         let dh = self.dh;
         match cell {
-            Cell::RnnTanh => {
-                for j in 0..n {
-                    hidden[j] = dh[j] * (one - h[j] * h[j]);
-                    dh[j] = zero;
-                }
-            }
-            Cell::RnnRelu => {
-                for j in 0..n {
-                    hidden[j] = if h[j] > zero { dh[j] } else { zero };
-                    dh[j] = zero;
-                }
-            }
+            Cell::RnnTanh => each!([h] => [hidden, dh] { (dh * (one - h * h), zero) }),
+            Cell::RnnRelu => each!([h] => [hidden, dh] { (if h > zero { dh } else { zero }, zero) }),
             Cell::Gru => {
                 let [r, z, new, kept] = parts(self.kept, n);
                 let (dr, rest) = hidden.split_at_mut(n);
                 let (dz, dn) = rest.split_at_mut(n);
-                let (old, dn, dx) = (&old[..n], &mut dn[..n], &mut gx[2 * n..][..n]);
-                for j in 0..n {
-                    let sum = dh[j] * (one - z[j]) * (one - new[j] * new[j]);
-                    dr[j] = sum * kept[j] * r[j] * (one - r[j]);
-                    dz[j] = dh[j] * (old[j] - new[j]) * z[j] * (one - z[j]);
-                    dn[j] = sum * r[j];
-                    dx[j] = sum;
-                    dh[j] = dh[j] * z[j];
-                }
+                let (dn, dx) = (&mut dn[..n], &mut gx[2 * n..][..n]);
+                each!([r, z, new, kept, old] => [dr, dz, dn, dx, dh] {
+                    let sum = dh * (one - z) * (one - new * new);
+                    let (dr, dz) = (sum * kept * r * (one - r), dh * (old - new) * z * (one - z));
+                    (dr, dz, sum * r, sum, dh * z)
+                });
                 gx[..2 * n].copy_from_slice(&hidden[..2 * n]);
                 return;
             }
             Cell::Lstm => {
                 let [i, f, g, o] = parts(self.kept, n);
                 let [di, df, dg, d_o] = parts_mut(hidden, n);
-                let (c, old_c, dc) = (&c[..n], &old_c[..n], &mut self.dc[..n]);
-                for j in 0..n {
-                    let t = tanh(c[j], exp);
-                    let sum = dc[j] + dh[j] * o[j] * (one - t * t);
-                    di[j] = sum * g[j] * i[j] * (one - i[j]);
-                    df[j] = sum * old_c[j] * f[j] * (one - f[j]);
-                    dg[j] = sum * i[j] * (one - g[j] * g[j]);
-                    d_o[j] = dh[j] * t * o[j] * (one - o[j]);
-                    dc[j] = sum * f[j];
-                    dh[j] = zero;
-                }
+                let dc = &mut self.dc[..n];
+                each!([i, f, g, o, c, old_c] => [di, df, dg, d_o, dc, dh] {
+                    let t = tanh(c, exp);
+                    let sum = dc + dh * o * (one - t * t);
+                    let (di, df) = (sum * g * i * (one - i), sum * old_c * f * (one - f));
+                    let (dg, d_o) = (sum * i * (one - g * g), dh * t * o * (one - o));
+                    (di, df, dg, d_o, sum * f, zero)
+                });
             }
         }
         gx.copy_from_slice(hidden);
