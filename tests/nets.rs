@@ -90,10 +90,24 @@ fn bias() -> impl Strategy<Value = bool> {
 fn text_net() -> impl Strategy<Value = Model> {
     let recurrence = (0usize..4, 1usize..=9, 1usize..=2, any::<bool>(), select(vec![0.0, 0.25]));
     let layer = |(kind, units, layers, bidirectional, dropout)| match kind {
-        0 => LayerEntry::from(Lstm { units, layers, bidirectional, dropout }),
-        1 => LayerEntry::from(Gru { units, layers, bidirectional, dropout }),
-        2 => LayerEntry::from(Rnn { units, activation: Nonlinearity::Tanh, layers, bidirectional, dropout }),
-        _ => LayerEntry::from(Rnn { units, activation: Nonlinearity::Relu, layers, bidirectional, dropout }),
+        0 => LayerEntry::from(Lstm { units, layers, bidirectional, dropout, carry: false }),
+        1 => LayerEntry::from(Gru { units, layers, bidirectional, dropout, carry: false }),
+        2 => LayerEntry::from(Rnn {
+            units,
+            activation: Nonlinearity::Tanh,
+            layers,
+            bidirectional,
+            dropout,
+            carry: false,
+        }),
+        _ => LayerEntry::from(Rnn {
+            units,
+            activation: Nonlinearity::Relu,
+            layers,
+            bidirectional,
+            dropout,
+            carry: false,
+        }),
     };
     let recurrences = vec(recurrence.prop_map(layer), 0..=2);
     (1usize..=9, 1usize..=12, recurrences, 0usize..3, 2usize..=11).prop_map(

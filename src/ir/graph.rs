@@ -73,7 +73,7 @@ pub enum Role {
     Param,
     /// The gradient of a parameter; all of them share one arena.
     Grad,
-    /// The state of the optimizer.
+    /// The state of the optimizer, and that of recurrences which is carried to the next step.
     State,
     /// Everything else that changes from step to step: counters, rates, keys, the step log.
     Control,
@@ -325,6 +325,11 @@ impl Graph {
     /// The elements that a parameter takes in an arena.
     pub(crate) fn aligned(&self, param: Tensor) -> usize {
         self.info(param).elements().next_multiple_of(ARENA_ALIGNMENT)
+    }
+
+    /// Whether this is a state that is carried to the next step, not one of the optimizer.
+    pub fn is_carried(&self, t: Tensor) -> bool {
+        self.carried.iter().any(|(_, state)| *state == t)
     }
 
     /// How many nodes read each tensor.

@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::ir::graph::{Graph, Role, Tensor, TensorInfo};
 use crate::model::layers::entry::Reads;
+use crate::model::layers::keys::Value;
 use crate::model::layers::{Built, Input};
 use crate::model::{Build, Mode, Model, Task};
 use crate::ops::sequence::lengths::Lengths;
@@ -158,8 +159,50 @@ impl Model {
         Ok(())
     }
 
+    /// Whether a recurrence carries its state from batch to batch of a text.
+    pub fn carries(&self) -> bool {
+        self.layers.iter().any(|layer| layer.carries())
+    }
+
+    /// The same model whose recurrences carry their states from batch to batch.
+    ///
+    /// # Errors
+    /// [`crate::Error::Input`] for a model without recurrences, and one that continues no text.
+    pub fn carrying(mut self) -> Result<Model> {
+        for layer in &mut self.layers {
+            if let Some(carrying) = layer.with("carry", Value::Flag(true)) {
+                *layer = carrying;
+            }
+        }
+        if !self.carries() {
+            return Err(self.says("found no rnn, gru or lstm, expected one that can carry its state".into()));
+        }
+        self.check()?;
+        Ok(self)
+    }
+
+    /// Whether what carries its state from batch to batch is part of a model that reads one text in order.
+    pub(super) fn check_carry(&self) -> Result<()> {
+        let Some(index) = self.layers.iter().position(|layer| layer.carries()) else { return Ok(()) };
+        let layer = &self.layers[index];
+        let wrong = |found: &str| {
+            let why =
+                format!("found carry = true {found}: expected it in a model that continues one text, such as char-rnn");
+            Err(self.error(layer.error(index, why)))
+        };
+        if self.layers.iter().any(|layer| layer.carries() && layer.state.is_some()) {
+            return wrong("and `state`, which both say what it begins with");
+        }
+        match self.task {
+            Task::Next if !self.translates() => Ok(()),
+            Task::Next => wrong("in a model that translates texts that have nothing to do with each other"),
+            _ => wrong("in a model of samples that have nothing to do with each other"),
+        }
+    }
+
     /// Whether states go from recurrences to others that have as many.
     pub(super) fn check_states(&self) -> Result<()> {
+        self.check_carry()?;
         for (index, layer) in self.layers.iter().enumerate() {
             let Some(state) = layer.state else { continue };
             let wrong = |why: String| self.error(layer.error(index, why));

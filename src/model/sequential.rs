@@ -341,6 +341,11 @@ impl Sequential {
         self.layer(Lstm { layers, ..Lstm::new(units) })
     }
 
+    /// Lets the last layer, a recurrence, carry its state from batch to batch of a text that is read in order.
+    pub fn carrying(self) -> Self {
+        self.with("carry", true.value())
+    }
+
     /// Adds a dense layer.
     pub fn dense(self, units: usize) -> Self {
         self.layer(Dense::new(units))

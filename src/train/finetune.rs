@@ -122,6 +122,12 @@ impl First {
         let is_text = data.target.is_some() || data.train.schema().target()?.stream.is_some();
         model.class_names = if is_text { Vec::new() } else { data.class_names.clone() };
         let model = model.suited(data, config.train.loss)?;
-        Ok(First { model, weights, notice: head.map(|head| head.to_string()) })
+        let model = if config.carry { model.carrying()? } else { model };
+        let tracks = model.carries().then(|| {
+            let batch = config.train.batch_size;
+            format!("the text is read in order, in {batch} parts at once: states go on from batch to batch, nothing is shuffled")
+        });
+        let notices: Vec<String> = head.map(|head| head.to_string()).into_iter().chain(tracks).collect();
+        Ok(First { model, weights, notice: (!notices.is_empty()).then(|| notices.join("\nnote: ")) })
     }
 }

@@ -124,6 +124,13 @@ pub fn check_data(model: &Model, data: &Dataset) -> Result<()> {
             data.name, model.name
         )));
     }
+    if model.carries() && target.stream.is_none() {
+        let (name, model) = (&data.name, &model.name);
+        let found = "its samples have nothing to do with each other";
+        return Err(Error::input(format!(
+            "data set {name}: {found}, the model {model} carries its state from one to the next"
+        )));
+    }
     let classes = model.classes()?;
     let outputs = if model.translates() { "translations" } else { model.task.outputs() };
     match &model.task {

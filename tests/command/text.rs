@@ -57,6 +57,29 @@ fn a_text_is_learnt_and_continued() {
     assert_eq!((&told["prompt"], &told["text"]), (&"ab".into(), &"cd ".into()), "{told}");
 }
 
+/// What came before a window is known to a net that carries its state.
+#[test]
+fn a_carried_state_tells_what_a_window_does_not() {
+    let place = Place::new();
+    // Which of three follows is known by the seven characters before alone.
+    place.write("a.txt", "aaaabaaaacaaaad".repeat(40));
+    place.write("net.toml", NET.replace("LAYER", "gru").replace("tokens = 8", "tokens = 5"));
+    let train = "train --data a.txt --model net.toml --batch-size 4 --epochs 12 --lr 0.02 --device cpu --no-report";
+    let last = |run: &str, more: &str| {
+        let done = place.works(&format!("{train} --run-dir {run} {more}"));
+        (number(place.lines(&format!("{run}/metrics.jsonl")).last().unwrap(), "val_loss"), done.err)
+    };
+    let ((carried, said), (cut, _)) = (last("carried", "--carry"), last("cut", "--no-shuffle"));
+    assert!(said.contains("the text is read in order, in 4 parts at once"), "{said}");
+    assert!(carried < 0.5 * cut, "{carried}, without {cut}");
+    let told: Value = json(&place, "eval carried --device cpu --json");
+    assert!((number(&told, "loss") - carried).abs() < 1e-6, "{told}");
+    assert!(String::from_utf8(place.read("carried/config.toml")).unwrap().contains("carry = true"));
+    place.write("films.tsv", "good\ta film\nbad\tanother film\n".repeat(20));
+    let done = place.call("train --data films.tsv --model text-classifier --carry --device cpu");
+    assert!(done.status == Some(2) && done.err.contains("carry = true"), "{}", done.err);
+}
+
 /// A resumed run ends as one that was never stopped, including its samples.
 #[test]
 fn a_run_on_a_text_goes_on_in_the_same_bytes() {

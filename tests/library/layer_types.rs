@@ -67,7 +67,12 @@ fn variants(kind: &LayerType) -> Vec<Model> {
     let (model, at) = around(kind);
     let mut all = vec![model.clone()];
     for key in kind.keys.iter().filter(|key| !key.hidden) {
-        let other = values(&key.kind)[1];
+        let current = model.layers[at].stored().and_then(|(kind, values)| {
+            kind.keys.iter().zip(values).find(|(known, _)| known.name == key.name).map(|(_, value)| value)
+        });
+        // Of a flag that which it is not.
+        let [first, other] = values(&key.kind);
+        let other = if current == Some(other) { first } else { other };
         let changed = model.layers[at].with(key.name, other).unwrap_or_else(|| panic!("{}: {}", kind.name, key.name));
         let mut model = model.clone();
         model.layers[at] = changed;

@@ -12,6 +12,7 @@ mod photo;
 mod plans;
 
 mod activations;
+mod carry;
 mod convolutions;
 mod custom;
 mod data;

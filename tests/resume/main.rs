@@ -9,6 +9,7 @@ mod interrupt;
 mod kept;
 mod older;
 mod refusals;
+mod texts;
 
 use common::{Done, Place, number};
 use serde_json::Value;

@@ -21,6 +21,9 @@ pub const METADATA_KEY: &str = "wgrad";
 /// The prefix of the names of the optimizer's tensors in a checkpoint.
 pub const OPTIMIZER_PREFIX: &str = "optimizer.";
 
+/// The prefix of the names of the states in a checkpoint that recurrences carry to the next step.
+pub const CARRIED_PREFIX: &str = "carried.";
+
 /// The state of the optimizer that is the average of the weights, with a tensor for every one of them.
 pub const EMA: &str = "ema";
 
@@ -198,7 +201,8 @@ fn read(path: &Path) -> Result<(Described, BTreeMap<String, usize>)> {
             tensors.retain(|tensor| tensor.name.starts_with(&average));
             tensors.iter_mut().for_each(|tensor| drop(tensor.name.drain(..average.len())));
         }
-        tensors.retain(|tensor| !tensor.name.starts_with(OPTIMIZER_PREFIX));
+        let is_state = |name: &str| [OPTIMIZER_PREFIX, CARRIED_PREFIX].iter().any(|prefix| name.starts_with(prefix));
+        tensors.retain(|tensor| !is_state(&tensor.name));
         let model = metadata.get(METADATA_KEY).map(|text| Model::from_json(text)).transpose()?;
         return Ok(((model, Weights::new(tensors)), BTreeMap::new()));
     }

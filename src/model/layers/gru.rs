@@ -1,7 +1,7 @@
 //! Gated recurrent units.
 
 use super::*;
-use crate::model::layers::keys::{BELOW_1, Kind, SIZE};
+use crate::model::layers::keys::{BELOW_1, CARRY, Kind, SIZE};
 use crate::model::layers::recurrent::{Recurrent, described};
 use crate::ops::sequence::cells::Cell;
 
@@ -20,13 +20,15 @@ layer! {
         bidirectional: bool = false => Key::new(Kind::Flag),
         /// The share of elements that becomes zero between layers in training.
         dropout: f32 = 0.0 => Key::new(Kind::Single(BELOW_1)),
+        /// Whether the state goes on from batch to batch of a text that is read in order.
+        carry: bool = false => CARRY,
     }
 }
 
 impl Gru {
     fn recurrent(&self) -> Recurrent {
-        let Gru { units, layers, bidirectional, dropout } = *self;
-        Recurrent { cell: Cell::Gru, units, layers, bidirectional, dropout }
+        let Gru { units, layers, bidirectional, dropout, carry } = *self;
+        Recurrent { cell: Cell::Gru, units, layers, bidirectional, dropout, carry }
     }
 }
 
@@ -51,6 +53,10 @@ impl Layer for Gru {
 
     fn begins(&self) -> Option<States> {
         self.recurrent().begins()
+    }
+
+    fn carries(&self) -> bool {
+        self.carry
     }
 
     fn onnx(&self, onnx: &mut Onnx) -> Result<(), String> {

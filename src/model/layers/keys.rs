@@ -153,6 +153,9 @@ pub const PADDING: Key = Key::new(Kind::Choice(&["valid", "same"]));
 /// Whether a layer has a bias: files of a version without the key had one.
 pub const BIAS: Key = Key::new(Kind::Flag).omitted();
 
+/// Whether a recurrence carries its state over: files of a version without the key had none that does.
+pub const CARRY: Key = Key::new(Kind::Flag).omitted();
+
 /// A type of field that a key can have.
 pub trait Field: Copy {
     /// The type of its constructor argument.

@@ -151,6 +151,11 @@ pub trait Layer: Any + Debug + Send + Sync {
         None
     }
 
+    /// Whether the states that it ends in are those that it begins with in the next batch of a text.
+    fn carries(&self) -> bool {
+        false
+    }
+
     /// Whether it reads the result before it and one or more besides: those that `from` names.
     fn joins(&self) -> bool {
         false

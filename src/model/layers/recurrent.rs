@@ -19,6 +19,7 @@ pub(super) struct Recurrent {
     pub(super) layers: usize,
     pub(super) bidirectional: bool,
     pub(super) dropout: f32,
+    pub(super) carry: bool,
 }
 
 impl Recurrent {
@@ -31,6 +32,11 @@ impl Recurrent {
     pub(super) fn infer(&self, inputs: &[&[usize]]) -> Result<Inferred, String> {
         let expected = "expected a sequence [places, features], as an embedding gives";
         let [places, mut features] = sizes(inputs).map_err(|found| format!("{found}, expected {expected}"))?;
+        if self.carry && self.bidirectional {
+            return Err("found carry = true and bidirectional = true: no state can come from the batch that follows; expected one of \
+                        the two"
+                .into());
+        }
         let gates = self.cell.gates() * self.units;
         let bound = Spread::Uniform(1.0 / (self.units as f64).sqrt());
         let mut params = Vec::new();
@@ -48,9 +54,11 @@ impl Recurrent {
         Ok(Inferred { shape: vec![places, features], params })
     }
 
-    /// The state from step to step, when a text is generated token by token.
+    /// The state from step to step: where a text is generated token by token, or read in order.
     fn states(&self, graph: &mut Graph, at: &Inputs, layer: usize) -> Result<Vec<Tensor>> {
-        if at.build.mode != Mode::Generation {
+        // Without a control block there are no steps.
+        let reads_on = self.carry && at.build.control.is_some();
+        if at.build.mode != Mode::Generation && !reads_on {
             return Ok(Vec::new());
         }
         if self.bidirectional {

@@ -1,7 +1,7 @@
 //! The plain recurrence.
 
 use super::*;
-use crate::model::layers::keys::{BELOW_1, Field, Kind, SIZE};
+use crate::model::layers::keys::{BELOW_1, CARRY, Field, Kind, SIZE};
 use crate::model::layers::recurrent::{Recurrent, described};
 use crate::ops::sequence::cells::Cell;
 
@@ -47,14 +47,16 @@ layer! {
         bidirectional: bool = false => Key::new(Kind::Flag),
         /// The share of elements that becomes zero between layers in training.
         dropout: f32 = 0.0 => Key::new(Kind::Single(BELOW_1)),
+        /// Whether the state goes on from batch to batch of a text that is read in order.
+        carry: bool = false => CARRY,
     }
 }
 
 impl Rnn {
     fn recurrent(&self) -> Recurrent {
-        let Rnn { units, activation, layers, bidirectional, dropout } = *self;
+        let Rnn { units, activation, layers, bidirectional, dropout, carry } = *self;
         let cell = if activation == Nonlinearity::Relu { Cell::RnnRelu } else { Cell::RnnTanh };
-        Recurrent { cell, units, layers, bidirectional, dropout }
+        Recurrent { cell, units, layers, bidirectional, dropout, carry }
     }
 }
 
@@ -79,6 +81,10 @@ impl Layer for Rnn {
 
     fn begins(&self) -> Option<States> {
         self.recurrent().begins()
+    }
+
+    fn carries(&self) -> bool {
+        self.carry
     }
 
     fn onnx(&self, onnx: &mut Onnx) -> Result<(), String> {

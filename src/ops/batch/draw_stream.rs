@@ -15,17 +15,47 @@ kernels! {
 /// and the last row is filled up. Results are the tokens and their targets, [batch, T] each, [`IGNORED`] if there is none:
 /// beyond the last token of the stream, after it, and where the vocabulary has no such token.
 ///
+/// In `tracks` the stream is cut into as many equal parts as a batch has rows, and each row reads its own part, window after
+/// window: what a recurrence carries from batch to batch goes on with the text. Where the windows do not come to whole batches,
+/// the first rows have one window more, which the last batch reads. Such an order is never shuffled.
+///
 /// Where the order is shuffled, each epoch has a phase of its own from 0 to T - 1: windows begin elsewhere, and the one that
 /// leads beyond the end wraps around to the beginning. So every token is a target once per epoch, whatever the phase.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct DrawStream {
     /// Which windows a batch has; `window` is 0.
     pub draw: Draw,
     /// Tokens of the stream, at least one.
     pub tokens: usize,
+    /// Whether each row of a batch reads its own part of the stream, in order.
+    pub tracks: bool,
+}
+
+impl std::fmt::Debug for DrawStream {
+    /// An order without tracks is not printed.
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        let DrawStream { draw, tokens, tracks } = self;
+        let mut text = f.debug_struct("DrawStream");
+        text.field("draw", draw).field("tokens", tokens);
+        if *tracks {
+            text.field("tracks", tracks);
+        }
+        text.finish()
+    }
 }
 
 impl DrawStream {
+    /// The window of row `b`; `None` beyond the valid ones.
+    fn window(&self, control: &Control, b: u32) -> Option<usize> {
+        if !self.tracks {
+            return self.draw.sample(control, b);
+        }
+        let Control { first, valid, samples, .. } = *control;
+        let batch = self.draw.batch as u32;
+        let (each, longer) = (samples / batch, samples % batch);
+        (b < valid).then(|| (b * each + b.min(longer) + first / batch) as usize)
+    }
+
     /// Where an epoch's windows begin within the rows.
     fn phase(&self, control: &Control) -> usize {
         let drawn = pcg(control.key ^ pcg(!control.epoch)) as usize % self.draw.elements();
@@ -50,7 +80,7 @@ impl Reference for DrawStream {
         let [tokens, next] = results(y);
         let rows = tokens.words().chunks_mut(length).zip(next.words().chunks_mut(length));
         for (b, (tokens, next)) in rows.enumerate() {
-            let Some(s) = self.draw.sample(&control, b as u32) else {
+            let Some(s) = self.window(&control, b as u32) else {
                 tokens.fill(0);
                 next.fill(0);
                 continue;
@@ -74,6 +104,9 @@ impl Op for DrawStream {
         if shape.len() != 1 || *window > 0 || *read != Read::AsIs {
             return Err(format!("a field of {shape:?}, expected windows of tokens that are all there"));
         }
+        if self.tracks && self.draw.shuffle {
+            return Err("tracks that are shuffled, expected an order of the stream".into());
+        }
         let [_, stored] = arguments(x)?;
         let ([rows, _], length) = (axes(stored)?, shape[0]);
         let most = rows.saturating_mul(length).min(i32::MAX as usize);
@@ -94,6 +127,7 @@ impl Op for DrawStream {
         let launch = launch.size("stride", draw.stride()).set("shuffle", draw.shuffle);
         let launch = launch.set("kind", draw.element.number()).size("tokens", self.tokens).size("rows", rows);
         let launch = if let Some(ignored) = draw.ignored { launch.set("ignored", ignored) } else { launch };
+        let launch = if self.tracks { launch.set("tracks", 1u32) } else { launch };
         let launch = launch.bind("control", cx.x[0]).bind("stored", cx.x[1]);
         cx.groups(launch.bind("x", cx.y[0]).bind("next", cx.y[1]), draw.batch)
     }
@@ -109,18 +143,26 @@ pub(super) fn windows(batch: usize, length: usize, element: Element, ignored: Op
 }
 
 pub(in crate::ops) fn cases() -> Vec<Case> {
-    let case = |batch: usize, length: usize, element, tokens: usize, first: u32, epoch: u32| {
-        let (rows, shuffle) = (tokens.div_ceil(length), epoch > 0);
+    let one = |batch: usize, length: usize, element, tokens: usize, first: u32, epoch: u32, tracks: bool| {
+        let (rows, shuffle) = (tokens.div_ceil(length), epoch > 0 && !tracks);
         let valid = (rows as u32 - first).min(batch as u32);
         let control = Control { key: 7, epoch, first, valid, samples: rows as u32, ..Control::default() };
         let draw = windows(batch, length, element, (element == Element::U8).then_some(255), shuffle);
         let stride = draw.stride();
         // Of the tokens one in three is unknown.
         let bytes = (0..rows * stride).map(|at| if at % 3 == 2 { 255 } else { (at * 37 % 251) as u8 });
-        Case::new(DrawStream { draw, tokens }).words([Control::WORDS], control.words()).stored([rows, stride], bytes)
+        Case::new(DrawStream { draw, tokens, tracks })
+            .words([Control::WORDS], control.words())
+            .stored([rows, stride], bytes)
     };
+    let case = |batch, length, element, tokens, first, epoch| one(batch, length, element, tokens, first, epoch, false);
+    let tracks = |batch, length, tokens, first| one(batch, length, Element::U8, tokens, first, 2, true);
     use Element::{U8, U16, U32};
     vec![
+        tracks(4, 8, 100, 0),
+        tracks(4, 8, 100, 12),
+        tracks(3, 5, 58, 6),
+        tracks(1, 6, 50, 3),
         case(4, 8, U8, 100, 0, 0),
         case(4, 8, U8, 97, 12, 3),
         case(5, 7, U8, 50, 5, 1),
@@ -136,13 +178,33 @@ mod tests {
     use super::*;
     use crate::ir::op::Elements;
 
+    /// Each row goes on where it was in the batch before, and each window is read once.
+    #[test]
+    fn tracks_read_the_stream_in_order() {
+        for (samples, batch) in [(12, 4), (13, 4), (15, 4), (3, 3), (7, 1)] {
+            let draw = windows(batch, 2, Element::U8, None, false);
+            let op = DrawStream { draw, tokens: 2 * samples, tracks: true };
+            let mut tracks = vec![Vec::new(); batch];
+            for first in (0..samples).step_by(batch) {
+                let valid = batch.min(samples - first) as u32;
+                let control = Control { first: first as u32, valid, samples: samples as u32, ..Control::default() };
+                for (b, track) in tracks.iter_mut().enumerate() {
+                    track.extend(op.window(&control, b as u32));
+                }
+            }
+            let all: Vec<usize> = tracks.concat();
+            assert_eq!(all, (0..samples).collect::<Vec<_>>(), "{samples} windows in {batch} tracks: {tracks:?}");
+            assert!(tracks.iter().all(|track| samples / batch <= track.len()), "{tracks:?}");
+        }
+    }
+
     /// Every token but the first is a target once per epoch, after the token before it.
     #[test]
     fn every_token_is_a_target_once_an_epoch() {
         let (length, tokens) = (5, 23);
         let rows = 23usize.div_ceil(length);
         let draw = windows(rows, length, Element::U8, None, true);
-        let (stride, op) = (draw.stride(), DrawStream { draw, tokens });
+        let (stride, op) = (draw.stride(), DrawStream { draw, tokens, tracks: false });
         let mut stored = vec![99; rows * stride];
         (0..tokens).for_each(|place| stored[place / length * stride + place % length] = place as u8);
         let mut phases = std::collections::BTreeSet::new();

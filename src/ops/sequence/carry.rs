@@ -18,7 +18,7 @@ impl Graph {
     /// # Errors
     /// [`Error::Input`] if a state has another shape than what it is to keep.
     pub fn carry_states(&mut self, control: Tensor) -> crate::Result<()> {
-        for (from, state) in std::mem::take(&mut self.carried) {
+        for (from, state) in self.carried.clone() {
             self.update(Carry, &[control, from], &[state])?;
         }
         Ok(())

@@ -287,6 +287,10 @@ impl Evaluator {
 
     /// Goes back to the first sample.
     fn restart(&mut self) -> Result<()> {
+        for (_, state) in &self.step.graph.carried {
+            let zeros = vec![0.0; self.step.graph.info(*state).elements()];
+            self.engine.write(*state, Values::Float(zeros))?;
+        }
         self.engine.write(self.step.control, Values::Word(self.start.words()))?;
         self.engine.restart();
         self.feed.iter_mut().for_each(|feed| feed.restart_at(0));

@@ -70,6 +70,7 @@ impl Wild {
         };
         let members: Vec<_> = match role {
             // The average of the weights is laid out as they are.
+            Role::State if graph.is_carried(t) => Vec::new(),
             Role::State if name != EMA => graph.trained_params().collect(),
             Role::Param | Role::State => graph.params.iter().map(|p| (p, graph.root(p.tensor).1)).collect(),
             Role::Grad => graph.trained_params().collect(),

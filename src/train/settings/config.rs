@@ -98,6 +98,11 @@ pub struct RunConfig {
     #[cfg_attr(feature = "cli", arg(long, alias = "normalize", value_name = "imagenet|MEAN,…/STD,…|none", help_heading = DATA))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub normalise: Option<Normalise>,
+    /// Read a text in order, one part of it per row of the batch, and let recurrent layers keep their state from batch to
+    /// batch, as char-rnn does; for a model that continues texts
+    #[cfg_attr(feature = "cli", arg(long, alias = "stateful", help_heading = MODEL))]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub carry: bool,
     /// Initial weights, from a safetensors file (PyTorch's included)
     #[cfg_attr(feature = "cli", arg(long, value_name = "FILE", help_heading = MODEL))]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -154,6 +159,7 @@ impl Default for RunConfig {
             train_limit: None,
             test_limit: None,
             normalise: None,
+            carry: false,
             init: None,
             from: None,
             device: None,

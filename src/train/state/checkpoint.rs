@@ -1,8 +1,9 @@
 //! A checkpoint: everything needed to resume a run as if it had never stopped, and its file format.
 //!
 //! The file is a sealed safetensors file: the weights under the names of `model.safetensors`, the optimizer's state as
-//! `optimizer.<state>.<parameter>` in the same shapes (`ema` is the average of all weights, where one is kept), and in the metadata the model (`wgrad`) and all else as JSON
-//! (`wgrad_checkpoint`).
+//! `optimizer.<state>.<parameter>` in the same shapes (`ema` is the average of all weights, where one is kept), the states that
+//! recurrences carry to the next step as `carried.<layer>.<state>`, and in the metadata the model (`wgrad`) and all else as
+//! JSON (`wgrad_checkpoint`).
 
 use crate::data::Dataset;
 use crate::data::column::crc32;
@@ -10,7 +11,7 @@ use crate::data::schema::FEATURES;
 use crate::error::{Error, Result, in_context};
 use crate::model::Model;
 use crate::model::formats::sealed;
-use crate::model::formats::weights::{EMA, METADATA_KEY, NamedTensor, OPTIMIZER_PREFIX, Weights};
+use crate::model::formats::weights::{CARRIED_PREFIX, EMA, METADATA_KEY, NamedTensor, OPTIMIZER_PREFIX, Weights};
 use crate::step::control::Control;
 use crate::train::epochs::progress::{Goal, Progress};
 use crate::train::settings::goal::Keep;
@@ -34,6 +35,8 @@ pub struct Checkpoint {
     /// The optimizer's state by name (`m` and `v`, or `velocity`), each with a tensor for every weight that is trained,
     /// and `ema`, the average of all weights, where one is kept.
     pub optimizer: Vec<(String, Weights)>,
+    /// The states of recurrences that are carried to the next step, [batch, units] each.
+    pub carried: Vec<NamedTensor>,
     /// All else.
     pub state: State,
 }
@@ -218,6 +221,8 @@ impl Checkpoint {
             let renamed = |t: &NamedTensor| NamedTensor { name: prefix(name) + &t.name, ..t.clone() };
             tensors.extend(state.tensors.iter().map(renamed));
         }
+        let carried = |t: &NamedTensor| NamedTensor { name: format!("{CARRIED_PREFIX}{}", t.name), ..t.clone() };
+        tensors.extend(self.carried.iter().map(carried));
         let state = serde_json::to_string(&self.state)
             .map_err(|e| Error::failed(format!("the checkpoint cannot be written: {e}")))?;
         sealed::seal(&[(METADATA_KEY, &self.model.to_json()?), (STATE_KEY, &state)], &tensors)
@@ -241,8 +246,12 @@ impl Checkpoint {
             return Err(malformed(&format!("found form {found}, of wgrad {version}, expected {FORMAT}")));
         }
         let mut weights = Vec::new();
-        let mut optimizer: Vec<(String, Weights)> = Vec::new();
+        let (mut optimizer, mut carried): (Vec<(String, Weights)>, _) = (Vec::new(), Vec::new());
         for mut tensor in tensors {
+            if let Some(name) = tensor.name.strip_prefix(CARRIED_PREFIX) {
+                carried.push(NamedTensor { name: name.into(), ..tensor });
+                continue;
+            }
             let Some(rest) = tensor.name.strip_prefix(OPTIMIZER_PREFIX) else {
                 weights.push(tensor);
                 continue;
@@ -259,7 +268,7 @@ impl Checkpoint {
         weights.check_against(&model)?;
         optimizer.iter().try_for_each(|(_, state)| state.check_part_of(&model))?;
         state.options.check().map_err(|e| malformed(&e))?;
-        Ok(Checkpoint { model, weights, optimizer, state })
+        Ok(Checkpoint { model, weights, optimizer, carried, state })
     }
 
     /// Reads a file.

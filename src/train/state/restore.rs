@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::ir::graph::{Graph, Role, Tensor, TensorInfo};
 use crate::ir::values::Values;
-use crate::model::formats::weights::{EMA, Weights};
+use crate::model::formats::weights::{EMA, NamedTensor, Weights};
 use crate::step::control::Control;
 use crate::train::epochs::trainer::Trainer;
 use crate::train::state::checkpoint::{Checkpoint, State};
@@ -54,9 +54,14 @@ impl Trainer {
             let members = members.map(|(param, at)| (param, &state[at..][..graph.info(param.tensor).elements()]));
             optimizer.push((graph.info(tensor).name.clone(), Weights::from_params(members)?));
         }
+        let mut carried = Vec::new();
+        for (_, state) in &graph.carried {
+            let (name, shape) = (graph.info(*state).name.clone(), graph.shape(*state).to_vec());
+            carried.push(NamedTensor { name, shape, values: self.floats(*state).await? });
+        }
         let (progress, options) = (self.progress.clone(), self.options.clone().resolved());
         let state = State::new(Control::read(&control), progress, options, self.data.clone(), self.device.clone())?;
-        Ok(Checkpoint { model: self.model.clone(), weights, optimizer, state })
+        Ok(Checkpoint { model: self.model.clone(), weights, optimizer, carried, state })
     }
 
     /// Goes on from a checkpoint: `fit` then does what the run that wrote it would have done.
@@ -64,7 +69,7 @@ impl Trainer {
     /// # Errors
     /// [`Error::Input`] if it belongs to another model, other settings (their length apart) or other data.
     pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()> {
-        let Checkpoint { model, weights, optimizer, state } = checkpoint;
+        let Checkpoint { model, weights, optimizer, carried, state } = checkpoint;
         if *model != self.model {
             let (found, expected) = (&model.name, &self.model.name);
             return Err(Error::input(format!(
@@ -91,6 +96,7 @@ impl Trainer {
         if found != names {
             return Err(Error::input(format!("the checkpoint has the optimizer's {found:?}, expected {names:?}")));
         }
+        let states_carried = carried_states(&graph, carried)?;
         // With the gaps between them, which a step that went wrong may have written to.
         self.engine.write(self.step.params, arena(&graph, self.step.params, &weights.to_graph(&graph)?))?;
         for tensor in states(&graph) {
@@ -106,6 +112,9 @@ impl Trainer {
                 state[at..][..values.len()].copy_from_slice(&values);
             }
             self.engine.write(tensor, Values::Float(state))?;
+        }
+        for (tensor, values) in states_carried {
+            self.engine.write(tensor, Values::Float(values))?;
         }
         self.engine.write(self.step.control, Values::Word(control.words()))?;
         self.engine.write(self.step.fault, Values::Word(vec![0]))?;
@@ -154,8 +163,30 @@ pub(in crate::train) fn arena(graph: &Graph, params: Tensor, weights: &[(Tensor,
     Values::Float(arena)
 }
 
+/// The states of recurrences in a checkpoint, each for its tensor.
+///
+/// # Errors
+/// [`Error::Input`] if one is missing or has another shape, or there are others.
+fn carried_states(graph: &Graph, found: &[NamedTensor]) -> Result<Vec<(Tensor, Vec<f32>)>> {
+    let described = |name: &str, shape: &[usize]| format!("{name} {shape:?}");
+    let listed = |mut all: Vec<String>| {
+        all.sort_unstable();
+        all
+    };
+    let states = graph.carried.iter().map(|(_, state)| *state);
+    let expected = listed(states.clone().map(|t| described(&graph.info(t).name, graph.shape(t))).collect());
+    let has = listed(found.iter().map(|t| described(&t.name, &t.shape)).collect());
+    if has != expected {
+        return Err(Error::input(format!("the checkpoint has the carried states {has:?}, expected {expected:?}")));
+    }
+    let values =
+        |t: Tensor| found.iter().find(|found| found.name == graph.info(t).name).map(|found| found.values.clone());
+    Ok(states.filter_map(|t| Some((t, values(t)?))).collect())
+}
+
 /// The arenas that the optimizer keeps from step to step.
 fn states(graph: &Graph) -> impl Iterator<Item = Tensor> + '_ {
     let whole = |info: &TensorInfo| info.role == Role::State && info.view.is_none();
-    (0..graph.tensors.len() as u32).map(Tensor).filter(move |t| whole(graph.info(*t)))
+    let all = (0..graph.tensors.len() as u32).map(Tensor);
+    all.filter(move |t| whole(graph.info(*t)) && !graph.is_carried(*t))
 }

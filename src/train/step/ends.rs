@@ -75,6 +75,7 @@ impl Start {
         rates: Rates,
         accumulate: u32,
     ) -> Result<Step> {
+        self.graph.carry_states(self.control)?;
         let log = self.graph.tensor(TensorInfo::floats("log", [LOG_CAPACITY, RECORD]).role(Role::Control));
         let weighing = self.weighing;
         let end = StepEnd { batch: self.batch, capacity: LOG_CAPACITY, betas, rates, accumulate, weighing };

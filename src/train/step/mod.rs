@@ -40,6 +40,10 @@ pub(super) fn key_of(seed: u64) -> u32 {
 /// Steps that the log holds, and so the most that one submit has.
 pub const LOG_CAPACITY: usize = 64;
 
+/// Parts that a text is cut into where it is evaluated in order (as in PyTorch's word_language_model): the loss does not depend
+/// on the batch size then.
+pub const EVALUATION_TRACKS: usize = 10;
+
 /// A step's graph and the tensors that the host has to do with.
 #[derive(Clone, Debug)]
 pub struct Step {
@@ -136,7 +140,7 @@ impl Step {
     }
 
     /// `evaluation` with another loss than the plain one, on data with these fields, and with at most this many bytes
-    /// of it on the device.
+    /// of it on the device. A model that carries its state reads the text in [`EVALUATION_TRACKS`] parts, whatever the batch is.
     pub fn evaluation_by(
         criterion: &Criterion,
         model: &Model,
@@ -145,6 +149,7 @@ impl Step {
         batch: usize,
         limit: Option<u64>,
     ) -> Result<Step> {
+        let batch = if model.carries() { EVALUATION_TRACKS.min(samples) } else { batch };
         let mut start = Start::new(model, schema, samples, batch, false, Augment::default(), Mode::Inference, limit)?;
         fuse(&mut start.graph, &[start.logits], Stage::Whole);
         start.mask()?;
@@ -277,7 +282,7 @@ impl Start {
             let expected = "expected none with a model for segmentation";
             return Err(Error::input(format!("mixup {}: {expected}", augment.mixup)));
         }
-        let (mut columns, mut labels) = (Vec::new(), None);
+        let (mut columns, mut labels, tracks) = (Vec::new(), None, model.carries());
         for (place, field) in fields.into_iter().enumerate() {
             let tensor = graph.tensor(TensorInfo::bytes(&field.name, [held, field.stride()]));
             let read = match place {
@@ -289,7 +294,10 @@ impl Start {
             let (shape, element, ignored) = (field.shape.clone(), field.element, field.ignored);
             let draw = Draw { batch, shape, element, read, ignored, shuffle, window: rows };
             let drawn = match (place, field.stream) {
-                (_, Some(tokens)) => graph.apply(DrawStream { draw, tokens }, &[control, tensor])?,
+                (_, Some(tokens)) => {
+                    let draw = Draw { shuffle: shuffle && !tracks, ..draw };
+                    graph.apply(DrawStream { draw, tokens, tracks }, &[control, tensor])?
+                }
                 (0, _) if !augment.keeps_images() => {
                     graph.apply(DrawAugmented { draw, augment }, &[control, tensor])?
                 }
