@@ -213,6 +213,12 @@ impl Dataset {
         }
     }
 
+    /// Whether its samples are documents, each with a token that ends it.
+    pub fn has_documents(&self) -> bool {
+        let is_stream = |field: &Field| field.stream.is_some();
+        self.text.is_some() && self.train.schema().own_targets().is_some_and(|field| !is_stream(field))
+    }
+
     /// Checks images against the requested size and channels: not every format can convert them.
     fn check_size(&self, options: &ReadOptions) -> Result<()> {
         let Ok(input) = self.train.schema().input(None).cloned() else { return Ok(()) };

@@ -72,6 +72,10 @@ pub struct TextOptions<'a> {
     /// Whether lines of two columns are pairs, a text and its translation, not a label and a text; without, pairs are
     /// recognised by first columns that mostly differ.
     pub pairs: Option<bool>,
+    /// Whether each line of a text is a document of its own, which ends with a token for that.
+    pub documents: bool,
+    /// Of documents: whether a sample has no more tokens than the longest of them and its end, even where `length` is more.
+    pub shrinks: bool,
     /// The share at the end of a single text that is held out for testing; without, a tenth.
     pub kept: Option<f64>,
 }

@@ -168,13 +168,19 @@ impl Schema {
         }
     }
 
-    /// The field of targets: classes, answers, numbers, a translation, or a stream of tokens whose targets are its own.
+    /// The field of tokens whose targets are its own: a stream, or documents.
+    pub fn own_targets(&self) -> Option<&Field> {
+        let alone = || if let [only] = &self.fields[..] { Some(only).filter(|field| field.name == TEXT) } else { None };
+        self.fields.iter().find(|field| field.stream.is_some()).or_else(alone)
+    }
+
+    /// The field of targets: classes, answers, numbers, a translation, or tokens whose targets are their own.
     ///
     /// # Errors
     /// [`Error::Input`] if there is none.
     pub fn target(&self) -> Result<&Field> {
         let known = [LABEL, ANSWERS, NUMBERS, TARGET].iter().find_map(|name| self.get(name));
-        let known = known.or_else(|| self.fields.iter().find(|field| field.stream.is_some()));
+        let known = known.or_else(|| self.own_targets());
         known.map_or_else(|| self.field(LABEL), Ok)
     }
 

@@ -248,8 +248,8 @@ impl Split {
 
     /// Targets of a sample: 1, height × width where each pixel has its own, or the tokens of a window or a translation.
     pub fn positions(&self) -> usize {
-        let stream = || self.columns.iter().find(|column| column.field().stream.is_some());
-        self.column(LABEL).or_else(|| self.column(TARGET)).or_else(stream).map_or(1, |column| column.field().elements())
+        let labels = self.column(LABEL).or_else(|| self.column(TARGET)).map(|column| column.field().elements());
+        labels.or_else(|| self.schema().own_targets().map(Field::elements)).unwrap_or(1)
     }
 
     /// Whether pixels stay in their file.

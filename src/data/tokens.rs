@@ -48,6 +48,9 @@ pub struct TextPart {
     pub unknown: u64,
     /// The shortest, the middle and the longest text; none of a stream.
     pub lengths: Option<[usize; 3]>,
+    /// The share of the places that are filled up; none of a stream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub padding: Option<f64>,
 }
 
 /// Counts a data set of text; `None` if it is of something else.
@@ -93,7 +96,10 @@ fn side(data: &Dataset, field: &str, tokenizer: &Tokenizer) -> Result<TextSurvey
             }
         }
         let lengths = stream.is_none().then(|| lengths(column, ends));
-        parts.push(TextPart { name, samples: split.count, tokens, unknown, lengths });
+        let places = column.count() * column.field().elements();
+        let filled = || column.words(0..column.count()).filter(|token| *token == IGNORED).count();
+        let padding = stream.is_none().then(|| filled() as f64 / places as f64);
+        parts.push(TextPart { name, samples: split.count, tokens, unknown, lengths, padding });
     }
     let mut order: Vec<usize> = (0..counts.len()).filter(|token| counts[*token] > 0).collect();
     order.sort_by_key(|token| (std::cmp::Reverse(counts[*token]), *token));

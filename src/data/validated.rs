@@ -73,7 +73,8 @@ impl Dataset {
         let known = self.text.as_ref();
         let length = known.map(|_| input.elements());
         let pairs = known.map(|_| self.target.is_some());
-        let text = TextOptions { known, known_target: self.target.as_ref(), length, pairs, ..options.text };
+        let text =
+            TextOptions { known, known_target: self.target.as_ref(), length, pairs, shrinks: false, ..options.text };
         let alike = ReadOptions {
             tests_alone: true,
             train_alone: false,

@@ -123,8 +123,9 @@ impl Model {
         given: &mut [Option<Given>],
         wanted: impl Fn(usize) -> bool,
     ) -> Result<()> {
-        // A text that is gone on with has no end that were known.
-        let is_filled = self.text.is_some() && (self.task != Task::Next || self.translates());
+        // A text that is continued has no end that is known.
+        let is_whole = self.document_ends().is_some() && build.mode != Mode::Generation;
+        let is_filled = self.text.is_some() && (self.task != Task::Next || self.translates() || is_whole);
         let lengths_of = |graph: &mut Graph, tokens: Tensor| -> Result<Option<Tensor>> {
             let found = is_filled.then(|| graph.apply(Lengths, &[tokens])).transpose()?;
             Ok(found.map(|found| found[0]))

@@ -22,7 +22,7 @@ pub use task::{Scale, Task};
 use crate::error::{Error, Result, in_context};
 use crate::ir::element::Prepare;
 use crate::text::Tokenizer;
-use layers::{LARGEST, elements};
+use layers::{Embedding, LARGEST, elements};
 use normalise::ChannelNorm;
 use serde::{Deserialize, Serialize};
 
@@ -99,6 +99,11 @@ impl Model {
             let inputs = layer.inputs(index, input, &shapes).map_err(|error| self.error(error))?;
             let inputs: Vec<&[usize]> = inputs.into_iter().map(|shape| &shape[..]).collect();
             let result = layer.infer(index, &inputs).map_err(|error| self.error(error))?;
+            if let Some(tied) = layer.tied {
+                let weight = layer.tied_weight(index, &inputs).map_err(|error| self.error(error))?;
+                let embeddings = inferred.get_mut(tied).filter(|_| self.layers[tied].is::<Embedding>());
+                weight.tie(embeddings).map_err(|why| self.error(layer.error(index, why)))?;
+            }
             shapes.push(result.shape.clone());
             total += result.params.iter().map(|p| p.elements() as u64).sum::<u64>();
             if total > LARGEST as u64 {

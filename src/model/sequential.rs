@@ -216,6 +216,15 @@ impl Sequential {
         self
     }
 
+    /// Lets the last layer, a dense one, have the weight of the embedding of that name.
+    pub fn tied_to(mut self, name: &str) -> Self {
+        let tied = self.place(name);
+        if let Some(last) = self.0.layers.last_mut() {
+            last.tied = Some(tied);
+        }
+        self
+    }
+
     /// Adds an attention of the last result over that of the layer of that name.
     pub fn attention_from(self, name: &str, score: Score) -> Self {
         self.layer(Attention { score }).reading(name)

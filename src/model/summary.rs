@@ -29,10 +29,9 @@ impl Model {
             let params = inferred.params.iter().map(|p| p.elements() as u64).sum();
             total += params;
             let from: Vec<String> = layer.from.iter().map(usize::to_string).collect();
-            let name = match from.is_empty() {
-                true => format!("{index} ({})", layer.type_name()),
-                false => format!("{index} ({}, from {})", layer.type_name(), from.join(", ")),
-            };
+            let from = (!from.is_empty()).then(|| format!(", from {}", from.join(", "))).unwrap_or_default();
+            let tied = layer.tied.map_or(String::new(), |tied| format!(", tied to {tied}"));
+            let name = format!("{index} ({}{from}{tied})", layer.type_name());
             rows.push([name, format!("(None, {})", sizes.join(", ")), grouped(params)]);
         }
         let head = ["Layer (type)", "Output Shape", "Param #"].map(str::to_owned);

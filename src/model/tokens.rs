@@ -1,6 +1,6 @@
 //! Models that read text: their tokens, and the layers that may read them.
 
-use super::{Model, described};
+use super::{Model, Task, described};
 use crate::error::Result;
 use crate::model::layers::{Embedding, Input};
 use crate::text::Tokenizer;
@@ -40,6 +40,13 @@ impl Model {
     /// Whether the model writes another text than the one that it reads.
     pub fn translates(&self) -> bool {
         self.layers.iter().any(|layer| layer.is::<Input>())
+    }
+
+    /// The tokens that begin and end a document, where the model continues documents; of one that continues a single text, and
+    /// of all others, none.
+    pub fn document_ends(&self) -> Option<[u32; 2]> {
+        let continues = self.task == Task::Next && !self.translates();
+        self.text.as_ref().filter(|_| continues).and_then(Tokenizer::ends)
     }
 
     /// Places of the text whose tokens a model of texts tells: of one that translates one more than it reads, for the end.

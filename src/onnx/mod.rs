@@ -76,7 +76,8 @@ impl TrainedModel {
             let name = format!("{index}_{}", layer.type_name());
             let inputs = layer.inputs(index, &first, &results)?.into_iter().cloned().collect();
             let given = layer.inputs(index, &input, &shapes)?.into_iter().map(|shape| &shape[..]).collect();
-            let params = inferred.params.iter().map(|param| param.name.clone()).collect();
+            let tied = layer.tied.map(|tied| format!("{tied}.weight"));
+            let params = tied.into_iter().chain(inferred.params.iter().map(|param| param.name.clone())).collect();
             let mut onnx = Onnx::new(name, inputs, given, params);
             let of = |place: Option<usize>| match place {
                 _ if layer.is::<Input>() => written.clone(),
@@ -161,8 +162,11 @@ fn metadata(model: &Model, classes: usize) -> Result<Vec<StringStringEntryProto>
         }
         _ if model.text.is_some() => {
             let unit = model.tokenizer()?.unit().plural();
+            let begin =
+                model.document_ends().map(|[begin, _]| format!("{begin} first, which begins a document, then "));
             format!(
-                "the numbers of {unit}, 64-bit integers [N, {}], -1 after a text's end; `wgrad` has the vocabulary",
+                "{}the numbers of {unit}, 64-bit integers [N, {}], -1 after a text's end; `wgrad` has the vocabulary",
+                begin.unwrap_or_default(),
                 model.input[0]
             )
         }

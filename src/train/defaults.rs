@@ -27,6 +27,7 @@ pub fn model_for(data: &Dataset) -> Result<(&'static str, Option<String>)> {
         return Ok(match input.stream {
             _ if data.target.is_some() => (TRANSLATOR, Some("since the data is pairs of texts".into())),
             Some(_) => ("char-rnn", Some("since the data is a text".into())),
+            None if data.has_documents() => ("char-rnn", Some("since the data is documents".into())),
             None => ("text-classifier", Some("since the data has texts with labels".into())),
         });
     }

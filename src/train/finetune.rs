@@ -119,7 +119,7 @@ impl First {
             model.infer()?;
         }
         // Of a text the tokens are the classes.
-        let is_text = data.target.is_some() || data.train.schema().target()?.stream.is_some();
+        let is_text = data.target.is_some() || data.train.schema().own_targets().is_some();
         model.class_names = if is_text { Vec::new() } else { data.class_names.clone() };
         let model = model.suited(data, config.train.loss)?;
         let model = if config.carry { model.carrying()? } else { model };

@@ -144,7 +144,23 @@ impl Generator {
         self.engine.copy_from(self.params, engine, step.final_weights())
     }
 
-    /// The tokens of a prompt; of none, the beginning of a line if there is one, else the first token.
+    /// The seed of its random numbers.
+    pub fn seed(&self) -> u64 {
+        self.sampling.seed
+    }
+
+    /// Whether what it writes are documents, each with an end.
+    pub fn writes_documents(&self) -> bool {
+        self.model.document_ends().is_some()
+    }
+
+    /// Takes another seed.
+    pub fn reseed(&mut self, seed: u64) {
+        self.sampling.seed = seed;
+    }
+
+    /// The tokens of a prompt; of none, the beginning of a line if there is one, else the first token. Of a model that continues
+    /// documents, the token that begins one and then the prompt.
     ///
     /// # Errors
     /// [`Error::Input`] if the model does not know one of them.
@@ -161,6 +177,9 @@ impl Generator {
                 "prompt: the model does not know its {plural}{found}; expected those of its training text"
             )));
         }
+        if let Some([begin, _]) = model.document_ends() {
+            return Ok([&[begin], &tokens[..]].concat());
+        }
         if !tokens.is_empty() {
             return Ok(tokens);
         }
@@ -168,7 +187,8 @@ impl Generator {
         Ok(vec![beginning.unwrap_or(0)])
     }
 
-    /// The tokens that follow a prompt; `observe` hears of them as they come, and stops by a break.
+    /// The tokens that follow a prompt, of a document those before its end; `observe` hears of them as they come, and stops by
+    /// a break.
     ///
     /// # Errors
     /// [`Error::Input`] for a prompt longer than it was built for; [`Error::Failed`] if the device fails.
@@ -193,6 +213,7 @@ impl Generator {
         let start = Control { key: key_of(self.sampling.seed), valid: 1, samples: u32::MAX / 2, ..Control::default() };
         self.engine.write(self.control, Values::Word(start.words()))?;
         self.engine.restart();
+        let end_of_document = self.model.document_ends().map(|[_, end]| end);
         let (mut pace, mut done, mut told) = (Pace::default(), 0, prompt.len());
         loop {
             let steps = pace.of(end - 1 - done);
@@ -205,6 +226,14 @@ impl Generator {
                 return Err(Error::failed("tokens are not words"));
             };
             let known = done + 1;
+            let is_end = |token: &u32| end_of_document == Some(*token);
+            if let Some(at) = tokens[told.min(known)..known].iter().position(is_end) {
+                if at > 0 {
+                    // What comes after it was made in the same submit.
+                    let _ = observe(&tokens[told..told + at]);
+                }
+                return Ok(tokens[prompt.len()..told + at].to_vec());
+            }
             let flow = if known > told { observe(&tokens[told..known]) } else { ControlFlow::Continue(()) };
             told = told.max(known);
             if done == end - 1 || flow.is_break() {

@@ -31,6 +31,7 @@ pub fn options_for<'a>(model: &'a Model, targets: &'a [String]) -> ReadOptions<'
             known_target: model.target.as_ref(),
             pairs: model.text.as_ref().map(|_| model.translates()),
             length: model.text.as_ref().map(|_| model.input[0]),
+            documents: model.document_ends().is_some(),
             ..TextOptions::default()
         },
         ..ReadOptions::default()

@@ -80,6 +80,60 @@ fn a_carried_state_tells_what_a_window_does_not() {
     assert!(done.status == Some(2) && done.err.contains("carry = true"), "{}", done.err);
 }
 
+/// Names, one on each line, are sequences of their own with an end.
+#[test]
+fn documents_are_learnt_to_their_end() {
+    let place = Place::new();
+    let names = ["anna", "bo", "emma", "ole", "una"];
+    place.write(
+        "names.txt",
+        (0..200).map(|n| format!("{}\n", names[n % 5])).collect::<String>() + "\nida\nabcdefghijkl\n",
+    );
+    let train = "train --data names.txt --documents --batch-size 16 --lr 0.02 --device cpu --no-report";
+    let done = place.works(&format!("{train} --epochs 3 --length 6 --run-dir run"));
+    for said in
+        ["char-rnn, since the data is documents", "1 empty lines", "1 of 202 documents are cut after 6 characters"]
+    {
+        assert!(done.err.contains(said), "{said}: {}", done.err);
+    }
+    place.works(&format!("{train} --epochs 1 --length 6 --run-dir cut"));
+    place.works("train --resume cut --epochs 3 --no-report");
+    for file in ["model.safetensors", "samples.jsonl"] {
+        assert!(place.read(&format!("run/{file}")) == place.read(&format!("cut/{file}")), "{file}");
+    }
+    let last = place.lines("run/metrics.jsonl").pop().unwrap();
+    let told: Value = json(&place, "eval run --device cpu --json");
+    assert!((number(&told, "loss") - number(&last, "val_loss")).abs() < 1e-6, "{told}");
+    // 40 names of two to four characters, each with its end, are held out.
+    let samples = place.lines("run/samples.jsonl");
+    assert_eq!(samples[2]["text"].as_str().unwrap().lines().count(), 8, "{samples:?}");
+    let found = place.works("generate run --device cpu --samples 30 --seed 5 --temperature 0.5").out;
+    let known = found.lines().filter(|name| names.contains(name) || *name == "ida").count();
+    assert!(found.lines().count() == 30 && known >= 25, "{found}");
+    assert_eq!(place.works("generate run --device cpu --prompt em --temperature 0").out, "emma\n");
+    let told: Value = json(&place, "generate run --device cpu --prompt em --temperature 0 --json");
+    assert_eq!((&told["text"], told["tokens"].as_array().unwrap().len()), (&"ma".into(), 2), "{told}");
+    // A preset is no longer than the longest document.
+    place.works(&format!("{train} --epochs 1 --run-dir fitting"));
+    let config = String::from_utf8(place.read("fitting/config.toml")).unwrap();
+    assert!(config.contains("length = 13") && config.contains("documents = true"), "{config}");
+    let told = place.works("data names.txt --documents");
+    assert!(told.out.contains("2, 4, 12") && told.out.contains("padding"), "{}", told.out);
+    let refused = |command: &str, word: &str| {
+        let done = place.call(command);
+        assert!(done.status == Some(2) && done.err.contains(word), "{command}: {}", done.err);
+    };
+    place.write("films.tsv", "good\ta film\nbad\tanother film\n".repeat(20));
+    refused("train --data films.tsv --documents", "--documents: expected a text with a document on each line");
+    refused(&format!("{train} --model char-rnn --carry"), "carries its state from one to the next");
+    place.write("a.txt", text());
+    place.write("net.toml", NET.replace("LAYER", "gru"));
+    place.works(
+        "train --data a.txt --model net.toml --epochs 1 --batch-size 8 --device cpu --run-dir stream --no-report",
+    );
+    refused("train --data names.txt --documents --from stream", "a model that continues one text");
+}
+
 /// A resumed run ends as one that was never stopped, including its samples.
 #[test]
 fn a_run_on_a_text_goes_on_in_the_same_bytes() {

@@ -31,13 +31,13 @@ pub fn around(kind: &LayerType) -> (Model, usize) {
         let net = Sequential::new([4, 4, 2]).name("net").conv2d(4, 2).relu().named("first");
         let net = net.conv2d(4, 1).activation(Function::Tanh);
         let net = if flat { net.flatten() } else { net };
-        let net = net.layer(LayerEntry { layer: layer.clone(), from: Vec::new(), state: None });
+        let net = net.layer(LayerEntry { layer: layer.clone(), from: Vec::new(), state: None, tied: None });
         if joins { net.reading("first").flatten().dense(3) } else { net.flatten().dense(3) }
     };
     // Of a text: places with a number of features for each.
     let text = || {
         let net = Sequential::text(4).name("net");
-        let entry = LayerEntry { layer: layer.clone(), from: Vec::new(), state: None };
+        let entry = LayerEntry { layer: layer.clone(), from: Vec::new(), state: None, tied: None };
         match kind.name {
             // A second text, which goes on where the first ends.
             "input" => {

@@ -36,6 +36,7 @@ mod recurrences;
 mod registry;
 mod sequences;
 mod structure;
+mod tied;
 mod training;
 mod translation;
 mod weights;

@@ -32,10 +32,12 @@ fn a_run_on_texts_that_was_cut_in_mid_epoch_ends_as_one_that_was_not() {
     place.write("a.txt", "the cat sat on the mat, and the dog sat by the log. ".repeat(5));
     place.write("labels.tsv", lines(|n| ["good", "bad"][n % 2].to_owned()));
     place.write("pairs.tsv", lines(|n| format!("source{n} of{}", " all".repeat(n % 3))));
+    place.write("names.txt", (0..52).map(|n| format!("ann{}{n}\n", "a".repeat(n % 5))).collect::<String>());
     for (name, train, per_epoch) in [
         ("stream", "--data a.txt --model net.toml", 5),
         ("carry", "--data a.txt --model net.toml --carry", 5),
         ("labels", "--data labels.tsv --model text-classifier --length 6", 5),
+        ("documents", "--data names.txt --documents --model char-rnn", 6),
         ("pairs", "--data pairs.tsv --model translator --length 5", 5),
     ] {
         let train = format!("train {train} --batch-size 8 --device cpu --no-report --log-steps --checkpoint-every 2");

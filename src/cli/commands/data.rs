@@ -68,6 +68,9 @@ pub struct DataArgs {
     /// For text: tokens per sample
     #[arg(long, value_name = "N")]
     length: Option<usize>,
+    /// For text: each line is a document, as in `wgrad train`
+    #[arg(long)]
+    documents: bool,
     /// For a CSV file: the column of texts
     #[arg(long, value_name = "COLUMN")]
     text: Option<String>,
@@ -128,7 +131,9 @@ pub fn run(args: DataArgs) -> Result<()> {
         vocabulary: args.vocabulary,
         length: args.length,
         column: args.text.as_deref(),
-        known: given.as_ref(),
+        known: if args.documents { given_target.as_ref() } else { given.as_ref() },
+        documents: args.documents,
+        shrinks: args.length.is_none(),
         known_target: given_target.as_ref(),
         ..TextOptions::default()
     };
@@ -143,6 +148,10 @@ pub fn run(args: DataArgs) -> Result<()> {
         ..ReadOptions::default()
     };
     let data = Dataset::open_with(&spec, &options)?;
+    if args.documents && !data.has_documents() {
+        let name = &data.name;
+        return Err(Error::input(format!("--documents: expected a text with a document on each line, found {name}")));
+    }
     let kind = if spec == BUILT_IN { "built in" } else { Format::of(Path::new(&spec))?.name };
     if let Some(notice) = &data.notice {
         crate::cli::say(&format!("note: {notice}"));
@@ -210,8 +219,9 @@ fn of_tokens(found: &TextSurvey, texts: &str, width: usize) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
     let _ = writeln!(text, "  vocabulary  {vocabulary} {unit}");
-    let (things, lengths) = if *is_stream { ("windows", "") } else { (texts, "shortest, middle, longest") };
-    let mut table = Table::new(["part", things, unit, "unknown", lengths]);
+    let (things, lengths, padding) =
+        if *is_stream { ("windows", "", "") } else { (texts, "shortest, middle, longest", "padding") };
+    let mut table = Table::new(["part", things, unit, "unknown", lengths, padding]);
     for part in parts {
         let lengths = part.lengths.map_or(String::new(), |[a, b, c]| format!("{a}, {b}, {c}"));
         table.row([
@@ -220,6 +230,7 @@ fn of_tokens(found: &TextSurvey, texts: &str, width: usize) -> String {
             part.tokens.to_string(),
             part.unknown.to_string(),
             lengths,
+            part.padding.map_or(String::new(), |share| format!("{:.0} %", 100.0 * share)),
         ]);
     }
     text += "\n";

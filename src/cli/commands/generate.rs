@@ -14,10 +14,10 @@ const LARGEST_PROMPT_BYTES: u64 = 1 << 20;
 
 /// Continue a text with a trained model
 ///
-/// The same seed gives the same text on the same device.
+/// The same seed gives the same text on the same device. A model of documents (train --documents) stops at a document's end.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  wgrad generate runs/char-rnn/1 --prompt \"ROMEO:\" --tokens 300\n  \
-wgrad generate runs/char-rnn/1 --temperature 0.8 --top-k 20 --seed 7\n  cat begin.txt | wgrad generate runs/char-rnn/1 --prompt -")]
+wgrad generate runs/char-rnn/1 --temperature 0.8 --top-k 20 --seed 7\n  wgrad generate runs/names/1 --samples 20\n  cat begin.txt | wgrad generate runs/char-rnn/1 --prompt -")]
 pub struct GenerateArgs {
     /// A model file that wgrad wrote, or the folder of a run
     file: PathBuf,
@@ -36,6 +36,9 @@ pub struct GenerateArgs {
     /// Sample from the most likely tokens whose probabilities sum to P
     #[arg(long, default_value_t = 1.0, value_name = "P", allow_negative_numbers = true)]
     top_p: f32,
+    /// Texts to generate, the second with the next seed, and so on
+    #[arg(long, visible_alias = "num-samples", default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    samples: u64,
     /// Random seed
     #[arg(long, default_value_t = 0, value_name = "N")]
     seed: u64,
@@ -58,14 +61,23 @@ pub fn run(args: GenerateArgs) -> Result<()> {
     let mut generator = Generator::new(&device, &trained.model, sampling, prompt.len())?;
     crate::cli::note(&device);
     generator.set_weights(&trained.weights)?;
-    let tokenizer = trained.model.tokenizer()?;
+    for n in 0..args.samples {
+        generator.reseed(seed.wrapping_add(n));
+        write(&mut generator, &trained.model, (&text, &prompt), json)?;
+    }
+    Ok(())
+}
+
+/// Generates and prints one text.
+fn write(generator: &mut Generator, model: &Model, (text, prompt): (&str, &[u32]), json: bool) -> Result<()> {
+    let tokenizer = model.tokenizer()?;
     if json {
-        let found = pollster::block_on(generator.run(&prompt, |_| ControlFlow::Continue(())))?;
+        let found = pollster::block_on(generator.run(prompt, |_| ControlFlow::Continue(())))?;
         let found = serde_json::json!({ "prompt": text, "text": tokenizer.decode(&found), "tokens": found });
         return print(&format!("{found}\n"));
     }
     // Decoded from the beginning each time: a token may be a part of a character, or join the word before it.
-    let mut all = prompt.clone();
+    let mut all = prompt.to_vec();
     let (mut shown, mut trouble) = (0, None);
     let mut show = |all: &[u32], last: bool| {
         let decoded = if text.is_empty() { tokenizer.decode(&all[prompt.len()..]) } else { tokenizer.decode(all) };
@@ -75,7 +87,7 @@ pub fn run(args: GenerateArgs) -> Result<()> {
         shown = shown.max(end);
         print(new)
     };
-    pollster::block_on(generator.run(&prompt, |tokens| {
+    pollster::block_on(generator.run(prompt, |tokens| {
         all.extend_from_slice(tokens);
         match show(&all, false) {
             Ok(()) => ControlFlow::Continue(()),

@@ -1,6 +1,6 @@
 //! Samples held out for testing, if no file or folder has a test part.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// One of this number of samples of each class is held out for testing, where no file or folder has them.
 pub(super) const HELD_OUT: usize = 5;
@@ -25,4 +25,20 @@ pub(super) fn held_out<L: Ord + Copy, K: Ord>(labels: &[L], key: impl Fn(usize) 
         class.iter().take(count).for_each(|&n| kept[n] = true);
     }
     kept
+}
+
+/// Samples to train on and samples to test on, one in `of`, the same ones whatever their order; those whose keys are the same
+/// are all on one side.
+pub(super) fn divided<T>(all: Vec<T>, of: usize, key: impl Fn(&T) -> &str) -> (Vec<T>, Vec<T>) {
+    let mut order: Vec<usize> = (0..all.len()).collect();
+    order.sort_by_cached_key(|&at| (crc32fast::hash(key(&all[at]).as_bytes()), key(&all[at]).to_owned()));
+    let mut count = all.len().div_ceil(of);
+    // One that is there again tells of the others.
+    while count < order.len() && count > 0 && key(&all[order[count]]) == key(&all[order[count - 1]]) {
+        count += 1;
+    }
+    let kept: HashSet<usize> = order[..count].iter().copied().collect();
+    let (test, train): (Vec<_>, Vec<_>) = all.into_iter().enumerate().partition(|(at, _)| kept.contains(at));
+    let plain = |samples: Vec<(usize, T)>| samples.into_iter().map(|(_, sample)| sample).collect();
+    (plain(train), plain(test))
 }

@@ -3,6 +3,7 @@
 pub mod cifar;
 #[cfg(feature = "csv")]
 pub mod csv;
+mod documents;
 pub mod emnist;
 #[cfg(feature = "images")]
 pub mod folder;

@@ -2,6 +2,7 @@
 //! `train.tsv` with `val.tsv`, `test.tsv` or both, or the columns of a CSV that `--text` and `--target` name.
 
 use crate::data::column::Column;
+use crate::data::formats::held_out::divided;
 use crate::data::formats::text::contents;
 use crate::data::options::TextOptions;
 use crate::data::schema::{Field, TARGET, TEXT};
@@ -102,7 +103,7 @@ pub(super) fn finish(path: &Path, parts: Parts, options: &ReadOptions) -> Result
         None if options.tests_alone => (train.clone(), train),
         None if options.train_alone => (train.clone(), train.into_iter().take(1).collect()),
         None => {
-            let (train, test) = divided(train);
+            let (train, test) = divided(train, HELD_OUT, |pair| &pair[0]);
             notices
                 .push(format!("{shown} alone has no tests: {} pairs are kept for them, one in {HELD_OUT}", test.len()));
             (train, test)
@@ -153,22 +154,6 @@ pub(super) fn finish(path: &Path, parts: Parts, options: &ReadOptions) -> Result
         target: Some(target),
         notice: (!notices.is_empty()).then(|| notices.join("\nnote: ")),
     })
-}
-
-/// Pairs to train on, and pairs to test on: the same ones whatever their order.
-fn divided(pairs: Vec<Pair>) -> (Vec<Pair>, Vec<Pair>) {
-    let mut order: Vec<usize> = (0..pairs.len()).collect();
-    let key = |at: &usize| (crc32fast::hash(pairs[*at][0].as_bytes()), pairs[*at][0].clone());
-    order.sort_by_cached_key(key);
-    let mut count = pairs.len().div_ceil(HELD_OUT);
-    // A source that is there again has its translation told by the others.
-    while count < order.len() && count > 0 && pairs[order[count]][0] == pairs[order[count - 1]][0] {
-        count += 1;
-    }
-    let kept: HashSet<usize> = order[..count].iter().copied().collect();
-    let (test, train): (Vec<_>, Vec<_>) = pairs.into_iter().enumerate().partition(|(at, _)| kept.contains(at));
-    let plain = |pairs: Vec<(usize, Pair)>| pairs.into_iter().map(|(_, pair)| pair).collect();
-    (plain(train), plain(test))
 }
 
 /// What was cut of one side, and what its vocabulary does not have.

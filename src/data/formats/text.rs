@@ -2,7 +2,7 @@
 //! `val.txt`, `test.txt`.
 
 use crate::data::column::Column;
-use crate::data::formats::{Entries, Format};
+use crate::data::formats::{Entries, Format, documents};
 use crate::data::options::TextOptions;
 use crate::data::schema::Field;
 use crate::data::source::{Source, file_name};
@@ -53,6 +53,9 @@ struct Parts {
 }
 
 fn read(path: &Path, options: &ReadOptions) -> Result<Dataset> {
+    if options.text.documents {
+        return documents::read(path, options);
+    }
     let TextOptions { unit, vocabulary, length, known, kept, .. } = options.text;
     let length = length.unwrap_or(LENGTH);
     let Parts { train, validation, test, mut notices } = match path.is_file() {
@@ -104,20 +107,34 @@ pub fn training_text(path: &Path) -> Result<(String, Vec<String>)> {
 }
 
 /// The texts of a file or a folder.
-fn parts(path: &Path, kept: f64) -> Result<Parts> {
-    if path.is_file() {
-        return cut(&contents(path)?, kept, path);
+pub(super) struct Texts {
+    pub(super) train: String,
+    pub(super) validation: Option<String>,
+    pub(super) test: Option<String>,
+}
+
+impl Texts {
+    /// Those that there are. A text to validate on is also tested on where there is no other.
+    pub(super) fn of(path: &Path) -> Result<Texts> {
+        if path.is_file() {
+            return Ok(Texts { train: contents(path)?, validation: None, test: None });
+        }
+        let entries = Entries::of(path)?;
+        let of = |names: &[&str]| find(&entries, names).map(|name| path.join(name));
+        let train = of(&TRAINING).ok_or_else(|| Error::input(format!("{}: expected train.txt", path.display())))?;
+        let read = |file: Option<PathBuf>| file.map(|file| contents(&file)).transpose();
+        let (validation, test) = (read(of(&VALIDATION))?, read(of(&["test.txt"]))?);
+        let (validation, test) = if test.is_some() { (validation, test) } else { (None, validation) };
+        Ok(Texts { train: contents(&train)?, validation, test })
     }
-    let entries = Entries::of(path)?;
-    let of = |names: &[&str]| find(&entries, names).map(|name| path.join(name));
-    let train = of(&TRAINING).ok_or_else(|| Error::input(format!("{}: expected train.txt", path.display())))?;
-    let read = |file: Option<PathBuf>| file.map(|file| contents(&file)).transpose();
-    let (validation, test) = (read(of(&VALIDATION))?, read(of(&["test.txt"]))?);
-    let text = contents(&train)?;
-    match (validation, test) {
-        (None, None) => cut(&text, kept, &train),
-        (validation, Some(test)) => Ok(Parts { train: text, validation, test, notices: Vec::new() }),
-        (Some(test), None) => Ok(Parts { train: text, validation: None, test, notices: Vec::new() }),
+}
+
+/// The texts of a file or a folder, with one to test on.
+fn parts(path: &Path, kept: f64) -> Result<Parts> {
+    let Texts { train, validation, test } = Texts::of(path)?;
+    match test {
+        None => cut(&train, kept, path),
+        Some(test) => Ok(Parts { train, validation, test, notices: Vec::new() }),
     }
 }
 

@@ -40,6 +40,9 @@ impl Serialize for LayerEntry {
         if let Some(state) = self.state {
             map.serialize_entry("state", &state)?;
         }
+        if let Some(tied) = self.tied {
+            map.serialize_entry("tied", &tied)?;
+        }
         map.end()
     }
 }
@@ -104,15 +107,16 @@ fn read(mut entries: BTreeMap<String, serde_json::Value>) -> Result<LayerEntry, 
             places(&found).ok_or_else(|| wrong("from", format!("found {found}, expected places of layers")))?
         }
     };
-    let state = match entries.remove("state") {
-        None => None,
-        Some(found) => {
-            Some(size(&found).ok_or_else(|| wrong("state", format!("found {found}, expected the place of a layer")))?)
-        }
+    let mut other = |key: &str| {
+        let place = |found: serde_json::Value| {
+            size(&found).ok_or_else(|| wrong(key, format!("found {found}, expected the place of a layer")))
+        };
+        entries.remove(key).map(place).transpose()
     };
+    let (state, tied) = (other("state")?, other("tied")?);
     match entries.keys().next() {
         Some(key) => Err(wrong(key, "found a key that it does not have".into())),
-        None => Ok(LayerEntry { layer, from, state }),
+        None => Ok(LayerEntry { layer, from, state, tied }),
     }
 }
 

@@ -22,6 +22,9 @@ pub const TOKENS: usize = 256;
 /// What `state` may be.
 const STATE: &str = "the name of an earlier gru, lstm or rnn";
 
+/// What `tied` may be.
+const TIED: &str = "the name of an earlier embedding";
+
 /// The most bytes that a model file may have.
 pub const LARGEST_FILE_BYTES: u64 = 1 << 20;
 
@@ -126,7 +129,9 @@ impl Model {
             // Writing to a String cannot fail.
             let _ = write!(text, "\n[[layers]]\ntype = \"{}\"\n", layer.type_name());
             // Names that users gave are not kept, only what they stand for.
-            if self.layers.iter().any(|later| later.from.contains(&index) || later.state == Some(index)) {
+            let names =
+                |later: &LayerEntry| later.from.contains(&index) || [later.state, later.tied].contains(&Some(index));
+            if self.layers.iter().any(names) {
                 let _ = writeln!(text, "name = {}", written(index));
             }
             if let Some((kind, values)) = layer.stored() {
@@ -144,6 +149,9 @@ impl Model {
             };
             if let Some(state) = layer.state {
                 let _ = writeln!(text, "state = {}", written(state));
+            }
+            if let Some(tied) = layer.tied {
+                let _ = writeln!(text, "tied = {}", written(tied));
             }
         }
         text
@@ -214,9 +222,9 @@ impl<'a> Section<'a> {
             .ok_or_else(|| self.wrong("type", &format!("{types}{}", suggest::hint(found, known.iter().copied()))))?;
         self.name = format!("{} ({found})", self.name);
         let keys = kind.keys.iter().filter(|key| !key.hidden).map(|key| key.name);
-        // Recurrences alone have a state, which is looked at with the whole model.
-        let state = self.table.contains_key("state").then_some("state");
-        self.only(&["type"].into_iter().chain(keys).chain(["from", "name"]).chain(state).collect::<Vec<_>>())?;
+        // Recurrences alone have a state, and dense layers a weight that may be tied: that is looked at with the whole model.
+        let more = ["state", "tied"].into_iter().filter(|key| self.table.contains_key(*key));
+        self.only(&["type"].into_iter().chain(keys).chain(["from", "name"]).chain(more).collect::<Vec<_>>())?;
         let values = kind.keys.iter().map(|key| self.value(key)).collect::<Result<Vec<_>>>()?;
         let expected = || self.error(self.at.clone(), "its keys give no layer");
         let layer = kind.make(&values).ok_or_else(expected)?;
@@ -226,7 +234,8 @@ impl<'a> Section<'a> {
         };
         let state =
             self.table.get("state").map(|state| self.place("state", state.get_ref(), names, STATE)).transpose()?;
-        Ok(LayerEntry { layer, from, state })
+        let tied = self.table.get("tied").map(|tied| self.place("tied", tied.get_ref(), names, TIED)).transpose()?;
+        Ok(LayerEntry { layer, from, state, tied })
     }
 
     /// The value of a key; none if the default is to be taken.

@@ -41,6 +41,10 @@ impl Layer for Dense {
         Ok(graph.apply(MatmulNt::default(), &arguments)?[0])
     }
 
+    fn may_tie(&self) -> bool {
+        true
+    }
+
     fn onnx(&self, onnx: &mut Onnx) -> Result<(), String> {
         match onnx.shapes[0].len() {
             1 => onnx.whole("Gemm", &[("transB", Attribute::Int(1))]),

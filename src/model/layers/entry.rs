@@ -21,6 +21,8 @@ pub struct LayerEntry {
     pub from: Vec<usize>,
     /// The place of an earlier layer, a recurrence, whose last states this one begins with.
     pub state: Option<usize>,
+    /// The place of an earlier layer, an embedding, whose weight is also that of this one.
+    pub tied: Option<usize>,
 }
 
 /// What a layer in a list reads of what the graph has so far.
@@ -39,7 +41,7 @@ pub(crate) struct Reads<'a> {
 impl<L: Layer> From<L> for LayerEntry {
     /// A layer that reads the result before it.
     fn from(layer: L) -> Self {
-        LayerEntry { layer: Arc::new(layer), from: Vec::new(), state: None }
+        LayerEntry { layer: Arc::new(layer), from: Vec::new(), state: None, tied: None }
     }
 }
 
@@ -59,7 +61,7 @@ impl PartialEq for LayerEntry {
             (None, None) => Arc::ptr_eq(&self.layer, &other.layer),
             _ => false,
         };
-        same && self.from == other.from && self.state == other.state
+        same && self.from == other.from && self.state == other.state && self.tied == other.tied
     }
 }
 
@@ -72,6 +74,11 @@ impl LayerEntry {
     /// The same layer, which begins with the last states of this earlier one.
     pub fn beginning_at(self, state: usize) -> Self {
         LayerEntry { state: Some(state), ..self }
+    }
+
+    /// The same layer, whose weight is that of this earlier embedding.
+    pub fn tied_to(self, embedding: usize) -> Self {
+        LayerEntry { tied: Some(embedding), ..self }
     }
 
     /// The layer as what it is, where it is an `L`.
@@ -126,9 +133,22 @@ impl LayerEntry {
     /// # Errors
     /// [`Error::Input`] if the layer does not fit its inputs or the value of a key is not what it must be.
     pub fn infer(&self, index: usize, inputs: &[&[usize]]) -> Result<Inferred> {
-        let inferred = self.checked(inputs).map_err(|why| self.error(index, why))?;
+        let mut inferred = self.checked(inputs).map_err(|why| self.error(index, why))?;
+        // A weight that is tied is a parameter of the other layer.
+        if self.tied.is_some() {
+            inferred.params.remove(0);
+        }
         let named = |param: ParamSpec| ParamSpec { name: format!("{index}.{}", param.name), ..param };
         Ok(Inferred { params: inferred.params.into_iter().map(named).collect(), ..inferred })
+    }
+
+    /// The weight that it would have itself if it were not tied.
+    ///
+    /// # Errors
+    /// As [`LayerEntry::infer`].
+    pub(crate) fn tied_weight(&self, index: usize, inputs: &[&[usize]]) -> Result<ParamSpec> {
+        let inferred = self.checked(inputs).map_err(|why| self.error(index, why))?;
+        inferred.params.into_iter().next().ok_or_else(|| self.error(index, "found no weight that can be tied".into()))
     }
 
     fn checked(&self, inputs: &[&[usize]]) -> Result<Inferred, String> {
@@ -144,6 +164,9 @@ impl LayerEntry {
             (count, false) => return Err(format!("found {count} results to read, expected one")),
         }
         let inferred = self.layer.infer(inputs)?;
+        if self.tied.is_some() && !(self.layer.may_tie() && !inferred.params.is_empty()) {
+            return Err("found `tied`, expected it of a dense layer".into());
+        }
         check_elements("a result", &inferred.shape)?;
         inferred.params.iter().try_for_each(|param| check_elements("weights", &param.file_shape))?;
         Ok(inferred)
@@ -186,7 +209,14 @@ impl LayerEntry {
             }
             tensor
         };
-        let params: Vec<Tensor> = params.iter().map(add).collect();
+        let mut params: Vec<Tensor> = params.iter().map(add).collect();
+        if let Some(tied) = self.tied {
+            let name = format!("{tied}.weight");
+            let found = graph.params.iter().find(|param| param.name == name).map(|param| param.tensor);
+            let missing =
+                || self.error(index, format!("found no weight of layer {tied} in its graph, to which it is tied"));
+            params.insert(0, found.ok_or_else(missing)?);
+        }
         let at = Inputs { index, x: inputs, lengths, states, ends, params: &params, shape: &shape, build };
         let built = self.layer.build_whole(graph, &at).map_err(|error| in_context(&self.place(index), error))?;
         match graph.shape(built.result) == shape {

@@ -156,6 +156,11 @@ pub trait Layer: Any + Debug + Send + Sync {
         false
     }
 
+    /// Whether its first parameter, a weight [units, features], may be that of an embedding of as many tokens.
+    fn may_tie(&self) -> bool {
+        false
+    }
+
     /// Whether it reads the result before it and one or more besides: those that `from` names.
     fn joins(&self) -> bool {
         false

@@ -70,6 +70,22 @@ impl ParamSpec {
         Layout { file_shape: self.file_shape.clone(), perm }
     }
 
+    /// Lets this weight of a layer be that of an embedding, which then starts as this one would: its own numbers would be too
+    /// large for scores.
+    pub(in crate::model) fn tie(self, embedding: Option<&mut Inferred>) -> Result<(), String> {
+        let found = embedding.and_then(|embedding| embedding.params.first_mut());
+        let found = found.ok_or("found `tied`, expected the name of an earlier embedding")?;
+        if found.file_shape != self.file_shape {
+            let (tied, own) = (&found.file_shape, &self.file_shape);
+            return Err(format!(
+                "found a weight of {own:?}, tied to an embedding of {tied:?}: expected as many units as tokens, after as many \
+                 features as its size"
+            ));
+        }
+        *found = ParamSpec { name: std::mem::take(&mut found.name), ..self };
+        Ok(())
+    }
+
     /// The number of elements.
     pub fn elements(&self) -> usize {
         self.file_shape.iter().product()

@@ -17,6 +17,9 @@ use std::ops::ControlFlow;
 /// Tokens of the text that a model goes on with.
 const TOKENS: usize = 200;
 
+/// Documents that a model writes, where it continues documents.
+const DOCUMENTS: u64 = 8;
+
 /// Pairs that are translated: the first to validate on.
 const PAIRS: usize = 5;
 
@@ -82,7 +85,14 @@ impl Sampler {
         match self {
             Sampler::Going(generator) => {
                 generator.copy_weights(step, engine)?;
-                Ok(vec![Sample { text: generator.text("").await?, of: None }])
+                let (seed, count) = (generator.seed(), if generator.writes_documents() { DOCUMENTS } else { 1 });
+                let mut texts = Vec::new();
+                for n in 0..count {
+                    generator.reseed(seed.wrapping_add(n));
+                    texts.push(generator.text("").await?);
+                }
+                generator.reseed(seed);
+                Ok(vec![Sample { text: texts.join("\n"), of: None }])
             }
             Sampler::Translating { translator, texts, lines } => {
                 weights.map_or(Ok(()), |weights| translator.set_weights(weights))?;

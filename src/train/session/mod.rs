@@ -152,6 +152,8 @@ fn open(
         (choice, _) => choice.as_ref().map(TokenizerChoice::open).transpose()?.flatten(),
     };
     let given_target = given.clone().map(Tokenizer::with_ends);
+    let documents = config.documents || known.as_ref().is_some_and(|known| known.document_ends().is_some());
+    let given = if documents { given_target.clone() } else { given };
     let text = TextOptions {
         unit: config.tokenizer.as_ref().and_then(TokenizerChoice::unit),
         vocabulary: config.vocabulary.unwrap_or(VOCABULARY),
@@ -160,6 +162,9 @@ fn open(
         known: known.as_ref().and_then(|known| known.text.as_ref()).or(given.as_ref()),
         known_target: known.as_ref().and_then(|known| known.target.as_ref()).or(given_target.as_ref()),
         pairs: own.map(|(_, translates)| translates),
+        documents,
+        // A model file has a length of its own.
+        shrinks: config.length.is_none() && known.is_none() && !config.model.ends_with(".toml"),
         kept: None,
     };
     let columns = known.as_ref().map_or(&[][..], |known| &known.columns);
@@ -178,6 +183,9 @@ fn open(
         text,
         ..ReadOptions::default()
     };
+    if config.documents && known.as_ref().is_some_and(Model::translates) {
+        return Err(Error::input("--documents: expected a model that continues texts, found one that translates"));
+    }
     let has_model = known.as_ref().is_some_and(|known| known.text.is_some());
     let mut data = match (&config.val, config.train.validation_split) {
         (None, _) => Dataset::open_with(&config.data, &options)?,
@@ -233,6 +241,9 @@ fn check_options(config: &RunConfig, data: &Dataset, has_model: bool) -> Result<
     let given = |options: &[(&'static str, bool)]| options.iter().find(|(_, given)| *given).map(|(name, _)| *name);
     let name = &data.name;
     let refused = match &data.text {
+        _ if config.documents && !data.has_documents() => {
+            Some(("documents", format!("expected a text with a document on each line, FILE.txt, found {name}")))
+        }
         None => given(&of_texts).map(|option| (option, format!("expected a data set of text, found {name}"))),
         Some(_) if has_model => given(&of_texts[..2])
             .map(|option| (option, "expected none with --from: the trained model keeps its tokens".to_owned())),

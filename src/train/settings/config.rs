@@ -85,6 +85,11 @@ pub struct RunConfig {
     #[cfg_attr(feature = "cli", arg(long, aliases = ["seq-len", "sequence-length", "seq-length", "block-size"], value_name = "N", value_parser = flags::whole::<usize>, help_heading = DATA))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub length: Option<usize>,
+    /// For text: each line is a document, a sequence of its own with a token that ends it, such as a list of names; generate
+    /// stops at the end
+    #[cfg_attr(feature = "cli", arg(long, help_heading = DATA))]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub documents: bool,
     /// Use only N training samples: the first ones, or, if these lack a class, N drawn from all classes in proportion
     #[cfg_attr(feature = "cli", arg(long, value_name = "N", value_parser = flags::whole::<usize>, help_heading = DATA))]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -156,6 +161,7 @@ impl Default for RunConfig {
             tokenizer: None,
             vocabulary: None,
             length: None,
+            documents: false,
             train_limit: None,
             test_limit: None,
             normalise: None,

@@ -327,7 +327,13 @@ impl Start {
             given.push((table, Values::Float(quantiles(augment.mixup))));
             mixed = Some([blended[1], blended[2]]);
         }
-        // A translation is predicted token by token, each from those before it.
+        // A document is predicted token by token, each from those before it: its tokens are its own targets.
+        if let (Some([begin, _]), Some(None)) =
+            (model.document_ends(), columns.first().map(|stored| stored.field.stream))
+        {
+            x = graph.apply(ShiftRight { begin }, &[labels])?[0];
+        }
+        // So is a translation.
         let begin = model.target_vocabulary().saturating_sub(2) as u32;
         let target = model.translates().then(|| graph.apply(ShiftRight { begin }, &[labels])).transpose()?;
         let target = target.map(|target| target[0]);
