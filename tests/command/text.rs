@@ -61,17 +61,18 @@ fn a_text_is_learnt_and_continued() {
 #[test]
 fn a_carried_state_tells_what_a_window_does_not() {
     let place = Place::new();
-    // Which of three follows is known by the seven characters before alone.
-    place.write("a.txt", "aaaabaaaacaaaad".repeat(40));
-    place.write("net.toml", NET.replace("LAYER", "gru").replace("tokens = 8", "tokens = 5"));
-    let train = "train --data a.txt --model net.toml --batch-size 4 --epochs 12 --lr 0.02 --device cpu --no-report";
+    // Which of the two is next is known by what came before the window alone.
+    place.write("a.txt", "aaabaaac".repeat(400));
+    place.write("net.toml", NET.replace("LAYER", "gru").replace("tokens = 8", "tokens = 4"));
+    let train = "train --data a.txt --model net.toml --batch-size 8 --epochs 6 --lr 0.01 --device cpu --no-report";
     let last = |run: &str, more: &str| {
         let done = place.works(&format!("{train} --run-dir {run} {more}"));
         (number(place.lines(&format!("{run}/metrics.jsonl")).last().unwrap(), "val_loss"), done.err)
     };
     let ((carried, said), (cut, _)) = (last("carried", "--carry"), last("cut", "--no-shuffle"));
-    assert!(said.contains("the text is read in order, in 4 parts at once"), "{said}");
-    assert!(carried < 0.5 * cut, "{carried}, without {cut}");
+    assert!(said.contains("the text is read in order, in 8 parts at once"), "{said}");
+    // One character in four is one of two.
+    assert!(carried < 0.1 && cut > 0.9 * 2f64.ln() / 4.0, "{carried}, without {cut}");
     let told: Value = json(&place, "eval carried --device cpu --json");
     assert!((number(&told, "loss") - carried).abs() < 1e-6, "{told}");
     assert!(String::from_utf8(place.read("carried/config.toml")).unwrap().contains("carry = true"));
@@ -84,41 +85,44 @@ fn a_carried_state_tells_what_a_window_does_not() {
 #[test]
 fn documents_are_learnt_to_their_end() {
     let place = Place::new();
-    let names = ["anna", "bo", "emma", "ole", "una"];
-    place.write(
-        "names.txt",
-        (0..200).map(|n| format!("{}\n", names[n % 5])).collect::<String>() + "\nida\nabcdefghijkl\n",
-    );
-    let train = "train --data names.txt --documents --batch-size 16 --lr 0.02 --device cpu --no-report";
-    let done = place.works(&format!("{train} --epochs 3 --length 6 --run-dir run"));
+    let [first, middle, last] = [&["an", "bo", "em", "ol", "un"][..], &["na", "la", "ra", "ta"], &["", "s"]];
+    let all =
+        first.iter().flat_map(|a| middle.iter().flat_map(move |b| last.iter().map(move |c| format!("{a}{b}{c}"))));
+    let names: Vec<String> = all.collect();
+    place.write("names.txt", names.join("\n") + "\n\nabcdefghijkl\n");
+    let train = "train --data names.txt --documents --batch-size 8 --lr 0.01 --device cpu --no-report";
+    let done = place.works(&format!("{train} --epochs 12 --length 6 --run-dir run"));
     for said in
-        ["char-rnn, since the data is documents", "1 empty lines", "1 of 202 documents are cut after 6 characters"]
+        ["char-rnn, since the data is documents", "1 empty lines", "1 of 41 documents are cut after 6 characters"]
     {
         assert!(done.err.contains(said), "{said}: {}", done.err);
     }
     place.works(&format!("{train} --epochs 1 --length 6 --run-dir cut"));
-    place.works("train --resume cut --epochs 3 --no-report");
+    place.works("train --resume cut --epochs 12 --no-report");
     for file in ["model.safetensors", "samples.jsonl"] {
         assert!(place.read(&format!("run/{file}")) == place.read(&format!("cut/{file}")), "{file}");
     }
     let last = place.lines("run/metrics.jsonl").pop().unwrap();
     let told: Value = json(&place, "eval run --device cpu --json");
     assert!((number(&told, "loss") - number(&last, "val_loss")).abs() < 1e-6, "{told}");
-    // 40 names of two to four characters, each with its end, are held out.
+    // Five names of four or five characters are held out, each with its end.
+    assert_eq!(told["tokens"], 25, "{told}");
     let samples = place.lines("run/samples.jsonl");
-    assert_eq!(samples[2]["text"].as_str().unwrap().lines().count(), 8, "{samples:?}");
+    assert_eq!(samples[11]["text"].as_str().unwrap().lines().count(), 8, "{samples:?}");
     let found = place.works("generate run --device cpu --samples 30 --seed 5 --temperature 0.5").out;
-    let known = found.lines().filter(|name| names.contains(name) || *name == "ida").count();
-    assert!(found.lines().count() == 30 && known >= 25, "{found}");
-    assert_eq!(place.works("generate run --device cpu --prompt em --temperature 0").out, "emma\n");
+    let known = found.lines().filter(|name| names.iter().any(|known| known == name)).count();
+    assert!(found.lines().count() == 30 && known >= 20, "{found}");
+    let known = place.works("generate run --device cpu --prompt em --temperature 0").out;
+    assert!(names.contains(&known.trim_end().into()) && known.starts_with("em"), "{known}");
     let told: Value = json(&place, "generate run --device cpu --prompt em --temperature 0 --json");
-    assert_eq!((&told["text"], told["tokens"].as_array().unwrap().len()), (&"ma".into(), 2), "{told}");
+    let [length, tokens] = [told["text"].as_str().unwrap().len(), told["tokens"].as_array().unwrap().len()];
+    assert!(tokens == length && length <= 3, "{told}");
     // A preset is no longer than the longest document.
     place.works(&format!("{train} --epochs 1 --run-dir fitting"));
     let config = String::from_utf8(place.read("fitting/config.toml")).unwrap();
     assert!(config.contains("length = 13") && config.contains("documents = true"), "{config}");
     let told = place.works("data names.txt --documents");
-    assert!(told.out.contains("2, 4, 12") && told.out.contains("padding"), "{}", told.out);
+    assert!(told.out.contains("4, 5, 12") && told.out.contains("padding"), "{}", told.out);
     let refused = |command: &str, word: &str| {
         let done = place.call(command);
         assert!(done.status == Some(2) && done.err.contains(word), "{command}: {}", done.err);

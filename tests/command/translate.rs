@@ -90,6 +90,36 @@ fn pairs_are_learnt_and_translated() {
     assert!(number(&told[1], "score") < 0.0, "{told}");
 }
 
+/// Both texts of a pair may be subwords of one tokenizer, which the model then needs no file for.
+#[test]
+fn pairs_of_subwords_are_learnt_and_translated() {
+    let place = Place::new();
+    place.write("pairs.tsv", pairs());
+    place.write("both.txt", pairs().replace('\t', "\n"));
+    place.write("net.toml", NET.replace("tokens = 3", "tokens = 6"));
+    place.works("data make tokenizer both.txt --size 340");
+    let told = place.works("data pairs.tsv --tokenizer tokenizer.json");
+    assert!(told.out.contains("subwords") && told.out.contains("targets"), "{}", told.out);
+    let train = format!("{TRAIN} --tokenizer tokenizer.json --epochs 16 --no-report");
+    place.works(&format!("{train} --run-dir run"));
+    let last = place.lines("run/metrics.jsonl").pop().unwrap();
+    assert!(number(&last, "val_accuracy") > 0.9, "{last}");
+    place.works(&format!("{train} --max-steps 12 --run-dir cut"));
+    place.works("train --resume cut --epochs 16 --no-report");
+    assert!(place.read("run/model.safetensors") == place.read("cut/model.safetensors"));
+    std::fs::remove_file(place.path("tokenizer.json")).unwrap();
+    let told: Value = json(&place, "eval run --device cpu --json --translations out");
+    assert!((number(&told, "loss") - number(&last, "val_loss")).abs() < 1e-6, "{told}");
+    let [reference, translation] = ["reference", "translation"].map(|name| {
+        let text = String::from_utf8(place.read(&format!("out/{name}.txt"))).unwrap();
+        text.lines().map(String::from).collect::<Vec<_>>()
+    });
+    let right = reference.iter().zip(&translation).filter(|(a, b)| a == b).count();
+    assert!(right * 4 >= reference.len() * 3, "{translation:?}");
+    place.write("new.txt", "one two\nfive four three\n");
+    assert_eq!(place.works("predict run new.txt --device cpu").out, "dos uno\ntres cuatro cinco\n");
+}
+
 /// Cut in the middle of an epoch, and the model's file gone: it ends as one that was never stopped.
 #[test]
 fn a_run_on_pairs_goes_on_in_the_same_bytes() {

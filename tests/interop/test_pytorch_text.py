@@ -28,11 +28,11 @@ MODULES = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 
 
 class Net(nn.Module):
-    def __init__(self, layer, tokens):
+    def __init__(self, layer, tokens, units=10):
         super().__init__()
         self.add_module("0", nn.Embedding(tokens, 8))
-        self.add_module("1", MODULES[layer](8, 10, 2, batch_first=True))
-        self.add_module("2", nn.Linear(10, tokens))
+        self.add_module("1", MODULES[layer](8, units, 2, batch_first=True))
+        self.add_module("2", nn.Linear(units, tokens))
 
     def forward(self, x):
         embedding, recurrent, dense = self.children()
@@ -62,6 +62,39 @@ class Text(unittest.TestCase):
             ]
             loss = sum(losses).item() / (len(numbers) - 1)
             self.assertAlmostEqual(told["loss"], loss, delta=1e-5, msg=layer)
+
+    def test_pytorch_loads_a_tied_net_that_carries_its_state(self):
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        folder = Path(temporary.name)
+        (folder / "a.txt").write_text(TEXT * 2)
+        kept = (TEXT * 2)[int(len(TEXT) * 2 * 0.9):]
+        tokens = sorted(set(TEXT))
+        numbers = torch.tensor([tokens.index(c) for c in kept])
+        tied = NET.format(layer="lstm").replace("units = 10", "units = 8\ncarry = true")
+        tied = tied.replace("size = 8", 'size = 8\nname = "tokens"') + 'tied = "tokens"\n'
+        (folder / "net.toml").write_text(tied)
+        flags = ["--data", "a.txt", "--model", "net.toml", "--batch-size", 16, "--epochs", 3, "--device", "cpu"]
+        wgrad("train", *flags, "--run-dir", "run", "--no-report", cwd=folder)
+        told = json.loads(wgrad("eval", "run", "--device", "cpu", "--json", cwd=folder))
+        net = Net("lstm", len(tokens), 8)
+        _, _, dense = net.children()
+        dense.weight = net.get_submodule("0").weight
+        loaded = net.load_state_dict(load_file(folder / "run" / "model.safetensors"), strict=False)
+        self.assertEqual((loaded.missing_keys, loaded.unexpected_keys), (["2.weight"], []))
+        # The text is read in ten parts, each from zero states to its end.
+        windows = -(-len(numbers) // 12)
+        each, longer = divmod(windows, 10)
+        loss = 0
+        for part in range(10):
+            begin = part * each + min(part, longer)
+            end = begin + each + (part < longer)
+            targets = numbers[begin * 12 + 1:end * 12 + 1]
+            scores = net(numbers[None, begin * 12:end * 12])[0, :len(targets)]
+            loss += nn.functional.cross_entropy(scores, targets, reduction="sum").item()
+        self.assertGreater(each, 1)
+        self.assertEqual(told["tokens"], len(numbers) - 1)
+        self.assertAlmostEqual(told["loss"], loss / (len(numbers) - 1), delta=1e-5)
 
 
 # An encoder that goes both ways, a decoder that starts at its last states, and an attention over it.

@@ -91,8 +91,10 @@ class Text(unittest.TestCase):
 
     def test_the_loss_of_a_text_is_onnxruntimes(self):
         (self.folder / "a.txt").write_text(TEXT)
-        for layer in ["rnn", "gru", "lstm"]:
-            (self.folder / "net.toml").write_text(NET.format(layer=layer))
+        tied = NET.format(layer="gru").replace("units = 10", "units = 8").replace("size = 8", 'size = 8\nname = "tokens"')
+        nets = {layer: NET.format(layer=layer) for layer in ["rnn", "gru", "lstm"]}
+        for layer, net in {**nets, "tied": tied + 'tied = "tokens"\n'}.items():
+            (self.folder / "net.toml").write_text(net)
             flags = ["--data", "a.txt", "--model", "net.toml", "--batch-size", 16, "--epochs", 3, "--device", "cpu"]
             wgrad("train", *flags, "--run-dir", layer, "--no-report", cwd=self.folder)
             wgrad("export", f"{layer}/model.safetensors", "--onnx", "net.onnx", cwd=self.folder)

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use wgrad::data::tokens::stored;
 use wgrad::data::{Column, Dataset, Field, Split};
 use wgrad::device::Device;
+use wgrad::model::formats::import::{Hints, Order, import};
 use wgrad::model::init::glorot_uniform;
 use wgrad::model::{Model, Sequential, Weights};
 use wgrad::text::{Tokenizer, Unit};
@@ -72,6 +73,22 @@ fn a_tied_weight_has_the_gradients_of_both_layers() {
             pairs.for_each(|(a, b)| assert!((a - b).abs() <= 1e-6, "{name}: {a}, {b}"));
         }
     }
+}
+
+/// A file of PyTorch has the weight twice.
+#[test]
+fn a_tied_weight_is_imported_where_it_is_one() {
+    let net = || Sequential::text(5).embedding(TOKENS, 6).named("tokens").dense(6).dense(TOKENS);
+    let (tied, apart) = (net().tied_to("tokens").build().unwrap(), net().build().unwrap());
+    let mut file = glorot_uniform(&apart, 3).unwrap();
+    let hints = Hints { order: Some(Order::Pytorch), ..Hints::default() };
+    let error = import(&file, &tied, &hints).unwrap_err().to_string();
+    assert!(error.contains("layer 2 (dense): found another weight than that of layer 0"), "{error}");
+    let weight = file.get("0.weight").unwrap().values.clone();
+    file.tensors.iter_mut().filter(|t| t.name == "2.weight").for_each(|t| t.values.clone_from(&weight));
+    let imported = import(&file, &tied, &hints).unwrap();
+    imported.weights.check_against(&tied).unwrap();
+    assert_eq!(imported.weights.get("0.weight").unwrap().values, weight);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! shapes are alike.
 
 mod modules;
+mod tied;
 
 use crate::error::{Error, Result};
 use crate::ir::graph::Layout;
@@ -176,6 +177,9 @@ impl Place {
 /// [`Error::Input`] that shows what fits where, when a layer has no module or a module no layer, when several fit and
 /// their names give no order, and when both orders of elements fit and neither names nor `hints` tell which it is.
 pub fn import(file: &Weights, model: &Model, hints: &Hints) -> Result<Imported> {
+    if let Some(apart) = tied::apart(model) {
+        return tied::joined(import(file, &apart, hints)?, model);
+    }
     let places = places(model)?;
     let modules = modules(file)?;
     let mut found: Vec<(Order, Pairs)> = Vec::new();
