@@ -7,21 +7,27 @@ mod adapter;
 mod noise;
 
 use noise::noise;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use wgrad::data::Dataset;
+use wgrad::data::options::TextOptions;
+use wgrad::data::{Dataset, ReadOptions};
 use wgrad::device::Device;
-use wgrad::model::{Model, Sequential};
+use wgrad::model::init::glorot_uniform;
+use wgrad::model::layers::Score;
+use wgrad::model::{Model, Sequential, Weights};
 use wgrad::report::folder::RunRecord;
-use wgrad::train::epochs::trainer::Trainer;
+use wgrad::train::epochs::trainer::{Event, Sample, Trainer};
+use wgrad::train::generate::{Generator, Sampling};
+use wgrad::train::predict::{Predictor, TrainedModel};
 use wgrad::train::run::RunConfig;
 use wgrad::train::settings::options::TrainOptions;
 use wgrad::train::state::snapshot::Snapshot;
+use wgrad::train::translate::Translator;
 use wgrad::watch::live::Live;
 use wgrad::watch::server::{Bound, Server};
 
@@ -34,10 +40,10 @@ fn model() -> Model {
 }
 
 /// A live page of a run, and its trainer.
-struct Page {
+struct Page<T = Trainer> {
     port: u16,
     live: Arc<Live>,
-    trainer: Trainer,
+    trainer: T,
     _server: Server,
 }
 
@@ -48,12 +54,7 @@ impl Page {
         let mut trainer = Trainer::new(&device, &model(), &data(), &options, None).expect("a trainer");
         let snapshot = Arc::new(Snapshot::default());
         pollster::block_on(trainer.share(snapshot.clone())).expect("shared");
-        let record = RunRecord::begun(Path::new("runs/small/1"), &RunConfig::default(), "{}").expect("a record");
-        let live = Arc::new(Live::new(&model(), &data(), record, 3, snapshot).expect("a live page"));
-        let bound = Bound::new(Some(0)).expect("a free port");
-        let port = bound.address().trim_end_matches('/').rsplit(':').next().and_then(|port| port.parse().ok());
-        let server = bound.serve(live.clone()).expect("a server");
-        Page { port: port.expect("a port"), live, trainer, _server: server }
+        Page::of(&model(), &data(), snapshot, trainer)
     }
 
     fn train(&mut self) {
@@ -63,6 +64,17 @@ impl Page {
             ControlFlow::Continue(())
         });
         pollster::block_on(fitted).expect("a run");
+    }
+}
+
+impl<T> Page<T> {
+    fn of(model: &Model, data: &Dataset, snapshot: Arc<Snapshot>, trainer: T) -> Page<T> {
+        let record = RunRecord::begun(Path::new("runs/small/1"), &RunConfig::default(), "{}").expect("a record");
+        let live = Arc::new(Live::new(model, data, record, 3, snapshot).expect("a live page"));
+        let bound = Bound::new(Some(0)).expect("a free port");
+        let port = bound.address().trim_end_matches('/').rsplit(':').next().and_then(|port| port.parse().ok());
+        let server = bound.serve(live.clone()).expect("a server");
+        Page { port: port.expect("a port"), live, trainer, _server: server }
     }
 
     /// Sends bytes, and returns status and body.
@@ -254,5 +266,110 @@ fn looking_on_changes_no_byte() {
         let snapshot = Arc::new(Snapshot::every(Duration::ZERO));
         assert!(run(&device, None) == run(&device, Some(snapshot.clone())), "{}", device.name());
         assert_eq!(snapshot.latest().map(|(step, _)| step), Some(640));
+    }
+}
+
+/// Texts of each task, a model of each, and weights of it large enough that answers differ.
+fn of_texts(lines: &str, file: &str, net: Sequential) -> (Model, Dataset, Weights) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join(file);
+    std::fs::write(&path, lines).expect("a file");
+    let net = net.build().expect("a model");
+    let text = TextOptions { vocabulary: 50, length: Some(net.input[0]), ..TextOptions::default() };
+    let options = ReadOptions { text, ..ReadOptions::default() };
+    let data = Dataset::open_with(path.to_str().expect("a path"), &options).expect("texts");
+    let suited = net.suited(&data, None).expect("a model of these texts");
+    let model = Model { class_names: data.class_names.clone(), ..suited };
+    let mut weights = glorot_uniform(&model, 5).expect("weights");
+    weights.tensors.iter_mut().flat_map(|tensor| &mut tensor.values).for_each(|x| *x *= 3.0);
+    (model, data, weights)
+}
+
+/// The page of a run at step 7 that has these weights.
+fn page_of(model: &Model, data: &Dataset, weights: &Weights) -> Page<()> {
+    let snapshot = Arc::new(Snapshot::default());
+    snapshot.put(7, weights.clone());
+    Page::of(model, data, snapshot, ())
+}
+
+fn answered(page: &Page<()>, question: &Value) -> Value {
+    let (status, body) = page.ask("POST /text", "", question.to_string().as_bytes());
+    assert_eq!(status, 200, "{body}");
+    serde_json::from_str(&body).expect("JSON")
+}
+
+#[test]
+fn a_text_is_continued_as_generate_does_it() {
+    let net = Sequential::text(8).embedding(4, 6).gru(9, 1).dense(4).name("small");
+    let (model, data, weights) = of_texts(&"abc\n".repeat(40), "a.txt", net);
+    let page = page_of(&model, &data, &weights);
+    let cpu = Device::cpu(1).expect("a thread");
+    for (prompt, temperature, seed) in [("ab", 1.0, 3), ("", 0.0, 0)] {
+        let sampling = Sampling { tokens: 30, temperature: temperature as f32, seed, ..Sampling::default() };
+        let mut generator = Generator::new(&cpu, &model, sampling, 2).expect("a generator");
+        generator.set_weights(&weights).expect("they fit");
+        let expected = pollster::block_on(generator.text(prompt)).expect("a text");
+        let found = answered(&page, &json!({ "text": prompt, "tokens": 30, "temperature": temperature, "seed": seed }));
+        assert_eq!((&found["text"], &found["prompt"]), (&json!(expected), &json!(prompt)));
+        assert_eq!((&found["tokens"], &found["step"], &found["stopped"]), (&json!(30), &json!(7), &Value::Null));
+    }
+    assert_eq!(page.state("?weights=7")["weights"], 7, "the page asks again if they change");
+    let sample = Sample { text: "abca".into(), of: None };
+    page.live.event(&Event::Sample { epoch: 1, step: 7, sample: &sample });
+    assert_eq!(page.state("")["texts"], json!([{ "epoch": 1, "step": 7, "text": "abca" }]));
+    for (question, status, expected) in [
+        (json!({ "text": "a?", "tokens": 3 }), 400, "does not know its characters \"?\""),
+        (json!({ "text": "a", "tokens": 0 }), 400, "tokens 0: expected 1 to 2000"),
+        (json!({ "text": "a", "tokens": 2001 }), 400, "tokens 2001"),
+        (json!({ "text": "a", "temperature": -1 }), 400, "temperature -1"),
+        (json!({ "words": "a" }), 400, "the question"),
+        (json!({ "text": "a".repeat(16 << 10) }), 413, "more than 16384 bytes"),
+    ] {
+        let (found, body) = page.ask("POST /text", "", question.to_string().as_bytes());
+        assert!(found == status && body.contains(expected), "{found}: {body}");
+    }
+    assert_eq!(page.ask("GET /text", "", b"").0, 405);
+    assert_eq!(page.ask("POST /text", "Origin: http://evil.example\r\n", br#"{"text":"a"}"#).0, 403);
+}
+
+#[test]
+fn a_text_is_classified_as_predict_does_it() {
+    let lines: String = (0..20).map(|n| format!("{}\tfilm {n} was\n", ["bad", "good"][n % 2])).collect();
+    let net = Sequential::text(3).embedding(19, 6).gru(5, 1).mean_pool().dense(2).name("small");
+    let (model, data, weights) = of_texts(&lines, "a.tsv", net);
+    let page = page_of(&model, &data, &weights);
+    let net = TrainedModel { model, weights };
+    let mut predictor = Predictor::new(&Device::cpu(1).expect("a thread"), &net, 1).expect("a predictor");
+    let text = "strange film was was";
+    let (expected, _) = pollster::block_on(predictor.texts(&[text])).expect("probabilities");
+    let found = answered(&page, &json!({ "text": text }));
+    assert_eq!((&found["classes"], &found["read"]), (&json!(["bad", "good"]), &json!("<unk> film was")));
+    let shares: Vec<f32> = serde_json::from_value(found["probabilities"].clone()).expect("numbers");
+    assert_eq!(shares, expected[0]);
+    assert_eq!(found["notes"], json!(["cut after 3 of 4 words", "1 word not in the vocabulary"]));
+    let (status, body) = page.ask("POST /text", "", br#"{"text":" "}"#);
+    assert!(status == 400 && body.contains("the text is empty"), "{body}");
+}
+
+#[test]
+fn a_text_is_translated_as_predict_does_it() {
+    let lines: String = (0..30).map(|n| format!("one {n} two\tdos {n} uno\n")).collect();
+    let net = Sequential::text(4).embedding(30, 6).gru(5, 1).named("encoder").target().embedding(30, 6).gru(5, 1);
+    let net = net.named("decoder").attention_from("encoder", Score::Dot).concat_from("decoder").dense(30).name("small");
+    let (model, data, weights) = of_texts(&lines, "a.tsv", net);
+    let page = page_of(&model, &data, &weights);
+    let mut translator = Translator::new(&Device::cpu(1).expect("a thread"), &model, 1, 1).expect("a translator");
+    translator.set_weights(&weights).expect("they fit");
+    let (expected, _) = pollster::block_on(translator.texts(&["two one"])).expect("a translation");
+    let found = answered(&page, &json!({ "text": "two one" }));
+    assert_eq!((&found["text"], &found["read"]), (&json!(expected[0].text), &json!("two one")));
+    let pair = &found["pair"];
+    assert_eq!(pair["source"], json!(["two", "one"]));
+    let weights = pair["weights"].as_array().expect("rows");
+    assert!(!weights.is_empty() && weights.len() == pair["translation"].as_array().map_or(0, Vec::len), "{pair}");
+    for row in weights {
+        // Two shares in thousandths, each rounded.
+        let sum: u64 = row.as_array().into_iter().flatten().filter_map(Value::as_u64).sum();
+        assert!((999..=1001).contains(&sum), "{row}");
     }
 }

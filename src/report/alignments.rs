@@ -9,7 +9,7 @@ use crate::ir::graph::{Graph, TensorInfo};
 use crate::ir::values::Values;
 use crate::model::{Build, Model, Weights};
 use crate::text::NO_TOKEN;
-use crate::train::translate::Translator;
+use crate::train::translate::{Translation, Translator};
 use serde::Serialize;
 
 /// Pairs that a page shows: the first of the test set.
@@ -37,9 +37,28 @@ pub async fn alignments(model: &Model, weights: &Weights, test: &Split) -> Resul
     let count = test.count.min(PAIRS);
     let sources: Vec<Vec<u32>> =
         (0..count).map(|at| column.words(at..at + 1).take_while(|token| *token != IGNORED).collect()).collect();
-    let mut translator = Translator::new(&Device::cpu(0)?, model, count, 1)?;
+    let found = aligned(&Device::cpu(0)?, model, weights, &sources).await?;
+    let reference =
+        |at: usize| test.name_of(at).and_then(|line| line.split_once('\t')).map_or("", |(_, target)| target);
+    let pairs = found.into_iter().enumerate();
+    Ok(pairs.map(|(at, (pair, _))| Alignment { reference: reference(at).into(), ..pair }).collect())
+}
+
+/// Translates texts that are tokens, at least one of them, and reads the weights of the last attention; pairs come without
+/// references. The device is the native CPU.
+///
+/// # Errors
+/// As [`alignments`].
+pub async fn aligned(
+    device: &Device,
+    model: &Model,
+    weights: &Weights,
+    sources: &[Vec<u32>],
+) -> Result<Vec<(Alignment, Translation)>> {
+    let count = sources.len();
+    let mut translator = Translator::new(device, model, count, 1)?;
     translator.set_weights(weights)?;
-    let found = translator.run(&sources).await?;
+    let found = translator.run(sources).await?;
     let (known, written) = (model.tokenizer()?, model.target_tokenizer()?);
     let [begin, end] = written.ends().unwrap_or([NO_TOKEN; 2]);
     let (places, steps) = (model.input[0], model.written().unwrap_or(1));
@@ -57,10 +76,13 @@ pub async fn alignments(model: &Model, weights: &Weights, test: &Split) -> Resul
     let looked = layers.iter().rev().find_map(|given| given.built.weights);
     let weights = weights.to_graph(&graph)?;
     let mut executor = Executor::<f32>::new(graph, true)?;
-    executor.set(x, filled(sources.clone(), places))?;
+    executor.set(x, filled(sources.to_vec(), places))?;
     executor.set(y, filled((0..count).map(given).collect(), steps))?;
     weights.into_iter().try_for_each(|(tensor, values)| executor.set(tensor, Values::Float(values)))?;
-    executor.step();
+    match device {
+        Device::Cpu(pool) => pool.install(|| executor.step()),
+        Device::Gpu(_) => executor.step(),
+    }
     let looked = match looked.map(|looked| executor.get(looked)) {
         Some(Values::Float(looked)) => looked,
         _ => Vec::new(),
@@ -72,10 +94,10 @@ pub async fn alignments(model: &Model, weights: &Weights, test: &Split) -> Resul
         let thousandths = |row: &[f32]| row.iter().map(|weight| (weight * 1000.0).round() as u16).collect();
         Alignment {
             source: source.iter().map(|token| name(known.tokens(), *token)).collect(),
-            reference: test.name_of(at).and_then(|line| line.split_once('\t')).map_or("", |(_, target)| target).into(),
+            reference: String::new(),
             weights: (0..translation.len()).filter_map(row).map(thousandths).collect(),
             translation: translation.into_iter().map(|token| name(written.tokens(), token)).collect(),
         }
     };
-    Ok((0..count).map(one).collect())
+    Ok((0..count).map(one).zip(found.iter().cloned()).collect())
 }

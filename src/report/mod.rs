@@ -14,9 +14,9 @@ pub mod pictures;
 pub mod runs;
 pub mod series;
 pub mod targets;
+pub mod texts;
 
-use crate::data::schema::TEXT;
-use crate::data::{Dataset, IGNORED, Prepare, Split};
+use crate::data::{Dataset, Prepare};
 use crate::error::Result;
 use crate::model::{Model, Task, Weights};
 use crate::train::epochs::confusion::MOST_CLASSES;
@@ -34,6 +34,7 @@ use pictures::{Filters, Maps};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use targets::{AnswerResults, NumberResults};
+use texts::{TextTask, WrongText, wrong_texts};
 
 /// How many mistakes a page shows.
 const MISTAKES: usize = 18;
@@ -112,21 +113,11 @@ pub struct ModelTable {
     pub digits: bool,
     /// Whether each pixel has a class.
     pub by_pixel: bool,
+    /// What it does with a text, of a net that reads one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<TextTask>,
     /// Layer, sizes of its result, and the number of its parameters.
     pub layers: Vec<(String, Vec<usize>, u64)>,
-}
-
-/// A misclassified test text.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct WrongText {
-    /// Its place in the test set, from 0.
-    pub index: usize,
-    /// Its class.
-    pub label: usize,
-    /// The likeliest classes and their probabilities.
-    pub guesses: Vec<(usize, f64)>,
-    /// The text as the net read it.
-    pub text: String,
 }
 
 /// A misclassified test image.
@@ -200,7 +191,8 @@ pub fn model_table(model: &Model) -> Result<ModelTable> {
     let by_pixel = model.is_segmentation()?;
     let digits = !by_pixel && !model.reads_table() && model.preparation() == Prepare::Digits;
     let (name, input) = (model.name.clone(), model.input.clone());
-    Ok(ModelTable { name, input, reads: model.reads(), digits, by_pixel, layers: rows.collect() })
+    let text = TextTask::of(model);
+    Ok(ModelTable { name, input, reads: model.reads(), digits, by_pixel, text, layers: rows.collect() })
 }
 
 /// Names of all classes: those from the data, then numbers.
@@ -323,20 +315,6 @@ pub fn seen(model: &Model, weights: &Weights, data: &Dataset, logits: &[f32]) ->
         });
     }
     Ok(findings)
-}
-
-/// The texts that were classified wrongly with the largest probability; none of other data.
-fn wrong_texts(model: &Model, test: &Split, logits: &[f32], labels: &[u32]) -> Result<Vec<WrongText>> {
-    let (Some(tokenizer), Some(column)) = (&model.text, test.column(TEXT)) else { return Ok(Vec::new()) };
-    let text = |index: usize| {
-        let tokens: Vec<u32> = column.words(index..index + 1).filter(|token| *token != IGNORED).collect();
-        tokenizer.decode(&tokens)
-    };
-    let wrong = surest_mistakes(logits, labels, model.classes()?, MISTAKES).into_iter().map(|(index, answer)| {
-        let guesses = likeliest(&answer.probabilities, GUESSES);
-        WrongText { index, label: labels[index] as usize, guesses, text: text(index) }
-    });
-    Ok(wrong.collect())
 }
 
 /// `seen` of a model that tells the class of each pixel, which `confusion` has counted.

@@ -8,7 +8,7 @@ use std::path::Path;
 const TEMPLATE: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/style.css");
 /// In this order: each uses those before it.
-const SCRIPTS: [&str; 12] = [
+const SCRIPTS: [&str; 13] = [
     include_str!("page/dom.js"),
     include_str!("page/chart.js"),
     include_str!("page/canvas.js"),
@@ -19,6 +19,7 @@ const SCRIPTS: [&str; 12] = [
     include_str!("page/inside.js"),
     include_str!("page/comparison.js"),
     include_str!("page/ask.js"),
+    include_str!("page/prompt.js"),
     include_str!("page/live.js"),
     include_str!("page/main.js"),
 ];

@@ -1,4 +1,4 @@
-//! The state for the live page: progress, curves, weights as pictures, and the answer for a drawing or a picture.
+//! The state for the live page: progress, curves, weights as pictures, and the answer for a drawing, a picture or a text.
 
 use crate::data::colours::colours;
 use crate::data::pictures::picture::Picture as Photograph;
@@ -19,6 +19,7 @@ use crate::train::epochs::engine::Record;
 use crate::train::epochs::scores::sigmoid;
 use crate::train::epochs::trainer::Event;
 use crate::train::state::snapshot::Snapshot;
+use crate::watch::texts::{self, Question};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -125,7 +126,12 @@ impl Live {
                     state.report.runs[0].epochs.push(row);
                 }
             }
-            Event::Checkpoint(_) | Event::Sample { .. } => {}
+            Event::Sample { epoch, step, sample } => {
+                if let Value::Object(line) = sample.to_json(*epoch, *step) {
+                    state.report.runs[0].texts.push(line);
+                }
+            }
+            Event::Checkpoint(_) => {}
         }
     }
 
@@ -165,7 +171,10 @@ impl Live {
             Ok(Some((step, filters(&self.model, weights)?, maps)))
         })? {
             Some(Some((step, filters, maps))) => json!({ "weights": step, "filters": filters, "maps": maps }),
-            _ => json!({}),
+            _ => match self.snapshot.latest().filter(|_| self.model.text.is_some()) {
+                Some((step, _)) => json!({ "weights": step }),
+                None => json!({}),
+            },
         };
         let state = self.state();
         let left = (state.done > 0 && !state.ended)
@@ -183,6 +192,7 @@ impl Live {
             },
             "epochs": state.report.runs[0].epochs,
             "steps": state.report.runs[0].steps,
+            "texts": state.report.runs[0].texts,
             "ended": state.ended,
             "findings": state.ended.then_some(&state.report.findings),
         });
@@ -256,6 +266,20 @@ impl Live {
             json(&found)
         })?;
         found.ok_or_else(|| Error::input("there are no weights yet"))
+    }
+
+    /// The net's current answer to a question about a text, the JSON of a [`Question`].
+    ///
+    /// # Errors
+    /// [`Error::Input`] for what is no question, where there are no weights yet, and as the net's answer has it.
+    pub async fn text(&self, question: &[u8]) -> Result<String> {
+        let question = Question::read(question)?;
+        let none = || Error::input("there are no weights yet");
+        let (step, weights) = self.snapshot.latest().ok_or_else(none)?;
+        let device = Device::Cpu(self.pool.clone());
+        let mut found = texts::answer(&device, &self.model, &weights, &question).await?;
+        found["step"] = step.into();
+        json(&found)
     }
 
     /// The class of each pixel as a picture with the legend of the classes in it, and the share of each class.

@@ -1,8 +1,10 @@
 //! The live page: a run's report served on the loopback interface while the run trains (feature `watch`).
 //!
-//! [`server::Server`] answers four questions: `GET /` the page, `GET /state` the news, `POST /draw` and `POST /picture` what the
-//! net makes of a drawing and of a picture's file. Whoever is not this page gets no answer ([`guard`]). [`live::Live`] knows the answers.
+//! [`server::Server`] answers five questions: `GET /` the page, `GET /state` the news, `POST /draw`, `POST /picture` and `POST
+//! /text` what the net makes of a drawing, of a picture's file and of a text. No other page gets an answer ([`guard`]).
+//! [`live::Live`] knows the answers.
 
 pub mod guard;
 pub mod live;
 pub mod server;
+mod texts;

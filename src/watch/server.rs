@@ -29,6 +29,9 @@ const DRAWING_BYTES: usize = 512 * 512;
 /// The largest file of a picture, in bytes.
 const PICTURE_BYTES: usize = 32 << 20;
 
+/// The largest question about a text, in bytes.
+const QUESTION_BYTES: usize = 16 << 10;
+
 /// How long a request may take to come in.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -152,7 +155,7 @@ async fn route(
     let path = request.uri().path().to_string();
     let expected = match &path[..] {
         "/" | "/state" => Method::GET,
-        "/draw" | "/picture" => Method::POST,
+        "/draw" | "/picture" | "/text" => Method::POST,
         _ => return Err((StatusCode::NOT_FOUND, format!("{path}: there is nothing here"))),
     };
     if *request.method() != expected {
@@ -163,13 +166,16 @@ async fn route(
     let given = match &path[..] {
         "/draw" => body(request, DRAWING_BYTES).await?,
         "/picture" => body(request, PICTURE_BYTES).await?,
+        "/text" => body(request, QUESTION_BYTES).await?,
         _ => Bytes::new(),
     };
+    let handle = tokio::runtime::Handle::current();
     // What has to be computed must not keep the other connections waiting.
     let work = move || match &path[..] {
         "/" => Ok((HTML, live.page()?)),
         "/state" => Ok((JSON, live.news(known)?)),
         "/picture" => Ok((JSON, live.look(&given)?)),
+        "/text" => Ok((JSON, handle.block_on(live.text(&given))?)),
         _ => {
             let side = given.len().isqrt();
             if side * side != given.len() {
@@ -189,13 +195,13 @@ async fn route(
 /// The body of a request of at most `most` bytes, where it does not take too long.
 async fn body(request: Request<Incoming>, most: usize) -> Result<Bytes, (StatusCode, String)> {
     let collected = tokio::time::timeout(PATIENCE, Limited::new(request.into_body(), most).collect()).await;
-    let slow = |_| (StatusCode::REQUEST_TIMEOUT, "the picture took too long".to_string());
+    let slow = |_| (StatusCode::REQUEST_TIMEOUT, "the request took too long".to_string());
     match collected.map_err(slow)? {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => {
             Err((StatusCode::PAYLOAD_TOO_LARGE, format!("found more than {most} bytes, expected at most as many")))
         }
-        Err(error) => Err((StatusCode::BAD_REQUEST, format!("the picture did not come whole: {error}"))),
+        Err(error) => Err((StatusCode::BAD_REQUEST, format!("the request did not come whole: {error}"))),
     }
 }
 

@@ -33,6 +33,14 @@ function news(state) {
   if (state.epochs.length !== run.epochs.length) stale.push("head");
   if (state.epochs.length !== run.epochs.length || state.steps.length !== run.steps.length) stale.push("curves");
   [run.epochs, run.steps] = [state.epochs, state.steps];
+  if (state.texts.length !== run.texts.length) {
+    run.texts = state.texts;
+    stale.push("texts");
+  }
+  if (state.weights !== undefined && state.weights !== weights && model()?.text) {
+    weights = state.weights;
+    askedAgain();
+  }
   if (state.weights !== weights && state.filters) {
     weights = state.weights;
     data.findings.filters = state.filters;
@@ -47,7 +55,7 @@ function news(state) {
     data.live = false;
     if (state.findings) {
       data.findings = { ...state.findings, maps: given.any ? data.findings.maps : state.findings.maps };
-      stale.push("confusion", "mistakes", "filters", "maps", "timings");
+      stale.push("alignments", "confusion", "masks", "mistakes", "filters", "maps", "timings");
     }
     stale.push("head");
   }

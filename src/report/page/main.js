@@ -7,7 +7,8 @@ const page = document.getElementById("page");
 /** The sections of a single run by name, in the page's order. */
 const sections = {
   head: () => head(data.runs[0]),
-  draw: () => (data.live && model() && !isTable() && !continues() ? (model().digits ? drawing() : dropping()) : null),
+  prompting: () => (data.live && model()?.text ? prompting() : null),
+  draw: () => (data.live && model() && !isTable() ? (model().digits ? drawing() : dropping()) : null),
   curves: () => curves(data.runs[0]),
   texts: () => texts(data.runs[0]),
   alignments: () => alignments(data.findings),
@@ -22,12 +23,20 @@ const sections = {
   settings: () => settings(data.runs[0]),
 };
 
-/** Redraws some sections in place. */
+/** Redraws some sections in place; one that was not there comes before the next that is. */
 function refresh(...names) {
+  const order = Object.keys(sections);
   for (const name of names) {
     const old = document.getElementById(name);
     const fresh = sections[name]();
-    if (old && fresh) old.replaceWith(fresh);
+    if (!fresh) continue;
+    if (old) {
+      old.replaceWith(fresh);
+      continue;
+    }
+    const next = order.slice(order.indexOf(name) + 1).map((later) => document.getElementById(later)).find(Boolean);
+    page.insertBefore(fresh, next ?? page.querySelector("footer"));
+    document.getElementById("contents").replaceWith(contents([...page.children]));
   }
   drawCharts();
 }

@@ -157,8 +157,8 @@ function wrongTexts({ wrong_texts: found, classes }) {
     el("div", { class: "texts" }, found.map(card)));
 }
 
-/** Whether the net continues a text. */
-const continues = () => data.runs.length === 1 && data.runs[0].texts.length > 0;
+/** Whether the net writes texts, of which no confusion matrix is made. */
+const continues = () => ["continues", "translates"].includes(model()?.text) || data.runs[0].texts.length > 0;
 
 /** The texts that the net generated after each epoch, the last three expanded. */
 function texts(run) {

@@ -12,6 +12,7 @@ use crate::train::generate::{Generator, Sampling};
 use crate::train::settings::options::TrainOptions;
 use crate::train::step::Step;
 use crate::train::translate::Translator;
+use serde_json::Value;
 use std::ops::ControlFlow;
 
 /// Tokens of the text that a model goes on with.
@@ -30,6 +31,17 @@ pub struct Sample {
     pub text: String,
     /// Of a translation: the text that it is of, and the translation that the data has.
     pub of: Option<[String; 2]>,
+}
+
+impl Sample {
+    /// A line of `samples.jsonl`.
+    pub fn to_json(&self, epoch: usize, step: u64) -> Value {
+        let mut line = serde_json::json!({ "epoch": epoch, "step": step, "text": self.text });
+        if let Some([source, reference]) = &self.of {
+            (line["source"], line["reference"]) = (source.as_str().into(), reference.as_str().into());
+        }
+        line
+    }
 }
 
 /// A model that writes, beside the one in training.

@@ -92,10 +92,7 @@ impl Logs {
     /// # Errors
     /// [`crate::Error::Failed`] if it cannot be written.
     pub fn sample(&mut self, epoch: usize, step: u64, sample: &Sample) -> Result<()> {
-        let mut line = serde_json::json!({ "epoch": epoch, "step": step, "text": sample.text });
-        if let Some([source, reference]) = &sample.of {
-            (line["source"], line["reference"]) = (source.as_str().into(), reference.as_str().into());
-        }
+        let line = sample.to_json(epoch, step);
         let mut file = append(&self.folder.join(SAMPLES))?;
         write(&mut file, &self.folder, SAMPLES, &format!("{line}\n"))
     }
