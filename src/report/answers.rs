@@ -80,7 +80,7 @@ impl TestResults {
 }
 
 /// ln softmax(logits)[class], in a form that does not overflow.
-fn log_probability(logits: &[f32], class: usize) -> f64 {
+pub(super) fn log_probability(logits: &[f32], class: usize) -> f64 {
     let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let sum: f64 = logits.iter().map(|&x| (f64::from(x) - f64::from(most)).exp()).sum();
     f64::from(logits[class]) - f64::from(most) - sum.ln()

@@ -5,10 +5,12 @@
 
 pub mod alignments;
 pub mod answers;
+pub mod embeddings;
 pub mod folder;
 pub mod inside;
 pub mod masks;
 pub mod page;
+pub mod passages;
 pub mod picture;
 pub mod pictures;
 pub mod runs;
@@ -26,9 +28,11 @@ use crate::train::epochs::top::TopCount;
 use crate::train::epochs::trainer::Trainer;
 use alignments::{Alignment, alignments};
 use answers::{TestResults, surest_mistakes};
+use embeddings::EmbeddingPicture;
 use folder::RunRecord;
 use inside::Inside;
 use masks::MaskResults;
+use passages::Passage;
 use picture::Picture;
 use pictures::{Filters, Maps};
 use serde::Serialize;
@@ -90,6 +94,12 @@ pub struct Findings {
     /// Translations of test pairs and where the net looked, of a net that translates.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub alignments: Vec<Alignment>,
+    /// Passages of the test set with the loss of each token, of a net that writes texts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub passages: Vec<Passage>,
+    /// The embeddings of a net that reads text, along two principal components.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub embeddings: Vec<EmbeddingPicture>,
     /// The first layer's filters.
     pub filters: Option<Filters>,
     /// One sample on its way through the net.
@@ -247,6 +257,7 @@ pub async fn gather(
             Findings { numbers, ..look(model, weights, data, "The net predicts numbers, not classes.")? }
         }
     };
+    texts::look(&mut findings, model, weights, data);
     match trainer.kernel_times().await {
         Ok(Some(kernels)) => findings.timings = Some(Timings { device: device.into(), batch_size, kernels }),
         Ok(None) => findings.lacks("timings", format!("{device} has no timestamps, so its kernels were not timed.")),

@@ -1,11 +1,13 @@
 //! Nets that read text: their task, and the texts that they classify wrongly.
 
 use super::answers::surest_mistakes;
-use super::{GUESSES, MISTAKES, likeliest};
+use super::embeddings::embeddings;
+use super::passages::passages;
+use super::{Findings, GUESSES, MISTAKES, likeliest};
 use crate::data::schema::TEXT;
-use crate::data::{IGNORED, Split};
+use crate::data::{Dataset, IGNORED, Split};
 use crate::error::Result;
-use crate::model::{Model, Task};
+use crate::model::{Model, Task, Weights};
 use serde::Serialize;
 
 /// What a net does with a text.
@@ -57,4 +59,21 @@ pub(super) fn wrong_texts(model: &Model, test: &Split, logits: &[f32], labels: &
         WrongText { index, label: labels[index] as usize, guesses, text: text(index) }
     });
     Ok(wrong.collect())
+}
+
+/// Finds out what is shown of every net of texts: its embeddings, and where it writes texts the loss of each token.
+pub(super) fn look(findings: &mut Findings, model: &Model, weights: &Weights, data: &Dataset) {
+    if model.text.is_none() {
+        return;
+    }
+    match embeddings(model, weights, data) {
+        Ok(found) => findings.embeddings = found,
+        Err(error) => findings.lacks("embeddings", error.to_string()),
+    }
+    if model.task == Task::Next {
+        match passages(model, weights, &data.test) {
+            Ok(found) => findings.passages = found,
+            Err(error) => findings.lacks("passages", error.to_string()),
+        }
+    }
 }
