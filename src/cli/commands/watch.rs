@@ -18,7 +18,7 @@ use std::time::Duration;
 /// The live page's flags.
 #[derive(Clone, Debug, Args)]
 pub struct WatchArgs {
-    /// Serve a live report on 127.0.0.1 during training, where the net classifies a drawn digit or a picture
+    /// Serve a live report on 127.0.0.1 during training, where the net answers for a drawing, a picture or a text
     #[arg(long, help_heading = RUN)]
     watch: bool,
     /// The port of the live page; 0 takes any free one [default: 6174, or the next free one]
