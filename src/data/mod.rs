@@ -219,6 +219,11 @@ impl Dataset {
         self.text.is_some() && self.train.schema().own_targets().is_some_and(|field| !is_stream(field))
     }
 
+    /// Adds notices for the user to those that there are.
+    pub(crate) fn note(&mut self, said: impl IntoIterator<Item = String>) {
+        self.notice = self.notice.take().into_iter().chain(said).reduce(|one, other| one + "\nnote: " + &other);
+    }
+
     /// Checks images against the requested size and channels: not every format can convert them.
     fn check_size(&self, options: &ReadOptions) -> Result<()> {
         let Ok(input) = self.train.schema().input(None).cloned() else { return Ok(()) };

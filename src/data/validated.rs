@@ -40,20 +40,19 @@ impl Dataset {
             Some(validation) => (validation, None),
             None => (other.test, other.notice),
         };
-        let mut notices: Vec<String> = data.notice.take().into_iter().chain(said).collect();
+        data.note(said);
         match std::mem::take(&mut data.held_out) {
             true => {
-                notices
-                    .push(format!("every epoch is validated on {val}; {spec} has no tests: all of it is trained on"));
+                data.note([format!("every epoch is validated on {val}; {spec} has no tests: all of it is trained on")]);
                 (data.test, data.untested) = (other, true);
             }
             false => {
-                notices
-                    .push(format!("every epoch is validated on {val}; the tests of {spec} are used once, at the end"));
+                data.note([format!(
+                    "every epoch is validated on {val}; the tests of {spec} are used once, at the end"
+                )]);
                 data.validation = Some(other);
             }
         }
-        data.notice = Some(notices.join("\nnote: "));
         Ok(data)
     }
 
@@ -108,8 +107,7 @@ impl Dataset {
         let shown = part.display().to_string();
         let other = self.open_alike(&shown, options).map_err(|e| in_context(&shown, e))?;
         self.add_validation(other.test)?;
-        let said = format!("each epoch is validated on {shown}; the test file is used once, at the end");
-        self.notice = Some(self.notice.take().map_or_else(|| said.clone(), |notice| format!("{notice}\nnote: {said}")));
+        self.note([format!("each epoch is validated on {shown}; the test file is used once, at the end")]);
         Ok(())
     }
 

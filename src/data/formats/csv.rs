@@ -152,7 +152,7 @@ impl Classes {
         if let Classes::Named(names, _) | Classes::Known(names) = self {
             (data.classes, data.class_names) = (names.len(), names);
         }
-        data.notice = (!notices.is_empty()).then(|| notices.join("\nnote: "));
+        data.note(notices);
     }
 }
 

@@ -105,7 +105,7 @@ impl Labelled<'_> {
         (data.held_out, data.validation) = (!has_tests, validation);
         (data.classes, data.class_names) = (classes.len(), classes);
         data.prepare = options.fit.into();
-        data.notice = (!notices.is_empty()).then(|| notices.join("\nnote: "));
+        data.note(notices);
         Ok(data)
     }
 }

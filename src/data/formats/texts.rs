@@ -182,7 +182,7 @@ fn finish(path: &Path, train: Samples, test: Option<Samples>, options: &ReadOpti
     let mut data = Dataset::new(file_name(path), train_split, test_split)?;
     (data.classes, data.class_names, data.text) = (names.len(), names, Some(tokenizer));
     data.held_out = held_out;
-    data.notice = (!notices.is_empty()).then(|| notices.join("\nnote: "));
+    data.note(notices);
     Ok(data)
 }
 

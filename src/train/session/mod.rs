@@ -205,7 +205,7 @@ fn open(
         let parts = [Some(&data.train), data.validation.as_ref(), Some(&data.test)];
         if !parts.into_iter().flatten().any(|split| split.each_label().any(|found| found == IGNORED)) {
             let said = format!("no label has the value {}: --ignore-label leaves nothing out", text_of(label));
-            data.notice = Some(data.notice.map_or_else(|| said.clone(), |notice| format!("{notice}\nnote: {said}")));
+            data.note([said]);
         }
     }
     let seed = config.train.seed;
@@ -224,7 +224,7 @@ fn open(
         let said = format!(
             "the first {parts} samples do not contain every class: samples are drawn from all classes in proportion, by the seed"
         );
-        data.notice = Some(data.notice.map_or_else(|| said.clone(), |notice| format!("{notice}\nnote: {said}")));
+        data.note([said]);
     }
     Ok(data)
 }

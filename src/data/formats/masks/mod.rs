@@ -172,7 +172,7 @@ pub(in crate::data) fn read(folder: &Path, options: &ReadOptions) -> Result<Data
     }
     (data.classes, data.class_names) = (classes.names.len(), classes.names);
     data.prepare = options.fit.into();
-    data.notice = (!notices.is_empty()).then(|| notices.join("\nnote: "));
+    data.note(notices);
     Ok(data)
 }
 

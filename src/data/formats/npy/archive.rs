@@ -88,8 +88,8 @@ fn read(path: &Path, options: &ReadOptions) -> Result<Dataset> {
     let names = path.with_file_name(CLASSES);
     let mut data = data_set((file_name(path), &place, &names), [Some(train), validation, Some(test)], options)?;
     (data.held_out, data.untested) = (held, untested);
-    let notices: Vec<String> = notice.into_iter().chain(data.notice).collect();
-    data.notice = (!notices.is_empty()).then(|| notices.join("\nnote: "));
+    let others = data.notice.take();
+    data.note(notice.into_iter().chain(others));
     Ok(data)
 }
 
