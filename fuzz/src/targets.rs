@@ -212,11 +212,11 @@ pub fn table(data: &[u8]) {
 }
 
 /// A file of text, by every unit; tokens are of the vocabulary, or none.
-fn tokens(name: &str, data: &[u8], pairs: Option<bool>) {
+fn tokens(name: &str, data: &[u8], options: TextOptions) {
     let path = file(name, data);
     let Some(spec) = path.to_str() else { return };
     for unit in Unit::ALL {
-        let text = TextOptions { unit: Some(unit), vocabulary: 50, length: Some(5), pairs, ..TextOptions::default() };
+        let text = TextOptions { unit: Some(unit), vocabulary: 50, length: Some(5), ..options };
         let Some(set) = accepted(Dataset::open_with(spec, &ReadOptions { text, ..ReadOptions::default() })) else {
             continue;
         };
@@ -232,20 +232,21 @@ fn tokens(name: &str, data: &[u8], pairs: Option<bool>) {
     }
 }
 
-/// One text, cut into windows.
+/// One text, cut into windows, or into lines that are documents.
 pub fn text(data: &[u8]) {
-    tokens("x.txt", data, None);
+    tokens("x.txt", data, TextOptions::default());
+    tokens("x.txt", data, TextOptions { documents: true, shrinks: true, ..TextOptions::default() });
 }
 
 /// Texts with labels.
 pub fn texts(data: &[u8]) {
-    tokens("x.tsv", data, Some(false));
+    tokens("x.tsv", data, TextOptions { pairs: Some(false), ..TextOptions::default() });
 }
 
 /// Pairs of texts, and lines that may be pairs or labels.
 pub fn pairs(data: &[u8]) {
-    tokens("x.tsv", data, Some(true));
-    tokens("x.tsv", data, None);
+    tokens("x.tsv", data, TextOptions { pairs: Some(true), ..TextOptions::default() });
+    tokens("x.tsv", data, TextOptions::default());
 }
 
 /// Weights from elsewhere for a model; the first byte says in which order.

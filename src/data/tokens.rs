@@ -24,6 +24,8 @@ pub struct TextSurvey {
     pub vocabulary: usize,
     /// Whether it is one stream, of which samples are windows; else each sample is a text.
     pub is_stream: bool,
+    /// Whether each sample is a document, with a token that ends it.
+    pub has_documents: bool,
     /// The parts: those to train, to validate and to test on.
     pub parts: Vec<TextPart>,
     /// The most common tokens of the part to train on, and how often each is there.
@@ -109,6 +111,7 @@ fn side(data: &Dataset, field: &str, tokenizer: &Tokenizer) -> Result<TextSurvey
         unit: tokenizer.unit().plural(),
         vocabulary: counts.len(),
         is_stream,
+        has_documents: data.has_documents(),
         parts,
         commonest: commonest.collect(),
         unused: counts.len() - order.len(),

@@ -93,7 +93,7 @@ fn documents_are_learnt_to_their_end() {
     let train = "train --data names.txt --documents --batch-size 8 --lr 0.01 --device cpu --no-report";
     let done = place.works(&format!("{train} --epochs 12 --length 6 --run-dir run"));
     for said in
-        ["char-rnn, since the data is documents", "1 empty lines", "1 of 41 documents are cut after 6 characters"]
+        ["char-rnn, since the data is documents", "1 empty line of", "1 of 41 documents are cut after 6 characters"]
     {
         assert!(done.err.contains(said), "{said}: {}", done.err);
     }

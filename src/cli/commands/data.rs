@@ -197,17 +197,18 @@ pub fn run(args: DataArgs) -> Result<()> {
 
 /// The survey of a text.
 fn of_text(found: &TextSurvey, width: usize) -> String {
-    let TextSurvey { name, is_stream, target, .. } = found;
-    let kind = match target {
-        Some(_) => "pairs of texts",
-        None if *is_stream => "a text",
-        None => "texts",
+    let TextSurvey { name, is_stream, has_documents, target, .. } = found;
+    let (kind, things) = match target {
+        Some(_) => ("pairs of texts", "sources"),
+        None if *is_stream => ("a text", "windows"),
+        None if *has_documents => ("documents", "documents"),
+        None => ("texts", "texts"),
     };
     let mut text = format!("{name} ({kind})\n");
     match target {
-        None => text += &of_tokens(found, "texts", width),
+        None => text += &of_tokens(found, things, width),
         Some(target) => {
-            text += &format!("\n{}\n{}", of_tokens(found, "sources", width), of_tokens(target, "targets", width));
+            text += &format!("\n{}\n{}", of_tokens(found, things, width), of_tokens(target, "targets", width));
         }
     }
     text

@@ -1,5 +1,6 @@
 //! Documents, one on each line of a text: each is a sequence of its own, which begins and ends with a token for that.
 
+use crate::counted::counted;
 use crate::data::column::Column;
 use crate::data::formats::held_out::divided;
 use crate::data::formats::text::{LENGTH, Texts};
@@ -31,7 +32,7 @@ pub(super) fn read(path: &Path, options: &ReadOptions) -> Result<Dataset> {
     };
     let (train, validation, test) = (lines(train), validation.map(&mut lines), test.map(&mut lines));
     if empty > 0 {
-        notices.push(format!("{empty} empty lines of {shown} are left out"));
+        notices.push(format!("left out: {} of {shown}", counted(empty, "empty line")));
     }
     let held_out = test.is_none() && !options.tests_alone;
     let (train, test) = match test {
@@ -52,9 +53,9 @@ pub(super) fn read(path: &Path, options: &ReadOptions) -> Result<Dataset> {
     };
     for (documents, what) in [(Some(&train), "train"), (validation.as_ref(), "validate"), (Some(&test), "test")] {
         if documents.is_some_and(Vec::is_empty) {
-            let all = train.len() + test.len();
+            let all = counted(train.len() + test.len(), "document");
             return Err(Error::input(format!(
-                "{shown}: found {all} documents and none of them to {what} on, expected a line for each, 2 or more"
+                "{shown}: found {all} and none of them to {what} on, expected a line for each, 2 or more"
             )));
         }
     }
@@ -183,7 +184,7 @@ mod tests {
             assert!(tokens[end + 1..].iter().all(|token| *token == NO_TOKEN), "{tokens:?}");
         }
         let notice = shrunk.notice.unwrap();
-        assert!(notice.contains("5 empty lines") && notice.contains("5 documents, one in 10"), "{notice}");
+        assert!(notice.contains("5 empty lines of") && notice.contains("5 documents, one in 10"), "{notice}");
         let cut = open(b"abc\nabcde\nabcd\n", TextOptions { length: Some(4), ..TextOptions::default() }).unwrap();
         assert!(cut.notice.unwrap().contains("2 of 3 documents are cut after 4 characters, which leaves out 1"));
         assert_eq!(cut.train.schema().target().unwrap().name, "text");
@@ -194,7 +195,7 @@ mod tests {
         let error = |text: &[u8]| open(text, TextOptions::default()).unwrap_err().to_string();
         assert!(error(b"").contains("found 0 documents and none of them to train on"), "{}", error(b""));
         assert!(error(b"\n \n\n").contains("found 0 documents"));
-        assert!(error(b"anna\n").contains("found 1 documents and none of them to train on"));
+        assert!(error(b"anna\n").contains("found 1 document and none of them to train on"));
         assert!(error(b"anna\nb\xff\n").contains("byte 0xff in line 2"));
         assert!(error(b"aa\naa\na\n").contains("1 different characters"));
         let known = Tokenizer::known(Unit::Chars, vec!["a".into(), "b".into()]);

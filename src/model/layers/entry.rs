@@ -164,7 +164,7 @@ impl LayerEntry {
             (count, false) => return Err(format!("found {count} results to read, expected one")),
         }
         let inferred = self.layer.infer(inputs)?;
-        if self.tied.is_some() && !(self.layer.may_tie() && !inferred.params.is_empty()) {
+        if self.tied.is_some() && (inferred.params.is_empty() || !self.layer.may_tie()) {
             return Err("found `tied`, expected it of a dense layer".into());
         }
         check_elements("a result", &inferred.shape)?;

@@ -63,7 +63,9 @@ impl Sampler {
             return Ok(None);
         }
         if !model.translates() {
-            let sampling = Sampling { tokens: TOKENS, temperature: 0.8, seed: options.seed, ..Sampling::default() };
+            // A document is as long as those that it learns from, at most.
+            let tokens = if model.document_ends().is_some() { TOKENS.min(model.input[0]) } else { TOKENS };
+            let sampling = Sampling { tokens, temperature: 0.8, seed: options.seed, ..Sampling::default() };
             return Ok(Some(Sampler::Going(Box::new(Generator::new(device, model, sampling, 1)?))));
         }
         let count = split.count.min(PAIRS);
