@@ -97,8 +97,9 @@ impl First {
             (None, init) => {
                 let model = Model::for_data(&config.model, data)?;
                 let weights = init.as_ref().map(|path| {
-                    let (_, weights) = Weights::load(path)?;
-                    weights.check_against(&model).map_err(|e| in_context(&path.display().to_string(), e))?;
+                    let shown = path.display().to_string();
+                    let weights = Weights::load(path)?.1.joined(&model).map_err(|e| in_context(&shown, e))?;
+                    weights.check_against(&model).map_err(|e| in_context(&shown, e))?;
                     Ok(weights)
                 });
                 (model, weights.transpose()?, None)

@@ -116,7 +116,9 @@ pub fn run(args: EvalArgs) -> Result<()> {
             return Err(Error::input(format!("{file}: it does not describe its model; expected --model")));
         }
     };
-    weights.check_against(&model).map_err(|e| Error::input(format!("{}: {e}", args.file.display())))?;
+    let in_file = |e| Error::input(format!("{}: {e}", args.file.display()));
+    let weights = weights.joined(&model).map_err(in_file)?;
+    weights.check_against(&model).map_err(in_file)?;
     check_data(&model, &data)?;
     let wrong = match &args.save_wrong {
         Some(_) if !model.task.is_classify() || model.is_segmentation()? || model.image().is_err() => {

@@ -4,5 +4,6 @@ pub mod import;
 mod json;
 pub mod sealed;
 mod tensor;
+mod tied;
 pub mod toml;
 pub mod weights;
