@@ -5,10 +5,15 @@
 use crate::common::{Place, number};
 use crate::fixtures::{fixture, json};
 use serde_json::Value;
+use wgrad::device::Device;
 use wgrad::model::formats::import::{Hints, Order, import};
 use wgrad::model::formats::weights::NamedTensor;
-use wgrad::model::{Model, Sequential, Weights};
+use wgrad::model::init::glorot_uniform;
+use wgrad::model::layers::{Gru, Lstm};
+use wgrad::model::{Model, Sequential, Task, Weights};
 use wgrad::ops::conv::geometry::Padding;
+use wgrad::text::{Tokenizer, Unit};
+use wgrad::train::predict::Predictor;
 
 /// The net of tests/fixtures/make_import_fixtures.py.
 fn net() -> Model {
@@ -38,6 +43,69 @@ fn keras_and_pytorch_give_the_same_probabilities() {
             }
         }
     }
+}
+
+/// An embedding and recurrences of every kind: their gates in Keras's order, one, two and no bias, both directions, and two that
+/// are one layer here.
+#[test]
+fn recurrences_of_keras_give_its_probabilities() {
+    let net = Sequential::text(5).embedding(7, 4).rnn(3, 1).gru(4, 1);
+    let net = net.layer(Lstm { bidirectional: true, ..Lstm::new(3usize) }).lstm(5, 2).last().dense(5);
+    let names = (0..7).map(|n| format!("w{n}")).collect();
+    let text = Some(Tokenizer::known(Unit::Words, names));
+    let model = Model { text, task: Task::Classify, ..net.name("net").build().unwrap() };
+    let place = Place::new();
+    glorot_uniform(&model, 1).unwrap().save(&place.path("net.safetensors"), &model).unwrap();
+    let file = fixture("import_keras_text.safetensors");
+    let import = format!("import {} --model net.safetensors --out out.safetensors", file.display());
+    let done = place.works(&import);
+    let lines: Vec<String> =
+        done.out.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    for line in [
+        "0 (embedding) sequential/embedding/embeddings [7, 4] none Keras's, as they are",
+        "2 (gru) sequential/gru/gru_cell/kernel [3, 12] sequential/gru/gru_cell/bias Keras's, transposed, gates z r h to r z n",
+        "3 (lstm l0 reverse) sequential/bidirectional/backward_lstm/lstm_cell/kernel [4, 12] \
+         sequential/bidirectional/backward_lstm/lstm_cell/bias Keras's, transposed",
+        "4 (lstm l1) sequential/lstm_10/lstm_cell/kernel [5, 20] zeros Keras's, transposed",
+    ] {
+        assert!(lines.iter().any(|found| found == line), "{line}:\n{}", done.out);
+    }
+    let facts = json("import_keras_text.json");
+    let list = |value: &Value| value.as_array().unwrap().clone();
+    for (tokens, wanted) in list(&facts["tokens"]).iter().zip(list(&facts["probabilities"])) {
+        let words: Vec<String> = list(tokens).iter().map(|token| format!("w{token}")).collect();
+        let net = Model::load(place.path("out.safetensors")).unwrap();
+        let mut predictor = Predictor::new(&Device::cpu(1).unwrap(), &net, 1).unwrap();
+        let (found, _) = pollster::block_on(predictor.texts(&[&words.join(" ")])).unwrap();
+        for (found, wanted) in found[0].iter().zip(list(&wanted)) {
+            // Some hundred roundings of numbers about 1, on both sides.
+            assert!((f64::from(*found) - wanted.as_f64().unwrap()).abs() < 2e-6, "{tokens}: {found}, {wanted}");
+        }
+    }
+}
+
+/// PyTorch's recurrences of several layers and directions go by the numbers in their names, cells too.
+#[test]
+fn recurrences_of_pytorch_are_matched() {
+    let net = Sequential::text(5).embedding(4, 4).layer(Gru { bidirectional: true, layers: 2, ..Gru::new(3usize) });
+    let model = net.layer(Gru { bidirectional: true, ..Gru::new(3usize) }).dense(4).name("net").build().unwrap();
+    let own = glorot_uniform(&model, 3).unwrap();
+    let renamed = |name: &str| {
+        let (layer, rest) = name.split_once('.').unwrap();
+        format!("net.{}.{rest}", ["embed", "rnn1", "rnn2", "head"][layer.parse::<usize>().unwrap()])
+    };
+    let tensors = own.tensors.iter().map(|tensor| NamedTensor { name: renamed(&tensor.name), ..tensor.clone() });
+    let mut file = Weights::new(tensors.collect());
+    let imported = import(&file, &model, &Hints::default()).unwrap();
+    for tensor in &own.tensors {
+        assert_eq!(imported.weights.get(&tensor.name), Some(tensor));
+    }
+    file.tensors.retain(|tensor| tensor.name != "net.rnn2.weight_hh_l0_reverse");
+    let error = import(&file, &model, &Hints::default()).unwrap_err().to_string();
+    assert!(error.contains("module net.rnn2.l0.1: found one of weight_ih and weight_hh, expected both"), "{error}");
+    let other = Sequential::text(5).embedding(4, 4).lstm(3, 1).dense(4).name("other").build().unwrap();
+    let error = import(&own, &other, &Hints::default()).unwrap_err().to_string();
+    assert!(error.contains("layer 1 (lstm) needs [12, 4] in PyTorch's order (nothing fits)"), "{error}");
 }
 
 fn tensor(name: &str, shape: &[usize]) -> NamedTensor {

@@ -2,15 +2,17 @@
 //! shapes are alike.
 
 mod modules;
+mod places;
+mod recurrent;
 mod tied;
 
 use crate::error::{Error, Result};
-use crate::ir::graph::Layout;
 use crate::model::formats::weights::{NamedTensor, to_file};
-use crate::model::layers::{Flatten, KerasWeight};
-use crate::model::{Model, ParamSpec, Weights};
+use crate::model::{Model, Weights};
 use crate::suggest;
 use modules::{Module, last, modules, unnumbered};
+use places::{Place, places};
+use recurrent::Prepared;
 use std::fmt::{self, Write};
 
 /// How a file orders the elements of its weights.
@@ -92,79 +94,10 @@ impl fmt::Display for Imported {
     }
 }
 
-/// One layer with weights.
-struct Place {
-    index: usize,
-    name: String,
-    /// Weight and bias; running mean and variance where it has them.
-    params: Vec<ParamSpec>,
-    /// How Keras orders its weight.
-    keras: KerasWeight,
-    /// H · W and C of the image that was flattened into its features.
-    flattened: Option<[usize; 2]>,
-}
-
 /// The module that each place takes, and the places that took theirs by the numbers in the names alone.
 struct Pairs {
     modules: Vec<usize>,
     by_number: Vec<Vec<usize>>,
-}
-
-impl Place {
-    /// The shape of its weight in a file of this order.
-    fn shape(&self, order: Order) -> Vec<usize> {
-        match (order, &self.params[0].file_shape[..], self.keras) {
-            (Order::Keras, &[o, 1, kh, kw], KerasWeight::Depthwise { multiplier }) => {
-                vec![kh, kw, o / multiplier, multiplier]
-            }
-            (Order::Keras, &[o, i, kh, kw], _) => vec![kh, kw, i, o],
-            (Order::Keras, &[units, features], _) => vec![features, units],
-            (_, shape, _) => shape.to_vec(),
-        }
-    }
-
-    /// Whether it is a normalisation: all its parameters have one value per channel.
-    fn is_norm(&self) -> bool {
-        self.params[0].file_shape.len() == 1
-    }
-
-    /// Whether a module with the members of one would do for the other.
-    fn is_like(&self, other: &Place, order: Order) -> bool {
-        self.shape(order) == other.shape(order) && self.params.len() == other.params.len()
-    }
-
-    fn fits(&self, module: &Module, order: Order) -> bool {
-        let own = self.params.iter().zip(&module.members).skip(1);
-        // A bias may be missing; what a normalisation has learnt or counted may not.
-        let others = own.clone().enumerate().all(|(at, (param, member))| match member {
-            Some(member) => member.shape == param.file_shape,
-            None => at == 0 && !self.is_norm(),
-        });
-        let more = module.members.iter().skip(self.params.len()).flatten().next();
-        others && more.is_none() && module.weight().is_some_and(|weight| weight.shape == self.shape(order))
-    }
-
-    /// How a file of this order has a parameter, and what is to be done to it.
-    fn layout(&self, order: Order, param: &ParamSpec) -> (Layout, &'static str) {
-        let file_shape = param.file_shape.clone();
-        match (order, self.flattened, file_shape.len()) {
-            (Order::Pytorch, ..) => (Layout { perm: (0..file_shape.len()).collect(), file_shape }, "as they are"),
-            (_, _, 4) => match self.keras {
-                KerasWeight::Depthwise { .. } => (param.layout(), "H W C M to C·M 1 H W"),
-                KerasWeight::InputsLast => (param.layout(), "H W O I to I O H W"),
-                KerasWeight::OutputsLast => (param.layout(), "H W I O to O I H W"),
-            },
-            (_, Some([places, channels]), 1) if self.is_norm() => {
-                (Layout { file_shape: vec![channels, places], perm: vec![1, 0] }, "features H W C to C H W")
-            }
-            (_, _, 1) => (Layout { perm: vec![0], file_shape }, "as they are"),
-            (_, Some([places, channels]), _) => {
-                let file_shape = vec![file_shape[0], channels, places];
-                (Layout { file_shape, perm: vec![2, 1, 0] }, "transposed, features H W C to C H W")
-            }
-            _ => (Layout { file_shape, perm: vec![1, 0] }, "transposed"),
-        }
-    }
 }
 
 /// Matches the tensors of a file to a model's layers.
@@ -181,7 +114,8 @@ pub fn import(file: &Weights, model: &Model, hints: &Hints) -> Result<Imported> 
         return tied::joined(import(file, &apart, hints)?, model);
     }
     let places = places(model)?;
-    let modules = modules(file)?;
+    let prepared = recurrent::prepared(file)?;
+    let modules = modules(&prepared.file)?;
     let mut found: Vec<(Order, Pairs)> = Vec::new();
     let mut unclear = None;
     let orders = hints.order.map_or(vec![Order::Pytorch, Order::Keras], |order| vec![order]);
@@ -192,18 +126,19 @@ pub fn import(file: &Weights, model: &Model, hints: &Hints) -> Result<Imported> 
             Err(Fault::Unclear(why)) => unclear = Some(why),
         }
     }
-    // Square weights fit both orders; PyTorch calls them weight, Keras and Flax kernel.
+    // Square weights fit both orders; PyTorch calls them weight, Keras and Flax kernel, and Keras's embeddings have a name too.
     if found.len() > 1 {
         let weights = || modules.iter().filter_map(Module::weight).filter(|weight| weight.shape.len() > 1);
-        let named = |word: &str| weights().all(|weight| last(&weight.name).starts_with(word));
+        let names = || weights().filter_map(|weight| prepared.original(weight)).map(|(name, _)| last(name));
+        let named = |words: &[&str]| names().all(|name| words.iter().any(|word| name.starts_with(word)));
         found.retain(|(order, _)| match order {
-            Order::Pytorch => !named("kernel"),
-            Order::Keras => !named("weight"),
+            Order::Pytorch => !named(&["kernel", "embeddings"]),
+            Order::Keras => !named(&["weight"]),
         });
     }
     match (&found[..], unclear) {
         ([(order, pairs)], _) => {
-            let imported = taken(&places, &modules, *order, &pairs.modules)?;
+            let imported = taken(&places, &modules, &prepared, *order, &pairs.modules)?;
             Ok(Imported { notes: notes(model, &places, &modules, *order, pairs)?, ..imported })
         }
         ([], Some(why)) => Err(Error::input(why)),
@@ -221,40 +156,6 @@ enum Fault {
     Misfit,
     /// It cannot be told which goes where, or what was said of it is wrong.
     Unclear(String),
-}
-
-fn places(model: &Model) -> Result<Vec<Place>> {
-    /// A result: its shape, and the image that was flattened into its features, if the order of theirs is still that.
-    type Given = (Vec<usize>, Option<[usize; 2]>);
-    let (mut places, mut results) = (Vec::new(), Vec::<Given>::new());
-    let (input, mut reordered) = ((model.input.to_vec(), None), false);
-    for (index, (layer, inferred)) in model.layers.iter().zip(model.infer()?).enumerate() {
-        let inputs = layer.inputs(index, &input, &results)?;
-        let (shape, mut flattened) = inputs.first().copied().cloned().unwrap_or_default();
-        // The order of the features no longer follows from the last flatten alone.
-        if layer.joins() && shape.len() == 1 && reordered {
-            let kind = layer.type_name();
-            let expected = "expected add and concat before the flatten, for weights to be imported";
-            return Err(Error::input(format!("layer {index} ({kind}): found features, {expected}")));
-        }
-        if let (true, &[h, w, c]) = (layer.is::<Flatten>(), &shape[..]) {
-            flattened = (h * w > 1 && c > 1).then_some([h * w, c]);
-            reordered |= flattened.is_some();
-        }
-        if matches!(inferred.params.len(), 1..=4) {
-            let name = format!("{index} ({})", layer.type_name());
-            let keras = layer.keras_weight();
-            let place = Place { index, name, params: inferred.params, keras, flattened };
-            // A normalisation leaves the features in their order.
-            flattened = flattened.filter(|_| place.is_norm());
-            places.push(place);
-        } else if !inferred.params.is_empty() {
-            let (kind, count) = (layer.type_name(), inferred.params.len());
-            return Err(Error::input(format!("layer {index} ({kind}): found {count} weights, expected at most 4")));
-        }
-        results.push((inferred.shape, flattened));
-    }
-    Ok(places)
 }
 
 /// For each place the module that it takes, or why that cannot be told.
@@ -377,7 +278,7 @@ fn sizes(places: &[Place], modules: &[Module], orders: &[Order]) -> String {
     text
 }
 
-fn taken(places: &[Place], modules: &[Module], order: Order, pairs: &[usize]) -> Result<Imported> {
+fn taken(places: &[Place], modules: &[Module], prepared: &Prepared, order: Order, pairs: &[usize]) -> Result<Imported> {
     let (mut tensors, mut matches) = (Vec::new(), Vec::new());
     for (place, &module) in places.iter().zip(pairs) {
         let module = &modules[module];
@@ -388,11 +289,13 @@ fn taken(places: &[Place], modules: &[Module], order: Order, pairs: &[usize]) ->
             };
             tensors.push(NamedTensor { name: param.name.clone(), shape: param.file_shape.clone(), values });
         }
-        let name = |tensor: &NamedTensor| tensor.name.escape_debug().to_string();
-        let Some(weight) = module.weight() else { continue };
-        let (layer, bias) = (place.name.clone(), module.members[1].map(name));
+        let name = |tensor| prepared.original(tensor).map(|(name, _)| name.escape_debug().to_string());
+        let Some((weight, shape)) = module.weight().and_then(|weight| prepared.original(weight)) else { continue };
+        let none = (place.params.len() == 1).then(|| "none".into());
+        let bias = module.members[if place.is_cell() { 2 } else { 1 }];
+        let (layer, bias) = (place.name.clone(), bias.and_then(name).or(none));
         let done = place.layout(order, &place.params[0]).1;
-        matches.push(Match { layer, weight: (name(weight), weight.shape.clone()), bias, done });
+        matches.push(Match { layer, weight: (weight.escape_debug().to_string(), shape.to_vec()), bias, done });
     }
     Ok(Imported { weights: Weights::new(tensors), order, matches, notes: Vec::new() })
 }

@@ -34,6 +34,10 @@ impl Layer for Embedding {
         Ok(graph.apply(ops::sequence::embedding::Embedding, &at.arguments())?[0])
     }
 
+    fn keras_weight(&self) -> KerasWeight {
+        KerasWeight::Rows
+    }
+
     fn onnx(&self, onnx: &mut Onnx) -> Result<(), String> {
         let (tokens, weight) = (onnx.inputs[0].clone(), onnx.params[0].clone());
         let [least, most] =

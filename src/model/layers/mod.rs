@@ -205,6 +205,8 @@ pub trait Layer: Any + Debug + Send + Sync {
 pub enum KerasWeight {
     /// [KH, KW, I, O], or [features, units].
     OutputsLast,
+    /// A row for each token, as PyTorch has it.
+    Rows,
     /// [KH, KW, O, I] of a transposed convolution.
     InputsLast,
     /// [KH, KW, C, multiplier] of a depthwise convolution.

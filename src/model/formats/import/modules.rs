@@ -1,5 +1,6 @@
 //! Which tensors of a file belong together, by their names.
 
+use super::recurrent::MEMBERS;
 use crate::error::{Error, Result};
 use crate::model::Weights;
 use crate::model::formats::weights::NamedTensor;
@@ -51,9 +52,11 @@ pub(super) fn modules(file: &Weights) -> Result<Vec<Module<'_>>> {
         let whole = collection(whole).filter(|_| flax).map_or(whole, |(_, name)| name);
         let (name, own) = (prefix(whole), last(whole));
         let module = modules.entry(name).or_insert(Module { name, members: [None; 4] });
+        let member = MEMBERS.iter().position(|name| *name == own);
         let called = ROLES.iter().position(|names| names.contains(&own));
         // Of more than one axis is the weight, whatever it is called; beside it, its bias.
         let role = match (tensor.shape.len(), called) {
+            _ if member.is_some() => member.unwrap_or_default(),
             (2.., _) => 0,
             (_, Some(role)) => role,
             (_, None) => 1,
