@@ -362,7 +362,7 @@ fn a_text_is_translated_as_predict_does_it() {
     translator.set_weights(&weights).expect("they fit");
     let (expected, _) = pollster::block_on(translator.texts(&["two one"])).expect("a translation");
     let found = answered(&page, &json!({ "text": "two one" }));
-    assert_eq!((&found["text"], &found["read"]), (&json!(expected[0].text), &json!("two one")));
+    assert_eq!((&found["pair"]["texts"], &found["read"]), (&json!(["two one", expected[0].text]), &json!("two one")));
     let pair = &found["pair"];
     assert_eq!(pair["source"], json!(["two", "one"]));
     let weights = pair["weights"].as_array().expect("rows");

@@ -9,7 +9,7 @@ use crate::ir::graph::{Graph, TensorInfo};
 use crate::ir::values::Values;
 use crate::model::{Build, Model, Weights};
 use crate::text::NO_TOKEN;
-use crate::train::translate::{Translation, Translator};
+use crate::train::translate::Translator;
 use serde::Serialize;
 
 /// Pairs that a page shows: the first of the test set.
@@ -18,7 +18,9 @@ const PAIRS: usize = 6;
 /// A translation of a test pair, and where the net looked.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Alignment {
-    /// The tokens of the source, as the net reads them.
+    /// The source, as the net reads it, and its translation.
+    pub texts: [String; 2],
+    /// The tokens of the source.
     pub source: Vec<String>,
     /// The translation that the data has.
     pub reference: String,
@@ -41,7 +43,7 @@ pub async fn alignments(model: &Model, weights: &Weights, test: &Split) -> Resul
     let reference =
         |at: usize| test.name_of(at).and_then(|line| line.split_once('\t')).map_or("", |(_, target)| target);
     let pairs = found.into_iter().enumerate();
-    Ok(pairs.map(|(at, (pair, _))| Alignment { reference: reference(at).into(), ..pair }).collect())
+    Ok(pairs.map(|(at, pair)| Alignment { reference: reference(at).into(), ..pair }).collect())
 }
 
 /// Translates texts that are tokens, at least one of them, and reads the weights of the last attention; pairs come without
@@ -54,7 +56,7 @@ pub async fn aligned(
     model: &Model,
     weights: &Weights,
     sources: &[Vec<u32>],
-) -> Result<Vec<(Alignment, Translation)>> {
+) -> Result<Vec<Alignment>> {
     let count = sources.len();
     let mut translator = Translator::new(device, model, count, 1)?;
     translator.set_weights(weights)?;
@@ -93,11 +95,12 @@ pub async fn aligned(
         let row = |step: usize| looked.get((at * steps + step) * places..)?.get(..source.len());
         let thousandths = |row: &[f32]| row.iter().map(|weight| (weight * 1000.0).round() as u16).collect();
         Alignment {
+            texts: [known.decode(source), found[at].text.clone()],
             source: source.iter().map(|token| name(known.tokens(), *token)).collect(),
             reference: String::new(),
             weights: (0..translation.len()).filter_map(row).map(thousandths).collect(),
             translation: translation.into_iter().map(|token| name(written.tokens(), token)).collect(),
         }
     };
-    Ok((0..count).map(one).zip(found.iter().cloned()).collect())
+    Ok((0..count).map(one).collect())
 }

@@ -66,11 +66,11 @@ pub async fn answer(device: &Device, model: &Model, weights: &Weights, question:
     let notes = notes(tokenizer, &all, &known, length);
     let read_as = tokenizer.decode(read);
     if model.translates() {
-        let (pair, translation) = aligned(device, model, weights, &[read.to_vec()])
+        let pair = aligned(device, model, weights, &[read.to_vec()])
             .await?
             .pop()
             .ok_or_else(|| Error::failed("a translation is missing"))?;
-        return Ok(json!({ "text": translation.text, "pair": pair, "read": read_as, "notes": notes }));
+        return Ok(json!({ "pair": pair, "read": read_as, "notes": notes }));
     }
     let net = TrainedModel { model: model.clone(), weights: weights.clone() };
     let (found, _) = Predictor::new(device, &net, 1)?.texts(&[&question.text]).await?;

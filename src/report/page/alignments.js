@@ -1,10 +1,10 @@
-// Attention: which source word a translating net looks at for each word that it writes.
+// Attention: which source token a translating net looks at for each token that it writes.
 "use strict";
 
 const CELL = 22;
 
 /** A grid of weights: a column for each source token, a row for each written one. */
-function grid({ source, translation, weights }) {
+function grid({ source, translation, weights, texts }) {
   const widest = (words) => Math.max(...words.map((word) => word.length), 1) * 7.5 + 8;
   const [left, top] = [widest(translation), widest(source)];
   const label = (text, x, y, turned) => svg("text", { x, y, "text-anchor": turned ? "start" : "end", transform: turned ? `rotate(-90 ${x} ${y})` : null }, text);
@@ -14,7 +14,7 @@ function grid({ source, translation, weights }) {
     svg("title", {}, `${translation[row]} ← ${source[column]}: ${percent(weight / 1000)}`));
   const cells = weights.flatMap((row, at) => row.map((weight, column) => cell(weight, at, column)));
   const [width, height] = [left + source.length * CELL, top + translation.length * CELL];
-  return svg("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", class: "alignment", "aria-label": `attention of “${translation.join(" ")}” over “${source.join(" ")}”` }, columns, rows, cells);
+  return svg("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", class: "alignment", "aria-label": `attention of “${texts[1]}” over “${texts[0]}”` }, columns, rows, cells);
 }
 
 /** Test pairs with their translations and the weights of the attention. */
@@ -22,10 +22,10 @@ function alignments({ alignments: found }) {
   if (!found || found.length === 0) return null;
   const looked = found.some(({ weights }) => weights.length > 0);
   const card = (pair) => el("figure", { class: "text" },
-    el("figcaption", {}, el("b", {}, pair.source.join(" ")), el("br"), el("span", { class: "soft" }, `reference: ${pair.reference}`)),
-    pair.weights.length > 0 ? grid(pair) : el("pre", {}, pair.translation.join(" ")));
+    el("figcaption", {}, el("b", {}, pair.texts[0]), el("br"), el("span", { class: "soft" }, `reference: ${pair.reference}`)),
+    pair.weights.length > 0 ? grid(pair) : el("pre", {}, pair.texts[1]));
   return section("alignments", looked ? "Attention" : "Translations",
-    looked ? "The first pairs of the test set. Each row is a word that the net writes; the darker a cell, the more the attention looks at that word of the source."
+    looked ? "The first pairs of the test set. Each row is a token that the net writes; the stronger a cell, the more the attention looks at that token of the source."
       : "The first pairs of the test set.",
     el("div", { class: "alignments" }, found.map(card)));
 }

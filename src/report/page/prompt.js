@@ -83,7 +83,7 @@ function replied({ step, ...found }) {
   const read = facts(`the net reads: ${found.read}`, ...found.notes);
   if (model().text === "translates") {
     const written = found.pair.weights.length > 0 ? el("div", { class: "alignments" }, el("figure", {}, grid(found.pair))) : null;
-    return [el("p", { class: "guess" }, found.text || nothing), read, written];
+    return [el("p", { class: "guess" }, found.pair.texts[1] || nothing), read, written];
   }
   const guesses = found.probabilities.map((p, at) => [at, p]);
   const top = guesses.reduce((best, one) => (one[1] > best[1] ? one : best))[0];
