@@ -190,12 +190,12 @@ mod tests {
     #[test]
     fn losses_are_those_of_the_logits() {
         let tokenizer = Tokenizer::of(Unit::Chars, "abc", 0).unwrap();
-        let logits = [[0.0, 0.0, 0.0], [0.0, 2.0f32.ln(), 0.0]];
+        let logits = [[0.0, 0.0, 0.0], [0.0, 3.0f32.ln(), 0.0]];
         let given = [None, Some(&logits[0][..]), Some(&logits[1][..]), Some(&logits[1][..])];
         let found = passage(&tokenizer, None, &[0, 2, 1, NO_TOKEN], given.into_iter()).unwrap();
         let losses: Vec<Option<f64>> = found.tokens.iter().map(|one| one.loss).collect();
-        assert_eq!(losses, [None, Some(1.0986), Some(0.6931), None]);
-        assert!((found.loss - (3.0f64.ln() + 2.0f64.ln()) / 2.0).abs() < 1e-6, "{}", found.loss);
-        assert_eq!(found.tokens[2].likely[0], ("b".into(), 0.5));
+        assert_eq!(losses, [None, Some(1.0986), Some(0.5108), None]);
+        assert!((found.loss - (3.0f64.ln() + (5.0f64 / 3.0).ln()) / 2.0).abs() < 1e-6, "{}", found.loss);
+        assert_eq!(found.tokens[2].likely[0], ("b".into(), 0.6));
     }
 }
