@@ -134,7 +134,8 @@ fn of_pytorch<'a>(module: &str, cell: &Cell<'a>) -> Result<Vec<Converted<'a>>> {
         let module = module.escape_debug();
         return Err(Error::input(format!("module {module}: found one of weight_ih and weight_hh, expected both")));
     };
-    let zeros = || (vec![wh.shape[0]], vec![0.0; wh.shape[0]], None);
+    let rows = wh.shape.first().copied().unwrap_or_default();
+    let zeros = || (vec![rows], vec![0.0; rows], None);
     let whole = |tensor: &'a NamedTensor| (tensor.shape.clone(), tensor.values.clone(), Some(tensor));
     Ok(vec![whole(wx), whole(wh), bx.map_or_else(zeros, whole), bh.map_or_else(zeros, whole)])
 }
@@ -251,10 +252,14 @@ mod tests {
             (cell(&[8], &[2, 8], &[8]), "found a kernel [8]"),
             (Weights::new(vec![tensor("x/recurrent_kernel", &[2, 2])]), "without a kernel"),
             (Weights::new(vec![tensor("x.weight_ih_l0", &[2, 2])]), "expected both"),
+            (cell(&[], &[], &[]), "found a kernel []"),
             (Weights::new(vec![tensor("x.weight_hr_l0", &[2, 2])]), "proj_size"),
         ] {
             let error = prepared(&file).map(|_| ()).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
+        // Without sizes: no layer takes it.
+        let names = ["x.weight_ih_l0", "x.weight_hh_l0"];
+        assert!(prepared(&Weights::new(names.map(|name| tensor(name, &[])).into())).is_ok());
     }
 }
