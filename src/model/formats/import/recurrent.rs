@@ -92,7 +92,7 @@ fn pytorch(own: &str) -> Result<Option<(usize, usize, usize)>> {
         return Err(Error::input(format!("found {}, a projection of states; {why}", own.escape_debug())));
     }
     let member = |name: &&str| own.strip_prefix(*name).and_then(|rest| rest.strip_prefix("_l"));
-    let Some(role) = MEMBERS.iter().position(|name| member(&name).is_some()) else { return Ok(None) };
+    let Some(role) = MEMBERS.iter().position(|name| member(name).is_some()) else { return Ok(None) };
     let rest = member(&MEMBERS[role]).unwrap_or_default();
     let (layer, direction) = rest.strip_suffix("_reverse").map_or((rest, 0), |layer| (layer, 1));
     Ok(layer.parse().ok().map(|layer| (role, layer, direction)))
