@@ -79,18 +79,18 @@ fn text(column: &Column, at: usize) -> Vec<u32> {
     column.words(at..at + 1).take_while(|token| *token != IGNORED).collect()
 }
 
-/// A text, each of whose tokens is told from those before it.
+/// A text, whose tokens are each predicted from those before it.
 fn continued(model: &Model, weights: &Weights, text: &[u32]) -> Result<Passage> {
     let model = Model { input: vec![text.len()], ..model.clone() };
     let mut graph = Graph::new();
     let x = graph.tensor(TensorInfo::words("text", [1, text.len()]));
     let logits = model.build(&mut graph, x, Build::INFERENCE)?;
     let logits = run(graph, weights, logits, [(x, text.to_vec())])?;
-    // Nothing tells the first one.
+    // Nothing comes before the first one.
     passage(model.tokenizer()?, None, text, std::iter::once(None).chain(rows(&logits, &model)?.map(Some)))
 }
 
-/// A translation of the data, each of whose tokens is told from the source and the tokens before it.
+/// A translation of the data, whose tokens are each predicted from the source and the tokens before it.
 fn translated(model: &Model, weights: &Weights, source: &[u32], target: &[u32]) -> Result<Passage> {
     let (known, written) = (model.tokenizer()?, model.target_tokenizer()?);
     let [begin, _] = written.ends().unwrap_or([NO_TOKEN; 2]);

@@ -179,7 +179,7 @@ pub fn check_data(model: &Model, data: &Dataset) -> Result<()> {
     }) {
         if model.text.is_some() {
             return Err(Error::input(format!(
-                "data set {}: its samples are no texts with a label, which the model {} expects",
+                "data set {}: found no texts with one label each, which the model {} expects",
                 data.name, model.name
             )));
         }

@@ -70,5 +70,9 @@ fn a_colour_of_masks_can_be_ignored() {
     let told = place.works("data set --ignore-label #000000").out;
     assert!(told.contains("#ff0000") && !told.contains("#000000"), "{told}");
     refused(&place, "data set --ignore-label red", "expected a whole number, such as 255, or a colour");
-    refused(&place, "train --data set --model unet-small", "must divide by the pools: --image-size sets it");
+    refused(
+        &place,
+        "train --data set --model unet-small",
+        "must be multiples of all pool sizes multiplied: --image-size sets them",
+    );
 }

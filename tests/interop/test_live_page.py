@@ -6,20 +6,9 @@ import pty
 import re
 import subprocess
 import tempfile
-import time
 
 from chromium import Chromium
-from wgrad import COMMAND, environment
-
-PATIENCE = 300  # seconds
-
-
-def until(what, condition):
-    end = time.monotonic() + PATIENCE
-    while not (value := condition()):
-        assert time.monotonic() < end, f"never came: {what}"
-        time.sleep(0.1)
-    return value
+from wgrad import COMMAND, environment, until
 
 
 def draw_ring(browser):

@@ -8,27 +8,17 @@ import pty
 import re
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 from chromium import Chromium
 from test_report_page import check
-from wgrad import COMMAND, environment, wgrad
+from wgrad import COMMAND, environment, until, wgrad
 
-PATIENCE = 120  # seconds
 TEXT = "The cat sat on the mat, and the dog sat by the log.\nWho saw it? 12 birds did.\n" * 40
 NET = 'input = { tokens = 12 }\n[[layers]]\ntype = "embedding"\nsize = 8\n[[layers]]\ntype = "gru"\nunits = 16\n' \
       '[[layers]]\ntype = "dense"\nunits = "vocabulary"\n'
 FLAGS = ["--data", "a.txt", "--model", "net.toml", "--device", "cpu", "--batch-size", 16, "--lr", 0.02]
 SECTIONS = ["head", "contents", "curves", "texts", "passages", "embeddings", "timings", "layers", "device", "settings"]
-
-
-def until(what, condition):
-    end = time.monotonic() + PATIENCE
-    while not (value := condition()):
-        assert time.monotonic() < end, f"never came: {what}"
-        time.sleep(0.1)
-    return value
 
 
 def check_passage(browser):

@@ -2,9 +2,21 @@
 
 import os
 import subprocess
+import time
 from pathlib import Path
 
 COMMAND = os.environ.get("WGRAD") or str(Path(__file__).resolve().parents[2] / "target" / "release" / "wgrad")
+
+PATIENCE = 300  # seconds
+
+
+def until(what, condition):
+    """Waits for a condition to hold, and returns its value."""
+    end = time.monotonic() + PATIENCE
+    while not (value := condition()):
+        assert time.monotonic() < end, f"never came: {what}"
+        time.sleep(0.1)
+    return value
 
 
 def environment():

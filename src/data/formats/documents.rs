@@ -85,7 +85,7 @@ pub(super) fn read(path: &Path, options: &ReadOptions) -> Result<Dataset> {
     let train = if options.tests_alone { test.clone() } else { split(&train)? };
     let validation = validation.map(|documents| split(&documents)).transpose()?;
     notices.extend(counts.notices(&tokenizer, length));
-    Ok(Dataset {
+    let mut data = Dataset {
         name: file_name(path),
         classes: tokenizer.tokens().len(),
         class_names: tokenizer.tokens().to_vec(),
@@ -97,8 +97,10 @@ pub(super) fn read(path: &Path, options: &ReadOptions) -> Result<Dataset> {
         prepare: Prepare::Resize,
         text: Some(tokenizer),
         target: None,
-        notice: (!notices.is_empty()).then(|| notices.join("\nnote: ")),
-    })
+        notice: None,
+    };
+    data.note(notices);
+    Ok(data)
 }
 
 /// What was cut, and what the vocabulary does not have.

@@ -140,7 +140,7 @@ pub(super) fn finish(path: &Path, parts: Parts, options: &ReadOptions) -> Result
         notices.extend(counts.notices(side, &tokenizers[usize::from(side == "targets")], length));
     }
     let [source, target] = tokenizers;
-    Ok(Dataset {
+    let mut data = Dataset {
         name: file_name(path),
         classes: target.tokens().len(),
         class_names: target.tokens().to_vec(),
@@ -152,8 +152,10 @@ pub(super) fn finish(path: &Path, parts: Parts, options: &ReadOptions) -> Result
         prepare: Prepare::Resize,
         text: Some(source),
         target: Some(target),
-        notice: (!notices.is_empty()).then(|| notices.join("\nnote: ")),
-    })
+        notice: None,
+    };
+    data.note(notices);
+    Ok(data)
 }
 
 /// What was cut of one side, and what its vocabulary does not have.

@@ -82,7 +82,7 @@ fn read(path: &Path, options: &ReadOptions) -> Result<Dataset> {
     let validation = validation.map(|text| split("validation", &text)).transpose()?;
     let test = split("test", &test)?;
     notices.extend(unknown.notice(&tokenizer));
-    Ok(Dataset {
+    let mut data = Dataset {
         name: file_name(path),
         classes: tokenizer.tokens().len(),
         class_names: tokenizer.tokens().to_vec(),
@@ -94,8 +94,10 @@ fn read(path: &Path, options: &ReadOptions) -> Result<Dataset> {
         prepare: Prepare::Resize,
         text: Some(tokenizer),
         target: None,
-        notice: (!notices.is_empty()).then(|| notices.join("\nnote: ")),
-    })
+        notice: None,
+    };
+    data.note(notices);
+    Ok(data)
 }
 
 /// The text that a file or a folder is trained on, and what is to be said of it.

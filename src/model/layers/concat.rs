@@ -31,10 +31,10 @@ impl Layer for Concat {
                 }
                 _ => {
                     let expected = "expected results of one shape, but for the last size";
-                    // Pooling halves a side and leaves out an odd row, which an upsampling does not bring back.
+                    // Pooling leaves out an odd row, which an upsampling does not bring back.
                     let hint = match (inputs[0], *other) {
                         ([h, w, _], [y, x, _]) if h.abs_diff(*y).max(w.abs_diff(*x)) == 1 => {
-                            "; a side that is pooled and upsampled again must divide by the pools: --image-size sets it"
+                            "; height and width must be multiples of all pool sizes multiplied: --image-size sets them"
                         }
                         _ => "",
                     };

@@ -21,7 +21,7 @@ kernels! {
 ///
 /// Where the order is shuffled, each epoch has a phase of its own from 0 to T - 1: windows begin elsewhere, and the one that
 /// leads beyond the end wraps around to the beginning. So every token is a target once per epoch, whatever the phase.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct DrawStream {
     /// Which windows a batch has; `window` is 0.
     pub draw: Draw,
@@ -29,19 +29,6 @@ pub struct DrawStream {
     pub tokens: usize,
     /// Whether each row of a batch reads its own part of the stream, in order.
     pub tracks: bool,
-}
-
-impl std::fmt::Debug for DrawStream {
-    /// An order without tracks is not printed.
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        let DrawStream { draw, tokens, tracks } = self;
-        let mut text = f.debug_struct("DrawStream");
-        text.field("draw", draw).field("tokens", tokens);
-        if *tracks {
-            text.field("tracks", tracks);
-        }
-        text.finish()
-    }
 }
 
 impl DrawStream {

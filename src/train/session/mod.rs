@@ -48,9 +48,13 @@ pub struct Session {
     pub folder: RunFolder,
 }
 
-/// What would make a step smaller too, where pictures have been read at their own size.
+/// What would make a step smaller too, where the data are pictures from files: others have no names, or are texts.
 fn smaller_images(data: &Dataset) -> &'static str {
-    if data.train.name_of(0).is_some() { ", and --image-size N makes the pictures smaller" } else { "" }
+    if data.text.is_none() && data.train.name_of(0).is_some() {
+        ", and --image-size N makes the pictures smaller"
+    } else {
+        ""
+    }
 }
 
 impl Session {
