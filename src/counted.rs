@@ -1,4 +1,4 @@
-//! A count with its noun, in the singular or the plural: `1 sample`, `2 samples`, `3 classes`.
+//! Counts in words: with a noun (`1 sample`, `2 samples`, `3 classes`), and of bytes.
 
 use std::fmt::Display;
 
@@ -9,5 +9,15 @@ pub(crate) fn counted(count: impl Display, thing: &str) -> String {
         "1" => format!("1 {thing}"),
         _ if thing.ends_with('s') => format!("{count} {thing}es"),
         _ => format!("{count} {thing}s"),
+    }
+}
+
+/// Bytes in binary units, to three digits or so.
+pub fn human_bytes(bytes: u64) -> String {
+    match bytes {
+        0..1024 => format!("{bytes} B"),
+        1024..1_048_576 => format!("{:.1} KiB", bytes as f64 / 1024.0),
+        1_048_576..1_073_741_824 => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
+        _ => format!("{:.1} GiB", bytes as f64 / 1_073_741_824.0),
     }
 }

@@ -1,11 +1,50 @@
-//! Atomic file writes: a file is written under another name, flushed to the disk, then renamed.
+//! Files: reads of regular files only, and atomic writes under another name, flushed to the disk, then renamed.
 
 use crate::error::{Error, Result};
+use std::borrow::Cow;
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Opens a regular file to read.
+///
+/// # Errors
+/// Where it cannot be opened, and for what is no regular file: to open a pipe is to wait for its writer, and a device may have
+/// no end.
+pub fn open(path: &Path) -> io::Result<File> {
+    // Asked before it is opened, since opening may wait already.
+    let found = fs::metadata(path)?;
+    match (found.is_file(), found.is_dir()) {
+        (true, _) => File::open(path),
+        (false, true) => Err(io::Error::other("found a folder, expected a file")),
+        (false, false) => Err(io::Error::other("found a pipe or a device, expected a regular file")),
+    }
+}
+
+/// The bytes of a regular file that has at most `most`.
+///
+/// # Errors
+/// As [`open`], and for a larger file.
+pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    // The bound holds for what is read, since a file may grow.
+    open(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > most {
+        true => Err(io::Error::other(format!("found more than {most} bytes, expected at most {most}"))),
+        false => Ok(bytes),
+    }
+}
+
+/// The text of a regular file that has at most `most` bytes.
+///
+/// # Errors
+/// As [`read`], and for bytes that are not UTF-8.
+pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
+    String::from_utf8(read(path, most)?).map_err(|e| io::Error::other(e.utf8_error()))
+}
 
 /// Writes a file atomically, replacing an older one of that name.
 ///
@@ -16,7 +55,18 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// [`Error::Input`] if no file can be created there, or where it would replace a device or a pipe;
 /// [`Error::Failed`] if it cannot be completed. The older file is still there, and whole.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    Unfinished::beside(path, bytes)?.replace(path)
+    let target = followed(path)?;
+    Unfinished::beside(&target, bytes)?.replace(&target)
+}
+
+/// The file that a link leads to, which is written in place of the link.
+fn followed(path: &Path) -> Result<Cow<'_, Path>> {
+    match fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink()) {
+        false => Ok(path.into()),
+        true => fs::canonicalize(path)
+            .map(Cow::Owned)
+            .map_err(|error| Error::input(format!("{}: found a link that leads nowhere: {error}", path.display()))),
+    }
 }
 
 /// Refuses to replace a file of another kind, which the option was hardly meant for: an existing one whose name does not end in
@@ -33,6 +83,31 @@ pub fn check_output(path: &Path, ending: &str) -> Result<()> {
         )));
     }
     Ok(())
+}
+
+/// Files that a command reads, which no output of it may replace.
+#[derive(Debug)]
+pub struct Inputs(HashSet<PathBuf>);
+
+impl Inputs {
+    /// These files, under whatever names they are called.
+    pub fn of<'a>(files: impl IntoIterator<Item = &'a Path>) -> Inputs {
+        Inputs(files.into_iter().filter_map(|file| file.canonicalize().ok()).collect())
+    }
+
+    /// Refuses to write to one of them.
+    ///
+    /// # Errors
+    /// [`Error::Input`] that names it.
+    pub fn spare(&self, output: &Path) -> Result<()> {
+        match output.canonicalize().is_ok_and(|output| self.0.contains(&output)) {
+            false => Ok(()),
+            true => Err(Error::input(format!(
+                "{}: found a file that this command reads, which would be overwritten; expected another name",
+                output.display()
+            ))),
+        }
+    }
 }
 
 /// The fixed name under which the sole writer of a file writes it before it is whole.
@@ -53,9 +128,19 @@ impl Unfinished {
     /// # Errors
     /// As [`write_whole`].
     pub fn beside(path: &Path, bytes: &[u8]) -> Result<Unfinished> {
+        let (unfinished, file) = Unfinished::begun(path)?;
+        unfinished.fill(file, path, bytes)
+    }
+
+    /// An empty file for `path`, open to be written, under a name that no other writer has.
+    ///
+    /// # Errors
+    /// As [`write_whole`].
+    pub fn begun(path: &Path) -> Result<(Unfinished, File)> {
         static WRITES: AtomicU32 = AtomicU32::new(0);
         if fs::metadata(path).is_ok_and(|known| !known.is_file() && !known.is_dir()) {
-            return Err(Error::input(format!("{}: found a device or a pipe, expected a file", path.display())));
+            let expected = "expected a file, or - for standard output where the option takes it";
+            return Err(Error::input(format!("{}: found a device or a pipe, {expected}", path.display())));
         }
         loop {
             let suffix = format!(".{}-{}.tmp", std::process::id(), WRITES.fetch_add(1, Ordering::Relaxed));
@@ -64,18 +149,30 @@ impl Unfinished {
                 // A killed process of the same number left it.
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(not_created(path, &error)),
-                Ok(file) => return Unfinished { at, placed: false }.fill(file, path, bytes),
+                Ok(file) => {
+                    let unfinished = Unfinished { at, placed: false };
+                    // Who may read the old file may read the new one, and no one else.
+                    if let Ok(old) = fs::metadata(path) {
+                        file.set_permissions(old.permissions()).map_err(|error| not_created(path, &error))?;
+                    }
+                    return Ok((unfinished, file));
+                }
             }
         }
     }
 
     /// Writes a file of that very name, for a writer that knows itself to be the only one: the file that a killed
-    /// process left under this name is overwritten.
+    /// process left under this name is replaced.
     ///
     /// # Errors
     /// [`Error::Input`] if it cannot be created, [`Error::Failed`] if it cannot be completed.
     pub fn at(at: &Path, bytes: &[u8]) -> Result<Unfinished> {
-        let file = File::create(at).map_err(|error| not_created(at, &error))?;
+        // Removed and not opened: it may be a link to another file.
+        match fs::remove_file(at) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(not_created(at, &error)),
+            _ => {}
+        }
+        let file = File::create_new(at).map_err(|error| not_created(at, &error))?;
         Unfinished { at: at.into(), placed: false }.fill(file, at, bytes)
     }
 

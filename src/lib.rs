@@ -49,11 +49,13 @@ pub mod device;
 pub mod error;
 pub mod files;
 pub mod ir;
+mod memory;
 pub mod model;
 #[cfg(feature = "onnx")]
 pub mod onnx;
 pub mod ops;
 pub mod plan;
+mod printable;
 #[cfg(feature = "report")]
 pub mod report;
 pub mod step;

@@ -91,6 +91,27 @@ pub fn trusted_module(device: &wgpu::Device, label: &str, wgsl: &str) -> wgpu::S
     unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
 }
 
+/// Makes this process fit for the command: a limit on the size of files (`ulimit -f`) is an error of the write and no
+/// signal, and the OpenGL driver, which looks for a display, does not complain of a variable that is not set.
+///
+/// Call it first in `main`.
+#[cfg(all(unix, feature = "cli"))]
+pub fn begin_command() {
+    use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+    const RUNTIME: &str = "XDG_RUNTIME_DIR";
+    let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
+    // SAFETY: to ignore a signal runs no code at all. It cannot fail for this signal.
+    let _ = unsafe { sigaction(Signal::SIGXFSZ, &ignore) };
+    if std::env::var_os(RUNTIME).is_none() {
+        // SAFETY: `main` has not started any thread yet that could read the environment meanwhile.
+        unsafe { std::env::set_var(RUNTIME, "/nonexistent") };
+    }
+}
+
+/// Systems without these.
+#[cfg(all(not(unix), feature = "cli"))]
+pub fn begin_command() {}
+
 /// Sets handlers of signals by `set`, but leaves the hang-up of a terminal ignored where it was, as `nohup` has it.
 #[cfg(all(unix, feature = "cli"))]
 pub fn with_nohup<T>(set: impl FnOnce() -> T) -> T {

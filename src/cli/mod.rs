@@ -7,8 +7,12 @@ mod terminal;
 use crate::device::Device;
 use crate::device::choice::{Choice, DeviceRequest, NamedBy};
 use crate::error::{Error, Result};
+use crate::files::write_whole;
+use crate::printable::{message, printable};
+use crate::sys::begin_command;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Train neural networks on any GPU: WGSL compute shaders, no CUDA, no Python.
@@ -42,6 +46,7 @@ enum Command {
 
 /// Runs the command; clap itself answers bad usage with status 2.
 pub fn main() -> ExitCode {
+    begin_command();
     let cli = Cli::from_arg_matches(&command().get_matches()).unwrap_or_else(|error| error.exit());
     let done = match cli.command {
         Command::Train(args) => return status(commands::train::run(*args)),
@@ -100,10 +105,36 @@ fn status(done: Result<ExitCode>) -> ExitCode {
     })
 }
 
-/// Prints to stdout; a closed pipe is not an error.
+/// Prints to stdout, with control characters escaped; a closed pipe is not an error.
 fn print(text: &str) -> Result<()> {
+    print_as_is(&printable(text))
+}
+
+/// Prints what a net or a table says to stdout: to a pipe or a file exactly, to a terminal as [`print`].
+fn print_exactly(text: &str) -> Result<()> {
+    use std::io::IsTerminal;
+    if std::io::stdout().is_terminal() { print(text) } else { print_as_is(text) }
+}
+
+/// Writes a file, whole or not at all, and says so on stderr; `-` stands for stdout.
+fn save(path: &Path, bytes: &[u8]) -> Result<()> {
+    if path == Path::new("-") {
+        return put(bytes);
+    }
+    write_whole(path, bytes)?;
+    say(&format!("saved {}", path.display()));
+    Ok(())
+}
+
+/// Prints to stdout with the escapes of our own.
+fn print_as_is(text: &str) -> Result<()> {
+    put(text.as_bytes())
+}
+
+/// Bytes on stdout; a closed pipe is not an error.
+fn put(bytes: &[u8]) -> Result<()> {
     use std::io::Write;
-    match std::io::stdout().write_all(text.as_bytes()) {
+    match std::io::stdout().write_all(bytes) {
         Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::failed(format!("standard output: {e}"))),
         _ => Ok(()),
     }
@@ -138,15 +169,22 @@ fn note(device: &Device) {
     }
 }
 
-/// Lines on stderr, wrapped on a terminal, with their prefix coloured as clap does.
+/// Lines on stderr, wrapped on a terminal, with their prefix coloured as clap does; the only writer of stderr.
+///
+/// A reader that is gone, a full disk or a closed terminal ends no work: there is no other place to say so.
 fn say(text: &str) {
-    use std::io::IsTerminal;
-    if !std::io::stderr().is_terminal() {
-        return eprintln!("{text}");
-    }
-    for line in text.lines() {
-        eprintln!("{}", terminal::lines::marked(&terminal::lines::wrapped(line, terminal::progress::width())));
-    }
+    use std::io::{IsTerminal, Write};
+    let text = message(text);
+    let shown = match std::io::stderr().is_terminal() {
+        false => text.into_owned(),
+        true => {
+            let width = terminal::progress::width();
+            let lines: Vec<String> =
+                text.lines().map(|line| terminal::lines::marked(&terminal::lines::wrapped(line, width))).collect();
+            lines.join("\n")
+        }
+    };
+    let _ = std::io::stderr().write_all((shown + "\n").as_bytes());
 }
 
 /// The device's flags, the same in every subcommand that needs one.

@@ -2,7 +2,8 @@
 
 use crate::data::region::Region;
 use crate::error::{Error, Result};
-use std::fs::{self, File};
+use crate::files;
+use std::fs::File;
 use std::io::{Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
 
@@ -45,11 +46,9 @@ impl Source {
     /// Opens an ordinary file; a pipe or a device has no length to check.
     pub(super) fn open(path: &Path) -> Result<Source> {
         let fault = |e: std::io::Error| Error::input(format!("{} cannot be read: {e}", path.display()));
-        let about = fs::metadata(path).map_err(fault)?;
-        if !about.is_file() {
-            return Err(Error::input(format!("{} is not a readable file, expected one", path.display())));
-        }
-        Ok(Source { from: From::File(File::open(path).map_err(fault)?), path: path.to_owned(), bytes: about.len() })
+        let file = files::open(path).map_err(fault)?;
+        let bytes = file.metadata().map_err(fault)?.len();
+        Ok(Source { from: From::File(file), path: path.to_owned(), bytes })
     }
 
     /// Bytes that are in memory; `path` is what errors call them.
@@ -88,7 +87,7 @@ impl Source {
         let shown = self.path.display();
         let room = crate::plan::human_bytes(count);
         let full = || Error::input(format!("{shown}: its {room} are more than this machine's memory"));
-        crate::device::cpu::check_free(count, &format!("{shown}: its contents take"), "fewer samples may fit")?;
+        crate::memory::check_free(count, &format!("{shown}: its contents take"), "fewer samples may fit")?;
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(usize::try_from(count).map_err(|_| full())?).map_err(|_| full())?;
         let fault = |e: std::io::Error| Error::input(format!("{shown} cannot be read: {e}"));

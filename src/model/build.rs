@@ -7,6 +7,7 @@ use crate::model::layers::keys::Value;
 use crate::model::layers::{Built, Input};
 use crate::model::{Build, Mode, Model, Task};
 use crate::ops::sequence::lengths::Lengths;
+use std::collections::HashSet;
 
 /// What a layer gave, and how many places of each text in it are tokens.
 #[derive(Clone, Debug)]
@@ -131,6 +132,7 @@ impl Model {
             Ok(found.map(|found| found[0]))
         };
         let of_x = x.map(|x| lengths_of(graph, x)).transpose()?.flatten();
+        let begun: HashSet<usize> = self.layers.iter().filter_map(|later| later.state).collect();
         for (index, layer) in self.layers.iter().enumerate() {
             if given[index].is_some() || !wanted(index) {
                 continue;
@@ -148,7 +150,7 @@ impl Model {
             }
             let states = layer.state.and_then(|from| given.get(from)?.as_ref());
             let states = states.map_or(Vec::new(), |from| from.built.states.clone());
-            let ends = self.layers.iter().any(|later| later.state == Some(index));
+            let ends = begun.contains(&index);
             let reads = Reads { x: &inputs, lengths: &lengths, states: &states, ends };
             let built = layer.build_whole(index, graph, reads, build).map_err(|error| self.error(error))?;
             let lengths = match layer.is::<Input>() {

@@ -25,6 +25,7 @@ use crate::text::Tokenizer;
 use layers::{Embedding, LARGEST, elements};
 use normalise::ChannelNorm;
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 
 /// The scaling of a byte of the data before the first layer: `byte · scale + shift`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -92,6 +93,9 @@ impl Model {
     /// together are more than [`LARGEST`].
     pub fn infer(&self) -> Result<Vec<Inferred>> {
         let input = &self.input;
+        if self.layers.len() > MOST_LAYERS {
+            return Err(self.says(too_many(self.layers.len())));
+        }
         let mut total = 0;
         let mut shapes: Vec<Vec<usize>> = Vec::with_capacity(self.layers.len());
         let mut inferred: Vec<Inferred> = Vec::with_capacity(self.layers.len());
@@ -250,7 +254,7 @@ impl Model {
             return Err(self.says("found no parameters, expected at least one dense or conv2d layer".into()));
         }
         self.check_states()?;
-        let mut read: Vec<Option<usize>> =
+        let mut read: HashSet<Option<usize>> =
             self.layers.iter().enumerate().flat_map(|(index, layer)| layer.places(index)).collect();
         read.extend(self.layers.iter().map(|layer| layer.state).filter(Option::is_some));
         if let Some(unread) = (0..self.layers.len() - 1).find(|&index| !read.contains(&Some(index))) {
@@ -336,6 +340,14 @@ impl Model {
     fn error(&self, error: Error) -> Error {
         in_context(&format!("model {}", self.name.escape_debug()), error)
     }
+}
+
+/// The most layers of a model.
+pub const MOST_LAYERS: usize = 10_000;
+
+/// Why a model of that many layers is none.
+pub(in crate::model) fn too_many(layers: usize) -> String {
+    format!("found {layers} layers, expected at most {MOST_LAYERS}")
 }
 
 /// An input in words.

@@ -15,6 +15,7 @@ use crate::model::{Model, Normalisation, Scale, Task};
 use crate::train::predict::TrainedModel;
 use prost::Message;
 use proto::*;
+use std::collections::HashSet;
 use std::path::Path;
 
 /// The most bytes that a message of protocol buffers may have.
@@ -70,6 +71,7 @@ impl TrainedModel {
         let written = model.translates().then(|| graph.lengths("target_lengths", "target", known));
         let shapes: Vec<Vec<usize>> = model.infer()?.into_iter().map(|inferred| inferred.shape).collect();
         let (input, first) = (model.input.to_vec(), graph.last.clone());
+        let begun: HashSet<usize> = model.layers.iter().filter_map(|later| later.state).collect();
         let mut results: Vec<String> = Vec::new();
         let (mut lengths_of, mut ends): (Vec<Option<String>>, Vec<Vec<String>>) = Default::default();
         for (index, (layer, inferred)) in model.layers.iter().zip(model.infer()?).enumerate() {
@@ -86,7 +88,7 @@ impl TrainedModel {
             };
             onnx.lengths = layer.places(index).into_iter().map(of).collect();
             onnx.states = layer.state.and_then(|from| ends.get(from)).cloned().unwrap_or_default();
-            onnx.ends = model.layers.iter().any(|later| later.state == Some(index)).then(Vec::new);
+            onnx.ends = begun.contains(&index).then(Vec::new);
             layer.onnx(&mut onnx).map_err(|why| Error::input(format!("layer {}: {why}", onnx.name)))?;
             graph.last = onnx.result();
             results.push(onnx.result());

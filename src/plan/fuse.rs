@@ -18,6 +18,7 @@ use crate::ops::pool::max_pool2d::MaxPool2d;
 use crate::ops::shape::reshape::Reshape;
 use crate::ops::shape::transpose::Transpose;
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// When a graph is rewritten.
@@ -138,47 +139,73 @@ fn activation(op: &dyn Any, stage: Stage) -> Option<Then> {
     Then::of(op).filter(|then| stage == Stage::Whole || then.by_result())
 }
 
-/// Joins an op with the only consumer of its first result by the patterns, again and again.
+/// Joins an op with the only consumer of its first result by the patterns, again and again. It looks at each op once and at
+/// each join, however many ops there are.
 pub fn join_neighbours(graph: &mut Graph, kept: &[Tensor], stage: Stage) {
-    // The joined op takes the arguments of both, those of the second without the result of the first.
-    let mut n = 0;
-    while n < graph.nodes.len() {
-        match next_to_join(graph, n, kept, stage) {
-            Some((next, op)) => {
-                let joined = graph.nodes.remove(next);
-                graph.nodes[n].x.extend(&joined.x[1..]);
-                graph.nodes[n].y.splice(..1, joined.y);
-                graph.nodes[n].op = op;
-            }
-            None => n += 1,
+    let mut neighbours = Neighbours::of(graph);
+    for n in 0..graph.nodes.len() {
+        while let Some((next, op)) = neighbours.next_to_join(graph, n, kept, stage) {
+            // The joined op takes the arguments of both, those of the second without the result of the first.
+            let joined = std::mem::take(&mut graph.nodes[next].x);
+            let results = std::mem::take(&mut graph.nodes[next].y);
+            neighbours.moves([next, n], &joined[1..], &results);
+            graph.nodes[n].x.extend(&joined[1..]);
+            graph.nodes[n].y.splice(..1, results);
+            graph.nodes[n].op = op;
         }
     }
+    let mut gone = neighbours.gone.into_iter();
+    graph.nodes.retain(|_| gone.next() != Some(true));
 }
 
-fn next_to_join(graph: &Graph, n: usize, kept: &[Tensor], stage: Stage) -> Option<(usize, Arc<dyn Op>)> {
-    let &y = graph.nodes[n].y.first()?;
-    let [next] = graph.consumers()[y.index()][..] else { return None };
-    // What else the consumer reads must be there already: no op between the two makes it.
-    let between = &graph.nodes[n..next];
-    let there = |t: &Tensor| !between.iter().any(|node| node.y.contains(t));
-    let [first, others @ ..] = &graph.nodes[next].x[..] else { return None };
-    let fits = *first == y && others.iter().all(there) && !kept.contains(&y);
-    let (this, that): (&dyn Any, &dyn Any) = (&*graph.nodes[n].op, &*graph.nodes[next].op);
-    let op = fits.then(|| PATTERNS.iter().find_map(|pattern| (pattern.join)(this, that, stage)))??;
-    Some((next, op))
+/// Who reads and who makes each tensor, while ops are joined. Places are those before the first join.
+struct Neighbours {
+    readers: Vec<Vec<usize>>,
+    makers: Vec<Vec<usize>>,
+    gone: Vec<bool>,
+}
+
+impl Neighbours {
+    fn of(graph: &Graph) -> Neighbours {
+        // Several, where one makes it and others update it in place.
+        let mut makers = vec![Vec::new(); graph.tensors.len()];
+        for (n, node) in graph.nodes.iter().enumerate() {
+            node.y.iter().for_each(|y| makers[y.index()].push(n));
+        }
+        Neighbours { readers: graph.consumers(), makers, gone: vec![false; graph.nodes.len()] }
+    }
+
+    /// The op at the first place becomes a part of that at the second.
+    fn moves(&mut self, [from, to]: [usize; 2], arguments: &[Tensor], results: &[Tensor]) {
+        let move_to = |places: &mut Vec<usize>| places.iter_mut().filter(|n| **n == from).for_each(|n| *n = to);
+        arguments.iter().for_each(|t| move_to(&mut self.readers[t.index()]));
+        results.iter().for_each(|t| move_to(&mut self.makers[t.index()]));
+        self.gone[from] = true;
+    }
+
+    fn next_to_join(&self, graph: &Graph, n: usize, kept: &[Tensor], stage: Stage) -> Option<(usize, Arc<dyn Op>)> {
+        let &y = graph.nodes[n].y.first()?;
+        let [next] = self.readers[y.index()][..] else { return None };
+        // What else the consumer reads must be there already: no op between the two makes it.
+        let there = |t: &Tensor| !self.makers[t.index()].iter().any(|maker| (n..next).contains(maker));
+        let [first, others @ ..] = &graph.nodes[next].x[..] else { return None };
+        let fits = *first == y && others.iter().all(there) && !kept.contains(&y);
+        let (this, that): (&dyn Any, &dyn Any) = (&*graph.nodes[n].op, &*graph.nodes[next].op);
+        let op = fits.then(|| PATTERNS.iter().find_map(|pattern| (pattern.join)(this, that, stage)))??;
+        Some((next, op))
+    }
 }
 
 /// Where all that follows a flatten is dense layers, with element-wise ops between, the flatten becomes a
 /// view and the layers' weights are stored with their inputs in H, W, C order.
 fn fold_flatten(graph: &mut Graph, kept: &[Tensor]) {
+    // Views and layouts alone are changed.
+    let consumers = graph.consumers();
     for n in 0..graph.nodes.len() {
         let op: &dyn Any = &*graph.nodes[n].op;
         let Some(Transpose { rows, columns, shape, .. }) = op.downcast_ref::<Transpose>().cloned() else { continue };
         let (x, y) = (graph.nodes[n].x[0], graph.nodes[n].y[0]);
-        let mut weights = Vec::new();
-        if !only_dense_behind(graph, y, kept, &mut weights) {
-            continue;
-        }
+        let Some(weights) = only_dense_after(graph, &consumers, y, kept) else { continue };
         for &w in &weights {
             let Some(param) = graph.params.iter_mut().find(|p| p.tensor == w) else { continue };
             let units = param.file_shape.0[0];
@@ -189,25 +216,30 @@ fn fold_flatten(graph: &mut Graph, kept: &[Tensor]) {
     }
 }
 
-/// Whether every path from `t` ends, over element-wise ops, as the input of a dense layer whose weights
-/// are a parameter that nothing else reads and that is stored as its file is; collects those weights.
-fn only_dense_behind(graph: &Graph, t: Tensor, kept: &[Tensor], weights: &mut Vec<Tensor>) -> bool {
-    let consumers = graph.consumers();
-    !kept.contains(&t)
-        && consumers[t.index()].iter().all(|&n| {
-            let node = &graph.nodes[n];
+/// The weights of the dense layers in which every path from `t` ends, over element-wise ops; `None` if one ends elsewhere,
+/// or if a weight is not a parameter that nothing else reads and that is stored as its file is.
+fn only_dense_after(graph: &Graph, consumers: &[Vec<usize>], t: Tensor, kept: &[Tensor]) -> Option<Vec<Tensor>> {
+    let own = |w: Tensor| {
+        let param = graph.params.iter().find(|p| p.tensor == w);
+        param.is_some_and(|p| p.layout.perm.is_sorted()) && consumers[w.index()].len() == 1
+    };
+    // A list and no recursion: a net may have thousands of such ops in a row, and paths that part and meet again.
+    let (mut weights, mut open, mut seen) = (Vec::new(), vec![t], BTreeSet::from([t]));
+    while let Some(t) = open.pop() {
+        if kept.contains(&t) {
+            return None;
+        }
+        for node in consumers[t.index()].iter().map(|&n| &graph.nodes[n]) {
             if node.op.is_elementwise() {
-                return only_dense_behind(graph, node.y[0], kept, weights);
+                open.extend(seen.insert(node.y[0]).then_some(node.y[0]));
+                continue;
             }
             let op: &dyn Any = &*node.op;
-            let own = |w: Tensor| {
-                let param = graph.params.iter().find(|p| p.tensor == w);
-                param.is_some_and(|p| p.layout.perm.is_sorted()) && consumers[w.index()].len() == 1
-            };
-            let fits = op.is::<MatmulNt>() && node.x[0] == t && own(node.x[1]);
-            if fits {
-                weights.push(node.x[1]);
+            if !(op.is::<MatmulNt>() && node.x[0] == t && own(node.x[1])) {
+                return None;
             }
-            fits
-        })
+            weights.push(node.x[1]);
+        }
+    }
+    Some(weights)
 }

@@ -7,6 +7,8 @@ pub mod kernel;
 pub mod lower;
 mod template;
 
+/// Bytes in binary units.
+pub use crate::counted::human_bytes;
 use crate::error::{Error, Result};
 use crate::ir::graph::{Phase, Role, Tensor, TensorInfo};
 use crate::ir::launch::KernelClass;
@@ -176,16 +178,6 @@ impl Plan {
             }
         }
         Ok(())
-    }
-}
-
-/// Bytes in binary units, to three digits or so.
-pub fn human_bytes(bytes: u64) -> String {
-    match bytes {
-        0..1024 => format!("{bytes} B"),
-        1024..1_048_576 => format!("{:.1} KiB", bytes as f64 / 1024.0),
-        1_048_576..1_073_741_824 => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
-        _ => format!("{:.1} GiB", bytes as f64 / 1_073_741_824.0),
     }
 }
 

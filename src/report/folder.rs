@@ -1,13 +1,20 @@
 //! A run folder read back: its settings, its device, its curves, test metrics and times.
 
 use crate::error::{Error, Result};
+use crate::files::{self, read_text};
 use crate::report::series::Series;
+use crate::train::run::files::LARGEST_JSON_BYTES;
 use crate::train::run::history::{History, Samples, utc};
 use crate::train::run::{RunConfig, SAMPLES, TEST};
-use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Component, Path};
+
+/// The most bytes of a line of a log, which may have a generated text.
+const LARGEST_LINE_BYTES: u64 = 16 << 20;
 
 /// The files of a run, apart from its weights.
 #[derive(Clone, Debug, Serialize)]
@@ -46,8 +53,9 @@ impl RunRecord {
     pub fn read(folder: &Path) -> Result<(RunRecord, RunConfig)> {
         let (mut record, config) = Self::outline(folder)?;
         let path = folder.join("steps.jsonl");
-        let steps = if path.exists() { lines(&path)? } else { Vec::new() };
-        record.steps = curve(&steps, &record.epochs);
+        if path.exists() {
+            record.steps = curve(&path, &record.epochs)?;
+        }
         Ok((record, config))
     }
 
@@ -59,20 +67,22 @@ impl RunRecord {
         if !folder.is_dir() {
             return Err(Error::input(format!("{}: found no such folder, expected that of a run", folder.display())));
         }
-        let path = folder.join("config.toml");
-        plain(&path)?;
-        let config = RunConfig::read(&path)?;
-        let epochs = lines(&folder.join("metrics.jsonl"))?;
+        let config = RunConfig::read(&folder.join("config.toml"))?;
+        let epochs = lines(&folder.join("metrics.jsonl"), &["weights_sha256"])?;
         let device = folder.join("device.json");
         let text = read(&device)?;
-        let device = serde_json::from_str(&text).map_err(|e| malformed(&device, 0, &e))?;
+        let device = sound_device(&text).map_err(|e| malformed(&device, 0, &e))?;
         let path = folder.join(TEST);
         let test = match path.exists() {
-            true => Some(serde_json::from_str(&read(&path)?).map_err(|e| malformed(&path, 0, &e))?),
+            true => {
+                let test = serde_json::from_str(&read(&path)?).map_err(|e| malformed(&path, 0, &e))?;
+                sound_line(&test, &[]).map_err(|e| malformed(&path, 0, &e))?;
+                Some(test)
+            }
             false => None,
         };
         let path = folder.join(SAMPLES);
-        let texts = if path.exists() { lines(&path)? } else { Vec::new() };
+        let texts = if path.exists() { lines(&path, &["text", "source", "reference"])? } else { Vec::new() };
         let history = History::read(folder)?;
         let samples = history.as_ref().map(|history| history.samples);
         // Folders of an older wgrad tell by what is in them.
@@ -169,32 +179,31 @@ fn settings(config: &RunConfig) -> Result<BTreeMap<String, String>> {
     Ok(flat)
 }
 
-/// The loss of each step; the first epoch tells how many steps one has.
-fn curve(steps: &[Map<String, Value>], epochs: &[Map<String, Value>]) -> Series {
-    let number = |line: &Map<String, Value>, key: &str| line.get(key).and_then(Value::as_f64);
-    let per_epoch = epochs.first().and_then(|epoch| number(epoch, "step")).unwrap_or(steps.len() as f64).max(1.0);
+/// The loss of each step, whose lines are read one by one: a long run has many. The first epoch tells how many steps one has.
+fn curve(path: &Path, epochs: &[Map<String, Value>]) -> Result<Series> {
     let mut series = Series::default();
-    for line in steps {
-        if let (Some(step), Some(loss)) = (number(line, "step"), number(line, "loss")) {
-            series.push(step / per_epoch, loss);
+    let mut count = 0_u64;
+    each_line(path, |line: Step| {
+        count += 1;
+        if let Step { step: Some(step), loss: Some(loss) } = line {
+            series.push(step, loss);
         }
-    }
-    series
+        Ok(())
+    })?;
+    let per_epoch = epochs.first().and_then(|epoch| epoch.get("step")).and_then(Value::as_f64);
+    series.divide(per_epoch.unwrap_or(count as f64).max(1.0));
+    Ok(series)
 }
 
-/// Refuses what is no plain file: a pipe would be waited for.
-fn plain(path: &Path) -> Result<()> {
-    match path.metadata() {
-        Ok(found) if !found.is_file() => {
-            Err(Error::input(format!("{}: found no plain file, expected one", path.display())))
-        }
-        _ => Ok(()),
-    }
+/// A line of `steps.jsonl`.
+#[derive(Deserialize)]
+struct Step {
+    step: Option<f64>,
+    loss: Option<f64>,
 }
 
 fn read(path: &Path) -> Result<String> {
-    plain(path)?;
-    std::fs::read_to_string(path).map_err(|e| Error::input(format!("{}: {e}", path.display())))
+    read_text(path, LARGEST_JSON_BYTES).map_err(|e| Error::input(format!("{}: {e}", path.display())))
 }
 
 fn malformed(path: &Path, line: usize, why: &dyn std::fmt::Display) -> Error {
@@ -202,13 +211,68 @@ fn malformed(path: &Path, line: usize, why: &dyn std::fmt::Display) -> Error {
     Error::input(format!("{}: {line}{why}", path.display()))
 }
 
-/// The lines of a file, one JSON object each. A last line without its end is one that was being written when the run was
+/// What the page reads of `device.json`.
+#[derive(Deserialize)]
+struct UsedDevice {
+    // Their values are shown as they are.
+    #[serde(rename = "device")]
+    _device: BTreeMap<String, Value>,
+    #[serde(rename = "reason", default)]
+    _reason: String,
+    #[serde(rename = "refused", default)]
+    _refused: Vec<BTreeMap<String, String>>,
+}
+
+/// The content of `device.json`, where it is as the page expects it.
+fn sound_device(text: &str) -> std::result::Result<Value, serde_json::Error> {
+    let value: Value = serde_json::from_str(text)?;
+    UsedDevice::deserialize(&value)?;
+    Ok(value)
+}
+
+/// Whether a line has texts under these keys alone, and numbers or nothing under all others.
+fn sound_line(line: &Map<String, Value>, texts: &[&str]) -> std::result::Result<(), String> {
+    let fits = |(key, value): &(&String, &Value)| match texts.contains(&&***key) {
+        true => value.is_string() || value.is_null(),
+        false => value.is_number() || value.is_null(),
+    };
+    match line.iter().find(|field| !fits(field)) {
+        None => Ok(()),
+        Some((key, _)) if texts.contains(&&**key) => Err(format!("expected a text under {}", key.escape_debug())),
+        Some((key, _)) => Err(format!("expected a number under {}", key.escape_debug())),
+    }
+}
+
+/// The lines of a file, one JSON object each, with texts under these keys and numbers under others.
+fn lines(path: &Path, texts: &[&str]) -> Result<Vec<Map<String, Value>>> {
+    let mut all = Vec::new();
+    each_line(path, |line: Map<String, Value>| {
+        sound_line(&line, texts).map_err(|why| malformed(path, all.len() + 1, &why))?;
+        all.push(line);
+        Ok(())
+    })?;
+    Ok(all)
+}
+
+/// Reads a file line by line, one JSON object each. A last line without its end is one that was being written when the run was
 /// stopped: it is left out.
-fn lines(path: &Path) -> Result<Vec<Map<String, Value>>> {
-    let text = read(path)?;
-    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-    let parse = |(n, line): (usize, &str)| serde_json::from_str(line).map_err(|e| malformed(path, n + 1, &e));
-    whole.lines().enumerate().filter(|(_, line)| !line.is_empty()).map(parse).collect()
+fn each_line<L: DeserializeOwned>(path: &Path, mut take: impl FnMut(L) -> Result<()>) -> Result<()> {
+    let unreadable = |e: std::io::Error| Error::input(format!("{}: {e}", path.display()));
+    let mut file = BufReader::new(files::open(path).map_err(unreadable)?);
+    let mut line = Vec::new();
+    for number in 1.. {
+        line.clear();
+        (&mut file).take(LARGEST_LINE_BYTES).read_until(b'\n', &mut line).map_err(unreadable)?;
+        if line.len() as u64 == LARGEST_LINE_BYTES {
+            return Err(malformed(path, number, &format!("found more than {LARGEST_LINE_BYTES} bytes in a line")));
+        }
+        match line.strip_suffix(b"\n") {
+            None => break,
+            Some(b"") => {}
+            Some(text) => take(serde_json::from_slice(text).map_err(|e| malformed(path, number, &e))?)?,
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

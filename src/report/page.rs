@@ -25,13 +25,22 @@ const SCRIPTS: [&str; 14] = [
     include_str!("page/main.js"),
 ];
 
+/// The Content-Security-Policy of the page: its own style and script, pictures that it carries, and news from where it came if
+/// it is live; nothing else, from nowhere.
+pub(crate) fn policy(live: bool) -> String {
+    let connect = if live { "'self'" } else { "'none'" };
+    format!(
+        "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; connect-src {connect}; \
+         base-uri 'none'; form-action 'none'"
+    )
+}
+
 /// The page as one text. It may ask where it came from for news if `live`, and else nothing at all.
 ///
 /// # Errors
 /// [`Error::Failed`] if the data cannot be written as JSON.
 pub fn html(data: &ReportData) -> Result<String> {
-    let connect = if data.live { "'self'" } else { "'none'" };
-    let page = TEMPLATE.replace("{{connect}}", connect).replace("{{style}}", STYLE);
+    let page = TEMPLATE.replace("{{policy}}", &policy(data.live)).replace("{{style}}", STYLE);
     let page = page.replace("{{script}}", &SCRIPTS.join("\n"));
     // The data comes last: nothing in it is taken for a place to be filled.
     let (before, after) = page.split_once("{{data}}").unwrap_or((&page, ""));

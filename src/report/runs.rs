@@ -1,16 +1,22 @@
 //! The runs in a folder, each with its metrics and its state; runs that cannot be read are named.
 
 use crate::error::{Error, Result};
+use crate::printable::shown;
 use crate::report::folder::RunRecord;
 use crate::train::run::files::is_locked;
 use crate::train::run::history::{End, History};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// How deep below the folder runs are looked for: `runs/sweep/1/3` is three folders below `runs`.
 const DEEPEST: usize = 4;
+
+/// A path in JSON, whatever bytes it has.
+fn as_shown<S: Serializer>(path: &Path, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.serialize_str(&shown(path))
+}
 
 /// The content of a folder.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -25,6 +31,7 @@ pub struct Runs {
 #[derive(Clone, Debug, Serialize)]
 pub struct RunLine {
     /// Its folder.
+    #[serde(serialize_with = "as_shown")]
     pub run: PathBuf,
     /// The model.
     pub model: String,
@@ -99,6 +106,7 @@ impl State {
 #[derive(Clone, Debug, Serialize)]
 pub struct Skipped {
     /// The folder or the link.
+    #[serde(serialize_with = "as_shown")]
     pub path: PathBuf,
     /// Why.
     pub why: String,

@@ -43,6 +43,12 @@ impl Series {
         }
     }
 
+    /// Divides every x by a number.
+    pub fn divide(&mut self, by: f64) {
+        self.points.iter_mut().for_each(|point| point[0] /= by);
+        self.sum[0] /= by;
+    }
+
     /// The kept points.
     pub fn points(&self) -> &[[f64; 2]] {
         &self.points

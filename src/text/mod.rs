@@ -10,8 +10,6 @@ use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -167,14 +165,8 @@ impl Tokenizer {
     /// [`Error::Input`] for a file that cannot be read or is none, and for a tokenizer that would lose a part of a text.
     pub fn open(path: &Path) -> Result<Self> {
         let fault = |why: String| Error::input(format!("{}: {why}", path.display()));
-        let mut bytes = Vec::new();
-        let file = File::open(path).map_err(|e| fault(format!("it cannot be read: {e}; expected a tokenizer.json")))?;
-        file.take(LARGEST_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(|e| fault(e.to_string()))?;
-        if bytes.len() as u64 > LARGEST_FILE_BYTES {
-            return Err(fault(format!(
-                "found a larger file, expected a tokenizer.json of at most {LARGEST_FILE_BYTES} bytes"
-            )));
-        }
+        let unreadable = |e| fault(format!("it cannot be read: {e}; expected a tokenizer.json"));
+        let bytes = crate::files::read(path, LARGEST_FILE_BYTES).map_err(unreadable)?;
         let text = String::from_utf8(bytes)
             .map_err(|_| fault("found bytes that are not UTF-8, expected a tokenizer.json of Hugging Face".into()))?;
         let subwords = Subwords::read(&text).map_err(fault)?;

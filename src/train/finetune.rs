@@ -85,6 +85,14 @@ impl First {
     /// # Errors
     /// [`Error::Input`] for both at once, files that cannot be read or do not fit, and a new head that is frozen.
     pub fn of(config: &RunConfig, data: &Dataset) -> Result<First> {
+        for path in [&config.init, &config.from].into_iter().flatten() {
+            if path.to_str().is_none() {
+                let shown = path.display();
+                return Err(Error::input(format!(
+                    "{shown}: found a name that is not UTF-8, which config.toml cannot hold"
+                )));
+            }
+        }
         let (mut model, weights, head) = match (&config.from, &config.init) {
             (Some(_), Some(_)) => return Err(Error::input("from and init: only one of the two is expected")),
             (Some(path), None) => {
@@ -105,6 +113,11 @@ impl First {
                 (model, weights.transpose()?, None)
             }
         };
+        if let (Some(wild), Some(path)) =
+            (weights.as_ref().and_then(Weights::wild), config.init.as_ref().or(config.from.as_ref()))
+        {
+            return Err(Error::input(format!("{}: found {wild}, expected finite weights", path.display())));
+        }
         if let Some(head) = &head {
             let own = head.layer.to_string();
             if config.train.freeze.iter().any(|name| name.split('.').next() == Some(&*own)) {

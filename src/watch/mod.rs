@@ -4,7 +4,9 @@
 //! /text` what the net makes of a drawing, of a picture's file and of a text. No other page gets an answer ([`guard`]).
 //! [`live::Live`] knows the answers.
 
+mod clients;
 pub mod guard;
 pub mod live;
+mod patience;
 pub mod server;
 mod texts;

@@ -1,11 +1,14 @@
 //! The server of the live page: HTTP on the loopback interface, on its own thread.
 
 use crate::error::{Error, Result};
+use crate::report::page::policy;
+use crate::watch::clients::{Clients, PER_CLIENT};
 use crate::watch::guard;
 use crate::watch::live::Live;
+use crate::watch::patience::Patient;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -32,17 +35,18 @@ const PICTURE_BYTES: usize = 32 << 20;
 /// The largest question about a text, in bytes.
 const QUESTION_BYTES: usize = 16 << 10;
 
-/// How long a request may take to come in.
+/// How long a request may take to come in, and an answer to go out.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Connections at a time; a browser opens six.
-const CONNECTIONS: usize = 32;
+/// Connections at a time, of all clients together.
+const CONNECTIONS: usize = 2 * PER_CLIENT;
 
 /// A port of the loopback interface, ours but silent yet.
 #[derive(Debug)]
 pub struct Bound {
     listener: TcpListener,
     port: u16,
+    patience: Duration,
 }
 
 impl Bound {
@@ -63,12 +67,17 @@ impl Bound {
         };
         let ready = listener.set_nonblocking(true).and_then(|()| listener.local_addr());
         let port = ready.map_err(|e| fault("listening".into(), e))?.port();
-        Ok(Bound { listener, port })
+        Ok(Bound { listener, port, patience: PATIENCE })
     }
 
     /// Where a browser finds the page.
     pub fn address(&self) -> String {
         format!("http://127.0.0.1:{}/", self.port)
+    }
+
+    /// With another limit on the time that a request may take to come in, and an answer to go out.
+    pub fn with_patience(self, patience: Duration) -> Bound {
+        Bound { patience, ..self }
     }
 
     /// Begins to answer.
@@ -83,9 +92,9 @@ impl Bound {
             tokio::net::TcpListener::from_std(self.listener).map_err(fault)?
         };
         let (stop, stopped) = oneshot::channel::<()>();
-        let port = self.port;
+        let (port, patience) = (self.port, self.patience);
         let work = move || {
-            runtime.spawn(accept(listener, port, live));
+            runtime.spawn(accept(listener, (port, patience), live));
             // It also stops when the handle that could stop it is dropped.
             let _ = runtime.block_on(stopped);
         };
@@ -111,23 +120,26 @@ impl Drop for Server {
     }
 }
 
-async fn accept(listener: tokio::net::TcpListener, port: u16, live: Arc<Live>) {
+async fn accept(listener: tokio::net::TcpListener, (port, patience): (u16, Duration), live: Arc<Live>) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let clients = Clients::default();
     loop {
         let Ok(place) = room.clone().acquire_owned().await else { return };
-        let Ok((stream, _)) = listener.accept().await else {
+        let Ok((stream, peer)) = listener.accept().await else {
             // Out of file handles, say: what is open has to close first.
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
+        // A client that has as many as it may have is cut off: others would wait for it.
+        let Some(own) = stream.local_addr().ok().and_then(|own| clients.admit(peer, own)) else { continue };
         let live = live.clone();
         let answer = service_fn(move |request| answer(request, port, live.clone()));
         tokio::spawn(async move {
             let mut http = http1::Builder::new();
-            http.timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(64 << 10);
+            http.timer(TokioTimer::new()).header_read_timeout(patience).max_buf_size(64 << 10);
             // A browser that goes away in the middle is no fault.
-            let _ = http.serve_connection(TokioIo::new(stream), answer).await;
-            drop(place);
+            let _ = http.serve_connection(TokioIo::new(Patient::new(stream, patience)), answer).await;
+            drop((place, own));
         });
     }
 }
@@ -205,7 +217,7 @@ async fn body(request: Request<Incoming>, most: usize) -> Result<Bytes, (StatusC
     }
 }
 
-/// The headers of every answer: no caching, no guessing of its type, and no embedding in other pages.
+/// The headers of every answer besides its policy: no guessing of its type, and no embedding in other pages.
 const ALWAYS: [(&str, &str); 4] = [
     ("x-content-type-options", "nosniff"),
     ("x-frame-options", "DENY"),
@@ -222,6 +234,11 @@ fn respond(status: StatusCode, kind: &'static str, text: String) -> Answer {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if status == StatusCode::METHOD_NOT_ALLOWED {
         headers.insert(ALLOW, HeaderValue::from_static("GET, POST"));
+    }
+    // As the page says itself, and besides that nothing may embed it, which only a header can say.
+    let within = if kind == HTML { policy(true) } else { "default-src 'none'".into() };
+    if let Ok(policy) = HeaderValue::from_str(&format!("{within}; frame-ancestors 'none'")) {
+        headers.insert(CONTENT_SECURITY_POLICY, policy);
     }
     for (name, value) in ALWAYS {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));

@@ -12,6 +12,7 @@ mod photo;
 
 mod answers;
 mod archive;
+mod attack;
 mod augment;
 mod batch_offer;
 mod cli;

@@ -11,7 +11,7 @@ use crate::data::tokens::{self, TextSurvey};
 use crate::data::{BUILT_IN, Dataset};
 use crate::data::{Fit, ReadOptions, TextOptions};
 use crate::error::{Error, Result};
-use crate::files::{check_output, write_whole};
+use crate::files::check_output;
 use crate::plan::human_bytes;
 use crate::step::augment::{Augment, Fill};
 use crate::text::Tokenizer;
@@ -185,7 +185,7 @@ pub fn run(args: DataArgs) -> Result<()> {
                 augmented::sheet(&data, &augment, 0)?
             }
         };
-        write_whole(path, &sheet)?;
+        crate::cli::save(path, &sheet)?;
     }
     if args.json {
         let mut json = serde_json::to_value(&found).map_err(|e| Error::failed(format!("JSON: {e}")))?;

@@ -10,6 +10,7 @@ use crate::cli::{DeviceArgs, columns, print, print_fitted};
 use crate::counted::counted;
 use crate::data::{BUILT_IN, Dataset, ReadOptions, Scale};
 use crate::error::{Error, Result};
+use crate::files::Inputs;
 use crate::model::formats::weights::Weights;
 use crate::model::{Model, Task};
 use crate::train::epochs::confusion::{ClassScore, Confusion, MOST_CLASSES, argmax};
@@ -135,6 +136,9 @@ pub fn run(args: EvalArgs) -> Result<()> {
     evaluator.set_weights(&weights)?;
     if let Some(folder) = &args.translations {
         let trained = TrainedModel { model: model.clone(), weights };
+        let own = folder_of(Path::new(&spec));
+        let own = Inputs::of(translations::FILES.map(|name| own.join(name)).iter().map(PathBuf::as_path));
+        translations::FILES.iter().try_for_each(|name| own.spare(&folder.join(name)))?;
         translations::write(folder, &device, &trained, &data.test, args.beam)?;
         let (count, [source, reference, translation]) = (data.test.count, translations::FILES);
         let shown = folder.display();

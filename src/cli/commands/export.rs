@@ -1,8 +1,10 @@
 //! `wgrad export`: a stored model in another format.
 
+use crate::cli::save;
 use crate::error::Result;
-use crate::files::check_output;
+use crate::files::{Inputs, check_output};
 use crate::model::Model;
+use crate::model::formats::weights::in_run;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -19,15 +21,14 @@ Example:
 pub struct ExportArgs {
     /// A model file that wgrad wrote
     file: PathBuf,
-    /// The ONNX file to write
-    #[arg(long, value_name = "OUT")]
+    /// The ONNX file to write, or - for stdout
+    #[arg(long, value_name = "OUT|-")]
     onnx: PathBuf,
 }
 
 /// Writes the model.
 pub fn run(args: ExportArgs) -> Result<()> {
     check_output(&args.onnx, "onnx")?;
-    Model::load(&args.file)?.save_onnx(&args.onnx)?;
-    eprintln!("saved {}", args.onnx.display());
-    Ok(())
+    Inputs::of([&*in_run(&args.file)]).spare(&args.onnx)?;
+    save(&args.onnx, &Model::load(&args.file)?.to_onnx()?)
 }

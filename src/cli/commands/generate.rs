@@ -1,6 +1,6 @@
 //! `wgrad generate`: text generation with a trained model.
 
-use crate::cli::{DeviceArgs, print};
+use crate::cli::{DeviceArgs, print, print_exactly};
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::train::generate::{Generator, Sampling};
@@ -85,7 +85,7 @@ fn write(generator: &mut Generator, model: &Model, (text, prompt): (&str, &[u32]
         let end = if last { decoded.len() } else { decoded.trim_end_matches('\u{fffd}').len() };
         let new = decoded.get(shown..end).unwrap_or_default();
         shown = shown.max(end);
-        print(new)
+        print_exactly(new)
     };
     pollster::block_on(generator.run(prompt, |tokens| {
         all.extend_from_slice(tokens);

@@ -2,6 +2,7 @@
 
 use crate::cli::print;
 use crate::error::{Error, Result, in_context};
+use crate::files::{Inputs, check_output, write_whole};
 use crate::model::formats::import::{Hints, Order, import};
 use crate::model::{Model, Weights};
 use clap::Args;
@@ -53,15 +54,17 @@ pub fn run(args: ImportArgs) -> Result<()> {
             }
         }
     };
+    check_output(&out, "safetensors")?;
+    Inputs::of([&*args.file]).spare(&out)?;
     let ((_, file), converted) = Weights::load_any(&args.file)?;
     let found = import(&file, &model, &Hints { order: args.order, map: args.map })
         .map_err(|e| in_context(&args.file.display().to_string(), e))?;
-    found.weights.save(&out, &model)?;
+    write_whole(&out, &found.weights.to_bytes(&model)?)?;
     print(&found.to_string())?;
     for (dtype, count) in converted {
-        eprintln!("note: {count} tensors of type {dtype} became F32");
+        crate::cli::say(&format!("note: {count} tensors of type {dtype} became F32"));
     }
-    found.notes.iter().for_each(|note| eprintln!("note: {note}"));
-    eprintln!("saved {}", out.display());
+    found.notes.iter().for_each(|note| crate::cli::say(&format!("note: {note}")));
+    crate::cli::say(&format!("saved {}", out.display()));
     Ok(())
 }

@@ -96,7 +96,10 @@ pub fn run(args: &MakeArgs) -> Result<()> {
         What::Tokenizer(args) => tokenizer(args),
         What::Repeated(RepeatedArgs { times, out }) => {
             repeated::write(&Dataset::open(BUILT_IN)?, *times, out)?;
-            eprintln!("saved {}: the training images {times} times, and the test images", out.display());
+            crate::cli::say(&format!(
+                "saved {}: the training images {times} times, and the test images",
+                out.display()
+            ));
             Ok(())
         }
     }
@@ -118,7 +121,9 @@ fn tokenizer(TokenizerArgs { text, size, out }: &TokenizerArgs) -> Result<()> {
     }
     let share = tokens as f64 / text.len() as f64;
     let (bytes, out) = (text.len(), out.display());
-    eprintln!("saved {out}: {found} tokens; the text's {bytes} bytes are {tokens} tokens, {share:.3} per byte");
+    crate::cli::say(&format!(
+        "saved {out}: {found} tokens; the text's {bytes} bytes are {tokens} tokens, {share:.3} per byte"
+    ));
     Ok(())
 }
 
@@ -145,7 +150,10 @@ fn segmentation(args: &SegmentationArgs) -> Result<()> {
         write_whole(&path, &bytes)?;
     }
     let SegmentationArgs { train, test, size, .. } = args;
-    eprintln!("saved {}: {train} images to train on and {test} to test on, of {size}×{size}", out.display());
+    crate::cli::say(&format!(
+        "saved {}: {train} images to train on and {test} to test on, of {size}×{size}",
+        out.display()
+    ));
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! `wgrad report`: rewrites a run's page, or compares several runs on one page; also the page at the end of a run.
 
+use crate::cli::save;
 use crate::data::Dataset;
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -32,7 +33,7 @@ pub struct ReportArgs {
     /// Run folders
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<PathBuf>,
-    /// The file to write [default: report.html in the run's folder; of several runs comparison.html]
+    /// The file to write, or - for stdout [default: report.html in the run's folder; of several runs comparison.html]
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
     /// The device that evaluates the test set and times the kernels [default: the device of the run]
@@ -44,17 +45,15 @@ pub struct ReportArgs {
 pub fn run(args: ReportArgs) -> Result<()> {
     args.out.iter().try_for_each(|out| check_output(out, "html"))?;
     let device = args.device.as_deref();
-    let out = match &args.runs[..] {
-        [folder] => again(folder, device, args.out)?,
+    let (page, out) = match &args.runs[..] {
+        [folder] => remade(folder, device, args.out)?,
         folders => {
             let runs: Result<Vec<RunRecord>> = folders.iter().map(|run| Ok(RunRecord::read(run)?.0)).collect();
             let out = args.out.unwrap_or_else(|| COMPARISON.into());
-            page::write(&ReportData::comparing(runs?), &out)?;
-            out
+            (ReportData::comparing(runs?), out)
         }
     };
-    eprintln!("saved {}", out.display());
-    Ok(())
+    save(&out, page::html(&page)?.as_bytes())
 }
 
 /// Writes the page that compares runs under these names, and returns what it was made of.
@@ -70,8 +69,14 @@ pub(in crate::cli) fn exists(folder: &Path) -> bool {
     folder.join(PAGE).exists()
 }
 
-/// Writes the page of a run again, and says what is missing from it.
-pub(in crate::cli) fn again(folder: &Path, device: Option<&str>, out: Option<PathBuf>) -> Result<PathBuf> {
+/// Writes the page of a run again into its folder, and says what is missing from it.
+pub(in crate::cli) fn again(folder: &Path) -> Result<()> {
+    let (page, out) = remade(folder, None, None)?;
+    page::write(&page, &out)
+}
+
+/// The page of a run again, and where it is to be written; says what is missing from it.
+fn remade(folder: &Path, device: Option<&str>, out: Option<PathBuf>) -> Result<(ReportData, PathBuf)> {
     let (data, fault) = single(folder, device)?;
     if let Some(why) = fault.filter(|_| out.is_none() && exists(folder)) {
         let page = folder.join(PAGE);
@@ -85,8 +90,7 @@ pub(in crate::cli) fn again(folder: &Path, device: Option<&str>, out: Option<Pat
     for why in data.findings.missing.values().collect::<BTreeSet<_>>() {
         crate::cli::say(&format!("note: {why}"));
     }
-    let out = out.unwrap_or_else(|| folder.join(PAGE));
-    page::write(&data, &out).map(|()| out)
+    Ok((data, out.unwrap_or_else(|| folder.join(PAGE))))
 }
 
 /// The report of one run: at least its curves, and as many findings about its net as possible.
@@ -121,6 +125,7 @@ fn net(folder: &Path, config: &RunConfig) -> Result<(Model, Weights, Dataset)> {
     let (model, weights) = Weights::load(&file)?;
     let model = model.ok_or_else(|| Error::input(format!("{}: it does not describe its model", file.display())))?;
     weights.check_against(&model).map_err(|e| Error::input(format!("{}: {e}", file.display())))?;
+    config.check_net(&model.name).map_err(|e| Error::input(format!("{}: {e}", file.display())))?;
     let history = History::read(folder)?.unwrap_or_default();
     let place = history.data.clone().unwrap_or_else(|| config.data.clone());
     let data = crate::cli::commands::session::load_data(&RunConfig { data: place, ..config.clone() }, None)?;

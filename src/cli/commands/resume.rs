@@ -9,6 +9,7 @@ use crate::data::Dataset;
 use crate::device::Device;
 use crate::device::choice::{Choice, DeviceRequest};
 use crate::error::Result;
+use crate::printable::shown;
 use crate::train::run::checkpoints::Which;
 use crate::train::session::{Session, Stopped};
 use serde_json::json;
@@ -40,7 +41,7 @@ pub(in crate::cli) fn resume(run: &Path, args: &TrainArgs, progress: &mut Progre
         note(notice);
         say_tested(&tested, progress);
         if !args.no_report && (args.flags.0.has("train.keep") || !report::exists(run)) {
-            report::again(run, None, None)?;
+            report::again(run)?;
         }
         progress.say(&format!(
             "{}: the run is finished, {} and {}; --epochs N makes it longer",
@@ -48,7 +49,7 @@ pub(in crate::cli) fn resume(run: &Path, args: &TrainArgs, progress: &mut Progre
             counted(epochs, "epoch"),
             counted(step, "step")
         ));
-        progress.json(&json!({ "event": "finished", "run": run, "epochs": epochs, "step": step }))?;
+        progress.json(&json!({ "event": "finished", "run": shown(run), "epochs": epochs, "step": step }))?;
         return Ok(None);
     }
     let last = stopped.goal().last;

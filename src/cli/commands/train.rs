@@ -15,6 +15,7 @@ use crate::counted::counted;
 use crate::data::Dataset;
 use crate::device::choice::DeviceRequest;
 use crate::error::{Error, Result};
+use crate::printable::shown;
 use crate::train::defaults::{STEPS, batch_for, model_for};
 use crate::train::epochs::trainer::Event;
 use crate::train::finetune::First;
@@ -144,7 +145,7 @@ pub(super) fn drive(
     let (run, goal) = (folder.path().to_path_buf(), trainer.goal());
     progress.begin(config.train.epochs, goal.per_epoch, goal.last, session.model.things());
     progress.json(&json!({
-        "event": "start", "run": run, "model": model.name, "epochs": config.train.epochs,
+        "event": "start", "run": shown(&run), "model": model.name, "epochs": config.train.epochs,
         "step": trainer.progress().step, "steps": goal.last,
     }))?;
     let ended = pollster::block_on(session.drive(
@@ -174,7 +175,7 @@ pub(super) fn drive(
     let closing_line = closing.text();
     progress.say(&format!("saved {}", file.display()));
     say_tested(&tested, progress);
-    let mut end = json!({ "event": "end", "step": session.trainer.progress().step, "model": file });
+    let mut end = json!({ "event": "end", "step": session.trainer.progress().step, "model": shown(&file) });
     if let Some(totals) = &tested.totals {
         (end["test_loss"], end["test_accuracy"]) = (json!(totals.loss()), json!(totals.accuracy()));
     }

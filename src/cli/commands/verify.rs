@@ -1,11 +1,11 @@
 //! `wgrad verify`: checks the kernels and gradients on this device.
 
-use crate::cli::{DeviceArgs, print};
+use crate::cli::{DeviceArgs, print, save};
 use crate::device::Device;
 use crate::device::choice::Choice;
 use crate::device::gpu::adapter::{list_adapters, with_native_cpu};
 use crate::error::{Error, Result};
-use crate::files::write_whole;
+use crate::files::check_output;
 use crate::model::{Model, presets};
 use crate::ops::{self, Entry};
 use crate::verify::models;
@@ -94,6 +94,7 @@ fn check(args: &VerifyArgs, found: &mut Found) -> Result<()> {
 
 /// Refuses a report that could not be written, before minutes of work.
 fn has_a_place(path: &Path) -> Result<()> {
+    check_output(path, "md")?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     match folder.is_dir() && !path.is_dir() {
         true => Ok(()),
@@ -111,7 +112,5 @@ fn write(path: &Path, threads: usize, found: &Found, error: Option<&Error>) -> R
         models: &found.models,
         error: error.map(ToString::to_string),
     });
-    write_whole(path, text.as_bytes())?;
-    eprintln!("saved {}", path.display());
-    Ok(())
+    save(path, text.as_bytes())
 }

@@ -57,7 +57,7 @@ impl Watching {
         let live = Arc::new(Live::new(model, data, record, config.train.epochs, snapshot)?);
         let address = bound.address();
         let server = bound.serve(live.clone())?;
-        eprintln!("live page: {address}");
+        crate::cli::say(&format!("live page: {address}"));
         Ok(Watching { live, address, _server: server })
     }
 
@@ -71,7 +71,7 @@ impl Watching {
     pub(in crate::cli) fn end(self, findings: Findings, interrupt: &Interrupt) {
         self.live.end("training has ended", Some(findings));
         if std::io::stdin().is_terminal() {
-            eprintln!("the live page stays at {} until Ctrl-C", self.address);
+            crate::cli::say(&format!("the live page stays at {} until Ctrl-C", self.address));
             while !interrupt.asked() {
                 std::thread::sleep(Duration::from_millis(100));
             }

@@ -1,10 +1,11 @@
 //! The output of training: a progress bar as in Keras on a terminal, else one line per epoch, or JSON.
 
-use crate::cli::print;
 use crate::cli::terminal::beat::Beat;
 use crate::cli::terminal::lines::{Live, ended, plain, wrapped};
+use crate::cli::{print, print_as_is};
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::printable::printable;
 use crate::train::epochs::progress::Metrics;
 use crate::train::epochs::trainer::{Event, Sample};
 use console::Term;
@@ -90,7 +91,7 @@ impl Progress {
         if self.moves {
             self.start("{spinner} {msg}");
             // The spinner and a space stand before it.
-            let what: String = what.chars().take(width().saturating_sub(2)).collect();
+            let what: String = printable(what).chars().take(width().saturating_sub(2)).collect();
             self.bar.set_message(what);
             self.bar.enable_steady_tick(Duration::from_millis(100));
         }
@@ -239,7 +240,7 @@ impl Progress {
         match self.form {
             Form::Quiet => Ok(()),
             Form::Plain => print(&plain(metrics, self.epochs, self.things)),
-            Form::Terminal => print(&ended(metrics, steps, width(), self.colour)),
+            Form::Terminal => print_as_is(&ended(metrics, steps, width(), self.colour)),
             Form::Json => {
                 let value = serde_json::to_value(metrics).map_err(|e| Error::failed(format!("an epoch: {e}")))?;
                 let mut line = json!({ "event": "epoch" });

@@ -220,7 +220,7 @@ fn table(path: &Path, size: Option<[usize; 2]>) -> Result<Table> {
     let shown = path.display();
     // A value takes two bytes of the file at least, and one of memory.
     let bytes = Source::open(path)?.bytes;
-    crate::device::cpu::check_free(bytes / 2, &format!("{shown}: its contents take"), "fewer samples may fit")?;
+    crate::memory::check_free(bytes / 2, &format!("{shown}: its contents take"), "fewer samples may fit")?;
     let table = table_by(path, size, Column::First)?;
     // Without names in the first line, a column of labels has few numbers, and hardly one is left out.
     let numbers: BTreeSet<u32> = table.names.iter().filter_map(|name| number(name.as_bytes())).collect();

@@ -7,8 +7,10 @@ use crate::data::source::file_name;
 use crate::data::split::Labels;
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
+use crate::files;
+use crate::memory::check_free;
 use flate2::read::MultiGzDecoder;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
@@ -229,7 +231,7 @@ impl Body {
 fn read<const D: usize>(path: &Path, magics: &[(u32, u32)], what: &str, hold_bytes: u64) -> Result<([usize; D], Body)> {
     let shown = path.display();
     let unreadable = |e: io::Error| Error::input(format!("{shown} cannot be read: {e}"));
-    let file = File::open(path).map_err(unreadable)?;
+    let file = files::open(path).map_err(unreadable)?;
     let file_bytes = file.metadata().map_err(unreadable)?.len();
     let gz = is_gz(path);
     let mut source: Box<dyn Read> =
@@ -293,9 +295,10 @@ fn read<const D: usize>(path: &Path, magics: &[(u32, u32)], what: &str, hold_byt
         *size = usize::try_from(word).map_err(|_| too_big())?;
     }
     if !gz && limit > hold_bytes {
-        let file = File::open(path).map_err(unreadable)?;
+        let file = files::open(path).map_err(unreadable)?;
         return Ok((shape, Body::InFile(Region::new(file, path, header_bytes as u64))));
     }
+    check_free(limit, &format!("{shown}: its contents take"), "fewer samples may fit")?;
     let mut body = Vec::new();
     if !gz {
         body.try_reserve_exact(usize::try_from(limit).map_err(|_| too_big())?).map_err(|_| too_big())?;

@@ -81,7 +81,7 @@ impl Labelled<'_> {
         };
         let room = (all as u64).saturating_mul((size[0] as u64).saturating_mul(size[1] as u64)).saturating_mul(3);
         let what = format!("{place}: {all} images of {}×{} take", size[1], size[0]);
-        crate::device::cpu::check_free(room, &what, "a smaller image size may fit")?;
+        crate::memory::check_free(room, &what, "a smaller image size may fit")?;
         let mut deep = Vec::new();
         let mut parts = [train, validation, test]
             .map(|items| decode(&items, root, (size, options.fit), &mut bad, &mut deep, &tell));

@@ -83,7 +83,7 @@ impl Lines {
         let shown = path.display();
         // A value takes two bytes of the file at least, and eight of memory, then four.
         let bytes = Source::open(path)?.bytes;
-        crate::device::cpu::check_free(bytes * 6, &format!("{shown}: its contents take"), "fewer samples may fit")?;
+        crate::memory::check_free(bytes * 6, &format!("{shown}: its contents take"), "fewer samples may fit")?;
         let mut records = Records::open(path)?;
         let mut first = csv::StringRecord::new();
         let line = records.read_texts(&mut first)?.unwrap_or(1);

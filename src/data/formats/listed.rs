@@ -145,7 +145,7 @@ fn sorted(names: &[String]) -> Vec<String> {
 fn list(path: &Path, options: &ReadOptions, within: &[&str]) -> Result<Option<Listed>> {
     let shown = path.display();
     let bytes = Source::open(path)?.bytes;
-    crate::device::cpu::check_free(bytes.saturating_mul(2), &format!("{shown}: its contents take"), "less may fit")?;
+    crate::memory::check_free(bytes.saturating_mul(2), &format!("{shown}: its contents take"), "less may fit")?;
     let mut records = Records::open(path)?;
     let separated = records.notice();
     let mut record = csv::ByteRecord::new();

@@ -3,10 +3,10 @@
 use crate::data::formats::idx;
 use crate::data::{BUILT_IN, Dataset};
 use crate::error::{Error, Result};
-use crate::files::write_whole;
+use crate::files::{open, write_whole};
 use lzma_rust2::XzReader;
 use sha2::{Digest, Sha256};
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -91,7 +91,7 @@ fn unpack_into(folder: &Path) -> Result<(), String> {
 /// Whether the file is there with the right length and hash; anything that cannot be read is not right.
 fn is_right(file: &Packed, path: &Path) -> bool {
     let hash_of = || -> io::Result<String> {
-        let mut source = File::open(path)?;
+        let mut source = open(path)?;
         if source.metadata()?.len() != file.bytes {
             return Ok(String::new());
         }

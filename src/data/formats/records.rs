@@ -1,7 +1,8 @@
 //! The records of a CSV file: the separator is guessed from the first line, and each record knows the number of its line.
 
-use crate::counted::counted;
+use crate::counted::{counted, human_bytes};
 use crate::error::{Error, Result};
+use crate::files;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -9,10 +10,31 @@ use std::path::{Path, PathBuf};
 /// The most bytes that are looked at for the separator.
 const FIRST_LINE_BYTES: u64 = 1 << 20;
 
+/// The most bytes of a record: a quote without its end, or a file without line ends, would be held whole.
+const LARGEST_RECORD_BYTES: u64 = 64 << 20;
+
+/// A file of which only so many bytes are read before the next record begins.
+struct Bounded {
+    file: File,
+    left: u64,
+}
+
+impl io::Read for Bounded {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 {
+            let most = human_bytes(LARGEST_RECORD_BYTES);
+            return Err(io::Error::other(format!("found a line of more than {most}, expected shorter ones")));
+        }
+        let count = self.file.read(into)?;
+        self.left = self.left.saturating_sub(count as u64);
+        Ok(count)
+    }
+}
+
 /// A CSV file that is open.
 pub(super) struct Records {
     path: PathBuf,
-    reader: csv::Reader<File>,
+    reader: csv::Reader<Bounded>,
     lines: LineNumbers,
     separator: u8,
 }
@@ -25,10 +47,14 @@ impl Records {
     pub(super) fn open(path: &Path) -> Result<Records> {
         let fault = |e: io::Error| unreadable(path, &e);
         let separator = separator(path).map_err(fault)?;
-        let open = || File::open(path).map_err(fault);
+        let open = || files::open(path).map_err(fault);
         let lines = LineNumbers { file: BufReader::new(open()?), at: 0, line: 1, returned: false };
         let mut format = csv::ReaderBuilder::new();
-        let reader = format.has_headers(false).delimiter(separator).trim(csv::Trim::All).from_reader(open()?);
+        let reader = format
+            .has_headers(false)
+            .delimiter(separator)
+            .trim(csv::Trim::All)
+            .from_reader(Bounded { file: open()?, left: LARGEST_RECORD_BYTES });
         Ok(Records { path: path.into(), reader, lines, separator })
     }
 
@@ -48,6 +74,7 @@ impl Records {
     /// [`Error::Input`] if the file cannot be read, or if the record has another number of columns than the first.
     pub(super) fn read(&mut self, record: &mut csv::ByteRecord) -> Result<Option<u64>> {
         let fault = |e: io::Error| unreadable(&self.path, &e);
+        self.reader.get_mut().left = LARGEST_RECORD_BYTES;
         let found = self.reader.read_byte_record(record);
         let (start, wrong) = match found.map_err(csv::Error::into_kind) {
             Ok(false) => return Ok(None),
@@ -93,7 +120,7 @@ fn unreadable(path: &Path, error: &io::Error) -> Error {
 /// The separator of a file's columns: a comma, a semicolon or a tab, whichever its first line has most of.
 fn separator(path: &Path) -> io::Result<u8> {
     let mut first = Vec::new();
-    let mut start = io::Read::take(BufReader::new(File::open(path)?), FIRST_LINE_BYTES);
+    let mut start = io::Read::take(BufReader::new(files::open(path)?), FIRST_LINE_BYTES);
     start.read_until(b'\n', &mut first)?;
     let count = |separator: &u8| first.iter().filter(|byte| *byte == separator).count();
     Ok([b'\t', b';', b','].into_iter().max_by_key(count).unwrap_or(b','))

@@ -2,7 +2,8 @@
 
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
-use std::fs::{self, File};
+use crate::files::Unfinished;
+use std::fs;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
@@ -86,12 +87,18 @@ fn file(
     fill: impl FnOnce(&mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()>,
 ) -> Result<()> {
     let fault = |e: std::io::Error| Error::input(format!("{} cannot be written: {e}", path.display()));
-    let mut out = BufWriter::new(File::create_new(path).map_err(fault)?);
+    if path.symlink_metadata().is_ok() {
+        return Err(Error::input(format!("{}: it exists, expected a folder without such files", path.display())));
+    }
+    let (unfinished, file) = Unfinished::begun(path)?;
+    let mut out = BufWriter::new(file);
     for word in [&[magic], sizes].concat() {
         out.write_all(&word.to_be_bytes()).map_err(fault)?;
     }
     fill(&mut |bytes| out.write_all(bytes).map_err(fault))?;
-    out.flush().map_err(fault)
+    out.flush().map_err(fault)?;
+    out.get_ref().sync_all().map_err(fault)?;
+    unfinished.replace(path)
 }
 
 #[cfg(test)]

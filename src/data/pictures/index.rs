@@ -1,12 +1,12 @@
 //! A mask's file: the number of each pixel, not the colour that a viewer would show.
 
 use crate::data::Fit;
+use crate::data::pictures::bounded::decoded;
 use crate::data::pictures::picture::{LARGEST_DECODED_BYTES, LARGEST_FILE_BYTES, LARGEST_SIDE, Picture};
 use crate::data::pictures::placing::Placing;
 use crate::data::values::colour;
 use crate::error::{Error, Result, in_context};
-use std::fs::File;
-use std::io::{Cursor, Read};
+use std::io::{BufRead, Cursor, Seek};
 use std::path::Path;
 
 /// A mask in memory.
@@ -37,9 +37,7 @@ impl Mask {
     pub fn open(path: &Path) -> Result<Mask> {
         let place = path.display();
         let unreadable = |e: std::io::Error| Error::input(format!("{place}: cannot be read: {e}"));
-        let mut bytes = Vec::new();
-        let file = File::open(path).map_err(unreadable)?;
-        file.take(LARGEST_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+        let bytes = crate::files::read(path, LARGEST_FILE_BYTES).map_err(unreadable)?;
         Mask::decode(&bytes).map_err(|e| in_context(&place.to_string(), e))
     }
 
@@ -98,6 +96,13 @@ fn png(bytes: &[u8]) -> Result<Mask> {
             "found a mask of {width}×{height}, expected sides of at most {LARGEST_SIDE} and at most {most} pixels"
         ))
     })?;
+    let room = size as u64 + 4 * u64::from(width) * u64::from(height);
+    decoded(room, || values_of(&mut reader, size))
+}
+
+/// The values of a PNG whose samples take `size` bytes.
+fn values_of<R: BufRead + Seek>(reader: &mut png::Reader<R>, size: usize) -> Result<Mask> {
+    let fault = |e: png::DecodingError| Error::input(format!("it is not a readable mask: {e}"));
     let mut samples = vec![0; size];
     let frame = reader.next_frame(&mut samples).map_err(fault)?;
     let bits = frame.bit_depth as usize;

@@ -1,5 +1,6 @@
 //! Pictures: read, prepared for a model, and drawn as sheets.
 
+mod bounded;
 pub mod contact;
 pub mod index;
 mod ink;

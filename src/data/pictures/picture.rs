@@ -1,9 +1,10 @@
 //! Pictures of any common format: PNG, JPEG, GIF, BMP, WebP, TIFF, PNM, ICO, QOI, read within bounds.
 
+use crate::data::pictures::bounded::decoded;
 use crate::error::{Error, Result};
+use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
-use std::fs::File;
-use std::io::{Cursor, Read};
+use std::io::{BufReader, Cursor};
 use std::path::Path;
 
 /// The most bytes that a picture's file may have.
@@ -81,10 +82,7 @@ impl Picture {
     pub fn open(path: &Path) -> Result<Self> {
         let place = path.display();
         let unreadable = |e: std::io::Error| Error::input(format!("{place}: cannot be read: {e}"));
-        let mut bytes = Vec::new();
-        // The bound holds for what is read, since a pipe or a device has no length to ask for.
-        let file = File::open(path).map_err(unreadable)?;
-        file.take(LARGEST_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+        let bytes = crate::files::read(path, LARGEST_FILE_BYTES).map_err(unreadable)?;
         Picture::decode(&bytes).map_err(|e| crate::error::in_context(&place.to_string(), e))
     }
 
@@ -94,7 +92,8 @@ impl Picture {
     /// [`Error::Input`] if it is not a picture.
     pub fn size(path: &Path) -> Result<[usize; 2]> {
         let fault = |e: &dyn std::fmt::Display| Error::input(format!("{}: {e}", path.display()));
-        let reader = ImageReader::open(path).and_then(ImageReader::with_guessed_format).map_err(|e| fault(&e))?;
+        let reader = crate::files::open(path).map(|file| ImageReader::new(BufReader::new(file)));
+        let reader = reader.and_then(ImageReader::with_guessed_format).map_err(|e| fault(&e))?;
         let mut decoder = reader.into_decoder().map_err(|e| fault(&e))?;
         let turned = decoder.orientation().map_err(|e| fault(&e))?.to_exif() >= 5;
         let (width, height) = decoder.dimensions();
@@ -146,7 +145,15 @@ impl Picture {
                 "found a picture of {found} bytes when decoded, expected at most {most}"
             )));
         }
-        let mut image = DynamicImage::from_decoder(decoder).map_err(|e| fault(&e))?;
+        // The decoded samples, their four bytes per pixel, and what the decoder holds besides.
+        let room = 2 * found + 4 * u64::from(columns) * u64::from(rows);
+        decoded(room, || Picture::of(decoder, orientation))
+    }
+
+    /// The picture that a decoder gives, turned as its camera was held.
+    fn of(decoder: impl ImageDecoder, orientation: Orientation) -> Result<(Self, Option<Vec<u16>>)> {
+        let fault = |e: image::ImageError| Error::input(format!("it is not a readable picture: {e}"));
+        let mut image = DynamicImage::from_decoder(decoder).map_err(fault)?;
         image.apply_orientation(orientation);
         let is_deep = u16::from(image.color().bytes_per_pixel()) > u16::from(image.color().channel_count());
         let deep = is_deep.then(|| {

@@ -141,14 +141,7 @@ fn split<T>(mut memory: &mut [T], spans: impl Iterator<Item = (usize, usize, usi
 /// Refuses graphs whose tensors together need more memory than the machine has free.
 pub(crate) fn check_memory<F>(graphs: &[&Graph]) -> Result<()> {
     let bytes = graphs.iter().fold(0, |sum: u64, graph| sum.saturating_add(bytes_needed::<F>(graph)));
-    check_free(bytes, "the step needs", "a smaller batch may fit")
-}
-
-/// Refuses what takes more memory than the machine has free, in a sentence that begins and ends so.
-pub(crate) fn check_free(bytes: u64, what: &str, remedy: &str) -> Result<()> {
-    let Some(available) = available_bytes().filter(|&available| bytes > available) else { return Ok(()) };
-    let [bytes, available] = [bytes, available].map(crate::plan::human_bytes);
-    Err(Error::input(format!("{what} {bytes} of memory, {available} are available; {remedy}")))
+    crate::memory::check_free(bytes, "the step needs", "a smaller batch may fit")
 }
 
 fn bytes_needed<F>(graph: &Graph) -> u64 {
@@ -162,11 +155,4 @@ fn bytes_needed<F>(graph: &Graph) -> u64 {
         t.shape.0.iter().fold(element, |product, &size| product.saturating_mul(size as u64))
     });
     bytes.fold(0, u64::saturating_add)
-}
-
-/// Memory that can be had without swapping, if the system reports it.
-fn available_bytes() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find(|line| line.starts_with("MemAvailable:"))?;
-    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib * 1024)
 }

@@ -7,8 +7,8 @@
 use crate::error::{Error, Result};
 use crate::files::write_whole;
 use crate::sys::kept::{Kept, pack, sum_of};
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -119,14 +119,7 @@ fn name_and_key(info: &wgpu::AdapterInfo) -> Option<(String, String)> {
 /// Reads a file that is no larger than one of ours can be.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let most = MOST_BYTES + 4096;
-    // Asked before it is opened: to open a pipe is to wait for its writer.
-    let about = fs::metadata(path)?;
-    if !about.is_file() || about.len() > most {
-        return Err(io::Error::other("it is no file of ours"));
-    }
-    let mut bytes = Vec::new();
-    File::open(path)?.take(most).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    crate::files::read(path, most)
 }
 
 /// Writes a file, and creates the folder that it is in.

@@ -5,12 +5,11 @@ mod normalise;
 use crate::error::{Error, Result, in_context};
 use crate::model::layers::keys::{Key, Kind, Value, one_of};
 use crate::model::layers::{Input, LARGEST, LayerEntry, TYPES, named};
-use crate::model::{Model, Task};
+use crate::model::{MOST_LAYERS, Model, Task, too_many};
 use crate::suggest;
 use crate::text::{Tokenizer, Unit};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write;
-use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
 use toml::Spanned;
@@ -42,15 +41,7 @@ impl Model {
     pub(crate) fn from_toml_file_for(path: &Path, vocabulary: Option<[usize; 2]>) -> Result<Self> {
         let file = path.display().to_string();
         let unreadable = |why: &dyn std::fmt::Display| Error::input(format!("{file}: cannot be read: {why}"));
-        let mut bytes = Vec::new();
-        // The limit holds for what is read, since a pipe or a device has no length to ask for.
-        let source = std::fs::File::open(path).map_err(|e| unreadable(&e))?;
-        source.take(LARGEST_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(|e| unreadable(&e))?;
-        if bytes.len() as u64 > LARGEST_FILE_BYTES {
-            let expected = format!("expected a model file of at most {LARGEST_FILE_BYTES} bytes");
-            return Err(Error::input(format!("{file}: found more than {LARGEST_FILE_BYTES} bytes, {expected}")));
-        }
-        let text = String::from_utf8(bytes).map_err(|e| unreadable(&e.utf8_error()))?;
+        let text = crate::files::read_text(path, LARGEST_FILE_BYTES).map_err(|e| unreadable(&e))?;
         let name = path.file_stem().map_or_else(|| file.clone(), |stem| stem.to_string_lossy().into_owned());
         Model::from_toml_for(&text, &file, &name, vocabulary)
     }
@@ -83,6 +74,9 @@ impl Model {
         let (inputs, normalise) = (root.inputs()?, root.normalise()?);
         let listed = root.required("layers")?.get_ref().as_array();
         let listed = listed.ok_or_else(|| root.wrong("layers", "a list, each entry begun by [[layers]]"))?;
+        if listed.len() > MOST_LAYERS {
+            return Err(root.error(root.at.clone(), &too_many(listed.len())));
+        }
         let whole = input.to_vec();
         let (mut layers, mut shapes, mut names) = (Vec::new(), Vec::<Vec<usize>>::new(), BTreeMap::new());
         for (index, entry) in listed.iter().enumerate() {
@@ -125,13 +119,14 @@ impl Model {
         }
         text += &self.normalise.as_ref().map_or(String::new(), normalise::written);
         let written = |place: usize| format!("\"layer {place}\"");
+        let read =
+            |layer: &LayerEntry| layer.from.iter().copied().chain(layer.state).chain(layer.tied).collect::<Vec<_>>();
+        let named: HashSet<usize> = self.layers.iter().flat_map(read).collect();
         for (index, layer) in self.layers.iter().enumerate() {
             // Writing to a String cannot fail.
             let _ = write!(text, "\n[[layers]]\ntype = \"{}\"\n", layer.type_name());
             // Names that users gave are not kept, only what they stand for.
-            let names =
-                |later: &LayerEntry| later.from.contains(&index) || [later.state, later.tied].contains(&Some(index));
-            if self.layers.iter().any(names) {
+            if named.contains(&index) {
                 let _ = writeln!(text, "name = {}", written(index));
             }
             if let Some((kind, values)) = layer.stored() {

@@ -10,8 +10,7 @@ use crate::model::layers::params::ParamSpec;
 use half::{bf16, f16};
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorView};
-use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -57,7 +56,8 @@ impl Weights {
     /// [`Error::Input`] that lists every tensor that is missing, has another shape, or is one too many.
     pub fn check_against(&self, model: &Model) -> Result<()> {
         let params = model.params()?;
-        let missing = params.iter().map(|p| &p.name).filter(|name| self.get(name).is_none());
+        let present: HashSet<&str> = self.tensors.iter().map(|tensor| &*tensor.name).collect();
+        let missing = params.iter().map(|p| &p.name).filter(|name| !present.contains(&***name));
         let missing: Vec<String> = missing.cloned().collect();
         let mut wrong = self.strangers(&params);
         if !missing.is_empty() {
@@ -76,15 +76,18 @@ impl Weights {
 
     /// The error in the tensors of a file.
     fn strangers(&self, params: &[ParamSpec]) -> Vec<String> {
+        // By name, since a net may have many thousand layers; of a name that comes twice the first counts.
+        let first: HashMap<&str, &NamedTensor> = self.tensors.iter().rev().map(|t| (&*t.name, t)).collect();
         let other = params.iter().filter_map(|p| {
-            let found = self.get(&p.name)?;
+            let found = first.get(&*p.name)?;
             let fits = found.shape == p.file_shape && found.values.len() == p.elements();
             (!fits).then(|| format!("found {} of shape {:?}, expected {:?}", p.name, found.shape, p.file_shape))
         });
         let mut wrong: Vec<String> = other.collect();
+        let names: HashSet<&str> = params.iter().map(|p| &*p.name).collect();
         // A name that comes twice is one too many, too.
         let known = |t: &NamedTensor| {
-            params.iter().any(|p| p.name == t.name) && self.get(&t.name).is_some_and(|first| std::ptr::eq(first, t))
+            names.contains(&*t.name) && first.get(&*t.name).is_some_and(|first| std::ptr::eq(*first, t))
         };
         let extra = self.tensors.iter().filter(|t| !known(t));
         let extra: Vec<String> = extra.map(|t| t.name.escape_debug().to_string()).collect();
@@ -94,12 +97,23 @@ impl Weights {
         wrong
     }
 
+    /// The first tensor with NaN or infinity, in words; `None` if all values are finite.
+    pub fn wild(&self) -> Option<String> {
+        let wild = |t: &&NamedTensor| !t.values.iter().all(|value| value.is_finite());
+        self.tensors.iter().find(wild).map(|t| {
+            let count = t.values.iter().filter(|value| !value.is_finite()).count();
+            format!("NaN or infinity in {count} of {} values of {}", t.values.len(), t.name.escape_debug())
+        })
+    }
+
     /// Every parameter of the graph with its elements in the order of its memory.
     ///
     /// # Errors
     /// [`Error::Input`] if a parameter is missing or has another shape.
     pub fn to_graph(&self, graph: &Graph) -> Result<Vec<(Tensor, Vec<f32>)>> {
-        graph.params.iter().map(|param| Ok((param.tensor, self.to_param(param)?))).collect()
+        let tensors: HashMap<&str, &NamedTensor> = self.tensors.iter().rev().map(|t| (&*t.name, t)).collect();
+        let one = |param: &Param| Ok((param.tensor, in_memory(tensors.get(&*param.name).copied(), param)?));
+        graph.params.iter().map(one).collect()
     }
 
     /// The elements of one parameter of a graph, in the order of its memory.
@@ -107,10 +121,7 @@ impl Weights {
     /// # Errors
     /// [`Error::Input`] if it is missing or has another shape.
     pub fn to_param(&self, param: &Param) -> Result<Vec<f32>> {
-        let found = self.get(&param.name).filter(|found| found.shape == param.file_shape.0);
-        let expected = || Error::input(format!("found no {} {}, expected it", param.name, param.file_shape));
-        let values = to_memory(&param.layout, &found.ok_or_else(expected)?.values);
-        values.map_err(|error| in_context(&param.name, error))
+        in_memory(self.get(&param.name), param)
     }
 
     /// Parameters of a graph as the weight file has them, each with its elements in the order of its memory.
@@ -178,6 +189,14 @@ pub fn in_run(path: &Path) -> PathBuf {
     if path.is_dir() && file.is_file() { file } else { path.into() }
 }
 
+/// The elements of a parameter in the order of its memory, from the tensor of its name.
+fn in_memory(found: Option<&NamedTensor>, param: &Param) -> Result<Vec<f32>> {
+    let found = found.filter(|found| found.shape == param.file_shape.0);
+    let expected = || Error::input(format!("found no {} {}, expected it", param.name, param.file_shape));
+    let values = to_memory(&param.layout, &found.ok_or_else(expected)?.values);
+    values.map_err(|error| in_context(&param.name, error))
+}
+
 fn fits(model: &Model, wrong: &[String]) -> Result<()> {
     match wrong.is_empty() {
         true => Ok(()),
@@ -190,7 +209,9 @@ fn read(path: &Path) -> Result<(Described, BTreeMap<String, usize>)> {
     if path.is_dir() {
         return Err(Error::input("found a folder without model.safetensors, expected the weights of a run that ended"));
     }
-    let mut file = File::open(path).map_err(unreadable)?;
+    let mut file = crate::files::open(path).map_err(unreadable)?;
+    let length = file.metadata().map_err(unreadable)?.len();
+    crate::memory::check_free(length, "its weights take", "a smaller model may fit")?;
     let mut start = Vec::new();
     Read::by_ref(&mut file).take(sealed::MARK_BYTES as u64).read_to_end(&mut start).map_err(unreadable)?;
     if sealed::is_sealed(&start) {
@@ -207,7 +228,6 @@ fn read(path: &Path) -> Result<(Described, BTreeMap<String, usize>)> {
         return Ok(((model, Weights::new(tensors)), BTreeMap::new()));
     }
     file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
-    let length = file.metadata().map_err(unreadable)?.len();
     let mut file = BufReader::new(file);
     let mut size = [0; 8];
     if length >= 8 {

@@ -362,6 +362,10 @@ impl Trainer {
             Some(weights) => weights,
             None => self.raw_weights().await?,
         };
+        // Running statistics of a batch norm pass by the optimizer, which looks at gradients, parameters and its own state.
+        if let Some(wild) = weights.wild() {
+            return Err(self.wild(&wild));
+        }
         let checkpoint = self.checkpoint_with(weights).await?;
         let flow = observe(Event::Checkpoint(&checkpoint));
         if let Some(checkpoints) = &mut self.checkpoints {

@@ -115,6 +115,16 @@ impl Trainer {
         Error::failed(format!("step {step}: {places}; {began}; a smaller learning rate may help{restored}"))
     }
 
+    /// The error of weights that have become NaN or infinite since the last checkpoint, though no step met such a number. The
+    /// trainer is brought back to its last good state.
+    pub(in crate::train) fn wild(&mut self, wild: &str) -> Error {
+        let step = self.progress().step;
+        let restored = self.watchdog.good.take().and_then(|(good, _)| self.restore(&good).err());
+        let restored =
+            restored.map_or(String::new(), |e| format!(" (the last good state cannot be brought back: {e})"));
+        Error::failed(format!("step {step}: found {wild}; a smaller learning rate may help{restored}"))
+    }
+
     /// Runs the steps from the last good state up to `step` again, that one part by part, and says where it began.
     async fn begin(&mut self, step: u64) -> Result<String> {
         while self.engine.in_flight() > 0 {

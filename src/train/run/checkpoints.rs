@@ -43,6 +43,13 @@ impl Checkpoints {
         self.folder.join(format!("{name}.safetensors"))
     }
 
+    /// Whether the folder holds anything besides the unfinished files of a run that was killed.
+    pub fn any(&self) -> bool {
+        let unfinished = |name: &std::ffi::OsString| name.to_string_lossy().ends_with(".tmp");
+        let mut entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        entries.any(|entry| !unfinished(&entry.file_name()))
+    }
+
     /// Writes a checkpoint: whatever happens meanwhile, `last` and `previous` are whole ones.
     ///
     /// # Errors
@@ -97,7 +104,7 @@ impl Checkpoints {
             Which::Last if self.path("previous").exists() => {
                 format!("{}: there is no such checkpoint; --from-previous takes the one before", path.display())
             }
-            Which::Last => format!("run folder {run}: it has no checkpoint"),
+            Which::Last => format!("run folder {run}: found no checkpoint, expected one to go on from"),
             Which::Previous => format!("run folder {run}: it has no checkpoint before the last"),
         }))
     }

@@ -3,7 +3,8 @@
 //! Source: tensorflow/core/lib/io/record_writer.h and tensorflow/core/util/event.proto.
 
 use crate::error::Result;
-use crate::train::run::files::{fault, write_whole};
+use crate::train::run::EVENTS;
+use crate::train::run::files::{LARGEST_LOG_BYTES, fault, write_whole};
 use prost::Message;
 use std::fs::{self, File};
 use std::io::Write;
@@ -12,9 +13,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The first record of a file.
 const VERSION: &str = "brain.Event:2";
-
-/// How names of event files begin.
-const NAME: &str = "events.out.tfevents.";
 
 /// One record, as far as scalars need it.
 #[derive(Clone, PartialEq, Message)]
@@ -68,8 +66,8 @@ impl Events {
     /// [`crate::Error::Failed`] if it cannot be written.
     pub fn bring_to(folder: &Path, points: &[Scalars]) -> Result<Events> {
         let (path, found) = match existing(folder) {
-            Some(path) => (path.clone(), fs::read(&path).map_err(|e| fault(&path, &e))?),
-            None => (folder.join(format!("{NAME}{}.wgrad", now() as u64)), Vec::new()),
+            Some(path) => (path.clone(), crate::files::read(&path, LARGEST_LOG_BYTES).map_err(|e| fault(&path, &e))?),
+            None => (folder.join(format!("{EVENTS}{}.wgrad", now() as u64)), Vec::new()),
         };
         let mut events = vec![Event { file_version: Some(VERSION.into()), ..Event::default() }];
         events.extend(points.iter().map(event));
@@ -103,7 +101,7 @@ impl Events {
 fn existing(folder: &Path) -> Option<PathBuf> {
     let named = |path: &PathBuf| {
         let name = path.file_name().and_then(|name| name.to_str());
-        name.is_some_and(|name| name.starts_with(NAME) && name.ends_with(".wgrad"))
+        name.is_some_and(|name| name.starts_with(EVENTS) && name.ends_with(".wgrad"))
     };
     fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path()).filter(named).min()
 }

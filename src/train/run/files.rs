@@ -5,9 +5,17 @@ use crate::files::{Unfinished, beside};
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind};
 use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 /// The file that is locked while a run is on; the system lets go of it whenever the process ends, killed or not.
 pub const LOCK: &str = ".lock";
+
+/// The most bytes that are read of a file with one JSON object, such as `device.json`.
+pub const LARGEST_JSON_BYTES: u64 = 1 << 20;
+
+/// The most bytes that are read of a log, such as `metrics.jsonl`: those of a million epochs.
+pub const LARGEST_LOG_BYTES: u64 = 1 << 30;
 
 /// The error of a file in a run folder.
 pub fn fault(path: &Path, why: &dyn std::fmt::Display) -> Error {
@@ -40,7 +48,7 @@ pub fn link(from: &Path, to: &Path) -> Result<()> {
     remove(&beside)?;
     // Some file systems have no links; a copy is the same to every reader.
     if fs::hard_link(from, &beside).is_err() {
-        return write_whole(to, &fs::read(from).map_err(|e| fault(from, &e))?);
+        return write_whole(to, &crate::files::read(from, u64::MAX).map_err(|e| fault(from, &e))?);
     }
     fs::rename(&beside, to).map_err(|e| fault(to, &e))?;
     // Renaming one name of a file to another of the same file does nothing, by POSIX.
@@ -74,17 +82,40 @@ pub fn sync_folder(path: &Path) -> Result<()> {
 /// # Errors
 /// [`Error::Failed`] if it cannot be opened.
 pub fn append(path: &Path) -> Result<File> {
+    regular(path)?;
     File::options().append(true).create(true).open(path).map_err(|e| fault(path, &e))
 }
 
-/// Locks a folder for this process, until the file is dropped.
+/// Refuses what is there and is no regular file: to open a pipe is to wait for its other end.
+pub(in crate::train) fn regular(path: &Path) -> Result<()> {
+    match path.metadata() {
+        Ok(found) if !found.is_file() => {
+            Err(fault(path, &"found a folder, a pipe or a device, expected a regular file"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// How long the lock of a process that was just killed may take to go.
+const DYING: Duration = Duration::from_secs(2);
+
+/// Locks a folder for this process, until the file is dropped. Where another process has it, it may be one that was just killed:
+/// it is waited for a moment.
 ///
 /// # Errors
 /// [`Error::Input`] if another run has it, [`Error::Failed`] if it cannot be locked.
 pub fn lock(folder: &Path) -> Result<File> {
     let path = folder.join(LOCK);
+    regular(&path)?;
     let file = File::options().write(true).create(true).truncate(false).open(&path).map_err(|e| fault(&path, &e))?;
-    match file.try_lock() {
+    let begun = Instant::now();
+    let locked = loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if begun.elapsed() < DYING => sleep(Duration::from_millis(20)),
+            tried => break tried,
+        }
+    };
+    match locked {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
             Err(Error::input(format!("run folder {}: another process is training in it", folder.display())))
@@ -96,10 +127,8 @@ pub fn lock(folder: &Path) -> Result<File> {
 /// Whether a run is going on in a folder: its lock is held by some process.
 pub fn is_locked(folder: &Path) -> bool {
     let path = folder.join(LOCK);
-    // A pipe of that name would be waited for.
-    let plain = path.metadata().is_ok_and(|found| found.is_file());
     let shared = |file: File| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
-    plain && File::open(&path).is_ok_and(shared)
+    crate::files::open(&path).is_ok_and(shared)
 }
 
 /// Brings a file to these contents, whole, unless it has them.
@@ -108,7 +137,7 @@ pub fn is_locked(folder: &Path) -> bool {
 /// [`Error::Failed`] if it cannot be written.
 pub fn bring_to(path: &Path, bytes: &[u8]) -> Result<bool> {
     let same = |found: io::Result<Vec<u8>>| found.is_ok_and(|found| found == bytes);
-    if same(fs::read(path)) {
+    if same(crate::files::read(path, bytes.len() as u64)) {
         return Ok(false);
     }
     write_whole(path, bytes).map(|()| true)

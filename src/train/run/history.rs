@@ -3,17 +3,14 @@
 use crate::data::Split;
 use crate::data::column::crc32;
 use crate::error::{Error, Result};
+use crate::train::run::files::LARGEST_JSON_BYTES;
 use serde::{Deserialize, Serialize};
-use std::fs::File;
-use std::io::Read;
+use std::ffi::OsStr;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The file's name in a run folder.
 pub const HISTORY: &str = "run.json";
-
-/// The most bytes of the file that are read.
-const LARGEST_BYTES: u64 = 1 << 20;
 
 /// The history of a run in its folder, besides settings and metrics. A run that was resumed has several sittings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -82,15 +79,10 @@ impl History {
     pub fn read(run: &Path) -> Result<Option<History>> {
         let path = run.join(HISTORY);
         let fault = |e: &dyn std::fmt::Display| Error::input(format!("{}: {e}", path.display()));
-        match path.metadata() {
-            // A pipe would be waited for.
-            Ok(found) if !found.is_file() => return Err(fault(&"found no plain file, expected one")),
-            Ok(_) => {}
-            Err(_) => return Ok(None),
+        if !path.exists() {
+            return Ok(None);
         }
-        let mut text = String::new();
-        let file = File::open(&path).map_err(|e| fault(&e))?;
-        file.take(LARGEST_BYTES).read_to_string(&mut text).map_err(|e| fault(&e))?;
+        let text = crate::files::read_text(&path, LARGEST_JSON_BYTES).map_err(|e| fault(&e))?;
         serde_json::from_str(&text).map(Some).map_err(|e| fault(&e))
     }
 
@@ -113,19 +105,30 @@ impl History {
 
     /// A sitting begins now, by the command line of this process.
     pub(super) fn begin(&mut self, samples: Samples, data: Option<String>, measured_crc32: u32) {
-        let mut words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+        let mut words = std::env::args_os();
         let program = words.next().unwrap_or_default();
-        let program = Path::new(&program).file_stem().map_or(program.clone(), |stem| stem.to_string_lossy().into());
-        let command = std::iter::once(program).chain(words).map(|word| quoted(&word)).collect::<Vec<_>>().join(" ");
+        let program = Path::new(&program).file_stem().map_or(program.clone(), Into::into);
+        let command = std::iter::once(program).chain(words).map(quoted).collect::<Vec<_>>().join(" ");
         (self.samples, self.data, self.measured_crc32) = (samples, data, Some(measured_crc32));
         self.sittings.push(Sitting { begun: utc(SystemTime::now()), command, seconds: 0.0, end: None });
     }
 }
 
 /// A word as a shell takes it.
-pub fn quoted(word: &str) -> String {
-    let plain = word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-\\:=,+@%".contains(&byte));
-    if plain && !word.is_empty() { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+pub fn quoted(word: impl AsRef<OsStr>) -> String {
+    // A shell takes a backslash for an escape, but on Windows it separates folders.
+    let plain =
+        |byte: u8| byte.is_ascii_alphanumeric() || b"/._-:=,+@%".contains(&byte) || cfg!(windows) && byte == b'\\';
+    let word = word.as_ref();
+    match word.to_str() {
+        Some(text) if !text.is_empty() && text.bytes().all(plain) => text.to_owned(),
+        Some(text) if !text.contains(char::is_control) => format!("'{}'", text.replace('\'', r"'\''")),
+        // Bytes that are no text, or that a terminal obeys, as bash and zsh write them.
+        _ => {
+            let escaped = word.as_encoded_bytes().escape_ascii().to_string();
+            format!("$'{}'", escaped.replace("\\\"", "\""))
+        }
+    }
 }
 
 /// A time in UTC as RFC 3339 has it, in whole seconds; times before 1970 are its beginning.

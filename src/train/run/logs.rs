@@ -6,15 +6,18 @@ use crate::train::epochs::progress::{Metrics, Progress};
 use crate::train::epochs::trainer::Sample;
 #[cfg(feature = "cli")]
 use crate::train::run::events::{Events, Scalars};
-use crate::train::run::files::{append, bring_to, fault};
+use crate::train::run::files::{LARGEST_LOG_BYTES, append, bring_to, fault, regular};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use std::fs::File;
-use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// Texts that the model generates after each epoch: one that continues, or several translations.
 pub const SAMPLES: &str = "samples.jsonl";
+
+/// The most bytes of a line of `steps.jsonl`.
+const LARGEST_LINE_BYTES: u64 = 1 << 10;
 
 /// The open files.
 #[derive(Debug)]
@@ -185,7 +188,7 @@ fn fields(folder: &Path, line: &str) -> Result<Vec<(String, Value)>> {
 
 /// Cuts `samples.jsonl` before the first line of an epoch that is not whole, where there is such a file.
 fn cut_samples(path: &Path, epochs: &[Metrics]) -> Result<()> {
-    let text = match std::fs::read_to_string(path) {
+    let text = match crate::files::read_text(path, LARGEST_LOG_BYTES) {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
         read => read.map_err(|e| fault(path, &e))?,
     };
@@ -201,13 +204,15 @@ fn cut_samples(path: &Path, epochs: &[Metrics]) -> Result<()> {
 /// Truncates `steps.jsonl` after the line of a step, or before the first partial line; returns the step of the last
 /// line that remains.
 fn cut_steps(path: &Path, last: u64) -> Result<u64> {
+    regular(path)?;
     let file = match File::options().read(true).write(true).open(path) {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(0),
         opened => opened.map_err(|e| fault(path, &e))?,
     };
     let mut reader = BufReader::new(&file);
     let (mut kept, mut bytes, mut line) = (0, 0, String::new());
-    while reader.read_line(&mut line).is_ok_and(|length| length > 0) {
+    // A line of ours is short, whatever the file holds.
+    while (&mut reader).take(LARGEST_LINE_BYTES).read_line(&mut line).is_ok_and(|length| length > 0) {
         let value: Option<Value> = serde_json::from_str(&line).ok();
         let step = value.and_then(|value| value["step"].as_u64());
         let Some(step) = step.filter(|step| *step == kept + 1 && *step <= last && line.ends_with('\n')) else { break };

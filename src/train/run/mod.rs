@@ -9,6 +9,9 @@ mod logs;
 
 pub use logs::SAMPLES;
 
+/// How names of event files begin.
+const EVENTS: &str = "events.out.tfevents.";
+
 use crate::data::Dataset;
 use crate::data::column::crc32;
 use crate::error::{Error, Result};
@@ -22,6 +25,7 @@ use crate::train::run::checkpoints::{Checkpoints, Which};
 use crate::train::run::files::{LOCK, bring_to, lock, sync_folder, write_whole};
 use crate::train::run::history::{End, HISTORY, History, Samples};
 use crate::train::run::logs::Logs;
+use crate::train::session::resume_command;
 pub use crate::train::settings::config::{LARGEST_CONFIG_BYTES, RunConfig};
 use crate::train::settings::goal::Keep;
 use crate::train::state::checkpoint::Checkpoint;
@@ -67,12 +71,24 @@ pub struct Resume<'a> {
 }
 
 impl RunFolder {
-    /// The next free `runs/<model>/<n>`.
-    pub fn next(model: &str) -> PathBuf {
-        let base = Path::new("runs").join(model);
-        let taken = fs::read_dir(&base).into_iter().flatten().flatten();
-        let last = taken.filter_map(|entry| entry.file_name().to_str()?.parse::<u64>().ok()).max();
-        base.join((last.unwrap_or(0) + 1).to_string())
+    /// Whether a folder has the files of a run that ended before its first checkpoint, and no others.
+    pub(in crate::train) fn is_unbegun(path: &Path) -> bool {
+        let ours = |entry: std::io::Result<fs::DirEntry>| {
+            let known = ["config.toml", "device.json", "checkpoints", "metrics.jsonl", "metrics.csv", "steps.jsonl"];
+            entry.is_ok_and(|entry| {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                let others = [LOCK, HISTORY, SAMPLES, "augmented.png"];
+                known.contains(&&*name) || others.contains(&&*name) || name.starts_with(EVENTS)
+            })
+        };
+        // A configuration alone may be the user's own.
+        let has_run = path.join("device.json").is_file() && path.join("config.toml").is_file();
+        has_run && fs::read_dir(path).is_ok_and(|mut all| all.all(ours)) && !Checkpoints::of(path).any()
+    }
+
+    /// The folder of a model's runs, `runs/<model>`.
+    pub fn base(model: &str) -> PathBuf {
+        Path::new("runs").join(model)
     }
 
     /// Creates the next free `runs/<model>/<n>`; of several processes at once each gets one of its own.
@@ -80,34 +96,54 @@ impl RunFolder {
     /// # Errors
     /// [`Error::Input`] if it cannot be created.
     pub fn claim(model: &str) -> Result<PathBuf> {
+        let base = Self::base(model);
+        let fault = |path: &Path, why: &dyn std::fmt::Display| {
+            Error::input(format!("run folder {}: {why}; --run-dir DIR names another", path.display()))
+        };
+        fs::create_dir_all(&base).map_err(|e| match e.kind() {
+            // Also a link to a folder that is not there.
+            ErrorKind::AlreadyExists => fault(&base, &"found a file, or a link that leads nowhere, expected a folder"),
+            _ => fault(&base, &e),
+        })?;
         loop {
-            let path = Self::next(model);
-            let created = fs::create_dir_all(path.parent().unwrap_or(&path)).and_then(|()| fs::create_dir(&path));
-            match created {
+            let taken = fs::read_dir(&base).map_err(|e| fault(&base, &e))?.flatten();
+            let last = taken.filter_map(|entry| entry.file_name().to_str()?.parse::<u64>().ok()).max();
+            let next = last.unwrap_or(0).checked_add(1);
+            let next = next.ok_or_else(|| fault(&base, &"found a run of the highest number, expected lower ones"))?;
+            let path = base.join(next.to_string());
+            match fs::create_dir(&path) {
                 Ok(()) => return Ok(path),
+                // Another process was faster, and its folder counts in the next round.
                 Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
-                Err(e) => return Err(Error::input(format!("run folder {}: {e}", path.display()))),
+                Err(e) => return Err(fault(&path, &e)),
             }
         }
     }
 
-    /// Refuses a folder that holds something already, before any work is done.
+    /// Refuses a folder that holds something already, before any work is done. A run that ended before its first checkpoint
+    /// may be begun again.
+    ///
+    /// # Errors
+    /// [`Error::Input`] that says how to go on.
     pub fn check(path: &Path) -> Result<()> {
-        match fs::read_dir(path) {
-            Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
-            Err(e) => Err(Error::input(format!("run folder {}: {e}", path.display()))),
-            Ok(mut entries) => match entries.find(|entry| entry.as_ref().is_ok_and(|e| e.file_name() != LOCK)) {
-                None => Ok(()),
-                Some(_) => {
-                    let remedy = if path.join("config.toml").exists() {
-                        format!("wgrad train --resume {} resumes the run in it", path.display())
-                    } else {
-                        "it holds no run; expected a new folder or an empty one".into()
-                    };
-                    Err(Error::input(format!("run folder {}: it is not empty; {remedy}", path.display())))
-                }
-            },
+        let fault = |why: &dyn std::fmt::Display| Error::input(format!("run folder {}: {why}", path.display()));
+        let mut entries = match fs::read_dir(path) {
+            Err(e) if e.kind() == ErrorKind::NotFound && path.symlink_metadata().is_err() => return Ok(()),
+            Err(e) if e.kind() == ErrorKind::NotFound => {
+                return Err(fault(&"found a link that leads nowhere, expected a folder or a new name"));
+            }
+            entries => entries.map_err(|e| fault(&e))?,
+        };
+        if entries.all(|entry| entry.is_ok_and(|entry| entry.file_name() == LOCK)) || Self::is_unbegun(path) {
+            return Ok(());
         }
+        Err(fault(&match (path.join("config.toml").exists(), Checkpoints::of(path).any()) {
+            (true, true) => format!("it is not empty; {} resumes the run in it", resume_command(path)),
+            (true, false) => {
+                "it is not empty, and no run in it can be resumed; expected a new folder or an empty one".into()
+            }
+            _ => "it is not empty; it holds no run; expected a new folder or an empty one".into(),
+        }))
     }
 
     /// Creates the folder and writes what is known before the first step.
@@ -227,7 +263,8 @@ impl RunFolder {
     /// Whether `model.safetensors` is there with these weights.
     pub(in crate::train) fn has_model(&self, weights: &Weights, model: &Model) -> Result<bool> {
         let bytes = weights.to_bytes(model)?;
-        Ok(fs::read(self.path.join("model.safetensors")).is_ok_and(|found| found == bytes))
+        Ok(crate::files::read(&self.path.join("model.safetensors"), bytes.len() as u64)
+            .is_ok_and(|found| found == bytes))
     }
 
     /// Writes a picture.

@@ -2,7 +2,7 @@
 
 use super::{Session, with_way_on};
 use crate::data::Dataset;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::{Model, Task};
 use crate::train::epochs::evaluator::Totals;
 use crate::train::epochs::top::PLACES;
@@ -92,7 +92,8 @@ impl Session {
         };
         let good = folder.last_good();
         let good = good.as_ref().map(|(path, step)| (path.as_path(), Some(*step)));
-        let ended = ended.map_err(|e| with_way_on(e, folder.path(), good));
+        // The run has begun: also a fault of its data, such as a file that became shorter, is a failure now.
+        let ended = ended.map_err(|e| with_way_on(Error::failed(e.to_string()), folder.path(), good));
         let ended = match ended {
             Ok(None) => Ok(Ended::Stopped { step }),
             Ok(Some(file)) => {

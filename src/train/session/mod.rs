@@ -264,7 +264,10 @@ fn check_options(config: &RunConfig, data: &Dataset, has_model: bool) -> Result<
 
 /// The command that resumes a run.
 pub fn resume_command(run: &Path) -> String {
-    format!("wgrad train --resume {}", quoted(&run.display().to_string()))
+    // A name that begins with a dash would be taken for an option.
+    let dashed = run.as_os_str().as_encoded_bytes().starts_with(b"-");
+    let run = if dashed { &Path::new(".").join(run) } else { run };
+    format!("wgrad train --resume {}", quoted(run))
 }
 
 /// The error of a run that has begun, with the last good checkpoint and the command that resumes from it.

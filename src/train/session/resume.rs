@@ -5,11 +5,12 @@ use super::{Session, Tested, json_of, with_way_on};
 use crate::data::{BUILT_IN, Dataset};
 use crate::device::Device;
 use crate::device::choice::Choice;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, in_context};
 use crate::model::Model;
 use crate::train::epochs::progress::{Goal, Progress};
 use crate::train::epochs::trainer::Trainer;
 use crate::train::run::checkpoints::{Checkpoints, Which};
+use crate::train::run::files::LARGEST_JSON_BYTES;
 use crate::train::run::history::History;
 use crate::train::run::{Resume, RunFolder, TEST, files};
 use crate::train::settings::config::RunConfig;
@@ -44,12 +45,19 @@ impl Stopped {
     pub fn open(run: &Path, which: Which, over: &Overlay) -> Result<Stopped> {
         over.check_run()?;
         let checkpoints = Checkpoints::of(run);
-        checkpoints.find(which)?;
+        checkpoints.find(which).map_err(|error| match RunFolder::is_unbegun(run) {
+            true => {
+                Error::input(format!("{error}; the same command with --run-dir in place of --resume begins it again"))
+            }
+            false => error,
+        })?;
         // Locked first, so that no other process writes what is read here.
         let last = checkpoints.path("last");
         let lock = files::lock(run).map_err(|e| with_way_on(e, run, last.exists().then_some((&last, None))))?;
         let checkpoint = checkpoints.read(which)?;
         let mut config = RunConfig::read(&run.join("config.toml"))?;
+        let place = checkpoints.find(which)?.display().to_string();
+        config.check_net(&checkpoint.model.name).map_err(|e| in_context(&place, e))?;
         if config.device.as_deref() == Some("auto") && ran_on_software(run) {
             config.device = Some("software".into());
         }
@@ -198,6 +206,6 @@ impl Stopped {
 /// Whether a run's `device.json` names a software adapter: `auto` took one before it took the native CPU, and such a
 /// run resumes on the same device.
 fn ran_on_software(run: &Path) -> bool {
-    let text = std::fs::read_to_string(run.join("device.json")).unwrap_or_default();
+    let text = crate::files::read_text(&run.join("device.json"), LARGEST_JSON_BYTES).unwrap_or_default();
     serde_json::from_str(&text).is_ok_and(|found: serde_json::Value| found["device"]["type"] == "software")
 }

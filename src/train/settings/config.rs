@@ -9,8 +9,6 @@ use crate::train::settings::interval::Interval;
 use crate::train::settings::normalise::Normalise;
 use crate::train::settings::options::TrainOptions;
 use serde::{Deserialize, Serialize};
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// The most bytes that a configuration may have.
@@ -185,15 +183,7 @@ impl RunConfig {
     /// [`Error::Input`] that names the file, and the line of an unknown key or a value of another type.
     pub fn read(path: &Path) -> Result<Self> {
         let fault = |why: &dyn std::fmt::Display| Error::input(format!("{}: {why}", path.display()));
-        // The limit holds for what is read, since a pipe or a device has no length to ask for.
-        let file = File::open(path).map_err(|e| fault(&e))?;
-        let mut bytes = Vec::new();
-        file.take(LARGEST_CONFIG_BYTES + 1).read_to_end(&mut bytes).map_err(|e| fault(&e))?;
-        if bytes.len() as u64 > LARGEST_CONFIG_BYTES {
-            let most = LARGEST_CONFIG_BYTES;
-            return Err(fault(&format!("found more than {most} bytes, expected a configuration of at most {most}")));
-        }
-        let text = String::from_utf8(bytes).map_err(|e| fault(&e.utf8_error()))?;
+        let text = crate::files::read_text(path, LARGEST_CONFIG_BYTES).map_err(|e| fault(&e))?;
         toml::from_str(&text).map_err(|e: toml::de::Error| {
             // The library's own text is a drawing of several lines.
             let start = e.span().map_or(0, |span| span.start);
@@ -201,6 +191,22 @@ impl RunConfig {
             let message = e.message().replace('\n', " ");
             fault(&format!("line {line}: {message}{}", crate::suggest::hint_in(&message)))
         })
+    }
+
+    /// Refuses another net than that of these settings: a file that was copied into the folder of another run.
+    ///
+    /// # Errors
+    /// [`Error::Input`] that names both.
+    pub fn check_net(&self, found: &str) -> Result<()> {
+        let path = Path::new(&self.model);
+        // A preset's name may have dots, but no file's ending.
+        let is_file = path.extension().is_some_and(|ending| ending == "toml");
+        let own = if is_file { path.file_stem().map(|stem| stem.to_string_lossy()) } else { None };
+        let own = own.as_deref().unwrap_or(&self.model);
+        match own == found {
+            true => Ok(()),
+            false => Err(Error::input(format!("found the net {found}, expected {own}, which config.toml names"))),
+        }
     }
 
     /// The configuration as a file.

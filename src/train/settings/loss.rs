@@ -108,7 +108,7 @@ impl Criterion {
             return wrong("label smoothing", self.smoothing.to_string(), "none but with --loss softmax");
         }
         let given: &[f64] = if let ClassWeights::Given(weights) = &self.weights { weights } else { &[] };
-        if let Some(weight) = given.iter().find(|weight| !(weight.is_finite() && **weight >= 0.0)) {
+        if let Some(weight) = given.iter().find(|weight| !((**weight as f32).is_finite() && **weight >= 0.0)) {
             return wrong("class weight", weight.to_string(), "a finite number, 0 or above,");
         }
         if self.weights != ClassWeights::Equal && !softmax {

@@ -80,7 +80,7 @@ impl TrainOptions {
         if self.accumulate == 0 {
             return wrong("accumulate", &0, "at least 1 batch");
         }
-        if !(self.decay().is_finite() && self.decay() >= 0.0) {
+        if !(self.decay() >= 0.0 && (self.decay() as f32).is_finite()) {
             return wrong("weight decay", &self.decay(), "a finite number, 0 or above");
         }
         if let Some(ema) = self.ema.filter(|ema| !is_share(*ema)) {

@@ -17,6 +17,7 @@ use crate::train::epochs::progress::{Goal, Progress};
 use crate::train::settings::goal::Keep;
 use crate::train::settings::options::TrainOptions;
 use serde::{Deserialize, Serialize};
+use std::io::Read;
 use std::path::Path;
 
 /// The metadata key of all that is no tensor and no model.
@@ -276,9 +277,14 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::Input`] that names the file, which cannot be read or is no whole checkpoint.
     pub fn read(path: &Path) -> Result<Checkpoint> {
-        let bytes =
-            std::fs::read(path).map_err(|e| Error::input(format!("{}: cannot be read: {e}", path.display())))?;
-        Checkpoint::from_bytes(&bytes).map_err(|e| in_context(&path.display().to_string(), e))
+        let place = path.display().to_string();
+        let unreadable = |e: std::io::Error| Error::input(format!("{place}: cannot be read: {e}"));
+        let mut file = crate::files::open(path).map_err(unreadable)?;
+        let length = file.metadata().map_err(unreadable)?.len();
+        crate::memory::check_free(length, &format!("{place}: its contents take"), "a smaller model may fit")?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(unreadable)?;
+        Checkpoint::from_bytes(&bytes).map_err(|e| in_context(&place, e))
     }
 }
 

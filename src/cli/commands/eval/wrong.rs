@@ -2,6 +2,7 @@
 
 use crate::counted::counted;
 use crate::data::Split;
+use crate::data::pictures::picture::LARGEST_FILE_BYTES;
 use crate::data::pictures::prepare::Prepared;
 use crate::error::{Error, Result};
 use crate::files::write_whole;
@@ -80,7 +81,8 @@ impl Wrong {
             let file = split.name_of(*sample).map(|name| root.join(name)).filter(|file| file.is_file());
             let (original, bytes) = match &file {
                 Some(file) => {
-                    let bytes = std::fs::read(file).map_err(|e| Error::input(format!("{}: {e}", file.display())))?;
+                    let bytes = crate::files::read(file, LARGEST_FILE_BYTES)
+                        .map_err(|e| Error::input(format!("{}: {e}", file.display())))?;
                     (file.file_name().map_or_else(String::new, |name| safe(&name.to_string_lossy())), bytes)
                 }
                 None => {

@@ -9,7 +9,8 @@ use crate::data::pictures::placing::Placing;
 use crate::data::pictures::prepare::Prepared;
 use crate::data::pictures::{mask, overlay};
 use crate::error::{Error, Result};
-use crate::files::write_whole;
+use crate::files::{Inputs, write_whole};
+use crate::printable::shown;
 use crate::train::predict::{Predictor, TrainedModel};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -39,6 +40,7 @@ pub(super) fn run(args: &PredictArgs, trained: &TrainedModel, inputs: &[(&PathBu
         ));
     }
     let (mut lines, mut answers) = (String::new(), Vec::new());
+    let given = Inputs::of(inputs.iter().map(|(path, _)| path.as_path()));
     for (((path, _), name), values) in inputs.iter().zip(names(inputs)).zip(found) {
         let picture = Picture::open(path)?;
         let of_net = Mask { width, height, values };
@@ -58,7 +60,7 @@ pub(super) fn run(args: &PredictArgs, trained: &TrainedModel, inputs: &[(&PathBu
             present.iter().map(|class| format!("{} ({:.2} %)", class_names[*class], 100.0 * share(class))).collect();
         let classes: Vec<Value> =
             present.iter().map(|class| json!({ "label": class_names[*class], "share": share(class) })).collect();
-        let mut answer = json!({ "image": path, "classes": classes });
+        let mut answer = json!({ "image": shown(path), "classes": classes });
         let mut written = Vec::new();
         if let Some(folder) = folders[0] {
             let file = folder.join(format!("{name}-mask.png"));
@@ -68,14 +70,16 @@ pub(super) fn run(args: &PredictArgs, trained: &TrainedModel, inputs: &[(&PathBu
                 let why = "found a file of this name, which would be overwritten; --masks DIR writes masks elsewhere";
                 return Err(Error::input(format!("{shown}: {why}")));
             }
+            given.spare(&file)?;
             write_whole(&file, &mask::png(&own, &class_names)?)?;
-            answer["mask"] = json!(file);
+            answer["mask"] = json!(shown(&file));
             written.push(file);
         }
         if let Some(folder) = folders[1] {
             let file = folder.join(format!("{name}-overlay.png"));
+            given.spare(&file)?;
             write_whole(&file, &overlay::png(&picture, &own, &class_names)?)?;
-            answer["overlay"] = json!(file);
+            answer["overlay"] = json!(shown(&file));
             written.push(file);
         }
         let written: Vec<String> = written.iter().map(|file| file.display().to_string()).collect();

@@ -10,10 +10,11 @@ mod texts;
 
 use crate::cli::{DeviceArgs, print};
 use crate::counted::counted;
+use crate::data::pictures::picture::Picture;
 use crate::data::pictures::prepare::Prepared;
 use crate::data::{Fit, Prepare};
 use crate::error::{Error, Result};
-use crate::files::{check_output, write_whole};
+use crate::files::{Inputs, check_output, write_whole};
 use crate::model::{Model, Task};
 use clap::Args;
 use serde::Serialize;
@@ -153,6 +154,7 @@ pub fn run(args: PredictArgs) -> Result<()> {
     }
     if let Some(path) = args.csv.as_ref().filter(|path| path.as_os_str() != "-") {
         check_output(path, "csv")?;
+        Inputs::of(args.images.iter().map(PathBuf::as_path)).spare(path)?;
     }
     if trained.model.image().is_err() {
         args.refuse_those_of_pictures(&trained.model)?;
@@ -189,7 +191,9 @@ pub fn run(args: PredictArgs) -> Result<()> {
     let paths = inputs::expanded(&args.images)?;
     let (mut good, bad) = inputs::read_all(&paths, input, how)?;
     if let Some(folder) = &args.save_prepared {
-        save(folder, &good)?;
+        let given = Inputs::of(paths.iter().map(PathBuf::as_path));
+        given.spare(&folder.join(sheet::SHEET))?;
+        save(folder, &good, &given)?;
     }
     let mut answers = Vec::new();
     if by_pixel && !good.is_empty() {
@@ -234,11 +238,22 @@ pub fn run(args: PredictArgs) -> Result<()> {
 }
 
 /// Writes the inputs under the names of their pictures; of those that have the same, all but the first get a number.
-fn save(folder: &Path, inputs: &[(&PathBuf, Prepared)]) -> Result<()> {
+///
+/// # Errors
+/// [`Error::Input`] before anything is written, for a picture that would be overwritten and is not one that was prepared so.
+fn save(folder: &Path, inputs: &[(&PathBuf, Prepared)], given: &Inputs) -> Result<()> {
     let place = folder.display();
     std::fs::create_dir_all(folder).map_err(|e| Error::input(format!("{place}: cannot be created: {e}")))?;
-    for ((_, prepared), name) in inputs.iter().zip(names(inputs)) {
-        write_whole(&folder.join(name + ".png"), &prepared.to_png()?)?;
+    let files: Vec<PathBuf> = names(inputs).into_iter().map(|name| folder.join(name + ".png")).collect();
+    for (file, (_, prepared)) in files.iter().zip(inputs) {
+        given.spare(file)?;
+        if let Some([height, width]) = Picture::size(file).ok().filter(|size| *size != prepared.shape[..2]) {
+            let found = format!("found a picture of {width}×{height}, which would be overwritten");
+            return Err(Error::input(format!("{}: {found}; expected another folder", file.display())));
+        }
+    }
+    for (file, (_, prepared)) in files.iter().zip(inputs) {
+        write_whole(file, &prepared.to_png()?)?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Answers as CSV (RFC 4180): to a file or to stdout.
 
 use super::Answer;
-use crate::cli::print;
+use crate::cli::print_exactly;
 use crate::counted::counted;
 use crate::error::{Error, Result};
 use crate::files::write_whole;
@@ -63,7 +63,7 @@ pub(super) fn head(what: &str, places: usize) -> Vec<String> {
 /// Writes CSV of `count` answers into a file, and says so, or to stdout, for which `-` stands.
 pub(super) fn put(path: &Path, text: &str, count: usize) -> Result<()> {
     if path == Path::new(STDOUT) {
-        return print(text);
+        return print_exactly(text);
     }
     write_whole(path, text.as_bytes())?;
     crate::cli::say(&format!("saved {}: {}", path.display(), counted(count, "answer")));

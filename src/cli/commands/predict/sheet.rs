@@ -8,7 +8,7 @@ use crate::model::Model;
 use std::path::{Path, PathBuf};
 
 /// The sheet's name in the folder of prepared pictures.
-const SHEET: &str = "contact-sheet.png";
+pub(super) const SHEET: &str = "contact-sheet.png";
 
 /// A name of at most the letters that a line holds; its beginning says most.
 fn cut(name: &str) -> String {

@@ -3,7 +3,7 @@
 #[cfg(feature = "csv")]
 use super::rows;
 use super::{PredictArgs, best};
-use crate::cli::print;
+use crate::cli::{print, print_exactly};
 use crate::counted::counted;
 use crate::data::tokens::LARGEST_BYTES;
 use crate::error::{Error, Result};
@@ -121,7 +121,7 @@ fn translations(args: &PredictArgs, trained: &TrainedModel, lines: &[String]) ->
         let found: Vec<serde_json::Value> = texts.iter().zip(&found).map(one).collect();
         return print(&format!("{}\n", serde_json::Value::from(found)));
     }
-    print(&found.iter().map(|found| format!("{}\n", found.text)).collect::<String>())
+    print_exactly(&found.iter().map(|found| format!("{}\n", found.text)).collect::<String>())
 }
 
 /// The text of a file, of standard input where it is called -, or the argument itself where it has spaces or could be no file.
@@ -136,7 +136,7 @@ fn read(path: &Path) -> Result<String> {
     match path == Path::new("-") {
         true => std::io::stdin().take(LARGEST_BYTES + 1).read_to_end(&mut bytes).map_err(fault)?,
         false => {
-            std::fs::File::open(path).map_err(fault)?.take(LARGEST_BYTES + 1).read_to_end(&mut bytes).map_err(fault)?
+            crate::files::open(path).map_err(fault)?.take(LARGEST_BYTES + 1).read_to_end(&mut bytes).map_err(fault)?
         }
     };
     if bytes.len() as u64 > LARGEST_BYTES {

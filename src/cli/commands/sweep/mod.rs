@@ -11,6 +11,8 @@ use crate::cli::terminal::progress::Progress;
 use crate::counted::counted;
 use crate::error::{Error, Result};
 use crate::files::write_whole;
+use crate::printable::shown;
+use crate::train::run::files::LARGEST_JSON_BYTES;
 use crate::train::run::history::{End, History, quoted};
 use crate::train::run::{RunFolder, checkpoints::Checkpoints};
 use crate::train::settings::overlay::Overlay;
@@ -72,7 +74,7 @@ impl Sweep {
         let folder = self.folder(args)?;
         let of = self.runs.len();
         progress.say(&format!("sweep of {} in {}", counted(of, "run"), folder.display()));
-        progress.json(&json!({ "event": "sweep", "folder": folder, "runs": self.runs }))?;
+        progress.json(&json!({ "event": "sweep", "folder": shown(&folder), "runs": self.runs }))?;
         let mut failed = Vec::new();
         for (number, point) in (1..).zip(&self.runs) {
             let run = folder.join(number.to_string());
@@ -83,7 +85,7 @@ impl Sweep {
             }
             progress.say(&format!("run {number} of {of}: {name}"));
             progress.json(
-                &json!({ "event": "sweep_run", "run": run, "number": number, "lr": point.lr, "seed": point.seed }),
+                &json!({ "event": "sweep_run", "run": shown(&run), "number": number, "lr": point.lr, "seed": point.seed }),
             )?;
             match point.train(&run, args, interrupt, progress) {
                 Ok(true) => {}
@@ -118,7 +120,7 @@ impl Sweep {
         let path = folder.join(PLAN);
         if path.is_file() {
             let fault = |e: &dyn std::fmt::Display| Error::input(format!("{}: {e}", path.display()));
-            let text = std::fs::read_to_string(&path).map_err(|e| fault(&e))?;
+            let text = crate::files::read_text(&path, LARGEST_JSON_BYTES).map_err(|e| fault(&e))?;
             let found: Sweep = serde_json::from_str(&text).map_err(|e| fault(&e))?;
             return match found == *self {
                 true => Ok(folder),
@@ -137,9 +139,9 @@ impl Sweep {
     /// Ends a sweep that was interrupted with what is done, and says how to go on.
     fn stopped(&self, folder: &Path, number: usize, args: &TrainArgs, progress: &mut Progress) -> Result<ExitCode> {
         self.close(folder, progress)?;
-        let mut words: Vec<String> = std::env::args().skip(1).map(|word| quoted(&word)).collect();
+        let mut words: Vec<String> = std::env::args_os().skip(1).map(|word| quoted(&word)).collect();
         if args.run_dir.is_none() {
-            words.extend(["--run-dir".into(), quoted(&folder.display().to_string())]);
+            words.extend(["--run-dir".into(), quoted(folder)]);
         }
         let command = format!("wgrad {}", words.join(" "));
         crate::cli::say(&format!("stopped in run {number} of {}; go on with: {command}", self.runs.len()));

@@ -105,7 +105,7 @@ pub(in crate::data) fn read(folder: &Path, options: &ReadOptions) -> Result<Data
     };
     let pixels = (size[0] as u64).saturating_mul(size[1] as u64).saturating_mul(all as u64);
     let what = format!("data folder {shown}: {all} images of {}×{} with their masks take", size[1], size[0]);
-    crate::device::cpu::check_free(pixels.saturating_mul(3 + 4), &what, "a smaller image size may fit")?;
+    crate::memory::check_free(pixels.saturating_mul(3 + 4), &what, "a smaller image size may fit")?;
     let done = AtomicUsize::new(0);
     let tell = || {
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;

@@ -53,7 +53,7 @@ struct Archive<'a> {
 /// Reads the arrays; if there are none to test on, those to validate on are, or a fifth is kept.
 fn read(path: &Path, options: &ReadOptions) -> Result<Dataset> {
     let place = path.display().to_string();
-    let file = File::open(path).map_err(|e| Error::input(format!("{place} cannot be read: {e}")))?;
+    let file = crate::files::open(path).map_err(|e| Error::input(format!("{place} cannot be read: {e}")))?;
     let malformed = |e: zip::result::ZipError| Error::input(format!("{place}: found no archive of arrays (.npz): {e}"));
     let mut archive = Archive { path, zip: ZipArchive::new(BufReader::new(file)).map_err(malformed)? };
     let mut parts = [None, None, None];
@@ -146,7 +146,7 @@ impl Archive<'_> {
         let fault = |e: &dyn std::fmt::Display| Error::input(format!("{shown} cannot be read: {e}"));
         let file = self.zip.by_name(&format!("{name}.npy")).map_err(|e| fault(&e))?;
         let bytes = file.size();
-        crate::device::cpu::check_free(bytes, &format!("{shown}: its contents take"), "fewer samples may fit")?;
+        crate::memory::check_free(bytes, &format!("{shown}: its contents take"), "fewer samples may fit")?;
         let mut unpacked = Vec::new();
         // One more, so that the end is reached, where the checksum is held to the bytes.
         file.take(bytes.saturating_add(1)).read_to_end(&mut unpacked).map_err(|e| fault(&e))?;

@@ -127,7 +127,7 @@ fn a_folder_that_cannot_be_used_is_told_and_harms_nothing() {
     let (taken, large) = (folder.path().join("taken"), folder.path().join("large"));
     fs::create_dir_all(taken.join(&name)).unwrap();
     fs::create_dir_all(&large).unwrap();
-    File::create(large.join(&name)).unwrap().set_len(MOST_BYTES + 4097).unwrap();
+    fs::File::create(large.join(&name)).unwrap().set_len(MOST_BYTES + 4097).unwrap();
     assert!(read(&large.join(&name)).is_err() && read(&taken.join(&name)).is_err());
     for (folder, told) in [(&file, true), (&taken, true), (&large, false)] {
         let opened = run(&adapter, folder);
