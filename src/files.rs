@@ -63,9 +63,12 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
 fn followed(path: &Path) -> Result<Cow<'_, Path>> {
     match fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink()) {
         false => Ok(path.into()),
-        true => fs::canonicalize(path)
-            .map(Cow::Owned)
-            .map_err(|error| Error::input(format!("{}: found a link that leads nowhere: {error}", path.display()))),
+        true => match fs::canonicalize(path) {
+            Ok(target) => Ok(Cow::Owned(target)),
+            // A link of the system to an open pipe.
+            Err(_) if path.exists() => Ok(path.into()),
+            Err(error) => Err(Error::input(format!("{}: found a link that leads nowhere: {error}", path.display()))),
+        },
     }
 }
 
@@ -75,8 +78,10 @@ fn followed(path: &Path) -> Result<Cow<'_, Path>> {
 /// # Errors
 /// [`Error::Input`] that names the file.
 pub fn check_output(path: &Path, ending: &str) -> Result<()> {
-    let fits = path.extension().is_some_and(|found| found.eq_ignore_ascii_case(ending));
-    if path.is_file() && !fits {
+    // What a link leads to is what would be replaced.
+    let target = path.canonicalize().unwrap_or_else(|_| path.into());
+    let fits = target.extension().is_some_and(|found| found.eq_ignore_ascii_case(ending));
+    if target.is_file() && !fits {
         let shown = path.display();
         return Err(Error::input(format!(
             "{shown}: found a file that is no .{ending}, which would be overwritten; expected a new file, or a .{ending} file"

@@ -69,9 +69,14 @@ impl Page {
 
 impl<T> Page<T> {
     fn of(model: &Model, data: &Dataset, snapshot: Arc<Snapshot>, trainer: T) -> Page<T> {
+        Page::within(model, data, snapshot, trainer, Duration::from_secs(10))
+    }
+
+    /// A page whose answers must be taken within a time.
+    fn within(model: &Model, data: &Dataset, snapshot: Arc<Snapshot>, trainer: T, patience: Duration) -> Page<T> {
         let record = RunRecord::begun(Path::new("runs/small/1"), &RunConfig::default(), "{}").expect("a record");
         let live = Arc::new(Live::new(model, data, record, 3, snapshot).expect("a live page"));
-        let bound = Bound::new(Some(0)).expect("a free port");
+        let bound = Bound::new(Some(0)).expect("a free port").with_patience(patience);
         let port = bound.address().trim_end_matches('/').rsplit(':').next().and_then(|port| port.parse().ok());
         let server = bound.serve(live.clone()).expect("a server");
         Page { port: port.expect("a port"), live, trainer, _server: server }
@@ -175,6 +180,47 @@ fn a_picture_is_read_as_predict_reads_it() {
         [("POST /picture", &b"nonsense"[..], 400), ("POST /picture", b"", 400), ("GET /picture", b"", 405)]
     {
         assert_eq!(page.ask(line, "", body).0, expected, "{line}");
+    }
+}
+
+/// Clients that ask again and again and never read hold every place that they get, but not for good.
+#[test]
+fn readers_that_never_read_lose_their_place() {
+    let page = Page::within(&model(), &data(), Arc::new(Snapshot::default()), (), Duration::from_millis(500));
+    let request = format!("GET / HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n\r\n", page.port);
+    let hogs: Vec<TcpStream> = (0..40)
+        .map(|_| {
+            let mut hog = TcpStream::connect(("127.0.0.1", page.port)).expect("a connection");
+            hog.set_nonblocking(true).expect("it does not wait");
+            // As many answers as no buffer of the system holds; what it does not take is left.
+            (0..300).for_each(|_| drop(hog.write(request.as_bytes())));
+            hog
+        })
+        .collect();
+    let begun = std::time::Instant::now();
+    while page.ask("GET /state", "", b"").0 != 200 {
+        assert!(begun.elapsed() < Duration::from_secs(20), "no place became free");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    drop(hogs);
+}
+
+#[test]
+fn the_policy_is_a_header_too() {
+    let page = Page::of(&model(), &data(), Arc::new(Snapshot::default()), ());
+    for (path, expected) in [
+        ("/", "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n"),
+        ("/state", "content-security-policy: default-src 'none'; frame-ancestors 'none'\r\n"),
+        ("/nothing", "content-security-policy: default-src 'none'; frame-ancestors 'none'\r\n"),
+    ] {
+        let mut stream = TcpStream::connect(("127.0.0.1", page.port)).expect("a connection");
+        let port = page.port;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        let head = answer.split_once("\r\n\r\n").map_or("", |(head, _)| head).to_owned() + "\r\n";
+        assert!(head.contains(expected), "{path}: {head}");
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 use wgrad::Error;
-use wgrad::files::{Unfinished, beside, write_whole};
+use wgrad::files::{Inputs, Unfinished, beside, open, read, read_text, write_whole};
 
 /// The variable that makes [`the_other_process`] do something, and with which file.
 const ORDER: &str = "WGRAD_TEST_FILES";
@@ -50,6 +50,66 @@ fn errors_name_the_path_and_the_reason_and_leave_what_was_there() {
         assert!(error.to_string().contains(&*folder.path().join(want).to_string_lossy()), "{name}: {error}");
         assert_eq!(names(folder.path()), before, "{name}");
     }
+}
+
+/// A link as the output is followed; one under the name of a temporary file is not.
+#[cfg(unix)]
+#[test]
+fn links_are_followed_where_the_user_named_them() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("real"), "old").unwrap();
+    fs::set_permissions(path("real"), fs::Permissions::from_mode(0o600)).unwrap();
+    symlink("real", path("link")).unwrap();
+    write_whole(&path("link"), b"new").unwrap();
+    assert!(path("link").is_symlink() && fs::read(path("real")).unwrap() == b"new");
+    assert_eq!(fs::metadata(path("real")).unwrap().permissions().mode() & 0o777, 0o600);
+    symlink("nowhere", path("dangling")).unwrap();
+    let error = write_whole(&path("dangling"), b"new").unwrap_err().to_string();
+    assert!(error.contains("leads nowhere"), "{error}");
+
+    fs::write(path("victim"), "precious").unwrap();
+    symlink("victim", beside(&path("log"))).unwrap();
+    Unfinished::at(&beside(&path("log")), b"new").unwrap().replace(&path("log")).unwrap();
+    assert_eq!(fs::read(path("victim")).unwrap(), b"precious");
+    assert!(!path("log").is_symlink());
+}
+
+#[cfg(unix)]
+#[test]
+fn an_input_is_no_output_under_any_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("in"), "").unwrap();
+    fs::write(path("other"), "").unwrap();
+    std::os::unix::fs::symlink("in", path("link")).unwrap();
+    let given = Inputs::of([&*path("in"), &*path("missing")]);
+    for (name, fits) in [("in", false), ("link", false), ("./in", false), ("other", true), ("new", true)] {
+        assert_eq!(given.spare(&path(name)).is_ok(), fits, "{name}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn only_regular_files_of_bounded_length_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("file"), "text").unwrap();
+    assert_eq!(
+        (read(&path("file"), 4).unwrap(), read_text(&path("file"), 9).unwrap()),
+        (b"text".into(), "text".into())
+    );
+    let long = read(&path("file"), 3).unwrap_err().to_string();
+    assert!(long.contains("more than 3 bytes"), "{long}");
+    fs::write(path("file"), b"\xff").unwrap();
+    assert!(read_text(&path("file"), 9).is_err());
+    assert!(Command::new("mkfifo").arg(path("pipe")).status().unwrap().success());
+    for (name, want) in [("pipe", "a pipe or a device"), (".", "a folder"), ("none", "No such file")] {
+        let error = open(&path(name)).unwrap_err().to_string();
+        assert!(error.contains(want), "{name}: {error}");
+    }
+    assert!(open(Path::new("/dev/zero")).is_err());
 }
 
 #[test]

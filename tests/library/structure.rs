@@ -185,9 +185,8 @@ fn the_core_waits_with_async() {
     assert_eq!(found, WAITS, "the files outside src/cli that block");
 }
 
-/// Code that creates or renames files directly: the writer, the second name that a checkpoint gets, and data that is
-/// made image by image in a new folder.
-const WRITERS: [&str; 3] = ["src/data/made/repeated.rs", "src/files.rs", "src/train/run/files.rs"];
+/// Code that creates or renames files directly: the writer, and the second name that a checkpoint gets.
+const WRITERS: [&str; 2] = ["src/files.rs", "src/train/run/files.rs"];
 
 #[test]
 fn files_are_written_in_one_place() {
@@ -195,6 +194,23 @@ fn files_are_written_in_one_place() {
     let writes = |file: &String| !file.ends_with("/tests.rs") && calls.iter().any(|call| product(file).contains(call));
     let found: Vec<String> = files_below("src", "rs").into_iter().filter(writes).collect();
     assert_eq!(found, WRITERS, "wgrad::files writes a file whole or not at all");
+}
+
+/// The files that open a file to read by the system's own calls: folders, and what the system itself makes.
+const READERS: [&str; 5] = [
+    "src/bench/first_step.rs",
+    "src/files.rs",
+    "src/train/run/files.rs",
+    "src/verify/report.rs",
+    "src/watch/clients.rs",
+];
+
+#[test]
+fn files_are_opened_in_one_place() {
+    let calls = ["File::open(", "fs::read(", "fs::read_to_string(", "ImageReader::open("];
+    let reads = |file: &String| !file.ends_with("/tests.rs") && calls.iter().any(|call| product(file).contains(call));
+    let found: Vec<String> = files_below("src", "rs").into_iter().filter(reads).collect();
+    assert_eq!(found, READERS, "wgrad::files opens regular files alone");
 }
 
 /// Pieces of text between back ticks.

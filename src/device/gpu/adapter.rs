@@ -5,6 +5,7 @@ use wgpu::{DeviceType, DownlevelFlags, Features};
 use crate::device::choice::candidate::{Api, Candidate, KeyLimits, Kind};
 use crate::device::choice::{Choice, DeviceRequest, Target, decide};
 use crate::error::{Error, Result};
+use crate::memory::available_bytes;
 
 /// The features that change what wgrad can do, and the names it shows for them.
 const FEATURES: [(Features, &str); 5] = [
@@ -20,9 +21,17 @@ const FEATURES: [(Features, &str); 5] = [
 /// Passed through a virtual machine or OpenGL they may declare another type than they are.
 const SOFTWARE_NAMES: [&str; 6] = ["llvmpipe", "lavapipe", "softpipe", "swrast", "swiftshader", "basic render driver"];
 
+/// With less memory than this, OpenGL is not looked at.
+const OPENGL_BYTES: u64 = 1 << 30;
+
 /// Every adapter that wgpu finds; WGPU_BACKEND and its kin narrow the search.
 pub async fn list_adapters() -> Vec<(Candidate, wgpu::Adapter)> {
-    let descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
+    // Mesa's OpenGL ends the process by a signal where it gets no memory (swrast_dri, in eglCreateContext of Mesa 22.3.6 under
+    // `ulimit -v` of 300 MB); its Vulkan does not.
+    if available_bytes().is_some_and(|bytes| bytes < OPENGL_BYTES) {
+        descriptor.backends.remove(wgpu::Backends::GL);
+    }
     let adapters = wgpu::Instance::new(descriptor).enumerate_adapters(wgpu::Backends::all()).await;
     adapters.into_iter().enumerate().map(|(i, a)| (describe(i, &a), a)).collect()
 }

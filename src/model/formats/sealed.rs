@@ -15,6 +15,9 @@ const START: &str = r#"{"__metadata__":{"sha256":""#;
 /// Where the digest stands.
 const DIGEST: std::ops::Range<usize> = 8 + START.len()..8 + START.len() + 64;
 
+/// The longest header that readers of the format take, in bytes: that of a run of some 300,000 epochs.
+const LARGEST_HEADER_BYTES: usize = 100_000_000;
+
 /// Bytes that tell a sealed file from others.
 pub const MARK_BYTES: usize = DIGEST.start;
 
@@ -35,7 +38,7 @@ pub fn is_sealed(start: &[u8]) -> bool {
 /// The bytes of a file with these metadata and tensors, in this order.
 ///
 /// # Errors
-/// [`Error::Failed`] if a text cannot be written as JSON.
+/// [`Error::Failed`] if a text cannot be written as JSON, or if there is more than readers take.
 pub fn seal(metadata: &[(&str, &str)], tensors: &[NamedTensor]) -> Result<Vec<u8>> {
     let quoted = |text: &str| serde_json::to_string(text).map_err(|e| Error::failed(format!("{text:?}: {e}")));
     let mut header = format!("{START}{}\"", "0".repeat(64));
@@ -51,6 +54,11 @@ pub fn seal(metadata: &[(&str, &str)], tensors: &[NamedTensor]) -> Result<Vec<u8
         at = end;
     }
     header.push('}');
+    // What could not be read again is no checkpoint.
+    if header.len() > LARGEST_HEADER_BYTES {
+        let found = header.len();
+        return Err(Error::failed(format!("found a header of {found} bytes, expected at most {LARGEST_HEADER_BYTES}")));
+    }
     // The data begins at a multiple of 8, as the format asks for.
     header += &" ".repeat(header.len().next_multiple_of(8) - header.len());
     let mut bytes = Vec::with_capacity(8 + header.len() + at);
@@ -116,6 +124,13 @@ mod tests {
         let tensors = vec![tensor("0.weight", &[2, 3]), tensor("a \"name\"", &[1]), tensor("empty", &[0])];
         let bytes = seal(&[("wgrad", "{\"x\":1}"), ("other", "tab\t")], &tensors).unwrap();
         (tensors, bytes)
+    }
+
+    #[test]
+    fn what_no_reader_takes_is_not_sealed() {
+        let long = "x".repeat(LARGEST_HEADER_BYTES);
+        let error = seal(&[("k", &long)], &[]).unwrap_err().to_string();
+        assert!(error.contains("expected at most 100000000"), "{error}");
     }
 
     #[test]

@@ -103,11 +103,12 @@ const DYING: Duration = Duration::from_secs(2);
 /// it is waited for a moment.
 ///
 /// # Errors
-/// [`Error::Input`] if another run has it, [`Error::Failed`] if it cannot be locked.
+/// [`Error::Input`] if another run has it, or if it cannot be locked.
 pub fn lock(folder: &Path) -> Result<File> {
     let path = folder.join(LOCK);
-    regular(&path)?;
-    let file = File::options().write(true).create(true).truncate(false).open(&path).map_err(|e| fault(&path, &e))?;
+    let wrong = |why: &dyn std::fmt::Display| Error::input(format!("{}: {why}", path.display()));
+    regular(&path).map_err(|e| Error::input(e.to_string()))?;
+    let file = File::options().write(true).create(true).truncate(false).open(&path).map_err(|e| wrong(&e))?;
     let begun = Instant::now();
     let locked = loop {
         match file.try_lock() {
@@ -120,7 +121,7 @@ pub fn lock(folder: &Path) -> Result<File> {
         Err(TryLockError::WouldBlock) => {
             Err(Error::input(format!("run folder {}: another process is training in it", folder.display())))
         }
-        Err(TryLockError::Error(e)) => Err(fault(&path, &e)),
+        Err(TryLockError::Error(e)) => Err(wrong(&e)),
     }
 }
 
@@ -164,6 +165,18 @@ mod tests {
         assert_eq!(fs::read(path("b")).unwrap(), b"one", "the old contents live on under the other name");
         assert!(link(&path("nothing"), &path("b")).is_err());
         assert_eq!(fs::read(path("b")).unwrap(), b"one");
+    }
+
+    #[test]
+    fn the_lock_of_a_process_that_is_just_ending_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = lock(folder.path()).unwrap();
+        let ending = std::thread::spawn(move || {
+            sleep(Duration::from_millis(200));
+            drop(first);
+        });
+        lock(folder.path()).unwrap();
+        ending.join().unwrap();
     }
 
     #[test]

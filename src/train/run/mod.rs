@@ -102,7 +102,9 @@ impl RunFolder {
         };
         fs::create_dir_all(&base).map_err(|e| match e.kind() {
             // Also a link to a folder that is not there.
-            ErrorKind::AlreadyExists => fault(&base, &"found a file, or a link that leads nowhere, expected a folder"),
+            ErrorKind::AlreadyExists | ErrorKind::NotADirectory => {
+                fault(&base, &"found a file, or a link that leads nowhere, expected a folder")
+            }
             _ => fault(&base, &e),
         })?;
         loop {

@@ -34,6 +34,9 @@ const LONGEST_WORDS: usize = 8 << 10;
 /// The address space of the command in KiB: also the driver of the software adapter needs some.
 const SPACE_KIB: u64 = 4 << 20;
 
+/// The shell of an attack that has none of its own.
+const ALONE: &str = r#"exec "$@""#;
+
 /// Whether all attacks are wanted, and not the short form.
 pub fn all() -> bool {
     std::env::var_os("WGRAD_ATTACKS").is_some()
@@ -46,6 +49,8 @@ pub enum Want {
     Refused(&'static str),
     /// Status 1, and an error with this text.
     Fails(&'static str),
+    /// Status 1 or 2, and an error with this text: not every command knows before its work that its output has no place.
+    NotDone(&'static str),
     /// Status 0, and this text on stdout or stderr.
     Works(&'static str),
     /// Status 0 or 2: nothing but what every attack must keep.
@@ -61,6 +66,10 @@ pub struct Attack<'a> {
     // Files that the command may change, and the address space that it has.
     changes: Vec<String>,
     space: u64,
+    // A file that is there afterwards, and whether nothing can be heard of the command.
+    makes: Option<&'static str>,
+    mute: bool,
+    leaves: bool,
     // The words of a shell around the command, which is `"$@"` there.
     shell: &'static str,
 }
@@ -69,8 +78,18 @@ impl<'a> Attack<'a> {
     /// The command with the words of a line, in a fresh copy of the folder.
     pub fn new(name: impl Into<String>, line: &str, want: Want) -> Self {
         let words = line.split_whitespace().map(OsString::from).collect();
-        let (changes, space, shell) = (Vec::new(), SPACE_KIB, r#"exec "$@""#);
-        Attack { name: name.into(), prepare: Box::new(|_| {}), words, want, changes, space, shell }
+        let (changes, space, shell) = (Vec::new(), SPACE_KIB, ALONE);
+        Attack {
+            name: name.into(),
+            prepare: Box::new(|_| {}),
+            words,
+            want,
+            changes,
+            space,
+            shell,
+            makes: None,
+            mute: false,
+        }
     }
 
     /// Further words, of any bytes.
@@ -93,6 +112,21 @@ impl<'a> Attack<'a> {
     /// The address space of the command.
     pub fn within(self, mib: u64) -> Self {
         Attack { space: mib << 10, ..self }
+    }
+
+    /// A file that is there afterwards.
+    pub fn makes(self, file: &'static str) -> Self {
+        Attack { makes: Some(file), ..self }
+    }
+
+    /// It may leave something, though it is refused.
+    pub fn leaves(self) -> Self {
+        Attack { leaves: true, ..self }
+    }
+
+    /// What it says is not heard: the status alone counts.
+    pub fn mute(self) -> Self {
+        Attack { mute: true, ..self }
     }
 
     /// A shell around the command, which is `"$@"` there.
@@ -174,8 +208,9 @@ pub fn make(kind: &str, at: &Path) {
 /// Runs the attacks of a group, each in a folder of its own, and what must come of all of them is checked for each.
 pub fn check(group: &str, attacks: Vec<Attack>) {
     let count = attacks.len();
+    let begun = Instant::now();
     let failures: Vec<String> = attacks.iter().filter_map(|attack| verdict(attack).err()).collect();
-    println!("{group}: {count} attacks, {} failures", failures.len());
+    println!("{group}: {count} attacks, {} failures, {:.1} s", failures.len(), begun.elapsed().as_secs_f64());
     assert!(failures.is_empty(), "{} of {count}:\n{}", failures.len(), failures.join("\n"));
 }
 
@@ -206,6 +241,7 @@ fn verdict(attack: &Attack) -> Result<(), String> {
     let errors = err.lines().filter(|line| line.starts_with("error: ")).count();
     let (code, found) = match attack.want {
         Want::Refused(text) => (2, err.contains(text) && errors >= 1),
+        Want::NotDone(text) => (if status.code() == Some(1) { 1 } else { 2 }, err.contains(text) && errors >= 1),
         Want::Fails(text) => (1, err.contains(text) && errors >= 1),
         Want::Works(text) => (0, err.contains(text) || out.contains(text)),
         Want::Lives => (if status.code() == Some(0) { 0 } else { 2 }, true),
@@ -213,7 +249,10 @@ fn verdict(attack: &Attack) -> Result<(), String> {
     if status.code() != Some(code) {
         return wrong(&format!("{status}, expected {code}"));
     }
-    if !found {
+    if let Some(file) = attack.makes.filter(|file| !folder.path().join(file).exists()) {
+        return wrong(&format!("{file} is not there"));
+    }
+    if !found && !attack.mute {
         return wrong(&format!("expected {:?}", attack.want));
     }
     for (file, (kind, bytes)) in &before {
@@ -222,7 +261,12 @@ fn verdict(attack: &Attack) -> Result<(), String> {
             return wrong(&format!("{} was changed", file.display()));
         }
     }
-    let left = contents(folder.path())
+    let after = contents(folder.path());
+    let new = after.keys().find(|file| !before.contains_key(*file) && !file.starts_with(".cache"));
+    if let (Want::Refused(_), Some(file), false) = (attack.want, new, attack.shell != ALONE || attack.leaves) {
+        return wrong(&format!("{} was begun", file.display()));
+    }
+    let left = after
         .into_keys()
         .find(|file| file.extension().is_some_and(|ending| ending == "tmp") && !before.contains_key(file));
     left.map_or(Ok(()), |file| wrong(&format!("{} was left", file.display())))
