@@ -13,7 +13,7 @@ use crate::train::epochs::trainer::Trainer;
 use crate::train::pairing::check_data;
 use crate::train::run::RunConfig;
 use crate::train::run::checkpoints::Checkpoints;
-use crate::train::run::history::History;
+use crate::train::run::history::{History, quoted};
 use clap::Args;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -149,8 +149,14 @@ pub fn findings(
 }
 
 /// Writes the page of a run into its folder.
+///
+/// # Errors
+/// As [`page::write`], with the command that writes it again.
 pub fn write(folder: &Path, findings: Findings) -> Result<PathBuf> {
     let (record, _) = RunRecord::read(folder)?;
     let path = folder.join(PAGE);
-    page::write(&ReportData::of(record, findings), &path).map(|()| path)
+    let written = page::write(&ReportData::of(record, findings), &path);
+    let again =
+        |e| Error::failed(format!("{e}; the model is saved, and wgrad report {} writes the page", quoted(folder)));
+    written.map_err(again).map(|()| path)
 }

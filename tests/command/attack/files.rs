@@ -4,6 +4,7 @@
 use super::Want::{Lives, Refused, Works};
 use super::{Attack, all, check, make};
 use std::fs;
+use std::path::Path;
 
 /// What a file may be instead of a regular one.
 const KINDS: [&str; 7] = ["pipe", "device", "folder", "dangling link", "circle of links", "empty device", "socket"];
@@ -98,6 +99,13 @@ fn in_a_folder_they_are_left_out() {
     check("special files in folders", attacks);
 }
 
+/// The run in the folder as if it had ended before its first checkpoint.
+fn unbegun(folder: &Path) {
+    let run = folder.join("run");
+    fs::remove_dir_all(run.join("checkpoints")).expect("removed");
+    ["model.safetensors", "report.html"].iter().for_each(|gone| fs::remove_file(run.join(gone)).expect("removed"));
+}
+
 /// The folder of runs, and the number of the next.
 #[test]
 fn a_run_finds_a_folder_or_says_why_not() {
@@ -112,7 +120,7 @@ fn a_run_finds_a_folder_or_says_why_not() {
         }
     }
     let file = |at: &'static str| {
-        move |folder: &std::path::Path| {
+        move |folder: &Path| {
             fs::create_dir_all(folder.join(at).parent().expect("a folder")).expect("a folder");
             fs::write(folder.join(at), "mine").expect("a file");
         }
@@ -142,20 +150,20 @@ fn a_run_finds_a_folder_or_says_why_not() {
             &format!("{LINE} --run-dir run"),
             Works("saved"),
         )
-        .after(|folder| {
-            for gone in
-                ["checkpoints/last.safetensors", "checkpoints/previous.safetensors", "checkpoints/best.safetensors"]
-                    .into_iter()
-                    .chain(["model.safetensors", "report.html"])
-            {
-                let _ = fs::remove_file(folder.join("run").join(gone));
-            }
-        })
+        .after(unbegun)
         .changes("run"),
     );
     attacks.push(
-        Attack::new("it cannot be resumed", "train --device cpu --resume run", Refused("begins the run again"))
-            .after(|folder| fs::remove_dir_all(folder.join("run/checkpoints")).expect("removed")),
+        Attack::new("it cannot be resumed", "train --device cpu --resume run", Refused("begins it again"))
+            .after(unbegun),
+    );
+    attacks.push(
+        Attack::new(
+            "settings of the user's own are no run",
+            &format!("{LINE} --run-dir own"),
+            Refused("it is not empty"),
+        )
+        .after(file("own/config.toml")),
     );
     attacks.push(
         Attack::new(

@@ -60,7 +60,7 @@ pub enum Want {
 /// An attack: a name, what is changed in the folder before, the command, and what must come of it.
 pub struct Attack<'a> {
     name: String,
-    prepare: Box<dyn Fn(&Path) + 'a>,
+    prepare: Option<Box<dyn Fn(&Path) + 'a>>,
     words: Vec<OsString>,
     want: Want,
     // Files that the command may change, and the address space that it has.
@@ -69,7 +69,7 @@ pub struct Attack<'a> {
     // A file that is there afterwards, and whether nothing can be heard of the command.
     makes: Option<&'static str>,
     mute: bool,
-    leaves: bool,
+    drivers: bool,
     // The words of a shell around the command, which is `"$@"` there.
     shell: &'static str,
 }
@@ -81,7 +81,7 @@ impl<'a> Attack<'a> {
         let (changes, space, shell) = (Vec::new(), SPACE_KIB, ALONE);
         Attack {
             name: name.into(),
-            prepare: Box::new(|_| {}),
+            prepare: None,
             words,
             want,
             changes,
@@ -89,6 +89,7 @@ impl<'a> Attack<'a> {
             shell,
             makes: None,
             mute: false,
+            drivers: false,
         }
     }
 
@@ -100,7 +101,7 @@ impl<'a> Attack<'a> {
 
     /// What is changed in the folder before.
     pub fn after(self, prepare: impl Fn(&Path) + 'a) -> Self {
-        Attack { prepare: Box::new(prepare), ..self }
+        Attack { prepare: Some(Box::new(prepare)), ..self }
     }
 
     /// A file that the command may change.
@@ -119,14 +120,14 @@ impl<'a> Attack<'a> {
         Attack { makes: Some(file), ..self }
     }
 
-    /// It may leave something, though it is refused.
-    pub fn leaves(self) -> Self {
-        Attack { leaves: true, ..self }
-    }
-
     /// What it says is not heard: the status alone counts.
     pub fn mute(self) -> Self {
         Attack { mute: true, ..self }
+    }
+
+    /// With the drivers of all devices, which take time to load.
+    pub fn drivers(self) -> Self {
+        Attack { drivers: true, ..self }
     }
 
     /// A shell around the command, which is `"$@"` there.
@@ -188,6 +189,11 @@ pub fn png(side: u32) -> Vec<u8> {
     bytes
 }
 
+/// Copies a file within a folder.
+pub fn copy(folder: &Path, from: &str, to: impl AsRef<Path>) {
+    fs::copy(folder.join(from), folder.join(to)).expect("a copy");
+}
+
 /// Makes something that is no regular file, under a name that is free then.
 pub fn make(kind: &str, at: &Path) {
     let _ = fs::remove_file(at);
@@ -209,14 +215,23 @@ pub fn make(kind: &str, at: &Path) {
 pub fn check(group: &str, attacks: Vec<Attack>) {
     let count = attacks.len();
     let begun = Instant::now();
-    let failures: Vec<String> = attacks.iter().filter_map(|attack| verdict(attack).err()).collect();
+    // What is refused leaves a folder as it was, so those that prepare nothing share one.
+    let mut shared = None;
+    let failures: Vec<String> = attacks.iter().filter_map(|attack| verdict(attack, &mut shared).err()).collect();
     println!("{group}: {count} attacks, {} failures, {:.1} s", failures.len(), begun.elapsed().as_secs_f64());
     assert!(failures.is_empty(), "{} of {count}:\n{}", failures.len(), failures.join("\n"));
 }
 
-fn verdict(attack: &Attack) -> Result<(), String> {
-    let folder = copied();
-    (attack.prepare)(folder.path());
+fn verdict(attack: &Attack, shared: &mut Option<TempDir>) -> Result<(), String> {
+    let own;
+    let folder = match (&attack.prepare, attack.want) {
+        (None, Want::Refused(_)) if attack.shell == ALONE => &*shared.get_or_insert_with(copied),
+        (prepare, _) => {
+            own = copied();
+            prepare.iter().for_each(|prepare| prepare(own.path()));
+            &own
+        }
+    };
     let before = contents(folder.path());
     let ended = run(attack, folder.path());
     let (out, err) = (String::from_utf8_lossy(&ended.out), String::from_utf8_lossy(&ended.err));
@@ -263,7 +278,7 @@ fn verdict(attack: &Attack) -> Result<(), String> {
     }
     let after = contents(folder.path());
     let new = after.keys().find(|file| !before.contains_key(*file) && !file.starts_with(".cache"));
-    if let (Want::Refused(_), Some(file), false) = (attack.want, new, attack.shell != ALONE || attack.leaves) {
+    if let (Want::Refused(_), Some(file), true) = (attack.want, new, attack.shell == ALONE) {
         return wrong(&format!("{} was begun", file.display()));
     }
     let left = after
@@ -274,21 +289,21 @@ fn verdict(attack: &Attack) -> Result<(), String> {
 
 /// A copy of the ground.
 fn copied() -> TempDir {
-    fn copy(from: &Path, to: &Path) {
+    fn copy_all(from: &Path, to: &Path) {
         for entry in fs::read_dir(from).expect("a folder") {
             let entry = entry.expect("an entry");
             let to = to.join(entry.file_name());
             match entry.file_type().expect("a kind").is_dir() {
                 true => {
                     fs::create_dir(&to).expect("a folder");
-                    copy(&entry.path(), &to);
+                    copy_all(&entry.path(), &to);
                 }
-                false => drop(fs::copy(entry.path(), &to).expect("a copy")),
+                false => assert!(fs::copy(entry.path(), &to).is_ok(), "{}", to.display()),
             }
         }
     }
     let folder = tempfile::tempdir().expect("a folder");
-    copy(&GROUND.path(""), folder.path());
+    copy_all(&GROUND.path(""), folder.path());
     folder
 }
 
@@ -327,6 +342,10 @@ fn run(attack: &Attack, folder: &Path) -> Ended {
     command.arg("sh").arg(program.get_program()).args(&attack.words).current_dir(folder);
     // Another cache than the user's, and no backtrace.
     command.env("XDG_CACHE_HOME", folder.join(".cache")).env("RUST_BACKTRACE", "0").env_remove("XDG_RUNTIME_DIR");
+    if !attack.drivers {
+        // The interface of another system, so that there is no adapter.
+        command.env("WGPU_BACKEND", if cfg!(windows) { "vulkan" } else { "dx12" });
+    }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("a shell");
     let (out, err) = (child.stdout.take(), child.stderr.take());

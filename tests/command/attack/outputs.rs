@@ -1,7 +1,7 @@
 //! Outputs: nothing of the user's is replaced that the command was not told to replace, and no device, link or pipe at all.
 
 use super::Want::{Lives, NotDone, Refused, Works};
-use super::{Attack, check, make};
+use super::{Attack, check, copy, make};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
@@ -113,9 +113,9 @@ fn pictures_of_the_user_stay() {
         }),
         // Another picture of the same name in the folder that is not one that was prepared.
         prepared("img/a/five.png --save-prepared .", Refused("expected another folder"))
-            .after(|folder| drop(fs::copy(folder.join("five.png"), folder.join("img/a/five.png")).expect("a copy"))),
+            .after(|folder| copy(folder, "five.png", "img/a/five.png")),
         prepared("contact-sheet.png --save-prepared .", Refused("overwritten"))
-            .after(|folder| drop(fs::copy(folder.join("five.png"), folder.join("contact-sheet.png")).expect("a copy"))),
+            .after(|folder| copy(folder, "five.png", "contact-sheet.png")),
         prepared("link.png --save-prepared .", Refused("overwritten"))
             .after(|folder| symlink("five.png", folder.join("link.png")).expect("a link")),
         prepared("five.png --save-prepared new", Works("saved")),

@@ -56,7 +56,7 @@ fn what_cannot_be_said_on_stdout_is_an_error() {
     let prints = [
         "summary tiny.toml",
         "data img",
-        "runs .",
+        "runs run",
         "eval m.safetensors --data data --device cpu",
         "plan tiny.toml --device cpu",
     ];

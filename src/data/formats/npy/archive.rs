@@ -9,7 +9,7 @@ use crate::data::source::{Source, file_name};
 use crate::data::{Dataset, ReadOptions, Split};
 use crate::error::{Error, Result};
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 use zip::ZipArchive;
 
@@ -50,12 +50,31 @@ struct Archive<'a> {
     zip: ZipArchive<BufReader<File>>,
 }
 
+/// Whether the end of an archive's list of files is where it must be, in the last 64 KiB: a large file of another kind would be
+/// searched as a whole.
+///
+/// Source: PKWARE's APPNOTE.TXT, 4.3.16.
+fn ends_as_an_archive(file: &mut File) -> std::io::Result<bool> {
+    const LONGEST: u64 = 22 + u16::MAX as u64;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(LONGEST)))?;
+    let mut end = Vec::new();
+    Read::by_ref(file).take(LONGEST).read_to_end(&mut end)?;
+    file.rewind()?;
+    Ok(end.windows(4).any(|bytes| bytes == b"PK\x05\x06"))
+}
+
 /// Reads the arrays; if there are none to test on, those to validate on are, or a fifth is kept.
 fn read(path: &Path, options: &ReadOptions) -> Result<Dataset> {
     let place = path.display().to_string();
-    let file = crate::files::open(path).map_err(|e| Error::input(format!("{place} cannot be read: {e}")))?;
-    let malformed = |e: zip::result::ZipError| Error::input(format!("{place}: found no archive of arrays (.npz): {e}"));
-    let mut archive = Archive { path, zip: ZipArchive::new(BufReader::new(file)).map_err(malformed)? };
+    let unreadable = |e: std::io::Error| Error::input(format!("{place} cannot be read: {e}"));
+    let malformed =
+        |e: &dyn std::fmt::Display| Error::input(format!("{place}: found no archive of arrays (.npz): {e}"));
+    let mut file = crate::files::open(path).map_err(unreadable)?;
+    if !ends_as_an_archive(&mut file).map_err(unreadable)? {
+        return Err(malformed(&"the list of its files is not at its end"));
+    }
+    let mut archive = Archive { path, zip: ZipArchive::new(BufReader::new(file)).map_err(|e| malformed(&e))? };
     let mut parts = [None, None, None];
     for (part, names) in parts.iter_mut().zip(NAMES) {
         *part = archive.part(names)?;
