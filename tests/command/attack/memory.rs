@@ -139,7 +139,7 @@ fn large_pictures_wait_or_are_refused() {
         Attack::new("they are what is asked for", "predict m.safetensors img/a/x0.png --device cpu", Refused("memory"))
             .after(bombs(1))
             .within(350),
-        Attack::new("several at once", "data img --image-size 8", Works("12")).after(bombs(if all() { 8 } else { 3 })),
+        Attack::new("several at once", "data img --image-size 8", Works("12")).after(bombs(3)),
     ];
     check("large pictures", attacks);
 }
