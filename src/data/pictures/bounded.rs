@@ -1,7 +1,7 @@
 //! Bounds around the decoders of pictures: the memory of all threads together, and decoders that panic.
 
 use crate::error::{Error, Result};
-use crate::memory::check_free;
+use crate::memory::{available_bytes, check_free};
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::sync::{Condvar, Mutex, Once, PoisonError};
@@ -24,7 +24,9 @@ impl Turn {
     /// Waits until there is room for so many bytes.
     fn wait(bytes: u64) -> Turn {
         let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
-        while *taken > 0 && taken.saturating_add(bytes) > TOGETHER {
+        // What others take may not be allocated yet: it counts as taken, and they are waited for.
+        let fits = |all: u64| all <= TOGETHER && available_bytes().is_none_or(|free| all <= free);
+        while *taken > 0 && !fits(taken.saturating_add(bytes)) {
             taken = FREED.wait(taken).unwrap_or_else(PoisonError::into_inner);
         }
         *taken += bytes;

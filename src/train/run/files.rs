@@ -88,10 +88,10 @@ pub fn append(path: &Path) -> Result<File> {
 
 /// Refuses what is there and is no regular file: to open a pipe is to wait for its other end.
 pub(in crate::train) fn regular(path: &Path) -> Result<()> {
+    let expected = "expected a regular file";
     match path.metadata() {
-        Ok(found) if !found.is_file() => {
-            Err(fault(path, &"found a folder, a pipe or a device, expected a regular file"))
-        }
+        Ok(found) if !found.is_file() => Err(fault(path, &format!("found a folder, a pipe or a device, {expected}"))),
+        Err(_) if path.is_symlink() => Err(fault(path, &format!("found a link that leads nowhere, {expected}"))),
         _ => Ok(()),
     }
 }
@@ -103,12 +103,11 @@ const DYING: Duration = Duration::from_secs(2);
 /// it is waited for a moment.
 ///
 /// # Errors
-/// [`Error::Input`] if another run has it, or if it cannot be locked.
+/// [`Error::Input`] if another run has it, or the lock is no regular file; [`Error::Failed`] if it cannot be locked.
 pub fn lock(folder: &Path) -> Result<File> {
     let path = folder.join(LOCK);
-    let wrong = |why: &dyn std::fmt::Display| Error::input(format!("{}: {why}", path.display()));
     regular(&path).map_err(|e| Error::input(e.to_string()))?;
-    let file = File::options().write(true).create(true).truncate(false).open(&path).map_err(|e| wrong(&e))?;
+    let file = File::options().write(true).create(true).truncate(false).open(&path).map_err(|e| fault(&path, &e))?;
     let begun = Instant::now();
     let locked = loop {
         match file.try_lock() {
@@ -121,7 +120,7 @@ pub fn lock(folder: &Path) -> Result<File> {
         Err(TryLockError::WouldBlock) => {
             Err(Error::input(format!("run folder {}: another process is training in it", folder.display())))
         }
-        Err(TryLockError::Error(e)) => Err(wrong(&e)),
+        Err(TryLockError::Error(e)) => Err(fault(&path, &e)),
     }
 }
 
