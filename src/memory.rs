@@ -5,6 +5,9 @@ use crate::error::{Error, Result};
 use std::fs::read_to_string;
 use std::path::Path;
 
+/// The addresses of an arena of glibc's `malloc`, in bytes.
+const ARENA_BYTES: u64 = 64 << 20;
+
 /// Refuses what takes more memory than there is, in a sentence that begins and ends so.
 pub(crate) fn check_free(bytes: u64, what: &str, remedy: &str) -> Result<()> {
     let Some(available) = available_bytes().filter(|&available| bytes > available) else { return Ok(()) };
@@ -15,7 +18,11 @@ pub(crate) fn check_free(bytes: u64, what: &str, remedy: &str) -> Result<()> {
 /// Memory that can be had without swapping, if the system reports it: the least that any of its limits leaves.
 pub(crate) fn available_bytes() -> Option<u64> {
     let machine = || of_machine(&read_to_string("/proc/meminfo").ok()?);
-    let own = || of_process(&read_to_string("/proc/self/limits").ok()?, &read_to_string("/proc/self/status").ok()?);
+    // A thread that allocates for the first time takes an arena of addresses, most of which it does not use.
+    let threads = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
+    let arenas = ARENA_BYTES.saturating_mul(threads + 1);
+    let own =
+        || of_process(&read_to_string("/proc/self/limits").ok()?, &read_to_string("/proc/self/status").ok()?, arenas);
     let group = || of_group(Path::new("/sys/fs/cgroup"), &read_to_string("/proc/self/cgroup").ok()?);
     [machine(), own(), group()].into_iter().flatten().min()
 }
@@ -32,14 +39,14 @@ fn of_machine(meminfo: &str) -> Option<u64> {
 }
 
 /// By the limits of address space and data (`ulimit -v`, `ulimit -d`) in /proc/self/limits, less what
-/// /proc/self/status says is taken.
-fn of_process(limits: &str, status: &str) -> Option<u64> {
-    let left = |(limit, taken): (&str, &str)| {
+/// /proc/self/status says is taken, and of the address space `arenas` that will be.
+fn of_process(limits: &str, status: &str, arenas: u64) -> Option<u64> {
+    let left = |(limit, taken, reserved): (&str, &str, u64)| {
         let soft = limits.lines().find_map(|line| line.strip_prefix(limit))?;
         let soft: u64 = soft.split_whitespace().next()?.parse().ok()?;
-        Some(soft.saturating_sub(kib_after(status, taken)?))
+        Some(soft.saturating_sub(kib_after(status, taken)?.saturating_add(reserved)))
     };
-    [("Max address space", "VmSize:"), ("Max data size", "VmData:")].into_iter().filter_map(left).min()
+    [("Max address space", "VmSize:", arenas), ("Max data size", "VmData:", 0)].into_iter().filter_map(left).min()
 }
 
 /// By the control groups that the process is in, of version 2 or 1: what the narrowest leaves. Pages of files that can be
@@ -84,11 +91,12 @@ mod tests {
     fn a_limit_of_the_process_counts() {
         let limits = "Limit   Soft Limit  Hard Limit  Units\nMax data size  unlimited  unlimited  bytes\n\
                       Max address space         10240          unlimited            bytes\n";
-        assert_eq!(of_process(limits, "VmPeak: 9 kB\nVmSize:  4 kB\nVmData: 1 kB\n"), Some(6 * 1024));
-        assert_eq!(of_process(limits, "VmSize:  400 kB\nVmData: 1 kB\n"), Some(0));
-        assert_eq!(of_process(&limits.replace("10240", "unlimited"), "VmSize: 4 kB\n"), None);
+        assert_eq!(of_process(limits, "VmPeak: 9 kB\nVmSize:  4 kB\nVmData: 1 kB\n", 0), Some(6 * 1024));
+        assert_eq!(of_process(limits, "VmSize:  4 kB\nVmData: 1 kB\n", 1024), Some(5 * 1024));
+        assert_eq!(of_process(limits, "VmSize:  400 kB\nVmData: 1 kB\n", 0), Some(0));
+        assert_eq!(of_process(&limits.replace("10240", "unlimited"), "VmSize: 4 kB\n", 0), None);
         let data = limits.replace("unlimited  unlimited", "3072  unlimited");
-        assert_eq!(of_process(&data, "VmSize: 4 kB\nVmData: 1 kB\n"), Some(2 * 1024));
+        assert_eq!(of_process(&data, "VmSize: 4 kB\nVmData: 1 kB\n", 0), Some(2 * 1024));
     }
 
     #[test]
