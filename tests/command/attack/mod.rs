@@ -11,6 +11,7 @@ mod names;
 mod numbers;
 mod outputs;
 mod streams;
+mod texts;
 
 use crate::common::{Place, wgrad};
 use std::collections::BTreeMap;
@@ -57,10 +58,13 @@ pub enum Want {
     Lives,
 }
 
+/// What is done in a folder before the command.
+type Prepare<'a> = Box<dyn Fn(&Path) + 'a>;
+
 /// An attack: a name, what is changed in the folder before, the command, and what must come of it.
 pub struct Attack<'a> {
     name: String,
-    prepare: Option<Box<dyn Fn(&Path) + 'a>>,
+    prepare: Option<Prepare<'a>>,
     words: Vec<OsString>,
     want: Want,
     // Files that the command may change, and the address space that it has.
@@ -158,6 +162,16 @@ static GROUND: LazyLock<Place> = LazyLock::new(|| {
     let rows = (0..40).map(|n| format!("{},{},{}\n", n % 7, n % 5, n % 2));
     place.write("table.csv", format!("a,b,y\n{}", rows.collect::<String>()));
     place.write("text.txt", "the quick brown fox jumps over the lazy dog. ".repeat(60));
+    place.write(
+        "writer.toml",
+        "input = { tokens = 8 }\n[[layers]]\ntype = \"embedding\"\nsize = 4\n[[layers]]\ntype = \"rnn\"\nunits = 6\n\
+         [[layers]]\ntype = \"dense\"\nunits = \"vocabulary\"\n",
+    );
+    work(
+        "train --device cpu --model writer.toml --data text.txt --batch-size 16 --epochs 1 --run-dir written --no-report",
+    );
+    fs::rename(place.path("written/model.safetensors"), place.path("writer.safetensors")).expect("a model");
+    fs::remove_dir_all(place.path("written")).expect("removed");
     for (folder, n) in ["img/a", "img/b"].into_iter().flat_map(|folder| (0..6).map(move |n| (folder, n))) {
         let ink = if folder == "img/a" { 200 } else { 40 };
         place.write(&format!("{folder}/{n}.pgm"), pgm(12, 12, |x, y| if (x + y + n) % 3 == 0 { ink } else { 9 }));
