@@ -55,6 +55,7 @@ pub mod model;
 pub mod onnx;
 pub mod ops;
 pub mod plan;
+#[cfg(feature = "cli")]
 mod printable;
 #[cfg(feature = "report")]
 pub mod report;

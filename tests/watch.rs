@@ -206,25 +206,6 @@ fn readers_that_never_read_lose_their_place() {
 }
 
 #[test]
-fn the_policy_is_a_header_too() {
-    let page = Page::of(&model(), &data(), Arc::new(Snapshot::default()), ());
-    for (path, expected) in [
-        ("/", "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n"),
-        ("/state", "content-security-policy: default-src 'none'; frame-ancestors 'none'\r\n"),
-        ("/nothing", "content-security-policy: default-src 'none'; frame-ancestors 'none'\r\n"),
-    ] {
-        let mut stream = TcpStream::connect(("127.0.0.1", page.port)).expect("a connection");
-        let port = page.port;
-        let request = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).expect("sent");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer");
-        let head = answer.split_once("\r\n\r\n").map_or("", |(head, _)| head).to_owned() + "\r\n";
-        assert!(head.contains(expected), "{path}: {head}");
-    }
-}
-
-#[test]
 fn only_the_page_gets_an_answer() {
     let page = Page::new();
     let port = page.port;

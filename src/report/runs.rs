@@ -1,7 +1,6 @@
 //! The runs in a folder, each with its metrics and its state; runs that cannot be read are named.
 
 use crate::error::{Error, Result};
-use crate::printable::shown;
 use crate::report::folder::RunRecord;
 use crate::train::run::files::is_locked;
 use crate::train::run::history::{End, History};
@@ -15,7 +14,7 @@ const DEEPEST: usize = 4;
 
 /// A path in JSON, whatever bytes it has.
 fn as_shown<S: Serializer>(path: &Path, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-    serializer.serialize_str(&shown(path))
+    serializer.serialize_str(&path.display().to_string())
 }
 
 /// The content of a folder.

@@ -245,3 +245,19 @@ fn respond(status: StatusCode, kind: &'static str, text: String) -> Answer {
     }
     answer
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_policy_is_a_header_too() {
+        let sealed = "default-src 'none'; frame-ancestors 'none'";
+        let own = format!("{}; frame-ancestors 'none'", policy(true));
+        assert!(own.contains("connect-src 'self'; base-uri 'none'; form-action 'none'"), "{own}");
+        for (kind, expected) in [(HTML, &*own), (JSON, sealed), (TEXT, sealed)] {
+            let answer = respond(StatusCode::OK, kind, String::new());
+            assert_eq!(answer.headers()[CONTENT_SECURITY_POLICY], expected, "{kind}");
+        }
+    }
+}

@@ -13,7 +13,7 @@ const FIRST_LINE_BYTES: u64 = 1 << 20;
 /// The most bytes of a record: a quote without its end, or a file without line ends, would be held whole.
 const LARGEST_RECORD_BYTES: u64 = 64 << 20;
 
-/// A file of which only so many bytes are read before the next record begins.
+/// A file of which a limited number of bytes is read before the next record begins.
 struct Bounded {
     file: File,
     left: u64,

@@ -21,7 +21,7 @@ static FREED: Condvar = Condvar::new();
 struct Turn(u64);
 
 impl Turn {
-    /// Waits until there is room for so many bytes.
+    /// Waits until there is room for this number of bytes.
     fn wait(bytes: u64) -> Turn {
         let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
         // What others take may not be allocated yet: it counts as taken, and they are waited for.
@@ -41,7 +41,7 @@ impl Drop for Turn {
     }
 }
 
-/// Decodes a picture that takes so many bytes meanwhile, when there is room for it.
+/// Decodes a picture that takes this number of bytes meanwhile, when there is room for it.
 ///
 /// # Errors
 /// [`Error::Input`] if the machine has less memory, or where the decoder panics: not every one has an error for memory that it

@@ -198,12 +198,9 @@ impl RunConfig {
     /// # Errors
     /// [`Error::Input`] that names both.
     pub fn check_net(&self, found: &str) -> Result<()> {
-        let path = Path::new(&self.model);
-        // A preset's name may have dots, but no file's ending.
-        let is_file = path.extension().is_some_and(|ending| ending == "toml");
-        let own = if is_file { path.file_stem().map(|stem| stem.to_string_lossy()) } else { None };
-        let own = own.as_deref().unwrap_or(&self.model);
-        match own == found {
+        let stem = Path::new(&self.model).file_stem().filter(|_| self.model.ends_with(".toml"));
+        let own = stem.map_or_else(|| self.model.clone().into(), |stem| stem.to_string_lossy());
+        match own == found || self.model == found {
             true => Ok(()),
             false => Err(Error::input(format!("found the net {found}, expected {own}, which config.toml names"))),
         }

@@ -16,7 +16,7 @@ fn sparse(at: &Path, begin: &[u8], length: u64) {
     file.seek(SeekFrom::End(0)).expect("its end");
 }
 
-/// So many members of a million zeros each, after a header.
+/// A gzip file of a header and a number of members of a million zeros each.
 fn gz(at: &Path, header: &[u8], members: usize) {
     let packed = |bytes: &[u8]| {
         let mut out = GzEncoder::new(Vec::new(), Compression::fast());

@@ -9,7 +9,7 @@ use std::path::Path;
 
 const TRAIN: &str = "train --device cpu --data data --model tiny.toml --batch-size 16 --epochs 1";
 
-/// Names that are hard on whoever writes, reads or prints them.
+/// Names that are hard to write, to read or to print.
 const NAMES: [&[u8]; 9] =
     [b"r\xff", b"\xc3\x28", b"-x", b"--help", b"a\\b", b"it's", b"two words", b"\x1b[31mred", b"$(touch pwned)"];
 

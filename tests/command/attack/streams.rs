@@ -28,7 +28,7 @@ const ERRORS: [&str; 4] = [
 ];
 
 #[test]
-fn what_is_done_is_done_whoever_listens() {
+fn work_is_done_without_a_listener() {
     let mut attacks = Vec::new();
     for (line, file) in WORK {
         for shell in ERRORS {
@@ -64,7 +64,7 @@ fn what_cannot_be_said_on_stdout_is_an_error() {
         Attack::new(format!("full stdout: {line}"), line, Fails("standard output")).shell(r#""$@" >/dev/full"#)
     };
     let mut attacks: Vec<Attack> = prints.iter().map(full).collect();
-    // Errors have their status, whoever hears of them.
+    // Errors have their status, heard or not.
     for shell in ERRORS {
         attacks
             .push(Attack::new(format!("an error: {shell}"), "summary nothing.toml", Refused("")).shell(shell).mute());
