@@ -72,7 +72,6 @@ impl<T> Page<T> {
         Page::within(model, data, snapshot, trainer, Duration::from_secs(10))
     }
 
-    /// A page whose answers must be taken within a time.
     fn within(model: &Model, data: &Dataset, snapshot: Arc<Snapshot>, trainer: T, patience: Duration) -> Page<T> {
         let record = RunRecord::begun(Path::new("runs/small/1"), &RunConfig::default(), "{}").expect("a record");
         let live = Arc::new(Live::new(model, data, record, 3, snapshot).expect("a live page"));
@@ -188,11 +187,11 @@ fn a_picture_is_read_as_predict_reads_it() {
 fn readers_that_never_read_lose_their_place() {
     let page = Page::within(&model(), &data(), Arc::new(Snapshot::default()), (), Duration::from_millis(500));
     let request = format!("GET / HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n\r\n", page.port);
-    let hogs: Vec<TcpStream> = (0..40)
+    let _hogs: Vec<TcpStream> = (0..40)
         .map(|_| {
             let mut hog = TcpStream::connect(("127.0.0.1", page.port)).expect("a connection");
             hog.set_nonblocking(true).expect("it does not wait");
-            // As many answers as no buffer of the system holds; what it does not take is left.
+            // More answers than the system's buffers hold.
             (0..300).for_each(|_| drop(hog.write(request.as_bytes())));
             hog
         })
@@ -202,7 +201,6 @@ fn readers_that_never_read_lose_their_place() {
         assert!(begun.elapsed() < Duration::from_secs(20), "no place became free");
         std::thread::sleep(Duration::from_millis(50));
     }
-    drop(hogs);
 }
 
 #[test]
