@@ -71,19 +71,18 @@ pub struct Resume<'a> {
 }
 
 impl RunFolder {
-    /// Whether a folder has the files of a run that ended before its first checkpoint, and no others.
+    /// Whether a folder has the files of a run that ended before its first checkpoint, whole or not, and no others. The lock is
+    /// the first of them: settings without it may be the user's own.
     pub(in crate::train) fn is_unbegun(path: &Path) -> bool {
+        let known = ["config.toml", "device.json", "checkpoints", "metrics.jsonl", "metrics.csv", "steps.jsonl"];
+        let others = [LOCK, HISTORY, SAMPLES, "augmented.png"];
         let ours = |entry: std::io::Result<fs::DirEntry>| {
-            let known = ["config.toml", "device.json", "checkpoints", "metrics.jsonl", "metrics.csv", "steps.jsonl"];
-            entry.is_ok_and(|entry| {
-                let name = entry.file_name().to_string_lossy().into_owned();
-                let others = [LOCK, HISTORY, SAMPLES, "augmented.png"];
-                known.contains(&&*name) || others.contains(&&*name) || name.starts_with(EVENTS)
-            })
+            let name = entry.map(|entry| entry.file_name().to_string_lossy().into_owned()).unwrap_or_default();
+            let whole = name.strip_suffix(".tmp").unwrap_or(&name);
+            known.contains(&whole) || others.contains(&whole) || whole.starts_with(EVENTS)
         };
-        // A configuration alone may be the user's own.
-        let has_run = path.join("device.json").is_file() && path.join("config.toml").is_file();
-        has_run && fs::read_dir(path).is_ok_and(|mut all| all.all(ours)) && !Checkpoints::of(path).any()
+        let is_ours = path.join(LOCK).is_file() && fs::read_dir(path).is_ok_and(|mut all| all.all(ours));
+        is_ours && !Checkpoints::of(path).any()
     }
 
     /// The folder of a model's runs, `runs/<model>`.

@@ -75,14 +75,14 @@ pub struct Attack<'a> {
     mute: bool,
     drivers: bool,
     // The words of a shell around the command, which is `"$@"` there.
-    shell: &'static str,
+    shell: String,
 }
 
 impl<'a> Attack<'a> {
     /// The command with the words of a line, in a fresh copy of the folder.
     pub fn new(name: impl Into<String>, line: &str, want: Want) -> Self {
         let words = line.split_whitespace().map(OsString::from).collect();
-        let (changes, space, shell) = (Vec::new(), SPACE_KIB, ALONE);
+        let (changes, space, shell) = (Vec::new(), SPACE_KIB, ALONE.to_owned());
         Attack {
             name: name.into(),
             prepare: None,
@@ -135,8 +135,8 @@ impl<'a> Attack<'a> {
     }
 
     /// A shell around the command, which is `"$@"` there.
-    pub fn shell(self, shell: &'static str) -> Self {
-        Attack { shell, ..self }
+    pub fn shell(self, shell: impl Into<String>) -> Self {
+        Attack { shell: shell.into(), ..self }
     }
 }
 

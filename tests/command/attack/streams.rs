@@ -1,7 +1,7 @@
 //! Streams that are closed, full or gone: the work is done, and its files are whole.
 
 use super::Want::{Fails, Refused, Works};
-use super::{Attack, check};
+use super::{Attack, all, check};
 
 /// Commands that work, and a file that is there afterwards.
 const WORK: [(&str, &str); 9] = [
@@ -83,4 +83,37 @@ fn a_limit_on_files_is_an_error() {
     ];
     let attack = |line: &&'static str| Attack::new(format!("ulimit -f: {line}"), line, Fails("")).shell(shell);
     check("files of limited size", lines.iter().skip(1).map(attack).collect());
+}
+
+/// A disk that is full at any moment of a run, here a limit on the size of files: the run goes on or is begun again when there is
+/// room, and ends with the bytes of one that had room all the time.
+#[test]
+fn a_run_that_had_no_room_goes_on() {
+    let line = "train --device cpu --data data --model tiny.toml --batch-size 16 --epochs 3 --log-steps --no-report";
+    let sizes = if all() { (0..40).collect() } else { vec![0, 1, 2, 4, 8] };
+    let attack = |blocks: &u32| {
+        let shell = format!(
+            r#"(ulimit -f {blocks}; "$@" --run-dir new); s=$?; [ $s -le 2 ] || exit 9
+               "$1" train --device cpu --resume new --no-report || "$@" --run-dir new || exit 8
+               "$@" --run-dir whole && for f in model.safetensors steps.jsonl; do cmp new/$f whole/$f || exit 7; done"#
+        );
+        Attack::new(format!("no file beyond {blocks} blocks"), line, Works("saved")).shell(shell)
+    };
+    check("runs without room", sizes.iter().map(attack).collect());
+}
+
+/// A run that is killed at any moment, and called again in the same moment: the lock of the dying process is waited for.
+#[test]
+fn a_run_that_was_killed_goes_on_at_once() {
+    let line = "train --device cpu --data data --model tiny.toml --batch-size 16 --epochs 20 --no-report";
+    let times = if all() { (0..60).collect() } else { vec![1, 2, 6, 12] };
+    let attack = |hundredths: &u32| {
+        let shell = format!(
+            r#""$@" --run-dir new & sleep 0.{hundredths:02}; kill -9 $!
+               "$1" train --device cpu --resume new --no-report || "$@" --run-dir new || exit 8
+               "$@" --run-dir whole && cmp new/model.safetensors whole/model.safetensors"#
+        );
+        Attack::new(format!("killed after 0.{hundredths:02} s"), line, Works("saved")).shell(shell)
+    };
+    check("killed runs", times.iter().map(attack).collect());
 }
