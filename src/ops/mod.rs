@@ -31,6 +31,7 @@ macro_rules! entry {
     };
 }
 
+pub mod attention;
 pub mod batch;
 pub mod conv;
 mod gradients;
@@ -47,6 +48,7 @@ pub mod sums;
 
 /// The ops by family.
 const FAMILIES: &[&[Entry]] = &[
+    attention::OPS,
     batch::OPS,
     conv::OPS,
     loss::OPS,

@@ -38,6 +38,7 @@ library! {
     grouped
     grouped_dw
     grouped_dx
+    heads
     items_lanes
     lane_sums
     lanes_tile

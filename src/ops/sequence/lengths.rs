@@ -13,12 +13,12 @@ kernels! {
 pub struct Lengths;
 
 /// How many of its `times` places row b has, as far as rows have lengths: none has more.
-pub(super) fn of_row(lengths: Option<&[u32]>, b: usize, times: usize) -> usize {
+pub(in crate::ops) fn of_row(lengths: Option<&[u32]>, b: usize, times: usize) -> usize {
     lengths.map_or(times, |lengths| times.min(lengths[b] as usize))
 }
 
 /// Splits arguments into x and the lengths, if there are any.
-pub(super) fn split<T: Copy>(x: &[T]) -> Result<(T, Option<T>), String> {
+pub(in crate::ops) fn split<T: Copy>(x: &[T]) -> Result<(T, Option<T>), String> {
     match *x {
         [x] => Ok((x, None)),
         [x, lengths] => Ok((x, Some(lengths))),
@@ -27,7 +27,7 @@ pub(super) fn split<T: Copy>(x: &[T]) -> Result<(T, Option<T>), String> {
 }
 
 /// Holds lengths to one for each of `batch` rows.
-pub(super) fn check(lengths: Option<&TensorInfo>, batch: usize) -> Result<(), String> {
+pub(in crate::ops) fn check(lengths: Option<&TensorInfo>, batch: usize) -> Result<(), String> {
     match lengths.filter(|lengths| lengths.shape.0 != [batch]) {
         Some(lengths) => {
             Err(format!("found {} {}, expected one length for each of {batch} rows", lengths.name, lengths.shape))
@@ -37,12 +37,12 @@ pub(super) fn check(lengths: Option<&TensorInfo>, batch: usize) -> Result<(), St
 }
 
 /// Binds lengths in a launch; if there are none, `any` buffer that the kernel reads is bound and not read.
-pub(super) fn bind(launch: Launch, lengths: Option<Tensor>, any: Tensor) -> Launch {
+pub(in crate::ops) fn bind(launch: Launch, lengths: Option<Tensor>, any: Tensor) -> Launch {
     launch.set("limited", lengths.is_some()).bind("lengths", lengths.unwrap_or(any))
 }
 
 /// Adds lengths to a case: all places, none, one, all but one, half of them, and more than there are, in turn.
-pub(super) fn with_lengths(case: Case, batch: usize, times: usize) -> Case {
+pub(in crate::ops) fn with_lengths(case: Case, batch: usize, times: usize) -> Case {
     let all = [times, 0, 1, times.saturating_sub(1), times / 2, times + 3];
     case.words([batch], (0..batch).map(|b| all[b % all.len()] as u32).collect())
 }

@@ -5,7 +5,7 @@ use super::Entry;
 pub mod additive_scores;
 pub mod additive_scores_dx;
 pub mod attend;
-mod bounds;
+pub(in crate::ops) mod bounds;
 pub mod carry;
 pub mod cells;
 pub mod embedding;

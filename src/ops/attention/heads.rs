@@ -1,0 +1,107 @@
+//! The heads of an attention: the sizes, where queries, keys and values lie, and which keys a query sees.
+
+use crate::ops::attention::attention::Attention;
+use crate::ops::prelude::*;
+use crate::ops::sequence::lengths;
+
+/// The most numbers that a head has: a kernel keeps its query and its sums in registers.
+const MOST: usize = 128;
+
+/// Vectors of workgroup memory for each of two tiles: 16 KiB in all, the default limit of WebGPU.
+const TILE: usize = 512;
+
+/// B, Tq, Tk and D.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// Rows of the batch.
+    pub batch: usize,
+    /// Places of a row that ask.
+    pub queries: usize,
+    /// Places of a row that are looked at.
+    pub keys: usize,
+    /// Numbers of a head.
+    pub size: usize,
+}
+
+impl Attention {
+    /// Heads of keys and values.
+    pub(super) fn pairs(&self) -> usize {
+        self.heads / self.sharing.max(1)
+    }
+
+    /// Numbers of a place of the queries' argument and of that of keys and values, and where in it keys and values begin, in heads.
+    pub(super) fn widths(&self) -> ([usize; 2], [usize; 2]) {
+        let (own, pairs) = (self.heads, self.pairs());
+        match self.memory {
+            true => ([own, 2 * pairs], [0, pairs]),
+            false => ([own + 2 * pairs; 2], [own, own + pairs]),
+        }
+    }
+
+    /// The sizes, from the shapes of the queries' argument and of that of keys and values, which are often the same.
+    pub(super) fn sizes(&self, q: &[usize], kv: &[usize]) -> Result<Sizes, String> {
+        let ([own, other], _) = self.widths();
+        let (heads, pairs) = (self.heads, self.pairs());
+        if heads == 0 || self.sharing == 0 || !heads.is_multiple_of(self.sharing) {
+            return Err(format!("found {heads} heads of which {} share keys, expected a divisor", self.sharing));
+        }
+        match (q, kv) {
+            (&[batch, queries, wide], &[rows, keys, deep])
+                if batch == rows
+                    && wide.is_multiple_of(own)
+                    && deep * own == wide * other
+                    && batch * queries * keys * wide > 0 =>
+            {
+                let size = wide / own;
+                match size <= MOST {
+                    true => Ok(Sizes { batch, queries, keys, size }),
+                    false => Err(format!("found heads of {size} numbers, expected {MOST} at most")),
+                }
+            }
+            _ => Err(format!(
+                "found queries {q:?} and keys {kv:?}, expected [B, T, {own}·D] and [B, T, {other}·D] for {heads} heads of queries and \
+                 {pairs} of keys and values"
+            )),
+        }
+    }
+
+    /// The arguments by their names: the queries', that of keys and values, and the lengths.
+    pub(super) fn given<T: Copy>(&self, x: &[T]) -> Result<(T, T, Option<T>), String> {
+        let expected = 1 + usize::from(self.memory) + usize::from(self.lengths);
+        let (Some(&q), true) = (x.first(), x.len() == expected) else {
+            return Err(format!("{} arguments where {expected} are expected", x.len()));
+        };
+        let kv = if self.memory { x[1] } else { q };
+        Ok((q, kv, x.get(1 + usize::from(self.memory)).copied()))
+    }
+
+    /// What all kernels of an attention have in common.
+    pub(super) fn launch(&self, launch: Launch, s: Sizes, [q, kv]: [Tensor; 2], valid: Option<Tensor>) -> Launch {
+        let ([own, other], [keys, values]) = self.widths();
+        let launch = launch.sizes(&[("queries", s.queries), ("keys", s.keys), ("heads", self.heads)]);
+        let launch = launch.sizes(&[("query_width", own * s.size), ("key_width", other * s.size)]);
+        let launch =
+            launch.sizes(&[("sharing", self.sharing), ("key_at", keys * s.size), ("value_at", values * s.size)]);
+        let launch = launch.set("causal", self.causal).set("scale", s.scale());
+        lengths::bind(launch, valid, q).bind("q", q).bind("kv", kv)
+    }
+}
+
+impl Sizes {
+    /// The operations of so many products of all queries and the keys that they see, at most.
+    pub(super) fn products(&self, op: &Attention, count: usize) -> u64 {
+        let pairs = self.queries * self.keys / if op.causal { 2 } else { 1 };
+        (2 * count * self.batch * op.heads * pairs * self.size) as u64
+    }
+
+    /// 1 / √D.
+    pub fn scale(&self) -> f64 {
+        1.0 / (self.size as f64).sqrt()
+    }
+
+    /// The parameters of a kernel's text: numbers and vectors of a head, and places at a time.
+    pub(super) fn params(&self) -> [(&'static str, i64); 3] {
+        let vectors = self.size.div_ceil(4);
+        [("D", self.size as i64), ("V", vectors as i64), ("K", (TILE / vectors).min(32) as i64)]
+    }
+}

@@ -1,0 +1,11 @@
+//! Scaled dot-product attention of several heads, without a matrix of all queries and keys in memory.
+
+use super::Entry;
+
+pub mod attention;
+pub mod attention_dx;
+mod heads;
+mod rows;
+
+/// The ops of this family.
+pub(super) const OPS: &[Entry] = &[entry!(attention), entry!(attention_dx)];
