@@ -3,7 +3,7 @@
 // dy [batch, queries, heads·D], lse and delta [batch, heads, queries]; dk and dv lie in dkv as k and v do in kv. A workgroup owns 64 keys
 // of a head, an invocation one; $(K) queries at a time pass through workgroup memory.
 override member: u32;
-//: use heads
+//: use heads_tile
 @group(0) @binding(3) var<storage, read> dy: array<f32>;
 @group(0) @binding(4) var<storage, read> lse: array<f32>;
 @group(0) @binding(5) var<storage, read> delta: array<f32>;

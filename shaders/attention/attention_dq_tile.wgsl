@@ -2,7 +2,7 @@
 // delta[i] = dy[i]·y[i] (Dao and others, 2022).
 // y and dy [batch, queries, heads·D], lse and delta [batch, heads, queries]; dq lies as q does. A workgroup owns 64 queries of a head, an
 // invocation one; $(K) keys and values at a time pass through workgroup memory.
-//: use heads
+//: use heads_tile
 @group(0) @binding(3) var<storage, read> y: array<f32>;
 @group(0) @binding(4) var<storage, read> dy: array<f32>;
 @group(0) @binding(5) var<storage, read> lse: array<f32>;

@@ -3,7 +3,7 @@
 // down when a larger score comes (Milakov and Gimelshein, 2018).
 // y [batch, queries, heads·D], lse [batch, heads, queries]. A workgroup owns 64 queries of a head, an invocation one; $(K) keys and
 // values at a time pass through workgroup memory.
-//: use heads
+//: use heads_tile
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 @group(0) @binding(4) var<storage, read_write> lse: array<f32>;
 var<workgroup> tile_k: array<vec4f, $(K * V)>;

@@ -39,6 +39,8 @@ library! {
     grouped_dw
     grouped_dx
     heads
+    heads_lanes
+    heads_tile
     items_lanes
     lane_sums
     lanes_tile

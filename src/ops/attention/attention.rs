@@ -2,7 +2,7 @@
 
 use crate::ir::values::Values;
 use crate::ops::attention::attention_dx::AttentionDx;
-use crate::ops::attention::heads::Sizes;
+use crate::ops::attention::heads::{BLOCK, Sizes};
 use crate::ops::attention::rows::{Head, add, place};
 use crate::ops::prelude::*;
 use crate::ops::sequence::bounds::bounds;
@@ -13,6 +13,7 @@ use pulp::{Arch, Simd, WithSimd};
 
 kernels! {
     ATTENTION_TILE = "attention/attention_tile",
+    ATTENTION_LANES = "attention/attention_lanes",
 }
 
 /// `y[i] = Σ_j p[i, j]·v[j]` with `p[i, ·]` the softmax of `q[i]·k[j] / √D` over the keys j that query i sees (Vaswani and others,
@@ -39,9 +40,6 @@ pub struct Attention {
     /// Whether rows have lengths.
     pub lengths: bool,
 }
-
-/// Queries that are computed together.
-pub(super) const BLOCK: usize = 64;
 
 impl Attention {
     /// Attention of a sequence to itself.
@@ -138,11 +136,11 @@ impl Op for Attention {
     }
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
-        let (q, kv, valid) = self.given(cx.x).map_err(Error::failed)?;
-        let s = self.sizes(&cx.shape(q), &cx.shape(kv)).map_err(Error::failed)?;
-        let launch = self.launch(cx.kernel(ATTENTION_TILE, &s.params())?, s, [q, kv], valid);
+        let given = self.given(cx.x).map_err(Error::failed)?;
+        let s = self.sizes(&cx.shape(given.0), &cx.shape(given.1)).map_err(Error::failed)?;
+        let (launch, places) = self.launch(cx, [ATTENTION_TILE, ATTENTION_LANES], s, given)?;
         let launch = launch.bind("y", cx.y[0]).bind("lse", cx.y[1]);
-        cx.groups(launch, s.batch * self.heads * s.queries.div_ceil(BLOCK))
+        cx.groups(launch, s.batch * self.heads * s.queries.div_ceil(places))
     }
 
     /// The bounds are in `magnitude`.
@@ -203,6 +201,7 @@ pub(super) fn ways() -> impl Iterator<Item = (Attention, [usize; 4])> {
         (2, 1, false, true, true, [6, 3, 11, 6]),
         (4, 4, false, true, false, [2, 9, 37, 32]),
         (1, 1, true, false, false, [1, 9, 9, 128]),
+        (4, 2, true, true, true, [6, 13, 70, 32]),
     ];
     ways.into_iter().map(|(heads, sharing, causal, memory, lengths, sizes)| {
         (Attention { heads, sharing, causal, memory, lengths }, sizes)

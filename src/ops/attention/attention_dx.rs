@@ -1,8 +1,8 @@
 //! The gradient of attention.
 
 use crate::ir::values::Values;
-use crate::ops::attention::attention::{Attention, BLOCK, argue, exponentials, scores, ways};
-use crate::ops::attention::heads::Sizes;
+use crate::ops::attention::attention::{Attention, argue, exponentials, scores, ways};
+use crate::ops::attention::heads::{BLOCK, Sizes};
 use crate::ops::attention::rows::{Head, Rows, add, dot, place};
 use crate::ops::prelude::*;
 use crate::ops::sequence::bounds::bounds;
@@ -11,7 +11,9 @@ use pulp::Arch;
 
 kernels! {
     ATTENTION_DQ_TILE = "attention/attention_dq_tile",
+    ATTENTION_DQ_LANES = "attention/attention_dq_lanes",
     ATTENTION_DKV_TILE = "attention/attention_dkv_tile",
+    ATTENTION_DKV_LANES = "attention/attention_dkv_lanes",
 }
 
 /// The gradients of an [`Attention`]: with `g = dy[i]` and `apart = g·y[i]`, `ds[i, j] = p[i, j]·(g·v[j] - apart) / √D`, and then
@@ -122,17 +124,17 @@ impl Op for AttentionDx {
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let op = self.forward;
         let [dy, y, lse] = [cx.x[0], cx.x[1], cx.x[2]];
-        let (q, kv, valid) = op.given(&cx.x[3..]).map_err(Error::failed)?;
-        let s = op.sizes(&cx.shape(q), &cx.shape(kv)).map_err(Error::failed)?;
+        let given = op.given(&cx.x[3..]).map_err(Error::failed)?;
+        let s = op.sizes(&cx.shape(given.0), &cx.shape(given.1)).map_err(Error::failed)?;
         let delta = cx.scratch(s.batch * op.heads * s.queries);
-        let launch = op.launch(cx.kernel(ATTENTION_DQ_TILE, &s.params())?, s, [q, kv], valid);
+        let (launch, places) = op.launch(cx, [ATTENTION_DQ_TILE, ATTENTION_DQ_LANES], s, given)?;
         let launch = launch.bind("y", y).bind("dy", dy).bind("lse", lse).bind("delta", delta).bind("dq", cx.y[0]);
-        cx.groups(launch, s.batch * op.heads * s.queries.div_ceil(BLOCK))?;
+        cx.groups(launch, s.batch * op.heads * s.queries.div_ceil(places))?;
         for member in 0..op.sharing {
-            let launch = op.launch(cx.kernel(ATTENTION_DKV_TILE, &s.params())?, s, [q, kv], valid);
+            let (launch, places) = op.launch(cx, [ATTENTION_DKV_TILE, ATTENTION_DKV_LANES], s, given)?;
             let launch = launch.size("member", member).bind("dy", dy).bind("lse", lse).bind("delta", delta);
             let launch = launch.bind("dkv", cx.y[usize::from(op.memory)]);
-            cx.groups(launch, s.batch * op.pairs() * s.keys.div_ceil(BLOCK))?;
+            cx.groups(launch, s.batch * op.pairs() * s.keys.div_ceil(places))?;
         }
         Ok(())
     }

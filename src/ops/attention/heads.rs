@@ -2,7 +2,10 @@
 
 use crate::ops::attention::attention::Attention;
 use crate::ops::prelude::*;
-use crate::ops::sequence::lengths;
+use crate::ops::shape::reshape;
+
+/// Places that a workgroup owns, an invocation one.
+pub(super) const BLOCK: usize = 64;
 
 /// The most numbers that a head has: a kernel keeps its query and its sums in registers.
 const MOST: usize = 128;
@@ -75,15 +78,44 @@ impl Attention {
         Ok((q, kv, x.get(1 + usize::from(self.memory)).copied()))
     }
 
-    /// What all kernels of an attention have in common.
-    pub(super) fn launch(&self, launch: Launch, s: Sizes, [q, kv]: [Tensor; 2], valid: Option<Tensor>) -> Launch {
+    /// A launch of one of two kernels, for tiles and for lanes, with what all kernels of an attention have in common; and the
+    /// places that a workgroup owns.
+    pub(super) fn launch(
+        &self,
+        cx: &mut Lower,
+        [tile, lanes]: [Source; 2],
+        s: Sizes,
+        (q, kv, valid): (Tensor, Tensor, Option<Tensor>),
+    ) -> crate::Result<(Launch, usize)> {
         let ([own, other], [keys, values]) = self.widths();
-        let launch = launch.sizes(&[("queries", s.queries), ("keys", s.keys), ("heads", self.heads)]);
-        let launch = launch.sizes(&[("query_width", own * s.size), ("key_width", other * s.size)]);
+        let vectors = s.size.div_ceil(4);
+        let form = match cx.class {
+            // Each lane has as many whole vectors as the others.
+            KernelClass::Lanes(count) if s.size.is_multiple_of(4 * count as usize) => Some(count),
+            _ => None,
+        };
+        let (launch, unit, places) = match form {
+            Some(count) => {
+                let ((q, first), (kv, begin)) = (reshape::texture(cx, q)?, reshape::texture(cx, kv)?);
+                let params = [("U", vectors as i64), ("V", vectors as i64), ("L", count.into())];
+                let launch = cx.kernel(lanes, &params)?.size("q_first", first).size("kv_first", begin);
+                (launch.bind("q", q).bind("kv", kv), vectors, count as usize)
+            }
+            None => {
+                let at_once = (TILE / vectors).min(32);
+                let [size, vectors, at_once] = [s.size, vectors, at_once].map(|n| n as i64);
+                let params = [("U", size), ("D", size), ("V", vectors), ("K", at_once)];
+                (cx.kernel(tile, &params)?.bind("q", q).bind("kv", kv), s.size, BLOCK)
+            }
+        };
         let launch =
-            launch.sizes(&[("sharing", self.sharing), ("key_at", keys * s.size), ("value_at", values * s.size)]);
+            launch.sizes(&[("queries", s.queries), ("keys", s.keys), ("heads", self.heads), ("batch", s.batch)]);
+        let launch =
+            launch.sizes(&[("query_width", own * unit), ("key_width", other * unit), ("sharing", self.sharing)]);
+        let launch = launch.sizes(&[("key_at", keys * unit), ("value_at", values * unit)]);
         let launch = launch.set("causal", self.causal).set("scale", s.scale());
-        lengths::bind(launch, valid, q).bind("q", q).bind("kv", kv)
+        let launch = launch.set("limited", valid.is_some()).bind("lengths", valid.unwrap_or(cx.x[0]));
+        Ok((launch, places))
     }
 }
 
@@ -97,11 +129,5 @@ impl Sizes {
     /// 1 / √D.
     pub fn scale(&self) -> f64 {
         1.0 / (self.size as f64).sqrt()
-    }
-
-    /// The parameters of a kernel's text: numbers and vectors of a head, and places at a time.
-    pub(super) fn params(&self) -> [(&'static str, i64); 3] {
-        let vectors = self.size.div_ceil(4);
-        [("D", self.size as i64), ("V", vectors as i64), ("K", (TILE / vectors).min(32) as i64)]
     }
 }
