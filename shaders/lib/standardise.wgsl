@@ -3,6 +3,8 @@
 //   runs(), count(): how many there are, and the elements of one; span: the invocations that share one;
 //   at(k, i), channel(k, i): where element i of run k lies, and its channel.
 override epsilon: f32;
+// Whether there is a beta.
+override moved: bool;
 //: use lane_sums
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> gamma: array<f32>;
@@ -41,7 +43,8 @@ fn main(
     }
     let factor = inverseSqrt(lane_sum(lane, span, vec2f(squares, 0.0)).x / f32(count()) + epsilon);
     for (var i = first; i < count(); i += span) {
-        y[at(k, i)] = (x[at(k, i)] - middle) * factor * gamma[channel(k, i)] + beta[channel(k, i)];
+        y[at(k, i)] = (x[at(k, i)] - middle) * factor * gamma[channel(k, i)]
+            + select(0.0, beta[channel(k, i)], moved);
     }
     if inside && lane % span == 0u {
         mean[k] = middle;

@@ -1,7 +1,7 @@
 // Closes a step: step_log[step mod capacity] = (Σ loss, Σ correct, valid, fault, weight, targets), then the control block moves on
 // to the next batch: step, place in the epoch, valid samples, Adam's 1 - β^t by c ← c + (1 - β)(1 - c).
 // Where `schedule` is not 0 the rate of the next step t follows, counted from the end of the warm-up of w steps, T of the run:
-//   base·(t + 1) / w within it, then 1: base·gamma^⌊t / every⌋; 2: base·wave(t / T); 3: up from base·start and down to
+//   base·(t + 1) / w within it, then 1: base·gamma^⌊t / every⌋; 2: down to base·end by wave(t / T); 3: up from base·start and down to
 //   base·end by waves that meet at up·T - 1; wave(x) = (1 + cos πx) / 2.
 // Where `accumulate` is above 1 rates and corrections count updates: one for every `accumulate` batches and one at an epoch's end.
 // A kernel has the weight of the batch's mean loss in `weight_of`, and in `carried` what of it the update's next batch is to find;
@@ -55,7 +55,7 @@ fn rate(step: u32) -> f32 {
     let t = f32(step - warmup);
     let all = f32(max(total, warmup + 1u) - warmup);
     if schedule == 2u {
-        return base * wave(t / all);
+        return base * (end + (1.0 - end) * wave(t / all));
     }
     if schedule == 3u {
         let top = up * all - 1.0;

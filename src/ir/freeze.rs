@@ -15,6 +15,8 @@ pub struct Run {
     pub offset: usize,
     /// How many elements they are, gaps of the alignment included.
     pub elements: usize,
+    /// Whether weight decay holds for them.
+    pub decays: bool,
 }
 
 impl Graph {
@@ -24,9 +26,10 @@ impl Graph {
     /// # Errors
     /// [`Error::Input`] for a name that no parameter has, and where nothing is left to train.
     pub fn freeze(&mut self, names: &[String]) -> Result<()> {
-        let layer = |name: &str| name.rsplit_once('.').map_or(name, |(layer, _)| layer).to_string();
+        let layer = |name: &str| name.split_once('.').map_or(name, |(layer, _)| layer).to_string();
         for name in names {
-            let fits = |param: &str| param == name || layer(param) == *name;
+            let within = |param: &str| param.strip_prefix(&**name).is_some_and(|rest| rest.starts_with('.'));
+            let fits = |param: &str| param == name || within(param);
             let mut found = self.params.iter_mut().filter(|param| fits(&param.name)).peekable();
             if found.peek().is_none() {
                 let mut known: Vec<String> = self.params.iter().map(|param| layer(&param.name)).collect();
@@ -53,26 +56,28 @@ impl Graph {
         })
     }
 
-    /// The runs of trained parameters in the two arenas that `arenas` gave; where nothing is frozen there is one,
+    /// The runs of trained parameters in the two arenas that `arenas` gave; where nothing is frozen and all decay there is one,
     /// the whole of both.
-    pub fn trained(&mut self, [params, grads]: [Tensor; 2]) -> Vec<Run> {
-        let mut spans: Vec<[usize; 3]> = Vec::new();
+    pub fn trained(&mut self, [params, grads]: [Tensor; 2], decays: impl Fn(&Param) -> bool) -> Vec<Run> {
+        let mut spans: Vec<([usize; 3], bool)> = Vec::new();
         let mut of = 0;
         for (param, at) in self.params.iter().zip(self.arena_offsets().0) {
             let elements = self.aligned(param.tensor);
             if !param.frozen {
+                let decays = decays(param);
                 match spans.last_mut() {
-                    Some([from, _, length]) if *from + *length == at => *length += elements,
-                    _ => spans.push([at, of, elements]),
+                    Some(([from, _, length], same)) if *from + *length == at && *same == decays => *length += elements,
+                    _ => spans.push(([at, of, elements], decays)),
                 }
                 of += elements;
             }
         }
-        let run = |[from, offset, elements]: [usize; 3]| Run {
+        let run = |([from, offset, elements], decays): ([usize; 3], bool)| Run {
             params: self.part(params, from, elements),
             grads: self.part(grads, offset, elements),
             offset,
             elements,
+            decays,
         };
         spans.into_iter().map(run).collect()
     }

@@ -195,6 +195,8 @@ pub struct Graph {
     pub params: Vec<Param>,
     /// The state for the next step: results, each with the state tensor that stores it.
     pub carried: Vec<(Tensor, Tensor)>,
+    /// States that the step itself updates, such as the keys and values of earlier tokens.
+    pub kept: Vec<Tensor>,
 }
 
 impl Graph {
@@ -278,13 +280,23 @@ impl Graph {
 
     /// `update` for an op that is shared already.
     pub fn update_arc(&mut self, op: Arc<dyn Op>, x: &[Tensor], y: &[Tensor]) -> Result<()> {
+        self.update_in(Phase::Update, op, x, y)
+    }
+
+    /// Adds an op that updates a state in place for the ops after it, where the state stays for the next step.
+    pub fn keep(&mut self, op: impl Op, x: &[Tensor], state: Tensor) -> Result<()> {
+        self.kept.push(state);
+        self.update_in(Phase::Compute, Arc::new(op), x, &[state])
+    }
+
+    fn update_in(&mut self, phase: Phase, op: Arc<dyn Op>, x: &[Tensor], y: &[Tensor]) -> Result<()> {
         let infos = self.check(&*op, x)?;
         let fits =
             infos.len() == y.len() && infos.iter().zip(y).all(|(info, &y)| info.elements() == self.info(y).elements());
         if !fits {
             return Err(Error::input(format!("{}: what it updates does not fit its arguments", op.name())));
         }
-        self.nodes.push(Node { op, x: x.to_vec(), y: y.to_vec(), phase: Phase::Update });
+        self.nodes.push(Node { op, x: x.to_vec(), y: y.to_vec(), phase });
         Ok(())
     }
 

@@ -100,7 +100,7 @@ impl Model {
                 }
             }
         }
-        let build = Build { mode: Mode::Generation, control: Some(control), target: Some(token) };
+        let build = Build { target: Some(token), ..Build::generation(control, self.written().unwrap_or(1)) };
         let (mut begins, mut zeros) = (Vec::new(), Vec::new());
         for index in (0..self.layers.len()).filter(|index| writes[*index]) {
             let before = graph.carried.len();

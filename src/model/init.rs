@@ -41,18 +41,19 @@ pub fn glorot_uniform(model: &Model, seed: u64) -> Result<Weights> {
 /// [`crate::Error::Input`] if the model's shapes do not fit.
 pub fn first(model: &Model, method: InitMethod, seed: u64) -> Result<Weights> {
     let params = model.params()?;
+    let branches = params.iter().filter(|param| matches!(param.spread, Some(Spread::Residual(_)))).count();
     let tensors = params.into_iter().enumerate().map(|(index, param)| {
         let zero = (param.is_bias && param.spread.is_none()).then_some(0.0);
         let values = match param.starts_at.or(zero) {
             Some(value) => vec![value; param.elements()],
-            None => draw(&param, method, seed, index as u64),
+            None => draw(&param, method, [seed, index as u64], branches),
         };
         NamedTensor { name: param.name, shape: param.file_shape, values }
     });
     Ok(Weights::new(tensors.collect()))
 }
 
-fn draw(param: &ParamSpec, method: InitMethod, seed: u64, index: u64) -> Vec<f32> {
+fn draw(param: &ParamSpec, method: InitMethod, [seed, index]: [u64; 2], branches: usize) -> Vec<f32> {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
     key[8..16].copy_from_slice(&index.to_le_bytes());
@@ -64,6 +65,7 @@ fn draw(param: &ParamSpec, method: InitMethod, seed: u64, index: u64) -> Vec<f32
     let (is_normal, scale) = match (param.spread, method) {
         (Some(Spread::Uniform(bound)), _) => (false, bound),
         (Some(Spread::Normal(deviation)), _) => (true, deviation),
+        (Some(Spread::Residual(deviation)), _) => (true, deviation / (branches as f64).sqrt()),
         (None, InitMethod::GlorotUniform) => (false, (6.0 / both).sqrt()),
         (None, InitMethod::GlorotNormal) => (true, (2.0 / both).sqrt()),
         (None, InitMethod::HeUniform) => (false, (6.0 / fan_in).sqrt()),

@@ -23,19 +23,26 @@ pub struct Build {
     pub control: Option<Tensor>,
     /// Of a model with a second input: its tokens, [batch, places].
     pub target: Option<Tensor>,
+    /// In generation: how many tokens a text has at most.
+    pub context: Option<usize>,
 }
 
 impl Build {
     /// For inference, without a control block.
-    pub const INFERENCE: Build = Build { mode: Mode::Inference, control: None, target: None };
+    pub const INFERENCE: Build = Build { mode: Mode::Inference, control: None, target: None, context: None };
 
     /// For training, with the control block of the step.
     pub fn training(control: Tensor) -> Self {
-        Build { mode: Mode::Training, control: Some(control), target: None }
+        Build { mode: Mode::Training, control: Some(control), target: None, context: None }
+    }
+
+    /// For one token after the other, of texts of at most that many.
+    pub fn generation(control: Tensor, context: usize) -> Self {
+        Build { mode: Mode::Generation, control: Some(control), target: None, context: Some(context) }
     }
 
     /// For inference in a graph with a control block.
     pub fn inference(control: Tensor) -> Self {
-        Build { mode: Mode::Inference, control: Some(control), target: None }
+        Build { mode: Mode::Inference, control: Some(control), target: None, context: None }
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::error::{Error, Result};
 use crate::model::formats::weights::in_run;
-use crate::model::layers::Score;
-use crate::model::{Model, Sequential, Weights};
+use crate::model::layers::{Score, Transformer};
+use crate::model::{Model, Sequential, Task, Weights};
 use crate::ops::conv::geometry::Padding;
 use crate::ops::pointwise::activation::Function;
 use crate::suggest;
@@ -18,8 +18,8 @@ pub struct Preset {
     pub input: &'static [usize],
     /// The classes that go with it.
     pub classes: usize,
-    /// Whether it reads text.
-    pub text: bool,
+    /// How it reads text, with a vocabulary of so many tokens; none of a preset that reads something else.
+    text: Option<fn(Sequential, usize) -> Sequential>,
     layers: fn(Sequential, usize) -> Sequential,
 }
 
@@ -29,14 +29,14 @@ pub const PRESETS: &[Preset] = &[
         name: "mnist-cnn",
         input: &[28, 28, 1],
         classes: 10,
-        text: false,
+        text: None,
         layers: |net, classes| net.conv2d(32, 3).relu().max_pool2d(2).flatten().dense(classes),
     },
     Preset {
         name: "mnist-deep",
         input: &[28, 28, 1],
         classes: 10,
-        text: false,
+        text: None,
         layers: |net, classes| {
             let features = net.conv2d(32, 3).relu().conv2d(64, 3).relu().max_pool2d(2).flatten();
             features.dense(128).relu().dense(classes)
@@ -47,7 +47,7 @@ pub const PRESETS: &[Preset] = &[
         name: "mnist-bn",
         input: &[28, 28, 1],
         classes: 10,
-        text: false,
+        text: None,
         layers: |net, classes| {
             let net = net.conv2d(32, 3).relu().max_pool2d(2).batch_norm().conv2d(32, 3).relu().batch_norm();
             let net = net.conv2d(64, 3).relu().max_pool2d(2).batch_norm().conv2d(128, 3).relu().batch_norm();
@@ -59,7 +59,7 @@ pub const PRESETS: &[Preset] = &[
         name: "resnet-small",
         input: &[32, 32, 3],
         classes: 10,
-        text: false,
+        text: None,
         layers: |net, classes| {
             let net = norm_conv(norm_conv(net, 16), 32).max_pool2d(2).named("first");
             let net = norm_conv(norm_conv(net, 32), 32).add_from("first");
@@ -69,13 +69,13 @@ pub const PRESETS: &[Preset] = &[
             net.global_max_pool2d().dense(classes)
         },
     },
-    Preset { name: "unet-small", input: &[64, 64, 1], classes: 11, text: false, layers: unet_small },
+    Preset { name: "unet-small", input: &[64, 64, 1], classes: 11, text: None, layers: unet_small },
     // Karpathy's char-rnn (2015) with its defaults.
     Preset {
         name: "char-rnn",
         input: &[50],
         classes: 65,
-        text: true,
+        text: Some(embedded),
         layers: |net, tokens| net.lstm(128, 2).dense(tokens),
     },
     // Words, their order both ways, and their mean: after Keras' text classification with bidirectional recurrences.
@@ -83,7 +83,7 @@ pub const PRESETS: &[Preset] = &[
         name: TEXTS,
         input: &[64],
         classes: 2,
-        text: true,
+        text: Some(embedded),
         layers: |net, classes| net.bidirectional_gru(64).mean_pool().dropout(0.5).dense(classes),
     },
     // Luong, Pham and Manning's attention (2015), after a decoder that goes on where the encoder ends.
@@ -91,7 +91,7 @@ pub const PRESETS: &[Preset] = &[
         name: TRANSLATOR,
         input: &[20],
         classes: 256,
-        text: true,
+        text: Some(embedded),
         layers: |net, tokens| {
             let net = net.gru(256, 1).named("encoder");
             let net = net.target().embedding(tokens, EMBEDDING).gru(256, 1).starting_at("encoder").named("decoder");
@@ -99,12 +99,53 @@ pub const PRESETS: &[Preset] = &[
             net.dense(256).activation(Function::Tanh).dropout(0.2).dense(tokens)
         },
     },
+    // nanoGPT's configuration for a CPU.
+    Preset {
+        name: "gpt-mini",
+        input: &[64],
+        classes: 65,
+        text: Some(|net, tokens| net.embedding_with_positions(tokens, 128).named("tokens")),
+        layers: |net, tokens| net.gpt(4, 4, 128, 0.0).dense(tokens).without_bias().tied_to("tokens"),
+    },
+    // nanoGPT's configuration for characters.
+    Preset {
+        name: "gpt-char",
+        input: &[256],
+        classes: 65,
+        text: Some(|net, tokens| net.embedding_with_positions(tokens, 384).named("tokens").dropout(0.2)),
+        layers: |net, tokens| net.gpt(6, 6, 384, 0.2).dense(tokens).without_bias().tied_to("tokens"),
+    },
+    // A transformer of 2017 with its norms first, small for some ten thousand pairs.
+    Preset {
+        name: "translator-transformer",
+        input: &[20],
+        classes: 256,
+        text: Some(|net, tokens| net.embedding_with_positions(tokens, 256).dropout(0.1)),
+        layers: |net, tokens| {
+            let block = Transformer { dropout: 0.1, ..Transformer::new(4usize, 512usize) };
+            let net = net.blocks(block, 3).layer_norm().named("encoder");
+            let net = net.target().embedding_with_positions(tokens, 256).named("written").dropout(0.1);
+            let net = net.blocks_from("encoder", Transformer { causal: true, ..block }, 3);
+            net.layer_norm().dense(tokens).without_bias().tied_to("written")
+        },
+    },
+    // A small vision transformer (Dosovitskiy and others, 2020): patches of 4 × 4.
+    Preset {
+        name: "vit-mini",
+        input: &[28, 28, 1],
+        classes: 10,
+        text: None,
+        layers: |net, classes| {
+            let net = net.conv2d_with(64, 4, 4, Padding::Valid).tokens();
+            net.blocks(Transformer::new(4usize, 256usize), 4).layer_norm().mean_pool().dense(classes)
+        },
+    },
     // What is trained on a table where no model is named; an image is flattened.
     Preset {
         name: TABLE,
         input: &[28, 28, 1],
         classes: 10,
-        text: false,
+        text: None,
         layers: |net, classes| {
             let net = if net.input().len() == 1 { net } else { net.flatten() };
             net.dense(64).relu().dense(64).relu().dense(classes)
@@ -112,8 +153,13 @@ pub const PRESETS: &[Preset] = &[
     },
 ];
 
-/// Numbers that a token becomes in the presets that read text.
+/// Numbers that a token becomes in the presets with recurrences.
 const EMBEDDING: usize = 128;
+
+/// Tokens as the presets with recurrences read them.
+fn embedded(net: Sequential, tokens: usize) -> Sequential {
+    net.embedding(tokens, EMBEDDING)
+}
 
 /// The preset that translates.
 pub const TRANSLATOR: &str = "translator";
@@ -155,27 +201,37 @@ impl Preset {
         PRESETS.iter().find(|preset| preset.name == name).ok_or_else(unknown)
     }
 
+    /// Whether it reads text.
+    pub fn reads_text(&self) -> bool {
+        self.text.is_some()
+    }
+
+    /// The task of its model, and whether that reads text and translates.
+    pub(crate) fn does(&self) -> Result<(Task, bool, bool)> {
+        let model = self.model(self.input, self.classes)?;
+        Ok((model.task.clone(), self.reads_text(), model.translates()))
+    }
+
     /// The model for the data's inputs and classes.
     ///
     /// # Errors
     /// [`Error::Input`] if images are too small for it, and for a table where it takes images alone.
     pub fn model(&self, input: impl Into<Vec<usize>>, classes: usize) -> Result<Model> {
-        self.model_for(input, classes, self.text.then_some(classes))
+        self.model_for(input, classes, self.reads_text().then_some(classes))
     }
 
     /// [`Preset::model`] for text data with a vocabulary of this many tokens.
     fn model_for(&self, input: impl Into<Vec<usize>>, classes: usize, vocabulary: Option<usize>) -> Result<Model> {
         let input = input.into();
         let name = self.name;
-        if self.text {
+        if let Some(embed) = self.text {
             let Some(tokens) = vocabulary.filter(|_| input.len() == 1) else {
                 return Err(Error::input(format!("model {name}: it reads text, expected --data FILE.txt")));
             };
-            let net = Sequential::text(input[0]).name(name).embedding(tokens, EMBEDDING);
-            return (self.layers)(net, classes).build();
+            return (self.layers)(embed(Sequential::text(input[0]).name(name), tokens), classes).build();
         }
         if vocabulary.is_some() {
-            let texts: Vec<&str> = PRESETS.iter().filter(|preset| preset.text).map(|preset| preset.name).collect();
+            let texts: Vec<&str> = PRESETS.iter().filter(|preset| preset.reads_text()).map(|preset| preset.name).collect();
             let expected = texts.join(", ");
             return Err(Error::input(format!("model {name}: it reads no text, expected {expected} or a model file")));
         }
@@ -227,8 +283,11 @@ impl Model {
             let model = Model::from_toml_file(Path::new(spec))?;
             return Ok(model.text.as_ref().map(|_| (model.input[0], model.translates())));
         }
-        let preset = PRESETS.iter().find(|preset| preset.name == spec && preset.text);
-        Ok(preset.map(|preset| (preset.input[0], preset.name == TRANSLATOR)))
+        let Some(preset) = PRESETS.iter().find(|preset| preset.name == spec && preset.reads_text()) else {
+            return Ok(None);
+        };
+        let (_, _, translates) = preset.does()?;
+        Ok(Some((preset.input[0], translates)))
     }
 
     /// The preset of the name `spec` for the images that it was made for, or the model file at the path `spec` if that
@@ -303,7 +362,7 @@ mod tests {
     #[test]
     fn an_unknown_name_lists_the_presets_and_the_near_one() {
         let error = |spec| Model::named_or_file(spec, [28, 28, 1], 10, None).unwrap_err().to_string();
-        let want = "no model 'mnist-cn'; did you mean 'mnist-cnn'? Expected mnist-cnn, mnist-deep, mnist-bn, resnet-small, unet-small, char-rnn, text-classifier, translator, mlp or a file that ends in .toml";
+        let want = "no model 'mnist-cn'; did you mean 'mnist-cnn'? Expected mnist-cnn, mnist-deep, mnist-bn, resnet-small, unet-small, char-rnn, text-classifier, translator, gpt-mini, gpt-char, translator-transformer, vit-mini, mlp or a file that ends in .toml";
         assert_eq!(error("mnist-cn"), want);
         assert!(error("mnist-dep").contains("did you mean 'mnist-deep'?"));
         assert!(error("resnet-50").ends_with(".toml"));

@@ -320,6 +320,33 @@ impl Sequential {
         self.layer(Embedding { tokens, ..Embedding::new(size) })
     }
 
+    /// Adds an embedding whose places have positions that are learned, as GPT-2's has.
+    pub fn embedding_with_positions(self, tokens: usize, size: usize) -> Self {
+        let context = self.0.input.first().copied().unwrap_or(1);
+        self.layer(Embedding { tokens, positions: Positions::Learned, context, ..Embedding::new(size) })
+    }
+
+    /// Adds this many blocks of a transformer that continues texts, without biases, as nanoGPT has them, and a norm.
+    pub fn gpt(self, blocks: usize, heads: usize, size: usize, dropout: f32) -> Self {
+        let block = Transformer { causal: true, bias: false, dropout, ..Transformer::new(heads, 4 * size) };
+        self.blocks(block, blocks).layer(LayerNorm { bias: false, ..LayerNorm::new() })
+    }
+
+    /// Adds this many blocks of a transformer, one after the other.
+    pub fn blocks(self, block: Transformer, count: usize) -> Self {
+        LayerEntry::from(block).repeated(count).fold(self, Sequential::layer)
+    }
+
+    /// Adds this many blocks of a transformer that also look at the result of the layer of that name.
+    pub fn blocks_from(self, name: &str, block: Transformer, count: usize) -> Self {
+        (0..count).fold(self, |net, _| net.layer(Transformer { memory: true, ..block }).reading(name))
+    }
+
+    /// Adds the places of an image as a sequence, with positions that are learned.
+    pub fn tokens(self) -> Self {
+        self.layer(Tokens { positions: Positions::Learned })
+    }
+
     /// Adds a recurrence of that many units and layers, with a tanh.
     pub fn rnn(self, units: usize, layers: usize) -> Self {
         self.layer(Rnn { layers, ..Rnn::new(units) })

@@ -13,8 +13,11 @@ pub enum Schedule {
         /// The factor.
         gamma: f64,
     },
-    /// Half a cosine wave from the base to 0 at the end of the run (`CosineAnnealingLR`; Loshchilov and Hutter 2017).
-    Cosine,
+    /// Half a cosine wave from the base to the least rate at the end of the run (`CosineAnnealingLR`; Loshchilov and Hutter 2017).
+    Cosine {
+        /// The rate at the end.
+        least: f64,
+    },
     /// Up to the base along half a wave, and down again to nearly nothing (`OneCycleLR` with its defaults and momentum
     /// left alone; Smith and Topin 2018).
     OneCycle,
@@ -62,7 +65,7 @@ impl Rates {
         match self.schedule {
             Schedule::Constant => base,
             Schedule::Step { every, gamma } => base * gamma.powf((step / f64::from(every.max(1))).floor()),
-            Schedule::Cosine => base * wave(step / total),
+            Schedule::Cosine { least } => least + (base - least) * wave(step / total),
             Schedule::OneCycle => {
                 let (top, end, start) = (UP * total - 1.0, total - 1.0, base / START);
                 match step <= top {
@@ -99,10 +102,19 @@ mod tests {
         }
     }
 
+    /// nanoGPT's decay to a tenth: 1e-4 + 9e-4 · (1 + cos(π · 24 / 50)) / 2 after 24 of 50 steps.
+    #[test]
+    fn a_cosine_ends_at_the_least_rate() {
+        let found = |step| Rates { base: 1e-3, schedule: Schedule::Cosine { least: 1e-4 }, warmup: 0, total: 50 }.at(step);
+        for (step, expected) in [(0, 1e-3), (24, 5.782557337881708e-4), (25, 5.5e-4), (50, 1e-4), (99, 1e-4)] {
+            assert!((found(step) - expected).abs() <= 1e-15, "{step}: {}", found(step));
+        }
+    }
+
     const TORCH: [(Schedule, [f64; 5]); 3] = [
         (Schedule::Step { every: 7, gamma: 0.5 }, [0.1, 0.1, 0.05, 0.0125, 0.00078125]),
         (
-            Schedule::Cosine,
+            Schedule::Cosine { least: 0.0 },
             [0.1, 0.09990133642141358, 0.09524135262330098, 0.053139525976465665, 9.866357858642205e-05],
         ),
         (
@@ -117,13 +129,13 @@ mod tests {
         for (found, expected) in found.iter().zip([0.025, 0.05, 0.075, 0.1, 0.1, 0.1]) {
             assert!((found - expected).abs() < 1e-15, "{found}");
         }
-        assert_eq!(rates(Schedule::Cosine, 4, 54).at(4 + 24), rates(Schedule::Cosine, 0, 50).at(24));
+        assert_eq!(rates(Schedule::Cosine { least: 0.0 }, 4, 54).at(4 + 24), rates(Schedule::Cosine { least: 0.0 }, 0, 50).at(24));
     }
 
     #[test]
     fn no_length_of_a_run_gives_anything_but_a_rate() {
         for schedule in
-            [Schedule::Constant, Schedule::Step { every: 3, gamma: 0.5 }, Schedule::Cosine, Schedule::OneCycle]
+            [Schedule::Constant, Schedule::Step { every: 3, gamma: 0.5 }, Schedule::Cosine { least: 0.0 }, Schedule::OneCycle]
         {
             for (total, warmup) in [(1, 0), (2, 0), (3, 0), (4, 4), (5, 9), (10, 3), (u32::MAX, 0)] {
                 for step in [0, 1, 2, 3, 4, 5, 10, 11, u32::MAX] {

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::ir::graph::{Graph, Role, Tensor, TensorInfo};
 use crate::ir::values::Values;
 use crate::model::formats::weights::Weights;
-use crate::model::{Build, Mode, Model, Task};
+use crate::model::{Build, Model, Task};
 use crate::ops::optim::step_end::{RECORD, StepEnd, Weighing};
 use crate::ops::sequence::sample_token::SampleToken;
 use crate::ops::sequence::token_at::TokenAt;
@@ -120,7 +120,7 @@ impl Generator {
         let token = graph.apply(TokenAt, &[control, tokens])?[0];
         let one = Model { input: vec![1], ..model.clone() };
         let logits =
-            one.build(&mut graph, token, Build { mode: Mode::Generation, control: Some(control), target: None })?;
+            one.build(&mut graph, token, Build::generation(control, model.input[0]))?;
         fuse(&mut graph, &[logits], Stage::Whole);
         let states = graph.carried.iter().map(|(_, state)| *state).collect();
         let Sampling { temperature, top_k, top_p, .. } = sampling;

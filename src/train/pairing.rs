@@ -3,7 +3,7 @@
 use crate::data::schema::{ANSWERS, LABEL, NUMBERS, Scale, TARGET, TEXT};
 use crate::data::{Dataset, ReadOptions, TargetKind, TextOptions};
 use crate::error::{Error, Result};
-use crate::model::presets::names as presets;
+use crate::model::presets::{PRESETS, Preset};
 use crate::model::{Model, Task};
 use crate::train::defaults::model_for;
 use crate::train::settings::loss::LossName;
@@ -66,9 +66,14 @@ impl Model {
     /// [`Error::Input`] as [`Model::named_or_file`], and for a preset that does not go with the kind of text that the data is.
     pub fn for_data(spec: &str, data: &Dataset) -> Result<Model> {
         let (fitting, why) = model_for(data)?;
-        if data.text.is_some() && presets().contains(&spec) && spec != fitting {
-            let why = why.unwrap_or_default();
-            return Err(Error::input(format!("model {spec}: expected {fitting} or a model file, {why}")));
+        if data.text.is_some() && Preset::named(spec).is_ok() {
+            let does = Preset::named(fitting)?.does()?;
+            let fitting = PRESETS.iter().filter(|preset| preset.does().is_ok_and(|found| found == does));
+            let fitting: Vec<&str> = fitting.map(|preset| preset.name).collect();
+            if !fitting.contains(&spec) {
+                let (why, expected) = (why.unwrap_or_default(), fitting.join(", "));
+                return Err(Error::input(format!("model {spec}: expected {expected} or a model file, {why}")));
+            }
         }
         let input = data.train.schema().input(None)?.shape.clone();
         Model::named_or_file(spec, input, data.classes, data.text.as_ref())

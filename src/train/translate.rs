@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::ir::graph::{Graph, Role, Tensor, TensorInfo};
 use crate::ir::values::Values;
 use crate::model::formats::weights::Weights;
-use crate::model::{Build, Mode, Model};
+use crate::model::{Build, Model};
 use crate::ops::sequence::sample_token::SampleToken;
 use crate::ops::sequence::token_at::TokenAt;
 use crate::plan::fuse::{Stage, fuse};
@@ -88,15 +88,14 @@ impl Translator {
         if beam > 1 {
             graph.tensors[logits.index()].role = Role::Control;
         }
-        let states = graph.carried.iter().map(|(_, state)| *state).collect();
+        let states = graph.carried.iter().map(|(_, state)| *state).chain(graph.kept.iter().copied()).collect();
         let greedy = SampleToken { temperature: 0.0, top_k: 0, top_p: 1.0, length };
         sampled(&mut graph, greedy, [control, tokens, logits])?;
         let writer_graph = graph;
 
         let mut graph = Graph::new();
         let source = graph.tensor(TensorInfo::words("text", [rows, places]).role(Role::Control));
-        let inference = Build { mode: Mode::Inference, control: None, target: None };
-        let read = model.build_reader(&mut graph, source, inference)?;
+        let read = model.build_reader(&mut graph, source, Build::INFERENCE)?;
         let left = |place: usize| {
             let missing = || Error::failed(format!("layer {place} of the part that reads gave nothing"));
             read.get(place).and_then(Option::as_ref).map(|given| &given.built).ok_or_else(missing)

@@ -18,6 +18,12 @@ use toml::de::{DeTable, DeValue};
 /// The tokens of a vocabulary where there is no data: as many as bytes.
 pub const TOKENS: usize = 256;
 
+/// The key that names an earlier result which a layer looks at besides the one before it.
+const MEMORY: &str = "memory";
+
+/// The most copies of a layer.
+const MOST_COPIES: usize = 1000;
+
 /// What `state` may be.
 const STATE: &str = "the name of an earlier gru, lstm or rnn";
 
@@ -60,12 +66,13 @@ impl Model {
     /// [`TOKENS`].
     fn from_toml_for(text: &str, file: &str, name: &str, vocabulary: Option<[usize; 2]>) -> Result<Self> {
         let [read, written] = vocabulary.unwrap_or([TOKENS; 2]);
-        let mut source = Source { text, file, vocabulary: read };
+        let mut source = Source { text, file, vocabulary: read, places: None };
         let document = DeTable::parse(text)
             .map_err(|error| source.error(error.span().unwrap_or(0..0), &error.message().replace('\n', " ")))?;
         let root = Section { source, table: document.get_ref(), at: 0..0, name: "the model".into() };
         root.only(&["input", "inputs", "normalise", "layers"])?;
         let length = root.length()?;
+        source.places = length;
         let input = length.map_or_else(|| root.sizes("input"), |length| Ok(vec![length]))?;
         if ![1, 3].contains(&input.len()) {
             let expected = "[height, width, channels] of images, [columns] of a table or { tokens = N } of a text";
@@ -79,25 +86,28 @@ impl Model {
         }
         let whole = input.to_vec();
         let (mut layers, mut shapes, mut names) = (Vec::new(), Vec::<Vec<usize>>::new(), BTreeMap::new());
-        for (index, entry) in listed.iter().enumerate() {
+        for entry in listed.iter() {
+            let index = layers.len();
             let Some(table) = entry.get_ref().as_table() else {
                 return Err(root.wrong("layers", "a list of tables, each begun by [[layers]]"));
             };
             let mut section = Section { source, table, at: entry.span(), name: format!("layer {index}") };
-            let layer = section.layer(&names)?;
+            let (layer, repeat) = (section.layer(&names)?, section.repeat()?);
             // What comes after the second input knows the tokens of that one.
             if layer.is::<Input>() {
                 source.vocabulary = written;
             }
             if let Some(name) = section.given_name(&names)? {
-                names.insert(name, index);
+                names.insert(name, index + repeat - 1);
             }
-            let inferred = layer.inputs(index, &whole, &shapes).and_then(|inputs| {
-                let inputs: Vec<&[usize]> = inputs.into_iter().map(|shape| &shape[..]).collect();
-                layer.infer(index, &inputs)
-            });
-            shapes.push(inferred.map_err(|e| source.error(entry.span(), &e.to_string()))?.shape);
-            layers.push(layer);
+            for (index, layer) in (index..).zip(layer.repeated(repeat)) {
+                let inferred = layer.inputs(index, &whole, &shapes).and_then(|inputs| {
+                    let inputs: Vec<&[usize]> = inputs.into_iter().map(|shape| &shape[..]).collect();
+                    layer.infer(index, &inputs)
+                });
+                shapes.push(inferred.map_err(|e| source.error(entry.span(), &e.to_string()))?.shape);
+                layers.push(layer);
+            }
         }
         let text = length.map(|_| Tokenizer::known(Unit::default(), Vec::new()));
         let is_next = text.is_some() && shapes.last().is_some_and(|shape| shape.len() == 2);
@@ -134,8 +144,10 @@ impl Model {
                     let _ = writeln!(text, "{} = {value}", key.name);
                 }
             }
+            let is_memory = layer.stored().is_some_and(|(kind, _)| kind.keys.iter().any(|key| key.name == MEMORY));
             let _ = match layer.from[..] {
                 [] => Ok(()),
+                [from] if is_memory => writeln!(text, "{MEMORY} = {}", written(from)),
                 [from] => writeln!(text, "from = {}", written(from)),
                 _ => {
                     let from: Vec<String> = layer.from.iter().copied().map(written).collect();
@@ -158,6 +170,7 @@ struct Source<'a> {
     text: &'a str,
     file: &'a str,
     vocabulary: usize,
+    places: Option<usize>,
 }
 
 impl Source<'_> {
@@ -218,11 +231,19 @@ impl<'a> Section<'a> {
         self.name = format!("{} ({found})", self.name);
         let keys = kind.keys.iter().filter(|key| !key.hidden).map(|key| key.name);
         // Recurrences alone have a state, and dense layers a weight that may be tied: that is looked at with the whole model.
-        let more = ["state", "tied"].into_iter().filter(|key| self.table.contains_key(*key));
-        self.only(&["type"].into_iter().chain(keys).chain(["from", "name"]).chain(more).collect::<Vec<_>>())?;
+        let more = ["repeat", "state", "tied"].into_iter().filter(|key| self.table.contains_key(*key));
+        // What looks at another result by a key of its own reads no other.
+        let has_memory = kind.keys.iter().any(|key| key.name == MEMORY);
+        let reads = if has_memory { [MEMORY, "name"] } else { ["from", "name"] };
+        self.only(&["type"].into_iter().chain(keys).chain(reads).chain(more).collect::<Vec<_>>())?;
         let values = kind.keys.iter().map(|key| self.value(key)).collect::<Result<Vec<_>>>()?;
         let expected = || self.error(self.at.clone(), "its keys give no layer");
         let layer = kind.make(&values).ok_or_else(expected)?;
+        if let Some(memory) = self.table.get(MEMORY) {
+            let place = self.place(MEMORY, memory.get_ref(), names, "the name of an earlier layer")?;
+            let looking = LayerEntry::from_arc(layer).with(MEMORY, Value::Flag(true)).ok_or_else(expected)?;
+            return Ok(looking.reading([place]));
+        }
         let from = match self.table.contains_key("from") || layer.joins() {
             true => self.earlier(names)?,
             false => Vec::new(),
@@ -233,12 +254,20 @@ impl<'a> Section<'a> {
         Ok(LayerEntry { layer, from, state, tied })
     }
 
+    /// How many times the layer comes, one after the other.
+    fn repeat(&self) -> Result<usize> {
+        let Some(found) = self.table.get("repeat").map(Spanned::get_ref) else { return Ok(1) };
+        let wrong = || self.wrong("repeat", &format!("a whole number from 1 to {MOST_COPIES}"));
+        whole(found).filter(|count| *count <= MOST_COPIES).ok_or_else(wrong)
+    }
+
     /// The value of a key; none if the default is to be taken.
     fn value(&self, key: &Key) -> Result<Option<Value>> {
         let wrong = || self.wrong(key.name, &key.kind.expected());
         let Some(found) = self.table.get(key.name).map(Spanned::get_ref) else {
-            let vocabulary = key.vocabulary.then_some(Value::Size(self.source.vocabulary));
-            return if key.required { Err(wrong()) } else { Ok(vocabulary) };
+            let vocabulary = key.vocabulary.then_some(self.source.vocabulary);
+            let context = self.source.places.filter(|_| key.context && self.table.contains_key("positions"));
+            return if key.required { Err(wrong()) } else { Ok(vocabulary.or(context).map(Value::Size)) };
         };
         let value = match key.kind {
             Kind::Size if found.as_str() == Some("vocabulary") => Some(Value::Size(self.source.vocabulary)),

@@ -1,9 +1,10 @@
 //! Tokens as rows of numbers.
 
 use super::*;
-use crate::model::layers::keys::{SIZE, VOCABULARY};
+use crate::model::layers::keys::{CONTEXT, SIZE, VOCABULARY};
 use crate::model::layers::onnx::Attribute;
 use crate::model::layers::params::{ParamSpec, Spread};
+use crate::model::layers::positions::{POSITIONS, SMALL};
 use crate::ops;
 
 layer! {
@@ -16,6 +17,10 @@ layer! {
     takes {
         /// Tokens of the vocabulary.
         tokens: usize = crate::model::formats::toml::TOKENS => VOCABULARY,
+        /// What is added at each place, so that layers without an order of their own know it.
+        positions: Positions = Positions::None => POSITIONS,
+        /// Places that have positions.
+        context: usize = 1 => CONTEXT,
     }
 }
 
@@ -24,14 +29,17 @@ impl Layer for Embedding {
 
     fn infer(&self, inputs: &[&[usize]]) -> Result<Inferred, String> {
         let [places] = sizes(inputs).map_err(|found| format!("{found}, expected tokens, [places]"))?;
-        let Embedding { tokens, size } = *self;
-        // A row of standard normal numbers for each, as PyTorch draws them.
-        let weight = ParamSpec::drawn(vec![tokens, size], [1, size]).spread("weight", Spread::Normal(1.0));
-        Ok(Inferred { shape: vec![places, size], params: vec![weight] })
+        let Embedding { tokens, size, positions, context } = *self;
+        let places_of = positions.params(context, size);
+        // A row of standard normal numbers for each, as PyTorch draws them; before a transformer, as GPT-2.
+        let spread = if places_of.is_some() { SMALL } else { Spread::Normal(1.0) };
+        let weight = ParamSpec::drawn(vec![tokens, size], [1, size]).spread("weight", spread);
+        Ok(Inferred { shape: vec![places, size], params: std::iter::once(weight).chain(places_of).collect() })
     }
 
     fn build(&self, graph: &mut Graph, at: &Inputs) -> Result<Tensor> {
-        Ok(graph.apply(ops::sequence::embedding::Embedding, &at.arguments())?[0])
+        let rows = graph.apply(ops::sequence::embedding::Embedding, &[at.x[0], at.params[0]])?[0];
+        self.positions.build(graph, at, rows, at.params.get(1).copied())
     }
 
     fn keras_weight(&self) -> KerasWeight {
@@ -49,7 +57,10 @@ impl Layer for Embedding {
         let counts = onnx.node("_counts", "Cast", &[&same], &[("to", Attribute::Int(1))]);
         let mask = onnx.reshape("_mask", &counts, &[0, 0, 1]);
         let rows = onnx.node("_rows", "Gather", &[&weight, &known], &[]);
-        onnx.node("", "Mul", &[&rows, &mask], &[]);
+        let places = onnx.params.get(1).cloned();
+        let last = if places.is_some() { "_known_rows" } else { "" };
+        let rows = onnx.node(last, "Mul", &[&rows, &mask], &[]);
+        self.positions.onnx(onnx, &rows, places.as_ref());
         Ok(())
     }
 }

@@ -41,7 +41,7 @@ pub(crate) struct Reads<'a> {
 impl<L: Layer> From<L> for LayerEntry {
     /// A layer that reads the result before it.
     fn from(layer: L) -> Self {
-        LayerEntry { layer: Arc::new(layer), from: Vec::new(), state: None, tied: None }
+        LayerEntry::from_arc(Arc::new(layer))
     }
 }
 
@@ -79,6 +79,19 @@ impl LayerEntry {
     /// The same layer, whose weight is that of this earlier embedding.
     pub fn tied_to(self, embedding: usize) -> Self {
         LayerEntry { tied: Some(embedding), ..self }
+    }
+
+    /// A layer that reads the result before it.
+    pub(crate) fn from_arc(layer: Arc<dyn Layer>) -> Self {
+        LayerEntry { layer, from: Vec::new(), state: None, tied: None }
+    }
+
+    /// This many copies one after the other: the first reads what this one does, the others the copy before them, and what
+    /// they join with it.
+    pub fn repeated(self, count: usize) -> impl Iterator<Item = Self> {
+        let from = if self.layer.joins() { self.from.clone() } else { Vec::new() };
+        let after = LayerEntry { from, ..self.clone() };
+        std::iter::once(self).chain(std::iter::repeat_n(after, count.saturating_sub(1)))
     }
 
     /// The layer as what it is, where it is an `L`.

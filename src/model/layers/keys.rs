@@ -128,12 +128,14 @@ pub struct Key {
     pub hidden: bool,
     /// Whether it is the number of the data's tokens where the model file does not have it.
     pub vocabulary: bool,
+    /// Whether it is the number of places of the model's text where the model file does not have it.
+    pub context: bool,
 }
 
 impl Key {
     /// A key of this kind with a default, which files always have.
     pub const fn new(kind: Kind) -> Key {
-        Key { name: "", kind, required: false, omitted: false, hidden: false, vocabulary: false }
+        Key { name: "", kind, required: false, omitted: false, hidden: false, vocabulary: false, context: false }
     }
 
     /// The same key, which files omit where it has its default.
@@ -144,6 +146,8 @@ impl Key {
 
 /// The number of the data's tokens.
 pub const VOCABULARY: Key = Key { vocabulary: true, ..SIZE };
+/// The number of places of the model's text.
+pub const CONTEXT: Key = Key { context: true, omitted: true, ..SIZE };
 /// A size.
 pub const SIZE: Key = Key::new(Kind::Size);
 /// Rows and columns.

@@ -1,7 +1,7 @@
 //! Layer normalisation over the last axis.
 
 use super::*;
-use crate::model::layers::keys::{ABOVE_0, Kind};
+use crate::model::layers::keys::{ABOVE_0, BIAS, Kind};
 use crate::model::layers::onnx::Attribute;
 use crate::model::layers::params::ParamSpec;
 use crate::ops;
@@ -14,6 +14,8 @@ layer! {
     takes {
         /// The constant added to the variance.
         epsilon: f64 = 1e-5 => Key::new(Kind::Number(ABOVE_0)),
+        /// Whether it has a bias.
+        bias: bool = true => BIAS,
     }
 }
 
@@ -22,8 +24,9 @@ impl Layer for LayerNorm {
 
     fn infer(&self, inputs: &[&[usize]]) -> Result<Inferred, String> {
         let channels = channels(inputs)?;
-        let params = [("weight", 1.0), ("bias", 0.0)].map(|(name, at)| ParamSpec::per_channel(name, channels, at));
-        Ok(Inferred { shape: inputs[0].into(), params: params.into() })
+        let params = [("weight", 1.0), ("bias", 0.0)].into_iter().take(if self.bias { 2 } else { 1 });
+        let params = params.map(|(name, at)| ParamSpec::per_channel(name, channels, at)).collect();
+        Ok(Inferred { shape: inputs[0].into(), params })
     }
 
     fn build(&self, graph: &mut Graph, at: &Inputs) -> Result<Tensor> {
@@ -33,14 +36,15 @@ impl Layer for LayerNorm {
 
     fn onnx(&self, onnx: &mut Onnx) -> Result<(), String> {
         let attributes = [("axis", Attribute::Int(-1)), ("epsilon", Attribute::Float(self.epsilon as f32))];
-        if onnx.shapes[0].len() == 1 {
+        // Channels are the last axis, save for those of an image.
+        if onnx.shapes[0].len() < 3 {
             onnx.whole("LayerNormalization", &attributes);
             return Ok(());
         }
-        // Over the channels, which ONNX has in the second axis.
         let (input, params) = (onnx.inputs[0].clone(), onnx.params.clone());
         let before = onnx.node("_before", "Transpose", &[&input], &[("perm", Attribute::Ints(vec![0, 2, 3, 1]))]);
-        let normal = onnx.node("_normal", "LayerNormalization", &[&before, &params[0], &params[1]], &attributes);
+        let inputs: Vec<&str> = std::iter::once(&before).chain(&params).map(|name| &**name).collect();
+        let normal = onnx.node("_normal", "LayerNormalization", &inputs, &attributes);
         onnx.node("", "Transpose", &[&normal], &[("perm", Attribute::Ints(vec![0, 3, 1, 2]))]);
         Ok(())
     }

@@ -21,7 +21,7 @@ impl Layer for MeanPool {
     }
 
     fn build(&self, graph: &mut Graph, at: &Inputs) -> Result<Tensor> {
-        Ok(graph.apply(MaskedMean, &[at.x[0], at.lengths()?])?[0])
+        Ok(graph.apply(MaskedMean, &at.with_lengths())?[0])
     }
 
     fn onnx(&self, onnx: &mut Onnx) -> Result<(), String> {

@@ -32,10 +32,13 @@ mod max_pool2d;
 mod mean_pool;
 mod multiply;
 mod pools;
+mod positions;
 mod recurrent;
 mod relu;
 mod rms_norm;
 mod rnn;
+mod tokens;
+mod transformer;
 mod upsample2d;
 
 pub use activation::Activation;
@@ -63,10 +66,13 @@ pub use lstm::Lstm;
 pub use max_pool2d::MaxPool2d;
 pub use mean_pool::MeanPool;
 pub use multiply::Multiply;
+pub use positions::Positions;
 pub use recurrent::States;
 pub use relu::Relu;
 pub use rms_norm::RmsNorm;
 pub use rnn::{Nonlinearity, Rnn};
+pub use tokens::Tokens;
+pub use transformer::{Between, Transformer};
 pub use upsample2d::Upsample2d;
 
 use crate::error::{Error, Result};
@@ -111,6 +117,8 @@ const LISTED: &[fn() -> Vec<LayerType>] = &[
     one::<MeanPool>,
     one::<Input>,
     one::<Attention>,
+    one::<Transformer>,
+    one::<Tokens>,
     activation::types,
 ];
 
@@ -158,6 +166,11 @@ pub trait Layer: Any + Debug + Send + Sync {
 
     /// Whether its first parameter, a weight [units, features], may be that of an embedding of as many tokens.
     fn may_tie(&self) -> bool {
+        false
+    }
+
+    /// Whether a text that it continues has at most as many tokens as the model's input.
+    fn is_bounded(&self) -> bool {
         false
     }
 
@@ -260,13 +273,9 @@ impl Inputs<'_> {
         [self.x, self.params].concat()
     }
 
-    /// How many tokens each text of its first input has, `[batch]`; only of texts that may be filled up.
-    ///
-    /// # Errors
-    /// [`Error::Input`] if there is no such thing.
-    pub fn lengths(&self) -> Result<Tensor> {
-        let missing = || Error::input("found no lengths of texts, expected a model with input = { tokens = N }");
-        self.lengths.first().copied().flatten().ok_or_else(missing)
+    /// Its first input, and how many tokens each text of it has, if these may be filled up.
+    pub fn with_lengths(&self) -> Vec<Tensor> {
+        self.x.iter().take(1).copied().chain(self.lengths.first().copied().flatten()).collect()
     }
 
     /// The control block, which a layer needs in training.

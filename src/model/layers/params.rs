@@ -1,6 +1,7 @@
 //! The parameters of a layer, with their first values, and the shape of its result.
 
 use crate::ir::graph::Layout;
+use crate::model::layers::positions::SMALL;
 
 /// A parameter as the weight file has it.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +32,9 @@ pub enum Spread {
     Uniform(f64),
     /// Normally about 0 with this standard deviation.
     Normal(f64),
+    /// Normally about 0 with this standard deviation, divided by the root of how many such weights the model has: of those that
+    /// end the branches beside residual connections (GPT-2).
+    Residual(f64),
 }
 
 impl ParamSpec {
@@ -82,7 +86,9 @@ impl ParamSpec {
                  features as its size"
             ));
         }
-        *found = ParamSpec { name: std::mem::take(&mut found.name), ..self };
+        // One before a transformer is small already.
+        let spread = found.spread.filter(|spread| *spread == SMALL).or(self.spread);
+        *found = ParamSpec { name: std::mem::take(&mut found.name), spread, ..self };
         Ok(())
     }
 

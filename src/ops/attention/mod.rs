@@ -5,7 +5,8 @@ use super::Entry;
 pub mod attention;
 pub mod attention_dx;
 mod heads;
+pub mod keep_row;
 mod rows;
 
 /// The ops of this family.
-pub(super) const OPS: &[Entry] = &[entry!(attention), entry!(attention_dx)];
+pub(super) const OPS: &[Entry] = &[entry!(attention), entry!(attention_dx), entry!(keep_row)];

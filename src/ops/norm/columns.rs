@@ -72,12 +72,11 @@ pub fn map<F: Real>(y: &mut [F], channels: usize, value: impl Fn(F, usize) -> F 
     });
 }
 
-/// Samples, rows of each and channels of x [N, H, W, C] or [N, C].
+/// Samples, rows of each and channels of x [N, …, C].
 pub fn split(x: &TensorInfo) -> Result<[usize; 3], String> {
-    match (&x.shape.0[..], x.shape.0.contains(&0)) {
-        (&[n, c], false) => Ok([n, 1, c]),
-        (&[n, h, w, c], false) => Ok([n, h * w, c]),
-        _ => Err(format!("x [N, H, W, C] or [N, C] is expected, not {}", x.shape)),
+    match x.shape.0.len() >= 2 && !x.shape.0.contains(&0) {
+        true => Ok(rows_and_channels(&x.shape.0)),
+        false => Err(format!("x [N, …, C] is expected, not {}", x.shape)),
     }
 }
 

@@ -99,7 +99,7 @@ impl Op for GroupNorm {
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let [samples, places, channels] = rows_and_channels(&cx.shape(cx.x[0]));
         let sizes = [("samples", samples), ("places", places), ("channels", channels), ("parts", self.groups)];
-        let launch = cx.kernel(GROUP_NORM, &[])?.sizes(&sizes).set("epsilon", self.epsilon);
+        let launch = cx.kernel(GROUP_NORM, &[])?.sizes(&sizes).set("epsilon", self.epsilon).set("moved", true);
         let launch = launch.bind("x", cx.x[0]).bind("gamma", cx.x[1]).bind("beta", cx.x[2]);
         let launch = launch.bind("y", cx.y[0]).bind("mean", cx.y[1]).bind("scale", cx.y[2]);
         cx.groups(launch, samples * self.groups)

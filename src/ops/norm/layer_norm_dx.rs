@@ -112,6 +112,7 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
     vec![
         case(Shape(vec![3, 7, 6, 5])),
         case(Shape(vec![9, 300])),
+        case(Shape(vec![3, 11, 7])),
         case(Shape(vec![5, 1])),
         case(Shape(vec![2, 26, 26, 32])),
         case(Shape(vec![1, 17])),

@@ -9,7 +9,7 @@ kernels! {
 }
 
 /// `y = x · scale · γ`, row by row, where a row is a sample's features, or the channels of one place. The arguments are x
-/// [N, H, W, C] or [N, C] and γ `[C]`; the results y, and for the way back the scale 1 / √(mean of x² + ε) of each row,
+/// [N, …, C] and γ `[C]`; the results y, and for the way back the scale 1 / √(mean of x² + ε) of each row,
 /// `[rows]`. Zhang and Sennrich, 2019; as PyTorch's `RMSNorm`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RmsNorm {
@@ -65,8 +65,8 @@ impl Op for RmsNorm {
     }
 }
 
-/// An image, more channels than a workgroup has invocations, a single channel, many rows, an odd row.
-pub(super) const SHAPES: [&[usize]; 5] = [&[3, 7, 6, 5], &[9, 300], &[5, 1], &[2, 26, 26, 32], &[1, 17]];
+/// An image, more channels than a workgroup has invocations, a single channel, many rows, an odd row, a sequence.
+pub(super) const SHAPES: [&[usize]; 6] = [&[3, 7, 6, 5], &[9, 300], &[5, 1], &[2, 26, 26, 32], &[1, 17], &[3, 11, 7]];
 
 pub(in crate::ops) fn cases() -> Vec<Case> {
     let case = |(shape, times): (&[usize], f32)| {
@@ -76,5 +76,5 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
         }
         case.random([shape.last().copied().unwrap_or(1)])
     };
-    SHAPES.into_iter().zip([2.0, 1e-3, 1.0, 1.0, 1e3]).map(case).collect()
+    SHAPES.into_iter().zip([2.0, 1e-3, 1.0, 1.0, 1e3, 1.0]).map(case).collect()
 }

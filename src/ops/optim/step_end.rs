@@ -133,12 +133,16 @@ impl Op for StepEnd {
         let (kind, every, gamma) = match schedule {
             Schedule::Constant => (u32::from(warmup > 0), 1, 1.0),
             Schedule::Step { every, gamma } => (1, every.max(1), gamma),
-            Schedule::Cosine => (2, 1, 1.0),
+            Schedule::Cosine { .. } => (2, 1, 1.0),
             Schedule::OneCycle => (3, 1, 1.0),
         };
         let launch = launch.set("schedule", kind).set("base", base).set("warmup", warmup).set("total", total);
         let launch = launch.set("every", every).set("gamma", gamma).set("up", UP);
-        let launch = launch.set("start", 1.0 / START).set("end", 1.0 / START / END);
+        let end = match schedule {
+            Schedule::Cosine { least } => least / base,
+            _ => 1.0 / START / END,
+        };
+        let launch = launch.set("start", 1.0 / START).set("end", end);
         let launch = if self.accumulate == 1 { launch } else { launch.set("accumulate", self.accumulate) };
         let launch = launch.bind("loss", cx.x[0]).bind("correct", cx.x[1]).bind("fault", cx.x[2]);
         let launch = launch.bind("control", cx.y[0]).bind("step_log", cx.y[1]);
@@ -193,7 +197,7 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
     let case = |batch, first, samples, step| scheduled(batch, first, samples, step, Rates::constant(1e-3));
     let mut cases = vec![case(1, 0, 1, 0), case(7, 14, 20, 13), case(129, 0, 1000, 4)];
     let step = Schedule::Step { every: 3, gamma: 0.7 };
-    for schedule in [Schedule::Constant, step, Schedule::Cosine, Schedule::OneCycle] {
+    for schedule in [Schedule::Constant, step, Schedule::Cosine { least: 0.0 }, Schedule::Cosine { least: 0.03 }, Schedule::OneCycle] {
         for (step, warmup, total) in
             [(0, 0, 1), (3, 5, 40), (8, 5, 40), (10, 0, 40), (11, 0, 40), (38, 0, 40), (50, 0, 40)]
         {
@@ -203,7 +207,7 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
     }
     // Nine batches of 3 an epoch, the last of 1: within an update, at its end, and at the epoch's.
     for (first, step) in [(0, 0), (3, 1), (21, 25), (24, 8)] {
-        let rates = Rates { base: 0.3, schedule: Schedule::Cosine, warmup: 3, total: 20 };
+        let rates = Rates { base: 0.3, schedule: Schedule::Cosine { least: 0.0 }, warmup: 3, total: 20 };
         cases.push(accumulated(3, first, 25, step, rates, 2));
         for by in [Weighing::Counted, Weighing::Weights] {
             cases.push(weighing(3, first, 25, step, rates, 2, by, Some([1.5, 2.25])));

@@ -10,7 +10,7 @@ kernels! {
     ADD_BIAS = "pointwise/add_bias",
 }
 
-/// `y[r, c] = x[r, c] + b[c]`, and then an activation. The arguments are x [N, H, W, C] or [N, C] and b `[C]`.
+/// `y[r, c] = x[r, c] + b[c]`, and then an activation. The arguments are x [N, …, C] and b `[C]`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AddBias {
     /// The activation that follows.

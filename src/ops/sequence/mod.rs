@@ -21,6 +21,7 @@ pub mod select_last;
 pub mod shift_right;
 pub mod softmax_masked;
 pub mod softmax_masked_dx;
+pub mod step_place;
 pub mod token_at;
 pub mod walk;
 
@@ -42,5 +43,6 @@ pub(super) const OPS: &[Entry] = &[
     entry!(shift_right),
     entry!(softmax_masked),
     entry!(softmax_masked_dx),
+    entry!(step_place),
     entry!(token_at),
 ];

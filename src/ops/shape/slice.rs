@@ -1,7 +1,8 @@
-//! Part of a tensor's last axis: the gradient of each side of a concatenation.
+//! Part of a tensor's last axis, as the gradient of each side of a concatenation is.
 
 use crate::ops::prelude::*;
 use crate::ops::shape::concat::last_axis;
+use crate::ops::shape::slice_dx::SliceDx;
 
 kernels! {
     SLICE = "shape/slice",
@@ -39,8 +40,10 @@ impl Op for Slice {
         Ok(vec![TensorInfo::floats("slice", Shape([rows, &[self.columns]].concat()))])
     }
 
-    fn backward(&self, _: &mut Graph, _: &Backward) -> crate::Result<Vec<Option<Tensor>>> {
-        no_second_order(self)
+    fn backward(&self, graph: &mut Graph, at: &Backward) -> crate::Result<Vec<Option<Tensor>>> {
+        let Some(dy) = at.dy[0] else { return Ok(vec![None]) };
+        let width = graph.shape(at.x[0]).last().copied().unwrap_or(1);
+        Ok(vec![Some(graph.apply(SliceDx { offset: self.offset, width }, &[dy])?[0])])
     }
 
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {

@@ -61,8 +61,8 @@ pub struct TrainOptions {
     #[cfg_attr(feature = "cli", arg(long, value_name = "X", help_heading = RATE))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plateau_threshold: Option<f64>,
-    /// With --schedule plateau: the minimum learning rate [default: 0]
-    #[cfg_attr(feature = "cli", arg(long, value_name = "X", help_heading = RATE))]
+    /// With --schedule cosine or plateau: the minimum learning rate [default: 0]
+    #[cfg_attr(feature = "cli", arg(long, alias = "lr-min", value_name = "X", help_heading = RATE))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_lr: Option<f64>,
     /// Momentum of some optimizers.
@@ -100,6 +100,10 @@ pub struct TrainOptions {
     #[cfg_attr(feature = "cli", arg(long, alias = "wd", value_name = "X", help = help::every("Weight decay", |has| has.weight_decay), allow_negative_numbers = true, help_heading = OPTIMIZER))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<f64>,
+    /// Let weights of two axes and more alone decay: no biases, no norms
+    #[cfg_attr(feature = "cli", arg(long, help_heading = OPTIMIZER))]
+    #[serde(skip_serializing_if = "is_default")]
+    pub decay_matrices_only: bool,
     /// Random seed: initial weights, order of samples, augmentation, dropout
     #[cfg_attr(feature = "cli", arg(long, alias = "random-seed", value_name = "N", value_parser = flags::whole::<u64>, default_value_t = TrainOptions::default().seed, help_heading = TRAINING))]
     pub seed: u64,
@@ -193,6 +197,7 @@ impl Default for TrainOptions {
             clip_value: None,
             accumulate: 1,
             weight_decay: None,
+            decay_matrices_only: false,
             seed: 0,
             init_method: InitMethod::GlorotUniform,
             ema: None,

@@ -17,6 +17,34 @@ pub enum Recipe {
     Best,
     /// Karpathy's char-rnn (2015) on a text: RMSprop, batches of 50 windows of 50 characters, gradients clipped at 5.
     CharRnn,
+    /// nanoGPT's settings for a CPU: gpt-mini for 2000 steps of 12 windows of 64 characters.
+    GptMini,
+    /// nanoGPT's settings for characters: gpt-char for 5000 steps of 64 windows of 256.
+    GptChar,
+}
+
+/// nanoGPT's AdamW with a warm-up and a cosine to a tenth of the rate.
+fn nano_gpt(model: &str, batch_size: usize, steps: u64) -> RunConfig {
+    RunConfig {
+        model: model.into(),
+        train: TrainOptions {
+            epochs: 1000,
+            max_steps: Some(steps),
+            batch_size,
+            optimizer: OptimizerName::Adamw,
+            lr: Some(1e-3),
+            betas: Some([0.9, 0.99]),
+            epsilon: Some(1e-8),
+            weight_decay: Some(0.1),
+            decay_matrices_only: true,
+            schedule: ScheduleName::Cosine,
+            warmup_steps: 100,
+            min_lr: Some(1e-4),
+            clip_norm: Some(1.0),
+            ..TrainOptions::default()
+        },
+        ..RunConfig::default()
+    }
 }
 
 impl Recipe {
@@ -38,6 +66,8 @@ impl Recipe {
                 },
                 ..RunConfig::default()
             },
+            Recipe::GptMini => nano_gpt("gpt-mini", 12, 2000),
+            Recipe::GptChar => nano_gpt("gpt-char", 64, 5000),
             Recipe::CharRnn => RunConfig {
                 model: "char-rnn".into(),
                 train: TrainOptions {

@@ -16,7 +16,7 @@ pub enum ScheduleName {
     Constant,
     /// Multiplied by gamma after every --step-every epochs.
     Step,
-    /// Lowered to 0 at the end of the run, along half a cosine wave.
+    /// Lowered to 0, or --min-lr, at the end of the run, along half a cosine wave.
     Cosine,
     /// Lowered when the validation loss has not improved for some epochs (PyTorch's
     /// ReduceLROnPlateau).
@@ -76,7 +76,7 @@ impl TrainOptions {
             // The host writes another rate where one is due.
             ScheduleName::Constant | ScheduleName::Plateau => Schedule::Constant,
             ScheduleName::Step => Schedule::Step { every, gamma: self.gamma.unwrap_or(0.1) },
-            ScheduleName::Cosine => Schedule::Cosine,
+            ScheduleName::Cosine => Schedule::Cosine { least: self.min_lr.unwrap_or(0.0) },
             ScheduleName::OneCycle => Schedule::OneCycle,
         };
         Rates { base: self.rate(), schedule, warmup: self.warmup_steps, total: narrow(self.updates(samples, last)) }
@@ -131,8 +131,9 @@ impl TrainOptions {
                 "a number from 0 up to, but not including, 1, with --schedule plateau",
             );
         }
-        if let Some(least) = self.min_lr.filter(|least| !(is_plateau && (0.0..=self.rate()).contains(least))) {
-            return wrong("min lr", &least, "a number from 0 to the learning rate, with --schedule plateau");
+        let has_least = is_plateau || self.schedule == ScheduleName::Cosine;
+        if let Some(least) = self.min_lr.filter(|least| !(has_least && (0.0..=self.rate()).contains(least))) {
+            return wrong("min lr", &least, "a number from 0 to the learning rate, with --schedule cosine or plateau");
         }
         let own = match self.schedule {
             ScheduleName::OneCycle => "none with --schedule one-cycle, which warms up by itself",

@@ -108,7 +108,8 @@ impl Step {
         join_neighbours(&mut start.graph, &[start.logits], Stage::Whole);
         start.graph.update_norms()?;
         let [params, grads] = start.graph.arenas()?;
-        let runs = start.graph.trained([params, grads]);
+        let all_decay = !options.decay_matrices_only;
+        let runs = start.graph.trained([params, grads], |param| all_decay || param.file_shape.0.len() > 1);
         let loss = start.by_sample(loss)?;
         let fault = start.fault();
         // The control block that updates go by: where gradients are accumulated, not every batch makes one.
@@ -337,7 +338,7 @@ impl Start {
         let begin = model.target_vocabulary().saturating_sub(2) as u32;
         let target = model.translates().then(|| graph.apply(ShiftRight { begin }, &[labels])).transpose()?;
         let target = target.map(|target| target[0]);
-        let logits = model.build(&mut graph, x, Build { mode, control: Some(control), target })?;
+        let logits = model.build(&mut graph, x, Build { mode, control: Some(control), target, context: None })?;
         let (weight, mask, task) = (None, None, model.task.clone());
         Ok(Start {
             graph,

@@ -105,7 +105,9 @@ impl Optimizer {
             let mut updated = vec![run.params];
             updated.extend(parts);
             updated.push(fault);
-            graph.update_arc((self.column.op)(&self.constants), &[control, run.grads], &updated)?;
+            let weight_decay = if run.decays { self.constants.weight_decay } else { 0.0 };
+            let constants = Constants { weight_decay, ..self.constants };
+            graph.update_arc((self.column.op)(&constants), &[control, run.grads], &updated)?;
         }
         Ok(())
     }

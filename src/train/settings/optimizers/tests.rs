@@ -59,7 +59,7 @@ fn updates(options: &TrainOptions) {
     let fault = graph.tensor(TensorInfo::words("fault", [1]).role(Role::Control));
     let floats = |name: &str| TensorInfo::floats(name, [ELEMENTS]).role(Role::State);
     let [params, grads] = ["params", "grads"].map(|name| graph.tensor(floats(name)));
-    let run = Run { params, grads, offset: 0, elements: ELEMENTS };
+    let run = Run { params, grads, offset: 0, elements: ELEMENTS, decays: true };
     let before = graph.tensors.len();
     optimizer.update(&mut graph, [control, fault], &[run], ELEMENTS).expect("an update");
     let made: Vec<_> = graph.tensors[before..before + states.len()].iter().map(|info| &*info.name).collect();

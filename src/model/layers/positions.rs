@@ -1,0 +1,81 @@
+//! How the places of a sequence are told apart: a row of numbers for each is added.
+
+use super::*;
+use crate::model::Mode;
+use crate::model::layers::keys::{Field, Kind};
+use crate::model::layers::params::{ParamSpec, Spread};
+use crate::ops::pointwise::add::Add;
+use crate::ops::pointwise::add_bias::AddBias;
+use crate::ops::sequence::embedding::Embedding;
+use crate::ops::sequence::step_place::StepPlace;
+use crate::ops::shape::reshape::Reshape;
+
+/// What is added at each place of a sequence.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Positions {
+    /// Nothing.
+    #[default]
+    None,
+    /// A row that is learned.
+    Learned,
+}
+
+/// The key of positions: files of a version without it had none.
+pub(super) const POSITIONS: Key = Key::new(Kind::Choice(&["none", "learned"])).omitted();
+
+/// The standard deviation of a transformer's first weights, as GPT-2 has it.
+pub(super) const SMALL: Spread = Spread::Normal(0.02);
+
+impl Field for Positions {
+    type Given = Positions;
+
+    fn value(self) -> Value {
+        Value::Choice(match self {
+            Positions::None => "none",
+            Positions::Learned => "learned",
+        })
+    }
+
+    fn of(value: Value) -> Option<Self> {
+        match value {
+            Value::Choice("none") => Some(Positions::None),
+            Value::Choice("learned") => Some(Positions::Learned),
+            _ => None,
+        }
+    }
+}
+
+impl Positions {
+    /// Its parameters, for this many places of this many numbers.
+    pub(super) fn params(self, places: usize, size: usize) -> Option<ParamSpec> {
+        let learned = || ParamSpec::drawn(vec![places, size], [1, size]).spread("positions", SMALL);
+        (self == Positions::Learned).then(learned)
+    }
+
+    /// Adds them to x [batch, places, size]; in generation, that of the token which the step reads.
+    pub(super) fn build(self, graph: &mut Graph, at: &Inputs, x: Tensor, rows: Option<Tensor>) -> Result<Tensor> {
+        let Some(rows) = rows else { return Ok(x) };
+        let (&[most, size], &[batch, places, _]) = (graph.shape(rows), graph.shape(x)) else {
+            return Err(Error::failed("positions are [places, size], of a sequence [batch, places, size]"));
+        };
+        let reshaped =
+            |graph: &mut Graph, x: Tensor, shape: Shape| Ok::<_, Error>(graph.apply(Reshape { shape }, &[x])?[0]);
+        if at.build.mode == Mode::Generation {
+            let place = graph.apply(StepPlace { batch, offset: 0, most: most - 1 }, &[at.control()?])?[0];
+            let row = graph.apply(Embedding, &[place, rows])?[0];
+            let row = reshaped(graph, row, Shape::from([batch, 1, size]))?;
+            return Ok(graph.apply(Add, &[x, row])?[0]);
+        }
+        if places != most {
+            return Err(Error::input(format!("found {places} places, expected {most}, for which it has positions")));
+        }
+        let x = reshaped(graph, x, Shape::from([batch, most * size]))?;
+        let sum = graph.apply(AddBias::default(), &[x, rows])?[0];
+        reshaped(graph, sum, Shape::from([batch, most, size]))
+    }
+
+    /// Adds them to a result in ONNX, [N, places, size].
+    pub(super) fn onnx(self, onnx: &mut Onnx, x: &str, rows: Option<&String>) {
+        rows.map(|rows| onnx.node("", "Add", &[x, rows], &[]));
+    }
+}
