@@ -2,7 +2,6 @@
 // vectors of each one's gradients; the lanes hand round keys, values and what the queries are weighed with.
 // dy [batch, queries, heads·D], lse and delta [batch, heads, queries]; dk and dv lie in dkv as k and v do in kv.
 override member: u32;
-override batch: u32;
 //: use heads_lanes
 @group(0) @binding(3) var<storage, read> dy: array<vec4f>;
 @group(0) @binding(4) var<storage, read> lse: array<f32>;
@@ -65,7 +64,9 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) groups: vec3u
         //: for r in 0..L
         let sees_$r = inside & vec4<bool>(j0 + $(r)u < valid) & (vec4<bool>(causal == 0u) | (vec4u(j0 + $(r)u) <= query));
         let p_$r = select(vec4f(0.0), exp(scale * s_$r - least), sees_$r);
-        let ds_$r = p_$r * (t_$r - apart);
+        let kept_$r = kept_for(b, h, query, j0 + $(r)u);
+        let ds_$r = p_$r * (kept_$r * t_$r - apart);
+        let w_$r = p_$r * kept_$r;
         //: end
         //: for k in 0..L
         //: for e in 0..4
@@ -75,7 +76,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) groups: vec3u
         let g_$(k)_$(w)_$(e) = dy[((b * queries + n_$(k)_$(e)) * heads + h) * $(V)u + lane + $(w * L)u];
         //: for r in 0..L
         dk_$(r)_$(w) += subgroupBroadcast(ds_$(r)[$(e)], $(k)u) * q_$(k)_$(w)_$(e);
-        dv_$(r)_$(w) += subgroupBroadcast(p_$(r)[$(e)], $(k)u) * g_$(k)_$(w)_$(e);
+        dv_$(r)_$(w) += subgroupBroadcast(w_$(r)[$(e)], $(k)u) * g_$(k)_$(w)_$(e);
         //: end
         //: end
         //: end

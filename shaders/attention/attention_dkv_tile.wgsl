@@ -45,15 +45,17 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) groups: vec3u
         for (var i = 0u; i < $(K)u; i += 1u) {
             let n = i * $(V)u;
             var s = -tile_row[i].x;
-            var dp = -tile_row[i].y;
+            var dp = 0.0;
             //: for v in 0..V
             s += dot(k_$v, tile_q[n + $(v)u]);
             dp += dot(v_$v, tile_g[n + $(v)u]);
             //: end
             let p = select(0.0, exp(s), i0 + i < queries & valid & (causal == 0u | j <= i0 + i));
+            let stays = kept(b, h, i0 + i, j);
+            let ds = p * (stays * dp - tile_row[i].y);
             //: for v in 0..V
-            dk_$v += p * dp * tile_q[n + $(v)u];
-            dv_$v += p * tile_g[n + $(v)u];
+            dk_$v += ds * tile_q[n + $(v)u];
+            dv_$v += p * stays * tile_g[n + $(v)u];
             //: end
         }
         workgroupBarrier();

@@ -68,7 +68,8 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) groups: vec3u
             //: end
         }
         //: for r in 0..L
-        let ds_$r = select(vec4f(0.0), exp(scale * s_$r - least_$r), key < vec4u(seen_$r)) * (t_$r - apart_$r);
+        let ds_$r = select(vec4f(0.0), exp(scale * s_$r - least_$r), key < vec4u(seen_$r))
+            * (kept_of(b, h, min(i0 + $(r)u, queries - 1u), key) * t_$r - apart_$r);
         //: end
         //: for k in 0..L
         //: for e in 0..4

@@ -43,12 +43,12 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) groups: vec3u
         for (var j = 0u; j < $(K)u; j += 1u) {
             let k = j * $(V)u;
             var s = -least;
-            var dp = -apart;
+            var dp = 0.0;
             //: for v in 0..V
             s += dot(q_$v, tile_k[k + $(v)u]);
             dp += dot(g_$v, tile_v[k + $(v)u]);
             //: end
-            let ds = select(0.0, exp(s), j0 + j < seen) * dp;
+            let ds = select(0.0, exp(s), j0 + j < seen) * (kept(b, h, own, j0 + j) * dp - apart);
             //: for v in 0..V
             d_$v += ds * tile_k[k + $(v)u];
             //: end

@@ -51,12 +51,13 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) groups: vec3u
         let sees_$r = key < vec4u(seen_$r);
         let z_$r = select(vec4f(-3.4e38), scale * s_$r, sees_$r);
         let above_$r = max(top_$r, subgroupMax(max(max(z_$(r)[0], z_$(r)[1]), max(z_$(r)[2], z_$(r)[3]))));
-        let kept_$r = exp(top_$r - above_$r);
+        let stays_$r = exp(top_$r - above_$r);
         let p_$r = select(vec4f(0.0), exp(z_$r - above_$r), sees_$r);
-        sum_$r = sum_$r * kept_$r + subgroupAdd(dot(p_$r, vec4f(1.0)));
+        sum_$r = sum_$r * stays_$r + subgroupAdd(dot(p_$r, vec4f(1.0)));
         top_$r = above_$r;
+        let w_$r = p_$r * kept_of(b, h, min(i0 + $(r)u, queries - 1u), key);
         //: for w in 0..V/L
-        y_$(r)_$(w) *= kept_$r;
+        y_$(r)_$(w) *= stays_$r;
         //: end
         //: end
         //: for k in 0..L
@@ -68,8 +69,8 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) groups: vec3u
         let v_$(k)_$(w)_$(e) = kv_vector(v_at_$(k)_$(e) + $(w * L)u);
         //: end
         //: for r in 0..L
-        y_$(r)_$(w) += subgroupBroadcast(p_$(r)[0], $(k)u) * v_$(k)_$(w)_0 + subgroupBroadcast(p_$(r)[1], $(k)u) * v_$(k)_$(w)_1
-            + subgroupBroadcast(p_$(r)[2], $(k)u) * v_$(k)_$(w)_2 + subgroupBroadcast(p_$(r)[3], $(k)u) * v_$(k)_$(w)_3;
+        y_$(r)_$(w) += subgroupBroadcast(w_$(r)[0], $(k)u) * v_$(k)_$(w)_0 + subgroupBroadcast(w_$(r)[1], $(k)u) * v_$(k)_$(w)_1
+            + subgroupBroadcast(w_$(r)[2], $(k)u) * v_$(k)_$(w)_2 + subgroupBroadcast(w_$(r)[3], $(k)u) * v_$(k)_$(w)_3;
         //: end
         //: end
         //: end

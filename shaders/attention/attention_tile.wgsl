@@ -45,14 +45,15 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) groups: vec3u
             s_$e = select(-3.4e38, s_$e, j0 + j + $(e)u < seen);
             //: end
             let above = max(top, max(max(s_0, s_1), max(s_2, s_3)));
-            let kept = exp(top - above);
+            let stays = exp(top - above);
             //: for e in 0..4
             let p_$e = select(0.0, exp(s_$e - above), j0 + j + $(e)u < seen);
+            let w_$e = p_$e * kept(b, h, own, j0 + j + $(e)u);
             //: end
-            sum = sum * kept + (p_0 + p_1 + p_2 + p_3);
+            sum = sum * stays + (p_0 + p_1 + p_2 + p_3);
             //: for v in 0..V
-            y_$v = y_$v * kept + p_0 * tile_v[k + $(v)u] + p_1 * tile_v[k + $(V + v)u] + p_2 * tile_v[k + $(2 * V + v)u]
-                + p_3 * tile_v[k + $(3 * V + v)u];
+            y_$v = y_$v * stays + w_0 * tile_v[k + $(v)u] + w_1 * tile_v[k + $(V + v)u] + w_2 * tile_v[k + $(2 * V + v)u]
+                + w_3 * tile_v[k + $(3 * V + v)u];
             //: end
             top = above;
         }

@@ -12,6 +12,10 @@ override value_at: u32;
 override causal: u32;
 override limited: u32;
 override scale: f32;
+// Dropout of the softmax's weights: of rate threshold / 2³², what stays times `kept_scale`, by random numbers of the key after the lengths.
+override batch: u32;
+override threshold: u32 = 0u;
+override kept_scale: f32 = 1.0;
 @group(0) @binding(2) var<storage, read> lengths: array<u32>;
 
 // Where the query of head h at place i of row b begins.
@@ -34,4 +38,14 @@ fn seen_by(b: u32, i: u32) -> u32 {
         count = min(count, i + 1u);
     }
     return count;
+}
+
+//: use random
+
+// What the weight of key j for query i of head h of row b is multiplied by.
+fn kept(b: u32, h: u32, i: u32, j: u32) -> f32 {
+    if threshold == 0u {
+        return 1.0;
+    }
+    return select(kept_scale, 0.0, pcg((((b * heads + h) * queries + i) * keys + j) ^ lengths[batch]) < threshold);
 }

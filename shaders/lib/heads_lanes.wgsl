@@ -9,3 +9,12 @@ override kv_first: u32;
 
 fn q_vector(at: u32) -> vec4f { return textureLoad(q, texel(q_first + at)); }
 fn kv_vector(at: u32) -> vec4f { return textureLoad(kv, texel(kv_first + at)); }
+
+// What the weights of four keys for query i are multiplied by, and that of key j for four queries.
+fn kept_of(b: u32, h: u32, i: u32, j: vec4u) -> vec4f {
+    return vec4f(kept(b, h, i, j[0]), kept(b, h, i, j[1]), kept(b, h, i, j[2]), kept(b, h, i, j[3]));
+}
+
+fn kept_for(b: u32, h: u32, i: vec4u, j: u32) -> vec4f {
+    return vec4f(kept(b, h, i[0], j), kept(b, h, i[1], j), kept(b, h, i[2], j), kept(b, h, i[3], j));
+}

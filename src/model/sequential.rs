@@ -322,7 +322,9 @@ impl Sequential {
 
     /// Adds an embedding whose places have positions that are learned, as GPT-2's has.
     pub fn embedding_with_positions(self, tokens: usize, size: usize) -> Self {
-        let context = self.0.input.first().copied().unwrap_or(1);
+        let length = self.0.input.first().copied().unwrap_or(1);
+        let is_second = self.0.layers.last().is_some_and(|last| last.is::<Input>());
+        let context = if is_second { Input::places(length) } else { length };
         self.layer(Embedding { tokens, positions: Positions::Learned, context, ..Embedding::new(size) })
     }
 

@@ -96,6 +96,7 @@ impl Model {
             // What comes after the second input knows the tokens of that one.
             if layer.is::<Input>() {
                 source.vocabulary = written;
+                source.places = length.map(Input::places);
             }
             if let Some(name) = section.given_name(&names)? {
                 names.insert(name, index + repeat - 1);

@@ -10,13 +10,20 @@ layer! {
     takes {}
 }
 
+impl Input {
+    /// Its places, beside a first input of that many.
+    pub fn places(first: usize) -> usize {
+        first + 1
+    }
+}
+
 impl Layer for Input {
     keyed!();
 
     fn infer(&self, inputs: &[&[usize]]) -> Result<Inferred, String> {
         let expected = "expected a model with input = { tokens = N }";
         let [places] = sizes(inputs).map_err(|found| format!("{found}, {expected}"))?;
-        Ok(Inferred::of([places + 1]))
+        Ok(Inferred::of([Input::places(places)]))
     }
 
     fn build(&self, _: &mut Graph, at: &Inputs) -> Result<Tensor> {

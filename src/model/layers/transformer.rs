@@ -9,6 +9,7 @@ use crate::model::layers::params::{ParamSpec, Spread};
 use crate::model::layers::positions::SMALL;
 use crate::ops::attention::attention::Attention as Attend;
 use crate::ops::attention::keep_row::KeepRow;
+use crate::ops::attention::limits::Limits;
 use crate::ops::matmul::matmul_nt::MatmulNt;
 use crate::ops::pointwise::activation::{Activation as Apply, Function};
 use crate::ops::pointwise::add::Add as Sum;
@@ -126,9 +127,23 @@ impl Transformer {
         features / self.heads
     }
 
-    fn attend(&self, memory: bool, lengths: bool) -> Attend {
+    fn op(&self, memory: bool, lengths: bool, dropout: f32) -> Attend {
         let causal = self.causal && !memory;
-        Attend { sharing: self.heads / self.kv_heads, memory, lengths, ..Attend::new(self.heads, causal) }
+        Attend { sharing: self.heads / self.kv_heads, memory, lengths, dropout, ..Attend::new(self.heads, causal) }
+    }
+
+    /// The attention of queries to keys and values, the same tensor as they or of another sequence, of these lengths.
+    fn attend(&self, graph: &mut Graph, at: &Inputs, x: &[Tensor], lengths: Option<Tensor>) -> Result<Tensor> {
+        let memory = x.len() == 2;
+        let (mut lengths, mut dropout) = (lengths, 0.0);
+        if self.dropout > 0.0 && at.build.mode == Mode::Training {
+            let most = graph.shape(x[x.len() - 1])[1];
+            let limits = Limits { batch: at.shape[0], most, salt: salt(at, if memory { 5 } else { 4 }) };
+            let arguments: Vec<Tensor> = std::iter::once(at.control()?).chain(lengths).collect();
+            (lengths, dropout) = (Some(graph.apply(limits, &arguments)?[0]), self.dropout);
+        }
+        let arguments: Vec<Tensor> = x.iter().copied().chain(lengths).collect();
+        Ok(graph.apply(self.op(memory, lengths.is_some(), dropout), &arguments)?[0])
     }
 
     /// The attention of x, normalised, to itself; of a text that is generated to all its tokens so far.
@@ -137,10 +152,7 @@ impl Transformer {
         let lengths = at.lengths.first().copied().flatten();
         let found = match at.build.mode {
             Mode::Generation => self.cached(graph, at, qkv)?,
-            _ => {
-                let arguments: Vec<Tensor> = std::iter::once(qkv).chain(lengths).collect();
-                graph.apply(self.attend(false, lengths.is_some()), &arguments)?[0]
-            }
+            _ => self.attend(graph, at, &[qkv], lengths)?,
         };
         params.product(graph, found)
     }
@@ -156,7 +168,7 @@ impl Transformer {
         graph.keep(KeepRow { first: features, columns, places }, &[control, qkv], kept)?;
         let lengths = graph.apply(StepPlace { batch, offset: 1, most: places }, &[control])?[0];
         let q = graph.apply(Slice { offset: 0, columns: features }, &[qkv])?[0];
-        Ok(graph.apply(self.attend(true, true), &[q, kept, lengths])?[0])
+        self.attend(graph, at, &[q, kept], Some(lengths))
     }
 
     /// Dropout before a sum, or within the net; `place` tells those of a block apart.
@@ -276,8 +288,7 @@ impl Transformer {
             }
             arguments.push(graph.apply(MatmulNt::default(), &of)?[0]);
         }
-        arguments.extend(lengths);
-        let found = graph.apply(self.attend(true, lengths.is_some()), &arguments)?[0];
+        let found = self.attend(graph, at, &arguments, lengths)?;
         params.product(graph, found)
     }
 

@@ -23,11 +23,12 @@ kernels! {
 /// The arguments, in this order:
 /// 1. queries, keys and values [B, T, (H + 2·K)·D], as one product makes them; or with `memory` the queries [B, Tq, H·D] and
 ///    the keys and values [B, Tk, 2·K·D];
-/// 2. with `lengths`: how many keys of each row are valid, as words `[B]`.
+/// 2. with `lengths`: how many keys of each row are valid, as words `[B]`; with dropout there are as many, and after them the key of
+///    its random numbers, as [`Limits`](crate::ops::attention::limits::Limits) gives them.
 ///
 /// The results are y [B, Tq, H·D] and lse [B, H, Tq], the logarithm of each softmax's denominator, which the way back needs; 0
 /// where a query sees no key. No matrix of queries and keys is kept (Dao and others, 2022).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Attention {
     /// H, the heads of queries.
     pub heads: usize,
@@ -39,12 +40,15 @@ pub struct Attention {
     pub memory: bool,
     /// Whether rows have lengths.
     pub lengths: bool,
+    /// The share of weights p[i, j] that becomes zero, at least 0 and below 1; the others are divided by the rest (Srivastava and
+    /// others, 2014). Nothing is stored for the gradient: the random numbers are drawn again.
+    pub dropout: f32,
 }
 
 impl Attention {
     /// Attention of a sequence to itself.
     pub fn new(heads: usize, causal: bool) -> Self {
-        Attention { heads, sharing: 1, causal, memory: false, lengths: false }
+        Attention { heads, sharing: 1, causal, memory: false, lengths: false, dropout: 0.0 }
     }
 
     /// Writes y and lse, which `head` computes for a head of a row.
@@ -105,7 +109,7 @@ impl Reference for Attention {
                 let Some(most) = scores.iter().copied().reduce(|a, b| if b > a { b } else { a }) else { continue };
                 let weights: Vec<F> = scores.iter().map(|score| (*score - most).exp()).collect();
                 let sum = weights.iter().fold(F::of(0.0), |sum, weight| sum + *weight);
-                weights.iter().enumerate().for_each(|(j, weight)| add(y, *weight / sum, head.v.at(j)));
+                weights.iter().enumerate().for_each(|(j, weight)| add(y, *weight / sum * head.kept(i, j), head.v.at(j)));
                 *lse = most + sum.ln();
             }
             (y, lse)
@@ -121,7 +125,10 @@ impl Op for Attention {
     fn outputs(&self, x: &[&TensorInfo]) -> Result<Vec<TensorInfo>, String> {
         let (q, kv, valid) = self.given(x)?;
         let s = self.sizes(&q.shape.0, &kv.shape.0)?;
-        lengths::check(valid, s.batch)?;
+        if !(0.0..1.0).contains(&self.dropout) {
+            return Err(format!("a dropout of {} where 0 to below 1 is expected", self.dropout));
+        }
+        lengths::check(valid, s.batch + usize::from(self.dropout > 0.0))?;
         let y = TensorInfo::floats("attention", [s.batch, s.queries, self.heads * s.size]);
         Ok(vec![y, TensorInfo::floats("lse", [s.batch, self.heads, s.queries])])
     }
@@ -179,6 +186,7 @@ impl Op for Attention {
                     hidden.fill(0.0);
                     let sum = sums::total(seen.iter().copied());
                     seen.iter_mut().for_each(|weight| *weight /= sum);
+                    head.keep(first + i, |j, kept| seen[j] *= kept);
                     *lse = most + sum.ln();
                 }
                 gemm(Gemm::serial([rows, size, keys]), y, (&weights, [keys, 1]), (head.v.data, [head.v.stride, 1]));
@@ -203,9 +211,14 @@ pub(super) fn ways() -> impl Iterator<Item = (Attention, [usize; 4])> {
         (1, 1, true, false, false, [1, 9, 9, 128]),
         (4, 2, true, true, true, [6, 13, 70, 32]),
     ];
-    ways.into_iter().map(|(heads, sharing, causal, memory, lengths, sizes)| {
-        (Attention { heads, sharing, causal, memory, lengths }, sizes)
-    })
+    let plain = ways.into_iter().map(|(heads, sharing, causal, memory, lengths, sizes)| {
+        (Attention { heads, sharing, causal, memory, lengths, dropout: 0.0 }, sizes)
+    });
+    // With dropout, in both forms; with shared keys of another sequence.
+    let dropped = [(2, 1, true, false, [2, 70, 70, 32]), (4, 2, false, true, [3, 7, 37, 5]), (1, 1, false, false, [2, 9, 9, 64])];
+    plain.chain(dropped.into_iter().map(|(heads, sharing, causal, memory, sizes)| {
+        (Attention { heads, sharing, causal, memory, lengths: true, dropout: 0.3 }, sizes)
+    }))
 }
 
 /// The arguments of a way, with values times `factor`.
@@ -221,7 +234,12 @@ pub(super) fn argue(case: Case, op: &Attention, [batch, queries, keys, size]: [u
             values.iter_mut().for_each(|value| *value *= factor);
         }
     }
-    if op.lengths { lengths::with_lengths(case, batch, keys) } else { case }
+    match (op.lengths, op.dropout > 0.0) {
+        (false, _) => case,
+        (true, false) => lengths::with_lengths(case, batch, keys),
+        // All keys, and the key of the random numbers.
+        (true, true) => case.words([batch + 1], [vec![keys as u32; batch], vec![0x9e37_79b9]].concat()),
+    }
 }
 
 pub(in crate::ops) fn cases() -> Vec<Case> {

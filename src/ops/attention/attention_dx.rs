@@ -17,11 +17,12 @@ kernels! {
 }
 
 /// The gradients of an [`Attention`]: with `g = dy[i]` and `apart = g·y[i]`, `ds[i, j] = p[i, j]·(g·v[j] - apart) / √D`, and then
-/// `dq[i] = Σ_j ds[i, j]·k[j]`, `dk[j] = Σ_i ds[i, j]·q[i]` and `dv[j] = Σ_i p[i, j]·g`, where `p[i, j] = exp(q[i]·k[j] / √D - lse[i])`.
+/// `dq[i] = Σ_j ds[i, j]·k[j]`, `dk[j] = Σ_i ds[i, j]·q[i]` and `dv[j] = Σ_i p[i, j]·g`, where `p[i, j] = exp(q[i]·k[j] / √D - lse[i])`. With dropout `g·v[j]` and the p of dv are multiplied by
+/// what the weight was multiplied by.
 ///
 /// The arguments are dy and y [B, Tq, H·D] and lse [B, H, Tq], and then those of the attention; the results are the gradients of
 /// its float arguments.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AttentionDx {
     /// The attention.
     pub forward: Attention,
@@ -90,10 +91,11 @@ impl Reference for AttentionDx {
                 let (dy, apart) = (back.dy.at(i), back.apart(i));
                 for (j, (dk, dv)) in dk.chunks_mut(size).zip(dv.chunks_mut(size)).enumerate().take(head.seen(i)) {
                     let p = (head.score(i, j) - back.lse[i]).exp();
-                    let ds = p * (dot(dy, head.v.at(j)) - apart) * scale;
+                    let kept = head.kept(i, j);
+                    let ds = p * (kept * dot(dy, head.v.at(j)) - apart) * scale;
                     add(dq, ds, head.k.at(j));
                     add(dk, ds, head.q.at(i));
-                    add(dv, p, dy);
+                    add(dv, p * kept, dy);
                 }
             }
         });
@@ -174,7 +176,9 @@ impl Op for AttentionDx {
                     let (apart, seen) = (back.apart(first + i), head.seen(first + i));
                     exponentials(arch, &mut p[..seen], scale, back.lse[first + i]);
                     p[seen..].fill(0.0);
+                    head.keep(first + i, |j, kept| ds[j] *= kept);
                     ds.iter_mut().zip(&*p).for_each(|(ds, p)| *ds = p * (*ds - apart) * scale as f32);
+                    head.keep(first + i, |j, kept| p[j] *= kept);
                 }
                 gemm(Gemm::serial([rows, size, keys]), dq, (&ds, [keys, 1]), (head.k.data, [head.k.stride, 1]));
                 let onto = Gemm { accumulate: true, ..Gemm::serial([keys, size, rows]) };

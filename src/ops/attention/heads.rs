@@ -41,6 +41,16 @@ impl Attention {
         }
     }
 
+    /// Weights whose 32 random bits are below this become zero.
+    pub(super) fn threshold(&self) -> u32 {
+        (f64::from(self.dropout) * 2f64.powi(32)) as u32
+    }
+
+    /// What the others are multiplied by.
+    pub(super) fn kept_scale(&self) -> f64 {
+        1.0 / (1.0 - f64::from(self.dropout))
+    }
+
     /// The sizes, from the shapes of the queries' argument and of that of keys and values, which are often the same.
     pub(super) fn sizes(&self, q: &[usize], kv: &[usize]) -> Result<Sizes, String> {
         let ([own, other], _) = self.widths();
@@ -114,6 +124,10 @@ impl Attention {
             launch.sizes(&[("query_width", own * unit), ("key_width", other * unit), ("sharing", self.sharing)]);
         let launch = launch.sizes(&[("key_at", keys * unit), ("value_at", values * unit)]);
         let launch = launch.set("causal", self.causal).set("scale", s.scale());
+        let launch = match self.dropout > 0.0 {
+            true => launch.set("threshold", self.threshold()).set("kept_scale", self.kept_scale()),
+            false => launch,
+        };
         let launch = launch.set("limited", valid.is_some()).bind("lengths", valid.unwrap_or(cx.x[0]));
         Ok((launch, places))
     }

@@ -6,7 +6,8 @@ pub mod attention;
 pub mod attention_dx;
 mod heads;
 pub mod keep_row;
+pub mod limits;
 mod rows;
 
 /// The ops of this family.
-pub(super) const OPS: &[Entry] = &[entry!(attention), entry!(attention_dx), entry!(keep_row)];
+pub(super) const OPS: &[Entry] = &[entry!(attention), entry!(attention_dx), entry!(keep_row), entry!(limits)];

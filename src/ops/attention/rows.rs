@@ -4,6 +4,7 @@ use crate::ops::attention::attention::Attention;
 use crate::ops::attention::heads::Sizes;
 use crate::ops::prelude::*;
 use crate::ops::sequence::lengths;
+use crate::step::control::pcg;
 
 /// Vectors of one head at the places of a row, in a tensor of all heads.
 #[derive(Clone, Copy)]
@@ -42,6 +43,17 @@ pub(super) struct Head<'a, F> {
     pub sizes: Sizes,
     valid: usize,
     causal: bool,
+    dropout: Option<Dropped>,
+}
+
+/// The dropout of a head.
+#[derive(Clone, Copy)]
+struct Dropped {
+    threshold: u32,
+    scale: f64,
+    key: u32,
+    // The number of the weight of the first query and key.
+    first: u32,
 }
 
 impl<'a, F: Real> Head<'a, F> {
@@ -61,6 +73,12 @@ impl<'a, F: Real> Head<'a, F> {
             k: of_kv(keys),
             v: of_kv(values),
             sizes: s,
+            dropout: lengths.filter(|_| op.dropout > 0.0).map(|words| Dropped {
+                threshold: op.threshold(),
+                scale: op.kept_scale(),
+                key: words.words()[s.batch],
+                first: ((b * op.heads + h) * s.queries * s.keys) as u32,
+            }),
             valid: lengths::of_row(lengths.map(|lengths| lengths.words()), b, s.keys),
             causal: op.causal,
         }
@@ -69,6 +87,20 @@ impl<'a, F: Real> Head<'a, F> {
     /// How many keys the query at a place sees.
     pub fn seen(&self, place: usize) -> usize {
         if self.causal { self.valid.min(place + 1) } else { self.valid }
+    }
+
+    /// Calls `f` with each key that query i sees and what its weight is multiplied by, where there is dropout.
+    pub fn keep(&self, i: usize, mut f: impl FnMut(usize, F)) {
+        if self.dropout.is_some() {
+            (0..self.seen(i)).for_each(|j| f(j, self.kept(i, j)));
+        }
+    }
+
+    /// What the weight of a key for a query is multiplied by.
+    pub fn kept(&self, i: usize, j: usize) -> F {
+        let Some(Dropped { threshold, scale, key, first }) = self.dropout else { return F::of(1.0) };
+        let place = first.wrapping_add((i * self.sizes.keys + j) as u32);
+        F::of(if pcg(place ^ key) < threshold { 0.0 } else { scale })
     }
 
     /// The scaled score of a query and a key.
