@@ -162,6 +162,11 @@ impl Model {
         Ok(())
     }
 
+    /// The most tokens that a model reads at a time which continues a text; none if recurrences alone read it.
+    pub fn context(&self) -> Option<usize> {
+        self.layers.iter().any(|layer| layer.is_bounded()).then(|| self.input[0])
+    }
+
     /// Whether a recurrence carries its state from batch to batch of a text.
     pub fn carries(&self) -> bool {
         self.layers.iter().any(|layer| layer.carries())

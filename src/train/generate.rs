@@ -72,7 +72,10 @@ pub struct Generator {
     params: Tensor,
     sampling: Sampling,
     model: Model,
+    // Tokens that it can hold, the one after the last that it reads among them.
     length: usize,
+    // The most tokens that the model reads at a time, if that is bounded.
+    context: Option<usize>,
 }
 
 /// Ends a step that writes a token of each row by its logits. Returns the arena of the parameters, and the log.
@@ -113,7 +116,8 @@ impl Generator {
                 "model {name}: {does}expected one that continues texts, such as char-rnn"
             )));
         }
-        let length = prompt.max(1) + sampling.tokens;
+        let context = model.context();
+        let length = context.map_or(prompt.max(1) + sampling.tokens, |context| context + 1);
         let mut graph = Graph::new();
         let control = graph.tensor(TensorInfo::words("control", [Control::WORDS]).role(Role::Control));
         let tokens = graph.tensor(TensorInfo::words("tokens", [1, length]).role(Role::Control));
@@ -127,7 +131,7 @@ impl Generator {
         let [params, log] =
             sampled(&mut graph, SampleToken { temperature, top_k, top_p, length }, [control, tokens, logits])?;
         let engine = Engine::new(device, graph, log)?;
-        Ok(Generator { engine, control, tokens, states, params, sampling, model: model.clone(), length })
+        Ok(Generator { engine, control, tokens, states, params, sampling, model: model.clone(), length, context })
     }
 
     /// Takes weights from a file's order.
@@ -187,8 +191,13 @@ impl Generator {
         Ok(vec![beginning.unwrap_or(0)])
     }
 
+    /// The part of a prompt that the model reads: of one that is bounded the last tokens, as many as it was made for.
+    pub fn read<'a>(model: &Model, prompt: &'a [u32]) -> &'a [u32] {
+        &prompt[prompt.len() - prompt.len().min(model.context().unwrap_or(usize::MAX))..]
+    }
+
     /// The tokens that follow a prompt, of a document those before its end; `observe` hears of them as they come, and stops by
-    /// a break.
+    /// a break. A model that reads a bounded number of tokens goes on from the later half of them when there are as many.
     ///
     /// # Errors
     /// [`Error::Input`] for a prompt longer than it was built for; [`Error::Failed`] if the device fails.
@@ -197,24 +206,47 @@ impl Generator {
         prompt: &[u32],
         mut observe: impl FnMut(&[u32]) -> ControlFlow<()>,
     ) -> Result<Vec<u32>> {
-        let end = prompt.len() + self.sampling.tokens;
-        if prompt.is_empty() || end > self.length {
-            let (found, most) = (prompt.len(), self.length - self.sampling.tokens);
+        if prompt.is_empty() || (self.context.is_none() && prompt.len() + self.sampling.tokens > self.length) {
+            let (found, most) = (prompt.len(), self.length - self.sampling.tokens.min(self.length));
             return Err(Error::input(format!("a prompt of {found} tokens: expected 1 to {most}")));
         }
-        let mut tokens = prompt.to_vec();
+        let (mut known, mut found) = (Generator::read(&self.model, prompt).to_vec(), Vec::new());
+        for window in 0.. {
+            let wanted = (self.sampling.tokens - found.len()).min(self.length - known.len());
+            let (new, flow) = self.window(&known, wanted, window, &mut observe).await?;
+            found.extend_from_slice(&new);
+            if flow.is_break() || found.len() == self.sampling.tokens {
+                break;
+            }
+            known.extend(new);
+            known.drain(..known.len() - self.length.div_ceil(2));
+        }
+        Ok(found)
+    }
+
+    /// At most `wanted` tokens that follow those that are known, and a break where the text ends with them.
+    async fn window(
+        &mut self,
+        known: &[u32],
+        wanted: usize,
+        window: u64,
+        observe: &mut impl FnMut(&[u32]) -> ControlFlow<()>,
+    ) -> Result<(Vec<u32>, ControlFlow<()>)> {
+        let end = known.len() + wanted;
+        let mut tokens = known.to_vec();
         tokens.resize(self.length, NO_TOKEN);
         self.engine.write(self.tokens, Values::Word(tokens))?;
         for state in self.states.clone() {
             let elements = self.engine.graph().info(state).elements();
             self.engine.write(state, Values::Float(vec![0.0; elements]))?;
         }
-        // An epoch without an end: states are carried throughout.
-        let start = Control { key: key_of(self.sampling.seed), valid: 1, samples: u32::MAX / 2, ..Control::default() };
+        // An epoch without an end: states are carried throughout. Each window has random numbers of its own.
+        let key = key_of(self.sampling.seed ^ (window << 32));
+        let start = Control { key, valid: 1, samples: u32::MAX / 2, ..Control::default() };
         self.engine.write(self.control, Values::Word(start.words()))?;
         self.engine.restart();
         let end_of_document = self.model.document_ends().map(|[_, end]| end);
-        let (mut pace, mut done, mut told) = (Pace::default(), 0, prompt.len());
+        let (mut pace, mut done, mut told) = (Pace::default(), 0, known.len());
         loop {
             let steps = pace.of(end - 1 - done);
             let begun = Instant::now();
@@ -225,19 +257,19 @@ impl Generator {
             let Values::Word(tokens) = self.engine.read(self.tokens).await? else {
                 return Err(Error::failed("tokens are not words"));
             };
-            let known = done + 1;
+            let now = done + 1;
             let is_end = |token: &u32| end_of_document == Some(*token);
-            if let Some(at) = tokens[told.min(known)..known].iter().position(is_end) {
+            if let Some(at) = tokens[told.min(now)..now].iter().position(is_end) {
                 if at > 0 {
                     // What comes after it was made in the same submit.
                     let _ = observe(&tokens[told..told + at]);
                 }
-                return Ok(tokens[prompt.len()..told + at].to_vec());
+                return Ok((tokens[known.len()..told + at].to_vec(), ControlFlow::Break(())));
             }
-            let flow = if known > told { observe(&tokens[told..known]) } else { ControlFlow::Continue(()) };
-            told = told.max(known);
+            let flow = if now > told { observe(&tokens[told..now]) } else { ControlFlow::Continue(()) };
+            told = told.max(now);
             if done == end - 1 || flow.is_break() {
-                return Ok(tokens[prompt.len()..told].to_vec());
+                return Ok((tokens[known.len()..told].to_vec(), flow));
             }
         }
     }

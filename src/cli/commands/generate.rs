@@ -57,6 +57,11 @@ pub fn run(args: GenerateArgs) -> Result<()> {
     sampling.check()?;
     let text = if args.prompt == "-" { from_stdin()? } else { args.prompt };
     let prompt = Generator::prompt(&trained.model, &text)?;
+    let read = Generator::read(&trained.model, &prompt).len();
+    if read < prompt.len() {
+        let (found, plural) = (prompt.len(), trained.model.tokenizer()?.unit().plural());
+        crate::cli::say(&format!("note: the prompt has {found} {plural}, of which the model reads the last {read}"));
+    }
     let (device, _) = args.device.open()?;
     let mut generator = Generator::new(&device, &trained.model, sampling, prompt.len())?;
     crate::cli::note(&device);

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::model::formats::weights::{NamedTensor, to_file};
 use crate::model::{Model, Weights};
 use crate::suggest;
-use modules::{Module, last, modules, unnumbered};
+use modules::{Module, last, modules, prefix, unnumbered};
 use places::{Place, places};
 use recurrent::Prepared;
 use std::fmt::{self, Write};
@@ -113,6 +113,9 @@ pub fn import(file: &Weights, model: &Model, hints: &Hints) -> Result<Imported> 
     if let Some(apart) = tied::apart(model) {
         return tied::joined(import(file, &apart, hints)?, model);
     }
+    if let Some(imported) = same(file, model)? {
+        return Ok(imported);
+    }
     let places = places(model)?;
     let prepared = recurrent::prepared(file)?;
     let modules = modules(&prepared.file)?;
@@ -148,6 +151,31 @@ pub fn import(file: &Weights, model: &Model, hints: &Hints) -> Result<Imported> 
         }
         _ => Err(Error::input("the weights fit in PyTorch's and in Keras's order: choose one with --order")),
     }
+}
+
+/// Weights as they are, where the file has the model's names and shapes, as PyTorch's modules of the same layers have them.
+fn same(file: &Weights, model: &Model) -> Result<Option<Imported>> {
+    let params = model.params()?;
+    let one = |name: &str| file.tensors.iter().find(|tensor| tensor.name == name);
+    let tensors: Option<Vec<NamedTensor>> = params
+        .iter()
+        .map(|param| one(&param.name).filter(|tensor| tensor.shape == param.file_shape).cloned())
+        .collect();
+    let Some(tensors) = tensors.filter(|tensors| tensors.len() == file.tensors.len()) else { return Ok(None) };
+    // What one weight alone makes a layer has a line of its own, and each other module one.
+    let line = |tensors: &[NamedTensor]| {
+        let index = tensors[0].name.split('.').next().and_then(|index| index.parse::<usize>().ok()).unwrap_or(0);
+        let kind = model.layers.get(index).map_or("", |layer| layer.type_name());
+        let (weight, bias) = (&tensors[0], tensors.get(1).map(|bias| bias.name.clone()));
+        Match {
+            layer: format!("{index} ({kind})"),
+            weight: (weight.name.clone(), weight.shape.clone()),
+            bias: Some(bias.unwrap_or_else(|| "none".into())),
+            done: "as they are",
+        }
+    };
+    let matches = tensors.chunk_by(|a, b| prefix(&a.name) == prefix(&b.name)).map(line).collect();
+    Ok(Some(Imported { weights: Weights::new(tensors), order: Order::Pytorch, matches, notes: Vec::new() }))
 }
 
 /// Why modules and places do not come together.

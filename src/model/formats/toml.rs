@@ -264,6 +264,9 @@ impl<'a> Section<'a> {
 
     /// The value of a key; none if the default is to be taken.
     fn value(&self, key: &Key) -> Result<Option<Value>> {
+        if key.hidden {
+            return Ok(None);
+        }
         let wrong = || self.wrong(key.name, &key.kind.expected());
         let Some(found) = self.table.get(key.name).map(Spanned::get_ref) else {
             let vocabulary = key.vocabulary.then_some(self.source.vocabulary);

@@ -42,6 +42,10 @@ impl Layer for Embedding {
         self.positions.build(graph, at, rows, at.params.get(1).copied())
     }
 
+    fn is_bounded(&self) -> bool {
+        self.positions != Positions::None
+    }
+
     fn keras_weight(&self) -> KerasWeight {
         KerasWeight::Rows
     }
@@ -60,7 +64,7 @@ impl Layer for Embedding {
         let places = onnx.params.get(1).cloned();
         let last = if places.is_some() { "_known_rows" } else { "" };
         let rows = onnx.node(last, "Mul", &[&rows, &mask], &[]);
-        self.positions.onnx(onnx, &rows, places.as_ref());
+        self.positions.onnx(onnx, &rows, [onnx.shapes[0][0], self.context], places.as_ref());
         Ok(())
     }
 }

@@ -9,6 +9,7 @@ use crate::ops::pointwise::add_bias::AddBias;
 use crate::ops::sequence::embedding::Embedding;
 use crate::ops::sequence::step_place::StepPlace;
 use crate::ops::shape::reshape::Reshape;
+use crate::ops::shape::slice::Slice;
 
 /// What is added at each place of a sequence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,16 +67,32 @@ impl Positions {
             let row = reshaped(graph, row, Shape::from([batch, 1, size]))?;
             return Ok(graph.apply(Add, &[x, row])?[0]);
         }
-        if places != most {
-            return Err(Error::input(format!("found {places} places, expected {most}, for which it has positions")));
+        if places > most {
+            return Err(Error::input(format!("found {places} places, expected at most {most}, which have positions")));
         }
-        let x = reshaped(graph, x, Shape::from([batch, most * size]))?;
+        let rows = if places < most { part(graph, rows, 0, places)? } else { rows };
+        let x = reshaped(graph, x, Shape::from([batch, places * size]))?;
         let sum = graph.apply(AddBias::default(), &[x, rows])?[0];
-        reshaped(graph, sum, Shape::from([batch, most, size]))
+        reshaped(graph, sum, Shape::from([batch, places, size]))
     }
 
     /// Adds them to a result in ONNX, [N, places, size].
-    pub(super) fn onnx(self, onnx: &mut Onnx, x: &str, rows: Option<&String>) {
-        rows.map(|rows| onnx.node("", "Add", &[x, rows], &[]));
+    pub(super) fn onnx(self, onnx: &mut Onnx, x: &str, [places, most]: [usize; 2], rows: Option<&String>) {
+        let Some(rows) = rows else { return };
+        let mut rows = rows.clone();
+        if places < most {
+            let (start, end) = (onnx.ints("_first", vec![0]), onnx.ints("_last", vec![places as i64]));
+            rows = onnx.node("_positions", "Slice", &[&rows, &start, &end], &[]);
+        }
+        onnx.node("", "Add", &[x, &rows], &[]);
     }
+}
+
+/// Rows of a parameter, from `first` on.
+pub(super) fn part(graph: &mut Graph, param: Tensor, first: usize, rows: usize) -> Result<Tensor> {
+    let (shape, elements) = (graph.shape(param).to_vec(), graph.info(param).elements());
+    let (each, sizes) = (elements / shape[0], [&[rows], &shape[1..]].concat());
+    let flat = graph.apply(Reshape { shape: Shape::from([1, elements]) }, &[param])?[0];
+    let part = graph.apply(Slice { offset: first * each, columns: rows * each }, &[flat])?[0];
+    Ok(graph.apply(Reshape { shape: Shape(sizes) }, &[part])?[0])
 }

@@ -36,7 +36,8 @@ impl Layer for Tokens {
         let flat = onnx.reshape("_flat", &input, &[0, channels as i64, -1]);
         let last = if places.is_some() { "_places" } else { "" };
         let turned = onnx.node(last, "Transpose", &[&flat], &[("perm", Attribute::Ints(vec![0, 2, 1]))]);
-        self.positions.onnx(onnx, &turned, places.as_ref());
+        let [height, width, _] = [0, 1, 2].map(|axis| onnx.shapes[0][axis]);
+        self.positions.onnx(onnx, &turned, [height * width; 2], places.as_ref());
         Ok(())
     }
 }

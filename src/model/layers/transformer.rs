@@ -6,7 +6,7 @@ use super::*;
 use crate::model::Mode;
 use crate::model::layers::keys::{BELOW_1, BIAS, Field, Kind, SIZE};
 use crate::model::layers::params::{ParamSpec, Spread};
-use crate::model::layers::positions::SMALL;
+use crate::model::layers::positions::{SMALL, part};
 use crate::ops::attention::attention::Attention as Attend;
 use crate::ops::attention::keep_row::KeepRow;
 use crate::ops::attention::limits::Limits;
@@ -16,7 +16,6 @@ use crate::ops::pointwise::add::Add as Sum;
 use crate::ops::pointwise::dropout::Dropout as Drop;
 use crate::ops::pointwise::relu::Relu as Rectify;
 use crate::ops::sequence::step_place::StepPlace;
-use crate::ops::shape::reshape::Reshape;
 use crate::ops::shape::slice::Slice;
 use crate::{ir::graph::Role, ir::graph::TensorInfo, ops::norm::layer_norm::LayerNorm as Norm};
 
@@ -302,13 +301,4 @@ impl Transformer {
         let inner = self.dropped(graph, at, inner, 3)?;
         params.product(graph, inner)
     }
-}
-
-/// Rows of a parameter.
-fn part(graph: &mut Graph, param: Tensor, first: usize, rows: usize) -> Result<Tensor> {
-    let (shape, elements) = (graph.shape(param).to_vec(), graph.info(param).elements());
-    let (each, sizes) = (elements / shape[0], [&[rows], &shape[1..]].concat());
-    let flat = graph.apply(Reshape { shape: Shape::from([1, elements]) }, &[param])?[0];
-    let part = graph.apply(Slice { offset: first * each, columns: rows * each }, &[flat])?[0];
-    Ok(graph.apply(Reshape { shape: Shape(sizes) }, &[part])?[0])
 }

@@ -4,6 +4,7 @@
 //! file, builder, suggestions, ONNX, cases and tests follow from the table.
 
 use crate::ops::pointwise::activation_dx::ActivationDx;
+use crate::ops::pointwise::fast;
 use crate::ops::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -302,6 +303,12 @@ impl Op for Activation {
         let launch = cx.kernel(ACTIVATION, &[])?.size("count", count);
         let launch = launch.set("kind", self.function as u32).set("slope", self.slope);
         cx.invocations(launch.bind("x", cx.x[0]).bind("y", cx.y[0]), count)
+    }
+
+    fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
+        if !fast::apply(self.function, y[0].floats(), x[0].floats(), None) {
+            self.reference(x, y);
+        }
     }
 
     fn rounding(&self, _: &[&TensorInfo]) -> Rounding {

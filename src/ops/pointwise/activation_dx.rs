@@ -1,6 +1,7 @@
 //! The gradient of an activation, from its argument or its result: `dx = dy · f'`.
 
 use crate::ops::pointwise::activation::{Activation, Function, ULPS, awkward, each};
+use crate::ops::pointwise::fast;
 use crate::ops::prelude::*;
 
 kernels! {
@@ -46,6 +47,12 @@ impl Op for ActivationDx {
         let launch = cx.kernel(ACTIVATION_DX, &[])?.size("count", count);
         let launch = launch.set("kind", self.0.function as u32).set("slope", self.0.slope);
         cx.invocations(launch.bind("dy", cx.x[0]).bind("x", cx.x[1]).bind("dx", cx.y[0]), count)
+    }
+
+    fn fast(&self, x: &[In<f32>], dx: &mut [Out<f32>]) {
+        if !fast::apply(self.0.function, dx[0].floats(), x[1].floats(), Some(x[0].floats())) {
+            self.reference(x, dx);
+        }
     }
 
     fn rounding(&self, _: &[&TensorInfo]) -> Rounding {

@@ -13,9 +13,8 @@ pub struct Add;
 impl Reference for Add {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
         let (a, b) = (x[0].floats(), x[1].floats());
-        for (i, y) in y[0].floats().iter_mut().enumerate() {
-            *y = a[i] + b[i];
-        }
+        let y = y[0].floats().par_chunks_mut(4096).zip(a.par_chunks(4096)).zip(b.par_chunks(4096));
+        y.for_each(|((y, a), b)| y.iter_mut().zip(a).zip(b).for_each(|((y, a), b)| *y = *a + *b));
     }
 }
 

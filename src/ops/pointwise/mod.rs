@@ -9,6 +9,7 @@ pub mod add_bias;
 pub mod add_bias_db;
 pub mod add_to;
 pub mod dropout;
+mod fast;
 pub mod multiply;
 pub mod multiply_db;
 pub mod relu;

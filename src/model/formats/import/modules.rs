@@ -38,7 +38,7 @@ fn collection(name: &str) -> Option<(&str, &str)> {
 }
 
 /// The part of a name before the last separator; the whole name if there is none.
-fn prefix(name: &str) -> &str {
+pub(super) fn prefix(name: &str) -> &str {
     name.rfind(['.', '/']).map_or(name, |at| &name[..at])
 }
 

@@ -1,7 +1,7 @@
 //! The places of a model that take modules of a file: its layers with weights, and each cell of a recurrence.
 
 use super::Order;
-use super::modules::{Module, last};
+use super::modules::{Module, last, prefix};
 use super::recurrent::MEMBERS;
 use crate::error::{Error, Result};
 use crate::ir::graph::Layout;
@@ -132,9 +132,14 @@ pub(super) fn places(model: &Model) -> Result<Vec<Place>> {
             // A normalisation leaves the features in their order.
             flattened = flattened.filter(|_| place.is_norm());
             places.push(place);
-        } else if !inferred.params.is_empty() {
-            let (kind, count) = (layer.type_name(), inferred.params.len());
-            return Err(Error::input(format!("layer {index} ({kind}): found {count} weights, expected at most 4")));
+        } else {
+            // A block of several modules, each of a name of its own.
+            for params in inferred.params.chunk_by(|a, b| prefix(&a.name) == prefix(&b.name)) {
+                let name = format!("{index} ({} {})", layer.type_name(), last(prefix(&params[0].name)));
+                let (params, keras) = (params.to_vec(), layer.keras_weight());
+                places.push(Place { index, name, params, keras, flattened: None });
+            }
+            flattened = None;
         }
         results.push((inferred.shape, flattened));
     }
