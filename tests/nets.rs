@@ -68,7 +68,7 @@ fn image_layer() -> impl Strategy<Value = LayerEntry> {
         1 => select(vec![LayerEntry::from(GlobalAvgPool2d::new()), LayerEntry::from(GlobalMaxPool2d::new())]),
         2 => select(vec![
             LayerEntry::from(BatchNorm { epsilon: 1e-5, momentum: 0.1 }),
-            LayerEntry::from(LayerNorm { epsilon: 1e-5 }),
+            LayerEntry::from(LayerNorm { epsilon: 1e-5, ..LayerNorm::new() }),
             LayerEntry::from(RmsNorm { epsilon: 1e-5 }),
             LayerEntry::from(GroupNorm { groups: 1, epsilon: 1e-5 }),
             LayerEntry::from(GroupNorm { groups: 2, epsilon: 1e-3 }),

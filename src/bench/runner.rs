@@ -42,7 +42,7 @@ pub fn random_data(model: &Model, batch: usize, steps: usize) -> Result<Dataset>
     let bytes = batch.saturating_mul(each);
     if batch == 0 || bytes > BATCH_BYTES {
         let (found, most) = (human_bytes(bytes as u64), human_bytes(BATCH_BYTES as u64));
-        let things = model.things();
+        let (things, _) = model.things();
         return Err(Error::input(format!("batch size {batch}: {found} of {things}, 1 B to {most} are expected")));
     }
     let count = (batch.saturating_mul(steps)).min(DATA_BYTES / each).max(batch);

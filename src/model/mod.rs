@@ -204,9 +204,14 @@ impl Model {
         self.prepare.unwrap_or(guessed)
     }
 
-    /// What a sample is called where samples are counted: an image, or where the model reads something else a sample.
-    pub fn things(&self) -> &'static str {
-        if self.text.is_none() && self.input.len() == 3 { "images" } else { "samples" }
+    /// What is counted of samples, and how much of it each has: images; tokens of a text that the model continues; else samples.
+    pub fn things(&self) -> (&'static str, usize) {
+        let is_stream = self.task == Task::Next && !self.translates() && self.document_ends().is_none();
+        match (&self.text, self.input.len()) {
+            (Some(_), _) if is_stream => ("tokens", self.input[0]),
+            (None, 3) => ("images", 1),
+            _ => ("samples", 1),
+        }
     }
 
     /// Whether the model reads rows of a table.

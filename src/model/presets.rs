@@ -191,6 +191,10 @@ pub fn names() -> Vec<&'static str> {
     PRESETS.iter().map(|preset| preset.name).collect()
 }
 
+/// The presets whose step in double precision takes minutes: `wgrad verify` checks them where they are named. Their layers are those of
+/// others, in larger sizes.
+pub const SLOW: &[&str] = &["gpt-char"];
+
 impl Preset {
     /// The preset of that name.
     ///
@@ -231,7 +235,8 @@ impl Preset {
             return (self.layers)(embed(Sequential::text(input[0]).name(name), tokens), classes).build();
         }
         if vocabulary.is_some() {
-            let texts: Vec<&str> = PRESETS.iter().filter(|preset| preset.reads_text()).map(|preset| preset.name).collect();
+            let texts: Vec<&str> =
+                PRESETS.iter().filter(|preset| preset.reads_text()).map(|preset| preset.name).collect();
             let expected = texts.join(", ");
             return Err(Error::input(format!("model {name}: it reads no text, expected {expected} or a model file")));
         }

@@ -64,9 +64,14 @@ pub fn passages(model: &Model, weights: &Weights, test: &Split) -> Result<Vec<Pa
         return first.map(|at| translated(model, weights, &text(source, at), &text(target, at))).collect();
     }
     let most = (LOGITS / known.tokens().len().max(1)).clamp(TOKENS[0], TOKENS[1]);
+    // A net that reads a bounded number of tokens has as many windows as other texts have passages.
+    let (most, windows) = model.context().map_or((most, 1), |context| (most.min(context), PASSAGES));
     let field = column(TEXT)?;
     let mut texts: Vec<Vec<u32>> = match field.field().stream {
-        Some(all) => vec![field.words(0..test.count).take(all.min(most)).collect()],
+        Some(all) => {
+            let tokens: Vec<u32> = field.words(0..test.count).take(all.min(windows * most)).collect();
+            tokens.chunks(most).map(<[u32]>::to_vec).collect()
+        }
         None => (0..test.count.min(PASSAGES)).map(|at| text(field, at)).collect(),
     };
     texts.iter_mut().for_each(|text| text.truncate(most));

@@ -105,7 +105,8 @@ mod tests {
     /// nanoGPT's decay to a tenth: 1e-4 + 9e-4 · (1 + cos(π · 24 / 50)) / 2 after 24 of 50 steps.
     #[test]
     fn a_cosine_ends_at_the_least_rate() {
-        let found = |step| Rates { base: 1e-3, schedule: Schedule::Cosine { least: 1e-4 }, warmup: 0, total: 50 }.at(step);
+        let found =
+            |step| Rates { base: 1e-3, schedule: Schedule::Cosine { least: 1e-4 }, warmup: 0, total: 50 }.at(step);
         for (step, expected) in [(0, 1e-3), (24, 5.782557337881708e-4), (25, 5.5e-4), (50, 1e-4), (99, 1e-4)] {
             assert!((found(step) - expected).abs() <= 1e-15, "{step}: {}", found(step));
         }
@@ -129,14 +130,20 @@ mod tests {
         for (found, expected) in found.iter().zip([0.025, 0.05, 0.075, 0.1, 0.1, 0.1]) {
             assert!((found - expected).abs() < 1e-15, "{found}");
         }
-        assert_eq!(rates(Schedule::Cosine { least: 0.0 }, 4, 54).at(4 + 24), rates(Schedule::Cosine { least: 0.0 }, 0, 50).at(24));
+        assert_eq!(
+            rates(Schedule::Cosine { least: 0.0 }, 4, 54).at(4 + 24),
+            rates(Schedule::Cosine { least: 0.0 }, 0, 50).at(24)
+        );
     }
 
     #[test]
     fn no_length_of_a_run_gives_anything_but_a_rate() {
-        for schedule in
-            [Schedule::Constant, Schedule::Step { every: 3, gamma: 0.5 }, Schedule::Cosine { least: 0.0 }, Schedule::OneCycle]
-        {
+        for schedule in [
+            Schedule::Constant,
+            Schedule::Step { every: 3, gamma: 0.5 },
+            Schedule::Cosine { least: 0.0 },
+            Schedule::OneCycle,
+        ] {
             for (total, warmup) in [(1, 0), (2, 0), (3, 0), (4, 4), (5, 9), (10, 3), (u32::MAX, 0)] {
                 for step in [0, 1, 2, 3, 4, 5, 10, 11, u32::MAX] {
                     let found = rates(schedule, warmup, total).at(step);

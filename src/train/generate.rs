@@ -123,8 +123,7 @@ impl Generator {
         let tokens = graph.tensor(TensorInfo::words("tokens", [1, length]).role(Role::Control));
         let token = graph.apply(TokenAt, &[control, tokens])?[0];
         let one = Model { input: vec![1], ..model.clone() };
-        let logits =
-            one.build(&mut graph, token, Build::generation(control, model.input[0]))?;
+        let logits = one.build(&mut graph, token, Build::generation(control, model.input[0]))?;
         fuse(&mut graph, &[logits], Stage::Whole);
         let states = graph.carried.iter().map(|(_, state)| *state).collect();
         let Sampling { temperature, top_k, top_p, .. } = sampling;

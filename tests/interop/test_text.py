@@ -62,6 +62,71 @@ from = "decoder"
 type = "dense"
 units = "vocabulary"
 """
+# Two blocks of a transformer, whose heads share keys and values.
+GPT = """input = {{ tokens = 12 }}
+[[layers]]
+type = "embedding"
+size = 16
+positions = "learned"
+[[layers]]
+type = "transformer"
+heads = 4
+kv_heads = 2
+hidden = 24
+causal = true
+repeat = 2
+{keys}
+[[layers]]
+type = "layer_norm"
+bias = false
+[[layers]]
+type = "dense"
+units = "vocabulary"
+"""
+
+# An encoder and a decoder of a transformer.
+WRITER = """input = { tokens = 4 }
+[[layers]]
+type = "embedding"
+size = 16
+positions = "learned"
+[[layers]]
+type = "transformer"
+heads = 2
+hidden = 24
+name = "encoder"
+[[layers]]
+type = "input"
+[[layers]]
+type = "embedding"
+size = 16
+positions = "learned"
+[[layers]]
+type = "transformer"
+heads = 2
+hidden = 24
+causal = true
+memory = "encoder"
+repeat = 2
+[[layers]]
+type = "dense"
+units = "vocabulary"
+"""
+CLASSES = """input = { tokens = 6 }
+[[layers]]
+type = "embedding"
+size = 16
+positions = "learned"
+[[layers]]
+type = "transformer"
+heads = 2
+hidden = 24
+[[layers]]
+type = "mean_pool"
+[[layers]]
+type = "dense"
+units = 2
+"""
 NUMBERS = [("one", "uno"), ("two", "dos"), ("three", "tres"), ("four", "cuatro"), ("five", "cinco")]
 
 
@@ -93,7 +158,10 @@ class Text(unittest.TestCase):
         (self.folder / "a.txt").write_text(TEXT)
         tied = NET.format(layer="gru").replace("units = 10", "units = 8").replace("size = 8", 'size = 8\nname = "tokens"')
         nets = {layer: NET.format(layer=layer) for layer in ["rnn", "gru", "lstm"]}
-        for layer, net in {**nets, "tied": tied + 'tied = "tokens"\n'}.items():
+        nets["tied"] = tied + 'tied = "tokens"\n'
+        nets["transformer"] = GPT.format(keys="bias = false")
+        nets["norms last"] = GPT.format(keys='norm_first = false\nactivation = "relu"')
+        for layer, net in nets.items():
             (self.folder / "net.toml").write_text(net)
             flags = ["--data", "a.txt", "--model", "net.toml", "--batch-size", 16, "--epochs", 3, "--device", "cpu"]
             wgrad("train", *flags, "--run-dir", layer, "--no-report", cwd=self.folder)
@@ -115,12 +183,17 @@ class Text(unittest.TestCase):
         words = ["good", "fine", "bad", "poor"]
         lines = [f"{'no' if n % 4 > 1 else 'yes'}\tfilm {n // 4} was {words[n % 4]}{' indeed' * (n % 3)}" for n in range(80)]
         (self.folder / "films.tsv").write_text("\n".join(lines))
+        (self.folder / "net.toml").write_text(CLASSES)
+        for model in ["text-classifier", "net.toml"]:
+            self.hold_classes(model)
+
+    def hold_classes(self, model):
         flags = ["--data", "films.tsv", "--length", 6, "--batch-size", 16, "--epochs", 2, "--device", "cpu"]
-        wgrad("train", "--model", "text-classifier", *flags, "--run-dir", "run", "--no-report", cwd=self.folder)
-        wgrad("export", "run/model.safetensors", "--onnx", "net.onnx", cwd=self.folder)
+        wgrad("train", "--model", model, *flags, "--run-dir", f"{model}-run", "--no-report", cwd=self.folder)
+        wgrad("export", f"{model}-run/model.safetensors", "--onnx", "net.onnx", cwd=self.folder)
         texts = ["film 3 was good", "bad", "film 7 was poor indeed indeed"]
         (self.folder / "new.txt").write_text("\n".join(texts))
-        told = json.loads(wgrad("predict", "run", "new.txt", "--device", "cpu", "--json", cwd=self.folder))
+        told = json.loads(wgrad("predict", f"{model}-run", "new.txt", "--device", "cpu", "--json", cwd=self.folder))
         path = str(self.folder / "net.onnx")
         tokens = self.described(path)
         windows = -np.ones((len(texts), 6), np.int64)
@@ -170,8 +243,11 @@ class Text(unittest.TestCase):
         (self.folder / "pairs").mkdir()
         (self.folder / "pairs" / "train.tsv").write_text("\n".join(lines))
         (self.folder / "pairs" / "test.tsv").write_text("\n".join(lines[::7]))
+        nets = {"transformer": WRITER}
         for layer, layers, score in [("rnn", 1, "dot"), ("gru", 2, "general"), ("lstm", 2, "additive")]:
-            (self.folder / "net.toml").write_text(TRANSLATOR.format(layer=layer, layers=layers, score=score))
+            nets[layer] = TRANSLATOR.format(layer=layer, layers=layers, score=score)
+        for layer, net in nets.items():
+            (self.folder / "net.toml").write_text(net)
             flags = ["--data", "pairs", "--model", "net.toml", "--batch-size", 16, "--epochs", 12, "--lr", 0.01]
             wgrad("train", *flags, "--device", "cpu", "--run-dir", layer, "--no-report", cwd=self.folder)
             wgrad("export", f"{layer}/model.safetensors", "--onnx", "net.onnx", cwd=self.folder)

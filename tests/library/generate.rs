@@ -6,6 +6,7 @@ use wgrad::device::cpu::Executor;
 use wgrad::ir::graph::{Graph, TensorInfo};
 use wgrad::ir::values::Values;
 use wgrad::model::init::glorot_uniform;
+use wgrad::model::layers::Transformer;
 use wgrad::model::{Build, Model, Sequential, Weights};
 use wgrad::train::generate::{Generator, Sampling};
 
@@ -68,5 +69,37 @@ fn the_likeliest_tokens_are_those_of_the_forward_pass() {
             varied += usize::from(found.windows(2).any(|pair| pair[0] != pair[1]));
         }
         assert!(varied > 0, "the likeliest token is always the same");
+    }
+}
+
+/// A transformer that was made for 24 tokens goes on from the later half of them when it has read as many.
+#[test]
+fn a_transformer_keeps_keys_and_values_and_goes_on_in_windows() {
+    let block = Transformer { causal: true, ..Transformer::new(2usize, 20usize) };
+    let shared = Transformer { kv_heads: 1, bias: false, norm_first: false, ..block };
+    for block in [block, shared] {
+        let net = Sequential::text(24).embedding_with_positions(TOKENS, 8).blocks(block, 2).layer_norm().dense(TOKENS);
+        let model = net.build().unwrap();
+        for device in [adapter::device(), Device::cpu(2).unwrap()] {
+            let sampling = Sampling { tokens: 60, temperature: 0.0, ..Sampling::default() };
+            let mut generator = Generator::new(&device, &model, sampling, 4).unwrap();
+            generator.set_weights(&weights(&model)).unwrap();
+            // A prompt that is read whole, and one of which the last tokens are.
+            for length in [4, 31] {
+                let prompt: Vec<u32> = (0..length).map(|n| n * n % TOKENS as u32).collect();
+                let run = generator.run(&prompt, |_| std::ops::ControlFlow::Continue(()));
+                let found = pollster::block_on(run).unwrap();
+                let mut known = prompt[prompt.len() - prompt.len().min(24)..].to_vec();
+                for (at, token) in found.iter().enumerate() {
+                    if known.len() == 25 {
+                        known.drain(..12);
+                    }
+                    let expected = *likeliest(&model, &known).last().unwrap();
+                    assert_eq!(*token, expected, "token {at} after {length} on {}", device.name());
+                    known.push(*token);
+                }
+                assert!(found.windows(2).any(|pair| pair[0] != pair[1]), "the likeliest token is always the same");
+            }
+        }
     }
 }

@@ -123,7 +123,7 @@ fn batch_normalisation() {
 
 #[test]
 fn layer_normalisation() {
-    let norm = LayerEntry::from(LayerNorm { epsilon: 1e-2 });
+    let norm = LayerEntry::from(LayerNorm { epsilon: 1e-2, ..LayerNorm::new() });
     let layers = [conv(3, [2, 2], [1, 1]), norm.clone(), relu(), flatten(), relu(), dense(5), norm, relu(), dense(4)];
     check([4, 5, 2], |graph, x| chain(graph, 0, x, &layers));
 }

@@ -17,7 +17,7 @@ fn dropout_is_of_training_alone() {
         model.build(&mut graph, x, build).map(|_| graph.to_string())
     };
     assert!(!built(Build::INFERENCE).unwrap().contains("Dropout"));
-    let none = Build { mode: Mode::Training, control: None, target: None };
+    let none = Build { mode: Mode::Training, ..Build::INFERENCE };
     assert!(built(none).unwrap_err().to_string().contains("layer 0 (dropout): found no control block"));
     let step = Step::training(&model, 8, &TrainOptions { batch_size: 4, ..TrainOptions::default() }).unwrap();
     assert!(step.graph.to_string().contains("Dropout { rate: 0.5, salt: 0 }"));

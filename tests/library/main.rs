@@ -38,5 +38,6 @@ mod sequences;
 mod structure;
 mod tied;
 mod training;
+mod transformers;
 mod translation;
 mod weights;

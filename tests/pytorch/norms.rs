@@ -182,7 +182,7 @@ fn hold_one(layer: &LayerEntry, tensors: &SafeTensors, at: &str) {
 fn layer_normalisation_follows_pytorch() {
     let bytes = bytes("norms.safetensors");
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
-    let layer = LayerEntry::from(LayerNorm { epsilon: 1e-5 });
+    let layer = LayerEntry::from(LayerNorm { epsilon: 1e-5, ..LayerNorm::new() });
     (0..3).for_each(|k| hold_one(&layer, &tensors, &format!("layer_norm/{k}")));
 }
 

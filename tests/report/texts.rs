@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use wgrad::data::options::TextOptions;
 use wgrad::data::{Dataset, ReadOptions};
 use wgrad::model::formats::weights::Weights;
-use wgrad::model::layers::Score;
+use wgrad::model::layers::{Score, Transformer};
 use wgrad::model::{Model, Sequential};
 use wgrad::report::{ReportData, gather, page};
 use wgrad::train::epochs::trainer::Trainer;
@@ -97,6 +97,29 @@ fn the_losses_of_a_passage_are_those_of_the_formula() {
     }
     let mean = sum / (tokens.len() - 1) as f64;
     assert!((passages[0]["loss"].as_f64().expect("a loss") - mean).abs() < 2e-5, "{mean}");
+}
+
+/// A transformer reads as many tokens as it was made for: a passage is one window. The windows here are those of the test set, so
+/// their losses come to the loss that the run measured, save for that of the last token of each, which is of the next window.
+#[test]
+fn the_passages_of_a_transformer_are_its_windows() {
+    let block = Transformer { causal: true, ..Transformer::new(2usize, 12usize) };
+    let net = Sequential::text(9).embedding_with_positions(9, 6).blocks(block, 2).dense(9);
+    let (found, _, _, _, val_loss) = page_of_texts(&"abcd efg\n".repeat(60), "a.txt", net);
+    let passages = list(&found["passages"]);
+    assert_eq!(passages.len(), 6);
+    let texts: Vec<String> = passages
+        .iter()
+        .map(|passage| list(&passage["tokens"]).iter().filter_map(|token| token["text"].as_str()).collect())
+        .collect();
+    assert_eq!(texts, ["abcd efg\n"; 6], "the last tenth");
+    // Every window is the same: each place has one loss, and the last place tells the first token of the next.
+    let losses = |passage: &Value| -> f64 { list(&passage["tokens"]).iter().filter_map(|t| t["loss"].as_f64()).sum() };
+    let sum = losses(&passages[0]);
+    assert!(passages.iter().all(|passage| (losses(passage) - sum).abs() < 1e-6));
+    // 53 targets: nine of five windows and eight of the last.
+    let last = (53.0 * val_loss - 6.0 * sum) / 5.0;
+    assert!(last > 0.0 && last < 4.0, "{last}");
 }
 
 /// The passages of a translating net are its test pairs: their mean is the loss that the run measured.

@@ -15,6 +15,24 @@ type = "dense"
 units = "vocabulary"
 "#;
 
+/// Dropout of attention too.
+const GPT: &str = r#"input = { tokens = 6 }
+[[layers]]
+type = "embedding"
+size = 4
+positions = "learned"
+[[layers]]
+type = "transformer"
+heads = 2
+hidden = 5
+causal = true
+dropout = 0.3
+repeat = 2
+[[layers]]
+type = "dense"
+units = "vocabulary"
+"#;
+
 /// Lines of other lengths, each with a first column.
 fn lines(first: impl Fn(usize) -> String) -> String {
     let mut text = String::new();
@@ -29,12 +47,18 @@ fn lines(first: impl Fn(usize) -> String) -> String {
 fn a_run_on_texts_that_was_cut_in_mid_epoch_ends_as_one_that_was_not() {
     let place = Place::new();
     place.write("net.toml", NET);
+    place.write("gpt.toml", GPT);
     place.write("a.txt", "the cat sat on the mat, and the dog sat by the log. ".repeat(5));
     place.write("labels.tsv", lines(|n| ["good", "bad"][n % 2].to_owned()));
     place.write("pairs.tsv", lines(|n| format!("source{n} of{}", " all".repeat(n % 3))));
     place.write("names.txt", (0..52).map(|n| format!("ann{}{n}\n", "a".repeat(n % 5))).collect::<String>());
     for (name, train, per_epoch) in [
         ("stream", "--data a.txt --model net.toml", 5),
+        (
+            "transformer",
+            "--data a.txt --model gpt.toml --optimizer adamw --decay-matrices-only --schedule cosine --min-lr 1e-4",
+            5,
+        ),
         ("carry", "--data a.txt --model net.toml --carry", 5),
         ("labels", "--data labels.tsv --model text-classifier --length 6", 5),
         ("documents", "--data names.txt --documents --model char-rnn", 6),

@@ -61,7 +61,10 @@ fn check(args: &VerifyArgs, found: &mut Found) -> Result<()> {
         .filter(|op| wanted(op.name) || op.kernels.iter().any(|kernel| wanted(kernel.name)))
         .copied()
         .collect();
-    let models: Vec<&str> = presets::names().into_iter().filter(|name| wanted(name)).collect();
+    let (slow, models): (Vec<&str>, Vec<&str>) = presets::names()
+        .into_iter()
+        .filter(|name| wanted(name))
+        .partition(|name| args.names.is_empty() && presets::SLOW.contains(name));
     if ops.is_empty() && models.is_empty() {
         let (names, all) = (args.names.join(", "), presets::names().join(", "));
         return Err(Error::input(format!(
@@ -69,6 +72,9 @@ fn check(args: &VerifyArgs, found: &mut Found) -> Result<()> {
         )));
     }
     let (device, _) = found.device.insert(args.device.open()?);
+    if !slow.is_empty() {
+        crate::cli::say(&format!("note: {} left out, since it takes minutes; name it to check it", slow.join(", ")));
+    }
     found.kernels = kernels(device, &ops, false)?;
     for name in models {
         found.models.push(models::check(device, &Model::without_data(name)?, false)?);

@@ -91,9 +91,9 @@ fn watch(told: Arc<Mutex<Told>>) -> Option<Sender<()>> {
 
 /// An epoch under way in one plain line.
 fn line(live: &Live, epoch: usize, epochs: usize) -> String {
-    let Live { done, of, seconds, loss, samples, things, .. } = *live;
+    let Live { done, of, seconds, loss, samples, things: (things, each), .. } = *live;
     let left = clock(seconds / done.max(1) as f64 * (of - done.min(of)) as f64);
-    let rate = samples as f64 / seconds.max(f64::MIN_POSITIVE);
+    let rate = samples as f64 * each as f64 / seconds.max(f64::MIN_POSITIVE);
     let run = live.run_left.map_or(String::new(), |left| format!(", {} in the run", clock(left)));
     format!(
         "step {done}/{of} of epoch {epoch}/{epochs} - loss: {loss:.4} - {rate:.0} {things}/s - {left} left in the epoch{run}"
@@ -107,7 +107,7 @@ mod tests {
     /// 128 samples per step, 3.75 seconds each.
     fn live(done: usize) -> Live {
         let (seconds, samples) = (done as f64 * 3.75, done as u64 * 128);
-        Live { done, of: 469, seconds, loss: 0.3424, accuracy: 0.9066, samples, things: "images", run_left: None }
+        Live { done, of: 469, seconds, loss: 0.3424, accuracy: 0.9066, samples, things: ("images", 1), run_left: None }
     }
 
     #[test]

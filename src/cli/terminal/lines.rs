@@ -20,8 +20,8 @@ pub(in crate::cli) struct Live {
     pub(in crate::cli) accuracy: f64,
     /// The samples so far.
     pub(in crate::cli) samples: u64,
-    /// What they are called.
-    pub(in crate::cli) things: &'static str,
+    /// What is counted of them, and how much of it each has.
+    pub(in crate::cli) things: (&'static str, usize),
     /// Seconds that are left of the whole run, where further epochs follow.
     pub(in crate::cli) run_left: Option<f64>,
 }
@@ -107,7 +107,7 @@ pub(in crate::cli) fn plain(m: &Metrics, epochs: usize, things: &str) -> String 
     let digits = if m.seconds < 1.0 { 3 } else { 1 };
     format!(
         "epoch {}/{epochs} - {:.digits$}s - {:.0} {things}/s - loss: {:.4}{accuracy} - val_loss: {:.4}{val_accuracy}{further}\n",
-        m.epoch, m.seconds, m.images_per_second, m.loss, m.val_loss
+        m.epoch, m.seconds, m.images_per_second * each as f64, m.loss, m.val_loss
     )
 }
 
@@ -204,7 +204,7 @@ mod tests {
         loss: 0.3424,
         accuracy: 0.9066,
         samples: 11_904,
-        things: "images",
+        things: ("images", 1),
         run_left: None,
     };
 

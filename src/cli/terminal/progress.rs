@@ -40,7 +40,7 @@ pub(in crate::cli) struct Progress {
     epoch: usize,
     // The last step of the run, when the last steps came back, and how long a validation took.
     last: u64,
-    things: &'static str,
+    things: (&'static str, usize),
     stepped: Option<Instant>,
     validation: Duration,
     drawn: Option<Instant>,
@@ -78,7 +78,7 @@ impl Progress {
             per_epoch: 0,
             epoch: 0,
             last: 0,
-            things: "samples",
+            things: ("samples", 1),
             stepped: None,
             validation: Duration::ZERO,
             drawn: None,
@@ -134,7 +134,7 @@ impl Progress {
     }
 
     /// Says how many epochs there will be, how many steps a whole one has and how many the run has, and what samples are called.
-    pub(in crate::cli) fn begin(&mut self, epochs: usize, per_epoch: u64, last: u64, things: &'static str) {
+    pub(in crate::cli) fn begin(&mut self, epochs: usize, per_epoch: u64, last: u64, things: (&'static str, usize)) {
         (self.epochs, self.per_epoch, self.last, self.things) = (epochs, per_epoch, last, things);
         // Another run of a sweep may begin with the epoch that the last one ended with.
         self.epoch = 0;

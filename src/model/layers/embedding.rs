@@ -30,6 +30,9 @@ impl Layer for Embedding {
     fn infer(&self, inputs: &[&[usize]]) -> Result<Inferred, String> {
         let [places] = sizes(inputs).map_err(|found| format!("{found}, expected tokens, [places]"))?;
         let Embedding { tokens, size, positions, context } = *self;
+        if positions != Positions::None && places > context {
+            return Err(format!("found {places} places, expected at most {context}, which have positions"));
+        }
         let places_of = positions.params(context, size);
         // A row of standard normal numbers for each, as PyTorch draws them; before a transformer, as GPT-2.
         let spread = if places_of.is_some() { SMALL } else { Spread::Normal(1.0) };

@@ -8,6 +8,7 @@ use crate::model::layers::keys::{BELOW_1, BIAS, Field, Kind, SIZE};
 use crate::model::layers::params::{ParamSpec, Spread};
 use crate::model::layers::positions::{SMALL, part};
 use crate::ops::attention::attention::Attention as Attend;
+use crate::ops::attention::heads::LARGEST_HEAD;
 use crate::ops::attention::keep_row::KeepRow;
 use crate::ops::attention::limits::Limits;
 use crate::ops::matmul::matmul_nt::MatmulNt;
@@ -159,7 +160,8 @@ impl Transformer {
     /// The attention of one token to those before it, whose keys and values are kept from step to step.
     fn cached(&self, graph: &mut Graph, at: &Inputs, qkv: Tensor) -> Result<Tensor> {
         let places = at.build.context.filter(|_| self.causal);
-        let places = places.ok_or_else(|| Error::input("found causal = false, expected true where a text is continued"))?;
+        let places =
+            places.ok_or_else(|| Error::input("found causal = false, expected true where a text is continued"))?;
         let (control, batch, features) = (at.control()?, at.shape[0], at.shape[2]);
         let columns = 2 * self.kv_heads * self.head(features);
         let info = TensorInfo::floats(format!("{}.kv", at.index), [batch, places, columns]);
@@ -205,6 +207,10 @@ impl Layer for Transformer {
         if !heads.is_multiple_of(kv_heads) {
             return Err(format!("found kv_heads = {kv_heads} and heads = {heads}, expected a divisor of it"));
         }
+        if self.head(features) > LARGEST_HEAD {
+            let found = self.head(features);
+            return Err(format!("found heads of {found} numbers, expected at most {LARGEST_HEAD}: more heads"));
+        }
         let wide = features + 2 * kv_heads * self.head(features);
         let mut params = self.attention_params("self_attn", features, wide);
         if self.memory {
@@ -226,8 +232,7 @@ impl Layer for Transformer {
     fn build(&self, graph: &mut Graph, at: &Inputs) -> Result<Tensor> {
         let norms = (if self.memory { 3 } else { 2 }) * if self.bias { 2 } else { 1 };
         let (others, norms) = at.params.split_at(at.params.len().saturating_sub(norms));
-        let [mut others, mut norms] =
-            [others, norms].map(|params| Params { params: params.iter(), bias: self.bias });
+        let [mut others, mut norms] = [others, norms].map(|params| Params { params: params.iter(), bias: self.bias });
         let mut x = at.x[0];
         let parts: &[Part] = if self.memory { &[Part::Own, Part::Other, Part::Net] } else { &[Part::Own, Part::Net] };
         for (place, part) in (0..).zip(parts) {

@@ -109,7 +109,10 @@ impl Reference for Attention {
                 let Some(most) = scores.iter().copied().reduce(|a, b| if b > a { b } else { a }) else { continue };
                 let weights: Vec<F> = scores.iter().map(|score| (*score - most).exp()).collect();
                 let sum = weights.iter().fold(F::of(0.0), |sum, weight| sum + *weight);
-                weights.iter().enumerate().for_each(|(j, weight)| add(y, *weight / sum * head.kept(i, j), head.v.at(j)));
+                weights
+                    .iter()
+                    .enumerate()
+                    .for_each(|(j, weight)| add(y, *weight / sum * head.kept(i, j), head.v.at(j)));
                 *lse = most + sum.ln();
             }
             (y, lse)
@@ -215,7 +218,8 @@ pub(super) fn ways() -> impl Iterator<Item = (Attention, [usize; 4])> {
         (Attention { heads, sharing, causal, memory, lengths, dropout: 0.0 }, sizes)
     });
     // With dropout, in both forms; with shared keys of another sequence.
-    let dropped = [(2, 1, true, false, [2, 70, 70, 32]), (4, 2, false, true, [3, 7, 37, 5]), (1, 1, false, false, [2, 9, 9, 64])];
+    let dropped =
+        [(2, 1, true, false, [2, 70, 70, 32]), (4, 2, false, true, [3, 7, 37, 5]), (1, 1, false, false, [2, 9, 9, 64])];
     plain.chain(dropped.into_iter().map(|(heads, sharing, causal, memory, sizes)| {
         (Attention { heads, sharing, causal, memory, lengths: true, dropout: 0.3 }, sizes)
     }))

@@ -8,7 +8,7 @@ use crate::ops::shape::reshape;
 pub(super) const BLOCK: usize = 64;
 
 /// The most numbers that a head has: a kernel keeps its query and its sums in registers.
-const MOST: usize = 128;
+pub const LARGEST_HEAD: usize = 128;
 
 /// Vectors of workgroup memory for each of two tiles: 16 KiB in all, the default limit of WebGPU.
 const TILE: usize = 512;
@@ -66,9 +66,9 @@ impl Attention {
                     && batch * queries * keys * wide > 0 =>
             {
                 let size = wide / own;
-                match size <= MOST {
+                match size <= LARGEST_HEAD {
                     true => Ok(Sizes { batch, queries, keys, size }),
-                    false => Err(format!("found heads of {size} numbers, expected {MOST} at most")),
+                    false => Err(format!("found heads of {size} numbers, expected {LARGEST_HEAD} at most")),
                 }
             }
             _ => Err(format!(

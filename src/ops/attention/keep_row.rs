@@ -66,13 +66,10 @@ impl Op for KeepRow {
 pub(in crate::ops) fn cases() -> Vec<Case> {
     let case = |[batch, places, columns, width, first]: [usize; 5], step| {
         let control = Control { step, ..Control::default() };
-        let case = Case::new(KeepRow { first, columns, places }).words([Control::WORDS], control.words()).random([batch, 1, width]);
+        let case = Case::new(KeepRow { first, columns, places })
+            .words([Control::WORDS], control.words())
+            .random([batch, 1, width]);
         case.random([batch, places, columns]).in_place()
     };
-    vec![
-        case([1, 1, 1, 1, 0], 0),
-        case([2, 5, 6, 9, 3], 3),
-        case([3, 4, 70, 96, 20], 0),
-        case([2, 3, 4, 6, 2], 3),
-    ]
+    vec![case([1, 1, 1, 1, 0], 0), case([2, 5, 6, 9, 3], 3), case([3, 4, 70, 96, 20], 0), case([2, 3, 4, 6, 2], 3)]
 }

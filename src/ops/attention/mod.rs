@@ -4,7 +4,7 @@ use super::Entry;
 
 pub mod attention;
 pub mod attention_dx;
-mod heads;
+pub(crate) mod heads;
 pub mod keep_row;
 pub mod limits;
 mod rows;

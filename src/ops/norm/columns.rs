@@ -54,6 +54,46 @@ pub fn sums<F: Real>(rows: usize, channels: usize, term: impl Fn(usize, usize) -
     sums
 }
 
+/// Σ dy·(x - mean)·scale and Σ dy over the rows, for each channel; mean and scale are those of the row. The order is that of [`sums`].
+pub fn pairs(channels: usize, [dy, x]: [&[f32]; 2], [mean, scale]: [&[f32]; 2]) -> [Vec<f32>; 2] {
+    let chunk = HOST_ROWS * channels;
+    let chunks = dy.par_chunks(chunk).zip(x.par_chunks(chunk));
+    let chunks = chunks.zip(mean.par_chunks(HOST_ROWS).zip(scale.par_chunks(HOST_ROWS)));
+    let partials: Vec<[Vec<f32>; 2]> = chunks
+        .map(|((dy, x), (mean, scale))| {
+            let [mut with_x, mut alone] = [vec![0.0; channels], vec![0.0; channels]];
+            let rows = dy.chunks(channels).zip(x.chunks(channels)).zip(mean.iter().zip(scale));
+            for ((dy, x), (&mean, &scale)) in rows {
+                let sums = with_x.iter_mut().zip(alone.iter_mut());
+                for (((a, b), dy), x) in sums.zip(dy).zip(x) {
+                    *a += dy * ((x - mean) * scale);
+                    *b += dy;
+                }
+            }
+            [with_x, alone]
+        })
+        .collect();
+    [0, 1].map(|at| {
+        let mut found = vec![0.0; channels];
+        let all: Vec<f32> = partials.iter().flat_map(|part| part[at].iter().copied()).collect();
+        sums::columns(&all, &mut found);
+        found
+    })
+}
+
+/// Σ `term(a, b)` over two rows, in eight sums side by side: what a processor adds in one vector.
+pub fn across(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut sums = [0.0; 8];
+    let (a, b) = (a.chunks_exact(8), b.chunks_exact(8));
+    let rest = a.remainder().iter().zip(b.remainder()).fold(0.0, |sum, (a, b)| sum + term(*a, *b));
+    for (a, b) in a.zip(b) {
+        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
+            *sum += term(*a, *b);
+        }
+    }
+    sums.iter().sum::<f32>() + rest
+}
+
 /// Sets `y[r, c]` to `value(r, c)`, for every row.
 pub fn fill<F: Real>(y: &mut [F], channels: usize, value: impl Fn(usize, usize) -> F + Sync) {
     y.par_chunks_mut(channels * HOST_ROWS).enumerate().for_each(|(k, y)| {

@@ -1,6 +1,6 @@
 //! Layer normalisation over the last axis.
 
-use crate::ops::norm::columns::{per_channel, rows_and_channels, split};
+use crate::ops::norm::columns::{across, per_channel, rows_and_channels, split};
 use crate::ops::norm::layer_norm_dx::LayerNormDx;
 use crate::ops::prelude::*;
 
@@ -77,8 +77,26 @@ impl Op for LayerNorm {
         let launch = launch.set("epsilon", self.epsilon).bind("x", cx.x[0]).bind("gamma", cx.x[1]);
         // Without a β any buffer is bound, and not read.
         let beta = cx.x.get(2).copied();
-        let launch = launch.set("moved", beta.is_some()).bind("beta", beta.unwrap_or(cx.x[1])).bind("y", cx.y[0]).bind("mean", cx.y[1]).bind("scale", cx.y[2]);
+        let launch = launch
+            .set("moved", beta.is_some())
+            .bind("beta", beta.unwrap_or(cx.x[1]))
+            .bind("y", cx.y[0])
+            .bind("mean", cx.y[1])
+            .bind("scale", cx.y[2]);
         cx.groups(launch, (n * places).div_ceil(8))
+    }
+
+    fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
+        let (gamma, beta) = (x[1].floats(), x.get(2).map(In::floats));
+        LayerNorm::rows(x, y, |x, y, mean, scale| {
+            let count = x.len() as f32;
+            let middle = across(x, x, |x, _| x) / count;
+            let variance = across(x, x, |x, _| (x - middle) * (x - middle)) / count;
+            (*mean, *scale) = (middle, 1.0 / (variance + self.epsilon as f32).sqrt());
+            let factor = *scale;
+            y.iter_mut().zip(x).zip(gamma).for_each(|((y, x), gamma)| *y = (x - middle) * factor * gamma);
+            beta.into_iter().for_each(|beta| y.iter_mut().zip(beta).for_each(|(y, beta)| *y += beta));
+        });
     }
 
     /// As batch normalisation's.

@@ -1,7 +1,7 @@
 //! The gradients of layer normalisation: of its input, and of γ and β.
 
 use crate::ops::norm::columns;
-use crate::ops::norm::columns::{Chunks, per_channel, rows_and_channels, split};
+use crate::ops::norm::columns::{Chunks, across, per_channel, rows_and_channels, split};
 use crate::ops::prelude::*;
 
 kernels! {
@@ -90,6 +90,23 @@ impl Op for LayerNormDx {
         let launch = cx.kernel(LAYER_NORM_DX, &[])?.size("rows", rows).size("channels", channels);
         let launch = launch.bind("dy", cx.x[0]).bind("x", cx.x[1]).bind("gamma", cx.x[2]).bind("mean", cx.x[3]);
         cx.groups(launch.bind("scale", cx.x[4]).bind("dx", cx.y[0]), rows.div_ceil(8))
+    }
+
+    fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
+        let channels = x[2].floats().len();
+        let [dy, values, gamma, mean, scale] = [0, 1, 2, 3, 4].map(|i| x[i].floats());
+        let count = channels as f32;
+        let rows = dy.par_chunks(channels).zip(values.par_chunks(channels)).zip(mean.par_iter().zip(scale));
+        let dx = y[0].floats().par_chunks_mut(channels).zip(rows);
+        dx.for_each(|(dx, ((dy, x), (&mean, &scale)))| {
+            dx.iter_mut().zip(dy).zip(gamma).for_each(|((g, dy), gamma)| *g = dy * gamma);
+            let sum = across(dx, x, |g, _| g) / count;
+            let with_x = across(dx, x, |g, x| g * ((x - mean) * scale)) / count;
+            dx.iter_mut().zip(x).for_each(|(g, x)| *g = scale * (*g - (sum + (x - mean) * scale * with_x)));
+        });
+        let [dgamma, dbeta] = columns::pairs(channels, [dy, values], [mean, scale]);
+        y[1].floats().copy_from_slice(&dgamma);
+        y[2].floats().copy_from_slice(&dbeta);
     }
 
     fn rounding(&self, x: &[&TensorInfo]) -> Rounding {

@@ -197,7 +197,13 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
     let case = |batch, first, samples, step| scheduled(batch, first, samples, step, Rates::constant(1e-3));
     let mut cases = vec![case(1, 0, 1, 0), case(7, 14, 20, 13), case(129, 0, 1000, 4)];
     let step = Schedule::Step { every: 3, gamma: 0.7 };
-    for schedule in [Schedule::Constant, step, Schedule::Cosine { least: 0.0 }, Schedule::Cosine { least: 0.03 }, Schedule::OneCycle] {
+    for schedule in [
+        Schedule::Constant,
+        step,
+        Schedule::Cosine { least: 0.0 },
+        Schedule::Cosine { least: 0.03 },
+        Schedule::OneCycle,
+    ] {
         for (step, warmup, total) in
             [(0, 0, 1), (3, 5, 40), (8, 5, 40), (10, 0, 40), (11, 0, 40), (38, 0, 40), (50, 0, 40)]
         {

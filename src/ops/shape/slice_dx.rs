@@ -58,11 +58,5 @@ impl Op for SliceDx {
 
 pub(in crate::ops) fn cases() -> Vec<Case> {
     let case = |shape: &[usize], offset, width| Case::new(SliceDx { offset, width }).random(Shape(shape.to_vec()));
-    vec![
-        case(&[1, 1], 0, 1),
-        case(&[2, 3, 5], 2, 9),
-        case(&[3, 4], 0, 7),
-        case(&[5, 6], 1, 7),
-        case(&[70, 33], 60, 97),
-    ]
+    vec![case(&[1, 1], 0, 1), case(&[2, 3, 5], 2, 9), case(&[3, 4], 0, 7), case(&[5, 6], 1, 7), case(&[70, 33], 60, 97)]
 }

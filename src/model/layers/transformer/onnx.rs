@@ -34,7 +34,8 @@ impl Transformer {
         let (parts, each) = (if self.memory { 3 } else { 2 }, if self.bias { 2 } else { 1 });
         let mut others = onnx.params.clone();
         let norms = others.split_off(others.len().saturating_sub(parts * each));
-        let [mut others, mut norms] = [others, norms].map(|params| Params { params: params.into_iter(), bias: self.bias });
+        let [mut others, mut norms] =
+            [others, norms].map(|params| Params { params: params.into_iter(), bias: self.bias });
         let mut x = onnx.inputs[0].clone();
         for part in 0..parts {
             let is_last = part + 1 == parts;
@@ -142,7 +143,8 @@ impl Transformer {
         let apart = onnx.node(&format!("{suffix}_one"), "Unsqueeze", &[x, &axis], &[]);
         let copies = vec![&*apart; each];
         let copies = onnx.node(&format!("{suffix}_copies"), "Concat", &copies, &[("axis", Attribute::Int(2))]);
-        let (places, size) = (onnx.ints(&format!("{suffix}_from"), vec![3]), onnx.ints(&format!("{suffix}_to"), vec![5]));
+        let (places, size) =
+            (onnx.ints(&format!("{suffix}_from"), vec![3]), onnx.ints(&format!("{suffix}_to"), vec![5]));
         let shape = onnx.node(&format!("{suffix}_sizes"), "Shape", &[&copies], &[]);
         let tail = onnx.node(&format!("{suffix}_tail"), "Slice", &[&shape, &places, &size], &[]);
         let head = onnx.ints(&format!("{suffix}_head"), vec![0, self.heads as i64]);

@@ -1,0 +1,146 @@
+//! Transformer layers: model files, shapes, names, first weights, and what is refused.
+
+use wgrad::model::init::glorot_uniform;
+use wgrad::model::layers::{LayerNorm, Tokens, Transformer};
+use wgrad::model::{Model, Sequential};
+
+const FILE: &str = r#"input = { tokens = 6 }
+[[layers]]
+type = "embedding"
+size = 8
+positions = "learned"
+[[layers]]
+type = "transformer"
+heads = 4
+hidden = 12
+kv_heads = 2
+repeat = 2
+name = "read"
+[[layers]]
+type = "input"
+[[layers]]
+type = "embedding"
+size = 8
+positions = "learned"
+[[layers]]
+type = "transformer"
+heads = 2
+hidden = 12
+bias = false
+causal = true
+memory = "read"
+[[layers]]
+type = "dense"
+units = "vocabulary"
+"#;
+
+#[test]
+fn a_model_file_is_written_as_it_was_read() {
+    let model = Model::from_toml(FILE, "net.toml", "net").unwrap();
+    assert_eq!(model.layers.len(), 7);
+    assert!(model.translates());
+    assert_eq!(model.layers[5].from, [2], "the last of those that repeat");
+    let written = model.to_toml();
+    assert!(written.contains("memory = \"layer 2\"") && written.contains("context = 7"), "{written}");
+    let again = Model::from_toml(&written, "net.toml", "net").unwrap();
+    assert_eq!(again.layers, model.layers);
+    assert_eq!(again.to_toml(), written);
+}
+
+#[test]
+fn parameters_have_pytorchs_names_and_shapes() {
+    let model = Model::from_toml(FILE, "net.toml", "net").unwrap();
+    let params = model.params().unwrap();
+    let found: Vec<(&str, &[usize])> = params.iter().map(|p| (&*p.name, &p.file_shape[..])).collect();
+    let of = |layer: &str| found.iter().filter(|(name, _)| name.starts_with(layer)).copied().collect::<Vec<_>>();
+    assert_eq!(of("0."), [("0.weight", &[256, 8][..]), ("0.positions", &[6, 8])]);
+    // Four heads of queries and two of keys and of values, two numbers each.
+    let block: [(&str, &[usize]); 12] = [
+        ("1.self_attn.in_proj_weight", &[16, 8]),
+        ("1.self_attn.in_proj_bias", &[16]),
+        ("1.self_attn.out_proj.weight", &[8, 8]),
+        ("1.self_attn.out_proj.bias", &[8]),
+        ("1.linear1.weight", &[12, 8]),
+        ("1.linear1.bias", &[12]),
+        ("1.linear2.weight", &[8, 12]),
+        ("1.linear2.bias", &[8]),
+        ("1.norm1.weight", &[8]),
+        ("1.norm1.bias", &[8]),
+        ("1.norm2.weight", &[8]),
+        ("1.norm2.bias", &[8]),
+    ];
+    assert_eq!(of("1."), block);
+    let names: Vec<&str> = of("5.").into_iter().map(|(name, _)| name).collect();
+    let expected = [
+        "self_attn.in_proj_weight",
+        "self_attn.out_proj.weight",
+        "multihead_attn.in_proj_weight",
+        "multihead_attn.out_proj.weight",
+        "linear1.weight",
+        "linear2.weight",
+        "norm1.weight",
+        "norm2.weight",
+        "norm3.weight",
+    ];
+    assert_eq!(names, expected.map(|name| format!("5.{name}")));
+}
+
+/// Standard deviations of GPT-2's first weights, each within five deviations of its estimate.
+#[test]
+fn first_weights_are_gpt2s() {
+    let model = Model::without_data("gpt-mini").unwrap();
+    let weights = glorot_uniform(&model, 1).unwrap();
+    assert_eq!(weights.tensors.iter().map(|tensor| tensor.values.len()).sum::<usize>(), 804_096);
+    for tensor in weights.tensors.iter().filter(|tensor| tensor.shape.len() > 1) {
+        let ends = tensor.name.ends_with("out_proj.weight") || tensor.name.ends_with("linear2.weight");
+        let expected = if ends { 0.02 / 8f64.sqrt() } else { 0.02 };
+        let n = tensor.values.len() as f64;
+        let found = (tensor.values.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / n).sqrt();
+        assert!((found / expected - 1.0).abs() < 5.0 / (2.0 * n).sqrt(), "{}: {found}, not {expected}", tensor.name);
+    }
+}
+
+#[test]
+fn a_part_of_a_model_can_be_frozen_by_name() {
+    let mut graph = wgrad::ir::graph::Graph::new();
+    let model = Model::without_data("vit-mini").unwrap();
+    let x = graph.tensor(wgrad::ir::graph::TensorInfo::floats("x", [1, 28, 28, 1]));
+    model.build(&mut graph, x, wgrad::model::Build::INFERENCE).unwrap();
+    graph.freeze(&["2".into(), "3.self_attn".into()]).unwrap();
+    let frozen: Vec<&str> = graph.params.iter().filter(|p| p.frozen).map(|p| &*p.name).collect();
+    assert_eq!(frozen.len(), 16, "{frozen:?}");
+    assert!(frozen.contains(&"2.norm2.bias") && frozen.contains(&"3.self_attn.out_proj.bias"));
+}
+
+#[test]
+fn what_does_not_fit_is_refused() {
+    let error = |text: &str| Model::from_toml(text, "net.toml", "net").unwrap_err().to_string();
+    for (change, expected) in [
+        (("heads = 4", "heads = 3"), "found 8 features and heads = 3, expected features in multiples of it"),
+        (("kv_heads = 2", "kv_heads = 3"), "found kv_heads = 3 and heads = 4, expected a divisor of it"),
+        (("memory = \"read\"", "memory = \"rad\""), "did you mean 'read'?"),
+        (("memory = \"read\"", "memory = true"), "expected the name of an earlier layer"),
+        (("memory = \"read\"", "from = \"read\""), "found unknown key from"),
+        (("repeat = 2", "repeat = 0"), "found repeat = 0, expected a whole number from 1 to 1000"),
+        (("repeat = 2", "repeat = 100000000"), "expected a whole number from 1 to 1000"),
+        (("positions = \"learned\"", "positions = \"rotary\""), "expected \"none\" or \"learned\""),
+        (("positions = \"learned\"", "positions = \"learned\"\ncontext = 3"), "found 6 places, expected at most 3"),
+    ] {
+        let found = error(&FILE.replace(change.0, change.1));
+        assert!(found.contains(expected), "{change:?}: {found}");
+    }
+    let wide = Sequential::text(4).embedding(9, 258).layer(Transformer::new(2usize, 4usize)).mean_pool().dense(2);
+    assert!(wide.build().unwrap_err().to_string().contains("heads of 129 numbers, expected at most 128"));
+    let image = Sequential::new([4, 4, 3]).layer(Transformer::new(1usize, 4usize)).flatten().dense(2);
+    assert!(image.build().unwrap_err().to_string().contains("expected a sequence [places, features]"));
+    let flat = Sequential::new([8]).layer(Tokens::new()).dense(2);
+    assert!(flat.build().unwrap_err().to_string().contains("expected an image"));
+}
+
+/// A norm without a bias has one parameter; one of a sequence is that of each place.
+#[test]
+fn a_norm_may_have_no_bias() {
+    let model = Sequential::text(4).embedding(9, 6).layer(LayerNorm { bias: false, ..LayerNorm::new() }).dense(9);
+    let names: Vec<String> = model.build().unwrap().params().unwrap().into_iter().map(|p| p.name).collect();
+    assert_eq!(names, ["0.weight", "1.weight", "2.weight", "2.bias"]);
+}
