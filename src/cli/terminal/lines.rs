@@ -99,7 +99,7 @@ fn further(m: &Metrics) -> impl Iterator<Item = (&'static str, f64)> {
 }
 
 /// An epoch in one plain line.
-pub(in crate::cli) fn plain(m: &Metrics, epochs: usize, things: &str) -> String {
+pub(in crate::cli) fn plain(m: &Metrics, epochs: usize, (things, each): (&str, usize)) -> String {
     let further: String = further(m).map(|(name, value)| format!(" - {name}: {value:.4}")).collect();
     let share = |name: &str, value: f64| if value.is_nan() { String::new() } else { format!(" - {name}: {value:.4}") };
     let (accuracy, val_accuracy) = (share("accuracy", m.accuracy), share("val_accuracy", m.val_accuracy));
@@ -107,7 +107,11 @@ pub(in crate::cli) fn plain(m: &Metrics, epochs: usize, things: &str) -> String 
     let digits = if m.seconds < 1.0 { 3 } else { 1 };
     format!(
         "epoch {}/{epochs} - {:.digits$}s - {:.0} {things}/s - loss: {:.4}{accuracy} - val_loss: {:.4}{val_accuracy}{further}\n",
-        m.epoch, m.seconds, m.images_per_second * each as f64, m.loss, m.val_loss
+        m.epoch,
+        m.seconds,
+        m.images_per_second * each as f64,
+        m.loss,
+        m.val_loss
     )
 }
 
