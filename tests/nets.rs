@@ -134,8 +134,43 @@ fn translating_net() -> impl Strategy<Value = Model> {
     })
 }
 
+/// A block of a transformer, and the width that goes with it.
+fn block() -> impl Strategy<Value = (Transformer, usize)> {
+    let sizes = (1usize..=2, 1usize..=2, 1usize..=5, 1usize..=9);
+    let flags = (any::<bool>(), any::<bool>(), bias(), any::<bool>(), select(vec![0.0, 0.25]));
+    (sizes, flags).prop_map(|((pairs, sharing, head, hidden), (causal, norm_first, bias, relu, dropout))| {
+        let activation = if relu { Between::Relu } else { Between::Gelu };
+        let plain = Transformer::new(pairs * sharing, hidden);
+        let block = Transformer { causal, norm_first, bias, dropout, activation, kv_heads: pairs, ..plain };
+        (block, pairs * sharing * head)
+    })
+}
+
+/// A transformer that reads a text, an image's places, or two texts.
+fn transformer() -> impl Strategy<Value = Model> {
+    (block(), 1usize..=9, 1usize..=2, 0usize..4, 2usize..=11).prop_map(
+        |((block, size), length, blocks, kind, tokens)| {
+            let text = || Sequential::text(length).name("random").embedding_with_positions(tokens, size);
+            let net = match kind {
+                0 => text().blocks(block, blocks),
+                1 => text().blocks(block, blocks).mean_pool(),
+                2 => {
+                    let image = Sequential::new([length, 2, 3]).name("random").conv2d(size, 1).tokens();
+                    image.blocks(block, blocks).last()
+                }
+                _ => {
+                    let read = text().blocks(block, 1).named("read").target().embedding_with_positions(tokens, size);
+                    read.blocks_from("read", block, blocks)
+                }
+            };
+            let norm = LayerNorm { bias: block.bias, ..LayerNorm::new() };
+            net.layer(norm).dense(tokens).build().unwrap()
+        },
+    )
+}
+
 fn net() -> impl Strategy<Value = Model> {
-    prop_oneof![10 => image_net(), 2 => text_net(), 1 => translating_net()]
+    prop_oneof![10 => image_net(), 2 => text_net(), 1 => translating_net(), 2 => transformer()]
 }
 
 /// Any list of layers, without those that do not fit what is before them.

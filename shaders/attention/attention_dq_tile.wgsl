@@ -2,26 +2,23 @@
 // delta[i] = dy[i]·y[i] (Dao and others, 2022).
 // y and dy [batch, queries, heads·D], lse and delta [batch, heads, queries]; dq lies as q does. A workgroup owns 64 queries of a head, an
 // invocation one; $(K) keys and values at a time pass through workgroup memory.
-//: use heads_tile
+//: use heads_keys_tile
 @group(0) @binding(3) var<storage, read> y: array<f32>;
 @group(0) @binding(4) var<storage, read> dy: array<f32>;
 @group(0) @binding(5) var<storage, read> lse: array<f32>;
 @group(0) @binding(6) var<storage, read_write> delta: array<f32>;
 @group(0) @binding(7) var<storage, read_write> dq: array<f32>;
-var<workgroup> tile_k: array<vec4f, $(K * V)>;
-var<workgroup> tile_v: array<vec4f, $(K * V)>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) groups: vec3u,
         @builtin(local_invocation_index) lane: u32) {
-    let across = (queries + 63u) / 64u;
-    let group = id.x + id.y * groups.x;
-    let h = group / across % heads;
-    let b = min(group / across / heads, arrayLength(&lse) / (heads * queries) - 1u);
-    let i = group % across * 64u + lane;
+    let place = queries_of(id.x + id.y * groups.x);
+    let b = min(place.x, batch - 1u);
+    let h = place.y;
+    let i = place.z + lane;
     let own = min(i, queries - 1u);
     let seen = seen_by(b, own);
-    let all = seen_by(b, min(group % across * 64u + 63u, queries - 1u));
+    let all = seen_by(b, min(place.z + 63u, queries - 1u));
     let first = query_at(b, h, own);
     let row = (b * heads + h) * queries + own;
     let out = ((b * queries + own) * heads + h) * $(D)u;
@@ -34,11 +31,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) groups: vec3u
     //: end
     let least = lse[row];
     for (var j0 = 0u; j0 < all; j0 += $(K)u) {
-        for (var n = lane; n < $(K * V)u; n += 64u) {
-            let at = place_at(b, h, min(j0 + n / $(V)u, keys - 1u));
-            tile_k[n] = kv_vector(at + key_at, n % $(V)u);
-            tile_v[n] = kv_vector(at + value_at, n % $(V)u);
-        }
+        load_keys(b, h, j0, lane);
         workgroupBarrier();
         for (var j = 0u; j < $(K)u; j += 1u) {
             let k = j * $(V)u;
@@ -55,7 +48,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) groups: vec3u
         }
         workgroupBarrier();
     }
-    if i >= queries || group / across / heads != b {
+    if i >= queries || place.x != b {
         return;
     }
     delta[row] = apart;

@@ -1,26 +1,21 @@
 // y[i] = Σ_j p[i, j]·v[j] and lse[i] = ln Σ_j exp(s[i, j]), of s[i, j] = scale·q[i]·k[j] over the keys j that i sees and
 // p[i, j] = exp(s[i, j] - lse[i]); zeros where i sees no key. In one pass over the keys: what has been summed is scaled
 // down when a larger score comes (Milakov and Gimelshein, 2018).
-// y [batch, queries, heads·D], lse [batch, heads, queries]. A workgroup owns 64 queries of a head, an invocation one; $(K) keys and
-// values at a time pass through workgroup memory.
-//: use heads_tile
+// y [batch, queries, heads·D], lse [batch, heads, queries].
+//: use heads_keys_tile
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 @group(0) @binding(4) var<storage, read_write> lse: array<f32>;
-var<workgroup> tile_k: array<vec4f, $(K * V)>;
-var<workgroup> tile_v: array<vec4f, $(K * V)>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) groups: vec3u,
         @builtin(local_invocation_index) lane: u32) {
-    let across = (queries + 63u) / 64u;
-    let group = id.x + id.y * groups.x;
-    let h = group / across % heads;
-    // Workgroups beyond the last repeat the last row and write nothing.
-    let b = min(group / across / heads, arrayLength(&lse) / (heads * queries) - 1u);
-    let i = group % across * 64u + lane;
+    let place = queries_of(id.x + id.y * groups.x);
+    let b = min(place.x, batch - 1u);
+    let h = place.y;
+    let i = place.z + lane;
     let own = min(i, queries - 1u);
     let seen = seen_by(b, own);
-    let all = seen_by(b, min(group % across * 64u + 63u, queries - 1u));
+    let all = seen_by(b, min(place.z + 63u, queries - 1u));
     let first = query_at(b, h, own);
     //: for v in 0..V
     let q_$v = scale * q_vector(first, $(v)u);
@@ -29,11 +24,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) groups: vec3u
     var top = -3.4e38;
     var sum = 0.0;
     for (var j0 = 0u; j0 < all; j0 += $(K)u) {
-        for (var n = lane; n < $(K * V)u; n += 64u) {
-            let at = place_at(b, h, min(j0 + n / $(V)u, keys - 1u));
-            tile_k[n] = kv_vector(at + key_at, n % $(V)u);
-            tile_v[n] = kv_vector(at + value_at, n % $(V)u);
-        }
+        load_keys(b, h, j0, lane);
         workgroupBarrier();
         for (var j = 0u; j < $(K)u; j += 4u) {
             let k = j * $(V)u;
@@ -59,7 +50,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) groups: vec3u
         }
         workgroupBarrier();
     }
-    if i >= queries || group / across / heads != b {
+    if i >= queries || place.x != b {
         return;
     }
     let one = select(1.0 / sum, 0.0, sum == 0.0);

@@ -124,7 +124,7 @@ fn models_that_do_not_fit() {
         (layers("conv2d filters = 2, kernel = 9"), &["layer 0", "8"]),
         (layers("conv2d filters = 2, kernel = 3, padding = \"reflect\""), &["padding", "valid"]),
         (layers("conv2d filters = 2, kernel = 3, dilatation = 2"), &["dilatation", "did you mean", "line"]),
-        (layers("transformer heads = 2"), &["transformer", "line 3"]),
+        (layers("capsule units = 2"), &["capsule", "line 3"]),
         (layers("flatten"), &["no parameters"]),
         (layers("conv2d filters = 2, kernel = 3"), &["after the last layer", "classes"]),
         (format!("momentum = 1\n{TINY}"), &["momentum", "line 1"]),

@@ -24,8 +24,14 @@ fn a_model_that_does_not_go_with_the_text_is_refused_with_the_one_that_does() {
     place.write("a.txt", "to be or not to be, that is the question\n".repeat(10));
     place.write("a.tsv", "good\tI like it\nbad\tI hate it\n".repeat(10));
     for (line, words) in [
-        ("--data a.txt --model mnist-cnn", "expected char-rnn or a model file, since the data is a text"),
-        ("--data a.txt --model text-classifier", "expected char-rnn or a model file, since the data is a text"),
+        (
+            "--data a.txt --model mnist-cnn",
+            "expected char-rnn, gpt-mini, gpt-char or a model file, since the data is a text",
+        ),
+        (
+            "--data a.txt --model text-classifier",
+            "expected char-rnn, gpt-mini, gpt-char or a model file, since the data is a text",
+        ),
         (
             "--data a.tsv --model char-rnn",
             "expected text-classifier or a model file, since the data has texts with labels",

@@ -194,7 +194,10 @@ fn what_is_no_text_is_refused() {
     };
     refused("train --data one.txt --model net.toml", "has 1 different characters");
     refused("train --data latin.txt --model net.toml", "found byte 0xe9 in line 1 (byte 3)");
-    refused("train --data a.txt --model mnist-cnn", "expected char-rnn or a model file, since the data is a text");
+    refused(
+        "train --data a.txt --model mnist-cnn",
+        "expected char-rnn, gpt-mini, gpt-char or a model file, since the data is a text",
+    );
     refused("train --model char-rnn", "it reads text, expected --data FILE.txt");
     refused("train --data a.txt --model net.toml --tokenizer letters", "chars, bytes, words");
     place.works("train --data a.txt --model net.toml --epochs 1 --batch-size 8 --device cpu --run-dir run --no-report");

@@ -163,7 +163,7 @@ fn what_is_no_pair_is_refused() {
     );
     refused(
         "train --data pairs.tsv --model mnist-cnn",
-        "expected translator or a model file, since the data is pairs of texts",
+        "expected translator, translator-transformer or a model file, since the data is pairs of texts",
     );
     place.works(&format!("{TRAIN} --epochs 1 --run-dir run --no-report"));
     refused("generate run", "it translates, as wgrad predict does");

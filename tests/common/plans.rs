@@ -32,12 +32,14 @@ pub fn preset(name: &str) -> Model {
 pub fn steps(name: &str, optimizer: OptimizerName) -> [(&'static str, Step); 2] {
     // What a portable binding holds; a preset for larger images has more, which come through a window.
     let device_data_limit = Some(Limits::PORTABLE.binding_bytes);
-    let options = TrainOptions { batch_size: BATCH, optimizer, device_data_limit, ..TrainOptions::default() };
+    // Of a larger net a batch that these limits hold.
+    let batch = if presets::SLOW.contains(&name) { BATCH / 8 } else { BATCH };
+    let options = TrainOptions { batch_size: batch, optimizer, device_data_limit, ..TrainOptions::default() };
     let model = preset(name);
     let training = Step::training(&model, 60_000, &options).expect("a training step");
     let plain = Criterion::default();
     let schema = schema_of(&model).expect("fields");
-    let evaluation = Step::evaluation_by(&plain, &model, &schema, 10_000, BATCH, device_data_limit);
+    let evaluation = Step::evaluation_by(&plain, &model, &schema, 10_000, batch, device_data_limit);
     let evaluation = evaluation.expect("an evaluation step");
     [("training", training), ("evaluation", evaluation)]
 }

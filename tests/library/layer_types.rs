@@ -74,6 +74,12 @@ fn variants(kind: &LayerType) -> Vec<Model> {
         let [first, other] = values(&key.kind);
         let other = if current == Some(other) { first } else { other };
         let changed = model.layers[at].with(key.name, other).unwrap_or_else(|| panic!("{}: {}", kind.name, key.name));
+        // Positions are of as many places as the text has, and heads are multiples of those of keys.
+        let changed = match key.name {
+            "positions" => changed.with("context", Value::Size(4)).unwrap_or(changed),
+            "heads" => changed.with("kv_heads", Value::Size(1)).unwrap_or(changed),
+            _ => changed,
+        };
         let mut model = model.clone();
         model.layers[at] = changed;
         model.check().unwrap_or_else(|why| panic!("{} = {other}: {why}", key.name));

@@ -120,7 +120,7 @@ fn what_does_not_fit_is_refused() {
         (("kv_heads = 2", "kv_heads = 3"), "found kv_heads = 3 and heads = 4, expected a divisor of it"),
         (("memory = \"read\"", "memory = \"rad\""), "did you mean 'read'?"),
         (("memory = \"read\"", "memory = true"), "expected the name of an earlier layer"),
-        (("memory = \"read\"", "from = \"read\""), "found unknown key from"),
+        (("memory = \"read\"", "memory = \"read\"\nfrom = \"read\""), "found unknown key from"),
         (("repeat = 2", "repeat = 0"), "found repeat = 0, expected a whole number from 1 to 1000"),
         (("repeat = 2", "repeat = 100000000"), "expected a whole number from 1 to 1000"),
         (("positions = \"learned\"", "positions = \"rotary\""), "expected \"none\" or \"learned\""),

@@ -113,7 +113,9 @@ pub fn import(file: &Weights, model: &Model, hints: &Hints) -> Result<Imported> 
     if let Some(apart) = tied::apart(model) {
         return tied::joined(import(file, &apart, hints)?, model);
     }
-    if let Some(imported) = same(file, model)? {
+    if *hints == Hints::default()
+        && let Some(imported) = same(file, model)?
+    {
         return Ok(imported);
     }
     let places = places(model)?;
@@ -153,9 +155,13 @@ pub fn import(file: &Weights, model: &Model, hints: &Hints) -> Result<Imported> 
     }
 }
 
-/// Weights as they are, where the file has the model's names and shapes, as PyTorch's modules of the same layers have them.
+/// Weights as they are, where the file has the names and shapes of a model with a layer of several modules, as PyTorch's modules
+/// of the same layers have them. Weights of others may be Keras's.
 fn same(file: &Weights, model: &Model) -> Result<Option<Imported>> {
     let params = model.params()?;
+    if !params.iter().any(|param| param.name.matches('.').count() > 1) {
+        return Ok(None);
+    }
     let one = |name: &str| file.tensors.iter().find(|tensor| tensor.name == name);
     let tensors: Option<Vec<NamedTensor>> = params
         .iter()

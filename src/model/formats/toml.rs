@@ -145,7 +145,8 @@ impl Model {
                     let _ = writeln!(text, "{} = {value}", key.name);
                 }
             }
-            let is_memory = layer.stored().is_some_and(|(kind, _)| kind.keys.iter().any(|key| key.name == MEMORY));
+            let is_memory =
+                layer.joins() && layer.stored().is_some_and(|(kind, _)| kind.keys.iter().any(|key| key.name == MEMORY));
             let _ = match layer.from[..] {
                 [] => Ok(()),
                 [from] if is_memory => writeln!(text, "{MEMORY} = {}", written(from)),
@@ -233,9 +234,11 @@ impl<'a> Section<'a> {
         let keys = kind.keys.iter().filter(|key| !key.hidden).map(|key| key.name);
         // Recurrences alone have a state, and dense layers a weight that may be tied: that is looked at with the whole model.
         let more = ["repeat", "state", "tied"].into_iter().filter(|key| self.table.contains_key(*key));
-        // What looks at another result by a key of its own reads no other.
+        // What looks at another result besides the one before it reads no other.
         let has_memory = kind.keys.iter().any(|key| key.name == MEMORY);
-        let reads = if has_memory { [MEMORY, "name"] } else { ["from", "name"] };
+        let memory = has_memory.then_some(MEMORY);
+        let from = (memory.is_none() || !self.table.contains_key(MEMORY)).then_some("from");
+        let reads = from.into_iter().chain(memory).chain(["name"]);
         self.only(&["type"].into_iter().chain(keys).chain(reads).chain(more).collect::<Vec<_>>())?;
         let values = kind.keys.iter().map(|key| self.value(key)).collect::<Result<Vec<_>>>()?;
         let expected = || self.error(self.at.clone(), "its keys give no layer");

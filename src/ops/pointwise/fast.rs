@@ -1,5 +1,6 @@
 //! Activations on the CPU in whole vectors, and their gradients.
 
+use crate::ir::op::Real;
 use crate::ops::pointwise::activation::Function;
 use crate::ops::sequence::cells::fast_exp;
 use pulp::{Arch, Simd, WithSimd};
@@ -30,6 +31,20 @@ fn normal(x: f32) -> f32 {
     0.5 + 0.5 * erf(x * std::f32::consts::FRAC_1_SQRT_2)
 }
 
+/// x · Φ(x).
+#[inline(always)]
+fn gelu(x: f32) -> f32 {
+    x * normal(x)
+}
+
+/// The function of x, in single precision the same bits as [`apply`] gives.
+pub(super) fn value<F: Real>(function: Function, x: F, slope: f32) -> F {
+    if function == Function::Gelu && size_of::<F>() == size_of::<f32>() {
+        return F::of(gelu(x.f64() as f32).into());
+    }
+    F::of(function.value(x.f64(), slope))
+}
+
 /// A loop over a piece, compiled for the wide vectors.
 struct Piece<'a> {
     y: &'a mut [f32],
@@ -45,7 +60,7 @@ impl WithSimd for Piece<'_> {
         // 1 / √(2π).
         const DENSITY: f32 = 0.398_942_3;
         match self.dy {
-            None => self.y.iter_mut().zip(self.x).for_each(|(y, &x)| *y = x * normal(x)),
+            None => self.y.iter_mut().zip(self.x).for_each(|(y, &x)| *y = gelu(x)),
             Some(dy) => self.y.iter_mut().zip(self.x).zip(dy).for_each(|((dx, &x), &dy)| {
                 *dx = dy * (normal(x) + x * (DENSITY * fast_exp(-0.5 * x * x)));
             }),

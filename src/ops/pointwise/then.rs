@@ -2,6 +2,7 @@
 
 use crate::ops::pointwise::activation::{Activation, Function, ULPS};
 use crate::ops::pointwise::activation_dx::ActivationDx;
+use crate::ops::pointwise::fast;
 use crate::ops::pointwise::relu::Relu;
 use crate::ops::pointwise::relu_dx::ReluDx;
 use crate::ops::prelude::*;
@@ -59,7 +60,7 @@ impl Then {
         match self {
             Then::Relu if x < F::of(0.0) => F::of(0.0),
             Then::Nothing | Then::Relu => x,
-            Then::Apply(Activation { function, slope }) => F::of(function.value(x.f64(), slope)),
+            Then::Apply(Activation { function, slope }) => fast::value(function, x, slope),
         }
     }
 

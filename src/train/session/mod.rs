@@ -74,7 +74,8 @@ impl Session {
         config.train.check()?;
         config.settle_val();
         let First { model, weights, .. } = first;
-        if config.from.is_some() {
+        // A trained net, and one that an application has built, are in no place that the configuration could name.
+        if config.from.is_some() || config.check_net(&model.name).is_err() {
             config.model.clone_from(&model.name);
         }
         let trainer = Trainer::new(&device, &model, &data, &config.train, weights.as_ref()).map_err(|error| {
