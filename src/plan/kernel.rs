@@ -39,6 +39,7 @@ library! {
     grouped_dw
     grouped_dx
     heads
+    heads_keys_tile
     heads_lanes
     heads_tile
     items_lanes

@@ -66,6 +66,17 @@ class Mnist(unittest.TestCase):
             self.assertLess(worst, TOLERANCE, name)
             self.assertGreater(np.ptp(wanted, axis=0).max(), 0.1, "the images give different answers")
 
+    def test_a_vision_transformer_has_wgrads_loss(self):
+        flags = ["--model", "vit-mini", "--train-limit", 600, "--test-limit", 100, "--epochs", 1, "--device", "cpu"]
+        wgrad("train", *flags, "--run-dir", "vit", "--no-report", cwd=self.folder)
+        wgrad("export", "vit/model.safetensors", "--onnx", "vit.onnx", cwd=self.folder)
+        images, labels = (part[:50] for part in mnist())
+        write_idx(self.folder / "fifty", images, labels)
+        found = evaluate("vit/model.safetensors", "fifty", self.folder)
+        probabilities = run(str(self.folder / "vit.onnx"), images[:, :, :, None]).astype(np.float64)
+        loss = -np.log(probabilities[np.arange(50), labels]).mean()
+        self.assertAlmostEqual(found["loss"], loss, delta=TOLERANCE)
+
     def test_seven_samples_have_wgrads_loss_and_confusion_matrix(self):
         images, labels = (part[:7] for part in mnist())
         write_idx(self.folder / "seven", images, labels)

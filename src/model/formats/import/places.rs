@@ -132,7 +132,7 @@ pub(super) fn places(model: &Model) -> Result<Vec<Place>> {
             // A normalisation leaves the features in their order.
             flattened = flattened.filter(|_| place.is_norm());
             places.push(place);
-        } else {
+        } else if !inferred.params.is_empty() {
             // A block of several modules, each of a name of its own.
             for params in inferred.params.chunk_by(|a, b| prefix(&a.name) == prefix(&b.name)) {
                 let name = format!("{index} ({} {})", layer.type_name(), last(prefix(&params[0].name)));
