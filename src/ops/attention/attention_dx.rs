@@ -10,10 +10,10 @@ use crate::sys::{Gemm, gemm};
 use pulp::Arch;
 
 kernels! {
-    ATTENTION_DQ_TILE = "attention/attention_dq_tile",
-    ATTENTION_DQ_LANES = "attention/attention_dq_lanes",
-    ATTENTION_DKV_TILE = "attention/attention_dkv_tile",
-    ATTENTION_DKV_LANES = "attention/attention_dkv_lanes",
+    ATTENTION_DX_Q_TILE = "attention/attention_dx_q_tile",
+    ATTENTION_DX_Q_LANES = "attention/attention_dx_q_lanes",
+    ATTENTION_DX_KV_TILE = "attention/attention_dx_kv_tile",
+    ATTENTION_DX_KV_LANES = "attention/attention_dx_kv_lanes",
 }
 
 /// The gradients of an [`Attention`]: with `g = dy[i]` and `apart = g·y[i]`, `ds[i, j] = p[i, j]·(g·v[j] - apart) / √D`, and then
@@ -129,11 +129,11 @@ impl Op for AttentionDx {
         let given = op.given(&cx.x[3..]).map_err(Error::failed)?;
         let s = op.sizes(&cx.shape(given.0), &cx.shape(given.1)).map_err(Error::failed)?;
         let delta = cx.scratch(s.batch * op.heads * s.queries);
-        let (launch, places) = op.launch(cx, [ATTENTION_DQ_TILE, ATTENTION_DQ_LANES], s, given)?;
+        let (launch, places) = op.launch(cx, [ATTENTION_DX_Q_TILE, ATTENTION_DX_Q_LANES], s, given)?;
         let launch = launch.bind("y", y).bind("dy", dy).bind("lse", lse).bind("delta", delta).bind("dq", cx.y[0]);
         cx.groups(launch, s.batch * op.heads * s.queries.div_ceil(places))?;
         for member in 0..op.sharing {
-            let (launch, places) = op.launch(cx, [ATTENTION_DKV_TILE, ATTENTION_DKV_LANES], s, given)?;
+            let (launch, places) = op.launch(cx, [ATTENTION_DX_KV_TILE, ATTENTION_DX_KV_LANES], s, given)?;
             let launch = launch.size("member", member).bind("dy", dy).bind("lse", lse).bind("delta", delta);
             let launch = launch.bind("dkv", cx.y[usize::from(op.memory)]);
             cx.groups(launch, s.batch * op.pairs() * s.keys.div_ceil(places))?;

@@ -1,4 +1,4 @@
-// As attention_dq_tile, for subgroups of $(L): a workgroup owns $(L) queries of a head. A lane has four keys for each, and then $(V / L) vectors
+// As attention_dx_q_tile, for subgroups of $(L): a workgroup owns $(L) queries of a head. A lane has four keys for each, and then $(V / L) vectors
 // of each one's gradient; the lanes hand round queries, gradients and what the keys are weighed with.
 // y and dy [batch, queries, heads·D], lse and delta [batch, heads, queries]; dq lies as q does.
 //: use heads_lanes

@@ -1,4 +1,4 @@
-// As attention_dkv_tile, for subgroups of $(L): a workgroup owns $(L) keys of a head. A lane has four queries for each, and then $(V / L)
+// As attention_dx_kv_tile, for subgroups of $(L): a workgroup owns $(L) keys of a head. A lane has four queries for each, and then $(V / L)
 // vectors of each one's gradients; the lanes hand round keys, values and what the queries are weighed with.
 // dy [batch, queries, heads·D], lse and delta [batch, heads, queries]; dk and dv lie in dkv as k and v do in kv.
 override member: u32;
