@@ -10,8 +10,9 @@ pub(super) const BLOCK: usize = 64;
 /// The most numbers that a head has: a kernel keeps its query and its sums in registers.
 pub const LARGEST_HEAD: usize = 128;
 
-/// Vectors of workgroup memory for each of two tiles: 16 KiB in all, the default limit of WebGPU.
-const TILE: usize = 512;
+/// Vectors of workgroup memory for each of two tiles: 16 KiB in all, the default limit of WebGPU, less two numbers for each place
+/// of a tile.
+const TILE: usize = 512 - 8;
 
 /// B, Tq, Tk and D.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,7 +113,8 @@ impl Attention {
                 (launch.bind("q", q).bind("kv", kv), vectors, count as usize)
             }
             None => {
-                let at_once = (TILE / vectors).min(32);
+                // A kernel takes four keys at a time.
+                let at_once = (TILE / vectors / 4 * 4).min(32);
                 let [size, vectors, at_once] = [s.size, vectors, at_once].map(|n| n as i64);
                 let params = [("U", size), ("D", size), ("V", vectors), ("K", at_once)];
                 (cx.kernel(tile, &params)?.bind("q", q).bind("kv", kv), s.size, BLOCK)
