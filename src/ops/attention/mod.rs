@@ -2,6 +2,7 @@
 
 use super::Entry;
 
+#[allow(clippy::module_inception, reason = "an op has a file of its name, also that of the family's name")]
 pub mod attention;
 pub mod attention_dx;
 pub(crate) mod heads;
