@@ -18,7 +18,7 @@ pub struct Preset {
     pub input: &'static [usize],
     /// The classes that go with it.
     pub classes: usize,
-    /// How it reads text, with a vocabulary of so many tokens; none of a preset that reads something else.
+    /// How it reads text, with a vocabulary of that size; none of a preset that reads something else.
     text: Option<fn(Sequential, usize) -> Sequential>,
     layers: fn(Sequential, usize) -> Sequential,
 }

@@ -1,4 +1,4 @@
-//! How the places of a sequence are told apart: a row of numbers for each is added.
+//! Positions: a row of numbers that is added at each place of a sequence, so that layers without an order know it.
 
 use super::*;
 use crate::model::Mode;

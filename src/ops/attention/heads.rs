@@ -136,7 +136,7 @@ impl Attention {
 }
 
 impl Sizes {
-    /// The operations of so many products of all queries and the keys that they see, at most.
+    /// The operations of `count` products of all queries and the keys that they see, at most.
     pub(super) fn products(&self, op: &Attention, count: usize) -> u64 {
         let pairs = self.queries * self.keys / if op.causal { 2 } else { 1 };
         (2 * count * self.batch * op.heads * pairs * self.size) as u64
