@@ -42,6 +42,26 @@ fn make(kind: &LayerType, values: &[Option<Value>]) -> Option<Arc<dyn Layer>> {
     }
 }
 
+impl Activation {
+    /// Adds its operators one after the other, and gives the result of the last one, which has the name `suffix`.
+    pub(super) fn nodes(&self, onnx: &mut Onnx, argument: &str, suffix: &str) -> String {
+        let (mut last, steps) = (argument.to_owned(), self.function.onnx());
+        for (step, &(op, with)) in steps.iter().enumerate() {
+            let own = if step + 1 == steps.len() { suffix.into() } else { format!("{suffix}_{step}") };
+            last = match with {
+                With::Alone => onnx.node(&own, op, &[&last], &[]),
+                With::Argument => onnx.node(&own, op, &[&last, argument], &[]),
+                With::SlopeAs(name) => onnx.node(&own, op, &[&last], &[(name, Attribute::Float(self.slope))]),
+                With::Number(number) => {
+                    let by = onnx.floats(&format!("{own}_by"), &[], vec![number]);
+                    onnx.node(&own, op, &[&last, &by], &[])
+                }
+            };
+        }
+        last
+    }
+}
+
 impl Layer for Activation {
     fn type_name(&self) -> &'static str {
         self.function.name()
@@ -63,22 +83,9 @@ impl Layer for Activation {
         Ok(graph.apply(ops::pointwise::activation::Activation { function, slope }, at.x)?[0])
     }
 
-    /// Operators one after the other; the last one's result has the layer's name.
     fn onnx(&self, onnx: &mut Onnx) -> Result<(), String> {
         let argument = onnx.inputs[0].clone();
-        let (mut last, steps) = (argument.clone(), self.function.onnx());
-        for (step, &(op, with)) in steps.iter().enumerate() {
-            let own = if step + 1 == steps.len() { String::new() } else { format!("_{step}") };
-            last = match with {
-                With::Alone => onnx.node(&own, op, &[&last], &[]),
-                With::Argument => onnx.node(&own, op, &[&last, &argument], &[]),
-                With::SlopeAs(name) => onnx.node(&own, op, &[&last], &[(name, Attribute::Float(self.slope))]),
-                With::Number(number) => {
-                    let by = onnx.floats(&format!("{own}_by"), &[], vec![number]);
-                    onnx.node(&own, op, &[&last, &by], &[])
-                }
-            };
-        }
+        self.nodes(onnx, &argument, "");
         Ok(())
     }
 }

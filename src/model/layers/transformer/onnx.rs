@@ -1,8 +1,9 @@
 //! A block of a transformer in ONNX, where a batch of sequences is [N, places, features].
 
 use super::{Between, EPSILON, Transformer};
+use crate::model::layers::Activation;
 use crate::model::layers::onnx::{Attribute, Onnx};
-use crate::ops::pointwise::activation::{Function, With};
+use crate::ops::pointwise::activation::Function;
 use std::vec::IntoIter;
 
 /// A weight and its bias, if there is one.
@@ -64,21 +65,7 @@ impl Transformer {
         let inner = product(onnx, "_inner", x, &params.pair());
         let inner = match self.activation {
             Between::Relu => onnx.node("_relu", "Relu", &[&inner], &[]),
-            Between::Gelu => {
-                let mut last = inner.clone();
-                for (step, &(op, with)) in Function::Gelu.onnx().iter().enumerate() {
-                    let name = format!("_gelu{step}");
-                    last = match with {
-                        With::Argument => onnx.node(&name, op, &[&last, &inner], &[]),
-                        With::Number(number) => {
-                            let by = onnx.floats(&format!("{name}_by"), &[], vec![number]);
-                            onnx.node(&name, op, &[&last, &by], &[])
-                        }
-                        With::Alone | With::SlopeAs(_) => onnx.node(&name, op, &[&last], &[]),
-                    };
-                }
-                last
-            }
+            Between::Gelu => Activation::new(Function::Gelu).nodes(onnx, &inner, "_gelu"),
         };
         product(onnx, "_net", &inner, &params.pair())
     }
