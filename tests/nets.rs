@@ -137,13 +137,18 @@ fn translating_net() -> impl Strategy<Value = Model> {
 /// A block of a transformer, and the width that goes with it.
 fn block() -> impl Strategy<Value = (Transformer, usize)> {
     let sizes = (1usize..=2, 1usize..=2, 1usize..=5, 1usize..=9);
-    let flags = (any::<bool>(), any::<bool>(), bias(), any::<bool>(), select(vec![0.0, 0.25]));
-    (sizes, flags).prop_map(|((pairs, sharing, head, hidden), (causal, norm_first, bias, relu, dropout))| {
-        let activation = if relu { Between::Relu } else { Between::Gelu };
-        let plain = Transformer::new(pairs * sharing, hidden);
-        let block = Transformer { causal, norm_first, bias, dropout, activation, kv_heads: pairs, ..plain };
-        (block, pairs * sharing * head)
-    })
+    let flags = (any::<bool>(), any::<bool>(), bias(), select(vec![0.0, 0.25]));
+    let activation = select(vec![Between::Relu, Between::Gelu, Between::GeluTanh, Between::Swiglu]);
+    let kinds = (activation, select(vec![Norms::Layer, Norms::Rms]), select(vec![Turns::None, Turns::Rotary]));
+    (sizes, flags, kinds).prop_map(
+        |((pairs, sharing, head, hidden), (causal, norm_first, bias, dropout), (activation, norm, positions))| {
+            let plain = Transformer::new(pairs * sharing, hidden);
+            let block = Transformer { causal, norm_first, bias, dropout, activation, kv_heads: pairs, ..plain };
+            // Rotary positions turn pairs.
+            let head = if positions == Turns::Rotary { 2 * head } else { head };
+            (Transformer { norm, positions, ..block }, pairs * sharing * head)
+        },
+    )
 }
 
 /// A transformer that reads a text, an image's places, or two texts.

@@ -1,4 +1,4 @@
-// The functions of src/ops/pointwise/activation.rs by their number `kind`, then ReLU; a larger number is that of none.
+// The functions of src/ops/pointwise/activation.rs by their number `kind`; 100 is ReLU, a larger number none.
 //: use functions
 override kind: u32;
 override slope: f32;
@@ -31,7 +31,8 @@ fn activated(x: vec4f) -> vec4f {
         case 4u: { return select(slope * x, x, x > vec4f(0.0)); }
         case 5u: { return max(x, vec4f(0.0)) + log1p(exp(-abs(x))); }
         case 6u: { return x * (clamp(x + 3.0, vec4f(0.0), vec4f(6.0)) / 6.0); }
-        case 7u: { return max(x, vec4f(0.0)); }
+        case 7u: { return x * sigmoid(cubic(bounded(x))); }
+        case 100u: { return max(x, vec4f(0.0)); }
         default: { return x; }
     }
 }

@@ -6,5 +6,5 @@
 //: for plain in A..1
 override kind: u32;
 
-fn activated(x: vec4f) -> vec4f { return select(x, max(x, vec4f(0.0)), kind == 7u); }
+fn activated(x: vec4f) -> vec4f { return select(x, max(x, vec4f(0.0)), kind == 100u); }
 //: end

@@ -15,3 +15,9 @@ fn erf(x: vec4f) -> vec4f {
         - 3.76125336e-1) * s + 1.28379166e-1) * t + t;
     return sign(x) * select(near, far, t > vec4f(0.927734375));
 }
+
+// Beyond this the tanh form of GELU is 0 or x.
+fn bounded(x: vec4f) -> vec4f { return clamp(x, vec4f(-20.0), vec4f(20.0)); }
+
+// The argument of its sigmoid.
+fn cubic(t: vec4f) -> vec4f { return 1.5957691 * t * (1.0 + 0.044715 * t * t); }

@@ -20,6 +20,11 @@ fn density(x: vec4f) -> vec4f {
     return 0.39894228 * exp(-0.5 * t * t);
 }
 
+fn gelu_tanh(t: vec4f) -> vec4f {
+    let slope = 1.5957691 * (1.0 + 0.134145 * t * t);
+    return sigmoid(cubic(t)) * (1.0 + t * slope * sigmoid(-cubic(t)));
+}
+
 fn derivative(x: vec4f) -> vec4f {
     switch kind {
         case 0u: { return x * (1.0 - x); }
@@ -29,6 +34,7 @@ fn derivative(x: vec4f) -> vec4f {
         case 4u: { return select(vec4f(slope), vec4f(1.0), x > vec4f(0.0)); }
         case 5u: { return sigmoid(x); }
         case 6u: { return select(select(x / 3.0 + 0.5, vec4f(0.0), x <= vec4f(-3.0)), vec4f(1.0), x >= vec4f(3.0)); }
+        case 7u: { return gelu_tanh(bounded(x)); }
         default: { return vec4f(1.0); }
     }
 }

@@ -111,7 +111,14 @@ impl Device {
             Device::Gpu(gpu) => {
                 let class = class.unwrap_or(class_of(gpu));
                 let plan = lower(graph, Target { class, limits: limits_of(gpu), reuse })?;
-                Box::new(gpu::Executor::new(gpu.clone(), plan, readback, checked)?)
+                let mut executor: Box<dyn Executor> =
+                    Box::new(gpu::Executor::new(gpu.clone(), plan, readback, checked)?);
+                for (t, values) in &graph.constants {
+                    if executor.has(*t) {
+                        executor.write(*t, values)?;
+                    }
+                }
+                executor
             }
             Device::Cpu(pool) => Box::new(Native::new(graph, pool.clone(), readback)?),
         })

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::ir::op::Op;
+use crate::ir::values::Values;
 use std::fmt;
 use std::sync::Arc;
 
@@ -197,6 +198,8 @@ pub struct Graph {
     pub carried: Vec<(Tensor, Tensor)>,
     /// States that the step itself updates, such as the keys and values of earlier tokens.
     pub kept: Vec<Tensor>,
+    /// Tensors with the same values in every step, which an executor writes as it is made.
+    pub constants: Vec<(Tensor, Values)>,
 }
 
 impl Graph {
@@ -219,6 +222,19 @@ impl Graph {
     pub fn tensor(&mut self, info: TensorInfo) -> Tensor {
         self.tensors.push(info);
         Tensor((self.tensors.len() - 1) as u32)
+    }
+
+    /// Adds a tensor that has the same values in every step; one of this name is there once.
+    pub fn constant(&mut self, info: TensorInfo, values: impl FnOnce() -> Values) -> Tensor {
+        let known = self.constants.iter().map(|(t, _)| *t).find(|&t| {
+            let known = self.info(t);
+            (&known.name, &known.shape) == (&info.name, &info.shape)
+        });
+        known.unwrap_or_else(|| {
+            let t = self.tensor(info.role(Role::Data));
+            self.constants.push((t, values()));
+            t
+        })
     }
 
     /// Adds a parameter that is stored in memory as `layout` says.

@@ -325,7 +325,8 @@ impl Sequential {
         let length = self.0.input.first().copied().unwrap_or(1);
         let is_second = self.0.layers.last().is_some_and(|last| last.is::<Input>());
         let context = if is_second { Input::places(length) } else { length };
-        self.layer(Embedding { tokens, positions: Positions::Learned, context, ..Embedding::new(size) })
+        let positions = Positions::Learned;
+        self.layer(Embedding { tokens, positions, context, deviation: 0.02, ..Embedding::new(size) })
     }
 
     /// Adds this many blocks of a transformer that continues texts, without biases, as nanoGPT has them, and a norm.

@@ -59,15 +59,13 @@ fn draw(split: &Split, augment: &Augment, seed: u64) -> Result<Vec<Vec<u8>>> {
     if !colour.is_off() {
         drawn = graph.apply(Jitter { colour, scale: 1.0, shift: 0.0 }, &[control, drawn])?[0];
     }
-    let table = graph.tensor(TensorInfo::floats("quantiles", [CELLS + 1]).role(Role::Data));
     if augment.mixup > 0.0 {
+        let table = TensorInfo::floats("quantiles", [CELLS + 1]);
+        let table = graph.constant(table, || Values::Float(quantiles(augment.mixup)));
         drawn = graph.apply(Mixup, &[control, drawn, labels, table])?[0];
     }
     let mut executor = Executor::<f32>::new(graph, true)?;
     executor.set(images, Values::Byte(padded(split.pixels(), split.image_bytes(), stride)))?;
-    if augment.mixup > 0.0 {
-        executor.set(table, Values::Float(quantiles(augment.mixup)))?;
-    }
     let mut steps = Vec::new();
     for step in 0..COLUMNS as u32 - 1 {
         let (valid, samples) = (batch as u32, batch as u32);

@@ -6,7 +6,7 @@ use wgrad::device::cpu::Executor;
 use wgrad::ir::graph::{Graph, TensorInfo};
 use wgrad::ir::values::Values;
 use wgrad::model::init::glorot_uniform;
-use wgrad::model::layers::Transformer;
+use wgrad::model::layers::{Between, Embedding, Norms, Positions, Transformer, Turns};
 use wgrad::model::{Build, Model, Sequential, Weights};
 use wgrad::train::generate::{Generator, Sampling};
 
@@ -77,8 +77,12 @@ fn the_likeliest_tokens_are_those_of_the_forward_pass() {
 fn a_transformer_keeps_keys_and_values_and_goes_on_in_windows() {
     let block = Transformer { causal: true, ..Transformer::new(2usize, 20usize) };
     let shared = Transformer { kv_heads: 1, bias: false, norm_first: false, ..block };
-    for block in [block, shared] {
-        let net = Sequential::text(24).embedding_with_positions(TOKENS, 8).blocks(block, 2).layer_norm().dense(TOKENS);
+    let (activation, norm, positions) = (Between::Swiglu, Norms::Rms, Turns::Rotary);
+    let llama = Transformer { activation, norm, positions, bias: false, kv_heads: 1, ..block };
+    let embedding = |positions| Embedding { tokens: TOKENS, positions, context: 24, ..Embedding::new(8usize) };
+    let cases = [(block, Positions::Learned), (shared, Positions::Sinusoidal), (llama, Positions::None)];
+    for (block, positions) in cases {
+        let net = Sequential::text(24).layer(embedding(positions)).blocks(block, 2).layer_norm().dense(TOKENS);
         let model = net.build().unwrap();
         for device in [adapter::device(), Device::cpu(2).unwrap()] {
             let sampling = Sampling { tokens: 60, temperature: 0.0, ..Sampling::default() };

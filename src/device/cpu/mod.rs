@@ -22,7 +22,8 @@ impl<F: Real> Executor<F> {
     pub fn new(graph: Graph, fast: bool) -> Result<Self> {
         check_memory::<F>(&[&graph])?;
         let own = |t: &crate::ir::graph::TensorInfo| t.view.is_none().then(|| Values::zeros(t.dtype, t.elements()));
-        let values = graph.tensors.iter().map(own).collect();
+        let mut values: Vec<Option<Values<F>>> = graph.tensors.iter().map(own).collect();
+        graph.constants.iter().for_each(|(t, constant)| values[t.index()] = Some(constant.convert()));
         Ok(Executor { graph, values, fast })
     }
 

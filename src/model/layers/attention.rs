@@ -1,7 +1,7 @@
 //! Attention of one sequence over another.
 
 use super::*;
-use crate::model::layers::keys::{Field, Kind};
+use crate::model::layers::keys::{Kind, words};
 use crate::model::layers::onnx::Attribute;
 use crate::model::layers::params::ParamSpec;
 use crate::ops::matmul::matmul_nt::MatmulNt;
@@ -19,26 +19,7 @@ pub enum Score {
     Additive,
 }
 
-impl Field for Score {
-    type Given = Score;
-
-    fn value(self) -> Value {
-        Value::Choice(match self {
-            Score::Dot => "dot",
-            Score::General => "general",
-            Score::Additive => "additive",
-        })
-    }
-
-    fn of(value: Value) -> Option<Self> {
-        match value {
-            Value::Choice("dot") => Some(Score::Dot),
-            Value::Choice("general") => Some(Score::General),
-            Value::Choice("additive") => Some(Score::Additive),
-            _ => None,
-        }
-    }
-}
+words!(Score { Dot = "dot", General = "general", Additive = "additive", });
 
 layer! {
     /// For each place of the result before it, the mean of the places of an earlier result, weighted by the softmax of how well they go
@@ -48,7 +29,7 @@ layer! {
     needs {}
     takes {
         /// How well two places go together: dot, general with a weight between them, or additive by a small net.
-        score: Score = Score::Dot => Key::new(Kind::Choice(&["dot", "general", "additive"])),
+        score: Score = Score::Dot => Key::new(Kind::Choice(Score::WORDS)),
     }
 }
 

@@ -1,10 +1,10 @@
 //! Tokens as rows of numbers.
 
 use super::*;
-use crate::model::layers::keys::{CONTEXT, SIZE, VOCABULARY};
+use crate::model::layers::keys::{ABOVE_0, CONTEXT, Kind, SIZE, VOCABULARY};
 use crate::model::layers::onnx::Attribute;
 use crate::model::layers::params::{ParamSpec, Spread};
-use crate::model::layers::positions::{POSITIONS, SMALL};
+use crate::model::layers::positions::POSITIONS;
 use crate::ops;
 
 layer! {
@@ -21,6 +21,8 @@ layer! {
         positions: Positions = Positions::None => POSITIONS,
         /// Places that have positions.
         context: usize = 1 => CONTEXT,
+        /// The standard deviation of the first rows: 1, as PyTorch draws them, and with positions 0.02, as GPT-2 does.
+        deviation: f64 = if positions == Positions::None { 1.0 } else { 0.02 } => Key::new(Kind::Number(ABOVE_0)).omitted(),
     }
 }
 
@@ -29,20 +31,18 @@ impl Layer for Embedding {
 
     fn infer(&self, inputs: &[&[usize]]) -> Result<Inferred, String> {
         let [places] = sizes(inputs).map_err(|found| format!("{found}, expected tokens, [places]"))?;
-        let Embedding { tokens, size, positions, context } = *self;
+        let Embedding { tokens, size, positions, context, deviation } = *self;
         if positions != Positions::None && places > context {
             return Err(format!("found {places} places, expected at most {context}, which have positions"));
         }
         let places_of = positions.params(context, size);
-        // A row of standard normal numbers for each, as PyTorch draws them; before a transformer, as GPT-2.
-        let spread = if places_of.is_some() { SMALL } else { Spread::Normal(1.0) };
-        let weight = ParamSpec::drawn(vec![tokens, size], [1, size]).spread("weight", spread);
+        let weight = ParamSpec::drawn(vec![tokens, size], [1, size]).spread("weight", Spread::Normal(deviation));
         Ok(Inferred { shape: vec![places, size], params: std::iter::once(weight).chain(places_of).collect() })
     }
 
     fn build(&self, graph: &mut Graph, at: &Inputs) -> Result<Tensor> {
         let rows = graph.apply(ops::sequence::embedding::Embedding, &[at.x[0], at.params[0]])?[0];
-        self.positions.build(graph, at, rows, at.params.get(1).copied())
+        self.positions.build(graph, at, rows, (self.context, at.params.get(1).copied()))
     }
 
     fn is_bounded(&self) -> bool {
@@ -54,6 +54,7 @@ impl Layer for Embedding {
     }
 
     fn onnx(&self, onnx: &mut Onnx) -> Result<(), String> {
+        let Embedding { size, positions, context, .. } = *self;
         let (tokens, weight) = (onnx.inputs[0].clone(), onnx.params[0].clone());
         let [least, most] =
             [("_least", 0), ("_most", self.tokens as i64 - 1)].map(|(name, x)| onnx.ints(name, vec![x]));
@@ -65,9 +66,9 @@ impl Layer for Embedding {
         let mask = onnx.reshape("_mask", &counts, &[0, 0, 1]);
         let rows = onnx.node("_rows", "Gather", &[&weight, &known], &[]);
         let places = onnx.params.get(1).cloned();
-        let last = if places.is_some() { "_known_rows" } else { "" };
+        let last = if positions == Positions::None { "" } else { "_known_rows" };
         let rows = onnx.node(last, "Mul", &[&rows, &mask], &[]);
-        self.positions.onnx(onnx, &rows, [onnx.shapes[0][0], self.context], places.as_ref());
+        positions.onnx(onnx, &rows, [onnx.shapes[0][0], context, size], places.as_ref());
         Ok(())
     }
 }

@@ -214,6 +214,34 @@ field!(f64, f64, Number);
 field!(f32, f32, Single);
 field!(bool, bool, Flag);
 
+/// Makes an enum a field that is one of a few words.
+macro_rules! words {
+    ($name:ident { $($variant:ident = $word:literal,)* }) => {
+        impl $name {
+            /// The words of model files.
+            pub(in crate::model) const WORDS: &'static [&'static str] = &[$($word),*];
+        }
+
+        impl $crate::model::layers::keys::Field for $name {
+            type Given = $name;
+
+            fn value(self) -> $crate::model::layers::keys::Value {
+                $crate::model::layers::keys::Value::Choice(match self {
+                    $($name::$variant => $word,)*
+                })
+            }
+
+            fn of(value: $crate::model::layers::keys::Value) -> Option<Self> {
+                match value {
+                    $($crate::model::layers::keys::Value::Choice($word) => Some($name::$variant),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+pub(super) use words;
+
 impl Field for Padding {
     type Given = Padding;
     fn value(self) -> Value {

@@ -72,7 +72,7 @@ pub use relu::Relu;
 pub use rms_norm::RmsNorm;
 pub use rnn::{Nonlinearity, Rnn};
 pub use tokens::Tokens;
-pub use transformer::{Between, Transformer};
+pub use transformer::{Between, Norms, Transformer, Turns};
 pub use upsample2d::Upsample2d;
 
 use crate::error::{Error, Result};

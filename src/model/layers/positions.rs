@@ -1,8 +1,10 @@
 //! Positions: a row of numbers that is added at each place of a sequence, so that layers without an order know it.
 
 use super::*;
+use crate::ir::graph::TensorInfo;
+use crate::ir::values::Values;
 use crate::model::Mode;
-use crate::model::layers::keys::{Field, Kind};
+use crate::model::layers::keys::{Kind, words};
 use crate::model::layers::params::{ParamSpec, Spread};
 use crate::ops::pointwise::add::Add;
 use crate::ops::pointwise::add_bias::AddBias;
@@ -19,32 +21,17 @@ pub enum Positions {
     None,
     /// A row that is learned.
     Learned,
+    /// Sines and cosines of wavelengths from 2π to 20,000π (Vaswani and others, 2017).
+    Sinusoidal,
 }
 
 /// The key of positions: files of a version without it had none.
-pub(super) const POSITIONS: Key = Key::new(Kind::Choice(&["none", "learned"])).omitted();
+pub(super) const POSITIONS: Key = Key::new(Kind::Choice(Positions::WORDS)).omitted();
 
 /// The standard deviation of a transformer's first weights, as GPT-2 has it.
 pub(super) const SMALL: Spread = Spread::Normal(0.02);
 
-impl Field for Positions {
-    type Given = Positions;
-
-    fn value(self) -> Value {
-        Value::Choice(match self {
-            Positions::None => "none",
-            Positions::Learned => "learned",
-        })
-    }
-
-    fn of(value: Value) -> Option<Self> {
-        match value {
-            Value::Choice("none") => Some(Positions::None),
-            Value::Choice("learned") => Some(Positions::Learned),
-            _ => None,
-        }
-    }
-}
+words!(Positions { None = "none", Learned = "learned", Sinusoidal = "sinusoidal", });
 
 impl Positions {
     /// Its parameters, for this many places of this many numbers.
@@ -53,8 +40,24 @@ impl Positions {
         (self == Positions::Learned).then(learned)
     }
 
-    /// Adds them to x [batch, places, size]; in generation, that of the token which the step reads.
-    pub(super) fn build(self, graph: &mut Graph, at: &Inputs, x: Tensor, rows: Option<Tensor>) -> Result<Tensor> {
+    /// Adds them to x [batch, places, size], those of this many places or, if they are learned, of the parameter; in generation, that
+    /// of the token which the step reads.
+    pub(super) fn build(
+        self,
+        graph: &mut Graph,
+        at: &Inputs,
+        x: Tensor,
+        (places, rows): (usize, Option<Tensor>),
+    ) -> Result<Tensor> {
+        let size = at.shape.last().copied().unwrap_or(1);
+        let rows = match self {
+            Positions::None => None,
+            Positions::Learned => rows,
+            Positions::Sinusoidal => {
+                let info = TensorInfo::floats("sinusoids", [places, size]);
+                Some(graph.constant(info, || Values::Float(sinusoids(places, size))))
+            }
+        };
         let Some(rows) = rows else { return Ok(x) };
         let (&[most, size], &[batch, places, _]) = (graph.shape(rows), graph.shape(x)) else {
             return Err(Error::failed("positions are [places, size], of a sequence [batch, places, size]"));
@@ -77,15 +80,26 @@ impl Positions {
     }
 
     /// Adds them to a result in ONNX, [N, places, size].
-    pub(super) fn onnx(self, onnx: &mut Onnx, x: &str, [places, most]: [usize; 2], rows: Option<&String>) {
-        let Some(rows) = rows else { return };
-        let mut rows = rows.clone();
+    pub(super) fn onnx(self, onnx: &mut Onnx, x: &str, [places, most, size]: [usize; 3], rows: Option<&String>) {
+        let sinusoids = (self == Positions::Sinusoidal)
+            .then(|| onnx.floats("_sinusoids", &[most, size], sinusoids(most, size)));
+        let Some(mut rows) = rows.cloned().or(sinusoids) else { return };
         if places < most {
             let (start, end) = (onnx.ints("_first", vec![0]), onnx.ints("_last", vec![places as i64]));
             rows = onnx.node("_positions", "Slice", &[&rows, &start, &end], &[]);
         }
         onnx.node("", "Add", &[x, &rows], &[]);
     }
+}
+
+/// Sines, and after each the cosine, of place / 10000^(2i / size).
+fn sinusoids(places: usize, size: usize) -> Vec<f32> {
+    let at = |n: usize| {
+        let (place, i) = ((n / size) as f64, n % size);
+        let angle = place / 10_000f64.powf((i / 2 * 2) as f64 / size as f64);
+        (if i.is_multiple_of(2) { angle.sin() } else { angle.cos() }) as f32
+    };
+    (0..places * size).map(at).collect()
 }
 
 /// Rows of a parameter, from `first` on.

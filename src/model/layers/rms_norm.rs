@@ -30,18 +30,28 @@ impl Layer for RmsNorm {
         Ok(graph.apply(norm, &at.arguments())?[0])
     }
 
-    /// By its formula: ONNX has it from opset 23 on. The channels are the second axis.
     fn onnx(&self, onnx: &mut Onnx) -> Result<(), String> {
-        let (input, weight, channels) = (onnx.inputs[0].clone(), onnx.params[0].clone(), onnx.channels_first(true));
-        let weight = onnx.reshape("_weight", &weight, &channels);
-        let epsilon = onnx.floats("_epsilon", &[], vec![self.epsilon as f32]);
-        let squares = onnx.node("_squares", "Mul", &[&input, &input], &[]);
-        let axes = [("axes", Attribute::Ints(vec![1])), ("keepdims", Attribute::Int(1))];
-        let mean = onnx.node("_mean", "ReduceMean", &[&squares], &axes);
-        let moved = onnx.node("_moved", "Add", &[&mean, &epsilon], &[]);
-        let root = onnx.node("_root", "Sqrt", &[&moved], &[]);
-        let normal = onnx.node("_normal", "Div", &[&input, &root], &[]);
-        onnx.node("", "Mul", &[&normal, &weight], &[]);
+        let (input, weight) = (onnx.inputs[0].clone(), onnx.params[0].clone());
+        // Channels are the last axis, save for those of an image.
+        if onnx.shapes[0].len() < 3 {
+            rms_norm(onnx, "", [&input, &weight], self.epsilon);
+            return Ok(());
+        }
+        let before = onnx.node("_before", "Transpose", &[&input], &[("perm", Attribute::Ints(vec![0, 2, 3, 1]))]);
+        let normal = rms_norm(onnx, "_normal", [&before, &weight], self.epsilon);
+        onnx.node("", "Transpose", &[&normal], &[("perm", Attribute::Ints(vec![0, 3, 1, 2]))]);
         Ok(())
     }
+}
+
+/// The norm over the last axis by its formula: ONNX has it from opset 23 on.
+pub(super) fn rms_norm(onnx: &mut Onnx, suffix: &str, [x, weight]: [&str; 2], epsilon: f64) -> String {
+    let epsilon = onnx.floats(&format!("{suffix}_epsilon"), &[], vec![epsilon as f32]);
+    let squares = onnx.node(&format!("{suffix}_squares"), "Mul", &[x, x], &[]);
+    let axes = [("axes", Attribute::Ints(vec![onnx.shapes[0].len()])), ("keepdims", Attribute::Int(1))];
+    let mean = onnx.node(&format!("{suffix}_mean"), "ReduceMean", &[&squares], &axes);
+    let moved = onnx.node(&format!("{suffix}_moved"), "Add", &[&mean, &epsilon], &[]);
+    let root = onnx.node(&format!("{suffix}_root"), "Sqrt", &[&moved], &[]);
+    let normal = onnx.node(&format!("{suffix}_unit"), "Div", &[x, &root], &[]);
+    onnx.node(suffix, "Mul", &[&normal, weight], &[])
 }

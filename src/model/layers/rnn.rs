@@ -1,7 +1,7 @@
 //! The plain recurrence.
 
 use super::*;
-use crate::model::layers::keys::{BELOW_1, CARRY, Field, Kind, SIZE};
+use crate::model::layers::keys::{BELOW_1, CARRY, Kind, SIZE, words};
 use crate::model::layers::recurrent::{Recurrent, described};
 use crate::ops::sequence::cells::Cell;
 
@@ -14,21 +14,7 @@ pub enum Nonlinearity {
     Relu,
 }
 
-impl Field for Nonlinearity {
-    type Given = Nonlinearity;
-
-    fn value(self) -> Value {
-        Value::Choice(if self == Nonlinearity::Relu { "relu" } else { "tanh" })
-    }
-
-    fn of(value: Value) -> Option<Self> {
-        match value {
-            Value::Choice("tanh") => Some(Nonlinearity::Tanh),
-            Value::Choice("relu") => Some(Nonlinearity::Relu),
-            _ => None,
-        }
-    }
-}
+words!(Nonlinearity { Tanh = "tanh", Relu = "relu", });
 
 layer! {
     /// The recurrence h = f(W·x + U·h + b) (Elman, 1990), PyTorch's `RNN` with `batch_first`: [places, features] to [places, units],
@@ -40,7 +26,7 @@ layer! {
     }
     takes {
         /// The activation: tanh or relu.
-        activation: Nonlinearity = Nonlinearity::Tanh => Key::new(Kind::Choice(&["tanh", "relu"])),
+        activation: Nonlinearity = Nonlinearity::Tanh => Key::new(Kind::Choice(Nonlinearity::WORDS)),
         /// Recurrences on top of each other.
         layers: usize = 1 => SIZE,
         /// Whether a second one goes from the end to the beginning.

@@ -28,16 +28,16 @@ impl Layer for Tokens {
 
     fn build(&self, graph: &mut Graph, at: &Inputs) -> Result<Tensor> {
         let places = graph.apply(Reshape { shape: Shape(at.shape.to_vec()) }, at.x)?[0];
-        self.positions.build(graph, at, places, at.params.first().copied())
+        self.positions.build(graph, at, places, (at.shape[1], at.params.first().copied()))
     }
 
     fn onnx(&self, onnx: &mut Onnx) -> Result<(), String> {
         let (input, places, channels) = (onnx.inputs[0].clone(), onnx.params.first().cloned(), onnx.shapes[0][2]);
         let flat = onnx.reshape("_flat", &input, &[0, channels as i64, -1]);
-        let last = if places.is_some() { "_places" } else { "" };
+        let last = if self.positions == Positions::None { "" } else { "_places" };
         let turned = onnx.node(last, "Transpose", &[&flat], &[("perm", Attribute::Ints(vec![0, 2, 1]))]);
         let [height, width, _] = [0, 1, 2].map(|axis| onnx.shapes[0][axis]);
-        self.positions.onnx(onnx, &turned, [height * width; 2], places.as_ref());
+        self.positions.onnx(onnx, &turned, [height * width, height * width, channels], places.as_ref());
         Ok(())
     }
 }

@@ -8,7 +8,8 @@ pub mod attention_dx;
 pub(crate) mod heads;
 pub mod keep_row;
 pub mod limits;
+pub mod rotary;
 mod rows;
 
 /// The ops of this family.
-pub(super) const OPS: &[Entry] = &[entry!(attention), entry!(attention_dx), entry!(keep_row), entry!(limits)];
+pub(super) const OPS: &[Entry] = &[entry!(attention), entry!(attention_dx), entry!(keep_row), entry!(limits), entry!(rotary)];

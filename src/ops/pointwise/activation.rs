@@ -160,6 +160,48 @@ functions! {
         ],
         onnx: &[("HardSwish", With::Alone)],
     }
+    /// x · σ(2·√(2/π)·(x + 0.044715·x³)), which is x · (1 + tanh(√(2/π)·(x + 0.044715·x³))) / 2: the form of GELU in GPT-2.
+    GeluTanh {
+        name: "gelu_tanh",
+        slope: None,
+        value: |x, _| x * sigmoid(cubic(x)),
+        derivative: Of::Argument(|x, _| {
+            // Farther out it is 0 or 1.
+            let t = x.clamp(-20.0, 20.0);
+            sigmoid(cubic(t)) * (1.0 + t * cubic_slope(t) * sigmoid(-cubic(t)))
+        }),
+        steepest: |_| 1.13,
+        sizes: [
+            |x, _| x.abs() * sigmoid(cubic(x)) * tail(cubic(x)),
+            |x, _| {
+                let t = x.clamp(-20.0, 20.0);
+                let (s, rest, size) = (sigmoid(cubic(t)), sigmoid(-cubic(t)), 1.0 + cubic(t).abs());
+                s * tail(cubic(t)) + t.abs() * cubic_slope(t) * s * rest * size
+            },
+        ],
+        onnx: &[
+            ("Mul", With::Argument),
+            ("Mul", With::Number((GELU_LINEAR * GELU_CUBIC) as f32)),
+            ("Add", With::Number(GELU_LINEAR as f32)),
+            ("Mul", With::Argument),
+            ("Sigmoid", With::Alone),
+            ("Mul", With::Argument),
+        ],
+    }
+}
+
+/// 2·√(2/π), and what x³ is multiplied by in it.
+pub(super) const GELU_LINEAR: f64 = 1.595_769_121_605_730_7;
+pub(super) const GELU_CUBIC: f64 = 0.044_715;
+
+/// The argument of the sigmoid in the tanh form of GELU.
+fn cubic(x: f64) -> f64 {
+    GELU_LINEAR * x * (1.0 + GELU_CUBIC * x * x)
+}
+
+/// Its derivative.
+fn cubic_slope(x: f64) -> f64 {
+    GELU_LINEAR * (1.0 + 3.0 * GELU_CUBIC * x * x)
 }
 
 fn sigmoid(x: f64) -> f64 {

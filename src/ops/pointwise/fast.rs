@@ -1,7 +1,7 @@
 //! Activations on the CPU in whole vectors, and their gradients.
 
 use crate::ir::op::Real;
-use crate::ops::pointwise::activation::Function;
+use crate::ops::pointwise::activation::{Function, GELU_CUBIC, GELU_LINEAR};
 use crate::ops::sequence::cells::fast_exp;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
@@ -37,19 +37,102 @@ fn gelu(x: f32) -> f32 {
     x * normal(x)
 }
 
+#[inline(always)]
+fn gelu_slope(x: f32) -> f32 {
+    // 1 / √(2π).
+    const DENSITY: f32 = 0.398_942_3;
+    normal(x) + x * (DENSITY * fast_exp(-0.5 * x * x))
+}
+
+/// 1 / (1 + e⁻ˣ).
+#[inline(always)]
+pub(super) fn sigmoid(x: f32) -> f32 {
+    let e = fast_exp(-x.abs());
+    (if x >= 0.0 { 1.0 } else { e }) / (1.0 + e)
+}
+
+/// x / (1 + e⁻ˣ).
+#[inline(always)]
+pub(super) fn silu(x: f32) -> f32 {
+    x * sigmoid(x)
+}
+
+#[inline(always)]
+pub(super) fn silu_slope(x: f32) -> f32 {
+    sigmoid(x) * (1.0 + x * sigmoid(-x))
+}
+
+/// The argument of the sigmoid in the tanh form of GELU, and its slope.
+#[inline(always)]
+fn cubic(t: f32) -> [f32; 2] {
+    let linear = GELU_LINEAR as f32;
+    [linear * t * (1.0 + GELU_CUBIC as f32 * t * t), linear * (1.0 + 3.0 * GELU_CUBIC as f32 * t * t)]
+}
+
+/// Beyond this the tanh form of GELU is 0 or x.
+#[inline(always)]
+fn bounded(x: f32) -> f32 {
+    x.clamp(-20.0, 20.0)
+}
+
+#[inline(always)]
+fn gelu_tanh(x: f32) -> f32 {
+    x * sigmoid(cubic(bounded(x))[0])
+}
+
+#[inline(always)]
+fn gelu_tanh_slope(x: f32) -> f32 {
+    let t = bounded(x);
+    let [u, slope] = cubic(t);
+    sigmoid(u) * (1.0 + t * slope * sigmoid(-u))
+}
+
+/// A function and its slope that have forms in whole vectors.
+#[derive(Clone, Copy)]
+enum Form {
+    Gelu,
+    GeluTanh,
+    Silu,
+}
+
+impl Form {
+    fn of(function: Function) -> Option<Form> {
+        match function {
+            Function::Gelu => Some(Form::Gelu),
+            Function::GeluTanh => Some(Form::GeluTanh),
+            Function::Silu => Some(Form::Silu),
+            _ => None,
+        }
+    }
+}
+
 /// The function of x, in single precision the same bits as [`apply`] gives.
 pub(super) fn value<F: Real>(function: Function, x: F, slope: f32) -> F {
-    if function == Function::Gelu && size_of::<F>() == size_of::<f32>() {
-        return F::of(gelu(x.f64() as f32).into());
+    let single = |value: fn(f32) -> f32| F::of(value(x.f64() as f32).into());
+    match Form::of(function).filter(|_| size_of::<F>() == size_of::<f32>()) {
+        Some(Form::Gelu) => single(gelu),
+        Some(Form::GeluTanh) => single(gelu_tanh),
+        Some(Form::Silu) => single(silu),
+        None => F::of(function.value(x.f64(), slope)),
     }
-    F::of(function.value(x.f64(), slope))
 }
 
 /// A loop over a piece, compiled for the wide vectors.
 struct Piece<'a> {
+    form: Form,
     y: &'a mut [f32],
     x: &'a [f32],
     dy: Option<&'a [f32]>,
+}
+
+impl Piece<'_> {
+    #[inline(always)]
+    fn run(self, value: impl Fn(f32) -> f32, slope: impl Fn(f32) -> f32) {
+        match self.dy {
+            None => self.y.iter_mut().zip(self.x).for_each(|(y, &x)| *y = value(x)),
+            Some(dy) => self.y.iter_mut().zip(self.x).zip(dy).for_each(|((dx, &x), &dy)| *dx = dy * slope(x)),
+        }
+    }
 }
 
 impl WithSimd for Piece<'_> {
@@ -57,26 +140,21 @@ impl WithSimd for Piece<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        // 1 / √(2π).
-        const DENSITY: f32 = 0.398_942_3;
-        match self.dy {
-            None => self.y.iter_mut().zip(self.x).for_each(|(y, &x)| *y = gelu(x)),
-            Some(dy) => self.y.iter_mut().zip(self.x).zip(dy).for_each(|((dx, &x), &dy)| {
-                *dx = dy * (normal(x) + x * (DENSITY * fast_exp(-0.5 * x * x)));
-            }),
+        match self.form {
+            Form::Gelu => self.run(gelu, gelu_slope),
+            Form::GeluTanh => self.run(gelu_tanh, gelu_tanh_slope),
+            Form::Silu => self.run(silu, silu_slope),
         }
     }
 }
 
 /// Sets y to the function of x, or with dy to dy times its derivative there; `false` if there is no such form of it.
 pub(super) fn apply(function: Function, y: &mut [f32], x: &[f32], dy: Option<&[f32]>) -> bool {
-    if function != Function::Gelu {
-        return false;
-    }
+    let Some(form) = Form::of(function) else { return false };
     let arch = Arch::new();
     y.par_chunks_mut(PIECE).zip(x.par_chunks(PIECE)).enumerate().for_each(|(n, (y, x))| {
         let dy = dy.map(|dy| &dy[n * PIECE..][..x.len()]);
-        arch.dispatch(Piece { y, x, dy });
+        arch.dispatch(Piece { form, y, x, dy });
     });
     true
 }

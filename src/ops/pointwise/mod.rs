@@ -14,6 +14,8 @@ pub mod multiply;
 pub mod multiply_db;
 pub mod relu;
 pub mod relu_dx;
+pub mod swiglu;
+pub mod swiglu_dx;
 pub mod then;
 
 /// The ops of this family.
@@ -29,4 +31,6 @@ pub(super) const OPS: &[Entry] = &[
     entry!(multiply_db),
     entry!(relu),
     entry!(relu_dx),
+    entry!(swiglu),
+    entry!(swiglu_dx),
 ];

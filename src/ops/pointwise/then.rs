@@ -1,12 +1,16 @@
 //! The activation that an op ends with: none, ReLU, or one of the table.
 
-use crate::ops::pointwise::activation::{Activation, Function, ULPS};
+use crate::ops::pointwise::activation::{Activation, ULPS};
 use crate::ops::pointwise::activation_dx::ActivationDx;
 use crate::ops::pointwise::fast;
 use crate::ops::pointwise::relu::Relu;
 use crate::ops::pointwise::relu_dx::ReluDx;
 use crate::ops::prelude::*;
 use std::any::Any;
+
+/// The kernels' numbers of ReLU and of no activation, beyond those of the table.
+const RELU: u32 = 100;
+const NOTHING: u32 = 101;
 
 /// The activation of an op's sums before they are stored. Kernels have it in `lib/activation`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -77,11 +81,9 @@ impl Then {
 
     /// Sets it in a launch of a kernel that uses `lib/activation`.
     pub(in crate::ops) fn set(self, launch: Launch) -> Launch {
-        // ReLU and no activation come after the functions of the table.
-        let own = Function::ALL.len() as u32;
         let (kind, slope) = match self {
-            Then::Relu => (own, 0.0),
-            Then::Nothing => (own + 1, 0.0),
+            Then::Relu => (RELU, 0.0),
+            Then::Nothing => (NOTHING, 0.0),
             Then::Apply(Activation { function, slope }) => (function as u32, slope),
         };
         launch.set("kind", kind).set("slope", slope)

@@ -88,7 +88,6 @@ impl Feed {
         split: &Split,
         key: Option<u32>,
     ) -> Result<Option<Feed>> {
-        engine.write_all(step.given.iter().cloned())?;
         let Some(window) = step.window else { return write_whole(engine, step, split).map(|()| None) };
         let block = (BLOCK_BYTES / step.input().field.bytes()).min(window.rows / BLOCKS).max(1);
         let order = Order::new(window.samples, block, key);

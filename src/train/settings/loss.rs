@@ -1,7 +1,7 @@
 //! The loss of a run: its kind, label smoothing and class weights.
 
 use crate::error::{Error, Result};
-use crate::ir::graph::{Graph, Role, Tensor, TensorInfo};
+use crate::ir::graph::{Graph, Tensor, TensorInfo};
 use crate::ir::values::Values;
 use crate::model::Task;
 use crate::ops::loss::class_scale::ClassScale;
@@ -69,14 +69,12 @@ pub(in crate::train) struct Applied {
     pub(in crate::train) weighing: Weighing,
     /// The sum of the weights of the batch's targets and their number, `[2]`, where they have weights or some are ignored.
     pub(in crate::train) weight: Option<Tensor>,
-    /// Values to upload before the first step.
-    pub(in crate::train) given: Vec<(Tensor, Values)>,
 }
 
 impl Applied {
     /// A loss whose targets have equal weights.
     fn plain(results: Vec<Tensor>) -> Applied {
-        Applied { results, weighing: Weighing::Samples, weight: None, given: Vec::new() }
+        Applied { results, weighing: Weighing::Samples, weight: None }
     }
 }
 
@@ -177,8 +175,8 @@ impl Criterion {
                 if !ignored {
                     return Ok(Applied::plain(results));
                 }
-                let ([_, weight], given) = scale(graph, control, labels, vec![1.0; classes])?;
-                return Ok(Applied { results, weighing: Weighing::Counted, weight: Some(weight), given: vec![given] });
+                let [_, weight] = scale(graph, control, labels, vec![1.0; classes])?;
+                return Ok(Applied { results, weighing: Weighing::Counted, weight: Some(weight) });
             }
         };
         if !task.is_softmax() {
@@ -196,9 +194,9 @@ impl Criterion {
             if !ignored {
                 return Ok(Applied::plain(graph.apply(op, &[control, logits, labels])?));
             }
-            let ([scale, weight], given) = scale(graph, control, labels, vec![1.0; classes])?;
+            let [scale, weight] = scale(graph, control, labels, vec![1.0; classes])?;
             let results = graph.apply(op, &[control, logits, labels, scale])?;
-            return Ok(Applied { results, weighing: Weighing::Weights, weight: Some(weight), given: vec![given] });
+            return Ok(Applied { results, weighing: Weighing::Weights, weight: Some(weight) });
         }
         let plain = SoftmaxCe { smoothing: self.smoothing as f32, mixed: mixed.is_some(), ..SoftmaxCe::default() };
         if self.weights == ClassWeights::Equal && !ignored {
@@ -218,22 +216,23 @@ impl Criterion {
             let found = weights.len();
             return Err(Error::input(format!("{found} class weights, expected {classes}, one for each class")));
         }
-        let ([scale, weight], given) = scale(graph, control, labels, weights)?;
+        let [scale, weight] = scale(graph, control, labels, weights)?;
         let results = graph.apply(SoftmaxCe { weighted: true, ..plain }, &[control, logits, labels, scale])?;
-        Ok(Applied { results, weighing: Weighing::Weights, weight: Some(weight), given: vec![given] })
+        Ok(Applied { results, weighing: Weighing::Weights, weight: Some(weight) })
     }
 }
 
-/// Weights of classes over their sum over the batch's labels, that sum, and the weights to be given.
+/// Weights of classes over their sum over the batch's labels, and that sum.
 fn scale(
     graph: &mut Graph,
     control: Tensor,
     labels: Tensor,
     values: Vec<f32>,
-) -> Result<([Tensor; 2], (Tensor, Values))> {
-    let weights = graph.tensor(TensorInfo::floats("class weights", [values.len()]).role(Role::Data));
+) -> Result<[Tensor; 2]> {
+    let weights = TensorInfo::floats("class weights", [values.len()]);
+    let weights = graph.constant(weights, || Values::Float(values));
     let scaled = graph.apply(ClassScale, &[control, labels, weights])?;
-    Ok(([scaled[0], scaled[1]], (weights, Values::Float(values))))
+    Ok([scaled[0], scaled[1]])
 }
 
 #[cfg(test)]

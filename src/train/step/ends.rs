@@ -17,9 +17,8 @@ impl Start {
         let from = [self.control, self.logits, self.labels];
         let target = self.columns.last();
         let ignored = self.outside || target.is_some_and(|target| target.field.may_be_ignored());
-        let Applied { results, weighing, weight, given } =
+        let Applied { results, weighing, weight } =
             criterion.apply(&mut self.graph, &self.task, from, self.mixed, ignored)?;
-        self.given.extend(given);
         (self.weighing, self.weight) = (weighing, weight);
         Ok(results)
     }
@@ -91,7 +90,6 @@ impl Start {
             weighing: self.weighing,
             mask: self.mask,
             positions: self.positions,
-            given: self.given,
             params,
             ema: None,
             batch: self.batch,

@@ -65,8 +65,6 @@ pub struct Step {
     pub mask: Option<Tensor>,
     /// Targets of a sample that are right or wrong: 1, height × width of a mask, the number of answers.
     pub positions: usize,
-    /// Other constants that must be uploaded before the first step.
-    pub(super) given: Vec<(Tensor, Values)>,
     /// The arena of all parameters.
     pub params: Tensor,
     /// The arena of their average, laid out as they are, where one is kept.
@@ -179,7 +177,7 @@ impl Step {
         }
     }
 
-    /// A split for the data tensors, each sample padded to whole words, and what else has to be there.
+    /// A split for the data tensors, each sample padded to whole words.
     ///
     /// # Errors
     /// [`Error::Input`] if the split lacks a field, or has other elements in it.
@@ -189,7 +187,6 @@ impl Step {
             let bytes = stored.column(split)?.padded(0..split.count)?.into_owned();
             data.push((stored.tensor, Values::Byte(bytes)));
         }
-        data.extend(self.given.iter().cloned());
         Ok(data)
     }
 
@@ -219,7 +216,6 @@ struct Start {
     weighing: Weighing,
     weight: Option<Tensor>,
     mask: Option<Tensor>,
-    given: Vec<(Tensor, Values)>,
     task: Task,
     positions: usize,
     batch: usize,
@@ -313,7 +309,7 @@ impl Start {
         }
         let mut x = columns[0].drawn;
         let labels = labels.ok_or_else(|| Error::failed("no targets are drawn"))?;
-        let (mut given, mut mixed) = (Vec::new(), None);
+        let mut mixed = None;
         let colour = augment.colour();
         if !colour.is_off() {
             x = graph.apply(Jitter { colour, scale: normal.scale, shift: normal.shift }, &[control, x])?[0];
@@ -322,10 +318,10 @@ impl Start {
             x = norm.apply(&mut graph, x)?;
         }
         if augment.mixup > 0.0 {
-            let table = graph.tensor(TensorInfo::floats("quantiles", [CELLS + 1]).role(Role::Data));
+            let table = TensorInfo::floats("quantiles", [CELLS + 1]);
+            let table = graph.constant(table, || Values::Float(quantiles(augment.mixup)));
             let blended = graph.apply(Mixup, &[control, x, labels, table])?;
             x = blended[0];
-            given.push((table, Values::Float(quantiles(augment.mixup))));
             mixed = Some([blended[1], blended[2]]);
         }
         // A document is predicted token by token, each from those before it: its tokens are its own targets.
@@ -349,7 +345,6 @@ impl Start {
             weighing: Weighing::Samples,
             weight,
             mask,
-            given,
             task,
             positions,
             batch,

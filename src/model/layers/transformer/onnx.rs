@@ -1,8 +1,10 @@
 //! A block of a transformer in ONNX, where a batch of sequences is [N, places, features].
 
-use super::{Between, EPSILON, Transformer};
+use super::{Between, Norms, Transformer, Turns};
 use crate::model::layers::Activation;
 use crate::model::layers::onnx::{Attribute, Onnx};
+use crate::model::layers::rms_norm::rms_norm;
+use crate::ops::attention::rotary::table;
 use crate::ops::pointwise::activation::Function;
 use std::vec::IntoIter;
 
@@ -32,18 +34,21 @@ impl Params {
 impl Transformer {
     /// Adds the nodes of a block.
     pub(super) fn nodes(&self, onnx: &mut Onnx) -> Result<(), String> {
-        let (parts, each) = (if self.memory { 3 } else { 2 }, if self.bias { 2 } else { 1 });
+        let (parts, each) = (self.parts(), self.norm_size());
         let mut others = onnx.params.clone();
         let norms = others.split_off(others.len().saturating_sub(parts * each));
-        let [mut others, mut norms] =
-            [others, norms].map(|params| Params { params: params.into_iter(), bias: self.bias });
+        let mut others = Params { params: others.into_iter(), bias: self.bias };
+        let mut norms = Params { params: norms.into_iter(), bias: each == 2 };
         let mut x = onnx.inputs[0].clone();
         for part in 0..parts {
             let is_last = part + 1 == parts;
             let mut norm = |onnx: &mut Onnx, suffix: &str, x: &str| {
                 let (weight, bias) = norms.pair();
+                if self.norm == Norms::Rms {
+                    return rms_norm(onnx, suffix, [x, &weight], self.epsilon);
+                }
                 let inputs: Vec<&str> = [x, &weight].into_iter().chain(bias.as_deref()).collect();
-                let attributes = [("axis", Attribute::Int(-1)), ("epsilon", Attribute::Float(EPSILON as f32))];
+                let attributes = [("axis", Attribute::Int(-1)), ("epsilon", Attribute::Float(self.epsilon as f32))];
                 onnx.node(suffix, "LayerNormalization", &inputs, &attributes)
             };
             let from = if self.norm_first { norm(onnx, &format!("_norm{part}"), &x) } else { x.clone() };
@@ -66,6 +71,19 @@ impl Transformer {
         let inner = match self.activation {
             Between::Relu => onnx.node("_relu", "Relu", &[&inner], &[]),
             Between::Gelu => Activation::new(Function::Gelu).nodes(onnx, &inner, "_gelu"),
+            Between::GeluTanh => Activation::new(Function::GeluTanh).nodes(onnx, &inner, "_gelu"),
+            Between::Swiglu => {
+                let range = |onnx: &mut Onnx, what: &str, [start, end]: [usize; 2]| {
+                    let start = onnx.ints(&format!("{what}_start"), vec![start as i64]);
+                    let end = onnx.ints(&format!("{what}_end"), vec![end as i64]);
+                    let axis = onnx.ints(&format!("{what}_axis"), vec![-1]);
+                    onnx.node(what, "Slice", &[&inner, &start, &end, &axis], &[])
+                };
+                let gate = range(onnx, "_gate", [0, self.hidden]);
+                let value = range(onnx, "_value", [self.hidden, 2 * self.hidden]);
+                let gate = Activation::new(Function::Silu).nodes(onnx, &gate, "_silu");
+                onnx.node("_gated", "Mul", &[&gate, &value], &[])
+            }
         };
         product(onnx, "_net", &inner, &params.pair())
     }
@@ -92,7 +110,10 @@ impl Transformer {
             let found = product(onnx, &suffix(what), x, &(weight, bias));
             let apart = onnx.reshape(&suffix(&format!("{what}_apart")), &found, &[0, 0, heads as i64, size as i64]);
             let perm = [("perm", Attribute::Ints(vec![0, 2, 1, 3]))];
-            let turned = onnx.node(&suffix(&format!("{what}_heads")), "Transpose", &[&apart], &perm);
+            let mut turned = onnx.node(&suffix(&format!("{what}_heads")), "Transpose", &[&apart], &perm);
+            if self.positions == Turns::Rotary && !of.memory && what != "v" {
+                turned = rotary(onnx, &suffix(&format!("{what}_rotary")), &turned, [places, size], self.rotary_base);
+            }
             self.shared(onnx, &suffix(what), &turned, heads)
         });
         let perm = [("perm", Attribute::Ints(vec![0, 1, 3, 2]))];
@@ -162,6 +183,27 @@ impl Transformer {
             (past, valid) => past.or(valid),
         }
     }
+}
+
+/// Heads [N, heads, places, size], turned by their places.
+fn rotary(onnx: &mut Onnx, suffix: &str, x: &str, [places, size]: [usize; 2], base: f64) -> String {
+    let (table, half) = (table(places, size, base), size / 2);
+    // Both halves of a head have the same cosines; the first takes the second's sine away.
+    let rows = |of: &dyn Fn(&[f32]) -> Vec<f32>| table.chunks(size).flat_map(of).collect::<Vec<f32>>();
+    let cosines = rows(&|row| row[..half].repeat(2));
+    let sines = rows(&|row| row[half..].iter().map(|sine| -sine).chain(row[half..].iter().copied()).collect());
+    let shape = [places, size];
+    let cosines = onnx.floats(&format!("{suffix}_cosines"), &shape, cosines);
+    let sines = onnx.floats(&format!("{suffix}_sines"), &shape, sines);
+    let [zero, middle, end, axis] = [("zero", 0), ("middle", half as i64), ("end", size as i64), ("axis", 3)]
+        .map(|(name, at)| onnx.ints(&format!("{suffix}_{name}"), vec![at]));
+    let first = onnx.node(&format!("{suffix}_first"), "Slice", &[x, &zero, &middle, &axis], &[]);
+    let second = onnx.node(&format!("{suffix}_second"), "Slice", &[x, &middle, &end, &axis], &[]);
+    let axis = [("axis", Attribute::Int(3))];
+    let swapped = onnx.node(&format!("{suffix}_swapped"), "Concat", &[&second, &first], &axis);
+    let straight = onnx.node(&format!("{suffix}_straight"), "Mul", &[x, &cosines], &[]);
+    let across = onnx.node(&format!("{suffix}_across"), "Mul", &[&swapped, &sines], &[]);
+    onnx.node(suffix, "Add", &[&straight, &across], &[])
 }
 
 /// A product with a weight [outputs, inputs], and its bias.

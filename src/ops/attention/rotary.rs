@@ -1,0 +1,168 @@
+//! Rotary positions: queries and keys are turned by angles that grow with their place.
+
+use crate::ops::prelude::*;
+
+kernels! {
+    ROTARY = "attention/rotary",
+}
+
+/// Turns the pairs (i, D/2 + i) of each of the first `heads` heads of D numbers by an angle of the row's place, and copies the rest
+/// (Su and others, 2021; the pairs are those of Llama). The product of a turned query and a turned key depends on how far
+/// apart their places are, not on where they are.
+///
+/// The arguments are x [B, T, W] and a table [T, D] that has for each place the cosines of D/2 angles and then their sines, or [B, D]
+/// where T is 1. The result has the shape of x.
+#[derive(Clone, Copy, Debug)]
+pub struct Rotary {
+    /// Heads that are turned.
+    pub heads: usize,
+    /// Whether they are turned back, as gradients are.
+    pub back: bool,
+}
+
+/// The table of the first `places` places: cosines and sines of place · base^(−2i/D) for i < D/2, with D = `size`. Angles are single
+/// precision, as Llama's are.
+pub fn table(places: usize, size: usize, base: f64) -> Vec<f32> {
+    let rate = |i: usize| (1.0 / base.powf((2 * i) as f64 / size as f64)) as f32;
+    let rates: Vec<f32> = (0..size / 2).map(rate).collect();
+    let row = |place: usize| {
+        let angles = rates.iter().map(move |rate| f64::from(place as f32 * rate));
+        angles.clone().map(|angle| angle.cos() as f32).chain(angles.map(|angle| angle.sin() as f32)).collect::<Vec<f32>>()
+    };
+    (0..places).flat_map(row).collect()
+}
+
+impl Rotary {
+    /// T · B, the width W, the table's rows and D.
+    fn sizes(&self, x: &[usize], table: &[usize]) -> Result<[usize; 4], String> {
+        match (x, table) {
+            (&[b, t, w], &[rows, size])
+                if size.is_multiple_of(2)
+                    && b * t * size > 0
+                    && self.heads * size <= w
+                    && (rows == t || (t == 1 && rows == b)) =>
+            {
+                Ok([b * t, w, rows, size])
+            }
+            _ => Err(format!(
+                "found x {x:?} and a table {table:?}, expected [B, T, W] and [T, D] with {} heads of an even D in W",
+                self.heads
+            )),
+        }
+    }
+
+    /// `y` from what an element and its partner, a cosine and a sine give.
+    fn each<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>], of: impl Fn([F; 4]) -> [F; 2] + Sync) {
+        let [_, width, rows, size] = checked(self.sizes(x[0].shape, x[1].shape));
+        let table = x[1].floats();
+        let all = y[0].floats().par_chunks_mut(width).zip(x[0].floats().par_chunks(width)).enumerate();
+        all.for_each(|(n, (y, x))| {
+            y.copy_from_slice(x);
+            let (cosines, sines) = table[n % rows * size..][..size].split_at(size / 2);
+            for head in y[..self.heads * size].chunks_mut(size) {
+                let (first, second) = head.split_at_mut(size / 2);
+                for (((a, b), cosine), sine) in first.iter_mut().zip(second).zip(cosines).zip(sines) {
+                    [*a, *b] = of([*a, *b, *cosine, *sine]);
+                }
+            }
+        });
+    }
+}
+
+impl Reference for Rotary {
+    fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
+        match self.back {
+            false => self.each(x, y, |[a, b, cosine, sine]| [a * cosine - b * sine, b * cosine + a * sine]),
+            true => self.each(x, y, |[a, b, cosine, sine]| [a * cosine + b * sine, b * cosine - a * sine]),
+        }
+    }
+}
+
+impl Op for Rotary {
+    fn name(&self) -> &'static str {
+        "rotary"
+    }
+
+    fn outputs(&self, x: &[&TensorInfo]) -> Result<Vec<TensorInfo>, String> {
+        let [x, table] = arguments(x)?;
+        self.sizes(&x.shape.0, &table.shape.0)?;
+        Ok(vec![TensorInfo::floats("rotary", x.shape.clone())])
+    }
+
+    fn backward(&self, graph: &mut Graph, at: &Backward) -> crate::Result<Vec<Option<Tensor>>> {
+        let Some(dy) = at.dy[0] else { return Ok(vec![None; 2]) };
+        let dx = graph.apply(Rotary { back: !self.back, ..*self }, &[dy, at.x[1]])?[0];
+        Ok(vec![Some(dx), None])
+    }
+
+    fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
+        let [_, width, rows, size] = self.sizes(&cx.shape(cx.x[0]), &cx.shape(cx.x[1])).map_err(Error::failed)?;
+        let count = cx.elements(cx.y[0]);
+        let sizes = [("count", count), ("width", width), ("rows", rows), ("size", size)];
+        let launch = cx.kernel(ROTARY, &[])?.sizes(&sizes).size("turned", self.heads * size);
+        let launch = launch.set("sign", if self.back { 1.0 } else { -1.0 });
+        cx.invocations(launch.bind("x", cx.x[0]).bind("table", cx.x[1]).bind("y", cx.y[0]), count)
+    }
+
+    fn rounding(&self, _: &[&TensorInfo]) -> Rounding {
+        Rounding { terms: 2, ulps: 0.0 }
+    }
+
+    fn magnitude(&self, x: &[In<f64>], y: &mut [Out<f64>]) {
+        self.each(x, y, |[a, b, cosine, sine]| {
+            let [a, b, cosine, sine] = [a, b, cosine, sine].map(f64::abs);
+            [a * cosine + b * sine, b * cosine + a * sine]
+        });
+    }
+}
+
+pub(in crate::ops) fn cases() -> Vec<Case> {
+    // One pair, odd sizes, values after the turned heads, and the last places of a step of generation.
+    let sizes = [(1, [1, 1, 2, 2]), (2, [2, 3, 15, 6]), (3, [2, 70, 20, 4]), (1, [3, 5, 128, 128])];
+    let of = |(heads, [b, t, w, size]): (usize, [usize; 4])| {
+        [false, true].map(|back| {
+            Case::new(Rotary { heads, back }).random([b, t, w]).floats([t, size], table(t, size, 10_000.0))
+        })
+    };
+    let last = Case::new(Rotary { heads: 2, back: false }).random([3, 1, 12]).floats([3, 4], table(3, 4, 100.0));
+    sizes.into_iter().flat_map(of).chain([last]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::cpu::Executor;
+    use crate::ir::values::Values;
+
+    /// Llama's formula by hand, and what it is for: products depend on the distance alone.
+    #[test]
+    fn products_depend_on_the_distance() {
+        let (size, places) = (8, 30);
+        let turned = |values: &[f64], place: usize| -> Vec<f64> {
+            let angle = |i: usize| place as f64 / 10_000f64.powf(2.0 * (i % 4) as f64 / 8.0);
+            let partner = |i: usize| if i < 4 { -values[i + 4] } else { values[i - 4] };
+            (0..size).map(|i| values[i] * angle(i).cos() + partner(i) * angle(i).sin()).collect()
+        };
+        let [q, k] = [1.0, 7.0].map(|seed: f64| (0..size).map(|i| (seed * (i as f64 + 0.3)).sin()).collect::<Vec<f64>>());
+        let mut graph = Graph::new();
+        let x = graph.tensor(TensorInfo::floats("x", [1, places, 2 * size]));
+        let angles = graph.tensor(TensorInfo::floats("table", [places, size]));
+        let y = graph.apply(Rotary { heads: 2, back: false }, &[x, angles]).unwrap()[0];
+        let mut executor = Executor::<f64>::new(graph, false).unwrap();
+        executor.set(x, Values::Float((0..places).flat_map(|_| [&q[..], &k].concat()).collect())).unwrap();
+        executor.set(angles, Values::Float(table(places, size, 1e4).into_iter().map(f64::from).collect())).unwrap();
+        executor.step();
+        let Values::Float(y) = executor.get(y) else { unreachable!() };
+        let row = |place: usize| y[place * 2 * size..][..2 * size].split_at(size);
+        let product = |a: usize, b: usize| row(a).0.iter().zip(row(b).1).map(|(a, b)| a * b).sum::<f64>();
+        // Angles and their cosines are single precision.
+        let tolerance = 8.0 * places as f64 * f64::from(f32::EPSILON);
+        for place in [0, 1, 29] {
+            let expected = [turned(&q, place), turned(&k, place)].concat();
+            let found = [row(place).0, row(place).1].concat();
+            assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < tolerance), "{place}: {found:?}");
+        }
+        assert!((product(20, 13) - product(9, 2)).abs() < tolerance);
+        assert!((product(20, 13) - product(9, 3)).abs() > 0.01, "another distance is another product");
+    }
+}
