@@ -127,10 +127,7 @@ fn a_trainer_that_takes_no_step_gives_its_memory_back() {
     let grown = middle(&found[32..]) - middle(&found[..8]);
     // Half of what the 32 between would leave if each left its weights alone.
     let limit = 32.0 * weights_bytes / 2.0;
-    assert!(
-        grown < limit,
-        "32 trainers of {weights_bytes} bytes of weights each left {grown}: {found:?}"
-    );
+    assert!(grown < limit, "32 trainers of {weights_bytes} bytes of weights each left {grown}: {found:?}");
 }
 
 /// `WGRAD_SOAK_MINUTES` sets how long; without it seconds have to do, and the time of a step is not judged.

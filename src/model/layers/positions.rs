@@ -81,8 +81,8 @@ impl Positions {
 
     /// Adds them to a result in ONNX, [N, places, size].
     pub(super) fn onnx(self, onnx: &mut Onnx, x: &str, [places, most, size]: [usize; 3], rows: Option<&String>) {
-        let sinusoids = (self == Positions::Sinusoidal)
-            .then(|| onnx.floats("_sinusoids", &[most, size], sinusoids(most, size)));
+        let sinusoids =
+            (self == Positions::Sinusoidal).then(|| onnx.floats("_sinusoids", &[most, size], sinusoids(most, size)));
         let Some(mut rows) = rows.cloned().or(sinusoids) else { return };
         if places < most {
             let (start, end) = (onnx.ints("_first", vec![0]), onnx.ints("_last", vec![places as i64]));

@@ -12,4 +12,5 @@ pub mod rotary;
 mod rows;
 
 /// The ops of this family.
-pub(super) const OPS: &[Entry] = &[entry!(attention), entry!(attention_dx), entry!(keep_row), entry!(limits), entry!(rotary)];
+pub(super) const OPS: &[Entry] =
+    &[entry!(attention), entry!(attention_dx), entry!(keep_row), entry!(limits), entry!(rotary)];

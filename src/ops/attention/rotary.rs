@@ -27,7 +27,11 @@ pub fn table(places: usize, size: usize, base: f64) -> Vec<f32> {
     let rates: Vec<f32> = (0..size / 2).map(rate).collect();
     let row = |place: usize| {
         let angles = rates.iter().map(move |rate| f64::from(place as f32 * rate));
-        angles.clone().map(|angle| angle.cos() as f32).chain(angles.map(|angle| angle.sin() as f32)).collect::<Vec<f32>>()
+        angles
+            .clone()
+            .map(|angle| angle.cos() as f32)
+            .chain(angles.map(|angle| angle.sin() as f32))
+            .collect::<Vec<f32>>()
     };
     (0..places).flat_map(row).collect()
 }
@@ -120,9 +124,8 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
     // One pair, odd sizes, values after the turned heads, and the last places of a step of generation.
     let sizes = [(1, [1, 1, 2, 2]), (2, [2, 3, 15, 6]), (3, [2, 70, 20, 4]), (1, [3, 5, 128, 128])];
     let of = |(heads, [b, t, w, size]): (usize, [usize; 4])| {
-        [false, true].map(|back| {
-            Case::new(Rotary { heads, back }).random([b, t, w]).floats([t, size], table(t, size, 10_000.0))
-        })
+        [false, true]
+            .map(|back| Case::new(Rotary { heads, back }).random([b, t, w]).floats([t, size], table(t, size, 10_000.0)))
     };
     let last = Case::new(Rotary { heads: 2, back: false }).random([3, 1, 12]).floats([3, 4], table(3, 4, 100.0));
     sizes.into_iter().flat_map(of).chain([last]).collect()
@@ -143,7 +146,8 @@ mod tests {
             let partner = |i: usize| if i < 4 { -values[i + 4] } else { values[i - 4] };
             (0..size).map(|i| values[i] * angle(i).cos() + partner(i) * angle(i).sin()).collect()
         };
-        let [q, k] = [1.0, 7.0].map(|seed: f64| (0..size).map(|i| (seed * (i as f64 + 0.3)).sin()).collect::<Vec<f64>>());
+        let [q, k] =
+            [1.0, 7.0].map(|seed: f64| (0..size).map(|i| (seed * (i as f64 + 0.3)).sin()).collect::<Vec<f64>>());
         let mut graph = Graph::new();
         let x = graph.tensor(TensorInfo::floats("x", [1, places, 2 * size]));
         let angles = graph.tensor(TensorInfo::floats("table", [places, size]));

@@ -223,12 +223,7 @@ impl Criterion {
 }
 
 /// Weights of classes over their sum over the batch's labels, and that sum.
-fn scale(
-    graph: &mut Graph,
-    control: Tensor,
-    labels: Tensor,
-    values: Vec<f32>,
-) -> Result<[Tensor; 2]> {
+fn scale(graph: &mut Graph, control: Tensor, labels: Tensor, values: Vec<f32>) -> Result<[Tensor; 2]> {
     let weights = TensorInfo::floats("class weights", [values.len()]);
     let weights = graph.constant(weights, || Values::Float(values));
     let scaled = graph.apply(ClassScale, &[control, labels, weights])?;
