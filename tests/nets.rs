@@ -38,7 +38,9 @@ fn pair(most: usize) -> impl Strategy<Value = [usize; 2]> {
 }
 
 fn image_layer() -> impl Strategy<Value = LayerEntry> {
-    let padding = || select(vec![Padding::Valid, Padding::Same]);
+    let side = || 0usize..=3;
+    let sides = || [side(), side(), side(), side()].prop_map(Padding::sides);
+    let padding = || prop_oneof![2 => select(vec![Padding::Valid, Padding::Same]), 1 => sides()];
     let function =
         |function: Function| LayerEntry::from(Activation { function, slope: function.slope().unwrap_or(0.0) });
     let join = |(from, kind): (usize, usize)| match kind {
@@ -63,8 +65,15 @@ fn image_layer() -> impl Strategy<Value = LayerEntry> {
             LayerEntry::from(ConvTranspose2d { filters, kernel, stride, padding, bias })
         }),
         2 => Just(LayerEntry::from(Relu::new())),
-        3 => (pair(3), pair(3)).prop_map(|(size, stride)| LayerEntry::from(MaxPool2d { size, stride })),
-        1 => (pair(3), pair(3)).prop_map(|(size, stride)| LayerEntry::from(AvgPool2d { size, stride })),
+        3 => (pair(3), pair(3), padding(), any::<bool>()).prop_map(|(size, stride, padding, ceil)| {
+            LayerEntry::from(MaxPool2d { stride, padding, ceil, ..MaxPool2d::new(size) })
+        }),
+        2 => (pair(3), pair(3), padding(), any::<bool>(), any::<bool>()).prop_map(
+            |(size, stride, padding, ceil, count_include_pad)| {
+                LayerEntry::from(AvgPool2d { stride, padding, ceil, count_include_pad, ..AvgPool2d::new(size) })
+            }
+        ),
+        1 => pair(2).prop_map(|size| LayerEntry::from(AdaptiveAvgPool2d { size })),
         1 => select(vec![LayerEntry::from(GlobalAvgPool2d::new()), LayerEntry::from(GlobalMaxPool2d::new())]),
         2 => select(vec![
             LayerEntry::from(BatchNorm { epsilon: 1e-5, momentum: 0.1 }),
@@ -74,10 +83,14 @@ fn image_layer() -> impl Strategy<Value = LayerEntry> {
             LayerEntry::from(GroupNorm { groups: 2, epsilon: 1e-3 }),
             LayerEntry::from(GroupNorm { groups: 3, epsilon: 1e-5 }),
             LayerEntry::from(Dropout { rate: 0.25 }),
+            LayerEntry::from(StochasticDepth { rate: 0.25 }),
+            LayerEntry::from(Scale { factor: 0.5, learnt: false }),
+            LayerEntry::from(Scale { factor: 0.5, learnt: true }),
         ]),
         1 => select(Function::ALL).prop_map(function),
         1 => pair(2).prop_map(|factor| LayerEntry::from(Upsample2d { factor })),
         3 => (0usize..5, 0usize..3).prop_map(join),
+        1 => (0usize..5, 0usize..5).prop_map(|(a, b)| LayerEntry::from(Concat::new()).joining([a, b])),
     ]
 }
 
@@ -296,7 +309,8 @@ fn size() -> impl Strategy<Value = usize> {
 #[test]
 fn any_net_at_all_is_planned_or_refused() {
     let pairs = || [size(), size()];
-    let padding = || select(vec![Padding::Valid, Padding::Same]);
+    let sides = || [size(), size(), size(), size()].prop_map(Padding::Zeros);
+    let padding = || prop_oneof![2 => select(vec![Padding::Valid, Padding::Same]), 1 => sides()];
     let layer = prop_oneof![
         (size(), pairs(), pairs(), padding(), pairs(), size(), bias()).prop_map(
             |(filters, kernel, stride, padding, dilation, groups, bias)| {
@@ -315,7 +329,12 @@ fn any_net_at_all_is_planned_or_refused() {
             LayerEntry::from(Conv2d { filters, kernel, stride, padding, dilation: [1, 1], groups: 1, bias })
         }),
         Just(LayerEntry::from(Relu::new())),
-        (pairs(), pairs()).prop_map(|(size, stride)| LayerEntry::from(MaxPool2d { size, stride })),
+        (pairs(), pairs(), padding(), any::<bool>()).prop_map(|(size, stride, padding, ceil)| {
+            LayerEntry::from(MaxPool2d { stride, padding, ceil, ..MaxPool2d::new(size) })
+        }),
+        (pairs(), pairs(), padding(), any::<bool>()).prop_map(|(size, stride, padding, ceil)| {
+            LayerEntry::from(AvgPool2d { stride, padding, ceil, ..AvgPool2d::new(size) })
+        }),
         Just(LayerEntry::from(Flatten::new())),
         (size(), bias()).prop_map(|(units, bias)| LayerEntry::from(Dense { units, bias })),
         size().prop_map(|groups| LayerEntry::from(GroupNorm { groups, epsilon: 1e-5 })),

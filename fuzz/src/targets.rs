@@ -256,7 +256,7 @@ pub fn import(data: &[u8]) {
     let net = Sequential::new([6, 6, 1]).conv2d(2, 3).relu().flatten().dense(3).relu().dense(2);
     let model = net.build().expect("a model");
     let order = [None, Some(Order::Pytorch), Some(Order::Keras)][usize::from(first % 3)];
-    if let Some(found) = accepted(match_weights(&weights, &model, &Hints { order, map: Vec::new() })) {
+    if let Some(found) = accepted(match_weights(&weights, &model, &Hints { order, ..Hints::default() })) {
         found.weights.check_against(&model).expect("what was matched fits");
     }
 }

@@ -32,6 +32,14 @@ fn activated(x: vec4f) -> vec4f {
         case 5u: { return max(x, vec4f(0.0)) + log1p(exp(-abs(x))); }
         case 6u: { return x * (clamp(x + 3.0, vec4f(0.0), vec4f(6.0)) / 6.0); }
         case 7u: { return x * sigmoid(cubic(bounded(x))); }
+        case 8u: { return clamp(x, vec4f(0.0), vec4f(6.0)); }
+        case 9u: { return clamp(x + 3.0, vec4f(0.0), vec4f(6.0)) / 6.0; }
+        case 10u: { return select(slope * expm1(min(x, vec4f(0.0))), x, x > vec4f(0.0)); }
+        case 11u: { return select(1.7580993408 * expm1(min(x, vec4f(0.0))), 1.0507009874 * x, x > vec4f(0.0)); }
+        case 12u: {
+            let share = tanh_softplus(x);
+            return x * (share.a / share.b);
+        }
         case 100u: { return max(x, vec4f(0.0)); }
         default: { return x; }
     }

@@ -21,3 +21,21 @@ fn bounded(x: vec4f) -> vec4f { return clamp(x, vec4f(-20.0), vec4f(20.0)); }
 
 // The argument of its sigmoid.
 fn cubic(t: vec4f) -> vec4f { return 1.5957691 * t * (1.0 + 0.044715 * t * t); }
+
+// e^x - 1 for x <= 0. Near 0 the series, whose next term is below 2⁻²⁶ of the sum.
+fn expm1(x: vec4f) -> vec4f {
+    let near = (((((((x / 8.0 + 1.0) * x / 7.0 + 1.0) * x / 6.0 + 1.0) * x / 5.0 + 1.0) * x / 4.0 + 1.0) * x / 3.0 + 1.0)
+        * x / 2.0 + 1.0) * x;
+    return select(exp(x) - 1.0, near, x > vec4f(-0.5));
+}
+
+// a and b, for which tanh(ln(1 + e^x)) = a / b, and b - a.
+struct Share { a: vec4f, b: vec4f, rest: vec4f }
+
+fn tanh_softplus(x: vec4f) -> Share {
+    let e = exp(-abs(x));
+    let above = x >= vec4f(0.0);
+    let a = select(e * (e + 2.0), 1.0 + 2.0 * e, above);
+    let rest = select(vec4f(2.0), 2.0 * e * e, above);
+    return Share(a, a + rest, rest);
+}

@@ -10,10 +10,10 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
         return;
     }
     let channel = i % c;
-    let column = i / c % w;
-    let row = i / (c * w) % h;
+    let column = i / c % w + pl;
+    let row = i / (c * w) % h + pt;
     let n = i / (c * w * h);
-    // The windows that hold a row r begin at r - k + 1 at the earliest and at r at the latest; a stride beyond the
+    // Rows and columns are counted from the first of the padding. The windows that hold a row r begin at r - k + 1 at the earliest and at r at the latest; a stride beyond the
     // window leaves rows that none holds.
     let first_row = select((row + sh - kh) / sh, 0u, row < kh);
     let first_column = select((column + sw - kw) / sw, 0u, column < kw);

@@ -35,6 +35,15 @@ fn derivative(x: vec4f) -> vec4f {
         case 5u: { return sigmoid(x); }
         case 6u: { return select(select(x / 3.0 + 0.5, vec4f(0.0), x <= vec4f(-3.0)), vec4f(1.0), x >= vec4f(3.0)); }
         case 7u: { return gelu_tanh(bounded(x)); }
+        case 8u: { return select(vec4f(0.0), vec4f(1.0), (x > vec4f(0.0)) & (x < vec4f(6.0))); }
+        case 9u: { return select(vec4f(0.0), vec4f(1.0 / 6.0), (x > vec4f(-3.0)) & (x < vec4f(3.0))); }
+        case 10u: { return select(slope * exp(min(x, vec4f(0.0))), vec4f(1.0), x > vec4f(0.0)); }
+        case 11u: { return select(1.7580993408 * exp(min(x, vec4f(0.0))), vec4f(1.0507009874), x > vec4f(0.0)); }
+        case 12u: {
+            let share = tanh_softplus(x);
+            let rest = share.rest * (share.a + share.b) / (share.b * share.b);
+            return share.a / share.b + x * rest * sigmoid(x);
+        }
         default: { return vec4f(1.0); }
     }
 }

@@ -14,8 +14,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
         return;
     }
     let vectors = c / 4u;
-    let column = i / vectors % w;
-    let row = i / (vectors * w) % h;
+    let column = i / vectors % w + pl;
+    let row = i / (vectors * w) % h + pt;
     let n = i / (vectors * w * h);
     let a = row / sh;
     let b = column / sw;

@@ -5,6 +5,7 @@ pub mod formats;
 pub mod init;
 pub mod layers;
 pub mod mode;
+mod modules;
 pub mod normalise;
 pub mod presets;
 pub mod sequential;
@@ -259,6 +260,7 @@ impl Model {
             return Err(self.says("found no parameters, expected at least one dense or conv2d layer".into()));
         }
         self.check_states()?;
+        self.check_modules()?;
         let mut read: HashSet<Option<usize>> =
             self.layers.iter().enumerate().flat_map(|(index, layer)| layer.places(index)).collect();
         read.extend(self.layers.iter().map(|layer| layer.state).filter(Option::is_some));

@@ -1,5 +1,12 @@
 //! Models by name, and the choice between a name and a model file.
 
+mod convs;
+mod densenet;
+mod mobile;
+mod resnet;
+mod segment;
+mod vgg;
+
 use crate::error::{Error, Result};
 use crate::model::formats::weights::in_run;
 use crate::model::layers::{Score, Transformer};
@@ -9,6 +16,7 @@ use crate::ops::pointwise::activation::Function;
 use crate::suggest;
 use crate::text::Tokenizer;
 use std::path::Path;
+use std::sync::LazyLock;
 
 /// A model by name.
 pub struct Preset {
@@ -23,8 +31,8 @@ pub struct Preset {
     layers: fn(Sequential, usize) -> Sequential,
 }
 
-/// Every preset.
-pub const PRESETS: &[Preset] = &[
+/// Those that are small enough to try things with.
+const SMALL: &[Preset] = &[
     Preset {
         name: "mnist-cnn",
         input: &[28, 28, 1],
@@ -186,14 +194,49 @@ fn unet_small(net: Sequential, classes: usize) -> Sequential {
     norm_conv(middle.conv2d(8, 1).upsample2d(2).concat_from("fine"), 16).conv2d(classes, 1)
 }
 
-/// The names of all presets.
-pub fn names() -> Vec<&'static str> {
-    PRESETS.iter().map(|preset| preset.name).collect()
+/// Published nets, with the names of their modules.
+const PUBLISHED: &[&[Preset]] =
+    &[resnet::PRESETS, vgg::PRESETS, mobile::PRESETS, convs::PRESETS, densenet::PRESETS, segment::PRESETS];
+
+/// Every preset.
+pub fn all() -> impl Iterator<Item = &'static Preset> {
+    SMALL.iter().chain(PUBLISHED.iter().copied().flatten())
 }
 
-/// The presets whose step in double precision takes minutes: `wgrad verify` checks them where they are named. Their layers are those of
-/// others, in larger sizes.
-pub const SLOW: &[&str] = &["gpt-char"];
+/// The names of all presets.
+pub fn names() -> Vec<&'static str> {
+    all().map(|preset| preset.name).collect()
+}
+
+/// The names of the published nets.
+pub fn published() -> Vec<&'static str> {
+    PUBLISHED.iter().copied().flatten().map(|preset| preset.name).collect()
+}
+
+/// The presets whose step in double precision takes minutes: `wgrad verify` checks them where they are named. Their layers
+/// are those of others, in larger sizes.
+pub static SLOW: LazyLock<Vec<&'static str>> = LazyLock::new(|| [vec!["gpt-char"], published()].concat());
+
+/// The classes of ImageNet.
+const IMAGENET: usize = 1000;
+
+/// Images of ImageNet as torchvision's nets read them: 224 × 224 in colour.
+const PHOTO: &[usize] = &[224, 224, 3];
+
+/// Colours as torchvision's weights expect them, where there are three.
+fn photo(net: Sequential) -> Sequential {
+    match net.input() {
+        [_, _, 3] => net.normalise_channels([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+        _ => net,
+    }
+}
+
+/// A convolution without bias, padded by half its window on all sides as in PyTorch, and a batch normalisation; and the names
+/// of their modules.
+fn conv_norm(net: Sequential, filters: usize, [kernel, stride]: [usize; 2], [conv, norm]: [&str; 2]) -> Sequential {
+    let net = net.conv2d_with(filters, kernel, stride, Padding::all(kernel / 2)).without_bias().module(conv);
+    net.batch_norm().module(norm)
+}
 
 impl Preset {
     /// The preset of that name.
@@ -202,7 +245,7 @@ impl Preset {
     /// [`Error::Input`] for a name that no preset has, with those that there are.
     pub fn named(name: &str) -> Result<&'static Preset> {
         let unknown = || Error::input(suggest::unknown("model", name, &names(), " or a file that ends in .toml"));
-        PRESETS.iter().find(|preset| preset.name == name).ok_or_else(unknown)
+        all().find(|preset| preset.name == name).ok_or_else(unknown)
     }
 
     /// Whether it reads text.
@@ -235,8 +278,7 @@ impl Preset {
             return (self.layers)(embed(Sequential::text(input[0]).name(name), tokens), classes).build();
         }
         if vocabulary.is_some() {
-            let texts: Vec<&str> =
-                PRESETS.iter().filter(|preset| preset.reads_text()).map(|preset| preset.name).collect();
+            let texts: Vec<&str> = all().filter(|preset| preset.reads_text()).map(|preset| preset.name).collect();
             let expected = texts.join(", ");
             return Err(Error::input(format!("model {name}: it reads no text, expected {expected} or a model file")));
         }
@@ -288,7 +330,7 @@ impl Model {
             let model = Model::from_toml_file(Path::new(spec))?;
             return Ok(model.text.as_ref().map(|_| (model.input[0], model.translates())));
         }
-        let Some(preset) = PRESETS.iter().find(|preset| preset.name == spec && preset.reads_text()) else {
+        let Some(preset) = all().find(|preset| preset.name == spec && preset.reads_text()) else {
             return Ok(None);
         };
         let (_, _, translates) = preset.does()?;
@@ -347,7 +389,7 @@ mod tests {
 
     #[test]
     fn each_preset_has_the_shapes_that_it_was_made_for() {
-        for preset in PRESETS {
+        for preset in all() {
             let model = Model::without_data(preset.name).unwrap();
             assert_eq!((&model.input[..], model.classes().unwrap()), (preset.input, preset.classes), "{}", preset.name);
         }

@@ -1,12 +1,12 @@
 //! The builder: a model in one expression.
 
+mod images;
+
 use crate::error::{Error, Result};
-use crate::model::layers::keys::Pair;
 use crate::model::layers::keys::{Field, Value, one_of};
 use crate::model::layers::*;
 pub use crate::model::normalise::ChannelNorm;
 use crate::model::{Model, Normalisation, Task};
-use crate::ops::conv::geometry::Padding;
 use crate::ops::pointwise::activation::Function;
 use crate::suggest;
 use crate::text::{Tokenizer, Unit};
@@ -51,6 +51,12 @@ impl Sequential {
         &self.0.input
     }
 
+    /// Channels of the last result; 1 where the layers so far do not fit, which `build` reports.
+    pub(in crate::model) fn channels(&self) -> usize {
+        let last = self.0.infer().ok().and_then(|layers| layers.last()?.shape.last().copied());
+        last.unwrap_or(1)
+    }
+
     /// Names the model, and with it its run folder.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.0.name = name.into();
@@ -88,64 +94,6 @@ impl Sequential {
             }
         }
         self
-    }
-
-    /// Adds a convolution of stride 1 without padding.
-    pub fn conv2d(self, filters: usize, kernel: impl Into<Pair>) -> Self {
-        self.layer(Conv2d::new(filters, kernel))
-    }
-
-    /// Adds a convolution.
-    pub fn conv2d_with(
-        self,
-        filters: usize,
-        kernel: impl Into<Pair>,
-        stride: impl Into<Pair>,
-        padding: Padding,
-    ) -> Self {
-        let (stride, padding) = (stride.into().0, padding);
-        self.layer(Conv2d { stride, padding, ..Conv2d::new(filters, kernel) })
-    }
-
-    /// Adds a convolution of each channel alone, of stride 1 without padding.
-    pub fn depthwise_conv2d(self, kernel: impl Into<Pair>) -> Self {
-        self.layer(DepthwiseConv2d::new(kernel))
-    }
-
-    /// Adds a convolution of each channel alone.
-    pub fn depthwise_conv2d_with(self, kernel: impl Into<Pair>, stride: impl Into<Pair>, padding: Padding) -> Self {
-        self.layer(DepthwiseConv2d { stride: stride.into().0, padding, ..DepthwiseConv2d::new(kernel) })
-    }
-
-    /// Adds a transposed convolution of stride 1 without padding.
-    pub fn conv_transpose2d(self, filters: usize, kernel: impl Into<Pair>) -> Self {
-        self.layer(ConvTranspose2d::new(filters, kernel))
-    }
-
-    /// Adds a transposed convolution.
-    pub fn conv_transpose2d_with(
-        self,
-        filters: usize,
-        kernel: impl Into<Pair>,
-        stride: impl Into<Pair>,
-        padding: Padding,
-    ) -> Self {
-        self.layer(ConvTranspose2d { stride: stride.into().0, padding, ..ConvTranspose2d::new(filters, kernel) })
-    }
-
-    /// Gives the last layer, a convolution or a depthwise one, rows and columns from one tap to the next.
-    pub fn dilated(self, by: impl Into<Pair>) -> Self {
-        self.with("dilation", by.into().0.value())
-    }
-
-    /// Divides the channels and filters of the last layer, a convolution, into groups.
-    pub fn grouped(self, into: usize) -> Self {
-        self.with("groups", into.value())
-    }
-
-    /// Gives the last layer, a depthwise convolution, this number of filters for each channel.
-    pub fn multiplied(self, by: usize) -> Self {
-        self.with("multiplier", by.value())
     }
 
     /// Takes the bias from the last layer: a dense one or any convolution.
@@ -192,6 +140,24 @@ impl Sequential {
         self
     }
 
+    /// Gives the last layer the weights of a PyTorch module of this name.
+    pub fn module(mut self, name: impl Into<String>) -> Self {
+        match self.0.layers.last_mut() {
+            Some(last) => last.module = Some(name.into()),
+            None => drop(self.1.wrong.get_or_insert_with(|| "found no layer that could be a module".into())),
+        }
+        self
+    }
+
+    /// Lets the last layer, one that joins, read the results of the layers of these names, in this order, and no other.
+    pub fn of<const N: usize>(mut self, names: [&str; N]) -> Self {
+        let from: Vec<usize> = names.into_iter().map(|name| self.place(name)).collect();
+        if let Some(last) = self.0.layers.last_mut() {
+            (last.from, last.alone) = (from, true);
+        }
+        self
+    }
+
     /// Adds the result of the layer of that name to the last one: a residual connection.
     pub fn add_from(self, name: &str) -> Self {
         self.layer(Add::new()).reading(name)
@@ -230,6 +196,26 @@ impl Sequential {
         self.layer(Attention { score }).reading(name)
     }
 
+    /// Puts the channels (or features) of the layers of these names one after the other, in this order.
+    pub fn concat_of<const N: usize>(self, names: [&str; N]) -> Self {
+        self.layer(Concat::new()).of(names)
+    }
+
+    /// Multiplies by a factor.
+    pub fn scale(self, factor: f32) -> Self {
+        self.layer(Scale::new(factor))
+    }
+
+    /// Multiplies each channel by a factor of its own, which is learnt and begins as this one.
+    pub fn scale_channels(self, factor: f32) -> Self {
+        self.layer(Scale { learnt: true, ..Scale::new(factor) })
+    }
+
+    /// Adds a stochastic depth of that rate, at least 0 and below 1: samples whose branch is left out.
+    pub fn stochastic_depth(self, rate: f32) -> Self {
+        self.layer(StochasticDepth::new(rate))
+    }
+
     /// Multiplies the last result with that of the layer of that name; features gate the channels of an image.
     pub fn multiply_from(self, name: &str) -> Self {
         self.layer(Multiply::new()).reading(name)
@@ -245,44 +231,9 @@ impl Sequential {
         place.unwrap_or(usize::MAX)
     }
 
-    /// Adds a nearest-neighbour upsampling.
-    pub fn upsample2d(self, factor: impl Into<Pair>) -> Self {
-        self.layer(Upsample2d::new(factor))
-    }
-
     /// Adds `max(x, 0)`.
     pub fn relu(self) -> Self {
         self.layer(Relu::new())
-    }
-
-    /// Adds a max pool whose windows stand side by side.
-    pub fn max_pool2d(self, size: impl Into<Pair>) -> Self {
-        self.layer(MaxPool2d::new(size))
-    }
-
-    /// Adds a max pool.
-    pub fn max_pool2d_with(self, size: impl Into<Pair>, stride: impl Into<Pair>) -> Self {
-        self.layer(MaxPool2d { stride: stride.into().0, ..MaxPool2d::new(size) })
-    }
-
-    /// Adds an average pool whose windows stand side by side.
-    pub fn avg_pool2d(self, size: impl Into<Pair>) -> Self {
-        self.layer(AvgPool2d::new(size))
-    }
-
-    /// Adds an average pool.
-    pub fn avg_pool2d_with(self, size: impl Into<Pair>, stride: impl Into<Pair>) -> Self {
-        self.layer(AvgPool2d { stride: stride.into().0, ..AvgPool2d::new(size) })
-    }
-
-    /// Adds the mean of each channel, as features.
-    pub fn global_avg_pool2d(self) -> Self {
-        self.layer(GlobalAvgPool2d::new())
-    }
-
-    /// Adds the largest value of each channel, as features.
-    pub fn global_max_pool2d(self) -> Self {
-        self.layer(GlobalMaxPool2d::new())
     }
 
     /// Adds a batch normalisation with an epsilon of 1e-5 and a momentum of 0.1, as PyTorch has them.

@@ -29,7 +29,8 @@ impl Model {
             let params = inferred.params.iter().map(|p| p.elements() as u64).sum();
             total += params;
             let from: Vec<String> = layer.from.iter().map(usize::to_string).collect();
-            let from = if from.is_empty() { String::new() } else { format!(", from {}", from.join(", ")) };
+            let of = if layer.alone { "of" } else { "from" };
+            let from = if from.is_empty() { String::new() } else { format!(", {of} {}", from.join(", ")) };
             let tied = layer.tied.map_or(String::new(), |tied| format!(", tied to {tied}"));
             let name = format!("{index} ({}{from}{tied})", layer.type_name());
             rows.push([name, format!("(None, {})", sizes.join(", ")), grouped(params)]);

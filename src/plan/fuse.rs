@@ -6,7 +6,7 @@ use crate::ir::op::Op;
 use crate::ops::conv::conv2d::Conv2d;
 use crate::ops::conv::conv2d_dx::Conv2dDx;
 use crate::ops::conv::conv2d_grouped::Conv2dGrouped;
-use crate::ops::conv::conv2d_relu_pool::Conv2dReluPool;
+use crate::ops::conv::conv2d_relu_pool::{Conv2dReluPool, POOL};
 use crate::ops::conv::conv2d_relu_pool_dx::Conv2dReluPoolDx;
 use crate::ops::matmul::matmul_nn::MatmulNn;
 use crate::ops::matmul::matmul_nt::MatmulNt;
@@ -90,7 +90,7 @@ pub const PATTERNS: &[Pattern] = &[
         join: |first, next, _| {
             let conv = first.downcast_ref::<Conv2d>().filter(|op| **op == Conv2d { then: Then::Relu, ..op.plain() })?;
             let pool = next.downcast_ref::<MaxPool2d>()?;
-            (pool.size == [2, 2] && pool.stride == [2, 2]).then(|| op(Conv2dReluPool { conv: *conv }))
+            (*pool == POOL).then(|| op(Conv2dReluPool { conv: *conv }))
         },
     },
     Pattern {

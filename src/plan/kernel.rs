@@ -53,6 +53,7 @@ library! {
     patch_dw_lanes
     patch_lanes
     pool
+    pool_area
     pool_dx
     product_rows
     random

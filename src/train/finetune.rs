@@ -56,8 +56,8 @@ impl TrainedModel {
             let kind = model.layers[layer].type_name();
             return Err(wrong(&format!("its last layer with weights is {layer} ({kind})")));
         };
-        let from = model.layers[layer].from.clone();
-        model.layers[layer] = LayerEntry::from(Dense { units: classes, ..dense }).reading(from);
+        let LayerEntry { layer: head, .. } = LayerEntry::from(Dense { units: classes, ..dense });
+        model.layers[layer].layer = head;
         model.class_names.clear();
         let head = format!("{layer}.");
         let fresh = glorot_uniform(&model, seed)?;

@@ -3,7 +3,7 @@
 use crate::data::schema::{ANSWERS, LABEL, NUMBERS, Scale, TARGET, TEXT};
 use crate::data::{Dataset, ReadOptions, TargetKind, TextOptions};
 use crate::error::{Error, Result};
-use crate::model::presets::{PRESETS, Preset};
+use crate::model::presets::{Preset, all};
 use crate::model::{Model, Task};
 use crate::train::defaults::model_for;
 use crate::train::settings::loss::LossName;
@@ -68,7 +68,7 @@ impl Model {
         let (fitting, why) = model_for(data)?;
         if data.text.is_some() && Preset::named(spec).is_ok() {
             let does = Preset::named(fitting)?.does()?;
-            let fitting = PRESETS.iter().filter(|preset| preset.does().is_ok_and(|found| found == does));
+            let fitting = all().filter(|preset| preset.does().is_ok_and(|found| found == does));
             let fitting: Vec<&str> = fitting.map(|preset| preset.name).collect();
             if !fitting.contains(&spec) {
                 let (why, expected) = (why.unwrap_or_default(), fitting.join(", "));

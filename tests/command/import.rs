@@ -153,8 +153,10 @@ fn what_cannot_be_told_is_asked() {
     let error = matched(&model, &named("stem.weight", "body.weight"), &no).unwrap_err();
     let want = "layers 0 (conv2d), 2 (conv2d) have one shape, [2, 2, 3, 3], and each of body, stem fits";
     assert!(error.contains(want) && error.contains("--map 0=body"), "{error}");
-    let map =
-        |map: &[(usize, &str)]| Hints { map: map.iter().map(|(l, m)| (*l, m.to_string())).collect(), order: None };
+    let map = |map: &[(usize, &str)]| Hints {
+        map: map.iter().map(|(l, m)| (*l, m.to_string())).collect(),
+        ..Hints::default()
+    };
     for hints in [map(&[(0, "stem")]), map(&[(2, "body")]), map(&[(2, "body"), (0, "stem"), (4, "head")])] {
         let found = matched(&model, &named("stem.weight", "body.weight"), &hints);
         assert_eq!(found, Ok("stem.weight body.weight head.weight".into()));
@@ -206,7 +208,7 @@ fn convolutions_in_the_order_of_keras() {
         tensor("b/kernel", &[1, 2, 5, 6]),
         tensor("c/kernel", &[5 * 5 * 7, 4]),
     ];
-    let keras = Hints { order: Some(Order::Keras), map: Vec::new() };
+    let keras = Hints { order: Some(Order::Keras), ..Hints::default() };
     let found = import(&Weights::new(file.to_vec()), &model, &keras).unwrap().weights;
     let (depthwise, transposed) = (found.get("0.weight").unwrap(), found.get("1.weight").unwrap());
     assert_eq!((&depthwise.shape[..], &transposed.shape[..]), (&[6, 1, 2, 1][..], &[6, 5, 1, 2][..]));
@@ -232,7 +234,7 @@ fn square_weights_go_by_what_they_are_called() {
     assert_eq!(order("a/weight", &no), Ok((Order::Pytorch, weight[1])));
     assert_eq!(order("a/kernel", &no), Ok((Order::Keras, kernel[4])));
     assert!(order("a/vars", &no).unwrap_err().contains("choose one with --order"));
-    let keras = Hints { order: Some(Order::Keras), map: Vec::new() };
+    let keras = Hints { order: Some(Order::Keras), ..Hints::default() };
     assert_eq!(order("a/vars", &keras), Ok((Order::Keras, vars[4])));
     assert_eq!(order("a/weight", &keras), Ok((Order::Keras, weight[4])));
 }

@@ -29,7 +29,7 @@ fn a_small_reference_net() {
 
 #[test]
 fn relu_between_flatten_and_dense() {
-    let pool = LayerEntry::from(MaxPool2d { size: [2, 2], stride: [2, 2] });
+    let pool = LayerEntry::from(MaxPool2d { stride: [2, 2], ..MaxPool2d::new([2, 2]) });
     let layers = [conv(3, [2, 2], [1, 1]), pool, flatten(), relu(), dense(5), relu(), dense(4)];
     check([4, 6, 2], |graph, x| chain(graph, 0, x, &layers));
 }
@@ -93,8 +93,8 @@ fn dense_weights_used_twice() {
 #[test]
 fn average_pools() {
     let pools = [
-        LayerEntry::from(AvgPool2d { size: [2, 3], stride: [1, 2] }),
-        LayerEntry::from(AvgPool2d { size: [1, 2], stride: [2, 3] }),
+        LayerEntry::from(AvgPool2d { stride: [1, 2], ..AvgPool2d::new([2, 3]) }),
+        LayerEntry::from(AvgPool2d { stride: [2, 3], ..AvgPool2d::new([1, 2]) }),
     ];
     for pool in pools {
         let layers = [conv(3, [2, 2], [1, 1]), relu(), pool, conv(2, [1, 1], [1, 1]), flatten(), relu(), dense(3)];

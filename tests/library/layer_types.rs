@@ -7,6 +7,7 @@ use wgrad::model::layers::keys::{Kind, Value};
 use wgrad::model::layers::onnx::Onnx;
 use wgrad::model::layers::*;
 use wgrad::model::{Build, Model, Sequential, Weights};
+use wgrad::ops::conv::geometry::Padding;
 use wgrad::ops::pointwise::activation::Function;
 use wgrad::step::control::Control;
 
@@ -19,6 +20,7 @@ fn values(kind: &Kind) -> [Value; 2] {
         Kind::Single(_) => [Value::Single(0.25), Value::Single(0.1)],
         Kind::Choice(words) => [Value::Choice(words[0]), Value::Choice(words[words.len() - 1])],
         Kind::Flag => [Value::Flag(true), Value::Flag(false)],
+        Kind::Padding => [Value::Padding(Padding::Same), Value::Padding(Padding::sides([1, 0, 0, 1]))],
     }
 }
 
@@ -31,13 +33,13 @@ pub fn around(kind: &LayerType) -> (Model, usize) {
         let net = Sequential::new([4, 4, 2]).name("net").conv2d(4, 2).relu().named("first");
         let net = net.conv2d(4, 1).activation(Function::Tanh);
         let net = if flat { net.flatten() } else { net };
-        let net = net.layer(LayerEntry { layer: layer.clone(), from: Vec::new(), state: None, tied: None });
+        let net = net.layer(LayerEntry::from_arc(layer.clone()));
         if joins { net.reading("first").flatten().dense(3) } else { net.flatten().dense(3) }
     };
     // Of a text: places with a number of features for each.
     let text = || {
         let net = Sequential::text(4).name("net");
-        let entry = LayerEntry { layer: layer.clone(), from: Vec::new(), state: None, tied: None };
+        let entry = LayerEntry::from_arc(layer.clone());
         match kind.name {
             // A second text, which goes on where the first ends.
             "input" => {

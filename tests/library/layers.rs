@@ -20,7 +20,7 @@ fn dropout_is_of_training_alone() {
     let none = Build { mode: Mode::Training, ..Build::INFERENCE };
     assert!(built(none).unwrap_err().to_string().contains("layer 0 (dropout): found no control block"));
     let step = Step::training(&model, 8, &TrainOptions { batch_size: 4, ..TrainOptions::default() }).unwrap();
-    assert!(step.graph.to_string().contains("Dropout { rate: 0.5, salt: 0 }"));
+    assert!(step.graph.to_string().contains("Dropout { rate: 0.5, salt: 0, each: 1 }"));
     assert!(!Step::evaluation(&model, 8, 4).unwrap().graph.to_string().contains("Dropout"));
 }
 

@@ -222,7 +222,7 @@ fn unsound_models_are_refused() {
     refused(&|m| m.input[1] = 0, "found input = [6, 0, 2], expected 1 to 2147483647 elements");
     refused(&|m| m.input = vec![usize::MAX; 3], "expected 1 to 2147483647 elements");
     refused(&|m| m.layers.clear(), "found no layers");
-    let pooled = LayerEntry::from(MaxPool2d { size: [2, 2], stride: [2, 2] });
+    let pooled = LayerEntry::from(MaxPool2d { stride: [2, 2], ..MaxPool2d::new([2, 2]) });
     refused(&|m| m.layers.splice(2.., [pooled.clone()]).for_each(drop), "found [3, 2, 3] after the last layer");
     refused(&|m| m.layers = vec![LayerEntry::from(Flatten::new())], "found no parameters");
     refused(

@@ -26,7 +26,9 @@ fn hold(kind: &str, layer: impl Fn(&Stored) -> LayerEntry, holds: &[&str]) {
 
 #[test]
 fn average_pool() {
-    let layer = |case: &Stored| LayerEntry::from(AvgPool2d { size: case.pair("window"), stride: case.pair("stride") });
+    let layer = |case: &Stored| {
+        LayerEntry::from(AvgPool2d { stride: case.pair("stride"), ..AvgPool2d::new(case.pair("window")) })
+    };
     hold("avg_pool", layer, &["avg_pool2d", "avg_pool2d_dx"]);
 }
 

@@ -145,7 +145,7 @@ fn convolution() {
 #[test]
 fn max_pool() {
     every("pool", |case| {
-        let pool = LayerEntry::from(MaxPool2d { size: case.pair("window"), stride: case.pair("stride") });
+        let pool = LayerEntry::from(MaxPool2d { stride: case.pair("stride"), ..MaxPool2d::new(case.pair("window")) });
         layered(case, PLAIN, &[""], |g, x| vec![chain(g, 0, x, std::slice::from_ref(&pool))]).check(&case.label)
     });
 }
@@ -155,7 +155,8 @@ fn max_pool() {
 fn convolution_relu_and_pool() {
     for how in [PLAIN, FUSED, How { fused: true, input_gradient: false }] {
         every("conv_relu_pool", |case| {
-            let pool = LayerEntry::from(MaxPool2d { size: case.pair("window"), stride: case.pair("pool_stride") });
+            let pool =
+                LayerEntry::from(MaxPool2d { stride: case.pair("pool_stride"), ..MaxPool2d::new(case.pair("window")) });
             let layers = [conv(case), LayerEntry::from(Relu::new()), pool];
             let net = layered(case, how, &[""], |g, x| vec![chain(g, 0, x, &layers)]);
             let found = ops(&net);

@@ -3,7 +3,8 @@
 use crate::cli::print;
 use crate::error::{Error, Result, in_context};
 use crate::files::{Inputs, check_output, write_whole};
-use crate::model::formats::import::{Hints, Order, import};
+use crate::model::formats::import::{Hints, Order, headed, import};
+use crate::model::presets::Preset;
 use crate::model::{Model, Weights};
 use clap::Args;
 use std::path::PathBuf;
@@ -11,11 +12,13 @@ use std::path::PathBuf;
 /// Import weights from PyTorch or Keras
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Modules such as conv1.weight and conv1.bias are assigned to the layers whose shapes they fit, and by the numbers in their \
+Layers that name their `module`, as those of the presets with torchvision's names do, take its weights. For other models, \
+modules such as conv1.weight and conv1.bias are assigned to the layers whose shapes they fit, and by the numbers in their \
 names if several layers have the same shape. The match is printed.
 
 Examples:
   wgrad import pytorch.safetensors --model mnist-cnn
+  wgrad import resnet18.safetensors --model resnet18 --out resnet18-wgrad.safetensors
   wgrad import keras.safetensors --model net.toml --out net.safetensors")]
 pub struct ImportArgs {
     /// The weights, a safetensors file
@@ -32,6 +35,12 @@ pub struct ImportArgs {
     /// Modules for layers, such as 0=stem,2=body, if shapes and names do not decide it
     #[arg(long, value_name = "LAYER=MODULE", value_delimiter = ',', value_parser = mapped)]
     map: Vec<(usize, String)>,
+    /// Take the weights that fit by name, draw those that are missing, and leave out those that the model does not have
+    #[arg(long)]
+    partial: bool,
+    /// The height and width of the images that the model reads, of a preset
+    #[arg(long, value_name = "N|HxW", value_parser = crate::train::settings::flags::image_size)]
+    image_size: Option<[usize; 2]>,
 }
 
 fn mapped(text: &str) -> Result<(usize, String), String> {
@@ -41,7 +50,14 @@ fn mapped(text: &str) -> Result<(usize, String), String> {
 
 /// Matches, shows the match, and writes.
 pub fn run(args: ImportArgs) -> Result<()> {
-    let model = Model::without_data(&args.model)?;
+    let model = match args.image_size {
+        None => Model::without_data(&args.model)?,
+        Some([height, width]) => {
+            let preset = Preset::named(&args.model)?;
+            let [_, _, channels] = Model::without_data(&args.model)?.image()?;
+            preset.model([height, width, channels], preset.classes)?
+        }
+    };
     let out = match args.out {
         Some(out) => out,
         None => {
@@ -57,7 +73,16 @@ pub fn run(args: ImportArgs) -> Result<()> {
     check_output(&out, "safetensors")?;
     Inputs::of([&*args.file]).spare(&out)?;
     let ((_, file), converted) = Weights::load_any(&args.file)?;
-    let found = import(&file, &model, &Hints { order: args.order, map: args.map })
+    let named = |e| in_context(&args.file.display().to_string(), e);
+    let classes = model.classes()?;
+    let model = headed(&file, model).map_err(named)?;
+    if model.classes()? != classes {
+        crate::cli::say(&format!(
+            "note: the file has {} classes, the model {classes}: the file's are taken",
+            model.classes()?
+        ));
+    }
+    let found = import(&file, &model, &Hints { order: args.order, map: args.map, partial: args.partial })
         .map_err(|e| in_context(&args.file.display().to_string(), e))?;
     write_whole(&out, &found.weights.to_bytes(&model)?)?;
     print(&found.to_string())?;

@@ -2,6 +2,7 @@
 //! shapes are alike.
 
 mod modules;
+mod named;
 mod places;
 mod recurrent;
 mod tied;
@@ -10,6 +11,8 @@ use crate::error::{Error, Result};
 use crate::model::formats::weights::{NamedTensor, to_file};
 use crate::model::{Model, Weights};
 use crate::suggest;
+pub use named::headed;
+
 use modules::{Module, last, modules, prefix, unnumbered};
 use places::{Place, places};
 use recurrent::Prepared;
@@ -41,6 +44,8 @@ pub struct Hints {
     pub order: Option<Order>,
     /// Layers, by their index, and the modules that they take.
     pub map: Vec<(usize, String)>,
+    /// Whether weights that the file does not have are drawn, and those that the model does not have left out.
+    pub partial: bool,
 }
 
 /// A layer and the module that it takes.
@@ -112,6 +117,17 @@ struct Pairs {
 pub fn import(file: &Weights, model: &Model, hints: &Hints) -> Result<Imported> {
     if let Some(apart) = tied::apart(model) {
         return tied::joined(import(file, &apart, hints)?, model);
+    }
+    if hints.order != Some(Order::Keras)
+        && hints.map.is_empty()
+        && let Some(imported) = named::by_name(file, model, hints.partial)?
+    {
+        return Ok(Imported { notes: [imported.notes.clone(), lookalikes(model)?].concat(), ..imported });
+    }
+    if hints.partial {
+        let why = "found none of the names of its modules in the file";
+        let why = if model.has_modules() { why } else { "no layer has a `module`" };
+        return Err(Error::input(format!("partial: {why}, by which alone weights can be left out")));
     }
     if *hints == Hints::default()
         && let Some(imported) = same(file, model)?
@@ -273,14 +289,21 @@ fn notes(model: &Model, places: &[Place], modules: &[Module], order: Order, pair
         ));
     }
     if order == Order::Pytorch {
-        let (input, mut results) = (model.input.to_vec(), Vec::new());
-        for (index, (layer, inferred)) in model.layers.iter().zip(model.infer()?).enumerate() {
-            let inputs: Vec<&[usize]> = layer.inputs(index, &input, &results)?.into_iter().map(|x| &**x).collect();
-            if let Some(why) = layer.lookalike(&inputs) {
-                notes.push(format!("layer {index} ({}): {why}", layer.type_name()));
-            }
-            results.push(inferred.shape);
+        notes.extend(lookalikes(model)?);
+    }
+    Ok(notes)
+}
+
+/// Layers whose weights may belong to something else in PyTorch.
+fn lookalikes(model: &Model) -> Result<Vec<String>> {
+    let (input, mut results, mut notes) = (model.input.to_vec(), Vec::new(), Vec::new());
+    for (index, (layer, inferred)) in model.layers.iter().zip(model.infer()?).enumerate() {
+        let inputs: Vec<&[usize]> = layer.inputs(index, &input, &results)?.into_iter().map(|x| &**x).collect();
+        // Of results in a given order there is nothing to guess.
+        if let Some(why) = layer.lookalike(&inputs).filter(|_| !layer.alone) {
+            notes.push(format!("layer {index} ({}): {why}", layer.type_name()));
         }
+        results.push(inferred.shape);
     }
     Ok(notes)
 }

@@ -1,7 +1,8 @@
 //! A layer in the canonical JSON that describes a model: its type, the keys that it declares, and what it reads.
 
-use crate::model::layers::keys::{Key, Kind, Value};
+use crate::model::layers::keys::{Key, Kind, Value, padding};
 use crate::model::layers::{LayerEntry, LayerType, TYPES};
+use crate::ops::conv::geometry::Padding;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::ser::{Error as _, SerializeMap};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -17,6 +18,12 @@ impl Serialize for Value {
             Value::Single(number) => number.serialize(serializer),
             Value::Choice(word) => word.serialize(serializer),
             Value::Flag(flag) => flag.serialize(serializer),
+            Value::Padding(Padding::Valid) => "valid".serialize(serializer),
+            Value::Padding(Padding::Same) => "same".serialize(serializer),
+            Value::Padding(Padding::Zeros(sides)) => match sides {
+                [n, ..] if *sides == [*n; 4] => n.serialize(serializer),
+                _ => sides.serialize(serializer),
+            },
         }
     }
 }
@@ -32,8 +39,12 @@ impl Serialize for LayerEntry {
         for (key, value) in kind.written(&values) {
             map.serialize_entry(key.name, &value)?;
         }
+        if let Some(module) = &self.module {
+            map.serialize_entry("module", module)?;
+        }
         match self.from[..] {
             [] => {}
+            _ if self.alone => map.serialize_entry("of", &self.from)?,
             [from] => map.serialize_entry("from", &from)?,
             _ => map.serialize_entry("from", &self.from)?,
         }
@@ -101,11 +112,18 @@ fn read(mut entries: BTreeMap<String, serde_json::Value>) -> Result<LayerEntry, 
     };
     let values = kind.keys.iter().map(value).collect::<Result<Vec<_>, _>>()?;
     let layer = kind.make(&values).ok_or_else(|| wrong(kind.name, "its keys give no layer".into()))?;
-    let from = match entries.remove("from") {
-        None => Vec::new(),
-        Some(found) => {
-            places(&found).ok_or_else(|| wrong("from", format!("found {found}, expected places of layers")))?
-        }
+    let mut read = |key: &str| {
+        let places = |found: serde_json::Value| {
+            places(&found).ok_or_else(|| wrong(key, format!("found {found}, expected places of layers")))
+        };
+        entries.remove(key).map(places).transpose()
+    };
+    let of = read("of")?.filter(|_| layer.joins());
+    let from = if of.is_some() { of.clone() } else { read("from")? };
+    let module = match entries.remove("module") {
+        None => None,
+        Some(serde_json::Value::String(name)) => Some(name),
+        Some(found) => return Err(wrong("module", format!("found {found}, expected the name of a module"))),
     };
     let mut other = |key: &str| {
         let place = |found: serde_json::Value| {
@@ -116,7 +134,10 @@ fn read(mut entries: BTreeMap<String, serde_json::Value>) -> Result<LayerEntry, 
     let (state, tied) = (other("state")?, other("tied")?);
     match entries.keys().next() {
         Some(key) => Err(wrong(key, "found a key that it does not have".into())),
-        None => Ok(LayerEntry { layer, from, state, tied }),
+        None => {
+            let from = from.unwrap_or_default();
+            Ok(LayerEntry { from, state, tied, alone: of.is_some(), module, ..LayerEntry::from_arc(layer) })
+        }
     }
 }
 
@@ -152,5 +173,13 @@ fn value(kind: Kind, found: &serde_json::Value) -> Option<Value> {
         Kind::Single(_) => found.as_f64().map(|number| Value::Single(number as f32)),
         Kind::Choice(words) => words.iter().find(|word| found.as_str() == Some(word)).map(|word| Value::Choice(word)),
         Kind::Flag => found.as_bool().map(Value::Flag),
+        Kind::Padding => {
+            let numbers: Option<Vec<usize>> = match found {
+                serde_json::Value::String(_) => Some(Vec::new()),
+                serde_json::Value::Array(list) => list.iter().map(size).collect(),
+                one => size(one).map(|n| vec![n]),
+            };
+            padding(found.as_str(), &numbers?).map(Value::Padding)
+        }
     }
 }

@@ -3,7 +3,7 @@
 mod normalise;
 
 use crate::error::{Error, Result, in_context};
-use crate::model::layers::keys::{Key, Kind, Value, one_of};
+use crate::model::layers::keys::{Key, Kind, Value, one_of, padding};
 use crate::model::layers::{Input, LARGEST, LayerEntry, TYPES, named};
 use crate::model::{MOST_LAYERS, Model, Task, too_many};
 use crate::suggest;
@@ -20,6 +20,9 @@ pub const TOKENS: usize = 256;
 
 /// The key that names an earlier result which a layer looks at besides the one before it.
 const MEMORY: &str = "memory";
+
+/// The key that names the results which a layer joins, in their order.
+const OF: &str = "of";
 
 /// The most copies of a layer.
 const MOST_COPIES: usize = 1000;
@@ -147,13 +150,17 @@ impl Model {
             }
             let is_memory =
                 layer.joins() && layer.stored().is_some_and(|(kind, _)| kind.keys.iter().any(|key| key.name == MEMORY));
+            if let Some(module) = &layer.module {
+                let _ = writeln!(text, "module = \"{module}\"");
+            }
+            let of = if layer.alone { OF } else { "from" };
             let _ = match layer.from[..] {
                 [] => Ok(()),
                 [from] if is_memory => writeln!(text, "{MEMORY} = {}", written(from)),
-                [from] => writeln!(text, "from = {}", written(from)),
+                [from] => writeln!(text, "{of} = {}", written(from)),
                 _ => {
                     let from: Vec<String> = layer.from.iter().copied().map(written).collect();
-                    writeln!(text, "from = [{}]", from.join(", "))
+                    writeln!(text, "{of} = [{}]", from.join(", "))
                 }
             };
             if let Some(state) = layer.state {
@@ -233,12 +240,12 @@ impl<'a> Section<'a> {
         self.name = format!("{} ({found})", self.name);
         let keys = kind.keys.iter().filter(|key| !key.hidden).map(|key| key.name);
         // Recurrences alone have a state, and dense layers a weight that may be tied: that is looked at with the whole model.
-        let more = ["repeat", "state", "tied"].into_iter().filter(|key| self.table.contains_key(*key));
+        let more = ["repeat", "state", "tied", OF].into_iter().filter(|key| self.table.contains_key(*key));
         // What looks at another result besides the one before it reads no other.
         let has_memory = kind.keys.iter().any(|key| key.name == MEMORY);
         let memory = has_memory.then_some(MEMORY);
         let from = (memory.is_none() || !self.table.contains_key(MEMORY)).then_some("from");
-        let reads = from.into_iter().chain(memory).chain(["name"]);
+        let reads = from.into_iter().chain(memory).chain(["name", "module"]);
         self.only(&["type"].into_iter().chain(keys).chain(reads).chain(more).collect::<Vec<_>>())?;
         let values = kind.keys.iter().map(|key| self.value(key)).collect::<Result<Vec<_>>>()?;
         let expected = || self.error(self.at.clone(), "its keys give no layer");
@@ -246,16 +253,31 @@ impl<'a> Section<'a> {
         if let Some(memory) = self.table.get(MEMORY) {
             let place = self.place(MEMORY, memory.get_ref(), names, "the name of an earlier layer")?;
             let looking = LayerEntry::from_arc(layer).with(MEMORY, Value::Flag(true)).ok_or_else(expected)?;
-            return Ok(looking.reading([place]));
+            let module = self.module()?;
+            return Ok(LayerEntry { module, ..looking.reading([place]) });
         }
-        let from = match self.table.contains_key("from") || layer.joins() {
-            true => self.earlier(names)?,
-            false => Vec::new(),
+        let alone = self.table.contains_key(OF);
+        if alone && (!layer.joins() || self.table.contains_key("from")) {
+            return Err(self.wrong(OF, "it in place of `from`, in a layer that joins results"));
+        }
+        let from = match (self.table.contains_key("from") || layer.joins(), alone) {
+            (_, true) => self.earlier(OF, names)?,
+            (true, false) => self.earlier("from", names)?,
+            (false, false) => Vec::new(),
         };
         let state =
             self.table.get("state").map(|state| self.place("state", state.get_ref(), names, STATE)).transpose()?;
         let tied = self.table.get("tied").map(|tied| self.place("tied", tied.get_ref(), names, TIED)).transpose()?;
-        Ok(LayerEntry { layer, from, state, tied })
+        let module = self.module()?;
+        Ok(LayerEntry { layer, from, state, tied, alone, module })
+    }
+
+    /// The name of a PyTorch module, where it is given.
+    fn module(&self) -> Result<Option<String>> {
+        let Some(found) = self.table.get("module") else { return Ok(None) };
+        let name = found.get_ref().as_str().filter(|_| !self.table.contains_key("repeat"));
+        let expected = "the name of one PyTorch module, of one layer";
+        name.map(|name| Some(name.to_owned())).ok_or_else(|| self.wrong("module", expected))
     }
 
     /// How many times the layer comes, one after the other.
@@ -289,6 +311,14 @@ impl<'a> Section<'a> {
                 words.iter().find(|word| found.as_str() == Some(word)).map(|word| Value::Choice(word))
             }
             Kind::Flag => found.as_bool().map(Value::Flag),
+            Kind::Padding => {
+                let numbers: Option<Vec<usize>> = match found {
+                    DeValue::String(_) => Some(Vec::new()),
+                    DeValue::Array(list) => list.iter().map(|n| count(n.get_ref())).collect(),
+                    one => count(one).map(|n| vec![n]),
+                };
+                numbers.and_then(|numbers| padding(found.as_str(), &numbers)).map(Value::Padding)
+            }
         };
         value.filter(|&value| key.kind.check(key.name, value).is_ok()).map(Some).ok_or_else(wrong)
     }
@@ -318,15 +348,15 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Places of the earlier layers whose names `from` says: one, or a list of them.
-    fn earlier(&self, names: &BTreeMap<String, usize>) -> Result<Vec<usize>> {
+    /// Places of the earlier layers whose names the value of `key` says: one, or a list of them.
+    fn earlier(&self, key: &str, names: &BTreeMap<String, usize>) -> Result<Vec<usize>> {
         let expected = "the name of an earlier layer, or a list of such names";
-        let found = match self.table.get("from").map(Spanned::get_ref) {
+        let found = match self.table.get(key).map(Spanned::get_ref) {
             Some(DeValue::Array(list)) if !list.is_empty() => list.iter().map(Spanned::get_ref).collect(),
-            Some(DeValue::Array(_)) | None => return Err(self.wrong("from", expected)),
+            Some(DeValue::Array(_)) | None => return Err(self.wrong(key, expected)),
             Some(one) => vec![one],
         };
-        found.into_iter().map(|found| self.place("from", found, names, expected)).collect()
+        found.into_iter().map(|found| self.place(key, found, names, expected)).collect()
     }
 
     /// The place of the earlier layer of a name, the value of `key`.
@@ -356,9 +386,14 @@ fn number<F: std::str::FromStr>(value: &DeValue) -> Option<F> {
 
 /// A whole number from 1 to `LARGEST`.
 fn whole(value: &DeValue) -> Option<usize> {
+    count(value).filter(|size| *size > 0)
+}
+
+/// A whole number from 0 to `LARGEST`.
+fn count(value: &DeValue) -> Option<usize> {
     let number = value.as_integer()?;
     let number = i128::from_str_radix(number.as_str(), number.radix()).ok()?;
-    usize::try_from(number).ok().filter(|size| (1..=LARGEST).contains(size))
+    usize::try_from(number).ok().filter(|size| *size <= LARGEST)
 }
 
 /// A value as a message shows it.

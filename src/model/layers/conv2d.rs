@@ -107,6 +107,9 @@ impl Window {
 
     /// That PyTorch pads both sides alike, where this does not.
     pub fn lookalike(&self, [h, w, c]: [usize; 3]) -> Option<String> {
+        if self.conv.padding != Padding::Same {
+            return None;
+        }
         let [top, left, bottom, right] = self.pads(self.conv.sizes([1, h, w, c], self.kernel, self.filters).ok()?);
         let both = format!("pads {top} above and {bottom} below, {left} left and {right} right, as TensorFlow does");
         let uneven = (top, left) != (bottom, right);

@@ -11,7 +11,8 @@ use crate::ops::pointwise::add_bias::AddBias;
 
 layer! {
     /// Transposed convolution, a convolution's gradient with respect to its input: [H, W, C] to [OH, OW, filters],
-    /// OH = (H - 1) · stride + kernel where padding is valid and H · stride where it is same. PyTorch's `ConvTranspose2d`.
+    /// OH = (H - 1) · stride + kernel less its padding where that is a number, and H · stride where it is same. PyTorch's
+    /// `ConvTranspose2d`.
     ConvTranspose2d "conv_transpose2d"
     needs {
         /// Channels of the result.
@@ -35,7 +36,9 @@ impl Layer for ConvTranspose2d {
     fn infer(&self, inputs: &[&[usize]]) -> Result<Inferred, String> {
         let [h, w, c] = image(inputs)?;
         let ConvTranspose2d { filters, kernel: [kh, kw], stride: [sh, sw], padding, bias } = *self;
-        let shape = vec![padding.transposed(h, kh, sh), padding.transposed(w, kw, sw), filters];
+        let cropped = || format!("found padding that crops all of an input of {h} × {w}, expected less");
+        let along = |axis, size, k, stride| padding.transposed(axis, size, k, stride).ok_or_else(cropped);
+        let shape = vec![along(0, h, kh, sh)?, along(1, w, kw, sw)?, filters];
         let weight = vec![c, filters, kh, kw];
         check_elements("a result", &shape)?;
         check_weights(&weight)?;
@@ -58,6 +61,7 @@ impl Layer for ConvTranspose2d {
         // What the result is cropped by, at the start and at the end, and what is added there instead.
         let crop = |axis: usize| match padding {
             Padding::Valid => [0; 3],
+            Padding::Zeros(sides) => [sides[2 * axis], sides[2 * axis + 1], 0],
             Padding::Same => {
                 let cropped = kernel[axis].saturating_sub(stride[axis]);
                 [cropped / 2, cropped - cropped / 2, stride[axis].saturating_sub(kernel[axis])]

@@ -26,7 +26,7 @@ impl Layer for Dropout {
         if at.build.mode != Mode::Training {
             return Ok(at.x[0]);
         }
-        let dropout = ops::pointwise::dropout::Dropout { rate: self.rate, salt: at.index as u32 };
+        let dropout = ops::pointwise::dropout::Dropout { rate: self.rate, salt: at.index as u32, each: 1 };
         Ok(graph.apply(dropout, &[at.control()?, at.x[0]])?[0])
     }
 

@@ -23,6 +23,10 @@ pub struct LayerEntry {
     pub state: Option<usize>,
     /// The place of an earlier layer, an embedding, whose weight is also that of this one.
     pub tied: Option<usize>,
+    /// Whether a layer that joins reads the results of `from` alone, in their order: the key `of` of files.
+    pub alone: bool,
+    /// The name of the PyTorch module whose weights it has, such as `layer1.0.conv1`.
+    pub module: Option<String>,
 }
 
 /// What a layer in a list reads of what the graph has so far.
@@ -61,7 +65,8 @@ impl PartialEq for LayerEntry {
             (None, None) => Arc::ptr_eq(&self.layer, &other.layer),
             _ => false,
         };
-        same && self.from == other.from && self.state == other.state && self.tied == other.tied
+        let reads = |entry: &LayerEntry| (entry.from.clone(), entry.alone, entry.state, entry.tied);
+        same && reads(self) == reads(other) && self.module == other.module
     }
 }
 
@@ -81,9 +86,19 @@ impl LayerEntry {
         LayerEntry { tied: Some(embedding), ..self }
     }
 
+    /// The same layer, one that joins, which reads the results of these earlier layers and no other.
+    pub fn joining(self, of: impl Into<Vec<usize>>) -> Self {
+        LayerEntry { from: of.into(), alone: true, ..self }
+    }
+
+    /// The same layer with the weights of a PyTorch module of this name.
+    pub fn of_module(self, name: impl Into<String>) -> Self {
+        LayerEntry { module: Some(name.into()), ..self }
+    }
+
     /// A layer that reads the result before it.
-    pub(crate) fn from_arc(layer: Arc<dyn Layer>) -> Self {
-        LayerEntry { layer, from: Vec::new(), state: None, tied: None }
+    pub fn from_arc(layer: Arc<dyn Layer>) -> Self {
+        LayerEntry { layer, from: Vec::new(), state: None, tied: None, alone: false, module: None }
     }
 
     /// This many copies one after the other: the first reads what this one does, the others the copy before them, and what
@@ -125,7 +140,8 @@ impl LayerEntry {
         if self.is::<Input>() {
             return vec![None];
         }
-        let before = (self.from.is_empty() || self.layer.joins()).then(|| index.checked_sub(1));
+        let joins = self.layer.joins() && !self.alone;
+        let before = (self.from.is_empty() || joins).then(|| index.checked_sub(1));
         before.into_iter().chain(self.from.iter().copied().map(Some)).collect()
     }
 

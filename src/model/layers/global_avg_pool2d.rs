@@ -18,7 +18,7 @@ impl Layer for GlobalAvgPool2d {
     }
 
     fn build(&self, graph: &mut Graph, at: &Inputs) -> Result<Tensor> {
-        pools::build_whole(graph, at, |size| AvgPool2d { size, stride: [1, 1] })
+        pools::build_whole(graph, at, |size| AvgPool2d::new(size, [1, 1]))
     }
 
     fn onnx(&self, onnx: &mut Onnx) -> Result<(), String> {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::ops::pool::max_pool2d::MaxPool2d;
+use crate::ops::pool::windows::Windows;
 
 layer! {
     /// The largest value of each channel in the whole image: [H, W, C] to `[C]` features.
@@ -18,7 +19,7 @@ impl Layer for GlobalMaxPool2d {
     }
 
     fn build(&self, graph: &mut Graph, at: &Inputs) -> Result<Tensor> {
-        pools::build_whole(graph, at, |size| MaxPool2d { size, stride: [1, 1] })
+        pools::build_whole(graph, at, |size| MaxPool2d(Windows::new(size, [1, 1])))
     }
 
     fn onnx(&self, onnx: &mut Onnx) -> Result<(), String> {

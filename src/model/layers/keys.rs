@@ -19,6 +19,8 @@ pub enum Value {
     Choice(&'static str),
     /// Yes or no.
     Flag(bool),
+    /// The padding around an image.
+    Padding(Padding),
 }
 
 impl fmt::Display for Value {
@@ -31,6 +33,12 @@ impl fmt::Display for Value {
             Value::Single(number) => write!(f, "{number:?}"),
             Value::Choice(word) => write!(f, "\"{word}\""),
             Value::Flag(flag) => write!(f, "{flag}"),
+            Value::Padding(Padding::Valid) => f.write_str("\"valid\""),
+            Value::Padding(Padding::Same) => f.write_str("\"same\""),
+            Value::Padding(Padding::Zeros(sides)) => match sides {
+                [n, ..] if *sides == [*n; 4] => write!(f, "{n}"),
+                _ => write!(f, "{sides:?}"),
+            },
         }
     }
 }
@@ -68,6 +76,8 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// `true` or `false`.
     Flag,
+    /// `"valid"`, `"same"`, a number of zeros on all sides, of rows and columns, or on each side.
+    Padding,
 }
 
 impl Kind {
@@ -79,6 +89,9 @@ impl Kind {
             Kind::Number(range) | Kind::Single(range) => range.expected.into(),
             Kind::Choice(words) => one_of(words),
             Kind::Flag => "true or false".into(),
+            Kind::Padding => format!(
+                "\"valid\", \"same\", n, [rows, columns] or [top, bottom, left, right], each from 0 to {LARGEST}"
+            ),
         }
     }
 
@@ -99,6 +112,10 @@ impl Kind {
             (Kind::Single(range), Value::Single(x)) => number(range, x.into(), &x),
             (Kind::Choice(words), Value::Choice(word)) if words.contains(&word) => Ok(()),
             (Kind::Flag, Value::Flag(_)) => Ok(()),
+            (Kind::Padding, Value::Padding(Padding::Zeros(sides))) if sides.iter().any(|n| *n > LARGEST) => {
+                Err(format!("found {key} = {value}, expected {}", self.expected()))
+            }
+            (Kind::Padding, Value::Padding(_)) => Ok(()),
             _ => Err(format!("found {key} = {value}, expected {}", self.expected())),
         }
     }
@@ -153,9 +170,23 @@ pub const SIZE: Key = Key::new(Kind::Size);
 /// Rows and columns.
 pub const PAIR: Key = Key::new(Kind::Pair);
 /// The padding around an image.
-pub const PADDING: Key = Key::new(Kind::Choice(&["valid", "same"]));
+pub const PADDING: Key = Key::new(Kind::Padding);
+/// Whether windows that end beyond the image count.
+pub const CEIL: Key = Key::new(Kind::Flag).omitted();
 /// Whether a layer has a bias: files of a version without the key had one.
 pub const BIAS: Key = Key::new(Kind::Flag).omitted();
+
+/// The padding of words and numbers: 0, 1, 2 or 4 of them. `None` where there are others.
+pub(crate) fn padding(word: Option<&str>, numbers: &[usize]) -> Option<Padding> {
+    match (word, numbers) {
+        (Some("valid"), []) => Some(Padding::Valid),
+        (Some("same"), []) => Some(Padding::Same),
+        (None, &[n]) => Some(Padding::all(n)),
+        (None, &[rows, columns]) => Some(Padding::sides([rows, rows, columns, columns])),
+        (None, &[top, bottom, left, right]) => Some(Padding::sides([top, bottom, left, right])),
+        _ => None,
+    }
+}
 
 /// Whether a recurrence carries its state over: files of a version without the key had none that does.
 pub const CARRY: Key = Key::new(Kind::Flag).omitted();
@@ -242,22 +273,7 @@ macro_rules! words {
 }
 pub(super) use words;
 
-impl Field for Padding {
-    type Given = Padding;
-    fn value(self) -> Value {
-        Value::Choice(match self {
-            Padding::Valid => "valid",
-            Padding::Same => "same",
-        })
-    }
-    fn of(value: Value) -> Option<Self> {
-        match value {
-            Value::Choice("valid") => Some(Padding::Valid),
-            Value::Choice("same") => Some(Padding::Same),
-            _ => None,
-        }
-    }
-}
+field!(Padding, Padding, Padding);
 
 /// The code that `layer!` generates for the keys of a layer.
 pub trait Keyed: Sized {

@@ -8,6 +8,7 @@ pub mod onnx;
 pub mod params;
 
 mod activation;
+mod adaptive_avg_pool2d;
 mod add;
 mod attention;
 mod avg_pool2d;
@@ -37,11 +38,14 @@ mod recurrent;
 mod relu;
 mod rms_norm;
 mod rnn;
+mod scale;
+mod stochastic_depth;
 mod tokens;
 mod transformer;
 mod upsample2d;
 
 pub use activation::Activation;
+pub use adaptive_avg_pool2d::AdaptiveAvgPool2d;
 pub use add::Add;
 pub use attention::{Attention, Score};
 pub use avg_pool2d::AvgPool2d;
@@ -71,6 +75,8 @@ pub use recurrent::States;
 pub use relu::Relu;
 pub use rms_norm::RmsNorm;
 pub use rnn::{Nonlinearity, Rnn};
+pub use scale::Scale;
+pub use stochastic_depth::StochasticDepth;
 pub use tokens::Tokens;
 pub use transformer::{Between, Norms, Transformer, Turns};
 pub use upsample2d::Upsample2d;
@@ -94,6 +100,7 @@ const LISTED: &[fn() -> Vec<LayerType>] = &[
     one::<Relu>,
     one::<MaxPool2d>,
     one::<AvgPool2d>,
+    one::<AdaptiveAvgPool2d>,
     one::<GlobalAvgPool2d>,
     one::<GlobalMaxPool2d>,
     one::<BatchNorm>,
@@ -103,9 +110,11 @@ const LISTED: &[fn() -> Vec<LayerType>] = &[
     one::<Flatten>,
     one::<Dense>,
     one::<Dropout>,
+    one::<StochasticDepth>,
     one::<Add>,
     one::<Concat>,
     one::<Multiply>,
+    one::<Scale>,
     one::<Upsample2d>,
     one::<ConvTranspose2d>,
     one::<DepthwiseConv2d>,

@@ -3,20 +3,38 @@
 use super::*;
 use crate::ir::op::Op;
 use crate::model::layers::onnx::Attribute;
-use crate::ops::conv::geometry::{Geometry, Padding};
+use crate::ops::pool::windows::Windows;
 use crate::ops::shape::reshape::Reshape;
 
-/// [H, W, C] to [OH, OW, C], without padding.
-pub(super) fn windows(inputs: &[&[usize]], size: [usize; 2], stride: [usize; 2]) -> Result<Inferred, String> {
+/// [H, W, C] to [OH, OW, C].
+pub(super) fn windows(inputs: &[&[usize]], windows: Windows) -> Result<Inferred, String> {
     let [h, w, c] = image(inputs)?;
-    let g = Geometry::new([1, h, w, c], size, c, stride, Padding::Valid)?;
+    let g = windows.geometry([1, h, w, c])?;
     Ok(Inferred::of([g.oh, g.ow, c]))
 }
 
-/// The ONNX operator over windows.
-pub(super) fn windows_onnx(onnx: &mut Onnx, operator: &'static str, size: [usize; 2], stride: [usize; 2]) {
-    let [size, stride] = [size, stride].map(|sizes| Attribute::Ints(sizes.into()));
-    onnx.whole(operator, &[("kernel_shape", size), ("strides", stride)]);
+/// The ONNX operator over windows, with further attributes; `suffix` ends the name of its result. What a last window has
+/// beyond the image is padding, since runtimes differ in their `ceil_mode`.
+pub(super) fn windows_onnx(
+    onnx: &mut Onnx,
+    (suffix, operator): (&str, &'static str),
+    windows: Windows,
+    more: &[(&'static str, Attribute)],
+) -> Result<String, String> {
+    let [h, w, c] = image(&onnx.shapes)?;
+    let g = windows.geometry([1, h, w, c])?;
+    let after = |places: usize, stride: usize, k: usize, size: usize| ((places - 1) * stride + k).saturating_sub(size);
+    let (bottom, right) = (after(g.oh, g.sh, g.kh, g.h + g.pt), after(g.ow, g.sw, g.kw, g.w + g.pl));
+    let mut attributes = vec![
+        ("kernel_shape", Attribute::Ints(windows.size.into())),
+        ("strides", Attribute::Ints(windows.stride.into())),
+    ];
+    if g.padded() {
+        attributes.push(("pads", Attribute::Ints(vec![g.pt, g.pl, bottom, right])));
+        attributes.extend_from_slice(more);
+    }
+    let input = onnx.inputs[0].clone();
+    Ok(onnx.node(suffix, operator, &[&input], &attributes))
 }
 
 /// [H, W, C] to `[C]` features.

@@ -93,7 +93,7 @@ impl Recurrent {
             if layer > 0 && self.dropout > 0.0 && at.build.mode == Mode::Training {
                 // Places in the list of layers take the low bits.
                 let salt = at.index as u32 ^ ((layer as u32) << 20);
-                x = graph.apply(Dropout { rate: self.dropout, salt }, &[at.control()?, x])?[0];
+                x = graph.apply(Dropout { rate: self.dropout, salt, each: 1 }, &[at.control()?, x])?[0];
             }
             let (mut results, mut last) = (Vec::new(), Vec::new());
             for reverse in [false, true].into_iter().take(self.directions()) {

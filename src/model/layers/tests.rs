@@ -43,7 +43,7 @@ fn dilated(dilation: [usize; 2], groups: usize) -> LayerEntry {
 fn the_graph_has_the_inferred_shapes() {
     let flat: &[usize] = &[7];
     let image: &[usize] = &[7, 5, 3];
-    let pool = LayerEntry::from(MaxPool2d { size: [3, 2], stride: [2, 1] });
+    let pool = LayerEntry::from(MaxPool2d { stride: [2, 1], ..MaxPool2d::new([3, 2]) });
     for (layer, input, want) in [
         (LayerEntry::from(SAME), image, vec![4, 2, 4]),
         (pool, image, vec![3, 4, 3]),
@@ -61,7 +61,7 @@ fn the_graph_has_the_inferred_shapes() {
             image,
             vec![14, 15, 2],
         ),
-        (LayerEntry::from(AvgPool2d { size: [3, 2], stride: [2, 1] }), image, vec![3, 4, 3]),
+        (LayerEntry::from(AvgPool2d { stride: [2, 1], ..AvgPool2d::new([3, 2]) }), image, vec![3, 4, 3]),
         (LayerEntry::from(BatchNorm { epsilon: 1e-5, momentum: 0.1 }), image, vec![7, 5, 3]),
         (LayerEntry::from(BatchNorm { epsilon: 1e-5, momentum: 0.1 }), flat, vec![7]),
         (LayerEntry::from(GlobalAvgPool2d::new()), image, vec![3]),
@@ -147,17 +147,17 @@ fn what_does_not_fit_is_refused() {
         (conv(1, [3, 3], [1, 1], Same), vec![0, 9, 1], "found an input of [0, 9, 1], expected 1 to"),
         (conv(1, [3, 3], [1, 1], Same), vec![most, most, most], "expected 1 to 2147483647 elements"),
         (
-            LayerEntry::from(MaxPool2d { size: [5, 5], stride: [1, 1] }),
+            LayerEntry::from(MaxPool2d { stride: [1, 1], ..MaxPool2d::new([5, 5]) }),
             vec![4, 9, 1],
             "layer 4 (max_pool2d): a window of 5 × 5 does",
         ),
         (
-            LayerEntry::from(MaxPool2d { size: [5, 5], stride: [1, 1] }),
+            LayerEntry::from(MaxPool2d { stride: [1, 1], ..MaxPool2d::new([5, 5]) }),
             vec![9],
             "expected an image [height, width, channels]",
         ),
         (
-            LayerEntry::from(AvgPool2d { size: [5, 5], stride: [1, 1] }),
+            LayerEntry::from(AvgPool2d { stride: [1, 1], ..AvgPool2d::new([5, 5]) }),
             vec![9],
             "expected an image [height, width, channels]",
         ),
@@ -176,7 +176,7 @@ fn what_does_not_fit_is_refused() {
             vec![9],
             "found momentum = 1.5, expected a number from 0 to",
         ),
-        (LayerEntry::from(AvgPool2d { size: [5, 5], stride: [1, 0] }), vec![9, 9, 1], "found stride = 0"),
+        (LayerEntry::from(AvgPool2d { stride: [1, 0], ..AvgPool2d::new([5, 5]) }), vec![9, 9, 1], "found stride = 0"),
         (
             dilated([1, 1], 3),
             vec![9, 9, 4],
@@ -200,7 +200,7 @@ fn what_does_not_fit_is_refused() {
             vec![9],
             "layer 4 (global_max_pool2d): found an input of shape [9], expected an image",
         ),
-        (LayerEntry::from(MaxPool2d { size: [0, 5], stride: [1, 1] }), vec![9, 9, 1], "found size = 0"),
+        (LayerEntry::from(MaxPool2d { stride: [1, 1], ..MaxPool2d::new([0, 5]) }), vec![9, 9, 1], "found size = 0"),
         (
             LayerEntry::from(Dense { units: 3, bias: true }),
             vec![4, 9, 1],

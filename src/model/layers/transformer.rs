@@ -120,7 +120,7 @@ impl Transformer {
         if self.dropout == 0.0 || at.build.mode != Mode::Training {
             return Ok(x);
         }
-        Ok(graph.apply(Drop { rate: self.dropout, salt: salt(at, place) }, &[at.control()?, x])?[0])
+        Ok(graph.apply(Drop { rate: self.dropout, salt: salt(at, place), each: 1 }, &[at.control()?, x])?[0])
     }
 }
 

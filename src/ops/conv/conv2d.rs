@@ -238,7 +238,7 @@ impl Op for Conv2d {
 /// Sizes of convolutions that are awkward on purpose: size 1, primes, kernel ≠ stride, one off the tile.
 pub fn awkward() -> Vec<(Conv2d, [usize; 4], [usize; 4])> {
     let conv = Conv2d::new;
-    use Padding::{Same, Valid};
+    use Padding::{Same, Valid, Zeros};
     vec![
         (conv([1, 1], Valid), [1, 1, 1, 1], [1, 1, 1, 1]),
         (conv([1, 1], Valid), [2, 9, 8, 1], [3, 3, 1, 5]),
@@ -264,6 +264,10 @@ pub fn awkward() -> Vec<(Conv2d, [usize; 4], [usize; 4])> {
         (conv([1, 1], Valid), [1, 3, 7, 33], [1, 1, 33, 11]),
         (conv([1, 1], Valid), [1, 7, 3, 36], [1, 1, 36, 40]),
         (conv([4, 4], Valid), [5, 28, 28, 1], [4, 4, 1, 64]),
+        (conv([2, 2], Zeros([3, 3, 3, 3])), [2, 14, 13, 3], [7, 7, 3, 16]),
+        (conv([1, 1], Zeros([0, 2, 1, 0])), [1, 5, 6, 4], [3, 3, 4, 8]),
+        (conv([2, 1], Zeros([4, 1, 0, 5])), [2, 3, 4, 3], [3, 2, 3, 5]),
+        (conv([1, 2], Zeros([1, 1, 1, 1])), [2, 6, 7, 32], [3, 3, 32, 36]),
     ]
 }
 

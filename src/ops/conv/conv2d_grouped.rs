@@ -249,7 +249,7 @@ impl Op for Conv2dGrouped {
 pub(in crate::ops) fn awkward() -> Vec<(Conv2dGrouped, [usize; 4], [usize; 4])> {
     let conv =
         |stride, padding, dilation, groups| Conv2dGrouped { stride, padding, dilation, groups, then: Then::Nothing };
-    use Padding::{Same, Valid};
+    use Padding::{Same, Valid, Zeros};
     vec![
         (conv([1, 1], Valid, [1, 1], 1), [1, 1, 1, 1], [1, 1, 1, 1]),
         (conv([1, 1], Same, [2, 2], 1), [2, 7, 5, 3], [3, 3, 3, 5]),
@@ -270,6 +270,9 @@ pub(in crate::ops) fn awkward() -> Vec<(Conv2dGrouped, [usize; 4], [usize; 4])> 
         // A window as wide as the image, and more rows than one split has.
         (conv([1, 1], Valid, [4, 3], 2), [1, 9, 7, 2], [3, 3, 1, 4]),
         (conv([1, 1], Same, [5, 5], 32), [9, 31, 29, 32], [3, 3, 1, 32]),
+        // Zeros on each side, more than a window has in one place.
+        (conv([2, 2], Zeros([2, 2, 2, 2]), [1, 1], 8), [2, 9, 7, 8], [5, 5, 1, 8]),
+        (conv([1, 2], Zeros([0, 3, 5, 1]), [2, 1], 3), [1, 6, 4, 6], [3, 3, 2, 9]),
     ]
 }
 

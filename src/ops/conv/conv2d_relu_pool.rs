@@ -10,6 +10,7 @@ use crate::ops::matmul::bias::{check_bias, split_bias};
 use crate::ops::matmul::splits;
 use crate::ops::pointwise::then::Then;
 use crate::ops::pool::max_pool2d::MaxPool2d;
+use crate::ops::pool::windows::Windows;
 use crate::ops::prelude::*;
 use crate::ops::shape::reshape;
 
@@ -29,7 +30,7 @@ pub struct Conv2dReluPool {
 }
 
 /// The pool after the convolution.
-pub const POOL: MaxPool2d = MaxPool2d { size: [2, 2], stride: [2, 2] };
+pub const POOL: MaxPool2d = MaxPool2d(Windows::new([2, 2], [2, 2]));
 
 impl Conv2dReluPool {
     /// The sizes of the convolution, and rows and columns of windows.

@@ -2,28 +2,55 @@
 
 use crate::ir::launch::KernelClass;
 use crate::ops::matmul::tiles::LanesTile;
-use serde::{Deserialize, Serialize};
 
-/// The padding around an image before a convolution.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+/// The padding around an image before a window moves over it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Padding {
     /// Nothing: the window stays inside.
     #[default]
     Valid,
     /// Zeros, so that the result has ⌈size / stride⌉ places; an odd one goes to the end, as in Keras.
     Same,
+    /// Zeros above, below, left and right. PyTorch's padding n is n on all sides.
+    Zeros([usize; 4]),
 }
 
 impl Padding {
-    /// Rows of the result of a transposed convolution of this many rows, which the convolution maps back to them.
-    /// `Valid` keeps every row that a window reaches; `Same` keeps size · stride, as many cropped at the start as the
-    /// convolution has of zeros there, and the rest at the end, where rows that no window reaches are added if the
-    /// stride is larger.
-    pub fn transposed(self, size: usize, k: usize, stride: usize) -> usize {
+    /// The same number of zeros on all sides, as PyTorch's padding n; `Valid` for 0.
+    pub fn all(n: usize) -> Padding {
+        Padding::sides([n; 4])
+    }
+
+    /// Zeros above, below, left and right; `Valid` without any.
+    pub fn sides(sides: [usize; 4]) -> Padding {
+        if sides == [0; 4] { Padding::Valid } else { Padding::Zeros(sides) }
+    }
+
+    /// Zeros before and after an axis, 0 for rows and 1 for columns, of this size.
+    pub fn around(self, axis: usize, size: usize, k: usize, stride: usize) -> [usize; 2] {
         match self {
-            Padding::Valid => size.saturating_sub(1).saturating_mul(stride).saturating_add(k),
-            Padding::Same => size.saturating_mul(stride),
+            Padding::Valid => [0; 2],
+            Padding::Same => {
+                let span = (size.div_ceil(stride) - 1).saturating_mul(stride).saturating_add(k);
+                let zeros = span.saturating_sub(size);
+                [zeros / 2, zeros - zeros / 2]
+            }
+            Padding::Zeros(sides) => [sides[2 * axis], sides[2 * axis + 1]],
+        }
+    }
+
+    /// Rows (axis 0) or columns (axis 1) of the result of a transposed convolution of this many, which the convolution maps
+    /// back to them. `Valid` keeps every row that a window reaches; `Same` keeps size · stride, as many cropped at the start
+    /// as the convolution has of zeros there, and the rest at the end, where rows that no window reaches are added if the
+    /// stride is larger; `Zeros` crops as many as it says. None if all are cropped.
+    pub fn transposed(self, axis: usize, size: usize, k: usize, stride: usize) -> Option<usize> {
+        let reached = size.saturating_sub(1).saturating_mul(stride).saturating_add(k);
+        match self {
+            Padding::Valid => Some(reached),
+            Padding::Same => Some(size.saturating_mul(stride)),
+            Padding::Zeros(sides) => {
+                reached.checked_sub(sides[2 * axis].saturating_add(sides[2 * axis + 1])).filter(|rows| *rows > 0)
+            }
         }
     }
 }
@@ -72,15 +99,23 @@ impl Geometry {
         if [kh, kw, sh, sw, o].contains(&0) {
             return Err("window, stride and filters must be at least 1".into());
         }
-        let axis = |size: usize, k: usize, stride: usize| match padding {
-            Padding::Valid if k > size => Err(format!("a window of {kh} × {kw} does not fit an input of {h} × {w}")),
-            Padding::Valid => Ok(((size - k) / stride + 1, 0)),
-            Padding::Same => {
-                let places = size.div_ceil(stride);
-                Ok((places, ((places - 1) * stride + k).saturating_sub(size) / 2))
+        let along = |axis: usize, size: usize, k: usize, stride: usize| {
+            let [before, after] = padding.around(axis, size, k, stride);
+            let whole = size.saturating_add(before).saturating_add(after);
+            match padding {
+                Padding::Same => Ok((size.div_ceil(stride), before)),
+                // Kernels count rows in 32 bits, the window's beyond the image too.
+                Padding::Zeros(_) if whole.saturating_add(k).saturating_add(stride) > i32::MAX as usize => {
+                    Err(format!("an input of {h} × {w} with its padding has more than {} rows or columns", i32::MAX))
+                }
+                _ if k > whole => {
+                    let padded = if padding == Padding::Valid { "" } else { " with its padding" };
+                    Err(format!("a window of {kh} × {kw} does not fit an input of {h} × {w}{padded}"))
+                }
+                _ => Ok(((whole - k) / stride + 1, before)),
             }
         };
-        let ((oh, pt), (ow, pl)) = (axis(h, kh, sh)?, axis(w, kw, sw)?);
+        let ((oh, pt), (ow, pl)) = (along(0, h, kh, sh)?, along(1, w, kw, sw)?);
         Ok(Geometry { n, h, w, c, kh, kw, o, oh, ow, sh, sw, pt, pl })
     }
 
@@ -145,6 +180,13 @@ impl Geometry {
     #[inline(always)]
     fn inside(place: usize, stride: usize, tap: usize, pad: usize, size: usize) -> Option<usize> {
         (place * stride + tap).checked_sub(pad).filter(|&at| at < size)
+    }
+
+    /// The pixel within its image that a place's window has as its tap-th; none if that is padding.
+    #[inline(always)]
+    pub fn pixel(&self, [oh, ow]: [usize; 2], tap: usize) -> Option<usize> {
+        let row = Self::inside(oh, self.sh, tap / self.kw, self.pt, self.h)?;
+        Some(row * self.w + Self::inside(ow, self.sw, tap % self.kw, self.pl, self.w)?)
     }
 
     /// Calls `f(x, w, y)` with the offsets of every pixel, of its C channels; of a tap, of its C·O weights;

@@ -1,4 +1,4 @@
-//! Dropout: some elements zeroed at random, the others scaled up, drawn again in each step.
+//! Dropout: some elements, or whole samples, zeroed at random, the others scaled up, drawn again in each step.
 
 use crate::ops::prelude::*;
 use crate::step::control::{Control, pcg};
@@ -18,6 +18,8 @@ pub struct Dropout {
     pub rate: f32,
     /// The number that distinguishes the dropouts of a net.
     pub salt: u32,
+    /// Elements that become zero together: 1, or all of a sample (stochastic depth; Huang et al., 2016).
+    pub each: usize,
 }
 
 impl Dropout {
@@ -32,7 +34,7 @@ impl Dropout {
         let (threshold, scale) = (self.threshold(), F::of(1.0 / (1.0 - f64::from(self.rate))));
         y.par_chunks_mut(4096).zip(x[1].floats().par_chunks(4096)).enumerate().for_each(|(chunk, (y, x))| {
             for (i, (y, x)) in y.iter_mut().zip(x).enumerate() {
-                let place = (4096 * chunk + i) as u32;
+                let place = ((4096 * chunk + i) / self.each) as u32;
                 *y = if pcg(place ^ salt) < threshold { F::of(0.0) } else { *x * scale };
             }
         });
@@ -62,6 +64,9 @@ impl Op for Dropout {
         if !(0.0..1.0).contains(&self.rate) {
             return Err(format!("a rate of {} where 0 to below 1 is expected", self.rate));
         }
+        if self.each == 0 || !x.elements().is_multiple_of(self.each) {
+            return Err(format!("found {} elements in parts of {}, expected whole parts", x.elements(), self.each));
+        }
         Ok(vec![TensorInfo::floats("dropout", x.shape.clone())])
     }
 
@@ -73,7 +78,7 @@ impl Op for Dropout {
     fn lower(&self, cx: &mut Lower) -> crate::Result<()> {
         let count = cx.elements(cx.y[0]).div_ceil(4);
         let launch = cx.kernel(DROPOUT, &[])?.size("count", count);
-        let launch = launch.set("threshold", self.threshold()).set("salt", self.salt);
+        let launch = launch.set("threshold", self.threshold()).set("salt", self.salt).size("each", self.each);
         let launch = launch.set("scale", 1.0 / (1.0 - f64::from(self.rate)));
         cx.invocations(launch.bind("control", cx.x[0]).bind("x", cx.x[1]).bind("y", cx.y[0]), count)
     }
@@ -82,18 +87,21 @@ impl Op for Dropout {
         Rounding { terms: 0, ulps: 4.0 }
     }
 
-    /// The mask goes by memory, not by meaning: any order of the elements is as random as another.
+    /// The mask goes by memory, not by meaning: any order of the elements of a sample is as random as another.
     fn is_elementwise(&self) -> bool {
         true
     }
 }
 
 pub(in crate::ops) fn cases() -> Vec<Case> {
-    let case = |rate, salt, step, shape: Vec<usize>| {
+    let parts = |rate, salt, step, shape: Vec<usize>, each| {
         let control = Control { key: 0x9e37_79b9, step, valid: 1, samples: 9, ..Control::default() };
-        Case::new(Dropout { rate, salt }).words([Control::WORDS], control.words()).random(Shape(shape))
+        Case::new(Dropout { rate, salt, each }).words([Control::WORDS], control.words()).random(Shape(shape))
     };
+    let case = |rate, salt, step, shape| parts(rate, salt, step, shape, 1);
     vec![
+        parts(0.5, 4, 3, vec![9, 3, 5], 15),
+        parts(0.3, 4, 3, vec![7, 2, 2, 2], 8),
         case(0.5, 0, 0, vec![1]),
         case(0.25, 3, 7, vec![3, 5, 2]),
         case(0.0, 1, 1, vec![7]),
@@ -114,7 +122,7 @@ mod tests {
             In { shape: &[count], elements: crate::ir::op::Elements::Float(&ones) },
         ];
         let mut y = vec![0.0; count];
-        Dropout { rate, salt }.apply(&x, &mut y);
+        Dropout { rate, salt, each: 1 }.apply(&x, &mut y);
         let scale = 1.0 / (1.0 - f64::from(rate));
         assert!(y.iter().all(|&y| y == 0.0 || y == scale));
         y.iter().map(|&y| y == 0.0).collect()

@@ -14,6 +14,7 @@ pub mod multiply;
 pub mod multiply_db;
 pub mod relu;
 pub mod relu_dx;
+pub mod scale;
 pub mod swiglu;
 pub mod swiglu_dx;
 pub mod then;
@@ -31,6 +32,7 @@ pub(super) const OPS: &[Entry] = &[
     entry!(multiply_db),
     entry!(relu),
     entry!(relu_dx),
+    entry!(scale),
     entry!(swiglu),
     entry!(swiglu_dx),
 ];

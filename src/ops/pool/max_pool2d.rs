@@ -1,7 +1,8 @@
 //! Max pooling, which records the place of each maximum for the way back.
 
-use crate::ops::conv::geometry::{Geometry, Padding};
+use crate::ops::conv::geometry::Geometry;
 use crate::ops::pool::max_pool2d_dx::MaxPool2dDx;
+use crate::ops::pool::windows::{Windows, awkward};
 use crate::ops::prelude::*;
 
 kernels! {
@@ -9,26 +10,24 @@ kernels! {
     MAX_POOL2D_WHOLE = "pool/max_pool2d_whole",
 }
 
-/// `y[n, oh, ow, c]` is the largest of x in a window, `argmax` its place i·KW + j there, the first of equals.
-/// x [N, H, W, C]; y and argmax [N, OH, OW, C].
+/// `y[n, oh, ow, c]` is the largest of x in a window, `argmax` its place i·KW + j there, the first of equals. Padding is
+/// never the largest. x [N, H, W, C]; y and argmax [N, OH, OW, C].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MaxPool2d {
-    /// Height and width of the window.
-    pub size: [usize; 2],
-    /// Steps from one window to the next.
-    pub stride: [usize; 2],
-}
+pub struct MaxPool2d(
+    /// Its windows.
+    pub Windows,
+);
 
 /// The eights of channels of a pool of one window an image that is too large for one invocation, and so for a
 /// workgroup; none for all others.
 pub(in crate::ops) fn whole(g: &Geometry) -> Option<usize> {
-    (g.oh * g.ow == 1 && g.kh * g.kw >= 64).then(|| g.c.div_ceil(8))
+    (g.oh * g.ow == 1 && g.kh * g.kw >= 64 && !g.padded()).then(|| g.c.div_ceil(8))
 }
 
 impl MaxPool2d {
     /// The sizes for x [N, H, W, C].
     pub fn geometry(&self, x: [usize; 4]) -> Result<Geometry, String> {
-        Geometry::new(x, self.size, x[3], self.stride, Padding::Valid)
+        self.0.geometry(x)
     }
 
     fn pool<F: Real>(&self, x: &In<F>, y: &mut [Out<F>]) {
@@ -37,13 +36,15 @@ impl MaxPool2d {
         let rows = y.floats().par_chunks_mut(row).zip(argmax.words().par_chunks_mut(row)).enumerate();
         rows.for_each(|(r, (y, argmax))| {
             let (n, oh) = (r / g.oh, r % g.oh);
+            let mut inside = Vec::with_capacity(g.kh * g.kw);
             for ow in 0..g.ow {
+                inside.clear();
+                inside.extend((0..g.kh * g.kw).filter_map(|p| Some((p, g.pixel([oh, ow], p)?))));
                 for c in 0..g.c {
-                    let corner = ((n * g.h + oh * g.sh) * g.w + ow * g.sw) * g.c + c;
-                    let value = |p: usize| x.floats()[corner + (p / g.kw * g.w + p % g.kw) * g.c];
-                    let best = (1..g.kh * g.kw).fold(0, |best, p| if value(p) > value(best) { p } else { best });
+                    let value = |at: usize| x.floats()[(n * g.h * g.w + inside[at].1) * g.c + c];
+                    let best = (1..inside.len()).fold(0, |best, at| if value(at) > value(best) { at } else { best });
                     y[ow * g.c + c] = value(best);
-                    argmax[ow * g.c + c] = best as u32;
+                    argmax[ow * g.c + c] = inside[best].0 as u32;
                 }
             }
         });
@@ -93,8 +94,8 @@ impl Op for MaxPool2d {
 }
 
 pub(in crate::ops) fn cases() -> Vec<Case> {
-    let case = |size, stride, x| Case::new(MaxPool2d { size, stride }).integers(x, 3);
-    vec![
+    let case = |size, stride, x| Case::new(MaxPool2d(Windows::new(size, stride))).integers(x, 3);
+    let plain = vec![
         case([2, 2], [2, 2], [2, 7, 6, 5]),
         case([3, 3], [2, 2], [1, 9, 8, 3]),
         case([2, 3], [1, 2], [2, 5, 7, 4]),
@@ -103,5 +104,11 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
         case([2, 2], [2, 2], [3, 26, 26, 32]),
         case([8, 8], [1, 1], [3, 8, 8, 11]),
         case([40, 33], [1, 2], [2, 41, 34, 9]),
-    ]
+    ];
+    // Below 0, too, where zeros in the padding would be the largest.
+    let below = |(windows, x): (Windows, [usize; 4])| {
+        let negative = (0..x.iter().product::<usize>()).map(|i| -1.0 - (i * 7 % 11) as f32).collect();
+        [Case::new(MaxPool2d(windows)).integers(x, 3), Case::new(MaxPool2d(windows)).floats(x, negative)]
+    };
+    plain.into_iter().chain(awkward().into_iter().flat_map(below)).collect()
 }

@@ -3,6 +3,7 @@
 use crate::ops::conv::conv2d_relu_pool::POOL;
 use crate::ops::conv::geometry::Geometry;
 use crate::ops::pool::max_pool2d::MaxPool2d;
+use crate::ops::pool::windows::{Windows, awkward};
 use crate::ops::prelude::*;
 
 kernels! {
@@ -32,9 +33,11 @@ impl Reference for MaxPool2dDx {
                 let (oh, ow) = (place / g.ow, place % g.ow);
                 for c in 0..g.c {
                     let at = (n * g.oh * g.ow + place) * g.c + c;
-                    let (i, j) = (argmax[at] as usize / g.kw, argmax[at] as usize % g.kw);
-                    if i < g.kh {
-                        dx[((oh * g.sh + i) * g.w + ow * g.sw + j) * g.c + c] += dy[at];
+                    let best = argmax[at] as usize;
+                    if best < g.kh * g.kw
+                        && let Some(pixel) = g.pixel([oh, ow], best)
+                    {
+                        dx[pixel * g.c + c] += dy[at];
                     }
                 }
             }
@@ -67,7 +70,7 @@ impl Op for MaxPool2dDx {
     }
 
     fn rounding(&self, _: &[&TensorInfo]) -> Rounding {
-        Rounding { terms: self.pool.size.iter().product(), ulps: 0.0 }
+        Rounding { terms: self.pool.0.size.iter().product(), ulps: 0.0 }
     }
 }
 
@@ -98,13 +101,14 @@ pub(in crate::ops) fn spread(cx: &mut Lower, conv: &Geometry, dy: Tensor, argmax
 }
 
 pub(in crate::ops) fn cases() -> Vec<Case> {
-    let case = |size: [usize; 2], stride, x: [usize; 4]| {
-        let pool = MaxPool2d { size, stride };
+    let of = |(windows, x): (Windows, [usize; 4])| {
+        let (pool, size) = (MaxPool2d(windows), windows.size);
         let y = pool.geometry(x).map_or([0; 4], |g| g.y());
         // One more than there are places: the windows that drop their gradient.
         Case::new(MaxPool2dDx { pool, input: [x[1], x[2]] }).random(y).below(y, (size[0] * size[1] + 1) as u32)
     };
-    vec![
+    let case = |size, stride, x| of((Windows::new(size, stride), x));
+    let plain = vec![
         case([2, 2], [2, 2], [2, 7, 6, 5]),
         case([3, 3], [2, 2], [1, 9, 8, 3]),
         case([2, 3], [1, 2], [2, 5, 7, 4]),
@@ -112,5 +116,6 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
         case([1, 1], [1, 1], [1, 1, 1, 1]),
         case([2, 2], [2, 2], [2, 26, 27, 32]),
         case([2, 1], [3, 2], [2, 11, 9, 8]),
-    ]
+    ];
+    plain.into_iter().chain(awkward().into_iter().map(of)).collect()
 }

@@ -6,6 +6,7 @@ pub mod avg_pool2d;
 pub mod avg_pool2d_dx;
 pub mod max_pool2d;
 pub mod max_pool2d_dx;
+pub mod windows;
 
 /// The ops of this family.
 pub(super) const OPS: &[Entry] =
