@@ -1,4 +1,4 @@
-//! Where training starts: weights drawn by one of four methods, zero biases, the same on every machine.
+//! Where training starts: weights drawn by one of several methods, zero biases or PyTorch's, the same on every machine.
 
 use crate::error::Result;
 use crate::model::formats::weights::{NamedTensor, Weights};
@@ -22,6 +22,8 @@ pub enum InitMethod {
     HeUniform,
     /// Normally, with variance 2 / fan_in.
     HeNormal,
+    /// Evenly over ±√(1 / fan_in), biases too, as PyTorch's layers begin
+    Pytorch,
 }
 
 /// Weights evenly spread over ±√(6 / (fan_in + fan_out)), biases zero, a normalisation's parameters as it has them.
@@ -42,7 +44,14 @@ pub fn glorot_uniform(model: &Model, seed: u64) -> Result<Weights> {
 pub fn first(model: &Model, method: InitMethod, seed: u64) -> Result<Weights> {
     let params = model.params()?;
     let branches = params.iter().filter(|param| matches!(param.spread, Some(Spread::Residual(_)))).count();
-    let tensors = params.into_iter().enumerate().map(|(index, param)| {
+    let fans: Vec<usize> = params.iter().map(weight_fan).collect();
+    let tensors = params.into_iter().enumerate().map(|(index, mut param)| {
+        let is_pytorch = method == InitMethod::Pytorch && param.spread.is_none() && param.starts_at.is_none();
+        if is_pytorch {
+            // A bias has the bound of the weight before it.
+            let weight = if param.is_bias { index.saturating_sub(1) } else { index };
+            param.spread = Some(Spread::Uniform((1.0 / fans[weight].max(1) as f64).sqrt()));
+        }
         let zero = (param.is_bias && param.spread.is_none()).then_some(0.0);
         let values = match param.starts_at.or(zero) {
             Some(value) => vec![value; param.elements()],
@@ -51,6 +60,12 @@ pub fn first(model: &Model, method: InitMethod, seed: u64) -> Result<Weights> {
         NamedTensor { name: param.name, shape: param.file_shape, values }
     });
     Ok(Weights::new(tensors.collect()))
+}
+
+/// The values that flow into one output as PyTorch counts them: all of a weight's but for its first axis, of a transposed
+/// convolution too.
+fn weight_fan(param: &ParamSpec) -> usize {
+    param.file_shape.iter().skip(1).product()
 }
 
 fn draw(param: &ParamSpec, method: InitMethod, [seed, index]: [u64; 2], branches: usize) -> Vec<f32> {
@@ -69,6 +84,7 @@ fn draw(param: &ParamSpec, method: InitMethod, [seed, index]: [u64; 2], branches
         (None, InitMethod::GlorotUniform) => (false, (6.0 / both).sqrt()),
         (None, InitMethod::GlorotNormal) => (true, (2.0 / both).sqrt()),
         (None, InitMethod::HeUniform) => (false, (6.0 / fan_in).sqrt()),
+        (None, InitMethod::Pytorch) => (false, (1.0 / fan_in).sqrt()),
         (None, InitMethod::HeNormal) => (true, (2.0 / fan_in).sqrt()),
     };
     let mut draw = || if is_normal { polar(&mut unit) } else { unit() };
@@ -175,6 +191,18 @@ mod tests {
             assert!((f64::from(*g) * ratio - f64::from(*h)).abs() < 1e-6, "{g} {h}");
         }
         assert!(he.tensors[1].values.iter().all(|v| v.to_bits() == 0), "biases are zero");
+    }
+
+    /// torch.nn.Conv2d and Linear: ±1 / √fan_in, of biases as of weights.
+    #[test]
+    fn weights_and_biases_begin_as_pytorchs() {
+        let model = Model::preset("mnist-deep", [28, 28, 1], 10).unwrap();
+        let weights = first(&model, InitMethod::Pytorch, 5).unwrap();
+        for (at, fan) in [9, 9, 288, 288, 9216, 9216, 128, 128].into_iter().enumerate() {
+            let (tensor, bound) = (&weights.tensors[at], 1.0 / f64::from(fan).sqrt());
+            let most = tensor.values.iter().fold(0.0f64, |most, v| most.max(f64::from(*v).abs()));
+            assert!(most <= bound * (1.0 + 1e-7) && most > 0.5 * bound, "{}: {most} of {bound}", tensor.name);
+        }
     }
 
     #[test]

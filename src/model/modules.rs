@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::model::{Model, ParamSpec};
+use crate::suggest;
 use std::collections::HashMap;
 
 /// The most bytes of the name of a module.
@@ -46,6 +47,62 @@ impl Model {
     }
 }
 
+/// What begins a list of layers that are not meant.
+const ALL_BUT: &str = "all but ";
+
+/// The name of the last layer with weights.
+const HEAD: &str = "head";
+
+impl Model {
+    /// Layers and parameters as the weight file names them, `0` or `0.bias`, from names that users give: these, names of modules
+    /// and what they begin with (`layer1`), `head` for the last layer with weights, and `all but head`, in which several names
+    /// are divided by spaces.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a name that no module begins with, in a model whose layers have modules.
+    pub fn parameters_of(&self, names: &[String]) -> Result<Vec<String>> {
+        let inferred = self.infer()?;
+        let with_weights: Vec<usize> = (0..inferred.len()).filter(|at| !inferred[*at].params.is_empty()).collect();
+        let mut found = Vec::new();
+        for name in names {
+            match name.strip_prefix(ALL_BUT) {
+                None => found.extend(self.parameters_of_one(name, &with_weights)?),
+                Some(others) => {
+                    let mut kept = Vec::new();
+                    for other in others.split_whitespace().filter(|other| *other != "and") {
+                        kept.extend(self.parameters_of_one(other, &with_weights)?);
+                    }
+                    found.extend(with_weights.iter().map(usize::to_string).filter(|layer| !kept.contains(layer)));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn parameters_of_one(&self, name: &str, with_weights: &[usize]) -> Result<Vec<String>> {
+        let begins =
+            |module: &str| module.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        let is_of = |at: &&usize| self.layers[**at].module.as_deref().is_some_and(begins);
+        let found: Vec<String> = with_weights.iter().filter(is_of).map(usize::to_string).collect();
+        match with_weights.last() {
+            _ if !found.is_empty() => Ok(found),
+            Some(head) if name == HEAD => Ok(vec![head.to_string()]),
+            _ if !self.has_modules() || name.starts_with(|c: char| c.is_ascii_digit()) => Ok(vec![name.into()]),
+            _ => {
+                let modules = self.layers.iter().filter_map(|layer| layer.module.as_deref());
+                let mut known: Vec<&str> = modules.map(|module| module.split('.').next().unwrap_or(module)).collect();
+                known.dedup();
+                Err(Error::input(suggest::unknown(
+                    "module",
+                    name,
+                    &known,
+                    ", what they begin with, or a layer's number",
+                )))
+            }
+        }
+    }
+}
+
 /// The sizes of a shape other than 1: weights of 1 × 1 convolutions and of dense layers have the same ones.
 pub(in crate::model) fn squeezed(shape: &[usize]) -> Vec<usize> {
     shape.iter().copied().filter(|size| *size != 1).collect()
@@ -65,4 +122,41 @@ pub(in crate::model) fn named(model: &Model, params: Vec<ParamSpec>) -> Result<V
         Ok((param, real))
     };
     params.into_iter().map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_are_named_by_module_by_number_and_as_all_others() {
+        let model = Model::preset("resnet9", [32, 32, 3], 10).unwrap();
+        let of = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| name.to_string()).collect();
+            model.parameters_of(&names)
+        };
+        let head = of(&["head"]).unwrap();
+        assert_eq!(of(&["linear"]).unwrap(), head);
+        assert_eq!(of(&["0", "1.bias"]).unwrap(), ["0", "1.bias"]);
+        assert_eq!(of(&["prep_conv", "prep_bn"]).unwrap(), ["0", "1"]);
+        let but = of(&["all but head and prep_conv"]).unwrap();
+        assert_eq!(but.len(), 15, "{but:?}");
+        assert!(but.contains(&"1".into()) && !but.contains(&"0".into()) && !but.contains(&head[0]));
+        let error = of(&["perp_conv"]).unwrap_err().to_string();
+        assert!(error.contains("did you mean 'prep_conv'?"), "{error}");
+        let deep = Model::preset("resnet18", [32, 32, 3], 10).unwrap();
+        assert_eq!(deep.parameters_of(&["layer1.0".into()]).unwrap().len(), 4);
+        assert_eq!(deep.parameters_of(&["layer4".into()]).unwrap().len(), 10);
+    }
+
+    #[test]
+    fn a_module_belongs_to_one_layer_with_weights() {
+        let net = |first: &str, second: &str| {
+            let net = crate::model::Sequential::new([4, 4, 1]).conv2d(2, 3).module(first).relu().flatten();
+            net.dense(2).module(second).build().map(|_| ()).map_err(|error| error.to_string())
+        };
+        assert_eq!(net("conv", "fc"), Ok(()));
+        assert!(net("conv", "conv").unwrap_err().contains("which layer 0 has already"));
+        assert!(net("a b", "fc").unwrap_err().contains("without spaces"));
+    }
 }

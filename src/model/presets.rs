@@ -409,7 +409,7 @@ mod tests {
     #[test]
     fn an_unknown_name_lists_the_presets_and_the_near_one() {
         let error = |spec| Model::named_or_file(spec, [28, 28, 1], 10, None).unwrap_err().to_string();
-        let want = "no model 'mnist-cn'; did you mean 'mnist-cnn'? Expected mnist-cnn, mnist-deep, mnist-bn, resnet-small, unet-small, char-rnn, text-classifier, translator, gpt-mini, gpt-char, translator-transformer, vit-mini, mlp or a file that ends in .toml";
+        let want = "no model 'mnist-cn'; did you mean 'mnist-cnn'? Expected mnist-cnn, mnist-deep, mnist-bn, resnet-small, unet-small, char-rnn, text-classifier, translator, gpt-mini, gpt-char, translator-transformer, vit-mini, mlp, resnet18, resnet34, resnet50, regnet_y_400mf, wrn16_8, resnet9, alexnet, vgg11, vgg16, vgg16_bn, mobilenet_v2, mobilenet_v3_small, efficientnet_b0, squeezenet1_1, convnext_tiny, densenet121, unet or a file that ends in .toml";
         assert_eq!(error("mnist-cn"), want);
         assert!(error("mnist-dep").contains("did you mean 'mnist-deep'?"));
         assert!(error("resnet-50").ends_with(".toml"));

@@ -120,7 +120,8 @@ impl First {
         }
         if let Some(head) = &head {
             let own = head.layer.to_string();
-            if config.train.freeze.iter().any(|name| name.split('.').next() == Some(&*own)) {
+            let frozen = model.parameters_of(&config.train.freeze)?;
+            if frozen.iter().any(|name| name.split('.').next() == Some(&*own)) {
                 return Err(Error::input(format!("freeze {own}: {head}, and what is new must be trained")));
             }
         }

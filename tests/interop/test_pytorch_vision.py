@@ -48,25 +48,39 @@ if os.environ.get("WGRAD_TUTORIAL") != "short":
 ORDER = 8
 
 
-def torch_net(name):
+def torch_net(name, size):
     torch.manual_seed(3)
     own = getattr(published, name, None)
     net = own(CLASSES) if own else getattr(torchvision.models, name)(num_classes=CLASSES)
+    norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
     for module in net.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.running_mean.normal_(0, 0.1)
-            module.running_var.uniform_(0.5, 1.5)
         if isinstance(module, (nn.BatchNorm2d, nn.LayerNorm)):
             module.weight.data.uniform_(0.5, 1.5)
             module.bias.data.normal_(0, 0.1)
-        if isinstance(module, nn.Dropout):
+        if isinstance(module, (nn.Dropout, torchvision.ops.StochasticDepth)):
             module.p = 0.0
-        if isinstance(module, torchvision.ops.StochasticDepth):
-            module.p = 0.0
-    for name, parameter in net.named_parameters():
-        if name.endswith("layer_scale"):
+    for key, parameter in net.named_parameters():
+        if key.endswith("layer_scale"):
             parameter.data.uniform_(0.2, 0.5)
-    return net.eval()
+    # Statistics near those of pictures, so that nothing fades away on its way through the net.
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 1.0
+    with torch.no_grad():
+        net.train()(as_input(pictures(size, 8, seed=4), name))
+    for norm, momentum in zip(norms, momenta):
+        norm.momentum = momentum
+        norm.running_mean += 0.05 * norm.running_var.sqrt() * torch.randn_like(norm.running_mean)
+        norm.running_var *= torch.empty_like(norm.running_var).uniform_(0.9, 1.1)
+    # Scores of a few units: neither are all classes alike nor is one certain.
+    net.eval()
+    head = [module for module in net.modules() if isinstance(module, (nn.Linear, nn.Conv2d))][-1]
+    with torch.no_grad():
+        largest = net(as_input(pictures(size, 8, seed=4), name)).abs().max()
+        head.weight *= 3 / largest
+        if head.bias is not None:
+            head.bias *= 3 / largest
+    return net
 
 
 def pictures(size, count, seed=5):
@@ -97,7 +111,7 @@ class Vision(unittest.TestCase):
         self.folder = Path(temporary.name)
 
     def imported(self, name, size):
-        net = torch_net(name)
+        net = torch_net(name, size)
         save_file({key: value.contiguous() for key, value in net.state_dict().items()}, str(self.folder / "torch.safetensors"))
         (self.folder / "net.safetensors").unlink(missing_ok=True)
         flags = ["--model", name, "--image-size", size, "--out", "net.safetensors"]
@@ -109,13 +123,16 @@ class Vision(unittest.TestCase):
     def check_outputs(self, name, net, size):
         images = pictures(size, 3)
         with torch.no_grad():
-            scores = net(as_input(images, name))
+            single = net(as_input(images, name))
+            scores = net.double()(as_input(images, name, torch.float64))
+            net.float()
         if scores.dim() == 4:
-            scores = scores.permute(0, 2, 3, 1).reshape(-1, CLASSES)
+            single, scores = (y.permute(0, 2, 3, 1).reshape(-1, CLASSES) for y in (single, scores))
         wanted = logs(scores)
         self.assertGreater(np.ptp(wanted, axis=0).max(), 1e-2, f"{name}: the pictures give different answers")
-        # In single precision a probability has this much of its logarithm.
-        tolerance = 1e-5 * max(1.0, np.abs(scores.numpy()).max())
+        # Of deep nets PyTorch's own single precision is off by more.
+        own = np.abs(logs(single) - wanted).max()
+        tolerance = max(1e-5, ORDER * own)
 
         wgrad("export", "net.safetensors", "--onnx", "net.onnx", cwd=self.folder)
         session = onnxruntime.InferenceSession(str(self.folder / "net.onnx"), providers=["CPUExecutionProvider"])
@@ -141,7 +158,7 @@ class Vision(unittest.TestCase):
             by_predict = np.abs(np.log(found) - wanted).max()
         self.assertLessEqual(by_predict, tolerance, f"{name}: predict")
         what = "the loss" if net_is_of_pixels else "predict"
-        print(f"{name}: {what} {by_predict:.1e}, ONNX {by_onnx:.1e} of {tolerance:.1e}")
+        print(f"{name}: {what} {by_predict:.1e}, ONNX {by_onnx:.1e}, PyTorch's single precision {own:.1e}")
 
     def data(self, images, labels, folder="data"):
         (self.folder / folder).mkdir(exist_ok=True)
@@ -184,18 +201,20 @@ class Vision(unittest.TestCase):
         after = load_file(str(self.folder / run / "model.safetensors"))
         module = {str(index): layer.get("module") for index, layer in enumerate(model["layers"])}
 
-        gradients = {}
-        for dtype in [torch.float32, torch.float64]:
-            net = net.to(dtype).train()
-            net.zero_grad()
-            loss = nn.functional.cross_entropy(net(as_input(images, name, dtype)), torch.from_numpy(labels.astype(np.int64)))
-            loss.backward()
-            gradients[dtype] = {key: value.grad.double().flatten() for key, value in net.named_parameters()}
-        net = net.float().eval()
-        exact, single = gradients[torch.float64], gradients[torch.float32]
-        # Of each the error of PyTorch's own single precision, and that of most of them in parts of the largest gradient: one
-        # alone may be small by chance.
-        errors = {key: (single[key] - exact[key]).abs().max().item() for key in exact}
+        def gradients(dtype, noise=0.0):
+            net.to(dtype).train().zero_grad()
+            generator = torch.Generator().manual_seed(1)
+            x = as_input(images, name, dtype)
+            x = x * (1 + noise * torch.randn(x.shape, generator=generator).to(dtype))
+            nn.functional.cross_entropy(net(x), torch.from_numpy(labels.astype(np.int64))).backward()
+            return {key: value.grad.double().flatten() for key, value in net.named_parameters()}
+
+        # PyTorch's own error in single precision, and what roundings of the pictures do: an activation next to a kink may fall
+        # to either side of it, here as there.
+        exact = gradients(torch.float64)
+        others = [gradients(torch.float32), *(gradients(torch.float32, noise) for noise in (2 ** -22, -2 ** -22))]
+        net.float().eval()
+        errors = {key: max((other[key] - exact[key]).abs().max().item() for other in others) for key in exact}
         largest = {key: exact[key].abs().max().item() for key in exact}
         own = float(np.median([errors[key] / largest[key] for key in exact if largest[key] > 0]))
         worst, seen = 0.0, set()

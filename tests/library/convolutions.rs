@@ -93,7 +93,7 @@ fn what_is_wrong_with_a_convolution_is_named_with_its_line() {
         ("dilation = [1, 2]", "dilation = 9", "line 12: layer 1 (depthwise_conv2d): a window of 10 × 19 does not fit"),
         ("multiplier = 2", "filters = 2", "line 16: layer 1 (depthwise_conv2d): found unknown key filters, expected"),
         ("multiplier = 2", "multiplier = -1", "line 16: layer 1 (depthwise_conv2d): found multiplier = -1, expected a"),
-        ("stride = 2\npadding = \"same\"", "padding = 1", "line 28: layer 3 (conv_transpose2d): found padding = 1"),
+        ("stride = 2\npadding = \"same\"", "padding = 1.5", "line 28: layer 3 (conv_transpose2d): found padding = 1.5"),
         ("filters = 2\nkernel = 2", "kernel = 2", "line 31: layer 4 (conv_transpose2d): found no key filters"),
         ("filters = 2", "filters = 2\ndilation = 2", "line 34: layer 4 (conv_transpose2d): found unknown key dilation"),
         ("\"conv_transpose2d\"", "\"conv2d_transpose\"", "line 25: layer 3: found type = \"conv2d_transpose\""),

@@ -20,7 +20,7 @@ fn values(kind: &Kind) -> [Value; 2] {
         Kind::Single(_) => [Value::Single(0.25), Value::Single(0.1)],
         Kind::Choice(words) => [Value::Choice(words[0]), Value::Choice(words[words.len() - 1])],
         Kind::Flag => [Value::Flag(true), Value::Flag(false)],
-        Kind::Padding => [Value::Padding(Padding::Same), Value::Padding(Padding::sides([1, 0, 0, 1]))],
+        Kind::Padding => [Value::Padding(Padding::Same), Value::Padding(Padding::sides([1, 0, 0, 0]))],
     }
 }
 
@@ -30,7 +30,7 @@ pub fn around(kind: &LayerType) -> (Model, usize) {
     let layer = kind.make(&required).unwrap_or_else(|| panic!("{} is made of {required:?}", kind.name));
     let joins = layer.joins();
     let net = |flat: bool| {
-        let net = Sequential::new([4, 4, 2]).name("net").conv2d(4, 2).relu().named("first");
+        let net = Sequential::new([5, 5, 2]).name("net").conv2d(4, 2).relu().named("first");
         let net = net.conv2d(4, 1).activation(Function::Tanh);
         let net = if flat { net.flatten() } else { net };
         let net = net.layer(LayerEntry::from_arc(layer.clone()));
@@ -236,7 +236,7 @@ fn files_of_the_first_version_stay_what_they_are() {
         ("\"units\":3", "\"units\":3,\"units\":3", "found key \"units\" twice"),
         ("\"units\":3", "\"units\":true", "units: found true, expected a whole number from 1 to"),
         (",\"units\":3", "", "units: found no such key"),
-        ("\"valid\"", "\"full\"", "padding: found \"full\", expected \"valid\" or \"same\""),
+        ("\"valid\"", "\"full\"", "padding: found \"full\", expected \"valid\", \"same\", n, [rows, columns] or"),
         ("\"from\":5", "\"from\":99", "layer 7 (concat): found from = 99, expected the place of an earlier layer"),
         ("\"from\":5", "\"from\":[]", "from: found [], expected places of layers"),
         (",\"from\":5", "", "layer 7 (concat): found 1 result to join, expected two or more"),

@@ -126,7 +126,21 @@ const FIRST: &[(&str, &str)] = &[
         "type = 'conv2d'\nfilters = 3\nkernel = 3\npadding = 'full'",
         "line 6: layer 0 (conv2d): found padding = \"full\"",
     ),
-    ("type = 'conv2d'\nfilters = 3\nkernel = 3\npadding = 1", "found padding = 1, expected \"valid\" or \"same\""),
+    ("type = 'conv2d'\nfilters = 3\nkernel = 3\npadding = -1", "found padding = -1, expected \"valid\", \"same\", n,"),
+    ("type = 'conv2d'\nfilters = 3\nkernel = 3\npadding = [1, 2, 3]", "found padding = [1, 2, 3], expected \"valid\""),
+    (
+        "type = 'conv2d'\nfilters = 3\nkernel = 11\npadding = 1",
+        "a window of 11 × 11 does not fit an input of 8 × 8 with its padding",
+    ),
+    (
+        "type = 'max_pool2d'\nsize = 2\npadding = 2",
+        "found padding of 2 beside a window of 2 × 2, expected less than the window",
+    ),
+    (
+        "type = 'flatten'\nmodule = 'fc'\n[[layers]]\ntype = 'dense'\nunits = 3",
+        "found module = \"fc\", expected it on a layer with weights",
+    ),
+    ("type = 'flatten'\nof = 'first'", "found of = \"first\", expected it in place of `from`, in a layer that joins"),
     ("type = 'conv2d'\nfilters = 3\nkernel = 9", "line 2: layer 0 (conv2d): a window of 9 × 9 does not fit an input"),
     ("type = 'conv2d'\nfilters = 1\nkernel = 3", "found [6, 6, 1] after the last layer, expected [classes]"),
     ("type = 'max_pool2d'\nstride = 2", "line 2: layer 0 (max_pool2d): found no key size"),

@@ -32,7 +32,11 @@ impl Stored<'_> {
     }
 
     pub fn padding(&self) -> Padding {
-        serde_json::from_value(self.sizes["padding"].clone()).unwrap()
+        match self.sizes["padding"].as_str() {
+            Some("same") => Padding::Same,
+            Some("valid") => Padding::Valid,
+            other => panic!("{other:?}"),
+        }
     }
 
     pub fn value(&self, key: &str) -> &Value {

@@ -148,7 +148,7 @@ pub struct TrainOptions {
     #[cfg_attr(feature = "cli", arg(long, value_name = "A,B,…|balanced", default_value_t = TrainOptions::default().class_weights, hide_default_value = true, allow_hyphen_values = true, help_heading = LOSS))]
     #[serde(skip_serializing_if = "is_default")]
     pub class_weights: ClassWeights,
-    /// Layers that are not trained, by their names in the weight file, such as 0,2
+    /// Layers that are not trained: numbers as in the weight file, such as 0,2; modules, such as layer1; or "all but head"
     #[cfg_attr(feature = "cli", arg(long, value_name = "LAYERS", value_delimiter = ',', help_heading = MODEL))]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub freeze: Vec<String>,

@@ -99,7 +99,7 @@ impl Step {
         let rates = if rates.is_constant() { Rates::constant(0.0) } else { rates };
         let mut start = Start::new(model, schema, samples, batch_size, shuffle, augment, Mode::Training, limit)?;
         fuse(&mut start.graph, &[start.logits], Stage::Forward);
-        start.graph.freeze(freeze)?;
+        start.graph.freeze(&model.parameters_of(freeze)?)?;
         start.graph.fix_frozen_norms();
         let loss = start.loss(&options.criterion())?;
         start.graph.backward(loss[0])?;

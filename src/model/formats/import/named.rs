@@ -60,7 +60,9 @@ pub(super) fn by_name(file: &Weights, model: &Model, partial: bool) -> Result<Op
     let drawn = glorot_uniform(model, 0)?;
     let (mut tensors, mut missing, mut taken) = (Vec::new(), Vec::new(), Vec::new());
     for ((param, real), drawn) in params.into_iter().zip(drawn.tensors) {
-        let values = match found.remove(&*real) {
+        // A parameter that PyTorch has outside of a module, such as a layer scale, has the whole name.
+        let bare = |found: &mut HashMap<&str, _>| real.strip_suffix(".weight").and_then(|name| found.remove(name));
+        let values = match found.remove(&*real).or_else(|| bare(&mut found)) {
             Some(tensor) if squeezed(&tensor.shape) == squeezed(&param.file_shape) => {
                 taken.push((param.clone(), tensor));
                 tensor.values.clone()
