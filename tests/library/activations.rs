@@ -11,7 +11,8 @@ use wgrad::ops::pointwise::activation_dx::ActivationDx;
 const X: [f64; 17] =
     [-10000.0, -104.0, -30.0, -7.5, -2.0, -1.0, -0.5, -0.001, 0.0, 0.001, 0.3, 0.625, 1.3, 3.0, 8.0, 40.0, 10000.0];
 
-/// Name, values at X and derivatives there, in double precision (PyTorch 2; softplus without its threshold).
+/// Name, values at X and derivatives there, in double precision (PyTorch 2; softplus without its threshold, hard_sigmoid with a
+/// sixth in double precision).
 type Row = (&'static str, [f64; X.len()], [f64; X.len()]);
 const PYTORCH: &[Row] = &[
     (
@@ -340,15 +341,15 @@ const PYTORCH: &[Row] = &[
             0.0,
             0.0,
             0.0,
-            0.1666666716337204,
-            0.1666666716337204,
-            0.1666666716337204,
-            0.1666666716337204,
-            0.1666666716337204,
-            0.1666666716337204,
-            0.1666666716337204,
-            0.1666666716337204,
-            0.1666666716337204,
+            0.16666666666666666,
+            0.16666666666666666,
+            0.16666666666666666,
+            0.16666666666666666,
+            0.16666666666666666,
+            0.16666666666666666,
+            0.16666666666666666,
+            0.16666666666666666,
+            0.16666666666666666,
             0.0,
             0.0,
             0.0,

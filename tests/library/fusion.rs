@@ -64,7 +64,8 @@ fn an_activation_joins_the_op_before_it() {
         assert_eq!(left(&training), usize::from(!by_result), "{training}");
     }
     let by_result = Function::ALL.iter().filter(|&&function| Activation { function, slope: 0.1 }.by_result());
-    assert_eq!(by_result.collect::<Vec<_>>(), [&Function::Sigmoid, &Function::Tanh, &Function::LeakyRelu]);
+    let expected = [Function::Sigmoid, Function::Tanh, Function::LeakyRelu, Function::Relu6];
+    assert_eq!(by_result.copied().collect::<Vec<_>>(), expected);
     assert!(!Activation { function: Function::LeakyRelu, slope: -0.1 }.by_result());
 }
 

@@ -149,7 +149,7 @@ fn every_layer_builds_what_it_infers() {
             let mut graph = Graph::new();
             let x = match model.text {
                 Some(_) => graph.tensor(TensorInfo::words("x", [3, 4])),
-                None => graph.tensor(TensorInfo::floats("x", [3, 4, 4, 2])),
+                None => graph.tensor(TensorInfo::floats("x", [3, 5, 5, 2])),
             };
             let control = graph.tensor(TensorInfo::words("control", [Control::WORDS]));
             let build = if training { Build::training(control) } else { Build::inference(control) };
