@@ -35,9 +35,9 @@ impl Op for Scale {
     }
 
     fn outputs(&self, x: &[&TensorInfo]) -> Result<Vec<TensorInfo>, String> {
-        let (x, own) = match x {
-            &[x] => (x, None),
-            &[x, own] => (x, Some(own)),
+        let (x, own) = match *x {
+            [x] => (x, None),
+            [x, own] => (x, Some(own)),
             _ => return Err(format!("found {} arguments, expected one or two", x.len())),
         };
         let [_, _, c] = split(x)?;
