@@ -1,6 +1,7 @@
 //! The PyTorch modules whose weights a model's layers have: parameters by their real names.
 
 use crate::error::{Error, Result};
+use crate::model::layers::Scale;
 use crate::model::{Model, ParamSpec};
 use crate::suggest;
 use std::collections::HashMap;
@@ -14,12 +15,13 @@ impl Model {
         self.layers.iter().any(|layer| layer.module.is_some())
     }
 
-    /// The name that a parameter of this model has in PyTorch: that of the layer's module and its own; none if the layer has
-    /// no module.
+    /// The name that a parameter of this model has in PyTorch: that of the layer's module and its own, or of a scale, which is no
+    /// module there, the layer's alone; none if the layer has no module.
     pub fn real_name(&self, param: &str) -> Option<String> {
         let (index, own) = param.split_once('.')?;
-        let module = self.layers.get(index.parse::<usize>().ok()?)?.module.as_ref()?;
-        Some(format!("{module}.{own}"))
+        let layer = self.layers.get(index.parse::<usize>().ok()?)?;
+        let module = layer.module.as_ref()?;
+        Some(if layer.is::<Scale>() { module.clone() } else { format!("{module}.{own}") })
     }
 
     /// Whether the names of modules are sound, of layers with parameters, and each of one layer.

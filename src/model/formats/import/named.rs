@@ -60,9 +60,7 @@ pub(super) fn by_name(file: &Weights, model: &Model, partial: bool) -> Result<Op
     let drawn = glorot_uniform(model, 0)?;
     let (mut tensors, mut missing, mut taken) = (Vec::new(), Vec::new(), Vec::new());
     for ((param, real), drawn) in params.into_iter().zip(drawn.tensors) {
-        // A parameter that PyTorch has outside of a module, such as a layer scale, has the whole name.
-        let bare = |found: &mut HashMap<&str, _>| real.strip_suffix(".weight").and_then(|name| found.remove(name));
-        let values = match found.remove(&*real).or_else(|| bare(&mut found)) {
+        let values = match found.remove(&*real) {
             Some(tensor) if squeezed(&tensor.shape) == squeezed(&param.file_shape) => {
                 taken.push((param.clone(), tensor));
                 tensor.values.clone()
@@ -119,4 +117,70 @@ fn some(names: &[String]) -> String {
     let more = names.len().saturating_sub(MOST);
     let shown = names[..names.len() - more].join(", ");
     if more == 0 { shown } else { format!("{shown} and {more} more") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Hints, import};
+    use super::*;
+    use crate::model::Sequential;
+
+    fn net(classes: usize) -> Model {
+        let net = Sequential::new([3, 3, 2]).conv2d(4, 3).without_bias().module("stem.0").batch_norm().module("stem.1");
+        let net = net.relu().scale_channels(0.5).module("gamma").flatten();
+        net.dense(classes).module("head.fc").build().unwrap()
+    }
+
+    /// A file as PyTorch has it, with a prefix, whose values count up.
+    fn file(prefix: &str) -> Weights {
+        let tensor = |name: &str, shape: &[usize]| {
+            let values = (0..shape.iter().product::<usize>()).map(|i| 1.0 + i as f32).collect();
+            NamedTensor { name: format!("{prefix}{name}"), shape: shape.into(), values }
+        };
+        let norm = ["weight", "bias", "running_mean", "running_var"].map(|own| tensor(&format!("stem.1.{own}"), &[4]));
+        let others = [("stem.0.weight", vec![4, 2, 3, 3]), ("gamma", vec![4, 1, 1]), ("head.fc.weight", vec![5, 4])];
+        let others = others.into_iter().map(|(name, shape)| tensor(name, &shape));
+        Weights::new(others.chain(norm).chain([tensor("head.fc.bias", &[5])]).collect())
+    }
+
+    fn partly(partial: bool, file: &Weights, model: &Model) -> Result<Imported> {
+        import(file, model, &Hints { partial, ..Hints::default() })
+    }
+
+    #[test]
+    fn weights_go_by_the_names_of_modules_and_a_prefix_is_left_out() {
+        for prefix in ["", "module."] {
+            let found = partly(false, &file(prefix), &net(5)).unwrap();
+            found.weights.check_against(&net(5)).unwrap();
+            assert_eq!(found.weights.get("3.weight").unwrap().values, [1.0, 2.0, 3.0, 4.0]);
+            assert_eq!(found.weights.get("5.bias").unwrap().shape, [5]);
+            assert_eq!(found.notes.len(), usize::from(!prefix.is_empty()), "{:?}", found.notes);
+        }
+    }
+
+    #[test]
+    fn a_head_has_as_many_outputs_as_the_file() {
+        let model = headed(&file(""), net(1000)).unwrap();
+        assert_eq!(model.classes().unwrap(), 5);
+        assert_eq!(model.layers.last().unwrap().module.as_deref(), Some("head.fc"));
+    }
+
+    #[test]
+    fn what_is_missing_or_strange_is_listed_and_left_to_partial() {
+        let mut weights = file("");
+        weights.tensors.retain(|tensor| tensor.name != "stem.0.weight");
+        weights.tensors.push(NamedTensor { name: "aux.weight".into(), shape: vec![1], values: vec![0.0] });
+        let error = partly(false, &weights, &net(5)).unwrap_err().to_string();
+        assert!(
+            error.contains("missing: stem.0.weight [4, 2, 3, 3] (found none); not in the model: aux.weight; "),
+            "{error}"
+        );
+        let found = partly(true, &weights, &net(5)).unwrap();
+        found.weights.check_against(&net(5)).unwrap();
+        assert_eq!(found.weights.get("0.weight"), glorot_uniform(&net(5), 0).unwrap().get("0.weight"));
+        assert_eq!(found.notes.len(), 2, "{:?}", found.notes);
+        let plain = Model::preset("mnist-cnn", [28, 28, 1], 10).unwrap();
+        let error = partly(true, &weights, &plain).unwrap_err().to_string();
+        assert!(error.contains("no layer has a `module`"), "{error}");
+    }
 }
