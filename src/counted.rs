@@ -12,6 +12,19 @@ pub(crate) fn counted(count: impl Display, thing: &str) -> String {
     }
 }
 
+/// A number with a comma before every three digits.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// Bytes in binary units, to three digits or so.
 pub fn human_bytes(bytes: u64) -> String {
     match bytes {

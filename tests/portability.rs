@@ -186,12 +186,15 @@ fn train_a_step_within_webgpus_default_limits(mine: impl Fn(&str) -> bool) {
     }
 }
 
+/// Presets whose kernels others have, too, and whose oracle takes minutes: `wgrad verify` trains their step.
+const LONG: [&str; 2] = ["gpt-mini", "translator-transformer"];
+
 /// The largest preset, which has a test to itself.
 const LARGEST: &str = "resnet-small";
 
 #[test]
 fn the_presets_train_a_step_within_webgpus_default_limits() {
-    train_a_step_within_webgpus_default_limits(|name| name != LARGEST);
+    train_a_step_within_webgpus_default_limits(|name| name != LARGEST && !LONG.contains(&name));
 }
 
 #[test]

@@ -10,6 +10,7 @@ use wgrad::data::values::{Classes, Meaning, occurring};
 use wgrad::data::{Dataset, ReadOptions, Scale, TargetKind, TextOptions};
 use wgrad::ir::launch::KernelClass;
 use wgrad::model::formats::import::{Hints, Order, import as match_weights};
+use wgrad::model::formats::pretrained::Pretrained;
 use wgrad::model::formats::sealed;
 use wgrad::model::{Model, Sequential, Weights};
 use wgrad::plan::Limits;
@@ -27,7 +28,7 @@ use wgrad::{Error, Result};
 pub type Parser = fn(&[u8]);
 
 /// Every target by its name, which is also its folder in the corpus.
-pub const TARGETS: [(&str, Parser); 23] = [
+pub const TARGETS: [(&str, Parser); 24] = [
     ("arguments", arguments),
     ("augment", augment),
     ("checkpoint", checkpoint),
@@ -35,6 +36,7 @@ pub const TARGETS: [(&str, Parser); 23] = [
     ("config", config),
     ("csv", csv),
     ("emnist_mapping", emnist_mapping),
+    ("gguf", gguf),
     ("gzip", gzip),
     ("idx", idx),
     ("image_folder", image_folder),
@@ -321,6 +323,13 @@ pub fn plan(data: &[u8]) {
             assert!(plan.buffers.iter().all(|buffer| buffer.bytes <= Limits::PORTABLE.buffer_bytes));
         }
     }
+}
+
+/// A GGUF file: a net whose weights fit, or a sentence.
+pub fn gguf(data: &[u8]) {
+    let Some(found) = accepted(Pretrained::open(&file("net.gguf", data), None)) else { return };
+    found.weights.check_against(&found.model).expect("weights of the model");
+    found.model.to_json().expect("a sound model");
 }
 
 /// Tokenizers, with texts that are read by them.

@@ -52,6 +52,9 @@ impl Model {
     pub(crate) fn build_each(&self, graph: &mut Graph, x: Tensor, build: Build) -> Result<Vec<Given>> {
         let mut given = vec![None; self.layers.len()];
         self.build_rest(graph, Some(x), build, &mut given, |_| true)?;
+        if let Some(lora) = &self.lora {
+            lora.adapt(graph, &self.params()?)?;
+        }
         Ok(given.into_iter().flatten().collect())
     }
 

@@ -42,10 +42,16 @@ pub fn glorot_uniform(model: &Model, seed: u64) -> Result<Weights> {
 /// # Errors
 /// [`crate::Error::Input`] if the model's shapes do not fit.
 pub fn first(model: &Model, method: InitMethod, seed: u64) -> Result<Weights> {
+    first_of(model, method, seed, |_| true)
+}
+
+/// [`first`] of those parameters alone whose names are wanted.
+pub(crate) fn first_of(model: &Model, method: InitMethod, seed: u64, wanted: impl Fn(&str) -> bool) -> Result<Weights> {
     let params = model.params()?;
     let branches = params.iter().filter(|param| matches!(param.spread, Some(Spread::Residual(_)))).count();
     let fans: Vec<usize> = params.iter().map(weight_fan).collect();
-    let tensors = params.into_iter().enumerate().map(|(index, mut param)| {
+    let params = params.into_iter().enumerate().filter(|(_, param)| wanted(&param.name));
+    let tensors = params.map(|(index, mut param)| {
         let is_pytorch = method == InitMethod::Pytorch && param.spread.is_none() && param.starts_at.is_none();
         if is_pytorch {
             // A bias has the bound of the weight before it.

@@ -4,6 +4,7 @@ mod build;
 pub mod formats;
 pub mod init;
 pub mod layers;
+pub mod lora;
 pub mod mode;
 mod modules;
 pub mod normalise;
@@ -24,6 +25,7 @@ use crate::error::{Error, Result, in_context};
 use crate::ir::element::Prepare;
 use crate::text::Tokenizer;
 use layers::{Embedding, LARGEST, elements};
+use lora::Lora;
 use normalise::ChannelNorm;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -84,6 +86,9 @@ pub struct Model {
     /// The columns of a table that the model reads, and how each is standardised; none of a model that reads images.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<Scale>,
+    /// The adapters of its weights, if it has some; none of most files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lora: Option<Lora>,
 }
 
 impl Model {
@@ -121,12 +126,15 @@ impl Model {
         Ok(inferred)
     }
 
-    /// Every parameter, in the order of the layers, weights before bias.
+    /// Every parameter, in the order of the layers, weights before bias; then those of adapters.
     ///
     /// # Errors
     /// [`Error::Input`] as [`Model::infer`].
     pub fn params(&self) -> Result<Vec<ParamSpec>> {
-        Ok(self.infer()?.into_iter().flat_map(|layer| layer.params).collect())
+        let mut params: Vec<ParamSpec> = self.infer()?.into_iter().flat_map(|layer| layer.params).collect();
+        let adapters = self.lora.as_ref().map_or_else(Vec::new, |lora| lora.params(&params));
+        params.extend(adapters);
+        Ok(params)
     }
 
     /// The number of outputs, which are classes, answers or targets: the features of the last layer, or the channels where it
@@ -261,6 +269,7 @@ impl Model {
         }
         self.check_states()?;
         self.check_modules()?;
+        self.check_lora()?;
         let mut read: HashSet<Option<usize>> =
             self.layers.iter().enumerate().flat_map(|(index, layer)| layer.places(index)).collect();
         read.extend(self.layers.iter().map(|layer| layer.state).filter(Option::is_some));

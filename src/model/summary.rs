@@ -1,5 +1,6 @@
 //! The table of a model's layers, as Keras prints it.
 
+use crate::counted::grouped;
 use crate::error::Result;
 use crate::model::Model;
 use std::fmt::Write;
@@ -95,19 +96,6 @@ fn broken(text: &str, width: usize) -> Vec<String> {
         }
     }
     lines
-}
-
-/// A number with a comma before every three digits.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// Bytes in the unit that Keras would choose.

@@ -1,5 +1,6 @@
 //! Text as tokens: tokenizers, their vocabularies built from a training text, and texts from tokens.
 
+mod assembled;
 mod chars;
 pub mod choice;
 #[cfg_attr(not(feature = "subwords"), path = "no_subwords.rs")]
@@ -169,8 +170,12 @@ impl Tokenizer {
         let bytes = crate::files::read(path, LARGEST_FILE_BYTES).map_err(unreadable)?;
         let text = String::from_utf8(bytes)
             .map_err(|_| fault("found bytes that are not UTF-8, expected a tokenizer.json of Hugging Face".into()))?;
-        let subwords = Subwords::read(&text).map_err(fault)?;
-        Ok(Tokenizer::of_subwords(Arc::new(subwords), Vec::new()))
+        Tokenizer::of_json(&text).map_err(fault)
+    }
+
+    /// The tokenizer of the text of a `tokenizer.json`.
+    fn of_json(text: &str) -> Result<Self, String> {
+        Ok(Tokenizer::of_subwords(Arc::new(Subwords::read(text)?), Vec::new()))
     }
 
     /// The text of a `tokenizer.json` with at most `size` tokens: a byte-level BPE with GPT-2's pattern, trained on a text.
@@ -246,6 +251,28 @@ impl Tokenizer {
                 words::split(text).map(|word| number(&word).unwrap_or(unknown)).collect()
             }
         }
+    }
+
+    /// The tokens that a text of its own stands between, such as BERT's [CLS] and [SEP].
+    fn around(&self) -> Option<[u32; 2]> {
+        self.subwords.as_ref().and_then(|subwords| subwords.around())
+    }
+
+    /// Tokens of a text that a sample of this many places has room for.
+    pub fn room(&self, length: usize) -> usize {
+        if self.around().is_some() { length.saturating_sub(2) } else { length }
+    }
+
+    /// The sample of `length` places that a text is: its tokens, as many as there is room for, between those that a text stands between,
+    /// and after them [`NO_TOKEN`].
+    pub fn sample(&self, mut tokens: Vec<u32>, length: usize) -> Vec<u32> {
+        tokens.truncate(self.room(length));
+        if let Some([begin, end]) = self.around() {
+            tokens.insert(0, begin);
+            tokens.push(end);
+        }
+        tokens.resize(length, NO_TOKEN);
+        tokens
     }
 
     /// The token for all words that are not in the vocabulary, if there is one.

@@ -23,6 +23,10 @@ impl Subwords {
         match *self {}
     }
 
+    pub(super) fn around(&self) -> Option<[u32; 2]> {
+        match *self {}
+    }
+
     pub(super) fn encode(&self, _: &str) -> Vec<Option<u32>> {
         match *self {}
     }
@@ -31,6 +35,8 @@ impl Subwords {
         match *self {}
     }
 }
+
+pub(super) const END_OF_TEXT: &str = "<|endoftext|>";
 
 pub(super) fn trained(_: &str, _: usize) -> Result<String, String> {
     Err(WHY.into())

@@ -1,6 +1,7 @@
 //! Subwords as tokens: a `tokenizer.json` of Hugging Face, read by their own library, so that texts become the tokens that they
 //! are there. What it would add around a text (its post-processor), cut (truncation), fill up (padding) or draw (dropout of
-//! merges) is left out: each text becomes its own tokens and no others, the same ones each time.
+//! merges) is left out: each text becomes its own tokens and no others, the same ones each time. Of word pieces, which nets like
+//! BERT read between two tokens of their own, these two are kept for samples that are whole texts.
 
 use crate::text::MOST_TOKENS;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
@@ -29,6 +30,10 @@ pub struct Subwords {
     /// The tokens, as the file writes them.
     names: Vec<String>,
     unknown: Option<u32>,
+    /// The tokens around a text that is a sample.
+    around: Option<[u32; 2]>,
+    /// Bytes that have no token, where bytes are tokens and none stands for an unknown one.
+    missing: Vec<u8>,
     /// Whether a text may be encoded in pieces.
     in_pieces: bool,
 }
@@ -60,7 +65,11 @@ impl Subwords {
         }
         let is_byte_level = mentions(&file["pre_tokenizer"], "ByteLevel") || mentions(&file["normalizer"], "ByteLevel");
         let unknown = checked(&file, is_byte_level)?;
-        (file["truncation"], file["padding"], file["post_processor"]) = Default::default();
+        let around = (file["model"]["type"] == "WordPiece").then(|| around(&file["post_processor"])).flatten();
+        (file["truncation"], file["padding"]) = Default::default();
+        if around.is_none() {
+            file["post_processor"] = Value::Null;
+        }
         if file["model"]["type"] == "BPE" {
             file["model"]["dropout"] = Value::Null;
         }
@@ -82,7 +91,11 @@ impl Subwords {
         }
         let file = library.to_string(false).map_err(|e| format!("found {e}, {EXPECTED}"))?;
         let unknown = unknown.and_then(|token| library.token_to_id(&token));
-        Ok(Subwords { library, file, names, unknown, in_pieces })
+        let around = around.and_then(|[begin, end]| Some([library.token_to_id(&begin)?, library.token_to_id(&end)?]));
+        let has_token = |byte: u8| library.token_to_id(letter(byte).encode_utf8(&mut [0; 4])).is_some();
+        let is_whole = !is_byte_level || unknown.is_some();
+        let missing = (0..=u8::MAX).filter(|byte| !is_whole && !has_token(*byte)).collect();
+        Ok(Subwords { library, file, names, unknown, around, missing, in_pieces })
     }
 
     /// The text of its file.
@@ -100,19 +113,58 @@ impl Subwords {
         self.unknown
     }
 
+    /// The tokens around a text that is a sample, if there are some.
+    pub(super) fn around(&self) -> Option<[u32; 2]> {
+        self.around
+    }
+
     /// The numbers of the tokens of a text; `None` for a piece of it that the tokenizer cannot read.
     pub(super) fn encode(&self, text: &str) -> Vec<Option<u32>> {
         let pieces = if self.in_pieces { pieces(text, PIECE) } else { vec![text] };
-        let encoded = pieces.into_par_iter().map(|piece| match self.library.encode_fast(piece, false) {
+        let encoded = pieces.into_par_iter().map(|piece| self.piece(piece));
+        encoded.collect::<Vec<Vec<Option<u32>>>>().concat()
+    }
+
+    /// The tokens of a piece, `None` for each character that has a byte without a token.
+    fn piece(&self, piece: &str) -> Vec<Option<u32>> {
+        let lacks = |text: &str| text.bytes().any(|byte| self.missing.contains(&byte));
+        if !self.missing.is_empty() && lacks(piece) {
+            let unknown = |c: char| lacks(c.encode_utf8(&mut [0; 4]));
+            let parts: Vec<Vec<Option<u32>>> = piece.split(unknown).map(|known| self.piece(known)).collect();
+            return parts.join(&None);
+        }
+        match self.library.encode_fast(piece, false) {
             Ok(found) => found.get_ids().iter().copied().map(Some).collect(),
             Err(_) => vec![None],
-        });
-        encoded.collect::<Vec<Vec<Option<u32>>>>().concat()
+        }
     }
 
     /// The text of tokens; bytes that are no UTF-8 become U+FFFD.
     pub(super) fn decode(&self, tokens: &[u32]) -> String {
         self.library.decode(tokens, false).unwrap_or_default()
+    }
+}
+
+/// The character by which a byte-level vocabulary writes a byte: itself where it is printed, else those from U+0100 on in their
+/// order.
+fn letter(byte: u8) -> char {
+    let is_printed = |byte: u8| matches!(byte, b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff);
+    let others = (0..byte).filter(|byte| !is_printed(*byte)).count() as u32;
+    if is_printed(byte) { byte.into() } else { char::from_u32(0x100 + others).unwrap_or(' ') }
+}
+
+/// The tokens that a post-processor puts before and after a text, one each.
+fn around(processor: &Value) -> Option<[String; 2]> {
+    let name = |value: &Value| value.as_str().map(String::from);
+    match processor["type"].as_str()? {
+        "BertProcessing" => Some([name(&processor["cls"][0])?, name(&processor["sep"][0])?]),
+        "TemplateProcessing" => match processor["single"].as_array()?.as_slice() {
+            [begin, text, end] if text["Sequence"].is_object() => {
+                Some([name(&begin["SpecialToken"]["id"])?, name(&end["SpecialToken"]["id"])?])
+            }
+            _ => None,
+        },
+        _ => None,
     }
 }
 
@@ -148,7 +200,8 @@ fn checked(file: &Value, is_byte_level: bool) -> Result<Option<String>, String> 
         _ => model["unk_token"].as_str(),
     };
     let has_bytes = match is_byte_level {
-        true => ByteLevel::alphabet().iter().all(|c| knows(c.encode_utf8(&mut [0; 4]))),
+        // Others may be missing, as in SmolLM2's: a character of theirs is unknown, and counted.
+        true => (b'!'..=b'~').chain([b' ', b'\n']).all(|byte| knows(letter(byte).encode_utf8(&mut [0; 4]))),
         false => model["byte_fallback"] == true && (0..=255).all(|byte| knows(&format!("<0x{byte:02X}>"))),
     };
     match unknown {
@@ -156,7 +209,7 @@ fn checked(file: &Value, is_byte_level: bool) -> Result<Option<String>, String> 
             Err(format!("found an unknown token {token:?} that is not in its vocabulary, expected it there"))
         }
         None if !has_bytes => {
-            Err("found a vocabulary with neither all 256 bytes nor an unknown token, so that texts would lose \
+            Err("found a vocabulary with neither the bytes of ASCII nor an unknown token, so that texts would lose \
                                    characters; expected one of them, as wgrad data make tokenizer makes it"
                 .into())
         }
@@ -271,6 +324,17 @@ mod tests {
     }
 
     #[test]
+    fn a_byte_without_a_token_is_unknown() {
+        let letters: std::collections::BTreeSet<char> = (0..=255).map(letter).collect();
+        assert_eq!(letters, ByteLevel::alphabet().into_iter().collect());
+        let mut file = by_hand(&MERGES);
+        file["model"]["vocab"].as_object_mut().unwrap().remove(&letter(0xc3).to_string());
+        let found = read(&file).encode("the é the");
+        assert_eq!(found, [Some(257), Some(220), None, Some(258)], "é is C3 A9");
+        assert_eq!(found.len(), 4);
+    }
+
+    #[test]
     fn what_surrounds_a_text_is_left_out() {
         let mut file = by_hand(&MERGES);
         file["truncation"] = json!({ "direction": "Right", "max_length": 2, "strategy": "LongestFirst", "stride": 0 });
@@ -324,7 +388,7 @@ mod tests {
         let cases = [
             (String::new(), "found no JSON"),
             ("[1]".into(), "without a \"model\""),
-            (json!({ "version": "1.0", "model": {} }).to_string(), "neither all 256 bytes nor an unknown token"),
+            (json!({ "version": "1.0", "model": {} }).to_string(), "neither the bytes of ASCII nor an unknown token"),
             (changed("/version", json!("7")), "Unknown tokenizer version"),
             (changed("/model/type", json!("GPT")), "expected a tokenizer.json"),
             (changed("/model/merges", json!(["t x"])), "expected a tokenizer.json"),
@@ -334,7 +398,7 @@ mod tests {
             (changed("/model/continuing_subword_prefix", json!("##")), "continuing_subword_prefix"),
             (changed("/normalizer", json!({ "type": "Precompiled", "precompiled_charsmap": "AA==" })), "Precompiled"),
             (changed("/pre_tokenizer", json!({ "type": "Split", "pattern": { "Regex": "(" } })), "expected"),
-            (changed("/model/vocab", json!({ "a": 0, "b": 1 })), "neither all 256 bytes"),
+            (changed("/model/vocab", json!({ "a": 0, "b": 1 })), "neither the bytes of ASCII"),
         ];
         for (file, expected) in cases {
             let error = Subwords::read(&file).unwrap_err();

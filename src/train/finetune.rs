@@ -1,13 +1,18 @@
 //! Where a run starts: a model's own initial weights, those of a file, or a trained model with a head for other
 //! classes.
 
+use crate::counted::grouped;
 use crate::data::Dataset;
+use crate::data::schema::TEXT;
 use crate::error::{Error, Result, in_context};
-use crate::model::init::glorot_uniform;
-use crate::model::layers::Dense;
-use crate::model::{LayerEntry, Model, Weights};
+use crate::model::formats::weights::NamedTensor;
+use crate::model::init::{InitMethod, first_of, glorot_uniform};
+use crate::model::layers::{Dense, Transformer};
+use crate::model::lora::Lora;
+use crate::model::{LayerEntry, Model, Task, Weights};
 use crate::train::predict::TrainedModel;
 use crate::train::run::RunConfig;
+use std::collections::HashSet;
 use std::fmt;
 
 /// The last dense layer, replaced for another number of classes.
@@ -52,6 +57,11 @@ impl TrainedModel {
             |why: &str| Error::input(format!("model {}: {why}, so it cannot be given {classes} classes", model.name));
         let layer = model.infer()?.iter().rposition(|layer| !layer.params.is_empty());
         let layer = layer.ok_or_else(|| wrong("it has no weights"))?;
+        if model.layers[layer].is::<Transformer>()
+            && matches!(model.infer()?.last().map(|last| &last.shape[..]), Some([_]))
+        {
+            return TrainedModel { model, weights }.with_head(names, seed).map(|(net, head)| (net, Some(head)));
+        }
         let Some(&dense) = model.layers[layer].get::<Dense>() else {
             let kind = model.layers[layer].type_name();
             return Err(wrong(&format!("its last layer with weights is {layer} ({kind})")));
@@ -66,6 +76,42 @@ impl TrainedModel {
         weights.check_against(&model)?;
         Ok((TrainedModel { model, weights }, Some(NewHead { layer, before, after: classes })))
     }
+
+    /// An encoder of texts with a dense layer after it that gives as many outputs as there are names.
+    fn with_head(self, names: &[String], seed: u64) -> Result<(TrainedModel, NewHead)> {
+        let TrainedModel { mut model, mut weights } = self;
+        let (layer, before) = (model.layers.len(), model.classes()?);
+        model.layers.push(LayerEntry::from(Dense::new(names.len())));
+        model.class_names.clear();
+        model.task = Task::Classify;
+        let head = format!("{layer}.");
+        let fresh = first_of(&model, InitMethod::default(), seed, |name| name.starts_with(&head))?;
+        weights.tensors.extend(fresh.tensors);
+        weights.check_against(&model)?;
+        Ok((TrainedModel { model, weights }, NewHead { layer, before, after: names.len() }))
+    }
+}
+
+impl Model {
+    /// A model that reads texts, for those of another length.
+    fn of_length(mut self, data: &Dataset) -> Model {
+        let found = data.train.schema().fields.iter().find(|field| field.name == TEXT).map(|field| field.elements());
+        if let Some(length) = found.filter(|_| self.text.is_some()) {
+            self.input = vec![length];
+        }
+        self
+    }
+}
+
+/// The model with adapters, which begin as what changes nothing.
+fn adapted(model: Model, mut weights: Weights, rank: usize, config: &RunConfig) -> Result<(Model, Weights)> {
+    let model = model.with_lora(rank, &config.lora_on)?;
+    let names: HashSet<String> =
+        model.lora.iter().flat_map(|lora| &lora.on).flat_map(|weight| Lora::names(weight)).collect();
+    let fresh = first_of(&model, InitMethod::default(), config.train.seed, |name| names.contains(name))?;
+    weights.tensors.extend(fresh.tensors);
+    weights.check_against(&model)?;
+    Ok((model, weights))
 }
 
 /// The start of a run.
@@ -96,7 +142,8 @@ impl First {
         let (mut model, weights, head) = match (&config.from, &config.init) {
             (Some(_), Some(_)) => return Err(Error::input("from and init: only one of the two is expected")),
             (Some(path), None) => {
-                let known = Model::load(path)?;
+                let mut known = Model::load(path)?;
+                known.model = known.model.of_length(data);
                 let place = path.display().to_string();
                 let (new, head) =
                     known.with_classes(&data.class_names, config.train.seed).map_err(|e| in_context(&place, e))?;
@@ -138,11 +185,30 @@ impl First {
         model.class_names = if is_text { Vec::new() } else { data.class_names.clone() };
         let model = model.suited(data, config.train.loss)?;
         let model = if config.carry { model.carrying()? } else { model };
+        let (model, weights, adapted) = match config.lora {
+            None if !config.lora_on.is_empty() => {
+                return Err(Error::input("lora-on: expected the rank of adapters with it, --lora RANK"));
+            }
+            None => (model, weights, None),
+            Some(rank) => {
+                let Some(weights) = weights else {
+                    return Err(Error::input("lora: expected trained weights with it, --from FILE or --init FILE"));
+                };
+                let (model, weights) = adapted(model, weights, rank, config)?;
+                let count =
+                    |tensors: &[NamedTensor]| tensors.iter().map(|tensor| tensor.values.len()).sum::<usize>() as u64;
+                let lora = model.lora.as_ref().map_or(0, |lora| lora.on.len());
+                let own = weights.tensors.split_at(weights.tensors.len() - 2 * lora).1;
+                let [own, all] = [own, &weights.tensors].map(|tensors| grouped(count(tensors)));
+                let said = format!("{lora} adapters of rank {rank} are trained: {own} of {all} numbers");
+                (model, Some(weights), Some(said))
+            }
+        };
         let tracks = model.carries().then(|| {
             let batch = config.train.batch_size;
             format!("the text is read in order, in {batch} parts at once: states go on from batch to batch, nothing is shuffled")
         });
-        let notices: Vec<String> = head.map(|head| head.to_string()).into_iter().chain(tracks).collect();
+        let notices: Vec<String> = head.map(|head| head.to_string()).into_iter().chain(tracks).chain(adapted).collect();
         Ok(First { model, weights, notice: (!notices.is_empty()).then(|| notices.join("\nnote: ")) })
     }
 }

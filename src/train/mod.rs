@@ -6,6 +6,7 @@ pub mod defaults;
 pub mod epochs;
 pub mod finetune;
 pub mod generate;
+mod merge;
 pub mod pairing;
 pub mod predict;
 pub mod run;

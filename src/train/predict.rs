@@ -168,6 +168,30 @@ impl Predictor {
     /// # Errors
     /// [`Error::Input`] for a model that does not tell classes of texts.
     pub async fn texts(&mut self, texts: &[&str]) -> Result<(Vec<Vec<f32>>, usize)> {
+        let (stored, cut) = self.samples(texts)?;
+        let outputs = self.outputs(&stored).await?;
+        Ok((self.probabilities(&outputs)?, cut))
+    }
+
+    /// The numbers that a model gives for each text, such as an encoder's; and how many texts were cut to the model's length.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a model that gives no numbers for texts.
+    pub async fn numbers_of_texts(&mut self, texts: &[&str]) -> Result<(Vec<Vec<f32>>, usize)> {
+        let Task::Regress { targets } = &self.model.task else {
+            let model = &self.model.name;
+            return Err(Error::input(format!("model {model}: expected one that gives numbers")));
+        };
+        let scales: Vec<[f64; 2]> = targets.iter().map(|scale| [scale.mean, scale.deviation]).collect();
+        let (stored, cut) = self.samples(texts)?;
+        let outputs = self.outputs(&stored).await?;
+        let number = |(x, [mean, deviation]): (&f32, &[f64; 2])| (f64::from(*x) * deviation + mean) as f32;
+        let rows = outputs.chunks(self.classes).map(|row| row.iter().zip(&scales).map(number).collect());
+        Ok((rows.collect(), cut))
+    }
+
+    /// Texts as the step stores them, and how many were cut to the model's length.
+    fn samples(&self, texts: &[&str]) -> Result<(Vec<u8>, usize)> {
         let tokenizer = self.model.tokenizer()?.clone();
         if self.model.task == Task::Next {
             let name = &self.model.name;
@@ -182,12 +206,10 @@ impl Predictor {
         for text in texts {
             let mut found = tokenizer.encode(text);
             found.retain(|token| *token != NO_TOKEN);
-            cut += usize::from(found.len() > length);
-            found.resize(length, NO_TOKEN);
-            tokens.extend(found);
+            cut += usize::from(found.len() > tokenizer.room(length));
+            tokens.extend(tokenizer.sample(found, length));
         }
-        let outputs = self.outputs(&stored(&tokens, &self.step.input().field)).await?;
-        Ok((self.probabilities(&outputs)?, cut))
+        Ok((stored(&tokens, &self.step.input().field), cut))
     }
 
     /// The last layer's result for stored samples, [samples, outputs].

@@ -20,7 +20,10 @@ fn the_near_name_is_suggested_everywhere() {
         ("plan mnist-cnn --wgsl drawn", "no kernel 'drawn'; did you mean 'draw'?"),
         ("summary type.toml", "line 5: layer 1: found type = \"dens\""),
         ("summary type.toml", "did you mean 'dense'?"),
-        ("summary key.toml", "found unknown key unit, expected type, units, bias, from, name; did you mean 'units'?"),
+        (
+            "summary key.toml",
+            "found unknown key unit, expected type, units, bias, from, name, module; did you mean 'units'?",
+        ),
         ("train --config config.toml", "did you mean 'batch_size'?"),
         ("train --config value.toml", "did you mean 'adam'?"),
         ("train --optimizer adm", "a similar value exists: 'adam'"),

@@ -53,6 +53,14 @@ fn a_text_is_learnt_and_continued() {
     }
     let drawn = |seed: u64| place.works(&format!("generate lstm --device cpu --seed {seed} --tokens 40")).out;
     assert_eq!(drawn(3), drawn(3));
+    let greedy = "generate lstm --device cpu --prompt cd --tokens 18 --temperature 0";
+    let stopped = |stop: &str| place.works(&format!("{greedy} --stop {stop}")).out;
+    assert_eq!(
+        [stopped("abc"), stopped("cd"), stopped("xyz")],
+        ["cd efgh \n", "cd efgh ab\n", "cd efgh abcd efgh ab\n"]
+    );
+    let told: Value = json(&place, &format!("{greedy} --stop abc --json"));
+    assert_eq!(told["text"], " efgh ");
     let told: Value = json(&place, "generate lstm --device cpu --prompt ab --tokens 3 --top-k 1 --json");
     assert_eq!((&told["prompt"], &told["text"]), (&"ab".into(), &"cd ".into()), "{told}");
 }

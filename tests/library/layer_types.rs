@@ -52,7 +52,12 @@ pub fn around(kind: &LayerType) -> (Model, usize) {
             }
             _ => {}
         }
-        let net = if kind.name == "embedding" { net } else { net.embedding(5, 4) };
+        let net = match kind.name {
+            "embedding" => net,
+            // Four heads of two numbers: rotary positions turn pairs.
+            "transformer" => net.embedding(5, 8),
+            _ => net.embedding(5, 4),
+        };
         (net.layer(entry).dense(3), usize::from(kind.name != "embedding"))
     };
     match net(false).build().map(|model| (model, 4)).or_else(|_| net(true).build().map(|model| (model, 5))) {

@@ -1,8 +1,12 @@
 //! Transformer layers: model files, shapes, names, first weights, and what is refused.
 
+use wgrad::device::cpu::Executor;
+use wgrad::ir::graph::{Graph, TensorInfo};
+use wgrad::ir::values::Values;
 use wgrad::model::init::glorot_uniform;
 use wgrad::model::layers::{LayerNorm, Tokens, Transformer};
 use wgrad::model::{Model, Sequential};
+use wgrad::ops::attention::rotary::{Rotary, table};
 
 const FILE: &str = r#"input = { tokens = 6 }
 [[layers]]
@@ -123,7 +127,7 @@ fn what_does_not_fit_is_refused() {
         (("memory = \"read\"", "memory = \"read\"\nfrom = \"read\""), "found unknown key from"),
         (("repeat = 2", "repeat = 0"), "found repeat = 0, expected a whole number from 1 to 1000"),
         (("repeat = 2", "repeat = 100000000"), "expected a whole number from 1 to 1000"),
-        (("positions = \"learned\"", "positions = \"rotary\""), "expected \"none\" or \"learned\""),
+        (("positions = \"learned\"", "positions = \"rotary\""), "expected \"none\", \"learned\" or \"sinusoidal\""),
         (("positions = \"learned\"", "positions = \"learned\"\ncontext = 3"), "found 6 places, expected at most 3"),
     ] {
         let found = error(&FILE.replace(change.0, change.1));
@@ -143,4 +147,36 @@ fn a_norm_may_have_no_bias() {
     let model = Sequential::text(4).embedding(9, 6).layer(LayerNorm { bias: false, ..LayerNorm::new() }).dense(9);
     let names: Vec<String> = model.build().unwrap().params().unwrap().into_iter().map(|p| p.name).collect();
     assert_eq!(names, ["0.weight", "1.weight", "2.weight", "2.bias"]);
+}
+
+/// Llama's formula by hand, and what it is for: products depend on the distance alone.
+#[test]
+fn products_depend_on_the_distance() {
+    let (size, places) = (8, 30);
+    let by_hand = |values: &[f64], place: usize| -> Vec<f64> {
+        let angle = |i: usize| place as f64 / 10_000f64.powf(2.0 * (i % 4) as f64 / 8.0);
+        let partner = |i: usize| if i < 4 { -values[i + 4] } else { values[i - 4] };
+        (0..size).map(|i| values[i] * angle(i).cos() + partner(i) * angle(i).sin()).collect()
+    };
+    let [q, k] = [1.0, 7.0].map(|seed: f64| (0..size).map(|i| (seed * (i as f64 + 0.3)).sin()).collect::<Vec<f64>>());
+    let mut graph = Graph::new();
+    let x = graph.tensor(TensorInfo::floats("x", [1, places, 2 * size]));
+    let angles = graph.tensor(TensorInfo::floats("table", [places, size]));
+    let y = graph.apply(Rotary { heads: 2, back: false }, &[x, angles]).unwrap()[0];
+    let mut executor = Executor::<f64>::new(graph, false).unwrap();
+    executor.set(x, Values::Float((0..places).flat_map(|_| [&q[..], &k].concat()).collect())).unwrap();
+    executor.set(angles, Values::Float(table(places, size, 1e4).into_iter().map(f64::from).collect())).unwrap();
+    executor.step();
+    let Values::Float(y) = executor.get(y) else { unreachable!() };
+    let row = |place: usize| y[place * 2 * size..][..2 * size].split_at(size);
+    let product = |a: usize, b: usize| row(a).0.iter().zip(row(b).1).map(|(a, b)| a * b).sum::<f64>();
+    // Angles and their cosines are single precision.
+    let tolerance = 8.0 * places as f64 * f64::from(f32::EPSILON);
+    for place in [0, 1, 29] {
+        let expected = [by_hand(&q, place), by_hand(&k, place)].concat();
+        let found = [row(place).0, row(place).1].concat();
+        assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < tolerance), "{place}: {found:?}");
+    }
+    assert!((product(20, 13) - product(9, 2)).abs() < tolerance);
+    assert!((product(20, 13) - product(9, 3)).abs() > 0.01, "another distance is another product");
 }

@@ -42,7 +42,8 @@ fn a_run_on_own_data_goes_on_and_is_asked() {
     place.works(&format!("export {model} --onnx net.onnx"));
     place.works("report run");
 
-    let done = place.works("train --resume run --max-steps 15 --no-report");
+    // Its data was elsewhere.
+    let done = place.works("train --resume run --data data --max-steps 15 --no-report");
     let last = place.lines("run/metrics.jsonl").pop().unwrap();
     assert!((number(&last, "val_loss") - 0.794_657_283_359_103_7).abs() < 1e-5, "{last}");
     // The same bytes on the same kind of processor.

@@ -1,14 +1,15 @@
 //! `wgrad export`: a stored model in another format.
 
-use crate::cli::save;
-use crate::error::Result;
-use crate::files::{Inputs, check_output};
+use crate::cli::{save, say};
+use crate::error::{Error, Result};
+use crate::files::{Inputs, check_output, write_whole};
 use crate::model::Model;
 use crate::model::formats::weights::in_run;
+use crate::train::predict::TrainedModel;
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// Export a trained model to ONNX
+/// Export a trained model to ONNX, or its adapters merged into its weights
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The model reads `input`: pictures [N, channels, height, width] with pixels / 255, the numbers of a table [N, columns], or \
@@ -16,19 +17,51 @@ the tokens of texts [N, length] as int64; a translator also reads `target`, the 
 `probabilities`: [N, classes], [N, classes, height, width] for masks, or [N, length, tokens] for texts that are \
 written; or for a table's numbers `numbers`: [N, targets].
 
-Example:
-  wgrad export runs/mnist-cnn/1/model.safetensors --onnx mnist.onnx")]
+Examples:
+  wgrad export runs/mnist-cnn/1/model.safetensors --onnx mnist.onnx
+  wgrad export runs/llama/1 --merge-lora merged.safetensors")]
 pub struct ExportArgs {
     /// A model file that wgrad wrote
     file: PathBuf,
     /// The ONNX file to write, or - for stdout
-    #[arg(long, value_name = "OUT|-")]
-    onnx: PathBuf,
+    #[arg(long, value_name = "OUT|-", required_unless_present = "merge_lora")]
+    onnx: Option<PathBuf>,
+    /// The model file to write, without adapters: each weight with the product of its adapter's two added
+    #[arg(long, value_name = "OUT")]
+    merge_lora: Option<PathBuf>,
 }
 
 /// Writes the model.
 pub fn run(args: ExportArgs) -> Result<()> {
-    check_output(&args.onnx, "onnx")?;
-    Inputs::of([&*in_run(&args.file)]).spare(&args.onnx)?;
-    save(&args.onnx, &Model::load(&args.file)?.to_onnx()?)
+    let file = in_run(&args.file);
+    for (out, ending) in [(&args.onnx, "onnx"), (&args.merge_lora, "safetensors")] {
+        let Some(out) = out else { continue };
+        check_output(out, ending)?;
+        Inputs::of([&*file]).spare(out)?;
+    }
+    let trained = Model::load(&args.file)?;
+    let had_lora = trained.model.lora.is_some();
+    let merged = trained.merged()?;
+    if let Some(out) = &args.merge_lora {
+        merge(had_lora, &merged, out)?;
+    }
+    if let Some(out) = &args.onnx {
+        if had_lora {
+            say("note: the adapters are merged into the weights");
+        }
+        save(out, &merged.to_onnx()?)?;
+    }
+    Ok(())
+}
+
+fn merge(had_lora: bool, merged: &TrainedModel, out: &Path) -> Result<()> {
+    if !had_lora {
+        let name = &merged.model.name;
+        return Err(Error::input(format!(
+            "merge-lora: the model {name} has no adapters; expected one that train --lora made"
+        )));
+    }
+    write_whole(out, &merged.weights.to_bytes(&merged.model)?)?;
+    say(&format!("saved {}", out.display()));
+    Ok(())
 }

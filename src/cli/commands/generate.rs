@@ -39,6 +39,9 @@ pub struct GenerateArgs {
     /// Texts to generate, the second with the next seed, and so on
     #[arg(long, visible_alias = "num-samples", default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
     samples: u64,
+    /// Stop before this text, such as <|im_end|> of a chat
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    stop: Option<String>,
     /// Random seed
     #[arg(long, default_value_t = 0, value_name = "N")]
     seed: u64,
@@ -68,34 +71,52 @@ pub fn run(args: GenerateArgs) -> Result<()> {
     generator.set_weights(&trained.weights)?;
     for n in 0..args.samples {
         generator.reseed(seed.wrapping_add(n));
-        write(&mut generator, &trained.model, (&text, &prompt), json)?;
+        write(&mut generator, &trained.model, (&text, &prompt), args.stop.as_deref(), json)?;
     }
     Ok(())
 }
 
-/// Generates and prints one text.
-fn write(generator: &mut Generator, model: &Model, (text, prompt): (&str, &[u32]), json: bool) -> Result<()> {
+/// Generates and prints one text, up to where it stops.
+fn write(
+    generator: &mut Generator,
+    model: &Model,
+    (text, prompt): (&str, &[u32]),
+    stop: Option<&str>,
+    json: bool,
+) -> Result<()> {
     let tokenizer = model.tokenizer()?;
+    // Where the text to stop before begins in what was generated.
+    let stops = |new: &str| stop.and_then(|stop| new.find(stop));
     if json {
-        let found = pollster::block_on(generator.run(prompt, |_| ControlFlow::Continue(())))?;
-        let found = serde_json::json!({ "prompt": text, "text": tokenizer.decode(&found), "tokens": found });
+        let mut all = Vec::new();
+        let found = pollster::block_on(generator.run(prompt, |tokens| {
+            all.extend_from_slice(tokens);
+            if stops(&tokenizer.decode(&all)).is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        }))?;
+        let mut whole = tokenizer.decode(&found);
+        whole.truncate(stops(&whole).unwrap_or(whole.len()));
+        let found = serde_json::json!({ "prompt": text, "text": whole, "tokens": found });
         return print(&format!("{found}\n"));
     }
     // Decoded from the beginning each time: a token may be a part of a character, or join the word before it.
     let mut all = prompt.to_vec();
     let (mut shown, mut trouble) = (0, None);
+    let begin = if text.is_empty() { 0 } else { tokenizer.decode(prompt).len() };
     let mut show = |all: &[u32], last: bool| {
         let decoded = if text.is_empty() { tokenizer.decode(&all[prompt.len()..]) } else { tokenizer.decode(all) };
-        // What is no whole character yet waits for its other bytes.
-        let end = if last { decoded.len() } else { decoded.trim_end_matches('\u{fffd}').len() };
+        let stopped = decoded.get(begin..).and_then(stops).map(|at| begin + at);
+        // What is no whole character yet waits for its other bytes, and what may begin the text to stop before for its end.
+        let kept = decoded.trim_end_matches('\u{fffd}').len().saturating_sub(stop.map_or(0, |stop| stop.len() - 1));
+        let end = stopped.unwrap_or(if last { decoded.len() } else { decoded.floor_char_boundary(kept) });
         let new = decoded.get(shown..end).unwrap_or_default();
         shown = shown.max(end);
-        print_exactly(new)
+        print_exactly(new).map(|()| stopped.is_some())
     };
     pollster::block_on(generator.run(prompt, |tokens| {
         all.extend_from_slice(tokens);
         match show(&all, false) {
-            Ok(()) => ControlFlow::Continue(()),
+            Ok(false) => ControlFlow::Continue(()),
+            Ok(true) => ControlFlow::Break(()),
             Err(error) => {
                 trouble = Some(error);
                 ControlFlow::Break(())

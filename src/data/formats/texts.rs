@@ -249,12 +249,12 @@ fn split(
         counts.samples += 1;
         found.retain(|token| *token != NO_TOKEN);
         counts.empty += usize::from(found.is_empty());
-        if found.len() > length {
+        let room = tokenizer.room(length);
+        if found.len() > room {
             counts.cut += 1;
-            counts.lost += found.len() - length;
+            counts.lost += found.len() - room;
         }
-        found.resize(length, NO_TOKEN);
-        tokens.extend(found);
+        tokens.extend(tokenizer.sample(found, length));
         let class = names.iter().position(|name| name == label).ok_or_else(|| {
             let expected =
                 crate::suggest::unknown("label", label, &names.iter().map(String::as_str).collect::<Vec<_>>(), "");

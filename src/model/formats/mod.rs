@@ -2,6 +2,7 @@
 
 pub mod import;
 mod json;
+pub mod pretrained;
 pub mod sealed;
 mod tensor;
 mod tied;

@@ -26,6 +26,12 @@ pub const CARRIED_PREFIX: &str = "carried.";
 /// The state of the optimizer that is the average of the weights, with a tensor for every one of them.
 pub const EMA: &str = "ema";
 
+/// The count of batches that PyTorch keeps beside running statistics: nothing here depends on it.
+const COUNT: &str = "num_batches_tracked";
+
+/// Endings of names of other whole numbers beside its weights: the numbers of places, masks of what comes later.
+const BUFFERS: [&str; 3] = ["position_ids", ".attn.bias", ".attn.masked_bias"];
+
 /// The longest header that the format allows, in bytes.
 const LARGEST_HEADER_BYTES: u64 = 100_000_000;
 
@@ -254,8 +260,8 @@ fn read(path: &Path) -> Result<(Described, BTreeMap<String, usize>)> {
     let (mut tensors, mut converted) = (Vec::new(), BTreeMap::new());
     for name in header.offset_keys() {
         let Some(info) = header.info(&name) else { continue };
-        if name.ends_with("num_batches_tracked") {
-            // PyTorch counts batches beside running statistics; nothing here depends on how many there were.
+        let is_float = matches!(info.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16 | Dtype::F64);
+        if name.ends_with(COUNT) || !is_float && BUFFERS.iter().any(|ending| name.ends_with(ending)) {
             let length = (info.data_offsets.1 - info.data_offsets.0) as i64;
             file.seek_relative(length).map_err(unreadable)?;
             continue;

@@ -323,10 +323,14 @@ impl LayerType {
 
     /// The keys of a layer of this type and their values, without those that files omit.
     pub(super) fn written(&self, values: &[Value]) -> Vec<(&Key, Value)> {
-        let required = self.keys.iter().zip(values).map(|(key, value)| key.required.then_some(*value));
-        let plain = self.make(&required.collect::<Vec<_>>()).and_then(|layer| layer.values()).unwrap_or_default();
+        // A default may depend on the keys before it.
+        let default = |at: usize| {
+            let others = values.iter().enumerate().map(|(n, value)| (n != at).then_some(*value));
+            let layer = self.make(&others.collect::<Vec<_>>())?;
+            layer.values()?.get(at).copied()
+        };
         let pairs = self.keys.iter().zip(values).enumerate();
-        let kept = pairs.filter(|(at, (key, value))| !key.omitted || plain.get(*at) != Some(*value));
+        let kept = pairs.filter(|(at, (key, value))| !key.omitted || default(*at) != Some(**value));
         kept.map(|(_, (key, value))| (key, *value)).collect()
     }
 }

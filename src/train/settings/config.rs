@@ -114,6 +114,15 @@ pub struct RunConfig {
     #[cfg_attr(feature = "cli", arg(long, value_name = "FILE", conflicts_with_all = ["model", "init"], help_heading = MODEL))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<PathBuf>,
+    /// With --from: train low-rank adapters of this rank (LoRA) and leave all other weights as they are
+    #[cfg_attr(feature = "cli", arg(long, value_name = "RANK", value_parser = flags::whole::<usize>, help_heading = MODEL))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lora: Option<usize>,
+    /// The weights that have adapters, such as self_attn,linear1,linear2; a layer's number stands before the name or alone
+    /// [default: self_attn.in_proj_weight, which makes queries, keys and values]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "NAMES", value_delimiter = ',', help_heading = MODEL))]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lora_on: Vec<String>,
     /// The device, as `--device` takes it; where it is not given, the command takes what `WGRAD_DEVICE` names, or else
     /// `auto`. A run's folder has it always.
     #[cfg_attr(feature = "cli", arg(long, value_name = "D", help = crate::device::choice::HELP, long_help = crate::device::choice::HELP, help_heading = DEVICE))]
@@ -164,6 +173,8 @@ impl Default for RunConfig {
             test_limit: None,
             normalise: None,
             carry: false,
+            lora: None,
+            lora_on: Vec::new(),
             init: None,
             from: None,
             device: None,

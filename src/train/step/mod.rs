@@ -99,6 +99,7 @@ impl Step {
         let rates = if rates.is_constant() { Rates::constant(0.0) } else { rates };
         let mut start = Start::new(model, schema, samples, batch_size, shuffle, augment, Mode::Training, limit)?;
         fuse(&mut start.graph, &[start.logits], Stage::Forward);
+        model.freeze_adapted(&mut start.graph);
         start.graph.freeze(&model.parameters_of(freeze)?)?;
         start.graph.fix_frozen_norms();
         let loss = start.loss(&options.criterion())?;

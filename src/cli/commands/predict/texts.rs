@@ -7,7 +7,7 @@ use crate::cli::{print, print_exactly};
 use crate::counted::counted;
 use crate::data::tokens::LARGEST_BYTES;
 use crate::error::{Error, Result};
-use crate::model::Model;
+use crate::model::{Model, Task};
 use crate::train::predict::{Predictor, TrainedModel};
 use crate::train::translate::{Translation, Translator};
 use std::io::Read;
@@ -39,6 +39,9 @@ pub(super) fn run(args: &PredictArgs, trained: &TrainedModel) -> Result<()> {
     let mut predictor = Predictor::new(&device, trained, lines.len().min(BATCH))?;
     crate::cli::note(&device);
     let texts: Vec<&str> = lines.iter().map(String::as_str).collect();
+    if matches!(trained.model.task, Task::Regress { .. }) {
+        return numbers(args, &trained.model, &mut predictor, &texts);
+    }
     let (all, cut) = pollster::block_on(predictor.texts(&texts))?;
     say_cut(&trained.model, cut, texts.len())?;
     let (mut text, mut found, mut rows) = (String::new(), Vec::new(), Vec::new());
@@ -63,6 +66,34 @@ pub(super) fn run(args: &PredictArgs, trained: &TrainedModel) -> Result<()> {
         return rows::put(path, &rows::csv(&rows::head("text", places), rows.clone())?, rows.len());
     }
     if args.json { print(&format!("{}\n", serde_json::Value::from(found))) } else { print(&text) }
+}
+
+/// The numbers that a model gives for each text: all of them as JSON or CSV, the first ones in a line.
+fn numbers(args: &PredictArgs, model: &Model, predictor: &mut Predictor, texts: &[&str]) -> Result<()> {
+    /// Numbers in a line.
+    const SHOWN: usize = 8;
+    let (all, cut) = pollster::block_on(predictor.numbers_of_texts(texts))?;
+    say_cut(model, cut, texts.len())?;
+    #[cfg(feature = "csv")]
+    if let Some(path) = &args.csv {
+        let names = model.task.targets().iter().map(|target| target.name.clone());
+        let head: Vec<String> = std::iter::once("text".to_owned()).chain(names).collect();
+        let row = |(text, numbers): (&&str, &Vec<f32>)| {
+            std::iter::once((*text).to_owned()).chain(numbers.iter().map(f32::to_string)).collect::<Vec<String>>()
+        };
+        return rows::put(path, &rows::csv(&head, texts.iter().zip(&all).map(row))?, texts.len());
+    }
+    if args.json {
+        let one = |(text, numbers): (&&str, &Vec<f32>)| serde_json::json!({ "text": text, "numbers": numbers });
+        let found: Vec<serde_json::Value> = texts.iter().zip(&all).map(one).collect();
+        return print(&format!("{}\n", serde_json::Value::from(found)));
+    }
+    let line = |(text, numbers): (&&str, &Vec<f32>)| {
+        let first: Vec<String> = numbers.iter().take(SHOWN).map(|number| format!("{number:.4}")).collect();
+        let more = if numbers.len() > SHOWN { format!(" … ({} numbers)", numbers.len()) } else { String::new() };
+        format!("{text}: {}{more}\n", first.join(" "))
+    };
+    print(&texts.iter().zip(&all).map(line).collect::<String>())
 }
 
 /// The lines of a text; of a `.tsv` file of labels and texts the texts, or of pairs the sources, which is said.

@@ -1,0 +1,138 @@
+//! Pretrained language models: a folder as Hugging Face has it, or a GGUF file, becomes a model, its weights and its tokenizer.
+
+mod bert;
+mod blocks;
+mod folder;
+mod gguf;
+mod gpt2;
+mod llama;
+mod settings;
+mod tensors;
+
+use crate::error::{Error, Result, in_context};
+use crate::model::formats::weights::NamedTensor;
+use crate::model::{Model, Weights};
+use crate::text::Tokenizer;
+use settings::Settings;
+use std::collections::BTreeMap;
+use std::path::Path;
+use tensors::{Source, Tensors};
+
+/// A model that was pretrained elsewhere.
+#[derive(Clone, Debug)]
+pub struct Pretrained {
+    /// The net, with its tokenizer.
+    pub model: Model,
+    /// Its weights, under the names of the model.
+    pub weights: Weights,
+    /// The type of the model, as its file has it.
+    pub kind: String,
+    /// Types of elements that became 32-bit floats, and the number of tensors of each.
+    pub converted: BTreeMap<String, usize>,
+    /// What was left out, or is done otherwise here.
+    pub notes: Vec<String>,
+}
+
+/// Where a file's names of tensors come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Container {
+    /// A folder with config.json.
+    Folder,
+    /// A GGUF file, whose names and order of rows are llama.cpp's.
+    Gguf,
+}
+
+/// A family of nets: an entry for each.
+struct Family {
+    /// The types of model that it reads, as `model_type` or `general.architecture` have them.
+    types: &'static [&'static str],
+    /// The net by its settings, for this many tokens.
+    net: fn(&Settings, usize) -> Result<Net>,
+}
+
+/// A net of a family, and where its parameters are in a file.
+struct Net {
+    model: Model,
+    /// Where the values of each parameter are, in the order of the parameters.
+    sources: Vec<Source>,
+    /// The endings of names that are no part of it.
+    left_out: &'static [&'static str],
+    notes: Vec<String>,
+}
+
+/// All of them.
+const FAMILIES: &[Family] = &[gpt2::FAMILY, llama::FAMILY, bert::FAMILY];
+
+/// Everything that a file or folder says, before the net is built.
+struct Found {
+    container: Container,
+    settings: Settings,
+    tensors: Tensors,
+    tokenizer: Tokenizer,
+}
+
+/// Whether this is a pretrained model as [`Pretrained::open`] reads it.
+pub fn is_pretrained(path: &Path) -> bool {
+    path.join(folder::CONFIG).is_file() || gguf::is_gguf(path)
+}
+
+impl Pretrained {
+    /// Reads a folder with config.json, model.safetensors and a tokenizer, or a GGUF file. A `tokenizer` that is given takes the
+    /// place of theirs.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for files that cannot be read or are not whole, nets of other families, and settings that would make
+    /// another net than the one that is built here.
+    pub fn open(path: &Path, tokenizer: Option<Tokenizer>) -> Result<Pretrained> {
+        let found = match path.is_dir() {
+            true => folder::read(path, tokenizer)?,
+            false => gguf::read(path, tokenizer)?,
+        };
+        found.build().map_err(|error| in_context(&path.display().to_string(), error))
+    }
+}
+
+impl Found {
+    fn build(mut self) -> Result<Pretrained> {
+        let kind = self.settings.kind()?.to_owned();
+        let family = FAMILIES.iter().find(|family| family.types.contains(&&*kind)).ok_or_else(|| {
+            let known: Vec<&str> = FAMILIES.iter().flat_map(|family| family.types.iter().copied()).collect();
+            let kind = kind.escape_debug();
+            Error::input(format!("found a model of type {kind}, expected {}", known.join(", ")))
+        })?;
+        let Net { mut model, sources, left_out, mut notes } =
+            (family.net)(&self.settings, self.tokenizer.tokens().len())?;
+        notes.extend(self.fit_vocabulary(&model)?);
+        model.text = Some(self.tokenizer);
+        model.check()?;
+        let params = model.params()?;
+        let (mut tensors, mut taken) = (Vec::with_capacity(params.len()), Vec::new());
+        for (param, source) in params.into_iter().zip(&sources) {
+            let values = self.tensors.take(source, self.container, &param.file_shape, &mut taken)?;
+            tensors.push(NamedTensor { name: param.name, shape: param.file_shape, values });
+        }
+        notes.extend(self.tensors.rest(&taken, left_out)?);
+        let weights = Weights::new(tensors);
+        weights.check_against(&model)?;
+        if let Some(wild) = weights.wild() {
+            return Err(Error::input(format!("found {wild}, expected finite weights")));
+        }
+        Ok(Pretrained { model, weights, kind, converted: self.tensors.converted, notes })
+    }
+
+    /// Cuts rows of embeddings that no token has.
+    fn fit_vocabulary(&mut self, model: &Model) -> Result<Option<String>> {
+        let tokens = model.vocabulary();
+        let stated = self.settings.size(&["vocab_size"]).unwrap_or(tokens);
+        if stated < tokens {
+            return Err(Error::input(format!(
+                "found a tokenizer of {tokens} tokens and a model of {stated}, expected at most as many"
+            )));
+        }
+        self.tensors.rows = Some((stated, tokens));
+        let cut = stated - tokens;
+        Ok((cut > 0).then(|| {
+            format!("{cut} rows of the embedding are left out: the tokenizer has {tokens} tokens, the model {stated}")
+        }))
+    }
+}

@@ -1,0 +1,78 @@
+//! The settings of a pretrained net: those of config.json, or the metadata of a GGUF file, by either name.
+
+use crate::error::{Error, Result};
+use crate::model::layers::LARGEST;
+use serde_json::{Map, Value};
+
+/// Settings by name.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    values: Map<String, Value>,
+}
+
+impl Settings {
+    pub(super) fn new(values: Map<String, Value>) -> Self {
+        Settings { values }
+    }
+
+    /// The type of the model.
+    pub(super) fn kind(&self) -> Result<&str> {
+        let kind = self.values.get("model_type").and_then(Value::as_str);
+        kind.ok_or_else(|| Error::input("found no model_type, expected the config.json of a model"))
+    }
+
+    /// The value of the first of these names that is there.
+    fn get(&self, names: &[&str]) -> Option<&Value> {
+        names.iter().find_map(|name| self.values.get(*name)).filter(|value| !value.is_null())
+    }
+
+    /// A size under one of these names.
+    pub(super) fn size(&self, names: &[&str]) -> Result<usize> {
+        let found = self.get(names);
+        let size = found.and_then(Value::as_u64).and_then(|size| usize::try_from(size).ok());
+        size.filter(|size| (1..=LARGEST).contains(size)).ok_or_else(|| {
+            let found = found.map_or("nothing".into(), ToString::to_string);
+            Error::input(format!("{}: found {found}, expected a whole number from 1 to {LARGEST}", names.join(" or ")))
+        })
+    }
+
+    /// A size that may be missing.
+    pub(super) fn size_or(&self, names: &[&str], otherwise: usize) -> Result<usize> {
+        self.get(names).map_or(Ok(otherwise), |_| self.size(names))
+    }
+
+    /// A number above 0 that may be missing.
+    pub(super) fn number_or(&self, names: &[&str], otherwise: f64) -> Result<f64> {
+        let Some(found) = self.get(names) else { return Ok(otherwise) };
+        found
+            .as_f64()
+            .filter(|number| number.is_finite() && *number > 0.0)
+            .ok_or_else(|| Error::input(format!("{}: found {found}, expected a number above 0", names.join(" or "))))
+    }
+
+    /// Whether this is said to be so.
+    pub(super) fn flag_or(&self, name: &str, otherwise: bool) -> Result<bool> {
+        let Some(found) = self.get(&[name]) else { return Ok(otherwise) };
+        found.as_bool().ok_or_else(|| Error::input(format!("{name}: found {found}, expected true or false")))
+    }
+
+    /// A setting within another.
+    pub(super) fn within(&self, name: &str) -> Option<Settings> {
+        self.get(&[name]).and_then(Value::as_object).map(|values| Settings::new(values.clone()))
+    }
+
+    /// Refuses a setting that would make another net: it must be missing, null, or one of these.
+    pub(super) fn only(&self, name: &str, expected: &[Value]) -> Result<()> {
+        match self.get(&[name]) {
+            Some(found) if !expected.contains(found) => {
+                let all: Vec<String> = expected.iter().map(ToString::to_string).collect();
+                let expected = if all.is_empty() { "none".into() } else { all.join(" or ") };
+                Err(Error::input(format!(
+                    "{name}: found {}, expected {expected}, which this net is built with",
+                    crate::printable::printable(&found.to_string())
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+}
