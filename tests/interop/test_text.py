@@ -160,6 +160,9 @@ class Text(unittest.TestCase):
         nets = {layer: NET.format(layer=layer) for layer in ["rnn", "gru", "lstm"]}
         nets["tied"] = tied + 'tied = "tokens"\n'
         nets["transformer"] = GPT.format(keys="bias = false")
+        llama = 'bias = false\nnorm = "rms"\nactivation = "swiglu"\npositions = "rotary"'
+        nets["llama"] = GPT.format(keys=llama).replace('type = "layer_norm"\nbias = false', 'type = "rms_norm"')
+        nets["gpt2"] = GPT.format(keys='activation = "gelu_tanh"').replace("learned", "sinusoidal")
         nets["norms last"] = GPT.format(keys='norm_first = false\nactivation = "relu"')
         for layer, net in nets.items():
             (self.folder / "net.toml").write_text(net)
