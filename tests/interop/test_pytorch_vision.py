@@ -1,7 +1,7 @@
 """Nets of torchvision, imported by the names of their modules: outputs by predict and ONNX, and the gradients of a step.
 
 Each has torchvision's own random weights, with statistics and scales of its normalisations drawn anew, so that none is 0 or 1.
-The large ones run where WGRAD_TUTORIAL is not "short".
+Most of them run where WGRAD_TUTORIAL is not "short".
 """
 
 import json
@@ -27,22 +27,28 @@ MEAN, DEVIATION = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 # The net, the height and width of its input, whether a step is compared as well.
 NETS = {
     "resnet18": (40, True),
-    "resnet34": (48, False),
-    "resnet50": (48, False),
     "regnet_y_400mf": (48, False),
-    "mobilenet_v2": (48, False),
     "mobilenet_v3_small": (48, True),
-    "efficientnet_b0": (48, True),
     "squeezenet1_1": (49, False),
     "convnext_tiny": (64, True),
+    "unet": (32, True),
+}
+# Those that take longer, or are made of the same layers as one above.
+OTHERS = {
+    "resnet34": (48, False),
+    "resnet50": (48, False),
+    "mobilenet_v2": (48, False),
+    "efficientnet_b0": (48, True),
     "densenet121": (48, False),
     "wrn16_8": (32, False),
     "resnet9": (32, False),
-    "unet": (32, True),
+    "alexnet": (224, False),
+    "vgg11": (224, False),
+    "vgg16": (224, False),
+    "vgg16_bn": (224, False),
 }
-LARGE = {"alexnet": (224, False), "vgg11": (224, False), "vgg16": (224, False), "vgg16_bn": (224, False)}
 if os.environ.get("WGRAD_TUTORIAL") != "short":
-    NETS |= LARGE
+    NETS |= OTHERS
 
 # Of what PyTorch's own single precision is off; sums are made in another order here.
 ORDER = 8
