@@ -73,7 +73,15 @@ impl Positions {
         if places > most {
             return Err(Error::input(format!("found {places} places, expected at most {most}, which have positions")));
         }
-        let rows = if places < most { part(graph, rows, 0, places)? } else { rows };
+        let rows = match places < most {
+            true => {
+                let first = TensorInfo::words("places", [places]);
+                let first = graph.constant(first, || Values::Word((0..places as u32).collect()));
+                let rows = graph.apply(Embedding, &[first, rows])?[0];
+                reshaped(graph, rows, Shape::from([places * size]))?
+            }
+            false => rows,
+        };
         let x = reshaped(graph, x, Shape::from([batch, places * size]))?;
         let sum = graph.apply(AddBias::default(), &[x, rows])?[0];
         reshaped(graph, sum, Shape::from([batch, places, size]))
