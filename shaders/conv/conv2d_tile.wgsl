@@ -4,15 +4,15 @@
 // [splits, n, oh, ow, o].
 // A matrix product: a row is an output place, a term a tap and an input channel.
 //: use window
-//: use gemm_tile
+//: let A_TERMS = 1
+//: let B_TERMS = 0
+//: let A_SUMS = 0
+//: let B_SUMS = 0
+//: use gemm
 //: use store_rows
 //: use epilogue_normal
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> weights: array<f32>;
-const a_term = 1u;
-const a_row = 16u;
-const b_term = $(TN)u;
-const b_column = 1u;
+@group(0) @binding(0) var<storage, read> x: array<Vector>;
+@group(0) @binding(1) var<storage, read> weights: array<Vector>;
 
 fn rows() -> u32 {
     return n * oh * ow;
@@ -26,20 +26,20 @@ fn terms() -> u32 {
     return kh * kw * c;
 }
 
-fn a_at(place: u32, t: u32, end: u32) -> f32 {
+fn a_at(place: u32, t: u32, end: u32) -> Vector {
     let tap = t / c;
     let row = (place / ow % oh) * sh + tap / kw - pt;
     let column = (place % ow) * sw + tap % kw - pl;
     // Rows and columns before the image wrap round and are beyond it too.
     if place < n * oh * ow && t < end && row < h && column < w {
-        return x[((place / (oh * ow) * h + row) * w + column) * c + t % c];
+        return x[(((place / (oh * ow) * h + row) * w + column) * c + t % c) / $(V)u];
     }
-    return 0.0;
+    return Vector();
 }
 
-fn b_at(t: u32, channel: u32, end: u32) -> f32 {
+fn b_at(t: u32, channel: u32, end: u32) -> Vector {
     if channel < o && t < end {
-        return weights[t * o + channel];
+        return weights[(t * o + channel) / $(V)u];
     }
-    return 0.0;
+    return Vector();
 }

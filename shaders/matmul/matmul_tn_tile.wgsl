@@ -1,56 +1,72 @@
-// y[i, j] = Σ_t a[t, i] · b[t, j], and where summed = 1 also sums[i] = Σ_t a[t, i]: column n of the product, with
-// b[t, n] = 1. Where splits > 1, y[s] has the s-th parts of all of y, then those of the sums.
+// y[i, j] = Σ_t a[t, i] · b[t, j], and sums[i] = Σ_t a[t, i], not written where summed = 0. Where splits > 1, y[s] has the s-th
+// parts of all of y, then those of the sums.
 // a [batch, k, m], b [batch, k, n], y [batch, m, n] or [splits, batch·m·n + summed·m], sums [m].
 override summed: u32;
 override m: u32;
 override n: u32;
 override k: u32;
-//: use gemm_tile
-@group(0) @binding(0) var<storage, read> a: array<f32>;
-@group(0) @binding(1) var<storage, read> b: array<f32>;
+//: let A_TERMS = 0
+//: let B_TERMS = 0
+//: let A_SUMS = 1
+//: let B_SUMS = 0
+//: use gemm
+@group(0) @binding(0) var<storage, read> a: array<Vector>;
+@group(0) @binding(1) var<storage, read> b: array<Vector>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 @group(0) @binding(3) var<storage, read_write> sums: array<f32>;
-const a_term = $(TM)u;
-const a_row = 1u;
-const b_term = $(TN)u;
-const b_column = 1u;
 
 fn rows() -> u32 {
     return m;
 }
 
 fn columns() -> u32 {
-    return n + summed;
+    return n;
 }
 
 fn terms() -> u32 {
     return k;
 }
 
-fn a_at(i: u32, t: u32, end: u32) -> f32 {
+fn a_at(i: u32, t: u32, end: u32) -> Vector {
     if i < m && t < end {
-        return a[(item * k + t) * m + i];
+        return a[((item * k + t) * m + i) / $(V)u];
     }
-    return 0.0;
+    return Vector();
 }
 
-fn b_at(t: u32, j: u32, end: u32) -> f32 {
+fn b_at(t: u32, j: u32, end: u32) -> Vector {
     if j < n && t < end {
-        return b[(item * k + t) * n + j];
+        return b[((item * k + t) * n + j) / $(V)u];
     }
-    return select(0.0, 1.0, j == n);
+    return Vector();
+}
+
+// Where the parts of a split begin.
+fn part(split: u32) -> u32 {
+    return split * (batch * m * n + summed * m);
 }
 
 fn store(i: u32, j: u32, sum: f32, split: u32) {
-    if i >= m || j >= n + summed {
+    if i < m && j < n {
+        y[part(split) + (item * m + i) * n + j] = sum;
+    }
+}
+
+fn store_sums(i: u32, of_a: Vector, split: u32) {
+    if summed == 0u || i >= m {
         return;
     }
-    let count = batch * m * n;
-    let at = select((item * m + i) * n + j, count + i, j == n);
+    //: for single in 0..(5 - V) / 4
+    store_sum(i, of_a, split);
+    //: end
+    //: for c in 0..V / 4 * 4
+    store_sum(i + $(c)u, of_a[$(c)], split);
+    //: end
+}
+
+fn store_sum(i: u32, sum: f32, split: u32) {
     if splits > 1u {
-        y[split * (count + summed * m) + at] = sum;
-    } else if j < n {
-        y[at] = sum;
+        y[part(split) + batch * m * n + i] = sum;
     } else {
         sums[i] = sum;
     }

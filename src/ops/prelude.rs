@@ -5,7 +5,7 @@ pub use crate::ir::case::{Case, in_turn};
 pub use crate::ir::graph::{Graph, Shape, Tensor, TensorInfo};
 pub use crate::ir::launch::{KernelClass, Launch, Lower, Source};
 pub use crate::ir::op::{Backward, In, Op, Out, Real, Reference, Rounding, run_on_magnitudes};
-pub use crate::ops::matmul::tiles::{LANES, LanesTile, side, unroll};
+pub use crate::ops::matmul::tiles::{LANES, LanesTile, Tile, unroll};
 pub use crate::ops::sums;
 pub use rayon::prelude::*;
 pub use std::sync::Arc;

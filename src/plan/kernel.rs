@@ -30,9 +30,11 @@ library! {
     epilogue_normal
     epilogue_normal_lanes
     functions
+    gemm
     gemm_few_lanes
+    gemm_fours
     gemm_lanes
-    gemm_tile
+    gemm_single
     gemm_tn_lanes
     group_runs
     grouped

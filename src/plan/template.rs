@@ -1,6 +1,7 @@
 //! Expansion of shader files: shared text, repetition and constants, nothing more.
 //!
 //! A line `//: use NAME` stands for the text of `shaders/lib/NAME.wgsl`; a file that is used twice is included once.
+//! A line `//: let NAME = EXPRESSION` names a value for the lines after it, to the end of the block it stands in.
 //! A line `//: for i in A..B` repeats the lines up to its `//: end` with `i` counting from A to B - 1.
 //! `$(…)` stands for the value of an integer expression over the loop counters and the parameters, with
 //! `+ - * / % ( )`; `$i` is short for `$(i)`.
@@ -85,6 +86,7 @@ fn gather<'a>(
 }
 
 fn block<'a>(lines: &[Line<'a>], scope: &mut Vec<Binding<'a>>, out: &mut Expanded) -> Result<(), String> {
+    let outside = scope.len();
     let mut at = 0;
     while at < lines.len() {
         let line = lines[at];
@@ -92,11 +94,19 @@ fn block<'a>(lines: &[Line<'a>], scope: &mut Vec<Binding<'a>>, out: &mut Expande
         at += 1;
         match directive(line.text) {
             Some("end") => return Err(place("`end` without `for`".into())),
+            Some(head) if head.starts_with("let ") => {
+                let (name, value) = (head[4..].split_once('='))
+                    .ok_or_else(|| place(format!("`{head}` is not `let NAME = EXPRESSION`")))?;
+                let value = evaluate(value, scope).map_err(place)?;
+                scope.push((name.trim(), value));
+            }
             Some(head) => {
-                let (name, range) = head
-                    .strip_prefix("for ")
-                    .and_then(|head| head.split_once(" in "))
-                    .ok_or_else(|| place(format!("`{head}` is none of `use NAME`, `for NAME in A..B` and `end`")))?;
+                let (name, range) =
+                    head.strip_prefix("for ").and_then(|head| head.split_once(" in ")).ok_or_else(|| {
+                        place(format!(
+                            "`{head}` is none of `use NAME`, `let NAME = VALUE`, `for NAME in A..B` and `end`"
+                        ))
+                    })?;
                 let (low, high) =
                     range.split_once("..").ok_or_else(|| place(format!("`{range}` is not a range A..B")))?;
                 let end = at + closing(&lines[at..]).ok_or_else(|| place("`for` without `end`".into()))?;
@@ -115,6 +125,7 @@ fn block<'a>(lines: &[Line<'a>], scope: &mut Vec<Binding<'a>>, out: &mut Expande
             }
         }
     }
+    scope.truncate(outside);
     Ok(())
 }
 
@@ -129,8 +140,8 @@ fn closing(lines: &[Line]) -> Option<usize> {
         match directive(line.text) {
             Some("end") if depth == 0 => return true,
             Some("end") => depth -= 1,
-            Some(_) => depth += 1,
-            None => {}
+            Some(head) if head.starts_with("for ") => depth += 1,
+            _ => {}
         }
         false
     })
@@ -245,6 +256,14 @@ mod tests {
     }
 
     #[test]
+    fn names_hold_for_the_lines_after_them() {
+        let text = "//: let A = R + 1\n$A\n//: for i in 0..2\n//: let B = A * i\n$B\n//: end\n//: use a";
+        assert_eq!(expand(text, &[("R", 2)], &[("a", "a$A")]).unwrap().text, "3\n0\n3\na3\n");
+        let left = "//: for i in 0..1\n//: let B = 1\n//: end\n$B";
+        assert_eq!(expand(left, &[], &[]).unwrap_err(), "line 4: `B` is not a parameter or a loop counter");
+    }
+
+    #[test]
     fn shared_texts_are_taken_in_once_and_expanded_too() {
         let library = [("a", "a$N\n//: use b"), ("b", "b"), ("round", "//: use about"), ("about", "x\n//: use round")];
         let expanded = expand("first\n//: use b\n//: use a\nlast", &[("N", 7)], &library).unwrap();
@@ -266,6 +285,8 @@ mod tests {
             ("//: for i in 0..2\n", "line 1"),
             ("//: for i in 2\n//: end", "line 1"),
             ("//: repeat\n//: end", "line 1"),
+            ("//: let A", "line 1"),
+            ("\n//: let A = x", "line 2"),
             ("\n$x", "line 2"),
             ("$(1", "line 1"),
         ] {

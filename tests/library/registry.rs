@@ -6,7 +6,7 @@ use std::mem::offset_of;
 use std::path::{Path, PathBuf};
 use wgrad::ir::launch::{KernelClass, Source};
 use wgrad::ops;
-use wgrad::ops::matmul::tiles::{LANES, SIDES};
+use wgrad::ops::matmul::tiles::{LANES, Tile};
 use wgrad::plan::KernelId;
 use wgrad::plan::kernel::LIBRARY;
 use wgrad::plan::lower::lower;
@@ -58,16 +58,19 @@ fn kernels_are_chosen_by_name() {
     }
 }
 
-/// Every text of the library is used, and by more than one shader: what one alone uses stands in it.
+/// Every text of the library is used, and by more than one shader, itself or in another text: what one alone uses stands in it.
 #[test]
 fn every_shared_text_is_shared() {
     let names: BTreeSet<String> = LIBRARY.iter().map(|(name, _)| format!("lib/{name}.wgsl")).collect();
     let files: BTreeSet<String> = files("shaders").into_iter().filter(|file| file.starts_with("lib/")).collect();
     assert_eq!(names, files, "the library, and its files");
+    fn takes(text: &str, name: &str) -> bool {
+        let used = text.lines().filter_map(|line| line.trim_start().strip_prefix("//: use "));
+        let mut texts = used.flat_map(|used| LIBRARY.iter().find(|(known, _)| *known == used));
+        texts.any(|(used, text)| *used == name || takes(text, name))
+    }
     for (name, _) in LIBRARY {
-        let uses = format!("//: use {name}\n");
-        let texts = sources().into_iter().map(|(_, source)| source.text).chain(LIBRARY.iter().map(|(_, text)| *text));
-        let users = texts.filter(|text| text.contains(&uses)).count();
+        let users = sources().iter().filter(|(_, source)| takes(source.text, name)).count();
         assert!(users > 1, "lib/{name}.wgsl has {users} users");
     }
 }
@@ -178,11 +181,8 @@ fn every_tile_shape_is_run_by_a_case() {
         let ids = cases.iter().filter(|(_, of, _)| *of == class).flat_map(|(_, _, plan)| plan.kernels.keys());
         ids.into_iter().any(|id| wanted.iter().all(|param| id.params.contains(param)))
     };
-    for rows in SIDES {
-        for columns in SIDES {
-            let wanted = [("TM", rows as i64), ("TN", columns as i64)];
-            assert!(run(KernelClass::Tile, &wanted), "no case runs a tile of {rows} × {columns}");
-        }
+    for tile in Tile::all() {
+        assert!(run(KernelClass::Tile, &tile.params()), "no case runs {tile:?}");
     }
     for class in CLASSES {
         for tile in LANES {

@@ -1,12 +1,15 @@
 //! Transformer layers: model files, shapes, names, first weights, and what is refused.
 
+use crate::adapter;
+use wgrad::device::Device;
 use wgrad::device::cpu::Executor;
 use wgrad::ir::graph::{Graph, TensorInfo};
 use wgrad::ir::values::Values;
 use wgrad::model::init::glorot_uniform;
-use wgrad::model::layers::{LayerNorm, Tokens, Transformer};
+use wgrad::model::layers::{Embedding, LayerNorm, Positions, Tokens, Transformer};
 use wgrad::model::{Model, Sequential};
 use wgrad::ops::attention::rotary::{Rotary, table};
+use wgrad::verify::models;
 
 const FILE: &str = r#"input = { tokens = 6 }
 [[layers]]
@@ -179,4 +182,17 @@ fn products_depend_on_the_distance() {
     }
     assert!((product(20, 13) - product(9, 2)).abs() < tolerance);
     assert!((product(20, 13) - product(9, 3)).abs() > 0.01, "another distance is another product");
+}
+
+/// A text shorter than the learned positions: it takes the first of them.
+#[test]
+fn a_text_shorter_than_the_positions_trains() {
+    let embedding = Embedding { tokens: 7, positions: Positions::Learned, context: 9, ..Embedding::new(8usize) };
+    let block = Transformer::new(2usize, 12usize);
+    let model = Sequential::text(5).layer(embedding).blocks(block, 1).dense(7usize).build().unwrap();
+    assert_eq!(model.params().unwrap()[1].file_shape, [9, 8]);
+    for device in [adapter::device(), Device::cpu(2).unwrap()] {
+        let report = models::check(&device, &model, false).unwrap();
+        assert_eq!((report.verdict, report.failed), ("pass", None), "{}", device.name());
+    }
 }

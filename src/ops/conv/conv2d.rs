@@ -108,10 +108,10 @@ impl Conv2d {
                 (cx.kernel(CONV2D_LANES, &[&tile.params(lanes)[..], &table].concat())?, groups)
             }
             _ => {
-                let (tm, tn) = (64, side(g.o));
-                let launch = cx.kernel(CONV2D_TILE, &[("TM", tm as i64), ("TN", tn as i64)])?.sizes(&g.sizes());
+                let tile = Tile::of(g.places(), g.o, g.c.is_multiple_of(4) && g.o.is_multiple_of(4));
+                let launch = cx.kernel(CONV2D_TILE, &tile.params())?.sizes(&g.sizes());
                 let launch = launch.bind("x", x).bind("weights", weights);
-                let tiles = g.places().div_ceil(tm) * g.o.div_ceil(tn);
+                let tiles = tile.groups(g.places(), g.o);
                 let end = Epilogue { bias, then: self.then, with: With::Norm(norm) };
                 return splits::product(cx, launch, [tiles, g.terms(), g.o], end, [weights, y]);
             }
@@ -260,6 +260,7 @@ pub fn awkward() -> Vec<(Conv2d, [usize; 4], [usize; 4])> {
         (conv([1, 1], Same), [1, 3, 8, 16], [3, 3, 16, 12]),
         (conv([1, 1], Same), [2, 3, 16, 12], [3, 3, 12, 28]),
         (conv([1, 1], Valid), [1, 5, 6, 64], [3, 3, 64, 36]),
+        (conv([1, 1], Same), [2, 7, 5, 36], [3, 3, 36, 44]),
         (conv([1, 1], Valid), [2, 5, 3, 32], [1, 1, 32, 8]),
         (conv([1, 1], Valid), [1, 3, 7, 33], [1, 1, 33, 11]),
         (conv([1, 1], Valid), [1, 7, 3, 36], [1, 1, 36, 40]),
@@ -299,5 +300,6 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
         let gelu = Activation { function: Function::Gelu, slope: 0.0 };
         [norm(Then::Nothing, true), norm(Then::Relu, false), norm(Then::Apply(gelu), true)]
     });
-    in_turn(awkward().into_iter().map(case)).into_iter().chain(ends).chain(normed).collect()
+    let large = Case::new(conv).random([1, 256, 256, 4]).random([3, 3, 4, 68]);
+    in_turn(awkward().into_iter().map(case)).into_iter().chain(ends).chain(normed).chain([large]).collect()
 }

@@ -138,9 +138,8 @@ fn dispatch_into(cx: &mut Lower, g: &Geometry, [mut x, dy]: [Tensor; 2], y: [Ten
             (cx.kernel(CONV2D_DW_LANES, &params)?, tiles, g.n * g.oh)
         }
         _ => {
-            let (tm, tn) = (side(g.terms() + 1), side(g.o));
-            let tiles = (g.terms() + 1).div_ceil(tm) * g.o.div_ceil(tn);
-            (cx.kernel(CONV2D_DW_TILE, &[("TM", tm as i64), ("TN", tn as i64)])?, tiles, g.places())
+            let tile = Tile::of(g.terms(), g.o, g.c.is_multiple_of(4) && g.o.is_multiple_of(4));
+            (cx.kernel(CONV2D_DW_TILE, &tile.params())?, tile.groups(g.terms(), g.o), g.places())
         }
     };
     // The sum over all places is split so that small filters keep a whole device busy.
@@ -193,5 +192,6 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
         let (x, dy) = (size(c), size(o));
         Case::new(Conv2dDw { conv, kernel: [1, 1] }).floats(x.0, x.1).floats(dy.0, dy.1)
     });
-    awkward().into_iter().map(case).chain(long).collect()
+    let large = case((Conv2d::new([1, 1], Padding::Valid), [1, 3, 4, 65_500], [1, 1, 65_500, 68]));
+    awkward().into_iter().map(case).chain(long).chain([large]).collect()
 }

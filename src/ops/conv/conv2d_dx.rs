@@ -2,7 +2,7 @@
 
 use crate::ops::conv::conv2d::{Conv2d, awkward};
 use crate::ops::conv::conv2d_dw::Conv2dDw;
-use crate::ops::conv::geometry::{Geometry, LanesForm};
+use crate::ops::conv::geometry::{Geometry, LanesForm, Padding};
 use crate::ops::conv::{im2col, pad};
 use crate::ops::matmul::splits;
 use crate::ops::matmul::splits::{Epilogue, With};
@@ -152,10 +152,10 @@ fn dispatch_into(
             (cx.kernel(CONV2D_DX_LANES, &tile.params(lanes))?, weights, groups)
         }
         None => {
-            let (tm, tn) = (64, side(g.c));
-            let launch = cx.kernel(CONV2D_DX_TILE, &[("TM", tm as i64), ("TN", tn as i64)])?.sizes(&g.sizes());
+            let tile = Tile::of(pixels, g.c, g.o.is_multiple_of(4));
+            let launch = cx.kernel(CONV2D_DX_TILE, &tile.params())?.sizes(&g.sizes());
             let launch = launch.bind("dy", dy).bind("weights", weights);
-            let tiles = pixels.div_ceil(tm) * g.c.div_ceil(tn);
+            let tiles = tile.groups(pixels, g.c);
             let end = Epilogue { with: With::Mask(mask), ..Epilogue::default() };
             return splits::product(cx, launch, [tiles, g.kh * g.kw * g.o, g.c], end, [weights, dx]);
         }
@@ -177,5 +177,7 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
         let masked = Case::new(Conv2dDx { masked: true, ..op }).random(y).random(w).integers(x, 1);
         [Case::new(op).random(y).random(w), masked]
     };
-    in_turn(awkward().into_iter().map(case))
+    let op = Conv2dDx { conv: Conv2d::new([1, 1], Padding::Same), input: [256, 256], masked: false };
+    let large = Case::new(op).random([1, 256, 256, 4]).random([3, 3, 68, 4]);
+    in_turn(awkward().into_iter().map(case)).into_iter().chain([large]).collect()
 }

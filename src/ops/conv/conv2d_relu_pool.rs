@@ -148,14 +148,14 @@ fn dispatch(
             (cx.kernel(CONV2D_RELU_POOL_LANES, &tile.params(lanes))?, groups)
         }
         _ => {
-            let tn = side(g.o);
-            let launch = cx.kernel(CONV2D_RELU_POOL_TILE, &[("TM", 64), ("TN", tn as i64)])?;
+            let tile = Tile::of_windows(g.o, g.c.is_multiple_of(4) && g.o.is_multiple_of(4));
+            let launch = cx.kernel(CONV2D_RELU_POOL_TILE, &tile.params())?;
             let launch =
                 launch.sizes(&g.sizes()).sizes(&[("ph", ph), ("pw", pw)]).bind("x", x).bind("weights", weights);
             let end = |launch: Launch, any| {
                 launch.set("biased", bias.is_some()).bind("bias", bias.unwrap_or(any)).bind("argmax", argmax)
             };
-            let (tiles, count) = (windows.div_ceil(16) * g.o.div_ceil(tn), windows * g.o);
+            let (tiles, count) = (tile.groups(windows.div_ceil(16) * 64, g.o), windows * g.o);
             let sizes = [tiles, g.terms(), 4 * count];
             return splits::split(cx, end(launch, weights), sizes, ("y", y), |cx, partials, splits| {
                 let launch = end(splits::sum(cx, CONV2D_RELU_POOL_SUM, partials, splits)?, partials).bind("y", y);

@@ -1,6 +1,6 @@
 //! The product of two matrices: the gradient that a dense layer passes to its input.
 
-use crate::ops::matmul::matmul_nt::AWKWARD;
+use crate::ops::matmul::matmul_nt::{AWKWARD, LARGE};
 use crate::ops::matmul::splits;
 use crate::ops::matmul::splits::{Epilogue, With};
 use crate::ops::pointwise::relu_dx::{apply_mask, check_mask, split_mask};
@@ -93,11 +93,11 @@ pub(in crate::ops) fn product(cx: &mut Lower, [batch, m, n, k]: [usize; 4], mask
             (launch, batch * tile.groups(m, n, lanes))
         }
         _ => {
-            let (tm, tn) = (side(m), side(n));
-            let launch = cx.kernel(MATMUL_NN_TILE, &[("TM", tm as i64), ("TN", tn as i64)])?;
+            let tile = Tile::of(m, n, k.is_multiple_of(4) && n.is_multiple_of(4));
+            let launch = cx.kernel(MATMUL_NN_TILE, &tile.params())?;
             let launch = launch.sizes(&sizes).bind("a", a).bind("b", b.0);
             let end = Epilogue { with: With::Mask(mask), ..Epilogue::default() };
-            return splits::product(cx, launch, [batch * m.div_ceil(tm) * n.div_ceil(tn), k, n], end, [a, y]);
+            return splits::product(cx, launch, [batch * tile.groups(m, n), k, n], end, [a, y]);
         }
     };
     let launch = launch.sizes(&sizes).size("first", b.1).bind("a", a).bind("b", b.0).bind("y", y);
@@ -113,5 +113,6 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
     };
     let leading = Case::new(MatmulNn { masked: true }).random([2, 3, 5, 7]).random([7, 4]).integers([2, 3, 5, 4], 1);
     // What few columns give of many rows: the gradient before a small last layer, of ten classes and of two.
-    AWKWARD.into_iter().chain([[128, 64, 10], [33, 128, 2]]).flat_map(case).chain([leading]).collect()
+    let large = case(LARGE).into_iter().take(1);
+    AWKWARD.into_iter().chain([[128, 64, 10], [33, 128, 2]]).flat_map(case).chain([leading]).chain(large).collect()
 }

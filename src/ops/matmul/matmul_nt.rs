@@ -119,15 +119,18 @@ pub(in crate::ops) fn product(cx: &mut Lower, [batch, m, n, k]: [usize; 4], end:
             cx.groups(launch, batch * m.div_ceil(rows) * n.div_ceil(columns))
         }
         _ => {
-            let (tm, tn) = (side(m), side(n));
-            let launch = whole(cx.kernel(MATMUL_NT_TILE, &[("TM", tm as i64), ("TN", tn as i64)])?);
-            splits::product(cx, launch, [batch * m.div_ceil(tm) * n.div_ceil(tn), k, n], end, [a, y])
+            let tile = Tile::of(m, n, k.is_multiple_of(4));
+            let launch = whole(cx.kernel(MATMUL_NT_TILE, &tile.params())?);
+            splits::product(cx, launch, [batch * tile.groups(m, n), k, n], end, [a, y])
         }
     }
 }
 
+/// Sizes of a product of which tiles of the class "tile" are largest: M, N, K.
+pub const LARGE: [usize; 3] = [65_500, 68, 12];
+
 /// Sizes of products, awkward on purpose: M, N, K.
-pub const AWKWARD: [[usize; 3]; 14] = [
+pub const AWKWARD: [[usize; 3]; 16] = [
     [1, 1, 1],
     [3, 2, 1],
     [5, 10, 7],
@@ -142,6 +145,8 @@ pub const AWKWARD: [[usize; 3]; 14] = [
     [9, 72, 10],
     [10, 12, 64],
     [5, 3, 1300],
+    [70, 24, 40],
+    [132, 140, 36],
 ];
 
 pub(in crate::ops) fn cases() -> Vec<Case> {
@@ -164,5 +169,7 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
         Case::new(MatmulNt { then }).random([m, k]).random([n, k]).random([n])
     });
     let all = in_turn(AWKWARD.into_iter().map(case)).into_iter().chain([leading, vector]);
-    all.chain(ends).chain(wide).collect()
+    let [m, n, k] = LARGE;
+    let large = Case::new(MatmulNt { then: Then::Relu }).random([m, k]).random([n, k]).random([n]);
+    all.chain(ends).chain(wide).chain([large]).collect()
 }

@@ -1,7 +1,7 @@
 //! The product of a transposed matrix and one, and the sums of its columns: the gradients of a dense layer.
 
 use crate::ops::conv::conv2d_dw;
-use crate::ops::matmul::matmul_nt::AWKWARD;
+use crate::ops::matmul::matmul_nt::{AWKWARD, LARGE};
 use crate::ops::matmul::splits;
 use crate::ops::prelude::*;
 use crate::sys::{Gemm, gemm};
@@ -96,9 +96,9 @@ pub(in crate::ops) fn product(cx: &mut Lower, [batch, m, n, k]: [usize; 4], sums
             (launch, tile.groups(m, n, lanes))
         }
         _ => {
-            let (tm, tn) = (side(m), side(n + summed));
-            let launch = whole(cx.kernel(MATMUL_TN_TILE, &[("TM", tm as i64), ("TN", tn as i64)])?);
-            let tiles = batch * m.div_ceil(tm) * (n + summed).div_ceil(tn);
+            let tile = Tile::of(m, n, m.is_multiple_of(4) && n.is_multiple_of(4));
+            let launch = whole(cx.kernel(MATMUL_TN_TILE, &tile.params())?);
+            let tiles = batch * tile.groups(m, n);
             let elements = batch * m * n + summed * m;
             return splits::split(cx, launch, [tiles, k, elements], ("y", y), |cx, partials, splits| match sums {
                 Some(sums) => conv2d_dw::sum_partials(cx, partials, splits, [y, sums]),
@@ -114,7 +114,7 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
     // The last: weights of two classes.
     AWKWARD
         .into_iter()
-        .chain([[2, 128, 16]])
+        .chain([[2, 128, 16], LARGE])
         .map(case)
         .chain([Case::new(MatmulTn).random([2, 3, 5, 7]).random([2, 3, 5, 4])])
         .collect()
