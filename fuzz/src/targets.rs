@@ -327,7 +327,7 @@ pub fn plan(data: &[u8]) {
 
 /// A GGUF file: a net whose weights fit, or a sentence.
 pub fn gguf(data: &[u8]) {
-    let Some(found) = accepted(Pretrained::open(&file("net.gguf", data), None)) else { return };
+    let Some(found) = accepted(Pretrained::open(&file("net.gguf", data), None, None)) else { return };
     found.weights.check_against(&found.model).expect("weights of the model");
     found.model.to_json().expect("a sound model");
 }

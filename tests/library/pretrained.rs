@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use wgrad::model::Weights;
-use wgrad::model::formats::pretrained::{Pretrained, is_pretrained};
+use wgrad::model::formats::pretrained::{Pretrained, is_pretrained, peft};
 use wgrad::model::formats::weights::NamedTensor;
+use wgrad::model::init::glorot_uniform;
+use wgrad::train::predict::TrainedModel;
 
 const SIZE: usize = 64;
 const HIDDEN: usize = 96;
@@ -183,8 +185,8 @@ fn a_folder_and_a_gguf_file_give_one_net() {
     let file = root.path().join("net.gguf");
     fs::write(&file, gguf(&tensors)).unwrap();
     assert!(is_pretrained(&place) && is_pretrained(&file) && !is_pretrained(root.path()));
-    let found = Pretrained::open(&place, None).unwrap();
-    let other = Pretrained::open(&file, None).unwrap();
+    let found = Pretrained::open(&place, None, None).unwrap();
+    let other = Pretrained::open(&file, None, None).unwrap();
     assert_eq!((&found.model.layers, &found.model.input), (&other.model.layers, &other.model.input));
     assert!(found.weights == other.weights, "other weights");
     assert_eq!((other.converted["Q8_0"], other.kind.as_str()), (15, "llama"));
@@ -214,7 +216,7 @@ fn more_rows_than_tokens_are_cut() {
     config["vocab_size"] = json!(TOKENS + 3);
     tensors[0].shape[0] += 3;
     tensors[0].values.extend(vec![1.0; 3 * SIZE]);
-    let found = Pretrained::open(&folder(root.path(), &config, &tensors), None).unwrap();
+    let found = Pretrained::open(&folder(root.path(), &config, &tensors), None, None).unwrap();
     assert_eq!(of(&found.weights, "0.weight").shape, [TOKENS, SIZE]);
     assert!(
         found.notes.iter().any(|note| note.starts_with("3 rows of the embedding are left out")),
@@ -247,7 +249,7 @@ fn another_net_is_refused() {
         let root = tempfile::tempdir().unwrap();
         let mut config = config();
         config[key] = value;
-        let error = Pretrained::open(&folder(root.path(), &config, &llama()), None).unwrap_err().to_string();
+        let error = Pretrained::open(&folder(root.path(), &config, &llama()), None, None).unwrap_err().to_string();
         assert!(error.contains(expected), "{key}: {error}");
     }
 }
@@ -258,7 +260,7 @@ fn what_a_folder_lacks_is_said() {
         let root = tempfile::tempdir().unwrap();
         let place = folder(root.path(), &config(), &llama());
         change(&place);
-        Pretrained::open(&place, None).unwrap_err().to_string()
+        Pretrained::open(&place, None, None).unwrap_err().to_string()
     };
     type Change<'a> = &'a dyn Fn(&Path);
     let cases: [(Change, &str); 7] = [
@@ -292,7 +294,7 @@ fn a_malformed_gguf_file_is_refused() {
     let of = |bytes: &[u8]| {
         let path = root.path().join("net.gguf");
         fs::write(&path, bytes).unwrap();
-        Pretrained::open(&path, None).map_err(|error| error.to_string())
+        Pretrained::open(&path, None, None).map_err(|error| error.to_string())
     };
     assert!(of(&whole).is_ok());
     for end in [0, 3, 8, 20, 100, 5000, whole.len() / 2, whole.len() - 1] {
@@ -323,4 +325,96 @@ fn a_malformed_gguf_file_is_refused() {
         let error = changed(at, bytes);
         assert!(error.contains(expected) && error.contains("net.gguf"), "{expected}: {error}");
     }
+}
+
+/// A net with adapters of rank 3, and the same net's folder.
+fn adapted(root: &Path) -> (TrainedModel, PathBuf) {
+    let place = folder(root, &config(), &llama());
+    let base = Pretrained::open(&place, None, None).unwrap();
+    let on = ["self_attn", "linear1", "linear2"].map(String::from);
+    let model = base.model.with_lora(3, &on).unwrap();
+    let mut weights = glorot_uniform(&model, 5).unwrap();
+    for tensor in &mut weights.tensors {
+        match base.weights.get(&tensor.name) {
+            Some(of_base) => tensor.values.clone_from(&of_base.values),
+            None => tensor.values.iter_mut().enumerate().for_each(|(n, x)| *x = (n as f32 * 0.7).sin()),
+        }
+    }
+    (TrainedModel { model, weights }, place)
+}
+
+#[test]
+fn adapters_go_to_peft_and_come_back() {
+    let root = tempfile::tempdir().unwrap();
+    let (trained, place) = adapted(root.path());
+    let out = root.path().join("lora");
+    peft::export(&trained.model, &trained.weights, &place, &out).unwrap();
+    let (_, written) = Weights::load(&out.join("adapter_model.safetensors")).unwrap();
+    let shape = |name: &str| of(&written, &format!("base_model.model.model.layers.1.{name}.weight")).shape.clone();
+    assert_eq!(written.tensors.len(), 2 * 2 * 7);
+    assert_eq!((shape("self_attn.q_proj.lora_A"), shape("self_attn.q_proj.lora_B")), (vec![3, SIZE], vec![SIZE, 3]));
+    assert_eq!((shape("self_attn.v_proj.lora_B"), shape("mlp.up_proj.lora_B")), (vec![SIZE / 2, 3], vec![HIDDEN, 3]));
+    let again = Pretrained::open(&place, None, Some(&out)).unwrap();
+    assert!(again.notes.contains(&"14 adapters are merged into their weights".to_string()), "{:?}", again.notes);
+    let merged = trained.merged().unwrap();
+    assert!(again.weights.tensors == merged.weights.tensors, "the same bytes either way");
+
+    // lora_alpha is a factor: twice the rank adds everything once more.
+    let text = fs::read_to_string(out.join("adapter_config.json")).unwrap();
+    let mut settings: Value = serde_json::from_str(&text).unwrap();
+    settings["lora_alpha"] = json!(6);
+    fs::write(out.join("adapter_config.json"), settings.to_string()).unwrap();
+    let twice = Pretrained::open(&place, None, Some(&out)).unwrap();
+    let base = Pretrained::open(&place, None, None).unwrap();
+    let name = "1.linear2.weight";
+    let values = [&base.weights, &merged.weights, &twice.weights].map(|weights| &of(weights, name).values);
+    for ((base, once), twice) in values[0].iter().zip(values[1]).zip(values[2]) {
+        // Three roundings of numbers below 256.
+        assert!((2.0 * once - base - twice).abs() <= 3.0 * 256.0 * f32::EPSILON, "{base} {once} {twice}");
+    }
+}
+
+#[test]
+fn adapters_that_fit_nothing_are_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let (trained, place) = adapted(root.path());
+    let out = root.path().join("lora");
+    peft::export(&trained.model, &trained.weights, &place, &out).unwrap();
+    let (config, weights) = (out.join("adapter_config.json"), out.join("adapter_model.safetensors"));
+    let whole = (fs::read_to_string(&config).unwrap(), fs::read(&weights).unwrap());
+    let refused = || Pretrained::open(&place, None, Some(&out)).unwrap_err().to_string();
+    for (key, value, expected) in [
+        ("use_dora", json!(true), "use_dora: found true, expected false"),
+        ("peft_type", json!("IA3"), "peft_type: found \"IA3\", expected \"LORA\""),
+        ("lora_alpha", json!(null), "lora_alpha: found nothing"),
+        ("fan_in_fan_out", json!(true), "lora_A [3, 96] and lora_B [64, 3], expected [r, inputs]"),
+    ] {
+        let mut settings: Value = serde_json::from_str(&whole.0).unwrap();
+        settings[key] = value;
+        fs::write(&config, settings.to_string()).unwrap();
+        assert!(refused().contains(expected), "{expected}: {}", refused());
+    }
+    fs::write(&config, &whole.0).unwrap();
+    let (_, all) = Weights::load(&weights).unwrap();
+    type Change<'a> = &'a dyn Fn(&mut Vec<NamedTensor>);
+    let cases: [(Change, &str); 4] = [
+        (&|tensors| tensors.truncate(1), "found one of lora_A and lora_B, expected both"),
+        (&|tensors| tensors.clear(), "found no adapters"),
+        (&|tensors| tensors[0].name += ".default", "expected MODULE.lora_A.weight"),
+        (
+            &|tensors| tensors.iter_mut().for_each(|tensor| tensor.name = tensor.name.replace("layers.1", "layers.7")),
+            "the net has no such weight to adapt",
+        ),
+    ];
+    for (change, expected) in cases {
+        let mut tensors = all.tensors.clone();
+        change(&mut tensors);
+        fs::write(&weights, safetensors(&tensors)).unwrap();
+        assert!(refused().contains(expected), "{expected}: {}", refused());
+    }
+    fs::write(&weights, &whole.1[..100]).unwrap();
+    assert!(refused().contains("adapter_model.safetensors"), "{}", refused());
+    let plain = Pretrained::open(&place, None, None).unwrap();
+    let error = peft::export(&plain.model, &plain.weights, &place, &out).unwrap_err().to_string();
+    assert!(error.contains("has no adapters"), "{error}");
 }

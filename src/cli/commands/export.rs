@@ -4,12 +4,13 @@ use crate::cli::{save, say};
 use crate::error::{Error, Result};
 use crate::files::{Inputs, check_output, write_whole};
 use crate::model::Model;
+use crate::model::formats::pretrained::peft;
 use crate::model::formats::weights::in_run;
 use crate::train::predict::TrainedModel;
 use clap::Args;
 use std::path::{Path, PathBuf};
 
-/// Export a trained model to ONNX, or its adapters merged into its weights
+/// Export a trained model to ONNX; its adapters merged into its weights, or for PEFT
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The model reads `input`: pictures [N, channels, height, width] with pixels / 255, the numbers of a table [N, columns], or \
@@ -19,16 +20,23 @@ written; or for a table's numbers `numbers`: [N, targets].
 
 Examples:
   wgrad export runs/mnist-cnn/1/model.safetensors --onnx mnist.onnx
-  wgrad export runs/llama/1 --merge-lora merged.safetensors")]
+  wgrad export runs/llama/1 --merge-lora merged.safetensors
+  wgrad export runs/llama/1 --peft my-lora --base SmolLM2-135M")]
 pub struct ExportArgs {
     /// A model file that wgrad wrote
     file: PathBuf,
     /// The ONNX file to write, or - for stdout
-    #[arg(long, value_name = "OUT|-", required_unless_present = "merge_lora")]
+    #[arg(long, value_name = "OUT|-", required_unless_present_any = ["merge_lora", "peft"])]
     onnx: Option<PathBuf>,
     /// The model file to write, without adapters: each weight with the product of its adapter's two added
     #[arg(long, value_name = "OUT")]
     merge_lora: Option<PathBuf>,
+    /// The folder to write, adapters as PEFT reads them
+    #[arg(long, value_name = "FOLDER", requires = "base")]
+    peft: Option<PathBuf>,
+    /// The folder that the pretrained model was imported from
+    #[arg(long, value_name = "FOLDER", requires = "peft")]
+    base: Option<PathBuf>,
 }
 
 /// Writes the model.
@@ -40,6 +48,10 @@ pub fn run(args: ExportArgs) -> Result<()> {
         Inputs::of([&*file]).spare(out)?;
     }
     let trained = Model::load(&args.file)?;
+    if let (Some(folder), Some(base)) = (&args.peft, &args.base) {
+        peft::export(&trained.model, &trained.weights, base, folder)?;
+        say(&format!("saved {}", folder.display()));
+    }
     let had_lora = trained.model.lora.is_some();
     let merged = trained.merged()?;
     if let Some(out) = &args.merge_lora {

@@ -29,6 +29,7 @@ Examples:
   wgrad import resnet18.safetensors --model resnet18 --out resnet18-wgrad.safetensors
   wgrad import keras.safetensors --model net.toml --out net.safetensors
   wgrad import SmolLM2-135M --out smollm2.safetensors
+  wgrad import SmolLM2-135M --adapter my-lora --out mine.safetensors
   wgrad import SmolLM2-135M-Instruct.Q4_1.gguf --out smollm2.safetensors")]
 pub struct ImportArgs {
     /// The weights, a safetensors file; or a pretrained model, a folder with config.json or a GGUF file
@@ -54,6 +55,9 @@ pub struct ImportArgs {
     /// The tokenizer.json of a pretrained model, in place of its own
     #[arg(long, value_name = "FILE")]
     tokenizer: Option<PathBuf>,
+    /// Low-rank adapters of a pretrained model, a folder that PEFT wrote, to merge into its weights
+    #[arg(long, value_name = "FOLDER")]
+    adapter: Option<PathBuf>,
 }
 
 fn mapped(text: &str) -> Result<(usize, String), String> {
@@ -89,8 +93,12 @@ pub fn run(args: ImportArgs) -> Result<()> {
 /// Weights that are matched to the layers of a net.
 fn modules(args: ImportArgs, out: &Path) -> Result<Vec<String>> {
     let file = &args.file;
-    if args.tokenizer.is_some() {
-        return Err(Error::input("--tokenizer: expected a pretrained model, a folder with config.json or a GGUF file"));
+    for (option, given) in [("--tokenizer", args.tokenizer.is_some()), ("--adapter", args.adapter.is_some())] {
+        if given {
+            return Err(Error::input(format!(
+                "{option}: expected a pretrained model, a folder with config.json or a GGUF file"
+            )));
+        }
     }
     let Some(model) = &args.model else {
         let (shown, folder) = (file.display(), file.is_dir());
@@ -138,7 +146,8 @@ fn pretrained(args: &ImportArgs, out: &Path) -> Result<Vec<String>> {
         return Err(Error::input(format!("{option}: {shown} says itself what net it is; expected no {option}")));
     }
     let tokenizer = args.tokenizer.as_deref().map(Tokenizer::open).transpose()?;
-    let Pretrained { model, weights, kind, converted, notes } = Pretrained::open(&args.file, tokenizer)?;
+    let Pretrained { model, weights, kind, converted, notes } =
+        Pretrained::open(&args.file, tokenizer, args.adapter.as_deref())?;
     write_whole(out, &weights.to_bytes(&model)?)?;
     let count: usize = weights.tensors.iter().map(|tensor| tensor.values.len()).sum();
     let blocks = model.layers.iter().filter(|layer| layer.is::<Transformer>()).count();

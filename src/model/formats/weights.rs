@@ -149,14 +149,7 @@ impl Weights {
     pub fn to_bytes(&self, model: &Model) -> Result<Vec<u8>> {
         self.check_against(model)?;
         let metadata = HashMap::from([(METADATA_KEY.to_string(), model.to_json()?)]);
-        let failed = |error| Error::failed(format!("the weights cannot be stored: {error}"));
-        let bytes = |t: &NamedTensor| t.values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
-        let data: Vec<Vec<u8>> = self.tensors.iter().map(bytes).collect();
-        let mut views = Vec::new();
-        for (tensor, data) in self.tensors.iter().zip(&data) {
-            views.push((&tensor.name, TensorView::new(Dtype::F32, tensor.shape.clone(), data).map_err(failed)?));
-        }
-        safetensors::serialize(views, Some(metadata)).map_err(failed)
+        to_safetensors(&self.tensors, Some(metadata))
     }
 
     /// Writes a safetensors file, whole or not at all, as [`write_whole`] does.
@@ -187,6 +180,18 @@ impl Weights {
         let file = in_run(path);
         read(&file).map_err(|error| in_context(&file.display().to_string(), error))
     }
+}
+
+/// The bytes of a safetensors file of these tensors.
+pub(super) fn to_safetensors(tensors: &[NamedTensor], metadata: Option<HashMap<String, String>>) -> Result<Vec<u8>> {
+    let failed = |error| Error::failed(format!("the weights cannot be stored: {error}"));
+    let bytes = |t: &NamedTensor| t.values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
+    let data: Vec<Vec<u8>> = tensors.iter().map(bytes).collect();
+    let mut views = Vec::new();
+    for (tensor, data) in tensors.iter().zip(&data) {
+        views.push((&tensor.name, TensorView::new(Dtype::F32, tensor.shape.clone(), data).map_err(failed)?));
+    }
+    safetensors::serialize(views, metadata).map_err(failed)
 }
 
 /// The weights that a run left, where this is its folder; else the path as it is.

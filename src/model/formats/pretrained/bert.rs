@@ -9,7 +9,7 @@ use crate::model::task::Scale;
 use crate::model::{Model, Sequential, Task};
 use serde_json::json;
 
-pub(super) const FAMILY: Family = Family { types: &["bert"], net };
+pub(super) const FAMILY: Family = Family { types: &["bert"], prefix: "", task: "FEATURE_EXTRACTION", net };
 
 fn net(settings: &Settings, tokens: usize) -> Result<Net> {
     settings.only("hidden_act", &[json!("gelu")])?;

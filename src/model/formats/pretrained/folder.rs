@@ -2,7 +2,7 @@
 
 use super::settings::Settings;
 use super::tensors::Tensors;
-use super::{Container, Found};
+use super::{Container, Found, peft};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::model::Weights;
@@ -17,15 +17,17 @@ const WEIGHTS: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
 
 /// The most bytes of a file of settings, and of one of tokens.
-const LARGEST_CONFIG_BYTES: u64 = 1 << 20;
+pub(super) const LARGEST_CONFIG_BYTES: u64 = 1 << 20;
 const LARGEST_INDEX_BYTES: u64 = 1 << 24;
 const LARGEST_TOKENS_BYTES: u64 = 1 << 26;
 
-pub(super) fn read(folder: &Path, tokenizer: Option<Tokenizer>) -> Result<Found> {
+/// Reads the folder; a folder of `adapters` is merged into its weights.
+pub(super) fn read(folder: &Path, tokenizer: Option<Tokenizer>, adapters: Option<&Path>) -> Result<Found> {
     let settings = Settings::new(object(&folder.join(CONFIG), LARGEST_CONFIG_BYTES)?);
     let tokenizer = tokenizer.map_or_else(|| tokens(folder), Ok)?;
-    let (weights, converted) = weights(folder)?;
-    Ok(Found { container: Container::Folder, settings, tensors: Tensors::new(weights, converted), tokenizer })
+    let (mut weights, converted) = weights(folder)?;
+    let notes = adapters.map(|adapters| peft::merge(adapters, &mut weights)).transpose()?.into_iter().collect();
+    Ok(Found { container: Container::Folder, settings, tensors: Tensors::new(weights, converted), tokenizer, notes })
 }
 
 fn fault(path: &Path, why: impl std::fmt::Display) -> Error {
@@ -38,7 +40,7 @@ fn text(path: &Path, most: u64) -> Result<String> {
 }
 
 /// The JSON object that a file is.
-fn object(path: &Path, most: u64) -> Result<Map<String, Value>> {
+pub(super) fn object(path: &Path, most: u64) -> Result<Map<String, Value>> {
     let found = serde_json::from_str(&text(path, most)?);
     found.map_err(|error| fault(path, format!("found no JSON object: {error}")))
 }

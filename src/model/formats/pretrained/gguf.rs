@@ -58,7 +58,8 @@ fn open(path: &Path, tokenizer: Option<Tokenizer>) -> Result<Found> {
     settings.insert("model_type".into(), kind.into());
     settings.insert("tie_word_embeddings".into(), weights.get("output.weight").is_none().into());
     let settings = Settings::new(settings);
-    Ok(Found { container: Container::Gguf, settings, tensors: Tensors::new(weights, converted), tokenizer })
+    let tensors = Tensors::new(weights, converted);
+    Ok(Found { container: Container::Gguf, settings, tensors, tokenizer, notes: Vec::new() })
 }
 
 /// What comes before the bytes of the tensors.

@@ -9,7 +9,7 @@ use crate::model::layers::{Between, LayerNorm, Transformer};
 use crate::model::layers::{Embedding, Positions};
 use serde_json::json;
 
-pub(super) const FAMILY: Family = Family { types: &["gpt2"], net };
+pub(super) const FAMILY: Family = Family { types: &["gpt2"], prefix: "transformer.", task: "CAUSAL_LM", net };
 
 fn net(settings: &Settings, tokens: usize) -> Result<Net> {
     settings.only("activation_function", &[json!("gelu_new"), json!("gelu_pytorch_tanh")])?;

@@ -8,7 +8,7 @@ use crate::model::Sequential;
 use crate::model::layers::{Between, Embedding, Norms, RmsNorm, Transformer, Turns};
 use serde_json::json;
 
-pub(super) const FAMILY: Family = Family { types: &["llama"], net };
+pub(super) const FAMILY: Family = Family { types: &["llama"], prefix: "model.", task: "CAUSAL_LM", net };
 
 fn net(settings: &Settings, tokens: usize) -> Result<Net> {
     settings.only("hidden_act", &[json!("silu")])?;

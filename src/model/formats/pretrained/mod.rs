@@ -6,6 +6,7 @@ mod folder;
 mod gguf;
 mod gpt2;
 mod llama;
+pub mod peft;
 mod settings;
 mod tensors;
 
@@ -46,6 +47,10 @@ enum Container {
 struct Family {
     /// The types of model that it reads, as `model_type` or `general.architecture` have them.
     types: &'static [&'static str],
+    /// What the usual class of the net puts before the names of a folder.
+    prefix: &'static str,
+    /// Its task, as PEFT names it.
+    task: &'static str,
     /// The net by its settings, for this many tokens.
     net: fn(&Settings, usize) -> Result<Net>,
 }
@@ -69,6 +74,17 @@ struct Found {
     settings: Settings,
     tensors: Tensors,
     tokenizer: Tokenizer,
+    notes: Vec<String>,
+}
+
+/// The family of a net.
+fn family(settings: &Settings) -> Result<&'static Family> {
+    let kind = settings.kind()?;
+    FAMILIES.iter().find(|family| family.types.contains(&kind)).ok_or_else(|| {
+        let known: Vec<&str> = FAMILIES.iter().flat_map(|family| family.types.iter().copied()).collect();
+        let kind = kind.escape_debug();
+        Error::input(format!("found a model of type {kind}, expected {}", known.join(", ")))
+    })
 }
 
 /// Whether this is a pretrained model as [`Pretrained::open`] reads it.
@@ -78,15 +94,21 @@ pub fn is_pretrained(path: &Path) -> bool {
 
 impl Pretrained {
     /// Reads a folder with config.json, model.safetensors and a tokenizer, or a GGUF file. A `tokenizer` that is given takes the
-    /// place of theirs.
+    /// place of theirs. The adapters of a folder of PEFT's are merged into the weights of a folder.
     ///
     /// # Errors
     /// [`Error::Input`] for files that cannot be read or are not whole, nets of other families, and settings that would make
     /// another net than the one that is built here.
-    pub fn open(path: &Path, tokenizer: Option<Tokenizer>) -> Result<Pretrained> {
-        let found = match path.is_dir() {
-            true => folder::read(path, tokenizer)?,
-            false => gguf::read(path, tokenizer)?,
+    pub fn open(path: &Path, tokenizer: Option<Tokenizer>, adapters: Option<&Path>) -> Result<Pretrained> {
+        let found = match (path.is_dir(), adapters) {
+            (true, adapters) => folder::read(path, tokenizer, adapters)?,
+            (false, None) => gguf::read(path, tokenizer)?,
+            (false, Some(adapters)) => {
+                let (shown, adapters) = (path.display(), adapters.display());
+                return Err(Error::input(format!(
+                    "{adapters}: found adapters for the GGUF file {shown}, expected the folder of their base model"
+                )));
+            }
         };
         found.build().map_err(|error| in_context(&path.display().to_string(), error))
     }
@@ -95,13 +117,9 @@ impl Pretrained {
 impl Found {
     fn build(mut self) -> Result<Pretrained> {
         let kind = self.settings.kind()?.to_owned();
-        let family = FAMILIES.iter().find(|family| family.types.contains(&&*kind)).ok_or_else(|| {
-            let known: Vec<&str> = FAMILIES.iter().flat_map(|family| family.types.iter().copied()).collect();
-            let kind = kind.escape_debug();
-            Error::input(format!("found a model of type {kind}, expected {}", known.join(", ")))
-        })?;
         let Net { mut model, sources, left_out, mut notes } =
-            (family.net)(&self.settings, self.tokenizer.tokens().len())?;
+            (family(&self.settings)?.net)(&self.settings, self.tokenizer.tokens().len())?;
+        notes.append(&mut self.notes);
         notes.extend(self.fit_vocabulary(&model)?);
         model.text = Some(self.tokenizer);
         model.check()?;

@@ -50,6 +50,14 @@ impl Settings {
             .ok_or_else(|| Error::input(format!("{}: found {found}, expected a number above 0", names.join(" or "))))
     }
 
+    /// A number above 0.
+    pub(super) fn number(&self, name: &str) -> Result<f64> {
+        match self.get(&[name]) {
+            Some(_) => self.number_or(&[name], 0.0),
+            None => Err(Error::input(format!("{name}: found nothing, expected a number above 0"))),
+        }
+    }
+
     /// Whether this is said to be so.
     pub(super) fn flag_or(&self, name: &str, otherwise: bool) -> Result<bool> {
         let Some(found) = self.get(&[name]) else { return Ok(otherwise) };

@@ -33,13 +33,22 @@ impl Part {
     pub(super) fn new(folder: impl Into<String>, gguf: impl Into<String>, how: How) -> Self {
         Part { folder: folder.into(), gguf: gguf.into(), how }
     }
+
+    /// Its name in a folder, without what the class that wrote it puts before it.
+    pub(super) fn folder(&self) -> &str {
+        &self.folder
+    }
+
+    pub(super) fn how(&self) -> How {
+        self.how
+    }
 }
 
 /// The tensors whose rows, one after the other, are a parameter.
 pub(super) type Source = Vec<Part>;
 
 /// Prefixes that names of a folder may have, by the class that wrote them.
-const PREFIXES: [&str; 4] = ["", "model.", "transformer.", "bert."];
+pub(super) const PREFIXES: [&str; 4] = ["", "model.", "transformer.", "bert."];
 
 /// The tensors of a file.
 #[derive(Debug)]
