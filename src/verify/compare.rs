@@ -46,21 +46,40 @@ impl Deviation {
     }
 }
 
-/// Holds what a device made of `x` to the oracle. `before` is what the results held before the op, and
-/// `got` what they hold now.
-pub fn against_oracle(graph: &Graph, node: &Node, x: &[Values], before: &[Values], got: &[Values]) -> Deviation {
-    let infos: Vec<&TensorInfo> = node.x.iter().map(|&t| graph.info(t)).collect();
-    let wide: Vec<Values<f64>> = x.iter().map(Values::convert).collect();
-    let args: Vec<In<f64>> = wide.iter().zip(&infos).map(|(x, info)| x.arg(0, &info.shape.0)).collect();
-    let mut want: Vec<Values<f64>> = before.iter().map(Values::convert).collect();
-    let mut sizes = want.clone();
-    node.op.reference_f64(&args, &mut want.iter_mut().map(Values::result).collect::<Vec<Out<f64>>>());
-    node.op.magnitude(&args, &mut sizes.iter_mut().map(Values::result).collect::<Vec<Out<f64>>>());
-    let rounding = node.op.rounding(&infos);
-    let results = got.iter().zip(want.iter().zip(&sizes)).enumerate();
-    let each = results
-        .map(|(result, (got, (want, sizes)))| deviation(got, want, sizes, rounding, node.op.float_words(result)));
-    each.fold(Deviation::NONE, Deviation::worse)
+/// What the oracle makes of an op's arguments, with the magnitudes of it.
+pub struct Oracle<'a> {
+    node: &'a Node,
+    rounding: Rounding,
+    want: Vec<Values<f64>>,
+    sizes: Vec<Values<f64>>,
+}
+
+impl<'a> Oracle<'a> {
+    /// Of the arguments `x`; `before` is what the results held before the op.
+    pub fn of(graph: &Graph, node: &'a Node, x: &[Values], before: &[Values]) -> Oracle<'a> {
+        let infos: Vec<&TensorInfo> = node.x.iter().map(|&t| graph.info(t)).collect();
+        let wide: Vec<Values<f64>> = x.iter().map(Values::convert).collect();
+        let args: Vec<In<f64>> = wide.iter().zip(&infos).map(|(x, info)| x.arg(0, &info.shape.0)).collect();
+        let mut want: Vec<Values<f64>> = before.iter().map(Values::convert).collect();
+        let mut sizes = want.clone();
+        let results = |y: &mut [Values<f64>], run: &dyn Fn(&mut [Out<f64>])| {
+            run(&mut y.iter_mut().map(Values::result).collect::<Vec<Out<f64>>>());
+        };
+        rayon::join(
+            || results(&mut want, &|y| node.op.reference_f64(&args, y)),
+            || results(&mut sizes, &|y| node.op.magnitude(&args, y)),
+        );
+        Oracle { node, rounding: node.op.rounding(&infos), want, sizes }
+    }
+
+    /// How far from it a device's results are.
+    pub fn judge(&self, got: &[Values]) -> Deviation {
+        let results = got.iter().zip(self.want.iter().zip(&self.sizes)).enumerate();
+        let each = results.map(|(result, (got, (want, sizes)))| {
+            deviation(got, want, sizes, self.rounding, self.node.op.float_words(result))
+        });
+        each.fold(Deviation::NONE, Deviation::worse)
+    }
 }
 
 /// The magnitudes of a node's results, given every tensor of its graph.

@@ -13,9 +13,11 @@ use crate::ir::case::Case;
 use crate::ir::launch::KernelClass;
 use crate::ir::values::Values;
 use crate::ops::Entry;
-use compare::{Deviation, against_oracle};
+use compare::{Deviation, Oracle};
+use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The result for one kernel.
 #[derive(Clone, Debug, Serialize)]
@@ -41,26 +43,29 @@ pub struct KernelReport {
 /// Of one kernel: its cases, the worst of them, and those that failed.
 type Row = (usize, Deviation, Vec<(String, Deviation)>);
 
-/// Runs one case on a device, in a class of kernels where it is an adapter, and holds it to the oracle; says which kernels
-/// ran.
-pub fn run_case(
+/// Runs one case on a device, in classes of kernels where it is an adapter, and holds it to the oracle; says for each which
+/// kernels ran.
+fn run_case(
     device: &Device,
     case: &Case,
-    class: Option<KernelClass>,
+    classes: &[Option<KernelClass>],
     checked: bool,
-) -> Result<(Vec<String>, Deviation)> {
+) -> Result<Vec<(Vec<String>, Deviation)>> {
     let (graph, x, y) = case.graph()?;
     let before = case.before(&graph, &y);
-    let mut executor = device.executor(&graph, Build { class, checked, ..Build::default() })?;
-    let kernels = executor.parts().into_iter().filter_map(|part| stem(&part.kernel?)).collect();
-    let args = case.x.iter().map(|(_, values)| values);
-    for (&t, values) in x.iter().zip(args.clone()).chain(y.iter().zip(&before)) {
-        executor.write(t, values)?;
-    }
-    executor.submit(1)?;
-    let got: Vec<Values> = y.iter().map(|&t| pollster::block_on(executor.read(t))).collect::<Result<_>>()?;
-    let args: Vec<Values> = args.cloned().collect();
-    Ok((kernels, against_oracle(&graph, &graph.nodes[0], &args, &before, &got)))
+    let args: Vec<Values> = case.x.iter().map(|(_, values)| values.clone()).collect();
+    let oracle = Oracle::of(&graph, &graph.nodes[0], &args, &before);
+    let in_class = |&class: &Option<KernelClass>| {
+        let mut executor = device.executor(&graph, Build { class, checked, ..Build::default() })?;
+        let kernels = executor.parts().into_iter().filter_map(|part| stem(&part.kernel?)).collect();
+        for (&t, values) in x.iter().zip(&args).chain(y.iter().zip(&before)) {
+            executor.write(t, values)?;
+        }
+        executor.submit(1)?;
+        let got: Vec<Values> = y.iter().map(|&t| pollster::block_on(executor.read(t))).collect::<Result<_>>()?;
+        Ok((kernels, oracle.judge(&got)))
+    };
+    classes.iter().map(in_class).collect()
 }
 
 /// The stem of a kernel, without what it is expanded with.
@@ -68,9 +73,19 @@ pub(crate) fn stem(kernel: &str) -> Option<String> {
     kernel.split('<').next().map(String::from)
 }
 
-/// Runs every case of the given ops: on an adapter in every class that it can run, on the native CPU in
-/// the fast forms, each under its op's name.
+/// Runs every case of the given ops, several at a time: on an adapter in every class that it can run, on the native CPU in the
+/// fast forms, each under its op's name.
 pub fn kernels(device: &Device, entries: &[Entry], checked: bool) -> Result<Vec<KernelReport>> {
+    kernels_with_progress(device, entries, checked, &|_, _| ())
+}
+
+/// [`kernels`]; `progress` hears how many cases are done, and of how many.
+pub fn kernels_with_progress(
+    device: &Device,
+    entries: &[Entry],
+    checked: bool,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<Vec<KernelReport>> {
     let mut found: BTreeMap<String, Row> = BTreeMap::new();
     let mut note = |kernel: String, deviation: Deviation, case: &Case, form: &str| {
         let row = found.entry(kernel).or_insert((0, Deviation::NONE, Vec::new()));
@@ -84,15 +99,23 @@ pub fn kernels(device: &Device, entries: &[Entry], checked: bool) -> Result<Vec<
         Device::Cpu(_) => vec![None],
         Device::Gpu(gpu) => classes_of(gpu).into_iter().map(Some).collect(),
     };
-    for entry in entries {
-        // A view has no work.
-        for case in (entry.cases)().into_iter().filter(|case| !case.op.is_view()) {
-            for &class in &classes {
-                let (kernels, deviation) = run_case(device, &case, class, checked)?;
-                match class {
-                    Some(class) => kernels.into_iter().for_each(|k| note(k, deviation, &case, &class.to_string())),
-                    None => note(entry.name.into(), deviation, &case, "native CPU"),
-                }
+    // A view has no work.
+    let of_entry = |entry: &Entry| {
+        (entry.cases)().into_iter().filter(|case| !case.op.is_view()).map(|c| (entry.name, c)).collect::<Vec<_>>()
+    };
+    let cases: Vec<(&str, Case)> = entries.iter().flat_map(of_entry).collect();
+    let done = AtomicUsize::new(0);
+    let run = |(_, case): &(&str, Case)| {
+        let found = run_case(device, case, &classes, checked);
+        progress(done.fetch_add(1, Ordering::Relaxed) + 1, cases.len());
+        found
+    };
+    let results: Vec<_> = cases.par_iter().map(run).collect::<Result<_>>()?;
+    for ((op, case), of_classes) in cases.iter().zip(results) {
+        for (class, (kernels, deviation)) in classes.iter().zip(of_classes) {
+            match class {
+                Some(class) => kernels.into_iter().for_each(|k| note(k, deviation, case, &class.to_string())),
+                None => note((*op).into(), deviation, case, "native CPU"),
             }
         }
     }

@@ -11,8 +11,9 @@ use crate::model::{Model, Normalisation};
 use crate::step::control::pcg;
 use crate::train::settings::options::TrainOptions;
 use crate::train::step::Step;
-use crate::verify::compare::{Deviation, against_oracle, deviation, magnitudes};
+use crate::verify::compare::{Deviation, Oracle, deviation, magnitudes};
 use crate::verify::stem;
+use rayon::prelude::*;
 use serde::Serialize;
 
 /// Rows of the batch.
@@ -95,8 +96,7 @@ impl Setup {
     fn exact(&self) -> Result<Option<Vec<Values<f64>>>> {
         let (mut single, mut double) = (self.oracle::<f32>()?, self.oracle::<f64>()?);
         for (n, node) in self.step.graph.nodes.iter().enumerate().take(self.forward()) {
-            single.run(n);
-            double.run(n);
+            rayon::join(|| single.run(n), || double.run(n));
             if node.y.iter().any(|&y| single.get(y).convert() != double.get(y)) {
                 return Ok(None);
             }
@@ -175,6 +175,14 @@ fn judge(
     // Parameters live in the arena that the optimizer changes.
     let owner_changes = |t: &Tensor| changed[graph.root(*t).0.index()];
     let mut sizes = exact.map_or(Vec::new(), |(_, oracle)| oracle.to_vec());
+    let each = graph.nodes.par_iter().filter(|node| !node.op.is_view()).map(|node| {
+        // What is updated in place is read as it was; all else as the device has it.
+        let x: Vec<Values> = (node.x.iter())
+            .map(|t| if owner_changes(t) { before[t.index()].clone() } else { after[t.index()].clone() })
+            .collect();
+        Oracle::of(graph, node, &x, &pick(before, &node.y)).judge(&pick(after, &node.y))
+    });
+    let mut each = each.collect::<Vec<Deviation>>().into_iter();
     for (n, node) in graph.nodes.iter().enumerate() {
         if node.op.is_view() {
             if exact.is_some() {
@@ -182,11 +190,7 @@ fn judge(
             }
             continue;
         }
-        // What is updated in place is read as it was; all else as the device has it.
-        let x: Vec<Values> = (node.x.iter())
-            .map(|t| if owner_changes(t) { before[t.index()].clone() } else { after[t.index()].clone() })
-            .collect();
-        note(against_oracle(graph, node, &x, &pick(before, &node.y), &pick(after, &node.y)), format!("{:?}", node.op));
+        each.next().into_iter().for_each(|deviation| note(deviation, format!("{:?}", node.op)));
         ops += 1;
         let Some((forward, oracle)) = exact.filter(|(forward, _)| n >= *forward && node.phase != Phase::Update) else {
             continue;

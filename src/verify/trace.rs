@@ -7,7 +7,7 @@ use crate::ir::graph::{Graph, Tensor};
 use crate::ir::op::Rounding;
 use crate::ir::values::Values;
 use crate::model::Model;
-use crate::verify::compare::{Deviation, against_oracle, deviation, magnitudes};
+use crate::verify::compare::{Deviation, Oracle, deviation, magnitudes};
 use crate::verify::models::Setup;
 use serde::Serialize;
 
@@ -116,7 +116,7 @@ pub fn trace(device: &Device, against: Against, model: &Model, checked: bool) ->
         one.run(n)?;
         let got = own(&one, &node.y)?;
         let found = match &mut other {
-            None => against_oracle(graph, node, &x, &before, &got),
+            None => Oracle::of(graph, node, &x, &before).judge(&got),
             Some(other) => {
                 for (t, values) in node.x.iter().zip(&x).chain(node.y.iter().zip(&before)) {
                     if one.executor.has(*t) && other.executor.has(*t) {

@@ -11,8 +11,9 @@ use crate::ops::{self, Entry};
 use crate::verify::models;
 use crate::verify::models::ModelReport;
 use crate::verify::report::{Facts, markdown, table};
-use crate::verify::{KernelReport, kernels};
+use crate::verify::{KernelReport, kernels_with_progress};
 use clap::Args;
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use std::path::{Path, PathBuf};
 
 /// Check every kernel, forward and backward, on this device against a double-precision oracle
@@ -75,7 +76,13 @@ fn check(args: &VerifyArgs, found: &mut Found) -> Result<()> {
     if !slow.is_empty() {
         crate::cli::say(&format!("note: {} left out, since it takes minutes; name it to check it", slow.join(", ")));
     }
-    found.kernels = kernels(device, &ops, false)?;
+    // On a terminal alone.
+    let bar = ProgressBar::new(0).with_style(style()).with_finish(ProgressFinish::AndClear);
+    found.kernels = kernels_with_progress(device, &ops, false, &|done, all| {
+        bar.set_length(all as u64);
+        bar.set_position(done as u64);
+    })?;
+    drop(bar);
     for name in models {
         found.models.push(models::check(device, &Model::without_data(name)?, false)?);
     }
@@ -96,6 +103,10 @@ fn check(args: &VerifyArgs, found: &mut Found) -> Result<()> {
         true => Ok(()),
         false => Err(Error::failed(format!("{} fell short: {}", device.name(), failed.join(", ")))),
     }
+}
+
+fn style() -> ProgressStyle {
+    ProgressStyle::with_template("{pos} of {len} cases {bar:20} {elapsed}").unwrap_or(ProgressStyle::default_bar())
 }
 
 /// Refuses a report that could not be written, before minutes of work.
