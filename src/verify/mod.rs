@@ -76,15 +76,16 @@ pub(crate) fn stem(kernel: &str) -> Option<String> {
 /// Runs every case of the given ops, several at a time: on an adapter in every class that it can run, on the native CPU in the
 /// fast forms, each under its op's name.
 pub fn kernels(device: &Device, entries: &[Entry], checked: bool) -> Result<Vec<KernelReport>> {
-    kernels_with_progress(device, entries, checked, &|_, _| ())
+    some_kernels(device, entries, checked, (usize::MAX, &|_, _| ()))
 }
 
-/// [`kernels`]; `progress` hears how many cases are done, and of how many.
-pub fn kernels_with_progress(
+/// [`kernels`], of at most this many cases of each op, spread over all of them. What is given besides hears how many cases are done, and
+/// of how many.
+pub fn some_kernels(
     device: &Device,
     entries: &[Entry],
     checked: bool,
-    progress: &(dyn Fn(usize, usize) + Sync),
+    (most, progress): (usize, &(dyn Fn(usize, usize) + Sync)),
 ) -> Result<Vec<KernelReport>> {
     let mut found: BTreeMap<String, Row> = BTreeMap::new();
     let mut note = |kernel: String, deviation: Deviation, case: &Case, form: &str| {
@@ -101,7 +102,9 @@ pub fn kernels_with_progress(
     };
     // A view has no work.
     let of_entry = |entry: &Entry| {
-        (entry.cases)().into_iter().filter(|case| !case.op.is_view()).map(|c| (entry.name, c)).collect::<Vec<_>>()
+        let all: Vec<Case> = (entry.cases)().into_iter().filter(|case| !case.op.is_view()).collect();
+        let each = all.len().div_ceil(most).max(1);
+        all.into_iter().step_by(each).map(|case| (entry.name, case)).collect::<Vec<_>>()
     };
     let cases: Vec<(&str, Case)> = entries.iter().flat_map(of_entry).collect();
     let done = AtomicUsize::new(0);

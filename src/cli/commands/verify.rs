@@ -11,10 +11,13 @@ use crate::ops::{self, Entry};
 use crate::verify::models;
 use crate::verify::models::ModelReport;
 use crate::verify::report::{Facts, markdown, table};
-use crate::verify::{KernelReport, kernels_with_progress};
+use crate::verify::{KernelReport, some_kernels};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use std::path::{Path, PathBuf};
+
+/// The cases of each op with `--quick`.
+const QUICK_CASES: usize = 4;
 
 /// Check every kernel, forward and backward, on this device against a double-precision oracle
 #[derive(Debug, Args)]
@@ -27,6 +30,9 @@ pub struct VerifyArgs {
     names: Vec<String>,
     #[command(flatten)]
     device: DeviceArgs,
+    /// For a first look: check few cases of each op, and no model that is not named
+    #[arg(long)]
+    quick: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -72,16 +78,23 @@ fn check(args: &VerifyArgs, found: &mut Found) -> Result<()> {
             "{names}: found no op, kernel or model of that name, expected one such as matmul, {all}"
         )));
     }
+    let models = if args.quick && args.names.is_empty() { Vec::new() } else { models };
     let (device, _) = found.device.insert(args.device.open()?);
-    if !slow.is_empty() {
+    if args.quick {
+        crate::cli::say(&format!(
+            "note: --quick checks at most {QUICK_CASES} cases of each op, and models that are named"
+        ));
+    } else if !slow.is_empty() {
         crate::cli::say(&format!("note: {} left out, since it takes minutes; name it to check it", slow.join(", ")));
     }
     // On a terminal alone.
     let bar = ProgressBar::new(0).with_style(style()).with_finish(ProgressFinish::AndClear);
-    found.kernels = kernels_with_progress(device, &ops, false, &|done, all| {
+    let progress = |done, all| {
         bar.set_length(all as u64);
         bar.set_position(done as u64);
-    })?;
+    };
+    let most = if args.quick { QUICK_CASES } else { usize::MAX };
+    found.kernels = some_kernels(device, &ops, false, (most, &progress))?;
     drop(bar);
     for name in models {
         found.models.push(models::check(device, &Model::without_data(name)?, false)?);

@@ -135,6 +135,8 @@ impl Progress {
 
     /// Says how many epochs there will be, how many steps a whole one has and how many the run has, and what samples are called.
     pub(in crate::cli) fn begin(&mut self, epochs: usize, per_epoch: u64, last: u64, things: (&'static str, usize)) {
+        // A number of steps may end the run in an earlier one.
+        let epochs = epochs.min(last.div_ceil(per_epoch.max(1)).max(1) as usize);
         (self.epochs, self.per_epoch, self.last, self.things) = (epochs, per_epoch, last, things);
         // Another run of a sweep may begin with the epoch that the last one ended with.
         self.epoch = 0;
