@@ -38,7 +38,7 @@ impl Model {
     /// [batch, outputs], or [batch, height, width, classes]; `build` says what for.
     ///
     /// # Errors
-    /// [`Error::Input`] where x has another shape, the batch is too large, or [`Model::check`] would fail.
+    /// [`crate::Error::Input`] where x has another shape, the batch is too large, or [`Model::check`] would fail.
     pub fn build(&self, graph: &mut Graph, x: Tensor, build: Build) -> Result<Tensor> {
         self.check()?;
         if graph.shape(x).get(1..) != Some(&self.input[..]) {

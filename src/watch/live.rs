@@ -268,7 +268,7 @@ impl Live {
         found.ok_or_else(|| Error::input("there are no weights yet"))
     }
 
-    /// The net's current answer to a question about a text, the JSON of a [`Question`].
+    /// The net's current answer to a question about a text, the JSON of a `Question`.
     ///
     /// # Errors
     /// [`Error::Input`] for what is no question, where there are no weights yet, and as the net's answer has it.
