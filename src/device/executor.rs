@@ -84,9 +84,20 @@ pub trait Executor: Any + Debug + Send {
     fn time_parts_by(&mut self, clock: Clock) -> Waiting<'_, Vec<f64>>;
 }
 
+/// Memory of another executor on the same device.
+#[derive(Clone, Copy, Debug)]
+pub struct Lent<'a> {
+    /// Whose it is.
+    pub by: &'a dyn Executor,
+    /// Whose memory it is there; it owns it.
+    pub from: Tensor,
+    /// What lies in it here; nothing here may write it.
+    pub to: Tensor,
+}
+
 /// How to build a graph on a device.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Build {
+pub struct Build<'a> {
     /// The tensor that is read back after every submit.
     pub readback: Option<Tensor>,
     /// Whether results may share memory when their lifetimes allow; off where all are to be read.
@@ -95,6 +106,8 @@ pub struct Build {
     pub checked: bool,
     /// The class of kernels; the one that training takes where it is `None`.
     pub class: Option<KernelClass>,
+    /// Memory that is not allocated here.
+    pub lent: Option<Lent<'a>>,
 }
 
 impl Device {
@@ -105,14 +118,14 @@ impl Device {
     pub fn executor(
         &self,
         graph: &Graph,
-        Build { readback, reuse, checked, class }: Build,
+        Build { readback, reuse, checked, class, lent }: Build,
     ) -> Result<Box<dyn Executor>> {
         Ok(match self {
             Device::Gpu(gpu) => {
                 let class = class.unwrap_or(class_of(gpu));
                 let plan = lower(graph, Target { class, limits: limits_of(gpu), reuse })?;
                 let mut executor: Box<dyn Executor> =
-                    Box::new(gpu::Executor::new(gpu.clone(), plan, readback, checked)?);
+                    Box::new(gpu::Executor::with(gpu.clone(), plan, readback, checked, lent)?);
                 for (t, values) in &graph.constants {
                     if executor.has(*t) {
                         executor.write(*t, values)?;
@@ -120,7 +133,7 @@ impl Device {
                 }
                 executor
             }
-            Device::Cpu(pool) => Box::new(Native::new(graph, pool.clone(), readback)?),
+            Device::Cpu(pool) => Box::new(Native::new(graph, pool.clone(), readback, reuse, lent)?),
         })
     }
 

@@ -33,6 +33,15 @@ impl<F: Real> Values<F> {
         }
     }
 
+    /// The memory that its elements take, in bytes.
+    pub fn size(&self) -> u64 {
+        (match self {
+            Values::Float(x) => size_of_val(&x[..]),
+            Values::Word(x) => size_of_val(&x[..]),
+            Values::Byte(x) => x.len(),
+        }) as u64
+    }
+
     /// Whether there is no element.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -128,7 +128,7 @@ impl Model {
         wanted: impl Fn(usize) -> bool,
     ) -> Result<()> {
         // A text that is continued has no end that is known.
-        let is_whole = self.document_ends().is_some() && build.mode != Mode::Generation;
+        let is_whole = self.document_ends().is_some() && !matches!(build.mode, Mode::Generation | Mode::Prompt);
         let is_filled = self.text.is_some() && (self.task != Task::Next || self.translates() || is_whole);
         let lengths_of = |graph: &mut Graph, tokens: Tensor| -> Result<Option<Tensor>> {
             let found = is_filled.then(|| graph.apply(Lengths, &[tokens])).transpose()?;

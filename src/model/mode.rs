@@ -11,6 +11,8 @@ pub enum Mode {
     Inference,
     /// One token of a text after the other, each by its own step: states are carried from step to step.
     Generation,
+    /// The tokens that a text begins with, all in one step: keys and values are kept for those that are generated.
+    Prompt,
 }
 
 /// The context of [`crate::model::Model::build`] and [`crate::model::Layer::build`], besides the inputs.
@@ -23,7 +25,7 @@ pub struct Build {
     pub control: Option<Tensor>,
     /// Of a model with a second input: its tokens, [batch, places].
     pub target: Option<Tensor>,
-    /// In generation: how many tokens a text has at most.
+    /// In generation, and for a prompt: how many tokens a text has at most.
     pub context: Option<usize>,
 }
 
@@ -39,6 +41,11 @@ impl Build {
     /// For one token after the other, of texts of at most that many.
     pub fn generation(control: Tensor, context: usize) -> Self {
         Build { mode: Mode::Generation, control: Some(control), target: None, context: Some(context) }
+    }
+
+    /// For the tokens at once that a text of at most `context` begins with.
+    pub fn prompt(control: Tensor, context: usize) -> Self {
+        Build { mode: Mode::Prompt, ..Build::generation(control, context) }
     }
 
     /// For inference in a graph with a control block.

@@ -4,7 +4,9 @@ mod allocate;
 pub mod fuse;
 mod in_place;
 pub mod kernel;
+pub(crate) mod lifetime;
 pub mod lower;
+pub mod recompute;
 mod template;
 
 /// Bytes in binary units.

@@ -1,5 +1,7 @@
 //! Text generation: the loop over tokens runs on the device, many of them in a submit.
 
+mod prompt;
+
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::ir::graph::{Graph, Role, Tensor, TensorInfo};
@@ -14,6 +16,7 @@ use crate::step::control::Control;
 use crate::step::schedule::Rates;
 use crate::text::NO_TOKEN;
 use crate::train::epochs::engine::{Engine, Pace};
+use crate::train::generate::prompt::Prompt;
 use crate::train::step::{LOG_CAPACITY, Step, key_of};
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
@@ -76,7 +79,14 @@ pub struct Generator {
     length: usize,
     // The most tokens that the model reads at a time, if that is bounded.
     context: Option<usize>,
+    device: Device,
+    // Of a prompt how many weights times tokens are worth a graph that reads them at once, and the last such graph.
+    at_once: u64,
+    prompt: Option<Prompt>,
 }
+
+/// What [`Generator::read_at_once`] is at first: below it, a device has read the prompt token by token before such a graph is built.
+const AT_ONCE: u64 = 1 << 30;
 
 /// Ends a step that writes a token of each row by its logits. Returns the arena of the parameters, and the log.
 pub(super) fn sampled(
@@ -130,7 +140,44 @@ impl Generator {
         let [params, log] =
             sampled(&mut graph, SampleToken { temperature, top_k, top_p, length }, [control, tokens, logits])?;
         let engine = Engine::new(device, graph, log)?;
-        Ok(Generator { engine, control, tokens, states, params, sampling, model: model.clone(), length, context })
+        let (device, model) = (device.clone(), model.clone());
+        let (at_once, prompt) = (AT_ONCE, None);
+        Ok(Generator {
+            engine,
+            control,
+            tokens,
+            states,
+            params,
+            sampling,
+            model,
+            length,
+            context,
+            device,
+            at_once,
+            prompt,
+        })
+    }
+
+    /// Reads the tokens of a prompt at once where they times the model's weights are at least this many; a model with
+    /// recurrences reads them one by one. The texts are the same but for rounding.
+    pub fn read_at_once(&mut self, from: u64) {
+        self.at_once = from;
+    }
+
+    /// Reads known tokens at once, where that is worth it, and gives how many.
+    fn read_prompt(&mut self, tokens: &[u32]) -> Result<usize> {
+        let weights = self.engine.graph().info(self.params).elements() as u64;
+        let (Some(context), true) = (self.context, self.engine.graph().carried.is_empty()) else { return Ok(0) };
+        if tokens.is_empty() || weights.saturating_mul(tokens.len() as u64) < self.at_once {
+            return Ok(0);
+        }
+        if !self.prompt.as_ref().is_some_and(|prompt| prompt.fits(tokens.len())) {
+            self.prompt = None;
+            let generator = (&self.engine, self.params);
+            self.prompt = Some(Prompt::new(&self.device, (&self.model, context), tokens.len(), generator)?);
+        }
+        self.prompt.as_mut().map_or(Ok(()), |prompt| prompt.read(tokens, &mut self.engine))?;
+        Ok(tokens.len())
     }
 
     /// Takes weights from a file's order.
@@ -139,11 +186,13 @@ impl Generator {
     /// [`Error::Input`] if they do not fit.
     pub fn set_weights(&mut self, weights: &Weights) -> Result<()> {
         let weights = weights.to_graph(self.engine.graph())?;
+        self.prompt = None;
         self.engine.write_all(weights.into_iter().map(|(tensor, values)| (tensor, Values::Float(values))))
     }
 
     /// Takes weights from a training step on the same device: their average, where one is kept.
     pub(in crate::train) fn copy_weights(&mut self, step: &Step, engine: &Engine) -> Result<()> {
+        self.prompt = None;
         self.engine.copy_from(self.params, engine, step.final_weights())
     }
 
@@ -241,11 +290,13 @@ impl Generator {
         }
         // An epoch without an end: states are carried throughout. Each window has random numbers of its own.
         let key = key_of(self.sampling.seed ^ (window << 32));
-        let start = Control { key, valid: 1, samples: u32::MAX / 2, ..Control::default() };
+        // The last known token is read by the step that draws the first new one.
+        let read = self.read_prompt(&known[..known.len() - 1])?;
+        let start = Control { key, step: read as u32, valid: 1, samples: u32::MAX / 2, ..Control::default() };
         self.engine.write(self.control, Values::Word(start.words()))?;
-        self.engine.restart();
+        self.engine.restart_at(read as u64);
         let end_of_document = self.model.document_ends().map(|[_, end]| end);
-        let (mut pace, mut done, mut told) = (Pace::default(), 0, known.len());
+        let (mut pace, mut done, mut told) = (Pace::default(), read, known.len());
         loop {
             let steps = pace.of(end - 1 - done);
             let begun = Instant::now();

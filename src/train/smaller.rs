@@ -1,4 +1,4 @@
-//! The largest smaller batch that a device can hold, if it cannot hold the requested one.
+//! What a device can hold of a run that it cannot hold as it was asked for.
 
 use crate::data::Dataset;
 use crate::device::Device;
@@ -11,15 +11,28 @@ use crate::train::step::window::limit_on;
 
 /// The largest power of two below the options' batch whose steps the device can hold, by its limits or, on the native
 /// CPU, by the memory that is free. `None` if there is none. Nothing is allocated on the device.
-pub fn smaller_batch(device: &Device, model: &Model, data: &Dataset, options: &TrainOptions) -> Option<usize> {
+fn smaller_batch(device: &Device, model: &Model, data: &Dataset, options: &TrainOptions) -> Option<usize> {
     let below = options.batch_size.min(data.train.count + 1).saturating_sub(1);
     let largest = below.checked_ilog2()?;
     (0..=largest).rev().map(|power| 1 << power).find(|&batch| fits(device, model, data, options, batch).is_ok())
 }
 
+/// The options with which the device can hold the run: `--recompute` at the same batch, or else a smaller batch. `None` where
+/// neither helps, and where size is not what keeps the run from the device.
+pub fn what_fits(device: &Device, model: &Model, data: &Dataset, options: &TrainOptions) -> Option<String> {
+    if !lacks_memory(device, model, data, options) {
+        return None;
+    }
+    let recomputing = TrainOptions { recompute: true, ..options.clone() };
+    match fits(device, model, data, &recomputing, options.batch_size) {
+        Ok(()) => Some("--recompute".into()),
+        Err(_) => smaller_batch(device, model, data, options).map(|batch| format!("--batch-size {batch}")),
+    }
+}
+
 /// Whether size is what keeps the run's own steps from the device, and not the data, the model or the options: then a smaller
 /// batch may help.
-pub fn lacks_memory(device: &Device, model: &Model, data: &Dataset, options: &TrainOptions) -> bool {
+fn lacks_memory(device: &Device, model: &Model, data: &Dataset, options: &TrainOptions) -> bool {
     let sound = options.check().is_ok() && check_data(model, data).is_ok() && options.batch_size <= data.train.count;
     sound && fits(device, model, data, options, options.batch_size).is_err()
 }

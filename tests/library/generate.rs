@@ -88,8 +88,9 @@ fn a_transformer_keeps_keys_and_values_and_goes_on_in_windows() {
             let sampling = Sampling { tokens: 60, temperature: 0.0, ..Sampling::default() };
             let mut generator = Generator::new(&device, &model, sampling, 4).unwrap();
             generator.set_weights(&weights(&model)).unwrap();
-            // A prompt that is read whole, and one of which the last tokens are.
-            for length in [4, 31] {
+            // A prompt that is read whole, and one of which the last tokens are; token by token, and at once.
+            for (length, at_once) in [(4, u64::MAX), (31, u64::MAX), (4, 0), (31, 0), (1, 0)] {
+                generator.read_at_once(at_once);
                 let prompt: Vec<u32> = (0..length).map(|n| n * n % TOKENS as u32).collect();
                 let run = generator.run(&prompt, |_| std::ops::ControlFlow::Continue(()));
                 let found = pollster::block_on(run).unwrap();
@@ -105,5 +106,39 @@ fn a_transformer_keeps_keys_and_values_and_goes_on_in_windows() {
                 assert!(found.windows(2).any(|pair| pair[0] != pair[1]), "the likeliest token is always the same");
             }
         }
+    }
+}
+
+/// Prompts of several lengths, by graphs for 64 tokens and for 100, in turn; other weights are taken by both.
+#[test]
+fn a_prompt_read_at_once_goes_on_as_one_read_token_by_token() {
+    let block =
+        Transformer { causal: true, kv_heads: 1, positions: Turns::Rotary, ..Transformer::new(2usize, 20usize) };
+    let net = Sequential::text(100).embedding(TOKENS, 8).blocks(block, 3).layer_norm().dense(TOKENS);
+    let model = net.build().unwrap();
+    for device in [adapter::device(), Device::cpu(2).unwrap()] {
+        let sampling = Sampling { tokens: 30, temperature: 0.0, ..Sampling::default() };
+        let [mut at_once, mut one_by_one] = [0, u64::MAX].map(|from| {
+            let mut generator = Generator::new(&device, &model, sampling, 4).unwrap();
+            generator.read_at_once(from);
+            generator
+        });
+        let mut varied = 0;
+        for factor in [1.0, 1.5] {
+            let mut weights = weights(&model);
+            weights.tensors.iter_mut().flat_map(|tensor| &mut tensor.values).for_each(|x| *x *= factor);
+            for generator in [&mut at_once, &mut one_by_one] {
+                generator.set_weights(&weights).unwrap();
+            }
+            for length in [2, 3, 64, 65, 66, 65, 99, 100, 130] {
+                let prompt: Vec<u32> = (0..length).map(|n| (n * n + n / 3) % TOKENS as u32).collect();
+                let texts = [&mut at_once, &mut one_by_one].map(|generator| {
+                    pollster::block_on(generator.run(&prompt, |_| std::ops::ControlFlow::Continue(()))).unwrap()
+                });
+                assert_eq!(texts[0], texts[1], "{length} tokens on {}", device.name());
+                varied += usize::from(texts[0].windows(2).any(|pair| pair[0] != pair[1]));
+            }
+        }
+        assert!(varied > 9, "{varied} texts of 18 are not one token throughout");
     }
 }

@@ -34,6 +34,7 @@ mod norm_forms;
 mod norms;
 mod prepare;
 mod pretrained;
+mod recompute;
 mod recurrences;
 mod registry;
 mod sequences;

@@ -20,6 +20,9 @@ pub struct PlanArgs {
     /// Batch size
     #[arg(long, short, default_value_t = 128, value_name = "N")]
     batch_size: usize,
+    /// Compute activations again in the backward pass, as train --recompute does
+    #[arg(long)]
+    recompute: bool,
     #[command(flatten)]
     device: DeviceArgs,
     /// Print the WGSL of the plan's kernels whose names begin with KERNEL, as compiled
@@ -30,7 +33,7 @@ pub struct PlanArgs {
 /// Prints the plan; for the native CPU, the graph that it runs.
 pub fn run(args: PlanArgs) -> Result<()> {
     let model = Model::without_data(&args.model)?;
-    let options = TrainOptions { batch_size: args.batch_size, ..TrainOptions::default() };
+    let options = TrainOptions { batch_size: args.batch_size, recompute: args.recompute, ..TrainOptions::default() };
     options.check()?;
     let step = Step::training(&model, args.batch_size, &options)?;
     let (device, _) = args.device.open()?;

@@ -3,28 +3,54 @@
 pub mod native;
 
 use crate::error::{Error, Result};
-use crate::ir::graph::{DType, Graph, Tensor};
+use crate::ir::graph::{DType, Graph, Role, Tensor};
 use crate::ir::op::{In, Out, Real};
 use crate::ir::values::Values;
+use crate::plan::lifetime::{self, Claim, share};
 use std::borrow::Borrow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// A graph and its memory on the host.
 #[derive(Debug)]
 pub struct Executor<F = f32> {
     graph: Graph,
-    values: Vec<Option<Values<F>>>,
+    // The memory that each tensor's own lies in; of a view that of its owner is used.
+    homes: Vec<usize>,
+    memory: Vec<Option<Arc<Values<F>>>>,
     fast: bool,
 }
 
 impl<F: Real> Executor<F> {
     /// Memory for every tensor of the graph, zeroed. With `fast`, ops use their fast form where they have one.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where the machine has less memory free than the graph needs.
     pub fn new(graph: Graph, fast: bool) -> Result<Self> {
-        check_memory::<F>(&[&graph])?;
-        let own = |t: &crate::ir::graph::TensorInfo| t.view.is_none().then(|| Values::zeros(t.dtype, t.elements()));
-        let mut values: Vec<Option<Values<F>>> = graph.tensors.iter().map(own).collect();
-        graph.constants.iter().for_each(|(t, constant)| values[t.index()] = Some(constant.convert()));
-        Ok(Executor { graph, values, fast })
+        Self::with_memory(graph, fast, false, None)
+    }
+
+    /// The same; with `reuse` results within a step share memory as their lifetimes allow, so that what a step leaves of them cannot
+    /// be read; and with memory for one tensor that another executor lends.
+    pub(in crate::device) fn with_memory(
+        graph: Graph,
+        fast: bool,
+        reuse: bool,
+        lent: Option<(Tensor, Arc<Values<F>>)>,
+    ) -> Result<Self> {
+        let mut layout = Layout::of(&graph, reuse);
+        if let Some((t, values)) = &lent {
+            let (_, elements) = &mut layout.places[layout.homes[t.index()]];
+            if std::mem::take(elements) != values.len() as u64 {
+                return Err(Error::failed(format!("{} {t}: other elements are lent", graph.info(*t).name)));
+            }
+        }
+        check_free(layout.bytes::<F>())?;
+        let zeros = |&(dtype, elements): &(DType, u64)| Some(Arc::new(Values::zeros(dtype, elements as usize)));
+        let mut memory: Vec<Option<Arc<Values<F>>>> = layout.places.iter().map(zeros).collect();
+        let constants = graph.constants.iter().map(|(t, constant)| (*t, Arc::new(constant.convert())));
+        constants.chain(lent).for_each(|(t, values)| memory[layout.homes[t.index()]] = Some(values));
+        Ok(Executor { graph, homes: layout.homes, memory, fast })
     }
 
     /// The graph.
@@ -34,7 +60,7 @@ impl<F: Real> Executor<F> {
 
     /// The memory of tensors that own theirs, in bytes.
     pub fn bytes(&self) -> u64 {
-        bytes_needed::<F>(&self.graph)
+        self.memory.iter().flatten().map(|values| values.size()).sum()
     }
 
     /// Replaces the elements of a tensor.
@@ -50,7 +76,7 @@ impl<F: Real> Executor<F> {
         let (owner, offset) = self.graph.root(t);
         let fits = at.checked_add(count).is_some_and(|end| end <= elements);
         let place = offset + at;
-        match (&mut self.values[owner.index()], values) {
+        match (self.memory[self.homes[owner.index()]].as_mut().map(Arc::make_mut), values) {
             (Some(Values::Float(y)), Values::Float(x)) if fits => y[place..][..count].copy_from_slice(x),
             (Some(Values::Word(y)), Values::Word(x)) if fits => y[place..][..count].copy_from_slice(x),
             (Some(Values::Byte(y)), Values::Byte(x)) if fits => y[place..][..count].copy_from_slice(x),
@@ -75,9 +101,17 @@ impl<F: Real> Executor<F> {
 
     fn arg(&self, t: Tensor) -> In<'_, F> {
         let (owner, offset) = self.graph.root(t);
-        match &self.values[owner.index()] {
+        match &self.memory[self.homes[owner.index()]] {
             Some(values) => values.arg(offset, self.graph.shape(t)),
             None => unreachable!("the results of a running op are not among its arguments"),
+        }
+    }
+
+    /// The memory of a tensor that owns it, for another executor to read.
+    pub(in crate::device) fn lend(&self, t: Tensor) -> Arc<Values<F>> {
+        match &self.memory[self.homes[t.index()]] {
+            Some(values) => values.clone(),
+            None => unreachable!("no op is running"),
         }
     }
 
@@ -95,21 +129,22 @@ impl<F: Real> Executor<F> {
             return;
         }
         // The memory of the results is taken out, so that the arguments can be borrowed beside it.
-        let mut taken: BTreeMap<Tensor, Values<F>> = BTreeMap::new();
-        let mut wanted: Vec<(Tensor, usize, usize, usize)> = Vec::new();
+        let mut taken: BTreeMap<usize, Arc<Values<F>>> = BTreeMap::new();
+        let mut wanted: Vec<(usize, usize, usize, usize)> = Vec::new();
         for (at, &y) in node.y.iter().enumerate() {
             let (owner, offset) = self.graph.root(y);
-            wanted.push((owner, offset, self.graph.info(y).elements(), at));
-            if let Some(values) = self.values[owner.index()].take() {
-                taken.insert(owner, values);
+            let home = self.homes[owner.index()];
+            wanted.push((home, offset, self.graph.info(y).elements(), at));
+            if let Some(values) = self.memory[home].take() {
+                taken.insert(home, values);
             }
         }
         wanted.sort_unstable();
         let x: Vec<In<F>> = node.x.iter().map(|&x| self.arg(x)).collect();
         let mut results: Vec<(usize, Out<F>)> = Vec::new();
-        for (&owner, values) in &mut taken {
-            let spans = wanted.iter().filter(|span| span.0 == owner).map(|&(_, offset, len, at)| (offset, len, at));
-            match values.result() {
+        for (&home, values) in &mut taken {
+            let spans = wanted.iter().filter(|span| span.0 == home).map(|&(_, offset, len, at)| (offset, len, at));
+            match Arc::make_mut(values).result() {
                 Out::Float(memory) => {
                     results.extend(split(memory, spans).into_iter().map(|(at, y)| (at, Out::Float(y))));
                 }
@@ -121,8 +156,8 @@ impl<F: Real> Executor<F> {
         results.sort_unstable_by_key(|(at, _)| *at);
         let mut y: Vec<Out<F>> = results.into_iter().map(|(_, y)| y).collect();
         F::run(&*node.op, &x, &mut y, self.fast);
-        for (owner, values) in taken {
-            self.values[owner.index()] = Some(values);
+        for (home, values) in taken {
+            self.memory[home] = Some(values);
         }
     }
 }
@@ -139,21 +174,52 @@ fn split<T>(mut memory: &mut [T], spans: impl Iterator<Item = (usize, usize, usi
     parts
 }
 
-/// Refuses graphs whose tensors together need more memory than the machine has free.
-pub(crate) fn check_memory<F>(graphs: &[&Graph]) -> Result<()> {
-    let bytes = graphs.iter().fold(0, |sum: u64, graph| sum.saturating_add(bytes_needed::<F>(graph)));
-    crate::memory::check_free(bytes, "the step needs", "a smaller batch may fit")
+/// The memory of a graph: where each tensor lies that owns its own, and how much of what is needed.
+struct Layout {
+    homes: Vec<usize>,
+    places: Vec<(DType, u64)>,
 }
 
-fn bytes_needed<F>(graph: &Graph) -> u64 {
-    let own = graph.tensors.iter().filter(|t| t.view.is_none());
-    let bytes = own.map(|t| {
-        let element = match t.dtype {
-            DType::F32 => size_of::<F>() as u64,
-            DType::U32 => 4,
-            DType::U8 => 1,
+impl Layout {
+    /// With `reuse`, results within a step share memory.
+    fn of(graph: &Graph, reuse: bool) -> Layout {
+        let claim = |tensor: Tensor, life| {
+            let info = graph.info(tensor);
+            let size = info.shape.0.iter().fold(1, |product: u64, &size| product.saturating_mul(size as u64));
+            Claim { tensor, kind: info.dtype, size, shares: reuse && info.role == Role::Activation, life }
         };
-        t.shape.0.iter().fold(element, |product, &size| product.saturating_mul(size as u64))
-    });
-    bytes.fold(0, u64::saturating_add)
+        let mut claims: Vec<Claim<DType>> =
+            lifetime::of_graph(graph).into_iter().map(|(tensor, life)| claim(tensor, life)).collect();
+        // What no node touches, the host does.
+        let touched: BTreeSet<Tensor> = claims.iter().map(|claim| claim.tensor).collect();
+        let all = (0..graph.tensors.len() as u32).map(Tensor);
+        let others = all.filter(|t| graph.info(*t).view.is_none() && !touched.contains(t));
+        claims.extend(others.map(|tensor| Claim { shares: false, ..claim(tensor, (0, usize::MAX)) }));
+        let (found, places) = share(&claims);
+        let mut homes = vec![0; graph.tensors.len()];
+        claims.iter().zip(found).for_each(|(claim, home)| homes[claim.tensor.index()] = home);
+        Layout { homes, places }
+    }
+
+    fn bytes<F>(&self) -> u64 {
+        let bytes = self.places.iter().map(|(dtype, elements)| {
+            let element = match dtype {
+                DType::F32 => size_of::<F>() as u64,
+                DType::U32 => 4,
+                DType::U8 => 1,
+            };
+            elements.saturating_mul(element)
+        });
+        bytes.fold(0, u64::saturating_add)
+    }
+}
+
+/// Refuses graphs of steps whose tensors together need more memory than the machine has free, where results share it.
+pub(crate) fn check_memory<F>(graphs: &[&Graph]) -> Result<()> {
+    let bytes = graphs.iter().map(|graph| Layout::of(graph, true).bytes::<F>());
+    check_free(bytes.fold(0, u64::saturating_add))
+}
+
+fn check_free(bytes: u64) -> Result<()> {
+    crate::memory::check_free(bytes, "the step needs", "a smaller batch may fit")
 }

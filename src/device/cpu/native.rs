@@ -1,7 +1,7 @@
 //! Steps on the native CPU, by the calls that all devices share.
 
 use crate::device::cpu;
-use crate::device::executor::{Executor, Part, Waiting};
+use crate::device::executor::{Executor, Lent, Part, Waiting};
 use crate::device::gpu::timing::Clock;
 use crate::error::{Error, Result};
 use crate::ir::graph::{Graph, Tensor, TensorInfo};
@@ -21,13 +21,17 @@ pub struct Native {
 }
 
 impl Native {
-    /// Memory for every tensor of the graph; `readback` is read back after every submit.
+    /// Memory for a graph, but for what is lent, shared by lifetime with `reuse`; `readback` is read back after every submit.
     pub(in crate::device) fn new(
         graph: &Graph,
         pool: Arc<rayon::ThreadPool>,
         readback: Option<Tensor>,
+        reuse: bool,
+        lent: Option<Lent>,
     ) -> Result<Self> {
-        Ok(Native { executor: cpu::Executor::new(graph.clone(), true)?, pool, readback, done: VecDeque::new() })
+        let lent = lent.map(|Lent { by, from, to }| Ok((to, of(by)?.executor.lend(from)))).transpose()?;
+        let executor = cpu::Executor::with_memory(graph.clone(), true, reuse, lent)?;
+        Ok(Native { executor, pool, readback, done: VecDeque::new() })
     }
 
     /// The nodes that compute something: the parts of a step.
@@ -39,6 +43,12 @@ impl Native {
     fn run(&mut self, node: usize) {
         self.pool.install(|| self.executor.run(node));
     }
+}
+
+/// Another executor, which is on the native CPU too.
+fn of(other: &dyn Executor) -> Result<&Native> {
+    let other = (other as &dyn Any).downcast_ref::<Native>();
+    other.ok_or_else(|| Error::failed("the two executors are on different devices, expected one"))
 }
 
 impl Executor for Native {
@@ -75,9 +85,7 @@ impl Executor for Native {
     }
 
     fn copy_from(&mut self, to: Tensor, other: &dyn Executor, from: Tensor) -> Result<()> {
-        let other = (other as &dyn Any).downcast_ref::<Native>();
-        let other = other.ok_or_else(|| Error::failed("the two executors are on different devices, expected one"))?;
-        self.executor.set(to, other.executor.get(from))
+        self.executor.set(to, of(other)?.executor.get(from))
     }
 
     fn submit(&mut self, steps: u32) -> Result<()> {

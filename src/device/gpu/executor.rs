@@ -1,8 +1,9 @@
 //! Replays a plan: builds everything once, then a step is nothing but the same dispatches again.
 
+use crate::device::executor::Lent;
 use crate::device::gpu::open::Opened;
 use crate::device::gpu::patience::SLOW;
-use crate::device::gpu::pipelines;
+use crate::device::gpu::{pipelines, shared};
 use crate::error::{Error, Result};
 use crate::ir::graph::Tensor;
 use crate::plan::kernel::{Space, TEXELS};
@@ -94,15 +95,28 @@ impl Executor {
     /// Builds buffers, pipelines and bind groups. `readback` is the tensor that every submit reads back;
     /// `checked` keeps naga's bounds checks in the shaders.
     pub fn new(gpu: Arc<Opened>, plan: Plan, readback: Option<Tensor>, checked: bool) -> Result<Self> {
+        Self::with(gpu, plan, readback, checked, None)
+    }
+
+    /// The same, with the memory of one tensor from another executor on the device.
+    pub(in crate::device) fn with(
+        gpu: Arc<Opened>,
+        plan: Plan,
+        readback: Option<Tensor>,
+        checked: bool,
+        lent: Option<Lent>,
+    ) -> Result<Self> {
+        let lent = lent.map(|lent| Self::lent(&plan, lent)).transpose()?;
         let device = &gpu.device;
         let scope = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
         let buffer = |label: &str, size, usage| {
             device.create_buffer(&wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false })
         };
-        let memory = plan.buffers.iter().map(|b| match b.space {
-            Space::Buffer => Memory::Buffer(buffer(&format!("{:?}", b.role), b.bytes, usage)),
-            Space::Texture => Memory::Texture(texture(device, b.bytes)),
+        let memory = plan.buffers.iter().enumerate().map(|(n, b)| match (b.space, &lent) {
+            (Space::Buffer, Some((at, lent))) if *at == n => Memory::Buffer(lent.clone()),
+            (Space::Buffer, _) => Memory::Buffer(buffer(&format!("{:?}", b.role), b.bytes, usage)),
+            (Space::Texture, _) => Memory::Texture(texture(device, b.bytes)),
         });
         let memory: Vec<Memory> = memory.collect();
         let readback = match readback {
@@ -150,6 +164,16 @@ impl Executor {
             Executor { gpu, plan, memory, steps, readback, pending: VecDeque::new(), created, careful: true };
         executor.gpu.check()?;
         Ok(executor)
+    }
+
+    /// Which buffer of a plan is lent, and the buffer.
+    fn lent(plan: &Plan, Lent { by, from, to }: Lent) -> Result<(usize, wgpu::Buffer)> {
+        let (other, to) = (shared::of(by)?, plan.place(to)?);
+        let buffer = other.buffer(other.plan.place(from)?)?;
+        match buffer.size() == plan.buffers[to.buffer].bytes {
+            true => Ok((to.buffer, buffer.clone())),
+            false => Err(Error::failed("a buffer of another size is lent")),
+        }
     }
 
     /// The plan.

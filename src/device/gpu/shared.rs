@@ -10,6 +10,12 @@ use crate::plan::Dispatch;
 use crate::plan::kernel::Space;
 use std::any::Any;
 
+/// Another executor, which is on an adapter too.
+pub(in crate::device::gpu) fn of(other: &dyn executor::Executor) -> Result<&Executor> {
+    let other = (other as &dyn Any).downcast_ref::<Executor>();
+    other.ok_or_else(|| Error::failed("the two executors are on different devices, expected one"))
+}
+
 impl executor::Executor for Executor {
     fn bytes(&self) -> u64 {
         self.plan().total_bytes()
@@ -46,9 +52,7 @@ impl executor::Executor for Executor {
     }
 
     fn copy_from(&mut self, to: Tensor, other: &dyn executor::Executor, from: Tensor) -> Result<()> {
-        let other = (other as &dyn Any).downcast_ref::<Executor>();
-        let other = other.ok_or_else(|| Error::failed("the two executors are on different devices, expected one"))?;
-        Executor::copy_from(self, to, other, from)
+        Executor::copy_from(self, to, of(other)?, from)
     }
 
     fn submit(&mut self, steps: u32) -> Result<()> {

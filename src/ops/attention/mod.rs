@@ -6,11 +6,11 @@ use super::Entry;
 pub mod attention;
 pub mod attention_dx;
 pub(crate) mod heads;
-pub mod keep_row;
+pub mod keep_rows;
 pub mod limits;
 pub mod rotary;
 mod rows;
 
 /// The ops of this family.
 pub(super) const OPS: &[Entry] =
-    &[entry!(attention), entry!(attention_dx), entry!(keep_row), entry!(limits), entry!(rotary)];
+    &[entry!(attention), entry!(attention_dx), entry!(keep_rows), entry!(limits), entry!(rotary)];

@@ -144,7 +144,22 @@ impl Engine {
 
     /// Copies `from` of another engine on the same device to `to` here.
     pub fn copy_from(&mut self, to: Tensor, other: &Engine, from: Tensor) -> Result<()> {
-        self.executor.copy_from(to, &*other.executor, from)
+        self.copy_from_executor(to, &*other.executor, from)
+    }
+
+    /// Copies `from` of an executor on the same device to `to` here.
+    pub(in crate::train) fn copy_from_executor(
+        &mut self,
+        to: Tensor,
+        other: &dyn Executor,
+        from: Tensor,
+    ) -> Result<()> {
+        self.executor.copy_from(to, other, from)
+    }
+
+    /// What runs the graph.
+    pub(in crate::train) fn executor(&self) -> &dyn Executor {
+        &*self.executor
     }
 
     /// Records that the control block was rewritten, with its step at 0.

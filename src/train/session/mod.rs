@@ -22,7 +22,7 @@ use crate::train::pairing::kind_for;
 use crate::train::run::RunFolder;
 use crate::train::run::history::quoted;
 use crate::train::settings::config::RunConfig;
-use crate::train::smaller::{lacks_memory, smaller_batch};
+use crate::train::smaller::what_fits;
 use crate::train::step::window::WINDOW_BYTES;
 use std::path::Path;
 
@@ -81,10 +81,8 @@ impl Session {
         let trainer = Trainer::new(&device, &model, &data, &config.train, weights.as_ref()).map_err(|error| {
             let Error::Input(why) = &error else { return error };
             // Offered, not taken: another batch is another run.
-            match smaller_batch(&device, &model, &data, &config.train)
-                .filter(|_| lacks_memory(&device, &model, &data, &config.train))
-            {
-                Some(batch) => Error::input(format!("{why}; --batch-size {batch} would fit{}", smaller_images(&data))),
+            match what_fits(&device, &model, &data, &config.train) {
+                Some(options) => Error::input(format!("{why}; {options} would fit{}", smaller_images(&data))),
                 None => error,
             }
         })?;

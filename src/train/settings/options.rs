@@ -157,6 +157,10 @@ pub struct TrainOptions {
     #[cfg_attr(feature = "cli", arg(long, value_name = "BYTES", value_parser = flags::bytes, help_heading = DATA))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device_data_limit: Option<u64>,
+    /// Compute activations again in the backward pass instead of keeping them all: less memory, longer steps, the same weights
+    #[cfg_attr(feature = "cli", arg(long, aliases = ["gradient-checkpointing", "checkpoint-activations"], help_heading = TRAINING))]
+    #[serde(skip_serializing_if = "is_default")]
+    pub recompute: bool,
     /// Change training images at random in each step: shift=PIXELS, rotate=DEGREES, scale=SHARE, shear=DEGREES,
     /// hflip, vflip, crop=PIXELS, random-resized-crop[=SHARE[-SHARE]], fill=N|R,G,B, cutout=PIXELS, brightness=SHARE,
     /// contrast=SHARE, saturation=SHARE, hue=SHARE, mixup=A, or off
@@ -211,6 +215,7 @@ impl Default for TrainOptions {
             class_weights: ClassWeights::Equal,
             freeze: Vec::new(),
             device_data_limit: None,
+            recompute: false,
             augment: Augment::default(),
         }
     }

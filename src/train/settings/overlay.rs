@@ -40,6 +40,7 @@ pub const CHANGEABLE: &[&str] = &[
     "train.epochs",
     "train.max_steps",
     "train.keep",
+    "train.recompute",
     "data",
     "val",
     "device",

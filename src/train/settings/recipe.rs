@@ -21,6 +21,8 @@ pub enum Recipe {
     GptMini,
     /// nanoGPT's settings for characters: gpt-char for 5000 steps of 64 windows of 256.
     GptChar,
+    /// A vision transformer on MNIST: the settings of `best` for vit-mini, 10 epochs.
+    VitMini,
 }
 
 /// nanoGPT's AdamW with a warm-up and a cosine to a tenth of the rate.
@@ -68,6 +70,11 @@ impl Recipe {
             },
             Recipe::GptMini => nano_gpt("gpt-mini", 12, 2000),
             Recipe::GptChar => nano_gpt("gpt-char", 64, 5000),
+            Recipe::VitMini => {
+                let best = Recipe::Best.config();
+                let train = TrainOptions { epochs: 10, ..best.train };
+                RunConfig { model: "vit-mini".into(), train, ..best }
+            }
             Recipe::CharRnn => RunConfig {
                 model: "char-rnn".into(),
                 train: TrainOptions {

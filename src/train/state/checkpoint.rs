@@ -132,8 +132,8 @@ impl State {
         Goal::new(self.data.samples[0], options)
     }
 
-    /// Whether these are settings and data that the run can go on with; its length, and which epoch it leaves, may be
-    /// others.
+    /// Whether these are settings and data that the run can go on with; its length, which epoch it leaves, and what it keeps
+    /// in memory may be others.
     ///
     /// # Errors
     /// [`Error::Input`] that says what differs.
@@ -143,6 +143,7 @@ impl State {
             max_steps: None,
             patience: None,
             keep: Keep::Last,
+            recompute: false,
             ..o.clone().resolved()
         };
         let (found, expected) = (length_apart(options), length_apart(&self.options));

@@ -25,6 +25,7 @@ use crate::ops::optim::ema::Ema;
 use crate::ops::optim::step_end::Weighing;
 use crate::ops::sequence::shift_right::ShiftRight;
 use crate::plan::fuse::{Stage, fuse, join_neighbours};
+use crate::plan::recompute::recompute;
 use crate::step::augment::{Augment, CELLS, quantiles};
 use crate::step::control::{Control, pcg};
 use crate::step::schedule::Rates;
@@ -103,9 +104,13 @@ impl Step {
         start.graph.freeze(&model.parameters_of(freeze)?)?;
         start.graph.fix_frozen_norms();
         let loss = start.loss(&options.criterion())?;
+        let forward = start.graph.tensors.len();
         start.graph.backward(loss[0])?;
         join_neighbours(&mut start.graph, &[start.logits], Stage::Whole);
         start.graph.update_norms()?;
+        if options.recompute {
+            recompute(&mut start.graph, forward)?;
+        }
         let [params, grads] = start.graph.arenas()?;
         let all_decay = !options.decay_matrices_only;
         let runs = start.graph.trained([params, grads], |param| all_decay || param.file_shape.0.len() > 1);

@@ -8,7 +8,7 @@ use crate::model::Mode;
 use crate::model::layers::Inputs;
 use crate::model::layers::positions::part;
 use crate::ops::attention::attention::Attention as Attend;
-use crate::ops::attention::keep_row::KeepRow;
+use crate::ops::attention::keep_rows::KeepRows;
 use crate::ops::attention::limits::Limits;
 use crate::ops::attention::rotary::{Rotary, table};
 use crate::ops::matmul::matmul_nt::MatmulNt;
@@ -49,21 +49,32 @@ impl Transformer {
         let lengths = at.lengths.first().copied().flatten();
         let found = match at.build.mode {
             Mode::Generation => self.cached(graph, at, qkv)?,
-            _ => self.attend(graph, at, &[qkv], lengths)?,
+            Mode::Prompt => {
+                self.keep(graph, at, qkv)?;
+                self.attend(graph, at, &[qkv], lengths)?
+            }
+            Mode::Training | Mode::Inference => self.attend(graph, at, &[qkv], lengths)?,
         };
         params.product(graph, found)
     }
 
-    /// The attention of one token to those before it, whose keys and values are kept from step to step.
-    fn cached(&self, graph: &mut Graph, at: &Inputs, qkv: Tensor) -> Result<Tensor> {
+    /// The keys and values of all tokens so far, [batch, places, columns], to which those of these tokens are added.
+    fn keep(&self, graph: &mut Graph, at: &Inputs, qkv: Tensor) -> Result<Tensor> {
         let places = at.build.context.filter(|_| self.causal);
         let places =
             places.ok_or_else(|| Error::input("found causal = false, expected true where a text is continued"))?;
-        let (control, batch, features) = (at.control()?, at.shape[0], at.shape[2]);
+        let (batch, features) = (at.shape[0], at.shape[2]);
         let columns = 2 * self.kv_heads * self.head(features);
         let info = TensorInfo::floats(format!("{}.kv", at.index), [batch, places, columns]);
         let kept = graph.tensor(info.role(Role::State));
-        graph.keep(KeepRow { first: features, columns, places }, &[control, qkv], kept)?;
+        graph.keep(KeepRows { first: features, columns, places }, &[at.control()?, qkv], kept)?;
+        Ok(kept)
+    }
+
+    /// The attention of one token to those before it, whose keys and values are kept from step to step.
+    fn cached(&self, graph: &mut Graph, at: &Inputs, qkv: Tensor) -> Result<Tensor> {
+        let kept = self.keep(graph, at, qkv)?;
+        let (control, batch, features, places) = (at.control()?, at.shape[0], at.shape[2], graph.shape(kept)[1]);
         let lengths = graph.apply(StepPlace { batch, offset: 1, most: places }, &[control])?[0];
         let q = graph.apply(Slice { offset: 0, columns: features }, &[qkv])?[0];
         self.attend(graph, at, &[q, kept], Some(lengths))

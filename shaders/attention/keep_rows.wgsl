@@ -1,6 +1,7 @@
-// kept[b, step, c] = x[b, first + c]; nothing where step is no place of what is kept.
-// x [batch, width], kept [batch, places, columns]; an invocation owns one element of this step.
+// kept[b, step + t, c] = x[b, t, first + c]; nothing where step + t is no place of what is kept.
+// x [batch, rows, width], kept [batch, places, columns]; an invocation owns one element of these rows.
 override count: u32;
+override rows: u32;
 override width: u32;
 override places: u32;
 override columns: u32;
@@ -14,10 +15,11 @@ override first: u32;
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
     let i = id.x + id.y * groups.x * 64u;
-    if i >= count || control.step >= places {
+    let row = i / columns;
+    let c = i % columns;
+    let place = control.step + row % rows;
+    if i >= count || place >= places {
         return;
     }
-    let b = i / columns;
-    let c = i % columns;
-    kept[(b * places + control.step) * columns + c] = x[b * width + first + c];
+    kept[(row / rows * places + place) * columns + c] = x[row * width + first + c];
 }
