@@ -101,6 +101,11 @@ impl<F: Real> Inside<F> {
         Ok((shape, self.floats(*layer)?))
     }
 
+    /// The graph and its memory.
+    pub(super) fn executor(&self) -> &Executor<F> {
+        &self.executor
+    }
+
     /// The saliency of the sample that was run last: the gradient of one class's logit with respect to what the first
     /// layer reads, [height, width, channels] (Simonyan et al., 2013, without taking absolute values).
     ///

@@ -7,6 +7,7 @@ pub mod alignments;
 pub mod answers;
 pub mod embeddings;
 pub mod folder;
+pub mod heads;
 pub mod inside;
 pub mod masks;
 pub mod page;
@@ -30,6 +31,7 @@ use alignments::{Alignment, alignments};
 use answers::{TestResults, surest_mistakes};
 use embeddings::EmbeddingPicture;
 use folder::RunRecord;
+use heads::Heads;
 use inside::Inside;
 use masks::MaskResults;
 use passages::Passage;
@@ -94,6 +96,9 @@ pub struct Findings {
     /// Translations of test pairs and where the net looked, of a net that translates.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub alignments: Vec<Alignment>,
+    /// What each head of each attention looks at in the first sample of the test set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub heads: Option<Heads>,
     /// Passages of the test set with the loss of each token, of a net that writes texts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub passages: Vec<Passage>,
@@ -258,6 +263,10 @@ pub async fn gather(
         }
     };
     texts::look(&mut findings, model, weights, data);
+    match heads::heads(model, weights, &data.test) {
+        Ok(found) => findings.heads = found,
+        Err(error) => findings.lacks("heads", error.to_string()),
+    }
     match trainer.kernel_times().await {
         Ok(Some(kernels)) => findings.timings = Some(Timings { device: device.into(), batch_size, kernels }),
         Ok(None) => findings.lacks("timings", format!("{device} has no timestamps, so its kernels were not timed.")),

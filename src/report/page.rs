@@ -8,7 +8,7 @@ use std::path::Path;
 const TEMPLATE: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/style.css");
 /// In this order: each uses those before it.
-const SCRIPTS: [&str; 14] = [
+const SCRIPTS: [&str; 15] = [
     include_str!("page/dom.js"),
     include_str!("page/chart.js"),
     include_str!("page/canvas.js"),
@@ -16,6 +16,7 @@ const SCRIPTS: [&str; 14] = [
     include_str!("page/sections.js"),
     include_str!("page/masks.js"),
     include_str!("page/alignments.js"),
+    include_str!("page/heads.js"),
     include_str!("page/passages.js"),
     include_str!("page/inside.js"),
     include_str!("page/comparison.js"),

@@ -80,7 +80,7 @@ pub fn passages(model: &Model, weights: &Weights, test: &Split) -> Result<Vec<Pa
 }
 
 /// The tokens of a text that is filled up.
-fn text(column: &Column, at: usize) -> Vec<u32> {
+pub(super) fn text(column: &Column, at: usize) -> Vec<u32> {
     column.words(at..at + 1).take_while(|token| *token != IGNORED).collect()
 }
 
@@ -99,9 +99,6 @@ fn continued(model: &Model, weights: &Weights, text: &[u32]) -> Result<Passage> 
 fn translated(model: &Model, weights: &Weights, source: &[u32], target: &[u32]) -> Result<Passage> {
     let (known, written) = (model.tokenizer()?, model.target_tokenizer()?);
     let [begin, _] = written.ends().unwrap_or([NO_TOKEN; 2]);
-    let filled = |tokens: &[u32], places: usize| {
-        tokens.iter().copied().chain(std::iter::repeat(NO_TOKEN)).take(places).collect::<Vec<u32>>()
-    };
     let (places, steps) = (model.input[0], model.written().unwrap_or(1));
     let mut graph = Graph::new();
     let x = graph.tensor(TensorInfo::words("text", [1, places]));
@@ -112,6 +109,20 @@ fn translated(model: &Model, weights: &Weights, source: &[u32], target: &[u32]) 
     passage(written, Some(known.decode(source)), target, rows(&logits, model)?.map(Some))
 }
 
+/// A graph after a run on these words.
+pub(super) fn ran(
+    graph: Graph,
+    weights: &Weights,
+    given: impl IntoIterator<Item = (Tensor, Vec<u32>)>,
+) -> Result<Executor> {
+    let weights = weights.to_graph(&graph)?;
+    let mut executor = Executor::<f32>::new(graph, true)?;
+    given.into_iter().try_for_each(|(tensor, words)| executor.set(tensor, Values::Word(words)))?;
+    weights.into_iter().try_for_each(|(tensor, values)| executor.set(tensor, Values::Float(values)))?;
+    executor.step();
+    Ok(executor)
+}
+
 /// A tensor of floats after a run on these words.
 fn run<const N: usize>(
     graph: Graph,
@@ -119,15 +130,15 @@ fn run<const N: usize>(
     result: Tensor,
     given: [(Tensor, Vec<u32>); N],
 ) -> Result<Vec<f32>> {
-    let weights = weights.to_graph(&graph)?;
-    let mut executor = Executor::<f32>::new(graph, true)?;
-    given.into_iter().try_for_each(|(tensor, words)| executor.set(tensor, Values::Word(words)))?;
-    weights.into_iter().try_for_each(|(tensor, values)| executor.set(tensor, Values::Float(values)))?;
-    executor.step();
-    match executor.get(result) {
+    match ran(graph, weights, given)?.get(result) {
         Values::Float(values) => Ok(values),
         _ => Err(Error::failed("logits are not floats")),
     }
+}
+
+/// Tokens filled up to this many places.
+pub(super) fn filled(tokens: &[u32], places: usize) -> Vec<u32> {
+    tokens.iter().copied().chain(std::iter::repeat(NO_TOKEN)).take(places).collect()
 }
 
 /// The logits of each place.

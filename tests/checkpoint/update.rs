@@ -53,6 +53,21 @@ fn a_run_that_is_cut_ends_in_the_same_bytes() {
     }
 }
 
+/// Activations that are computed again change no byte, wherever in a run that begins or ends.
+#[test]
+fn a_run_goes_on_with_and_without_recomputed_activations() {
+    for device in devices() {
+        let keeps = options(OptimizerName::Adam);
+        let again = TrainOptions { recompute: true, ..keeps.clone() };
+        let uncut = finish(&mut trainer(&device, &keeps));
+        assert!(finish(&mut trainer(&device, &again)) == uncut, "{}", device.name());
+        for (begins, ends) in [(&keeps, &again), (&again, &keeps)] {
+            let files = all_checkpoints(&device, begins, Interval::Steps(1));
+            assert!(finish(&mut resumed(&device, ends, &files[5])) == uncut, "{}", device.name());
+        }
+    }
+}
+
 /// Between two updates the weights stay to the bit; there are as many as groups of batches.
 #[test]
 fn accumulated_gradients_update_once_a_group() {

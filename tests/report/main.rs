@@ -4,6 +4,7 @@
 
 #[path = "../common/adapter.rs"]
 mod adapter;
+mod heads;
 mod texts;
 
 use std::ops::ControlFlow;

@@ -14,7 +14,7 @@ use wgrad::train::settings::options::TrainOptions;
 
 /// The findings of a page about a net that was trained on the texts of a file, as the page's script reads them; its weights,
 /// the data, and the loss of the last epoch on the test set.
-fn page_of_texts(lines: &str, file: &str, net: Sequential) -> (Value, Model, Weights, Dataset, f64) {
+pub(super) fn page_of_texts(lines: &str, file: &str, net: Sequential) -> (Value, Model, Weights, Dataset, f64) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join(file);
     std::fs::write(&path, lines).expect("a file");

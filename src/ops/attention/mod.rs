@@ -10,6 +10,7 @@ pub mod keep_rows;
 pub mod limits;
 pub mod rotary;
 mod rows;
+mod weights;
 
 /// The ops of this family.
 pub(super) const OPS: &[Entry] =

@@ -55,7 +55,7 @@ function news(state) {
     data.live = false;
     if (state.findings) {
       data.findings = { ...state.findings, maps: given.any ? data.findings.maps : state.findings.maps };
-      stale.push("alignments", "passages", "confusion", "masks", "mistakes", "embeddings", "filters", "maps", "timings");
+      stale.push("alignments", "heads", "passages", "confusion", "masks", "mistakes", "embeddings", "filters", "maps", "timings");
     }
     stale.push("head");
   }

@@ -12,6 +12,7 @@ const sections = {
   curves: () => curves(data.runs[0]),
   texts: () => texts(data.runs[0]),
   alignments: () => alignments(data.findings),
+  heads: () => heads(data.findings),
   passages: () => passages(data.findings),
   confusion: () => (continues() ? null : results(data.findings)),
   masks: () => masks(data.findings),
