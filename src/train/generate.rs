@@ -83,6 +83,8 @@ pub struct Generator {
     // Of a prompt how many weights times tokens are worth a graph that reads them at once, and the last such graph.
     at_once: u64,
     prompt: Option<Prompt>,
+    // Whether the device had no memory for one.
+    lacked_memory: bool,
 }
 
 /// What [`Generator::read_at_once`] is at first: below it, a device has read the prompt token by token before such a graph is built.
@@ -155,11 +157,17 @@ impl Generator {
             device,
             at_once,
             prompt,
+            lacked_memory: false,
         })
     }
 
+    /// Whether a prompt was read token by token because the device had no memory to read it at once.
+    pub fn lacked_memory(&self) -> bool {
+        self.lacked_memory
+    }
+
     /// Reads the tokens of a prompt at once where they times the model's weights are at least this many; a model with
-    /// recurrences reads them one by one. The texts are the same but for rounding.
+    /// recurrences reads them one by one, and so does one on a device without the memory for more. The texts are the same but for rounding.
     pub fn read_at_once(&mut self, from: u64) {
         self.at_once = from;
     }
@@ -168,13 +176,21 @@ impl Generator {
     fn read_prompt(&mut self, tokens: &[u32]) -> Result<usize> {
         let weights = self.engine.graph().info(self.params).elements() as u64;
         let (Some(context), true) = (self.context, self.engine.graph().carried.is_empty()) else { return Ok(0) };
-        if tokens.is_empty() || weights.saturating_mul(tokens.len() as u64) < self.at_once {
+        if self.lacked_memory || tokens.is_empty() || weights.saturating_mul(tokens.len() as u64) < self.at_once {
             return Ok(0);
         }
         if !self.prompt.as_ref().is_some_and(|prompt| prompt.fits(tokens.len())) {
             self.prompt = None;
             let generator = (&self.engine, self.params);
-            self.prompt = Some(Prompt::new(&self.device, (&self.model, context), tokens.len(), generator)?);
+            match Prompt::new(&self.device, (&self.model, context), tokens.len(), generator) {
+                Ok(prompt) => self.prompt = Some(prompt),
+                // Token by token needs no more than there is already.
+                Err(Error::Input(_)) => {
+                    self.lacked_memory = true;
+                    return Ok(0);
+                }
+                Err(error) => return Err(error),
+            }
         }
         self.prompt.as_mut().map_or(Ok(()), |prompt| prompt.read(tokens, &mut self.engine))?;
         Ok(tokens.len())

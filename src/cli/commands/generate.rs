@@ -73,6 +73,9 @@ pub fn run(args: GenerateArgs) -> Result<()> {
         generator.reseed(seed.wrapping_add(n));
         write(&mut generator, &trained.model, (&text, &prompt), args.stop.as_deref(), json)?;
     }
+    if generator.lacked_memory() {
+        crate::cli::say("note: the prompt was read token by token: there was too little memory to read it at once");
+    }
     Ok(())
 }
 

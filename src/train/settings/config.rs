@@ -21,7 +21,7 @@ pub const LARGEST_CONFIG_BYTES: u64 = 1 << 20;
 #[cfg_attr(feature = "cli", derive(clap::Args))]
 pub struct RunConfig {
     /// A preset (mnist-cnn, mnist-deep, mnist-bn, resnet-small, unet-small, char-rnn, text-classifier, translator,
-    /// mlp) or a model file [default by the data: mnist-cnn for 28 × 28 in grey, resnet-small for other pictures, unet-small for masks, mlp for a
+    /// gpt-mini, gpt-char, translator-transformer, vit-mini, mlp, or a published net such as resnet18) or a model file [default by the data: mnist-cnn for 28 × 28 in grey, resnet-small for other pictures, unet-small for masks, mlp for a
     /// table and for pictures below 8 × 8, char-rnn for a text, text-classifier for texts with labels, translator
     /// for pairs of texts; recipe best: mnist-bn]
     #[cfg_attr(feature = "cli", arg(long, short, alias = "arch", value_name = "NAME|FILE.toml", default_value_t = RunConfig::default().model, hide_default_value = true, help_heading = MODEL))]
