@@ -190,11 +190,13 @@ impl Layout {
         };
         let mut claims: Vec<Claim<DType>> =
             lifetime::of_graph(graph).into_iter().map(|(tensor, life)| claim(tensor, life)).collect();
-        // What no node touches, the host does.
+        // What no node touches, the host does, save for results of ops that became a part of others.
         let touched: BTreeSet<Tensor> = claims.iter().map(|claim| claim.tensor).collect();
         let all = (0..graph.tensors.len() as u32).map(Tensor);
         let others = all.filter(|t| graph.info(*t).view.is_none() && !touched.contains(t));
-        claims.extend(others.map(|tensor| Claim { shares: false, ..claim(tensor, (0, usize::MAX)) }));
+        let wanted = |claim: Claim<DType>| if claim.shares { 0 } else { claim.size };
+        let others = others.map(|tensor| claim(tensor, (0, usize::MAX)));
+        claims.extend(others.map(|claim| Claim { size: wanted(claim), shares: false, ..claim }));
         let (found, places) = share(&claims);
         let mut homes = vec![0; graph.tensors.len()];
         claims.iter().zip(found).for_each(|(claim, home)| homes[claim.tensor.index()] = home);
