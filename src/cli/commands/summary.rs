@@ -24,7 +24,7 @@ pub struct SummaryArgs {
     recompute: bool,
 }
 
-/// The share of the memory that --recompute has to leave at most so that it is told of.
+/// `--recompute` is mentioned where it leaves at most this share of the memory.
 const WORTH_IT: f64 = 0.75;
 
 /// Prints the summary.

@@ -41,7 +41,7 @@ impl Prompt {
         let of_prompt = Model { input: vec![places], ..model.clone() };
         let logits = of_prompt.build(&mut graph, tokens, Build::prompt(control, context))?;
         fuse(&mut graph, &[logits], Stage::Whole);
-        // What comes after the last keys and values makes predictions that nobody asks for.
+        // Nothing after the last keys and values is needed.
         let kept = graph.kept.clone();
         let last = graph.nodes.iter().rposition(|node| node.y.iter().any(|y| kept.contains(y)));
         graph.nodes.truncate(last.map_or(0, |last| last + 1));
