@@ -90,7 +90,7 @@ impl<K: Copy + PartialEq> Places<K> {
     }
 
     fn bytes(&self) -> u64 {
-        self.places.iter().map(|(_, size)| size).sum()
+        self.places.iter().fold(0, |sum, (_, size)| sum.saturating_add(*size))
     }
 }
 
