@@ -57,6 +57,7 @@ pub mod ops;
 pub mod plan;
 #[cfg(feature = "cli")]
 mod printable;
+pub mod processes;
 #[cfg(feature = "report")]
 pub mod report;
 pub mod step;

@@ -2,6 +2,8 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod kept;
+#[cfg(all(unix, feature = "mpi"))]
+pub(crate) mod mpi;
 
 /// Sizes and manner of a matrix product.
 #[derive(Clone, Copy, Debug)]

@@ -14,6 +14,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Train neural networks on any GPU: WGSL compute shaders, no CUDA, no Python.
 #[derive(Debug, Parser)]
@@ -169,11 +170,22 @@ fn note(device: &Device) {
     }
 }
 
+/// Whether nothing is said on stderr: by the processes of a run that the first one speaks for.
+static MUTED: AtomicBool = AtomicBool::new(false);
+
+/// Says nothing on stderr from now on, or something again.
+fn mute(on: bool) {
+    MUTED.store(on, Ordering::Relaxed);
+}
+
 /// Lines on stderr, wrapped on a terminal, with their prefix coloured as clap does; the only writer of stderr.
 ///
 /// A reader that is gone, a full disk or a closed terminal ends no work: there is no other place to say so.
 fn say(text: &str) {
     use std::io::{IsTerminal, Write};
+    if MUTED.load(Ordering::Relaxed) {
+        return;
+    }
     let text = message(text);
     let shown = match std::io::stderr().is_terminal() {
         false => text.into_owned(),

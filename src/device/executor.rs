@@ -5,7 +5,7 @@ use crate::device::gpu::timing::Clock;
 use crate::device::gpu::{class_of, executor as gpu, limits_of};
 use crate::device::{Device, cpu};
 use crate::error::Result;
-use crate::ir::graph::{Graph, Tensor, TensorInfo};
+use crate::ir::graph::{Graph, Phase, Tensor, TensorInfo};
 use crate::ir::launch::KernelClass;
 use crate::ir::values::Values;
 use crate::plan::lower::{Target, lower};
@@ -60,6 +60,9 @@ pub trait Executor: Any + Debug + Send {
 
     /// Starts this many steps.
     fn submit(&mut self, steps: u32) -> Result<()>;
+
+    /// Starts the part of a step that belongs to a phase; nothing is read back after it.
+    fn submit_phase(&mut self, phase: Phase) -> Result<()>;
 
     /// Waits for the oldest submit and returns the tensor that is read back after each; `None` if none is in flight.
     fn collect(&mut self) -> Waiting<'_, Option<Values>>;

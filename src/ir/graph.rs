@@ -131,11 +131,13 @@ impl TensorInfo {
     }
 }
 
-/// When a node runs: gradients of several processes are summed between the two.
+/// When a node runs. Several processes compute each for themselves, reduce together, and update alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// Forward and backward.
     Compute,
+    /// The gradients of several batches made one.
+    Reduce,
     /// The optimizer and the step's bookkeeping.
     Update,
 }
@@ -292,6 +294,11 @@ impl Graph {
     /// Adds an op that updates `y` in place, after the step's gradients are complete.
     pub fn update(&mut self, op: impl Op, x: &[Tensor], y: &[Tensor]) -> Result<()> {
         self.update_arc(Arc::new(op), x, y)
+    }
+
+    /// `update` for an op that makes the gradients of several batches one.
+    pub fn reduce(&mut self, op: impl Op, x: &[Tensor], y: &[Tensor]) -> Result<()> {
+        self.update_in(Phase::Reduce, Arc::new(op), x, y)
     }
 
     /// `update` for an op that is shared already.

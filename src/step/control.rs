@@ -41,6 +41,15 @@ impl Control {
         control
     }
 
+    /// The block at a step (from 0) of a run in batches of this size; rates, corrections and weight are as they are here.
+    pub fn at(&self, step: u64, batch: usize) -> Control {
+        let samples = u64::from(self.samples);
+        let per_epoch = samples.div_ceil(batch.max(1) as u64).max(1);
+        let first = step % per_epoch * batch as u64;
+        let valid = (samples - first).min(batch as u64) as u32;
+        Control { step: step as u32, epoch: (step / per_epoch) as u32, first: first as u32, valid, ..*self }
+    }
+
     /// Updates before this batch, where each is made of `every` batches of `batch` samples, the last of an epoch of what
     /// is left.
     pub fn updates(&self, batch: u32, every: u32) -> u32 {

@@ -9,6 +9,7 @@ pub mod generate;
 mod merge;
 pub mod pairing;
 pub mod predict;
+pub mod processes;
 pub mod run;
 pub mod session;
 pub mod settings;

@@ -169,7 +169,7 @@ fn judge(
     };
     let pick = |from: &[Values], ts: &[Tensor]| ts.iter().map(|t| from[t.index()].clone()).collect::<Vec<_>>();
     let mut changed = vec![false; graph.tensors.len()];
-    graph.nodes.iter().filter(|n| n.phase == Phase::Update).for_each(|node| {
+    graph.nodes.iter().filter(|n| n.phase != Phase::Compute).for_each(|node| {
         node.y.iter().for_each(|y| changed[graph.root(*y).0.index()] = true);
     });
     // Parameters live in the arena that the optimizer changes.
@@ -192,7 +192,7 @@ fn judge(
         }
         each.next().into_iter().for_each(|deviation| note(deviation, format!("{:?}", node.op)));
         ops += 1;
-        let Some((forward, oracle)) = exact.filter(|(forward, _)| n >= *forward && node.phase != Phase::Update) else {
+        let Some((forward, oracle)) = exact.filter(|(forward, _)| n >= *forward && node.phase == Phase::Compute) else {
             continue;
         };
         let depth = (n + 1 - forward) as f64;

@@ -16,6 +16,7 @@ wgrad train --resume runs/mnist-cnn/1\n  \
 wgrad train --augment shift=2,rotate=10,scale=0.08\n  \
 wgrad train --lr 0.01,0.003,0.001 --seeds 3\n  \
 wgrad train --data shakespeare.txt --model char-rnn\n  \
+mpirun -n 4 wgrad train --model resnet-small\n  \
 wgrad train --from runs/mnist-cnn/1/model.safetensors --freeze 0 --data my-digits")]
 pub struct TrainArgs {
     /// A set of settings that work well together; other flags override it [default: plain]
@@ -39,6 +40,9 @@ pub struct TrainArgs {
     /// as --lr 0.01,0.003,0.001, are a sweep too
     #[arg(long, value_name = "N", conflicts_with = "resume", value_parser = clap::value_parser!(u64).range(1..=1000), help_heading = RUN)]
     pub(in crate::cli) seeds: Option<u64>,
+    /// Refuse to begin unless a launcher such as mpirun started N processes
+    #[arg(long, value_name = "N", help_heading = RUN)]
+    pub(in crate::cli) processes_required: Option<usize>,
     /// text, or json: one JSON object per line on stdout
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = RUN)]
     pub(in crate::cli) format: Format,

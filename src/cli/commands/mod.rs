@@ -13,6 +13,7 @@ pub mod make;
 pub mod man;
 pub mod plan;
 pub mod predict;
+mod processes;
 pub mod report;
 pub mod resume;
 pub mod runs;

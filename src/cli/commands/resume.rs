@@ -1,8 +1,10 @@
 //! `wgrad train --resume`: from a run folder back to a run.
 
 use crate::cli::args::train::TrainArgs;
+use crate::cli::commands::processes::Processes;
 use crate::cli::commands::report;
 use crate::cli::commands::session::{open_data, say_tested};
+use crate::cli::commands::train::{all, open as open_device};
 use crate::cli::terminal::progress::Progress;
 use crate::counted::counted;
 use crate::data::Dataset;
@@ -19,16 +21,37 @@ use std::path::Path;
 ///
 /// # Errors
 /// Those of [`Stopped`].
-pub(in crate::cli) fn resume(run: &Path, args: &TrainArgs, progress: &mut Progress) -> Result<Option<Session>> {
+pub(super) fn resume(
+    run: &Path,
+    args: &TrainArgs,
+    progress: &mut Progress,
+    processes: Option<&Processes>,
+) -> Result<Option<Session>> {
     let which = if args.from_previous { Which::Previous } else { Which::Last };
-    let mut stopped = Stopped::open(run, which, &args.flags.0)?;
+    // The others have read it before anything is written.
+    let stopped = all(processes, Stopped::open(run, which, &args.flags.0))?;
+    let resumed = all(processes, go_on(stopped, run, args, progress, processes))?;
+    let Some((mut session, choice)) = resumed else { return Ok(None) };
+    if let Some(processes) = processes {
+        processes.join(&mut session.trainer, &session.device, &choice)?;
+    }
+    Ok(Some(session))
+}
+
+fn go_on(
+    mut stopped: Stopped,
+    run: &Path,
+    args: &TrainArgs,
+    progress: &mut Progress,
+    processes: Option<&Processes>,
+) -> Result<Option<(Session, Choice)>> {
     let config = stopped.config();
     let (require_gpu, threads) = (config.require_gpu, config.threads);
     let asked = crate::cli::request(args.device(config), config.device.as_deref())?;
     stopped.name_device(asked.text());
     let mut open = |stopped: &Stopped| -> Result<(Dataset, Device, Choice)> {
         let data = open_data(&stopped.data_config(), progress)?;
-        let (device, choice) = crate::cli::open(DeviceRequest { require_gpu, ..asked.clone() }, threads)?;
+        let (device, choice) = open_device(DeviceRequest { require_gpu, ..asked.clone() }, threads, processes)?;
         stopped.differences(&device).iter().for_each(|why| crate::cli::say(&format!("note: {why}")));
         progress.building(&device);
         Ok((data, device, choice))
@@ -58,7 +81,7 @@ pub(in crate::cli) fn resume(run: &Path, args: &TrainArgs, progress: &mut Progre
     progress.clear();
     note(notice);
     progress.say(&format!("going on with {} at step {step} of {last}, in epoch {epoch}", run.display()));
-    Ok(Some(session))
+    Ok(Some((session, choice)))
 }
 
 /// Says what of the folder cannot be brought back.

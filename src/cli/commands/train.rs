@@ -1,6 +1,7 @@
 //! `wgrad train`: from flags and files to a run folder.
 
 use crate::cli::args::train::TrainArgs;
+use crate::cli::commands::processes::Processes;
 use crate::cli::commands::report;
 use crate::cli::commands::resume::resume;
 use crate::cli::commands::session::{open_data, say_tested};
@@ -13,7 +14,8 @@ use crate::cli::terminal::interrupt::Interrupt;
 use crate::cli::terminal::progress::Progress;
 use crate::counted::counted;
 use crate::data::Dataset;
-use crate::device::choice::DeviceRequest;
+use crate::device::Device;
+use crate::device::choice::{Choice, DeviceRequest};
 use crate::error::{Error, Result};
 use crate::printable::shown;
 use crate::train::defaults::{STEPS, batch_for, model_for};
@@ -33,15 +35,29 @@ pub fn run(args: TrainArgs) -> Result<ExitCode> {
         return Err(Error::input("--from-previous: expected --resume RUN with it"));
     }
     let interrupt = Interrupt::watch()?;
+    let sweep = Sweep::of(&args)?;
+    let Some(processes) = Processes::find(args.processes_required)? else {
+        return match sweep {
+            Some(sweep) => sweep.run(&args, &interrupt, &mut Progress::new(args.format, args.quiet)),
+            None => lead(&args, &interrupt, None),
+        };
+    };
+    let done = match (sweep, processes.is_first()) {
+        (Some(_), _) => processes.all(Err(Error::input("a sweep: found several processes, expected one"))),
+        (None, true) => lead(&args, &interrupt, Some(&processes)),
+        (None, false) => processes.follow(&args, &interrupt),
+    };
+    processes.end(done)
+}
+
+/// The run of this process, by itself or as the first of several.
+fn lead(args: &TrainArgs, interrupt: &Interrupt, processes: Option<&Processes>) -> Result<ExitCode> {
     let mut progress = Progress::new(args.format, args.quiet);
-    if let Some(sweep) = Sweep::of(&args)? {
-        return sweep.run(&args, &interrupt, &mut progress);
-    }
     #[cfg(feature = "watch")]
     let page = args.watch.bind()?;
     let session = match &args.resume {
-        None => Some(begin(&args, &mut progress)?),
-        Some(run) => resume(run, &args, &mut progress)?,
+        None => Some(begin(args, &mut progress, processes)?),
+        Some(run) => resume(run, args, &mut progress, processes)?,
     };
     #[cfg_attr(not(feature = "watch"), expect(unused_mut))]
     let Some(mut session) = session else { return Ok(ExitCode::SUCCESS) };
@@ -52,17 +68,64 @@ pub fn run(args: TrainArgs) -> Result<ExitCode> {
     };
     #[cfg(not(feature = "watch"))]
     let watching: Option<Watching> = None;
-    let finished = drive(session, &interrupt, &mut progress, watching, args.no_report)?;
+    let finished = drive(session, interrupt, &mut progress, watching, args.no_report, processes)?;
     Ok(if finished { ExitCode::SUCCESS } else { ExitCode::from(interrupt::STATUS) })
 }
 
 /// With fewer training samples than this, a note says that they are few.
 const FEW: usize = 20;
 
+/// What a run needs to begin.
+pub(super) struct Prepared {
+    pub(super) config: RunConfig,
+    pub(super) data: Dataset,
+    pub(super) first: First,
+    pub(super) device: Device,
+    pub(super) choice: Choice,
+}
+
 /// A run from its start.
-pub(super) fn begin(args: &TrainArgs, progress: &mut Progress) -> Result<Session> {
+pub(super) fn begin(args: &TrainArgs, progress: &mut Progress, processes: Option<&Processes>) -> Result<Session> {
+    let prepared = all(processes, prepare(args, progress, processes))?;
+    let start = || {
+        let Prepared { config, data, first, device, choice } = prepared;
+        progress.building(&device);
+        Session::begin(config, data, first, (device, &choice), args.run_dir.as_deref()).map(|session| (session, choice))
+    };
+    let (mut session, choice) = all(processes, start())?;
+    if let Some(processes) = processes {
+        processes.join(&mut session.trainer, &session.device, &choice)?;
+    }
+    crate::cli::note(&session.device);
+    if let Some(balance) = session.trainer.balance() {
+        let what = if session.model.is_segmentation()? { "pixels" } else { "samples" };
+        crate::cli::say(&format!("note: {}", balance.words(what, |class| session.model.class_name(class))));
+    }
+    Ok(session)
+}
+
+/// What was done here, if all processes could do it.
+pub(super) fn all<T>(processes: Option<&Processes>, done: Result<T>) -> Result<T> {
+    match processes {
+        None => done,
+        Some(processes) => processes.all(done),
+    }
+}
+
+/// The settings, data, weights and device of a run.
+pub(super) fn prepare(args: &TrainArgs, progress: &mut Progress, processes: Option<&Processes>) -> Result<Prepared> {
     let mut config = args.resolve()?;
     config.train.check()?;
+    // Each process computes as many batches of an update as one process would.
+    if let Some(size) = processes.map(Processes::size) {
+        let accumulate = u32::try_from(size).ok().and_then(|size| config.train.accumulate.checked_mul(size));
+        config.train.accumulate = accumulate.ok_or_else(|| {
+            Error::input(format!(
+                "accumulate {}: expected fewer batches in each of {size} processes",
+                config.train.accumulate
+            ))
+        })?;
+    }
     if let Some(path) = &args.run_dir {
         RunFolder::check(path)?;
     }
@@ -92,15 +155,16 @@ pub(super) fn begin(args: &TrainArgs, progress: &mut Progress) -> Result<Session
     let first = First::of(&config, &data)?;
     first.notice.iter().for_each(|notice| crate::cli::say(&format!("note: {notice}")));
     let request = DeviceRequest { require_gpu: config.require_gpu, ..asked };
-    let (device, choice) = crate::cli::open(request, config.threads)?;
-    progress.building(&device);
-    let session = Session::begin(config, data, first, (device, &choice), args.run_dir.as_deref())?;
-    crate::cli::note(&session.device);
-    if let Some(balance) = session.trainer.balance() {
-        let what = if session.model.is_segmentation()? { "pixels" } else { "samples" };
-        crate::cli::say(&format!("note: {}", balance.words(what, |class| session.model.class_name(class))));
+    let (device, choice) = open(request, config.threads, processes)?;
+    Ok(Prepared { config, data, first, device, choice })
+}
+
+/// Opens the device of this process, by itself or as one of several.
+pub(super) fn open(request: DeviceRequest, threads: usize, processes: Option<&Processes>) -> Result<(Device, Choice)> {
+    match processes {
+        None => crate::cli::open(request, threads),
+        Some(processes) => crate::cli::open(processes.request(request), processes.threads(threads)),
     }
-    Ok(session)
 }
 
 /// Reduces a default batch size to the number of samples, or, if it is not given at all, so that an epoch has several
@@ -138,6 +202,7 @@ pub(super) fn drive(
     progress: &mut Progress,
     watching: Option<Watching>,
     no_report: bool,
+    processes: Option<&Processes>,
 ) -> Result<bool> {
     let begun = Instant::now();
     let Session { config, model, trainer, folder, .. } = &session;
@@ -159,6 +224,7 @@ pub(super) fn drive(
         },
     ));
     progress.clear();
+    processes.iter().for_each(|processes| processes.heard(&session.trainer));
     let (file, tested) = match ended? {
         Ended::Finished { model, tested } => (model, tested),
         Ended::Stopped { step } => {

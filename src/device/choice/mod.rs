@@ -59,6 +59,8 @@ pub struct DeviceRequest {
     pub require_gpu: bool,
     /// Where it was named.
     pub named_by: NamedBy,
+    /// Which of several equal devices is taken: processes of one machine take them in turn. 0 takes the first.
+    pub turn: usize,
 }
 
 /// The chosen device.
@@ -118,13 +120,13 @@ impl DeviceRequest {
             digits if digits.bytes().all(|b| b.is_ascii_digit()) => match digits.parse() {
                 Ok(index) => Wanted::Index(index),
                 Err(_) => {
-                    let request = Self { wanted: Wanted::Name(text.into()), require_gpu: false, named_by };
+                    let request = Self { wanted: Wanted::Name(text.into()), require_gpu: false, named_by, turn: 0 };
                     return Err(Error::input(format!("{request}: no index is that large")));
                 }
             },
             _ => Wanted::Name(text.to_string()),
         };
-        Ok(Self { wanted, require_gpu: false, named_by })
+        Ok(Self { wanted, require_gpu: false, named_by, turn: 0 })
     }
 
     /// The value of the environment variable `WGRAD_DEVICE`; `auto` if it is not set or empty.
@@ -228,6 +230,7 @@ impl DeviceRequest {
                 None if c.rank() != chosen.rank() => {
                     format!("{} comes before {}", chosen.api.words(), c.api.words())
                 }
+                None if self.turn > 0 => "the processes of this machine take equals in turn".to_string(),
                 None => "the first of equals is taken".to_string(),
             };
         }
@@ -252,7 +255,14 @@ pub fn decide(candidates: &[Candidate], request: &DeviceRequest) -> Result<Choic
     let admitted: Vec<&Candidate> = ranked.iter().copied().filter(|c| wanted.admits(c)).collect();
     let usable = admitted.iter().filter(|c| c.unusable.is_none()).count();
 
-    let Some(&chosen) = admitted.iter().find(|c| c.unusable.is_none()) else {
+    let best = admitted.iter().find(|c| c.unusable.is_none());
+    // GPUs of one class are equals whatever their names, but of software adapters each computes other bytes.
+    let is_equal = |c: &Candidate, best: &Candidate| {
+        c.unusable.is_none() && c.rank() == best.rank() && (c.kind.is_gpu() || c.index == best.index)
+    };
+    let equals: Vec<&Candidate> =
+        best.into_iter().flat_map(|best| admitted.iter().filter(|c| is_equal(c, best))).copied().collect();
+    let Some(&chosen) = equals.get(request.turn % equals.len().max(1)) else {
         let mut message = format!("{request} matches no device that can be used");
         if let [only] = admitted[..] {
             let lack = only.unusable.as_deref().unwrap_or_default();

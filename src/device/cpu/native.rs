@@ -4,7 +4,7 @@ use crate::device::cpu;
 use crate::device::executor::{Executor, Lent, Part, Waiting};
 use crate::device::gpu::timing::Clock;
 use crate::error::{Error, Result};
-use crate::ir::graph::{Graph, Tensor, TensorInfo};
+use crate::ir::graph::{Graph, Phase, Tensor, TensorInfo};
 use crate::ir::values::Values;
 use std::any::Any;
 use std::collections::VecDeque;
@@ -91,6 +91,12 @@ impl Executor for Native {
     fn submit(&mut self, steps: u32) -> Result<()> {
         self.pool.install(|| (0..steps).for_each(|_| self.executor.step()));
         self.done.extend(self.readback.map(|t| self.executor.get(t)));
+        Ok(())
+    }
+
+    fn submit_phase(&mut self, phase: Phase) -> Result<()> {
+        let nodes: Vec<usize> = self.nodes().filter(|&n| self.executor.graph().nodes[n].phase == phase).collect();
+        self.pool.install(|| nodes.into_iter().for_each(|node| self.executor.run(node)));
         Ok(())
     }
 

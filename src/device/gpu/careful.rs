@@ -29,8 +29,13 @@ impl Executor {
     /// Runs a step dispatch by dispatch. The next one is run so too where this one took longer than `slow`, or all are to
     /// be.
     pub(in crate::device::gpu) fn step_one_by_one(&mut self, slow: Duration) -> Result<()> {
+        self.run_one_by_one(&(0..self.steps.len()).collect::<Vec<_>>(), slow)
+    }
+
+    /// `step_one_by_one` for some dispatches of a step.
+    pub(in crate::device::gpu) fn run_one_by_one(&mut self, dispatches: &[usize], slow: Duration) -> Result<()> {
         let begun = Instant::now();
-        (0..self.steps.len()).try_for_each(|n| self.run_dispatch(n))?;
+        dispatches.iter().try_for_each(|&n| self.run_dispatch(n))?;
         self.careful = self.gpu.one_by_one || begun.elapsed() > slow;
         Ok(())
     }

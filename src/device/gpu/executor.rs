@@ -5,7 +5,7 @@ use crate::device::gpu::open::Opened;
 use crate::device::gpu::patience::SLOW;
 use crate::device::gpu::{pipelines, shared};
 use crate::error::{Error, Result};
-use crate::ir::graph::Tensor;
+use crate::ir::graph::{Phase, Tensor};
 use crate::plan::kernel::{Space, TEXELS};
 use crate::plan::{Place, Plan};
 use std::collections::VecDeque;
@@ -286,6 +286,22 @@ impl Executor {
             }
             Some(_) => return Err(Error::failed(format!("more than {IN_FLIGHT} submits in flight"))),
         }
+        self.gpu.check()
+    }
+
+    /// Submits the dispatches of a step that belong to a phase; dispatch by dispatch where steps are run so.
+    pub fn submit_phase(&mut self, phase: Phase) -> Result<()> {
+        let dispatches = self.plan.dispatches.iter().enumerate().filter(|(_, dispatch)| dispatch.phase == phase);
+        let dispatches: Vec<usize> = dispatches.map(|(n, _)| n).collect();
+        if self.careful {
+            return self.run_one_by_one(&dispatches, SLOW);
+        }
+        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            dispatches.iter().for_each(|&n| self.steps[n].record(&mut pass));
+        }
+        self.gpu.queue.submit([encoder.finish()]);
         self.gpu.check()
     }
 

@@ -4,7 +4,7 @@ use crate::device::executor::{self, Part, Waiting};
 use crate::device::gpu::executor::Executor;
 use crate::device::gpu::timing::Clock;
 use crate::error::{Error, Result};
-use crate::ir::graph::{DType, Role, Tensor, TensorInfo};
+use crate::ir::graph::{DType, Phase, Role, Tensor, TensorInfo};
 use crate::ir::values::Values;
 use crate::plan::Dispatch;
 use crate::plan::kernel::Space;
@@ -57,6 +57,10 @@ impl executor::Executor for Executor {
 
     fn submit(&mut self, steps: u32) -> Result<()> {
         Executor::submit(self, steps)
+    }
+
+    fn submit_phase(&mut self, phase: Phase) -> Result<()> {
+        Executor::submit_phase(self, phase)
     }
 
     fn collect(&mut self) -> Waiting<'_, Option<Values>> {

@@ -6,7 +6,7 @@ use crate::device::Device;
 use crate::device::executor::{Build, Executor, Part};
 use crate::device::gpu::patience::SLOW;
 use crate::error::{Error, Result};
-use crate::ir::graph::{Graph, Tensor};
+use crate::ir::graph::{Graph, Phase, Tensor};
 use crate::ir::values::Values;
 use crate::ops::optim::step_end::RECORD;
 use std::collections::VecDeque;
@@ -26,6 +26,20 @@ pub struct Record {
     pub targets: u32,
     /// Where a NaN or an infinity was met, as [`crate::step::nonfinite`] has it; 0 in all health.
     pub fault: u32,
+}
+
+impl Record {
+    /// The record as the words that processes exchange.
+    pub(in crate::train) fn words(&self) -> [u32; RECORD] {
+        let Record { loss, correct, samples, weight, targets, fault } = *self;
+        [loss.to_bits(), correct, samples, weight.to_bits(), targets, fault]
+    }
+
+    /// The record of such words.
+    pub(in crate::train) fn of_words([loss, correct, samples, weight, targets, fault]: [u32; RECORD]) -> Record {
+        let [loss, weight] = [loss, weight].map(f32::from_bits);
+        Record { loss, correct, samples, weight, targets, fault }
+    }
 }
 
 /// A dispatch of a step, or on the native CPU an op, timed by itself.
@@ -180,6 +194,11 @@ impl Engine {
         Ok(())
     }
 
+    /// Starts the part of a step that belongs to a phase.
+    pub(in crate::train) fn submit_phase(&mut self, phase: Phase) -> Result<()> {
+        self.executor.submit_phase(phase)
+    }
+
     /// Runs one step whose parts are timed one by one; `None` if the device has no timestamps.
     pub async fn time_step(&mut self) -> Result<Option<Vec<Timed>>> {
         let Some(seconds) = self.executor.time_parts().await? else { return Ok(None) };
@@ -203,7 +222,13 @@ impl Engine {
     /// Waits for the oldest submit and returns its records, one per step; empty if none is in flight.
     pub async fn collect(&mut self) -> Result<Vec<Record>> {
         let Some((first, steps)) = self.sizes.pop_front() else { return Ok(Vec::new()) };
-        let log = match self.executor.collect().await? {
+        let log = self.executor.collect().await?;
+        self.records(log, first, steps as usize)
+    }
+
+    /// The records of `count` steps after the first `at`, in a log that was read back.
+    pub(in crate::train) fn records(&self, log: Option<Values>, at: usize, count: usize) -> Result<Vec<Record>> {
+        let log = match log {
             Some(Values::Float(log)) => log,
             _ => Vec::new(),
         };
@@ -214,7 +239,7 @@ impl Engine {
             }
             _ => None,
         };
-        let records: Option<Vec<Record>> = (first..first + steps as usize).map(record).collect();
+        let records: Option<Vec<Record>> = (at..at + count).map(record).collect();
         records.ok_or_else(|| Error::failed("the log of steps was not read back whole"))
     }
 }

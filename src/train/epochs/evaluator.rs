@@ -8,6 +8,7 @@ use crate::ir::values::Values;
 use crate::model::Model;
 use crate::model::formats::weights::Weights;
 use crate::ops::optim::step_end::Weighing;
+use crate::processes::{Communicator, gather_all};
 use crate::step::control::Control;
 use crate::train::epochs::confusion::Confusion;
 use crate::train::epochs::engine::{Engine, Pace, Record};
@@ -18,6 +19,7 @@ use crate::train::settings::loss::Criterion;
 use crate::train::step::Step;
 use crate::train::step::window::limit_on;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 use std::time::Instant;
 
 /// Sums over records of steps, in double precision.
@@ -189,13 +191,39 @@ impl Evaluator {
         if self.targets.is_some() {
             return self.run_numbers().await.map(|(totals, _)| totals);
         }
-        self.restart()?;
+        let steps = self.step.steps_per_epoch() as u64;
         let mut totals = self.none;
+        self.records(0..steps).await?.iter().for_each(|record| totals.add(record));
+        Ok(totals)
+    }
+
+    /// One pass over the data, of which each process makes a part: the sums are those of [`Evaluator::run`], to the bit.
+    pub(in crate::train) async fn run_with(&mut self, others: &dyn Communicator) -> Result<Totals> {
+        // What is read sample by sample every process reads for itself.
+        if self.step.mask.is_some() || self.targets.is_some() {
+            return self.run().await;
+        }
+        let (steps, rank, size) = (self.step.steps_per_epoch() as u64, others.rank() as u64, others.size() as u64);
+        let mine = self.records(steps * rank / size..steps * (rank + 1) / size).await?;
+        let mine: Vec<u32> = mine.iter().flat_map(Record::words).collect();
+        let mut totals = self.none;
+        for found in gather_all(others, bytemuck::cast_slice(&mine))? {
+            let words: Vec<u32> = bytemuck::pod_collect_to_vec(&found);
+            let (records, _) = words.as_chunks();
+            records.iter().for_each(|record| totals.add(&Record::of_words(*record)));
+        }
+        Ok(totals)
+    }
+
+    /// The records of some steps of a pass over the data.
+    async fn records(&mut self, steps: Range<u64>) -> Result<Vec<Record>> {
+        self.restart_at(steps.start)?;
+        let mut all = Vec::new();
         let mut pace = Pace::default();
-        let (mut at, of) = (0, self.step.steps_per_epoch() as u64);
-        while at < of || self.engine.in_flight() > 0 {
-            while at < of && self.engine.in_flight() < 2 {
-                at += self.submit(at, pace.of((of - at) as usize))?;
+        let mut at = steps.start;
+        while at < steps.end || self.engine.in_flight() > 0 {
+            while at < steps.end && self.engine.in_flight() < 2 {
+                at += self.submit(at, pace.of((steps.end - at) as usize))?;
             }
             let begun = Instant::now();
             let records = self.engine.collect().await?;
@@ -203,9 +231,9 @@ impl Evaluator {
             if pace.is_slow() {
                 self.engine.one_by_one();
             }
-            records.iter().for_each(|record| totals.add(record));
+            all.extend(records);
         }
-        Ok(totals)
+        Ok(all)
     }
 
     /// One pass over the data, batch by batch, that passes on the class of each pixel of each sample, in the data's
@@ -287,13 +315,19 @@ impl Evaluator {
 
     /// Goes back to the first sample.
     fn restart(&mut self) -> Result<()> {
+        self.restart_at(0)
+    }
+
+    /// Goes to the first sample of a step.
+    fn restart_at(&mut self, step: u64) -> Result<()> {
         for (_, state) in &self.step.graph.carried {
             let zeros = vec![0.0; self.step.graph.info(*state).elements()];
             self.engine.write(*state, Values::Float(zeros))?;
         }
-        self.engine.write(self.step.control, Values::Word(self.start.words()))?;
-        self.engine.restart();
-        self.feed.iter_mut().for_each(|feed| feed.restart_at(0));
+        let control = self.start.at(step, self.step.batch);
+        self.engine.write(self.step.control, Values::Word(control.words()))?;
+        self.engine.restart_at(step);
+        self.feed.iter_mut().for_each(|feed| feed.restart_at(step));
         Ok(())
     }
 

@@ -18,6 +18,7 @@ use crate::train::epochs::sampler::Sampler;
 use crate::train::epochs::timing::{KernelTime, kernel_times};
 use crate::train::epochs::watchdog::Watchdog;
 use crate::train::pairing::check_data;
+use crate::train::processes::Together;
 use crate::train::settings::class_weights::Balance;
 use crate::train::settings::interval::Interval;
 use crate::train::settings::loss::Criterion;
@@ -88,6 +89,8 @@ pub struct Trainer {
     snapshot: Option<Arc<Snapshot>>,
     pub(super) sampler: Option<Sampler>,
     pub(in crate::train) watchdog: Watchdog,
+    // The other processes, where there are some.
+    pub(in crate::train) together: Option<Together>,
 }
 
 /// When checkpoints are made, besides at the end of every epoch.
@@ -169,6 +172,7 @@ impl Trainer {
             snapshot: None,
             sampler,
             watchdog: Watchdog::default(),
+            together: None,
         })
     }
 
@@ -231,16 +235,23 @@ impl Trainer {
             0 => self.save(None, &mut observe).await?,
             _ => ControlFlow::Continue(()),
         };
+        flow = self.agree(flow)?;
         let mut pace = None;
         while flow.is_continue() && !self.progress.finished(self.goal) {
             if self.watchdog.step() != Some(self.progress.step) {
                 self.watchdog.keep(self.checkpoint().await?);
             }
-            flow = self.stretch(&mut pace, &mut observe).await?;
+            flow = match self.together {
+                None => self.stretch(&mut pace, &mut observe).await?,
+                Some(_) => self.stretch_together(&mut observe).await?,
+            };
             let mut weights = None;
             if flow.is_continue() && self.progress.step == self.progress.epoch_end(self.goal) {
                 self.evaluator.copy_weights(&self.step, &self.engine)?;
-                let validation = self.evaluator.run().await?;
+                let validation = match &self.together {
+                    None => self.evaluator.run().await?,
+                    Some(together) => self.evaluator.run_with(together.others()).await?,
+                };
                 // A checkpoint follows, which needs them anyway; without one they are not worth reading.
                 let mut digest = None;
                 if self.checkpoints.is_some() {
@@ -259,7 +270,9 @@ impl Trainer {
                     last.val_perplexity = (self.model.task == Task::Next).then(|| last.val_loss.exp());
                     metrics = *last;
                 }
-                flow = self.sample(metrics, &mut observe).await?;
+                if self.is_first() {
+                    flow = self.sample(metrics, &mut observe).await?;
+                }
                 self.settle_rate().await?;
                 self.lay_out(true).await?;
                 if observe(Event::Epoch(&metrics)).is_break() {
@@ -269,6 +282,7 @@ impl Trainer {
             if self.save(weights, &mut observe).await?.is_break() {
                 flow = ControlFlow::Break(());
             }
+            flow = self.agree(flow)?;
         }
         Ok(self.progress.metrics.clone())
     }
@@ -279,15 +293,7 @@ impl Trainer {
         pace: &mut Option<Pace>,
         observe: &mut impl FnMut(Event) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>> {
-        let (start, epoch_end) = (self.progress.epoch_start(), self.progress.epoch_end(self.goal));
-        let (mut end, mut due) = (epoch_end, None);
-        match self.checkpoints {
-            Some(Checkpoints { every: Some(Interval::Steps(n)), .. }) => {
-                end = end.min((self.progress.step / n).saturating_add(1).saturating_mul(n));
-            }
-            Some(Checkpoints { every: Some(Interval::Time(time)), last }) => due = last.checked_add(time),
-            _ => {}
-        }
+        let (end, due) = self.until();
         let mut submitted = self.progress.step;
         let (begun, before) = (Instant::now(), self.progress.seconds);
         let mut collected = begun;
@@ -303,13 +309,6 @@ impl Trainer {
             let records = self.engine.collect().await?;
             let took = collected.elapsed().as_secs_f64();
             collected = Instant::now();
-            let first = self.progress.step + 1;
-            if let Some(at) = records.iter().position(|record| record.fault != 0 || !record.loss.is_finite()) {
-                return Err(self.diverged(first + at as u64, &records[at]).await);
-            }
-            records.iter().for_each(|record| self.progress.totals.add(record));
-            self.progress.step += records.len() as u64;
-            self.progress.seconds = before + begun.elapsed().as_secs_f64();
             match pace {
                 Some(pace) => {
                     pace.measured(records.len(), took);
@@ -319,21 +318,51 @@ impl Trainer {
                 }
                 None => *pace = Some(Pace::default()),
             }
-            let event = Event::Steps {
-                epoch: self.progress.epoch(),
-                first,
-                records: &records,
-                done: (self.progress.step - start) as usize,
-                of: (epoch_end - start) as usize,
-                totals: &self.progress.totals,
-                seconds: self.progress.seconds,
-            };
-            if observe(event).is_break() {
+            if self.take(&records, before + begun.elapsed().as_secs_f64(), observe).await?.is_break() {
                 flow = ControlFlow::Break(());
             }
-            self.lay_out(false).await?;
             going = flow.is_continue() && due.is_none_or(|due| Instant::now() < due);
         }
+        Ok(flow)
+    }
+
+    /// The last step before the end of the epoch or the next checkpoint, and when one is due by the clock.
+    pub(in crate::train) fn until(&self) -> (u64, Option<Instant>) {
+        let epoch_end = self.progress.epoch_end(self.goal);
+        match self.checkpoints {
+            Some(Checkpoints { every: Some(Interval::Steps(n)), .. }) => {
+                (epoch_end.min((self.progress.step / n).saturating_add(1).saturating_mul(n)), None)
+            }
+            Some(Checkpoints { every: Some(Interval::Time(time)), last }) => (epoch_end, last.checked_add(time)),
+            _ => (epoch_end, None),
+        }
+    }
+
+    /// Takes in the records of the next steps, and tells the observer; `seconds` of training are in this epoch.
+    pub(in crate::train) async fn take(
+        &mut self,
+        records: &[Record],
+        seconds: f64,
+        observe: &mut impl FnMut(Event) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>> {
+        let first = self.progress.step + 1;
+        if let Some(at) = records.iter().position(|record| record.fault != 0 || !record.loss.is_finite()) {
+            return Err(self.diverged(first + at as u64, &records[at]).await);
+        }
+        records.iter().for_each(|record| self.progress.totals.add(record));
+        self.progress.step += records.len() as u64;
+        self.progress.seconds = seconds;
+        let (start, end) = (self.progress.epoch_start(), self.progress.epoch_end(self.goal));
+        let flow = observe(Event::Steps {
+            epoch: self.progress.epoch(),
+            first,
+            records,
+            done: (self.progress.step - start) as usize,
+            of: (end - start) as usize,
+            totals: &self.progress.totals,
+            seconds,
+        });
+        self.lay_out(false).await?;
         Ok(flow)
     }
 
@@ -365,6 +394,9 @@ impl Trainer {
         // Running statistics of a batch norm pass by the optimizer, which looks at gradients, parameters and its own state.
         if let Some(wild) = weights.wild() {
             return Err(self.wild(&wild));
+        }
+        if self.together.is_some() {
+            self.compare(Digest::of(&weights))?;
         }
         let checkpoint = self.checkpoint_with(weights).await?;
         let flow = observe(Event::Checkpoint(&checkpoint));

@@ -94,6 +94,7 @@ impl Trainer {
 
     /// The error of a step that met a NaN or an infinity. The trainer is brought back to its last good state.
     pub(in crate::train) async fn diverged(&mut self, step: u64, record: &Record) -> Error {
+        self.share_error();
         let mut places = nonfinite::words(record.fault & !nonfinite::LOSS);
         if !record.loss.is_finite() {
             let others = places.map_or(String::new(), |places| format!(", and {places} hold NaN or infinity"));
@@ -118,6 +119,7 @@ impl Trainer {
     /// The error of weights that have become NaN or infinite since the last checkpoint, though no step met such a number. The
     /// trainer is brought back to its last good state.
     pub(in crate::train) fn wild(&mut self, wild: &str) -> Error {
+        self.share_error();
         let step = self.progress().step;
         let restored = self.watchdog.good.take().and_then(|(good, _)| self.restore(&good).err());
         let restored =
@@ -127,6 +129,11 @@ impl Trainer {
 
     /// Runs the steps from the last good state up to `step` again, that one part by part, and says where it began.
     async fn begin(&mut self, step: u64) -> Result<String> {
+        if self.together.is_some() {
+            return Ok(
+                "the op where it began is found by one process that resumes the run from its last checkpoint".into()
+            );
+        }
         while self.engine.in_flight() > 0 {
             self.engine.collect().await?;
         }

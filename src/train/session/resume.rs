@@ -43,6 +43,22 @@ impl Stopped {
     /// [`Error::Input`] if the folder has no checkpoint, a damaged one, or another run going on in it, and for settings
     /// that belong to the run or make it shorter than it is; [`Error::Failed`] if the folder cannot be written.
     pub fn open(run: &Path, which: Which, over: &Overlay) -> Result<Stopped> {
+        let last = Checkpoints::of(run).path("last");
+        // Locked first, so that no other process writes what is read here.
+        let lock =
+            || files::lock(run).map(Some).map_err(|e| with_way_on(e, run, last.exists().then_some((&last, None))));
+        Self::read(run, which, over, lock)
+    }
+
+    /// `open` for a process that only follows the one that has the folder open: nothing is locked or written.
+    ///
+    /// # Errors
+    /// [`Error::Input`] as for [`Stopped::open`].
+    pub fn follow(run: &Path, which: Which, over: &Overlay) -> Result<Stopped> {
+        Self::read(run, which, over, || Ok(None))
+    }
+
+    fn read(run: &Path, which: Which, over: &Overlay, lock: impl FnOnce() -> Result<Option<File>>) -> Result<Stopped> {
         over.check_run()?;
         let checkpoints = Checkpoints::of(run);
         checkpoints.find(which).map_err(|error| match RunFolder::is_unbegun(run) {
@@ -51,9 +67,7 @@ impl Stopped {
             }
             false => error,
         })?;
-        // Locked first, so that no other process writes what is read here.
-        let last = checkpoints.path("last");
-        let lock = files::lock(run).map_err(|e| with_way_on(e, run, last.exists().then_some((&last, None))))?;
+        let lock = lock()?;
         let checkpoint = checkpoints.read(which)?;
         let mut config = RunConfig::read(&run.join("config.toml"))?;
         let place = checkpoints.find(which)?.display().to_string();
@@ -83,7 +97,6 @@ impl Stopped {
             true => config.data_folder(),
             false => state.data_folder.clone(),
         };
-        let lock = Some(lock);
         Ok(Stopped { run: run.into(), lock, which, checkpoint, config, reached, goal, finished, data_folder })
     }
 
@@ -180,7 +193,7 @@ impl Stopped {
     }
 
     /// The trainer as it was at the checkpoint.
-    fn trainer(&self, data: &Dataset, device: &Device) -> Result<Trainer> {
+    pub(in crate::train) fn trainer(&self, data: &Dataset, device: &Device) -> Result<Trainer> {
         let Checkpoint { model, weights, .. } = &self.checkpoint;
         let mut trainer = Trainer::new(device, model, data, &self.config.train, Some(weights))?;
         trainer.restore(&self.checkpoint)?;

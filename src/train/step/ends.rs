@@ -61,7 +61,7 @@ impl Start {
         };
         let weight = self.weight.filter(|_| op.weighted);
         let from: Vec<Tensor> = [self.control].into_iter().chain(weight).collect();
-        graph.update(op, &from, &[sum, grads, of_update, fault])?;
+        graph.reduce(op, &from, &[sum, grads, of_update, fault])?;
         Ok(of_update)
     }
 

@@ -185,17 +185,17 @@ impl Point {
         let session = if begun {
             // It has its settings.
             args.flags.0 = Overlay::new();
-            resume(run, &args, progress)?
+            resume(run, &args, progress, None)?
         } else {
             args.flags.0 = args.flags.0.set("train.seed", i64::try_from(self.seed).unwrap_or(i64::MAX));
             if let Some(lr) = self.lr {
                 args.flags.0 = args.flags.0.set("train.lr", lr);
             }
             args.run_dir = Some(run.to_path_buf());
-            Some(begin(&args, progress)?)
+            Some(begin(&args, progress, None)?)
         };
         match session {
-            Some(session) => drive(session, interrupt, progress, None, args.no_report),
+            Some(session) => drive(session, interrupt, progress, None, args.no_report, None),
             None => Ok(true),
         }
     }

@@ -1,0 +1,182 @@
+//! `mpirun wgrad train`: the processes of a run, of which the first tells and writes, and the others follow it.
+
+use crate::cli::args::train::TrainArgs;
+use crate::cli::commands::session::open_data;
+use crate::cli::commands::train::{Prepared, prepare};
+use crate::cli::mute;
+use crate::cli::terminal::interrupt::{self, Interrupt};
+use crate::cli::terminal::progress::{Format, Progress};
+use crate::counted::counted;
+use crate::device::Device;
+use crate::device::choice::{Choice, DeviceRequest};
+use crate::error::{Error, Result};
+use crate::processes::{Communicator, all_done, gather_all, join};
+use crate::train::epochs::trainer::Trainer;
+use crate::train::processes::Follower;
+use crate::train::run::checkpoints::Which;
+use crate::train::session::Stopped;
+use std::cell::Cell;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// The processes of this command.
+pub(super) struct Processes {
+    others: Arc<dyn Communicator>,
+    // The number of this process on its machine, and of how many there.
+    local: [usize; 2],
+    // Whether all processes have the error that ends them.
+    shared: Cell<bool>,
+}
+
+impl Processes {
+    /// Finds the other processes, where a launcher started several; `required` is how many there must be.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where there are not as many, or they cannot find one another.
+    pub(super) fn find(required: Option<usize>) -> Result<Option<Processes>> {
+        let found = join()?;
+        let size = found.as_ref().map_or(1, |others| others.size());
+        if let Some(required) = required.filter(|required| *required != size) {
+            // Each says so: where the launch went wrong, each may be by itself.
+            found.iter().try_for_each(|others| others.leave())?;
+            let found = counted(size, "process");
+            return Err(Error::input(format!(
+                "--processes-required {required}: found {found}, expected {required}, started by a launcher of MPI such as \
+                 mpirun -n {required}"
+            )));
+        }
+        let Some(others) = found else { return Ok(None) };
+        let hosts = gather_all(&*others, others.host()?.as_bytes())?;
+        let here = |ranks: &[Vec<u8>]| ranks.iter().filter(|host| **host == hosts[others.rank()]).count();
+        let local = [here(&hosts[..others.rank()]), here(&hosts)];
+        Ok(Some(Processes { others, local, shared: Cell::new(false) }))
+    }
+
+    /// Whether this process is the first, which tells and writes.
+    pub(super) fn is_first(&self) -> bool {
+        self.others.rank() == 0
+    }
+
+    /// How many there are.
+    pub(super) fn size(&self) -> usize {
+        self.others.size()
+    }
+
+    /// The device for this process: those that the request admits are taken in turn.
+    pub(super) fn request(&self, request: DeviceRequest) -> DeviceRequest {
+        let [turn, _] = self.local;
+        DeviceRequest { turn, ..request }
+    }
+
+    /// Threads of the native CPU: as requested, else this process's share of the machine's.
+    pub(super) fn threads(&self, requested: usize) -> usize {
+        let [_, here] = self.local;
+        let own = std::thread::available_parallelism().map_or(1, |count| count.get());
+        let machine = processors().unwrap_or(own);
+        if requested > 0 { requested } else { (machine / here).clamp(1, own) }
+    }
+
+    /// What was done here, if all processes could do it.
+    pub(super) fn all<T>(&self, done: Result<T>) -> Result<T> {
+        let done = all_done(&*self.others, done);
+        self.shared.set(done.is_err());
+        done
+    }
+
+    /// Joins the trainers of all processes; the first says what each runs on.
+    pub(super) fn join(&self, trainer: &mut Trainer, device: &Device, choice: &Choice) -> Result<()> {
+        let notes = self.all(pollster::block_on(trainer.join(device, self.others.clone())))?;
+        let place = format!("{}: {}", self.others.host()?, choice.device.label());
+        let places = gather_all(&*self.others, place.as_bytes())?;
+        for (rank, place) in places.iter().enumerate().skip(1) {
+            crate::cli::say(&format!("process {rank} on {}", String::from_utf8_lossy(place)));
+        }
+        let (batch, every) = (trainer.options().batch_size, trainer.options().accumulate as usize);
+        crate::cli::say(&format!(
+            "{} processes: an update is made of {every} batches of {}",
+            self.size(),
+            counted(batch, "sample")
+        ));
+        notes.iter().for_each(|note| crate::cli::say(&format!("note: {note}")));
+        Ok(())
+    }
+
+    /// Hears whether the run's error is one of all processes.
+    pub(super) fn heard(&self, trainer: &Trainer) {
+        self.shared.set(trainer.has_shared_error());
+    }
+
+    /// Ends the processes: together, or, after an error that the others do not know of, by force.
+    pub(super) fn end(&self, done: Result<ExitCode>) -> Result<ExitCode> {
+        match done {
+            Err(error) if !self.shared.get() => {
+                mute(false);
+                let status = crate::cli::status(Err(Error::failed(format!("process {}: {error}", self.others.rank()))));
+                self.others.abort(if matches!(error, Error::Input(_)) { 2 } else { 1 });
+                Ok(status)
+            }
+            Err(error) => {
+                self.others.leave()?;
+                let status = if matches!(error, Error::Input(_)) { 2 } else { 1 };
+                if self.is_first() { Err(error) } else { Ok(ExitCode::from(status)) }
+            }
+            Ok(status) => self.others.leave().map(|()| status),
+        }
+    }
+
+    /// Follows the first process to the end of its run.
+    pub(super) fn follow(&self, args: &TrainArgs, interrupt: &Interrupt) -> Result<ExitCode> {
+        mute(true);
+        let mut progress = Progress::new(Format::Text, true);
+        let followed = match &args.resume {
+            None => {
+                let Prepared { config, data, first, device, choice } =
+                    self.all(prepare(args, &mut progress, Some(self)))?;
+                Some((self.all(Follower::begin(config, &data, &first, &device))?, device, choice))
+            }
+            Some(run) => self.resumed(run, args, &mut progress)?,
+        };
+        let Some((mut follower, device, choice)) = followed else { return Ok(ExitCode::SUCCESS) };
+        self.join(&mut follower.trainer, &device, &choice)?;
+        let finished = pollster::block_on(follower.drive(|| interrupt.asked()));
+        self.heard(&follower.trainer);
+        Ok(if finished? { ExitCode::SUCCESS } else { ExitCode::from(interrupt::STATUS) })
+    }
+
+    /// Follows a run that is resumed; `None` if it is finished.
+    fn resumed(
+        &self,
+        run: &Path,
+        args: &TrainArgs,
+        progress: &mut Progress,
+    ) -> Result<Option<(Follower, Device, Choice)>> {
+        let which = if args.from_previous { Which::Previous } else { Which::Last };
+        let stopped = self.all(Stopped::follow(run, which, &args.flags.0))?;
+        if stopped.is_finished() {
+            return self.all(Ok(None));
+        }
+        let mut open = || {
+            let config = stopped.config();
+            let asked = crate::cli::request(args.device(config), config.device.as_deref())?;
+            let data = open_data(&stopped.data_config(), progress)?;
+            let request = self.request(DeviceRequest { require_gpu: config.require_gpu, ..asked });
+            let (device, choice) = crate::cli::open(request, self.threads(config.threads))?;
+            let follower = Follower::go_on(&stopped, &data, &device)?;
+            Ok(Some((follower, device, choice)))
+        };
+        self.all(open())
+    }
+}
+
+/// The processors of the machine, whether or not this process may use all of them.
+#[cfg(unix)]
+fn processors() -> Option<usize> {
+    use nix::unistd::{SysconfVar, sysconf};
+    usize::try_from(sysconf(SysconfVar::_NPROCESSORS_ONLN).ok()??).ok()
+}
+
+#[cfg(not(unix))]
+fn processors() -> Option<usize> {
+    None
+}
