@@ -10,6 +10,8 @@ mod noise;
 mod photo;
 #[path = "../common/plans.rs"]
 mod plans;
+#[path = "../common/threads.rs"]
+mod threads;
 
 mod activations;
 mod carry;
@@ -34,6 +36,7 @@ mod norm_forms;
 mod norms;
 mod prepare;
 mod pretrained;
+mod processes;
 mod recompute;
 mod recurrences;
 mod registry;

@@ -43,7 +43,14 @@ impl Together {
 }
 
 /// What the update reads of the forward and backward passes, gradients and state apart.
-fn crossing(graph: &Graph) -> Vec<Tensor> {
+///
+/// # Errors
+/// [`Error::Failed`] for a graph whose phases are not one after the other, so that results may lie where others were.
+fn crossing(graph: &Graph) -> Result<Vec<Tensor>> {
+    let (_, updates) = graph.nodes.split_at(graph.nodes.partition_point(|node| node.phase == Phase::Compute));
+    if let Some(node) = updates.iter().find(|node| node.phase == Phase::Compute) {
+        return Err(Error::failed(format!("{}: it is computed after an update, expected it before", node.op.name())));
+    }
     let computed = graph.nodes.iter().filter(|node| node.phase == Phase::Compute);
     let computed: BTreeSet<Tensor> = computed.flat_map(|node| node.y.iter().map(|y| graph.root(*y).0)).collect();
     let read = graph.nodes.iter().filter(|node| node.phase != Phase::Compute).flat_map(|node| &node.x);
@@ -52,7 +59,7 @@ fn crossing(graph: &Graph) -> Vec<Tensor> {
         computed.contains(&root) && graph.info(root).role == Role::Activation
     };
     let found: BTreeSet<Tensor> = read.copied().filter(is_result).collect();
-    found.into_iter().collect()
+    Ok(found.into_iter().collect())
 }
 
 impl Trainer {
@@ -111,7 +118,7 @@ impl Trainer {
             notes.push(format!("an update is made of {every} batches, which {size} processes cannot share evenly"));
         }
         let summing = Summing::new(device, &self.step.graph, [others.rank(), size])?;
-        let (crossing, exchange) = (crossing(&self.step.graph), Duration::ZERO);
+        let (crossing, exchange) = (crossing(&self.step.graph)?, Duration::ZERO);
         self.together = Some(Together { others, summing, crossing, alike, shared_error: false, exchange });
         Ok(notes)
     }

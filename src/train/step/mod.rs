@@ -107,6 +107,8 @@ impl Step {
         let forward = start.graph.tensors.len();
         start.graph.backward(loss[0])?;
         join_neighbours(&mut start.graph, &[start.logits], Stage::Whole);
+        // Before all updates: several processes compute a batch whole, then take in the batches of all.
+        let loss = start.by_sample(loss)?;
         start.graph.update_norms()?;
         if options.recompute {
             recompute(&mut start.graph, forward)?;
@@ -114,7 +116,6 @@ impl Step {
         let [params, grads] = start.graph.arenas()?;
         let all_decay = !options.decay_matrices_only;
         let runs = start.graph.trained([params, grads], |param| all_decay || param.file_shape.0.len() > 1);
-        let loss = start.by_sample(loss)?;
         let fault = start.fault();
         // The control block that updates go by: where gradients are accumulated, not every batch makes one.
         let of_update = start.update_of(grads, fault, options)?;
