@@ -4,6 +4,7 @@ pub mod figures;
 pub mod first_step;
 pub mod matmul;
 pub mod ops;
+pub mod processes;
 mod runner;
 pub mod scale;
 
@@ -16,9 +17,8 @@ use crate::train::settings::options::TrainOptions;
 use crate::train::step::Step;
 use figures::{Both, Pair, Range, median};
 use ops::OpReport;
-use runner::{Runner, options, random_data};
+use runner::{Runner, epoch, options, random_data};
 use serde::Serialize;
-use std::ops::ControlFlow;
 use std::time::Instant;
 
 /// Repetitions of each measurement, in turn with those that it is compared with.
@@ -137,7 +137,8 @@ async fn epochs(
 ) -> Result<(Both, Pair<usize>)> {
     let trainer = |device: &Device, ms: f64| -> Result<(Trainer, usize)> {
         let data = random_data(model, options.batch_size, (500.0 / ms).clamp(10.0, 469.0) as usize)?;
-        Ok((Trainer::new(device, model, &data, options, None)?, data.train.count))
+        let options = TrainOptions { epochs: EPOCHS + 1, ..options.clone() };
+        Ok((Trainer::new(device, model, &data, &options, None)?, data.train.count))
     };
     let mut shader = step_ms.shader.map(|ms| trainer(device, ms)).transpose()?;
     let mut native = step_ms.cpu.map(|ms| trainer(cpu, ms)).transpose()?;
@@ -147,8 +148,8 @@ async fn epochs(
     for round in 0..=EPOCHS {
         for (side, all) in [(&mut shader, &mut rates.shader), (&mut native, &mut rates.cpu)] {
             let Some((trainer, _)) = side else { continue };
-            let metrics = trainer.fit(|_| ControlFlow::Continue(())).await?;
-            (round > 0).then(|| all.extend(metrics.last().map(|m| m.images_per_second)));
+            let metrics = epoch(trainer).await?;
+            (round > 0).then(|| all.push(metrics.images_per_second));
         }
     }
     Ok((rates, images))

@@ -10,8 +10,10 @@ use crate::model::Model;
 use crate::plan::human_bytes;
 use crate::step::control::pcg;
 use crate::train::epochs::engine::{Engine, Pace};
+use crate::train::epochs::trainer::{Event, Metrics, Trainer};
 use crate::train::settings::options::TrainOptions;
 use crate::train::step::{Step, schema_of};
+use std::ops::ControlFlow;
 use std::time::Instant;
 
 /// The target duration of a repetition, in seconds.
@@ -70,6 +72,18 @@ fn random_column(model: &Model, field: &Field, count: usize) -> Result<Column> {
     };
     let stream = field.stream.map(|_| count * field.elements());
     Column::new(Field { stream, ..field.clone() }, bytes)
+}
+
+/// Trains one more epoch.
+///
+/// # Errors
+/// Those of the device.
+pub async fn epoch(trainer: &mut Trainer) -> Result<Metrics> {
+    let fitted = trainer.fit(|event| match event {
+        Event::Epoch(_) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    fitted.await?.last().copied().ok_or_else(|| Error::failed("an epoch left no metrics"))
 }
 
 /// The initial contents of a step's tensors: data, control block, initial weights.

@@ -8,7 +8,6 @@ pub use launch::{Launch, join};
 
 use crate::error::{Error, Result};
 use std::fmt::Debug;
-use std::sync::Arc;
 
 /// The processes of a run, of which this is one. All of them make the same calls in the same order; a call waits for the
 /// others. MPI gives one ([`join`]); an application may bring its own.
@@ -25,7 +24,7 @@ pub trait Communicator: Debug + Send + Sync {
     /// [`Error::Failed`] where the system does not tell it.
     fn host(&self) -> Result<String>;
 
-    /// Gathers what each passes, all as many bytes, in the order of ranks.
+    /// Gathers what each passes, all as many bytes, in the order of ranks; with no bytes nothing need be waited for.
     ///
     /// # Errors
     /// [`Error::Failed`] if the others cannot be reached.
@@ -36,12 +35,6 @@ pub trait Communicator: Debug + Send + Sync {
     /// # Errors
     /// [`Error::Failed`] if the others cannot be reached.
     fn all_to_all(&self, mine: &[u8]) -> Result<Vec<u8>>;
-
-    /// The first `count` processes by themselves, if this is one of them.
-    ///
-    /// # Errors
-    /// [`Error::Failed`] if the others cannot be reached.
-    fn first(&self, count: usize) -> Result<Option<Arc<dyn Communicator>>>;
 
     /// Takes leave of the others; what follows but another leave, or an abort, which do nothing then, is an error.
     ///

@@ -14,7 +14,7 @@ const OPEN_MPI: [&str; 2] = ["libmpi.so.40", "libmpi.40.dylib"];
 const MPICH: [&str; 4] = ["libmpich.so.12", "libmpi.so.12", "libmpi.12.dylib", "libmpich.12.dylib"];
 const STANDARD: [&str; 2] = ["libmpi_abi.so.1", "libmpi_abi.so.0"];
 
-/// The world of processes by MPI, or the first of them.
+/// The world of processes by MPI.
 #[derive(Debug)]
 struct World {
     mpi: mpi::Mpi,
@@ -76,13 +76,6 @@ impl Communicator for World {
         let mut parts = vec![0; mine.len()];
         self.mpi.all_to_all(mine, &mut parts)?;
         Ok(parts)
-    }
-
-    fn first(&self, count: usize) -> Result<Option<Arc<dyn Communicator>>> {
-        let part = self.mpi.first(count)?;
-        Ok(part.map(|mpi| {
-            Arc::new(World { mpi, rank: self.rank, size: count, left: AtomicBool::new(false) }) as Arc<dyn Communicator>
-        }))
     }
 
     fn leave(&self) -> Result<()> {

@@ -18,12 +18,12 @@ type Text = unsafe extern "C" fn(*mut c_char, *mut c_int) -> c_int;
 /// The longest text that any library gives (MPICH's MPI_MAX_LIBRARY_VERSION_STRING).
 const TEXT_BYTES: usize = 8192;
 
-/// The library, initialised, with its world of processes or a part of that.
+/// The library, initialised, with its world of processes.
 #[derive(Debug)]
 pub(crate) struct Mpi {
     // Never closed: Open MPI crashes at exit if it is.
     library: &'static Library,
-    communicator: Handle,
+    world: Handle,
     byte: Handle,
     thread: ThreadId,
 }
@@ -48,8 +48,8 @@ impl Mpi {
         // for the plugins that Open MPI loads.
         let Ok(library) = (unsafe { Library::open(Some(name), RTLD_NOW | RTLD_GLOBAL) }) else { return Ok(None) };
         let library: &'static Library = Box::leak(Box::new(library));
-        let [communicator, byte] = handles(library, name)?;
-        let mpi = Mpi { library, communicator, byte, thread: std::thread::current().id() };
+        let [world, byte] = handles(library, name)?;
+        let mpi = Mpi { library, world, byte, thread: std::thread::current().id() };
         type Init = unsafe extern "C" fn(*mut c_int, *mut c_void) -> c_int;
         let init: Symbol<Init> = mpi.symbol("MPI_Init")?;
         // SAFETY: MPI_Init takes null for both arguments.
@@ -73,7 +73,7 @@ impl Mpi {
             let mut found: c_int = -1;
             let asked: Symbol<Asked> = self.symbol(name)?;
             // SAFETY: the communicator is the library's own, and the result is an int.
-            done(name, unsafe { asked(self.communicator, &raw mut found) })?;
+            done(name, unsafe { asked(self.world, &raw mut found) })?;
             usize::try_from(found).map_err(|_| Error::failed(format!("{name}: found {found}, expected no less than 0")))
         };
         Ok([ask("MPI_Comm_rank")?, ask("MPI_Comm_size")?])
@@ -91,19 +91,6 @@ impl Mpi {
         self.exchange("MPI_Alltoall", mine, parts, part, part * size)
     }
 
-    /// The first `count` of the processes by themselves, if this is one of them; every process calls it.
-    pub(crate) fn first(&self, count: usize) -> Result<Option<Mpi>> {
-        let [rank, _] = self.place()?;
-        let group = c_int::from(rank >= count);
-        type Split = unsafe extern "C" fn(Handle, c_int, c_int, *mut Handle) -> c_int;
-        let split: Symbol<Split> = self.symbol("MPI_Comm_split")?;
-        let mut communicator: Handle = null_mut();
-        // SAFETY: the result has the room of the larger of the two forms, zeroed: an int is its lower half.
-        done("MPI_Comm_split", unsafe { split(self.communicator, group, rank as c_int, &raw mut communicator) })?;
-        let &Mpi { library, byte, thread, .. } = self;
-        Ok((group == 0).then_some(Mpi { library, communicator, byte, thread }))
-    }
-
     /// Takes leave of the other processes, which all do so; no call may follow.
     pub(crate) fn end(&self) -> Result<()> {
         let end: Symbol<unsafe extern "C" fn() -> c_int> = self.symbol("MPI_Finalize")?;
@@ -115,7 +102,7 @@ impl Mpi {
     pub(crate) fn abort(&self, status: u8) -> Result<()> {
         let abort: Symbol<unsafe extern "C" fn(Handle, c_int) -> c_int> = self.symbol("MPI_Abort")?;
         // SAFETY: the communicator is the library's own.
-        done("MPI_Abort", unsafe { abort(self.communicator, status.into()) })
+        done("MPI_Abort", unsafe { abort(self.world, status.into()) })
     }
 
     /// An exchange that reads `sent` bytes, and gets a part of each process.
@@ -126,19 +113,15 @@ impl Mpi {
             let (mine, theirs) = (mine.len(), theirs.len());
             return Err(Error::failed(format!("{name}: {mine} bytes for {theirs}, in parts of {part} of {size}")));
         };
+        // The address of no bytes may be 1, which is Open MPI's MPI_IN_PLACE.
+        if count == 0 {
+            return Ok(());
+        }
         let exchange: Symbol<Exchange> = self.symbol(name)?;
         // SAFETY: `theirs` has the room for a part of each process, which was held to the number of processes, and `mine` has a
         // part, or one for each process.
         done(name, unsafe {
-            exchange(
-                mine.as_ptr().cast(),
-                count,
-                self.byte,
-                theirs.as_mut_ptr().cast(),
-                count,
-                self.byte,
-                self.communicator,
-            )
+            exchange(mine.as_ptr().cast(), count, self.byte, theirs.as_mut_ptr().cast(), count, self.byte, self.world)
         })
     }
 

@@ -99,10 +99,6 @@ impl Communicator for Thread {
         Ok(self.call(mine)?.iter().flat_map(|all| all[self.rank * part..][..part].to_vec()).collect())
     }
 
-    fn first(&self, _: usize) -> Result<Option<Arc<dyn Communicator>>> {
-        Err(Error::failed("threads have no parts"))
-    }
-
     fn leave(&self) -> Result<()> {
         Ok(())
     }

@@ -4,7 +4,7 @@ use crate::cli::args::train::TrainArgs;
 use crate::cli::commands::session::open_data;
 use crate::cli::commands::train::{Prepared, prepare};
 use crate::cli::mute;
-use crate::cli::terminal::interrupt::{self, Interrupt};
+use crate::cli::terminal::interrupt::Interrupt;
 use crate::cli::terminal::progress::{Format, Progress};
 use crate::counted::counted;
 use crate::device::Device;
@@ -38,7 +38,8 @@ impl Processes {
         let found = join()?;
         let size = found.as_ref().map_or(1, |others| others.size());
         if let Some(required) = required.filter(|required| *required != size) {
-            // Each says so: where the launch went wrong, each may be by itself.
+            // Where the launch went wrong each may be by itself, and says so.
+            mute(found.as_ref().is_some_and(|others| others.rank() > 0));
             found.iter().try_for_each(|others| others.leave())?;
             let found = counted(size, "process");
             return Err(Error::input(format!(
@@ -56,6 +57,27 @@ impl Processes {
     /// Whether this process is the first, which tells and writes.
     pub(super) fn is_first(&self) -> bool {
         self.others.rank() == 0
+    }
+
+    /// The processes, as a trainer joins them.
+    pub(super) fn others(&self) -> &Arc<dyn Communicator> {
+        &self.others
+    }
+
+    /// Runs a bench in all processes and prints what the first found.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where this process is by itself.
+    pub(super) fn bench(run: impl FnOnce(&Processes) -> Result<String>) -> Result<()> {
+        let processes = Processes::find(None)?.ok_or_else(|| {
+            Error::input(
+                "--processes: found one process, expected several, started by a launcher of MPI such as mpirun -n 2",
+            )
+        })?;
+        mute(!processes.is_first());
+        let found =
+            run(&processes).and_then(|text| if processes.is_first() { crate::cli::print(&text) } else { Ok(()) });
+        processes.end(found.map(|()| ExitCode::SUCCESS)).map(drop)
     }
 
     /// How many there are.
@@ -139,9 +161,10 @@ impl Processes {
         };
         let Some((mut follower, device, choice)) = followed else { return Ok(ExitCode::SUCCESS) };
         self.join(&mut follower.trainer, &device, &choice)?;
-        let finished = pollster::block_on(follower.drive(|| interrupt.asked()));
+        let driven = pollster::block_on(follower.drive(|| interrupt.asked()));
         self.heard(&follower.trainer);
-        Ok(if finished? { ExitCode::SUCCESS } else { ExitCode::from(interrupt::STATUS) })
+        // How the run ended is the first process's status.
+        driven.map(|()| ExitCode::SUCCESS)
     }
 
     /// Follows a run that is resumed; `None` if it is finished.

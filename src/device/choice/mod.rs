@@ -256,9 +256,9 @@ pub fn decide(candidates: &[Candidate], request: &DeviceRequest) -> Result<Choic
     let usable = admitted.iter().filter(|c| c.unusable.is_none()).count();
 
     let best = admitted.iter().find(|c| c.unusable.is_none());
-    // GPUs of one class are equals whatever their names, but of software adapters each computes other bytes.
+    // GPUs of one class and interface are equals whatever their names, but of software adapters each computes other bytes.
     let is_equal = |c: &Candidate, best: &Candidate| {
-        c.unusable.is_none() && c.rank() == best.rank() && (c.kind.is_gpu() || c.index == best.index)
+        c.unusable.is_none() && (c.kind, c.api) == (best.kind, best.api) && (c.kind.is_gpu() || c.index == best.index)
     };
     let equals: Vec<&Candidate> =
         best.into_iter().flat_map(|best| admitted.iter().filter(|c| is_equal(c, best))).copied().collect();

@@ -281,3 +281,22 @@ fn near_names_are_suggested() {
         assert!(text(request).starts_with(&want), "{}", text(request));
     }
 }
+
+/// Processes of one machine take equals in turn; what the same GPU is by another interface is no equal.
+#[test]
+fn equals_are_taken_in_turn() {
+    for (codes, text, taken) in [
+        ("dv dv iv dx", "auto", [0, 1, 0]),
+        ("iv dv sv dv! dv", "gpu", [1, 4, 1]),
+        ("sv sv", "software", [0, 0, 0]),
+        ("sv", "cpu", [1, 1, 1]),
+        ("dv dv", "1", [1, 1, 1]),
+    ] {
+        for (turn, index) in taken.into_iter().enumerate() {
+            let request = DeviceRequest { turn, ..text.parse().unwrap() };
+            let choice = decide(&mix(codes), &request).unwrap();
+            assert_eq!(choice.device.index, index, "{codes}: {text}, turn {turn}");
+            assert_eq!(choice.refused.len(), mix(codes).len() - 1);
+        }
+    }
+}

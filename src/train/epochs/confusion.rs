@@ -4,6 +4,7 @@ pub(crate) mod text;
 
 use crate::data::IGNORED;
 use crate::error::{Error, Result};
+use crate::processes::Communicator;
 use serde::Serialize;
 
 /// The most classes that a matrix is made for: its size is their square.
@@ -61,6 +62,20 @@ impl Confusion {
         let counted = labels.iter().zip(predicted).filter(|(label, _)| **label != IGNORED);
         counted.into_iter().try_for_each(|(label, predicted)| confusion.add(*label as usize, *predicted))?;
         Ok(confusion)
+    }
+
+    /// The sum of the matrices of all processes, each of other samples.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] if the others cannot be reached.
+    pub(in crate::train) fn sum_over(mut self, others: &dyn Communicator) -> Result<Self> {
+        let all = others.all_gather(bytemuck::cast_slice(&self.counts))?;
+        let all: Vec<u64> = bytemuck::pod_collect_to_vec(&all);
+        let each = all.chunks_exact(self.counts.len().max(1));
+        self.counts = each.fold(vec![0; self.counts.len()], |sum, counts| {
+            sum.iter().zip(counts).map(|(sum, count)| sum + count).collect()
+        });
+        Ok(self)
     }
 
     /// The matrix of `labels` and rows of scores, such as probabilities or logits, [samples, classes].

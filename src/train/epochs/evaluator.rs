@@ -8,7 +8,6 @@ use crate::ir::values::Values;
 use crate::model::Model;
 use crate::model::formats::weights::Weights;
 use crate::ops::optim::step_end::Weighing;
-use crate::processes::{Communicator, gather_all};
 use crate::step::control::Control;
 use crate::train::epochs::confusion::Confusion;
 use crate::train::epochs::engine::{Engine, Pace, Record};
@@ -125,7 +124,7 @@ impl Totals {
 /// A model's forward pass over a fixed data set, built on a device.
 #[derive(Debug)]
 pub struct Evaluator {
-    step: Step,
+    pub(in crate::train) step: Step,
     engine: Engine,
     feed: Option<Feed>,
     start: Control,
@@ -133,9 +132,9 @@ pub struct Evaluator {
     none: Totals,
     // The classes and labels of a model of masks, and what the last pass found of them.
     truth: Option<(usize, Column)>,
-    confusion: Option<Confusion>,
+    pub(in crate::train) confusion: Option<Confusion>,
     // The targets of a model of numbers, and how near the last pass came to them.
-    targets: Option<(Vec<Scale>, Column)>,
+    pub(in crate::train) targets: Option<(Vec<Scale>, Column)>,
     scores: Option<Vec<NumberScore>>,
 }
 
@@ -191,32 +190,12 @@ impl Evaluator {
         if self.targets.is_some() {
             return self.run_numbers().await.map(|(totals, _)| totals);
         }
-        let steps = self.step.steps_per_epoch() as u64;
-        let mut totals = self.none;
-        self.records(0..steps).await?.iter().for_each(|record| totals.add(record));
-        Ok(totals)
-    }
-
-    /// One pass over the data, of which each process makes a part: the sums are those of [`Evaluator::run`], to the bit.
-    pub(in crate::train) async fn run_with(&mut self, others: &dyn Communicator) -> Result<Totals> {
-        // What is read sample by sample every process reads for itself.
-        if self.step.mask.is_some() || self.targets.is_some() {
-            return self.run().await;
-        }
-        let (steps, rank, size) = (self.step.steps_per_epoch() as u64, others.rank() as u64, others.size() as u64);
-        let mine = self.records(steps * rank / size..steps * (rank + 1) / size).await?;
-        let mine: Vec<u32> = mine.iter().flat_map(Record::words).collect();
-        let mut totals = self.none;
-        for found in gather_all(others, bytemuck::cast_slice(&mine))? {
-            let words: Vec<u32> = bytemuck::pod_collect_to_vec(&found);
-            let (records, _) = words.as_chunks();
-            records.iter().for_each(|record| totals.add(&Record::of_words(*record)));
-        }
-        Ok(totals)
+        let records = self.records(0..self.step.steps_per_epoch() as u64).await?;
+        Ok(self.total(&records))
     }
 
     /// The records of some steps of a pass over the data.
-    async fn records(&mut self, steps: Range<u64>) -> Result<Vec<Record>> {
+    pub(in crate::train) async fn records(&mut self, steps: Range<u64>) -> Result<Vec<Record>> {
         self.restart_at(steps.start)?;
         let mut all = Vec::new();
         let mut pace = Pace::default();
@@ -241,21 +220,33 @@ impl Evaluator {
     ///
     /// # Errors
     /// [`Error::Input`] for a model that tells no classes of pixels.
-    pub async fn run_masks(&mut self, mut each: impl FnMut(&[u32]) -> Result<()>) -> Result<Totals> {
-        self.restart()?;
-        let Evaluator { step, engine, feed, none, .. } = self;
+    pub async fn run_masks(&mut self, each: impl FnMut(&[u32]) -> Result<()>) -> Result<Totals> {
+        let (records, confusion) = self.masks(0..self.step.steps_per_epoch() as u64, each).await?;
+        self.confusion = Some(confusion);
+        Ok(self.total(&records))
+    }
+
+    /// `run_masks` for some steps of the pass.
+    pub(in crate::train) async fn masks(
+        &mut self,
+        steps: Range<u64>,
+        mut each: impl FnMut(&[u32]) -> Result<()>,
+    ) -> Result<(Vec<Record>, Confusion)> {
+        self.restart_at(steps.start)?;
+        let Evaluator { step, engine, feed, .. } = self;
         let (Some(mask), Some((classes, labels))) = (step.mask, &self.truth) else {
             return Err(Error::input("the model does not predict classes of pixels"));
         };
         let mut confusion = Confusion::new(*classes)?;
-        let mut totals = *none;
-        let mut truth = (0..labels.count()).map(|sample| labels.words(sample..sample + 1));
-        let steps = step.steps_per_epoch() as u64;
-        for at in 0..steps {
-            feed::submit(feed, engine, step, at, 1, steps)?;
+        let mut all = Vec::new();
+        let first = steps.start as usize * step.batch;
+        let mut truth = (first..labels.count()).map(|sample| labels.words(sample..sample + 1));
+        let last = step.steps_per_epoch() as u64;
+        for at in steps {
+            feed::submit(feed, engine, step, at, 1, last)?;
             let records = engine.collect().await?;
-            records.iter().for_each(|record| totals.add(record));
             let valid = records.iter().map(|record| record.samples as usize).sum();
+            all.extend(records);
             let Values::Word(found) = engine.read(mask).await? else {
                 return Err(Error::failed("classes of pixels are not words"));
             };
@@ -266,8 +257,13 @@ impl Evaluator {
                 each(found)?;
             }
         }
-        self.confusion = Some(confusion);
-        Ok(totals)
+        Ok((all, confusion))
+    }
+
+    pub(in crate::train) fn total(&self, records: &[Record]) -> Totals {
+        let mut totals = self.none;
+        records.iter().for_each(|record| totals.add(record));
+        totals
     }
 
     /// One pass over the data that gives each sample's numbers beside its targets, and scores them.
@@ -281,12 +277,17 @@ impl Evaluator {
             Ok(())
         });
         let totals = totals.await?;
+        Ok((totals, self.score(&outputs)?))
+    }
+
+    /// Scores each sample's numbers.
+    pub(in crate::train) fn score(&mut self, outputs: &[f32]) -> Result<Numbers> {
         let Some((scales, column)) = &self.targets else {
             return Err(Error::input("the targets are no numbers"));
         };
-        let numbers = Numbers::new(scales, column, &outputs)?;
+        let numbers = Numbers::new(scales, column, outputs)?;
         self.scores = Some(numbers.scores(scales));
-        Ok((totals, numbers))
+        Ok(numbers)
     }
 
     /// How near the last pass came to targets that are numbers.
@@ -296,26 +297,31 @@ impl Evaluator {
 
     /// One pass over the data, batch by batch, that passes on the logits of each sample, `[classes]`, in the data's
     /// order.
-    pub async fn run_each(&mut self, mut each: impl FnMut(&[f32]) -> Result<()>) -> Result<Totals> {
-        self.restart()?;
+    pub async fn run_each(&mut self, each: impl FnMut(&[f32]) -> Result<()>) -> Result<Totals> {
+        let records = self.rows(0..self.step.steps_per_epoch() as u64, each).await?;
+        Ok(self.total(&records))
+    }
+
+    /// `run_each` for some steps of the pass.
+    pub(in crate::train) async fn rows(
+        &mut self,
+        steps: Range<u64>,
+        mut each: impl FnMut(&[f32]) -> Result<()>,
+    ) -> Result<Vec<Record>> {
+        self.restart_at(steps.start)?;
         let classes = self.step.graph.shape(self.step.logits)[1];
-        let mut totals = self.none;
-        for at in 0..self.step.steps_per_epoch() as u64 {
+        let mut all = Vec::new();
+        for at in steps {
             self.submit(at, 1)?;
             let records = self.engine.collect().await?;
-            records.iter().for_each(|record| totals.add(record));
             let valid = records.iter().map(|record| record.samples as usize).sum();
+            all.extend(records);
             let Values::Float(logits) = self.engine.read(self.step.logits).await? else {
                 return Err(Error::failed("logits are not floats"));
             };
             logits.chunks(classes).take(valid).try_for_each(&mut each)?;
         }
-        Ok(totals)
-    }
-
-    /// Goes back to the first sample.
-    fn restart(&mut self) -> Result<()> {
-        self.restart_at(0)
+        Ok(all)
     }
 
     /// Goes to the first sample of a step.

@@ -38,15 +38,13 @@ impl Follower {
         Ok(Follower { trainer: stopped.trainer(data, device)?, every: stopped.config().checkpoint_every })
     }
 
-    /// Trains to the end of the run, or until any process stops; whether it is at its end.
+    /// Trains to the end of the run, or until any process stops.
     ///
     /// # Errors
     /// Those of [`Trainer::fit`].
-    pub async fn drive(&mut self, stop: impl Fn() -> bool) -> Result<bool> {
+    pub async fn drive(&mut self, stop: impl Fn() -> bool) -> Result<()> {
         self.trainer.checkpoints(self.every);
         self.trainer.fit(|_| if stop() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }).await?;
-        let finished = self.trainer.progress().finished(self.trainer.goal());
-        self.trainer.part()?;
-        Ok(finished)
+        self.trainer.part()
     }
 }

@@ -4,6 +4,7 @@
 mod follower;
 mod round;
 mod summing;
+mod validation;
 
 pub use follower::Follower;
 
@@ -139,6 +140,12 @@ impl Trainer {
     /// Records that the error to come is one of all processes, which compute the same to the bit where their devices are alike.
     pub(in crate::train) fn share_error(&mut self) {
         self.together.iter_mut().for_each(|together| together.shared_error = together.alike);
+    }
+
+    /// The bytes of the gradients of an update.
+    pub fn gradient_bytes(&self) -> usize {
+        let gradients = self.step.graph.trained_params().map(|(param, _)| self.step.graph.aligned(param.tensor));
+        gradients.sum::<usize>() * size_of::<f32>()
     }
 
     /// The seconds in which this process computed nothing, since it joined the others.

@@ -1,4 +1,4 @@
-//! `wgrad bench`: shader and CPU timings of a training step, op by op; of one matrix product; by batch size.
+//! `wgrad bench`: shader and CPU timings of a training step, op by op; of one matrix product; by batch size; of several processes.
 
 mod start;
 mod table;
@@ -6,7 +6,9 @@ mod table;
 use crate::bench;
 use crate::bench::first_step::{first_step, peak_resident_bytes};
 use crate::bench::{Report, matmul, scale};
-use crate::cli::{DeviceArgs, note, print};
+use crate::cli::commands::processes::Processes;
+use crate::cli::commands::train::open;
+use crate::cli::{DeviceArgs, note, print, request};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::model::Model;
@@ -18,6 +20,7 @@ const EXAMPLES: &str = "Examples:
   wgrad bench --model mnist-deep
   wgrad bench --device cpu --json
   wgrad bench scale --batch-sizes 32,128,512,2048
+  mpirun -n 2 wgrad bench scale --processes --batch-sizes 128
   wgrad bench matmul --size 1024";
 
 /// Time a training step on a device and on the native CPU, op by op
@@ -78,6 +81,9 @@ enum What {
         /// Batch sizes, one row for each
         #[arg(long, value_delimiter = ',', default_value = "32,128,512,2048", value_name = "N,N,…")]
         batch_sizes: Vec<usize>,
+        /// Training throughput of several processes, started by mpirun: together, and each by itself
+        #[arg(long)]
+        processes: bool,
         #[command(flatten)]
         device: DeviceArgs,
         /// Print JSON
@@ -111,7 +117,17 @@ pub fn run(args: BenchArgs) -> Result<()> {
             let found = pollster::block_on(matmul::matmul(&opened, &native(&opened, device.threads)?, size, None))?;
             print(&if json { to_json(&found)? } else { table::product(&found) })
         }
-        Some(What::Scale { model, batch_sizes, device, json }) => {
+        Some(What::Scale { model, batch_sizes, processes: true, device, json }) => Processes::bench(|processes| {
+            let opened = || {
+                let asked = request(device.device.as_deref(), None)?;
+                Ok((model.open()?, open(asked, device.threads, Some(processes))?.0))
+            };
+            let (model, opened) = processes.all(opened())?;
+            let found = bench::processes::processes(&opened, processes.others(), &model, &batch_sizes);
+            let found = pollster::block_on(found)?;
+            Ok(if json { to_json(&found)? } else { table::processes(&found) })
+        }),
+        Some(What::Scale { model, batch_sizes, processes: false, device, json }) => {
             let model = model.open()?;
             let (opened, _) = device.open()?;
             let cpu = native(&opened, device.threads)?;

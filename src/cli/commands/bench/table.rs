@@ -4,6 +4,7 @@ use crate::bench::REPETITIONS;
 use crate::bench::figures::Range;
 use crate::bench::matmul::MatmulReport;
 use crate::bench::ops::OpReport;
+use crate::bench::processes::ProcessesReport;
 use crate::bench::scale::{ScaleReport, ScaleRow};
 use crate::cli::commands::bench::Found;
 use crate::device::gpu::timing::{Clock, REPEATED};
@@ -149,6 +150,40 @@ fn scale_row(row: &ScaleRow) -> String {
         text += &limit.as_ref().map_or(String::new(), |limit| format!("  {who}: {limit}"));
     }
     text
+}
+
+/// Samples a second of several processes.
+pub fn processes(found: &ProcessesReport) -> String {
+    let mut text = format!(
+        "{}, {} processes, the first on {}; each sends {} for an update\n{:>8} {:>16} {:>8} {:>19} {:>8} {:>10} {:>11} {:>10}\n",
+        found.model,
+        found.processes,
+        found.device,
+        human_bytes(found.update_bytes as u64),
+        "batch",
+        "alone samples/s",
+        "spread",
+        "together samples/s",
+        "spread",
+        "ms/update",
+        "exchange ms",
+        "efficiency"
+    );
+    for row in &found.rows {
+        let spread = |median: f64, range| spread(Some(median), Some(range));
+        text += &format!(
+            "{:8} {:>16.0} {:>8} {:>19.0} {:>8} {:>10.2} {:>11.2} {:>8.0} %\n",
+            row.batch_size,
+            row.alone_per_second,
+            spread(row.alone_per_second, row.alone_range),
+            row.together_per_second,
+            spread(row.together_per_second, row.together_range),
+            row.update_ms,
+            row.exchange_ms,
+            100.0 * row.efficiency
+        );
+    }
+    text + &footer("; alone: all processes at once, each by itself")
 }
 
 fn footer(more: &str) -> String {
