@@ -6,11 +6,12 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use wgrad::data::{Column, Dataset, Field, Split};
 use wgrad::device::Device;
+use wgrad::error::Error;
 use wgrad::model::init::glorot_uniform;
 use wgrad::model::layers::Transformer;
 use wgrad::model::{Model, Sequential};
 use wgrad::ops::conv::geometry::Padding;
-use wgrad::processes::Communicator;
+use wgrad::processes::{Communicator, all_done, gather_all};
 
 use wgrad::text::{Tokenizer, Unit};
 use wgrad::train::epochs::trainer::{Event, Trainer};
@@ -270,4 +271,24 @@ fn a_loss_that_is_no_number_ends_all_processes() {
     });
     assert!(all[0] == all[1] && all[0].1 && all[0].2 == 0, "{all:?}");
     assert!(all[0].0.contains("found by one process that resumes the run"), "{}", all[0].0);
+}
+
+#[test]
+fn what_one_process_cannot_do_none_has_done() {
+    let done = |failing: &[usize], why: fn(usize) -> Error| {
+        let all = processes(3, |thread| {
+            let mine = if failing.contains(&thread.rank()) { Err(why(thread.rank())) } else { Ok(thread.rank()) };
+            all_done(&thread, mine)
+        });
+        assert!(all.iter().all(|done| *done == all[0]) || failing.is_empty());
+        all.into_iter().collect::<Result<Vec<_>, _>>()
+    };
+    assert_eq!(done(&[], |_| Error::input("never")), Ok(vec![0, 1, 2]));
+    assert_eq!(done(&[1], |_| Error::input("no data")), Err(Error::input("process 1: no data")));
+    assert_eq!(done(&[0, 1, 2], |_| Error::input("no data")), Err(Error::input("no data")));
+    let one_failed = |rank| if rank == 2 { Error::failed("lost") } else { Error::input("bad") };
+    assert_eq!(done(&[0, 2], one_failed), Err(Error::failed("process 0: bad\nprocess 2: lost")));
+    let texts = processes(3, |thread| gather_all(&thread, &vec![7; thread.rank()]).unwrap());
+    assert!(texts.iter().all(|all| *all == [vec![], vec![7], vec![7, 7]]));
+    assert!(processes(2, |thread| gather_all(&thread, &[]).unwrap()).iter().all(|all| *all == [vec![], vec![]]));
 }

@@ -239,6 +239,13 @@ pub(super) fn drive(
     let keep = session.config.train.keep;
     let closing = Closing { progress: trained.progress(), goal, epochs, first_loss, keep, seconds };
     let closing_line = closing.text();
+    if let Some(processes) = processes {
+        let waited = session.trainer.exchange_seconds();
+        progress.say(&format!(
+            "{} processes: this one exchanged, or waited for others, for {waited:.1} s of {seconds:.1} s",
+            processes.size()
+        ));
+    }
     progress.say(&format!("saved {}", file.display()));
     say_tested(&tested, progress);
     let mut end = json!({ "event": "end", "step": session.trainer.progress().step, "model": shown(&file) });

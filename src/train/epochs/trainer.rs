@@ -31,7 +31,7 @@ use crate::train::step::Step;
 use crate::train::step::window::limit_on;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The events of the loop for its observer.
 #[derive(Clone, Copy, Debug)]
@@ -91,6 +91,8 @@ pub struct Trainer {
     pub(in crate::train) watchdog: Watchdog,
     // The other processes, where there are some.
     pub(in crate::train) together: Option<Together>,
+    // The time in which this process computed nothing while it had others.
+    pub(in crate::train) exchange: Duration,
 }
 
 /// When checkpoints are made, besides at the end of every epoch.
@@ -173,6 +175,7 @@ impl Trainer {
             sampler,
             watchdog: Watchdog::default(),
             together: None,
+            exchange: Duration::ZERO,
         })
     }
 

@@ -129,7 +129,9 @@ impl Trainer {
     /// # Errors
     /// [`Error::Failed`] if the others cannot be reached.
     pub fn part(&mut self) -> Result<()> {
-        self.together.take().map_or(Ok(()), |together| together.others.leave())
+        let Some(together) = self.together.take() else { return Ok(()) };
+        self.exchange = together.exchange;
+        together.others.leave()
     }
 
     /// Whether the error that ended the run ended it in all processes. After another one the others wait for this process.
@@ -148,9 +150,9 @@ impl Trainer {
         gradients.sum::<usize>() * size_of::<f32>()
     }
 
-    /// The seconds in which this process computed nothing, since it joined the others.
+    /// The seconds in which this process computed nothing, for the exchange or for others, as long as it was one of several.
     pub fn exchange_seconds(&self) -> f64 {
-        self.together.as_ref().map_or(0.0, |together| together.exchange.as_secs_f64())
+        self.together.as_ref().map_or(self.exchange, |together| together.exchange).as_secs_f64()
     }
 
     /// Whether this process is the one that tells and writes; alone it is.
