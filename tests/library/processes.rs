@@ -290,5 +290,9 @@ fn what_one_process_cannot_do_none_has_done() {
     assert_eq!(done(&[0, 2], one_failed), Err(Error::failed("process 0: bad\nprocess 2: lost")));
     let texts = processes(3, |thread| gather_all(&thread, &vec![7; thread.rank()]).unwrap());
     assert!(texts.iter().all(|all| *all == [vec![], vec![7], vec![7, 7]]));
-    assert!(processes(2, |thread| gather_all(&thread, &[]).unwrap()).iter().all(|all| *all == [vec![], vec![]]));
+    assert!(
+        processes(2, |thread| gather_all(&thread, &[]).unwrap())
+            .iter()
+            .all(|all| *all == [Vec::<u8>::new(), Vec::new()])
+    );
 }
