@@ -55,7 +55,7 @@ pub mod model;
 pub mod onnx;
 pub mod ops;
 pub mod plan;
-#[cfg(feature = "cli")]
+#[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "the command shows more of what is foreign"))]
 mod printable;
 pub mod processes;
 #[cfg(feature = "report")]

@@ -1,5 +1,7 @@
 //! A column of a split: one field of all samples, as bytes in memory or in a region of a file.
 
+#[cfg(feature = "images")]
+use crate::data::pictures::undecoded::Undecoded;
 use crate::data::region::{Region, turn};
 use crate::data::schema::{Field, IGNORED};
 use crate::error::{Error, Result};
@@ -24,6 +26,8 @@ pub struct Column {
 enum Store {
     Held(Vec<u8>),
     InFile(Region),
+    #[cfg(feature = "images")]
+    Undecoded(Undecoded),
 }
 
 /// CRC-32 of these columns, one after the other.
@@ -32,8 +36,15 @@ enum Store {
 /// [`Error::Input`] if samples are in a file that cannot be read any more.
 pub fn crc32<'a>(columns: impl IntoIterator<Item = &'a Column>) -> Result<u32> {
     let mut crc = crc32fast::Hasher::new();
-    for part in columns.into_iter().flat_map(Column::parts) {
-        crc.update(&part?.1);
+    for column in columns {
+        #[cfg(feature = "images")]
+        if let Store::Undecoded(images) = &column.store {
+            images.add_to(&mut crc, 0..column.count);
+            continue;
+        }
+        for part in column.parts() {
+            crc.update(&part?.1);
+        }
     }
     Ok(crc.finalize())
 }
@@ -80,6 +91,12 @@ impl Column {
         Column { field, count, store: Store::InFile(region), spans: None }
     }
 
+    /// A column of pictures that stay in their files.
+    #[cfg(feature = "images")]
+    pub(in crate::data) fn undecoded(field: Field, count: usize, images: Undecoded) -> Column {
+        Column { field, count, store: Store::Undecoded(images), spans: None }
+    }
+
     /// The shape of each sample in the column.
     pub fn field(&self) -> &Field {
         &self.field
@@ -102,16 +119,21 @@ impl Column {
         self.count
     }
 
-    /// Whether the elements stay in their file.
+    /// Whether the elements stay in their file, or their files.
     pub fn is_in_file(&self) -> bool {
-        matches!(self.store, Store::InFile(_))
+        !matches!(self.store, Store::Held(_))
+    }
+
+    /// Whether the elements are decoded each time that they are read.
+    pub fn is_undecoded(&self) -> bool {
+        !matches!(self.store, Store::Held(_) | Store::InFile(_))
     }
 
     /// The elements of all samples where they are in memory, else nothing.
     pub fn held(&self) -> &[u8] {
         match &self.store {
             Store::Held(bytes) => bytes,
-            Store::InFile(_) => &[],
+            _ => &[],
         }
     }
 
@@ -148,6 +170,12 @@ impl Column {
                 region.read(range.start as u64, &mut bytes)?;
                 Ok(Cow::Owned(bytes))
             }
+            #[cfg(feature = "images")]
+            Store::Undecoded(images) => {
+                let each = self.field.bytes().max(1);
+                let images = images.read(&(range.start / each..range.end / each).collect::<Vec<_>>())?;
+                Ok(Cow::Owned(images))
+            }
         }
     }
 
@@ -181,6 +209,8 @@ impl Column {
         }
         let store = match &self.store {
             Store::InFile(region) => Store::InFile(region.chosen(members, self.field.bytes())),
+            #[cfg(feature = "images")]
+            Store::Undecoded(images) => Store::Undecoded(images.chosen(members)),
             Store::Held(_) => {
                 let mut bytes = Vec::with_capacity(count * self.field.bytes());
                 for &at in members {
@@ -200,7 +230,7 @@ impl Column {
         match (&mut self.spans, &mut self.store) {
             (Some(spans), _) => spans.truncate(limit),
             (None, Store::Held(bytes)) => bytes.truncate(limit * self.field.bytes()),
-            (None, Store::InFile(_)) => {}
+            (None, _) => {}
         }
     }
 
@@ -210,6 +240,9 @@ impl Column {
         match &mut self.store {
             Store::InFile(region) => region.turn([height, width]),
             Store::Held(bytes) => turn([height, width], bytes),
+            // Pictures lie in their files as they are shown.
+            #[cfg(feature = "images")]
+            Store::Undecoded(_) => return,
         }
         self.field.shape.swap(0, 1);
     }
@@ -233,6 +266,26 @@ impl Column {
         let (size, stride) = (self.field.bytes(), self.field.stride());
         let rows = self.rows(range)?;
         Ok(if stride > size { Cow::Owned(padded(&rows, size, stride)) } else { rows })
+    }
+}
+
+impl Column {
+    /// [`Column::padded`] of several ranges, one after the other; what has to be decoded is decoded on all cores.
+    ///
+    /// # Errors
+    /// As [`Column::padded`].
+    pub(crate) fn padded_runs(&self, runs: &[Range<usize>]) -> Result<Vec<u8>> {
+        #[cfg(feature = "images")]
+        if let Store::Undecoded(images) = &self.store {
+            let rows = images.read(&runs.iter().cloned().flatten().collect::<Vec<_>>())?;
+            let (size, stride) = (self.field.bytes(), self.field.stride());
+            return Ok(if stride > size { padded(&rows, size, stride) } else { rows });
+        }
+        let mut bytes = Vec::new();
+        for run in runs {
+            bytes.extend_from_slice(&self.padded(run.clone())?);
+        }
+        Ok(bytes)
     }
 }
 

@@ -22,7 +22,7 @@ pub mod values;
 
 pub use crate::ir::element::Prepare;
 pub use column::Column;
-pub use options::{Fit, ReadOptions, TargetKind, TextOptions};
+pub use options::{Fit, PICTURE_BYTES, ReadOptions, TargetKind, TextOptions};
 pub use schema::{Element, Field, IGNORED, Read, Scale, Schema};
 pub use split::Split;
 

@@ -5,6 +5,9 @@ use crate::ir::element::Prepare;
 use crate::text::{Tokenizer, Unit};
 use serde::{Deserialize, Serialize};
 
+/// Bytes of pictures that are held decoded, where nothing else is asked for: those of larger data sets stay in their files.
+pub const PICTURE_BYTES: u64 = 1 << 30;
+
 /// The kind of a table's targets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TargetKind {
@@ -94,6 +97,9 @@ pub struct ReadOptions<'a> {
     /// The most bytes of a split's pixels that are held in memory, where they can stay in their file instead (IDX that is
     /// not packed, NumPy); without, all are.
     pub hold_bytes: Option<u64>,
+    /// The most bytes of pictures of a data set, decoded, that are held in memory: more stay in their files, and are decoded each
+    /// time that they are read; without, all are held.
+    pub hold_pictures: Option<u64>,
     /// Of a CSV table: the columns that are the targets; without, a CSV file holds a label and pixels in each line.
     pub targets: &'a [String],
     /// Of a table: columns that are not read.
@@ -131,6 +137,7 @@ impl std::fmt::Debug for ReadOptions<'_> {
             .field("channels", &self.channels)
             .field("strict", &self.strict)
             .field("hold_bytes", &self.hold_bytes)
+            .field("hold_pictures", &self.hold_pictures)
             .field("targets", &self.targets)
             .field("target_kind", &self.target_kind)
             .finish_non_exhaustive()

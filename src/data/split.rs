@@ -1,6 +1,8 @@
 //! One part of a data set: a count of samples, and a column for each of their fields.
 
 use crate::data::column::Column;
+#[cfg(feature = "images")]
+use crate::data::pictures::undecoded::Undecoded;
 use crate::data::region::Region;
 use crate::data::schema::{Element, Field, IMAGE, LABEL, Schema, TARGET};
 use crate::error::{Error, Result};
@@ -125,6 +127,14 @@ impl Split {
         of_sample: &[usize],
     ) -> Result<Self> {
         Split::images(shape, pixels, labels.column(of_sample)?)
+    }
+
+    /// A split of pictures that stay in their files.
+    #[cfg(feature = "images")]
+    pub(in crate::data) fn undecoded(shape: [usize; 3], images: Undecoded, labels: Labels) -> Result<Self> {
+        let labels = labels.column(&[])?;
+        check_any(labels.count(), shape)?;
+        Split::of(vec![Column::undecoded(Field::image(shape), labels.count(), images), labels])
     }
 
     fn images(shape: [usize; 3], pixels: Vec<u8>, labels: Column) -> Result<Self> {

@@ -4,8 +4,13 @@
 
 use crate::common::Place;
 use image::{DynamicImage, Rgb, RgbImage};
-use wgrad::data::Dataset;
-use wgrad::data::ReadOptions;
+use std::ops::ControlFlow;
+use wgrad::data::column::crc32;
+use wgrad::data::{Dataset, ReadOptions};
+use wgrad::device::Device;
+use wgrad::model::Sequential;
+use wgrad::train::epochs::trainer::Trainer;
+use wgrad::train::settings::options::TrainOptions;
 
 /// An image of one colour with a little of another, so that no two are alike.
 fn picture([height, width]: [u32; 2], colour: [u8; 3], n: u32) -> RgbImage {
@@ -224,4 +229,50 @@ fn a_folder_trains_from_one_command() {
         other.status == Some(2) && other.err.contains("class 0 is azure") && other.err.contains("blue"),
         "{other:?}"
     );
+}
+
+/// Pictures that stay in their files: the same samples, check sums and weights as those that are held, and one that is gone or
+/// has become another is named.
+#[test]
+fn pictures_that_stay_in_their_files_are_those_that_would_be_held() {
+    let place = Place::new();
+    classes(&place, "all", 11);
+    let few = Some(1000);
+    for channels in [None, Some(1)] {
+        let held = ReadOptions { channels, ..ReadOptions::default() };
+        let [held, filed] =
+            [held, ReadOptions { hold_pictures: few, ..held }].map(|o| open(&place, "all", &o).unwrap());
+        assert!(!held.train.is_in_file() && filed.train.is_in_file() && filed.train.pixels().is_empty());
+        assert!(
+            filed.notice.as_ref().is_some_and(|said| said.contains("33 images of 5×6 take 2.9 KiB, more than 1000 B"))
+        );
+        for (held, filed) in [(&held.train, &filed.train), (&held.test, &filed.test)] {
+            assert_eq!(held.rows(0..held.count).unwrap(), filed.rows(0..held.count).unwrap());
+            assert_eq!((held.labels(), held.schema()), (filed.labels(), filed.schema()));
+            assert_eq!(crc32(held.columns()).unwrap(), crc32(filed.columns()).unwrap());
+        }
+        // Some of them, in batches through a window that is smaller than an epoch.
+        let [mut held, mut filed] = [held, filed];
+        [&mut held, &mut filed].into_iter().for_each(|data| assert!(data.train.limit(10, 1).unwrap()));
+        let model = Sequential::new(held.train.shape()).flatten().dense(3).build().unwrap();
+        let stride = held.train.image_bytes().next_multiple_of(4) as u64;
+        let options =
+            TrainOptions { batch_size: 4, epochs: 3, device_data_limit: Some(8 * stride), ..TrainOptions::default() };
+        let trained = |data: &Dataset| {
+            let mut trainer = Trainer::new(&Device::cpu(1).unwrap(), &model, data, &options, None).unwrap();
+            pollster::block_on(trainer.fit(|_| ControlFlow::Continue(()))).unwrap();
+            assert!(trainer.reading_seconds().is_some());
+            pollster::block_on(trainer.weights()).unwrap()
+        };
+        assert_eq!(trained(&held), trained(&filed), "{channels:?}");
+    }
+    let options = ReadOptions { hold_pictures: few, ..ReadOptions::default() };
+    let data = open(&place, "all", &options).unwrap();
+    let first = place.path("all").join(data.train.name_of(0).unwrap());
+    let error = || data.train.rows(0..3).unwrap_err().to_string();
+    save(&place, first.to_str().unwrap(), picture([6, 5], [9, 9, 9], 1));
+    assert!(error().contains(&format!("{}: changed while it was in use", first.display())), "{}", error());
+    std::fs::remove_file(&first).unwrap();
+    assert!(error().contains(&format!("{}: cannot be read", first.display())), "{}", error());
+    assert!(open(&place, "all", &ReadOptions { channels: Some(2), ..options }).is_err());
 }

@@ -16,7 +16,9 @@ from pathlib import Path
 
 from wgrad import COMMAND, environment, until, wgrad
 
-KILLS = 20
+# The short form is for every day; WGRAD_PROCESSES=long runs every preset, and twenty kills.
+LONG = os.environ.get("WGRAD_PROCESSES") == "long"
+KILLS = 20 if LONG else 2
 PATIENCE = 30  # seconds that any process may live on after one of them is gone
 
 # Small data for every preset, in few batches; the last of an epoch is short.
@@ -91,10 +93,11 @@ def same(one, other):
 def presets(folder):
     """Every preset in two and four processes, on the native CPU and a software adapter, the MPIs in turn."""
     mpis, turn = list(LAUNCHERS), 0
-    for model, options in PRESETS.items():
+    for model in PRESETS if LONG else ["mnist-bn", "text-classifier"]:
+        options = PRESETS[model]
         options = ["--model", model, "--epochs", 1, "--no-report", "--quiet", *options]
         for device in ["cpu", os.environ.get("WGRAD_DEVICE") or "software"]:
-            for count in [2, 4]:
+            for count in [2, 4] if LONG else [3]:
                 runs = [folder / f"{model}-{device}-{count}-{name}" for name in ["one", "all"]]
                 wgrad("train", *last(options), "--device", device, "--accumulate", count, "-o", runs[0], cwd=folder)
                 mpi = mpis[turn % len(mpis)]
@@ -148,11 +151,9 @@ def other_library(mpi):
     return "libmpich.so.12" if mpi == "Open MPI" else "libmpi.so.40"
 
 
-LONG = ["--model", "mnist-bn", "--device", "cpu", *IMAGES, "--train-limit", 330, "--epochs", 12, "--no-report", "--quiet"]
-
-
 def long_run():
-    return last(LONG)
+    """A run of some seconds."""
+    return last(["--model", "mnist-bn", "--device", "cpu", *IMAGES, "--train-limit", 330, "--epochs", 12, "--no-report", "--quiet"])
 
 
 def members(run):
@@ -189,7 +190,7 @@ def stops(folder):
     reference = folder / "reference"
     if not reference.exists():
         wgrad("train", *long_run(), "--accumulate", 4, "-o", reference, cwd=folder)
-    for mpi in LAUNCHERS:
+    for mpi in LAUNCHERS if LONG else [list(LAUNCHERS)[0]]:
         here = folder / f"stopped-{mpi.replace(' ', '')}-"
         process = start(mpi, 4, "train", *long_run(), "-o", here, cwd=folder)
         until("a checkpoint", lambda: (here / "checkpoints" / "last.safetensors").exists())

@@ -9,7 +9,7 @@ use crate::data::survey::{Class, Duplicates, Survey, survey};
 use crate::data::table::{self, TableSurvey};
 use crate::data::tokens::{self, TextSurvey};
 use crate::data::{BUILT_IN, Dataset};
-use crate::data::{Fit, ReadOptions, TextOptions};
+use crate::data::{Fit, PICTURE_BYTES, ReadOptions, TextOptions};
 use crate::error::{Error, Result};
 use crate::files::check_output;
 use crate::plan::human_bytes;
@@ -142,6 +142,7 @@ pub fn run(args: DataArgs) -> Result<()> {
         size,
         fit,
         hold_bytes,
+        hold_pictures: Some(PICTURE_BYTES),
         targets,
         ignored,
         ignore_label,

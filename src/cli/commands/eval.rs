@@ -8,7 +8,7 @@ use crate::cli::terminal::lines::six_digits;
 use crate::cli::terminal::table::Table;
 use crate::cli::{DeviceArgs, columns, print, print_fitted};
 use crate::counted::counted;
-use crate::data::{BUILT_IN, Dataset, ReadOptions, Scale};
+use crate::data::{BUILT_IN, Dataset, PICTURE_BYTES, ReadOptions, Scale};
 use crate::error::{Error, Result};
 use crate::files::Inputs;
 use crate::model::formats::weights::Weights;
@@ -95,7 +95,8 @@ pub fn run(args: EvalArgs) -> Result<()> {
             let options = described.as_ref().map(|model| options_for(model, targets)).unwrap_or_default();
             let spec = args.data.clone().unwrap_or_else(|| BUILT_IN.into());
             let (hold_bytes, ignore_label) = (Some(WINDOW_BYTES), args.ignore_label);
-            let options = ReadOptions { hold_bytes, tests_alone, ignore_label, ..options };
+            let hold_pictures = Some(PICTURE_BYTES);
+            let options = ReadOptions { hold_bytes, hold_pictures, tests_alone, ignore_label, ..options };
             (Dataset::open_with(&spec, &options)?, spec)
         }
     };

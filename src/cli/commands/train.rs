@@ -239,6 +239,9 @@ pub(super) fn drive(
     let keep = session.config.train.keep;
     let closing = Closing { progress: trained.progress(), goal, epochs, first_loss, keep, seconds };
     let closing_line = closing.text();
+    if let Some(reading) = session.trainer.reading_seconds() {
+        progress.say(&format!("reading and decoding the training data took {reading:.1} s of {seconds:.1} s"));
+    }
     if let Some(processes) = processes {
         let waited = session.trainer.exchange_seconds();
         progress.say(&format!(

@@ -1,10 +1,10 @@
 //! Picture files with a class each, from any source: decoded in parallel, resized to one size, some held out for
 //! testing.
 
+use crate::counted::human_bytes;
 use crate::data::formats::held_out::held_out;
-use crate::data::formats::pictures::{CHANNELS, channels, common_size, left_out};
-use crate::data::pictures::picture::Picture;
-use crate::data::pictures::prepare::fitted;
+use crate::data::formats::pictures::{CHANNELS, channels, common_size, left_out, number_of_channels};
+use crate::data::pictures::undecoded::{Seen, Undecoded, look, open};
 use crate::data::source::file_name;
 use crate::data::split::Labels;
 use crate::data::{Dataset, Fit, ReadOptions, Split};
@@ -80,19 +80,36 @@ impl Labelled<'_> {
             options.progress.iter().for_each(|progress| progress(done, all));
         };
         let room = (all as u64).saturating_mul((size[0] as u64).saturating_mul(size[1] as u64)).saturating_mul(3);
-        let what = format!("{place}: {all} images of {}×{} take", size[1], size[0]);
-        crate::memory::check_free(room, &what, "a smaller image size may fit")?;
+        let what = format!("{all} images of {}×{}", size[1], size[0]);
+        let stays = options.hold_pictures.filter(|most| room > *most);
+        if let Some(most) = stays {
+            notices.push(format!(
+                "{what} take {}, more than {}: they stay in their files, and are decoded as they are needed",
+                human_bytes(room),
+                human_bytes(most)
+            ));
+        } else {
+            crate::memory::check_free(room, &format!("{place}: {what} take"), "a smaller image size may fit")?;
+        }
         let mut deep = Vec::new();
-        let mut parts = [train, validation, test]
-            .map(|items| decode(&items, root, (size, options.fit), &mut bad, &mut deep, &tell));
-        let mut pixels: Vec<&mut Vec<u8>> = parts.iter_mut().map(|part| &mut part.pixels).collect();
-        let channels = channels(&mut pixels, options.channels)?;
+        let mut parts = [train, validation, test].map(|items| {
+            let (place, bad, deep) = ((root, size, options.fit), &mut bad, &mut deep);
+            if stays.is_some() { see(&items, place, bad, deep, &tell) } else { decode(&items, place, bad, deep, &tell) }
+        });
+        let channels = match stays {
+            None => channels(&mut parts.each_mut().map(|part| &mut part.pixels), options.channels)?,
+            Some(_) => number_of_channels(options.channels, || {
+                parts.iter().flat_map(|part| &part.seen).all(|(_, seen)| seen.is_grey)
+            })?,
+        };
         let [train, validation, test] = parts;
-        let split = |part: &str, Decoded { pixels, labels, names }| {
-            let shape = [size[0], size[1], channels];
-            Split::narrow(shape, pixels, Labels::narrow(labels), &[])
-                .and_then(|split| split.named(names))
-                .map_err(|e| Error::input(format!("{place}, {part}: {e}")))
+        let split = |part: &str, Part { pixels, seen, labels, names }| {
+            let (shape, labels) = ([size[0], size[1], channels], Labels::narrow(labels));
+            let split = match stays {
+                None => Split::narrow(shape, pixels, labels, &[]),
+                Some(_) => Split::undecoded(shape, Undecoded::new(seen, shape, options.fit), labels),
+            };
+            split.and_then(|split| split.named(names)).map_err(|e| Error::input(format!("{place}, {part}: {e}")))
         };
         notices.extend(left_out(&bad, &deep, all + missing, options.strict)?);
         let train = split("train", train)?;
@@ -121,52 +138,88 @@ fn hold_out(mut items: Vec<Item>) -> (Vec<Item>, Vec<Item>) {
     (only(train), only(test))
 }
 
-/// The images of a part that can be read.
+/// The images of a part that can be read: their pixels, or what was seen of them.
 #[derive(Default)]
-struct Decoded {
+struct Part {
     pixels: Vec<u8>,
+    seen: Vec<(PathBuf, Seen)>,
     labels: Vec<u16>,
     /// Their files, from the data folder on.
     names: Vec<String>,
 }
 
-/// All that can be read; why the others cannot goes to `bad`, the largest value of those that had more
-/// than 8 bits a channel to `deep`.
+impl Part {
+    /// Adds a file that can be read.
+    fn add(&mut self, item: &Item, root: &Path) {
+        self.labels.push(item.label);
+        let name = item.path.strip_prefix(root).unwrap_or(&item.path);
+        self.names.push(name.to_string_lossy().into_owned());
+    }
+}
+
+/// Where the files' names begin, the images' height and width, and how pictures are brought to it.
+type Place<'a> = (&'a Path, [usize; 2], Fit);
+
+/// All that can be read, in memory; why the others cannot goes to `bad`, the largest value of those that had more than 8 bits a
+/// channel to `deep`.
 fn decode(
     items: &[Item],
-    root: &Path,
-    ([height, width], fit): ([usize; 2], Fit),
+    (root, [height, width], fit): Place,
     bad: &mut Vec<String>,
     deep: &mut Vec<u16>,
     tell: &(impl Fn() + Sync),
-) -> Decoded {
+) -> Part {
     let size = height * width * CHANNELS;
     let mut pixels = vec![0; size * items.len()];
     let read = |(place, item): (&mut [u8], &Item)| {
-        let image = Picture::open(&item.path)
-            .and_then(|picture| Ok((fitted(&picture, [height, width, CHANNELS], fit)?, picture.deep())));
+        let image = open(&item.path, [height, width], fit);
         tell();
-        image.map(|(image, deep)| {
-            place.copy_from_slice(&image.pixels);
+        image.map(|(pixels, deep)| {
+            place.copy_from_slice(&pixels);
             deep
         })
     };
     let done: Vec<Result<Option<u16>>> = pixels.par_chunks_mut(size.max(1)).zip(items).map(read).collect();
-    let mut kept = 0;
-    let mut decoded = Decoded::default();
+    let (mut kept, mut part) = (0, Part::default());
     for (n, (done, item)) in done.into_iter().zip(items).enumerate() {
         match done {
             Ok(most) => {
                 deep.extend(most);
                 pixels.copy_within(n * size..(n + 1) * size, kept);
                 kept += size;
-                decoded.labels.push(item.label);
-                let name = item.path.strip_prefix(root).unwrap_or(&item.path);
-                decoded.names.push(name.to_string_lossy().into_owned());
+                part.add(item, root);
             }
             Err(error) => bad.push(error.to_string()),
         }
     }
     pixels.truncate(kept);
-    Decoded { pixels, ..decoded }
+    Part { pixels, ..part }
+}
+
+/// `decode` for files whose pictures stay there: each is decoded once, to know that it can be.
+fn see(
+    items: &[Item],
+    (root, size, fit): Place,
+    bad: &mut Vec<String>,
+    deep: &mut Vec<u16>,
+    tell: &(impl Fn() + Sync),
+) -> Part {
+    let look = |item: &Item| {
+        let seen = look(&item.path, size, fit);
+        tell();
+        seen
+    };
+    let all: Vec<Result<Seen>> = items.par_iter().map(look).collect();
+    let mut part = Part::default();
+    for (seen, item) in all.into_iter().zip(items) {
+        match seen {
+            Ok(seen) => {
+                deep.extend(seen.deep);
+                part.seen.push((item.path.clone(), seen));
+                part.add(item, root);
+            }
+            Err(error) => bad.push(error.to_string()),
+        }
+    }
+    part
 }

@@ -1,5 +1,6 @@
 //! The names of the parts of a data set: training, validation and test.
 
+#[cfg(feature = "images")]
 use crate::data::source::file_name;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ pub(in crate::data) const VALIDATION: &[&str] = &["val", "valid", "validation", 
 pub(in crate::data) const TEST: &[&str] = &["test", "testing", "test_set"];
 
 /// The first of these folders that has one of the names, whatever its capitals.
+#[cfg(feature = "images")]
 pub(super) fn named<'a>(folders: &'a [PathBuf], names: &[&str]) -> Option<&'a PathBuf> {
     names.iter().find_map(|name| folders.iter().find(|folder| file_name(folder).eq_ignore_ascii_case(name)))
 }

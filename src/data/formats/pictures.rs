@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Red, green and blue: what images of all kinds become first.
-pub(super) const CHANNELS: usize = 3;
+pub(in crate::data) const CHANNELS: usize = 3;
 
 /// How many files that could not be used are named; the others are counted.
 const NAMED: usize = 3;
@@ -78,18 +78,24 @@ pub(super) fn common_size<'a>(place: &str, paths: impl Iterator<Item = &'a Path>
 /// [`Error::Input`] if channels other than 1 and 3 are requested.
 pub(super) fn channels(parts: &mut [&mut Vec<u8>], asked: Option<usize>) -> Result<usize> {
     let is_grey = |pixels: &[u8]| pixels.chunks_exact(CHANNELS).all(|p| p[0] == p[1] && p[1] == p[2]);
-    let channels = match asked {
-        Some(channels @ (1 | CHANNELS)) => channels,
-        Some(found) => {
-            return Err(Error::input(format!("found {found} channels for images, expected 1 or {CHANNELS}")));
-        }
-        None if parts.iter().all(|pixels| is_grey(pixels)) => 1,
-        None => CHANNELS,
-    };
+    let channels = number_of_channels(asked, || parts.iter().all(|pixels| is_grey(pixels)))?;
     if channels == 1 {
         parts.iter_mut().for_each(|pixels| grey(pixels));
     }
     Ok(channels)
+}
+
+/// The channels of images: those requested, else 1 if all of them are grey.
+///
+/// # Errors
+/// [`Error::Input`] if channels other than 1 and 3 are requested.
+pub(super) fn number_of_channels(asked: Option<usize>, are_grey: impl FnOnce() -> bool) -> Result<usize> {
+    match asked {
+        Some(channels @ (1 | CHANNELS)) => Ok(channels),
+        Some(found) => Err(Error::input(format!("found {found} channels for images, expected 1 or {CHANNELS}"))),
+        None if are_grey() => Ok(1),
+        None => Ok(CHANNELS),
+    }
 }
 
 /// RGB becomes grey in place: its luma (ITU-R BT.601), which of a grey pixel is its value.

@@ -10,3 +10,4 @@ pub mod overlay;
 pub mod picture;
 pub mod placing;
 pub mod prepare;
+pub(in crate::data) mod undecoded;

@@ -12,6 +12,7 @@ use crate::train::epochs::engine::Engine;
 use crate::train::step::Step;
 use crate::train::step::window::Window;
 use std::ops::Range;
+use std::time::{Duration, Instant};
 
 /// The maximum size of a block in bytes: a disk reads blocks of this size at about its full speed.
 const BLOCK_BYTES: usize = 256 << 10;
@@ -19,6 +20,8 @@ const BLOCK_BYTES: usize = 256 << 10;
 const BLOCKS: usize = 8;
 /// Bytes of images that are read and written at once.
 const PIECE_BYTES: usize = 1 << 20;
+/// The same of pictures that have to be decoded, on all cores.
+const DECODED_BYTES: usize = 16 << 20;
 /// Bytes that are written before the device is made to take them.
 const FLUSH_BYTES: usize = 16 << 20;
 /// The maximum number of bytes written after a submit: they stay in memory until the device takes them.
@@ -77,6 +80,8 @@ pub(in crate::train) struct Feed {
     /// The chunk that is being filled, and how many rows of it are.
     chunk: u64,
     row: usize,
+    /// The time that reading and decoding took.
+    reading: Duration,
 }
 
 impl Feed {
@@ -91,7 +96,12 @@ impl Feed {
         let Some(window) = step.window else { return write_whole(engine, step, split).map(|()| None) };
         let block = (BLOCK_BYTES / step.input().field.bytes()).min(window.rows / BLOCKS).max(1);
         let order = Order::new(window.samples, block, key);
-        Ok(Some(Feed { split: split.clone(), window, order, chunk: 0, row: 0 }))
+        Ok(Some(Feed { split: split.clone(), window, order, chunk: 0, row: 0, reading: Duration::ZERO }))
+    }
+
+    /// The seconds that reading and decoding took so far.
+    pub(in crate::train) fn reading_seconds(&self) -> f64 {
+        self.reading.as_secs_f64()
     }
 
     /// Goes on at `step`; what the window holds is of no use any more.
@@ -133,18 +143,18 @@ impl Feed {
         let stride = step.input().field.stride();
         let places = self.window.places(self.chunk);
         // Whole words of labels, should they be bytes; the chunk's end may be anywhere.
-        let rows = (bytes.min(PIECE_BYTES) / stride).max(1).next_multiple_of(4).min(places.len() - self.row);
+        let decodes = step.input().column(&self.split)?.is_undecoded();
+        let most = if decodes { DECODED_BYTES } else { PIECE_BYTES };
+        let rows = (bytes.min(most) / stride).max(1).next_multiple_of(4).min(places.len() - self.row);
         let first = places.start + self.row;
         let epoch = (self.chunk / self.window.chunks()) as u32;
         let runs = self.order.runs(epoch, first..first + rows);
         let row = (self.chunk % 2) as usize * self.window.rows + self.row;
         for stored in &step.columns {
-            let column = stored.column(&self.split)?;
-            let mut bytes = Vec::with_capacity(rows * stored.field.stride());
-            for run in &runs {
-                bytes.extend_from_slice(&column.padded(run.clone())?);
-            }
-            engine.write_rows(stored.tensor, row, &Values::Byte(bytes))?;
+            let begun = Instant::now();
+            let rows = stored.column(&self.split)?.padded_runs(&runs)?;
+            self.reading += begun.elapsed();
+            engine.write_rows(stored.tensor, row, &Values::Byte(rows))?;
         }
         self.row += rows;
         if self.row == places.len() {

@@ -185,6 +185,12 @@ impl Trainer {
         self.checkpoints = Some(Checkpoints { every, last: Instant::now() });
     }
 
+    /// The seconds that reading and decoding the training data took, where it passes through a window; on an adapter most of it is
+    /// done while the device computes.
+    pub fn reading_seconds(&self) -> Option<f64> {
+        self.feed.as_ref().map(Feed::reading_seconds)
+    }
+
     /// How far the run has come.
     pub fn progress(&self) -> &Progress {
         &self.progress

@@ -7,6 +7,7 @@ pub use drive::{Ended, Tested};
 pub use resume::Stopped;
 
 use crate::data::Dataset;
+use crate::data::PICTURE_BYTES;
 use crate::data::values::text_of;
 use crate::data::{Fit, IGNORED, ReadOptions, TextOptions};
 use crate::device::Device;
@@ -177,6 +178,7 @@ fn open(
         channels,
         strict,
         hold_bytes,
+        hold_pictures: Some(config.train.device_data_limit.unwrap_or(PICTURE_BYTES)),
         progress,
         targets,
         ignored,

@@ -5,7 +5,7 @@
 //! Which samples a chunk holds is the host's affair (`feed.rs`); a step draws from it in an order keyed by the
 //! chunk's number since the start of the run.
 
-use crate::data::Split;
+use crate::data::{Column, Split};
 use crate::device::Device;
 use crate::device::gpu::limits_of;
 use crate::error::{Error, Result};
@@ -93,6 +93,7 @@ pub fn limit_on(device: &Device, split: &Split, asked: Option<u64>) -> Option<u6
     }
     let most = match device {
         Device::Gpu(gpu) => limits_of(gpu).binding_bytes.min(limits_of(gpu).buffer_bytes),
+        Device::Cpu(_) if split.columns().iter().any(Column::is_undecoded) => WINDOW_BYTES,
         Device::Cpu(_) if split.is_in_file() => CPU_BYTES,
         Device::Cpu(_) => u64::MAX,
     };

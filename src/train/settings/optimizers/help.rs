@@ -24,6 +24,7 @@ pub(in crate::train) fn only_with<T>(of: fn(&Defaults) -> Option<T>) -> String {
 }
 
 /// A number as it would be typed.
+#[cfg(feature = "cli")]
 pub(in crate::train) fn number(x: f64) -> String {
     if x != 0.0 && x.abs() < 1e-4 { format!("{x:e}") } else { x.to_string() }
 }
