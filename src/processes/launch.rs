@@ -38,6 +38,14 @@ impl Launch {
     }
 }
 
+impl Launch {
+    /// The number of this process by the launcher's variables, 0 where none tells it.
+    pub fn rank(get: impl Fn(&str) -> Option<String>) -> usize {
+        let told = ["OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK", "SLURM_PROCID"];
+        told.iter().find_map(|name| get(name)?.trim().parse().ok()).unwrap_or(0)
+    }
+}
+
 /// Finds the other processes, where a launcher has started several.
 ///
 /// # Errors

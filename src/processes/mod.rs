@@ -104,14 +104,27 @@ pub fn all_agree(others: &dyn Communicator, facts: &[(&str, String)]) -> Result<
     for (name, mine) in facts {
         let all = gather_all(others, mine.as_bytes())?;
         let texts: Vec<String> = all.iter().map(|text| String::from_utf8_lossy(text).into_owned()).collect();
-        let other = texts.iter().enumerate().filter(|(_, text)| **text != texts[0]);
-        let other: Vec<String> = other.map(|(rank, text)| format!("process {rank} has {text}")).collect();
-        if !other.is_empty() {
-            let (other, first) = (other.join(", "), &texts[0]);
-            return Err(Error::input(format!("{name}: process 0 has {first}, {other}; expected the same in all")));
+        if let Some((rank, other)) = texts.iter().enumerate().find(|(_, text)| **text != texts[0]) {
+            let (key, [first, other]) = difference(name, &texts[0], other);
+            return Err(Error::input(format!(
+                "{key}: process 0 has {first}, process {rank} has {other}; expected the same in all"
+            )));
         }
     }
     Ok(())
+}
+
+/// The first thing in which two texts differ: of JSON objects a key with its values, else the texts themselves.
+fn difference(name: &str, first: &str, other: &str) -> (String, [String; 2]) {
+    use serde_json::{Map, Value};
+    let texts = [first, other];
+    let [Ok(Value::Object(first)), Ok(Value::Object(other))] = texts.map(serde_json::from_str) else {
+        return (name.into(), texts.map(String::from));
+    };
+    let differs = |key: &&String| first.get(*key) != other.get(*key);
+    let key = first.keys().chain(other.keys()).find(differs).map(String::as_str).unwrap_or_default();
+    let value = |of: &Map<String, Value>| of.get(key).map_or_else(|| "none".into(), Value::to_string);
+    difference(&format!("{name}, {key}"), &value(&first), &value(&other))
 }
 
 /// A number of eight bytes.

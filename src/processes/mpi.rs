@@ -1,5 +1,6 @@
 //! Processes that an MPI launcher has started.
 
+use crate::counted::counted;
 use crate::error::{Error, Result};
 use crate::processes::Communicator;
 use crate::sys::mpi;
@@ -32,15 +33,20 @@ pub(super) fn world(is_open_mpi: bool, expected: Option<usize>) -> Result<Arc<dy
         (None, false) => [&MPICH[..], &STANDARD, &OPEN_MPI].concat(),
     };
     for name in &names {
-        let Some(mpi) = mpi::Mpi::begin(name)? else { continue };
+        let mpi = match mpi::Mpi::begin(name)? {
+            Ok(mpi) => mpi,
+            Err(why) if named.is_some() => return Err(Error::input(format!("{LIBRARY}={name}: {why}"))),
+            Err(_) => continue,
+        };
         let [rank, size] = mpi.place()?;
         // A library that is not the launcher's takes each process for the only one.
         if expected.is_some_and(|expected| expected != size) {
             let (expected, version) = (expected.unwrap_or_default(), mpi.version()?);
             let version = version.lines().next().unwrap_or_default().trim().to_owned();
             return Err(Error::input(format!(
-                "MPI: found {size} processes by {name} ({version}), where the launcher started {expected}: it is another MPI's; \
-                 set {LIBRARY} to the launcher's own library"
+                "MPI: found {} by {name} ({version}), where the launcher started {expected}: it is another MPI's; \
+                 set {LIBRARY} to the launcher's own library",
+                counted(size, "process")
             )));
         }
         return Ok(Arc::new(World { mpi, rank, size, left: AtomicBool::new(false) }));

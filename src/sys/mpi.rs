@@ -29,24 +29,27 @@ pub(crate) struct Mpi {
 }
 
 // SAFETY: the handles are numbers and addresses that the library alone looks at, and no call is made from another thread than
-// the one that initialised it, as `here` sees to.
+// the one that initialised it, as `symbol` sees to.
 unsafe impl Send for Mpi {}
 // SAFETY: as above.
 unsafe impl Sync for Mpi {}
 
 impl Mpi {
-    /// Opens the library of this name and initialises it; none where there is no such library. A library can be initialised
-    /// once in a process.
+    /// Opens the library of this name and initialises it, or says why it cannot be opened. A library can be initialised once in a
+    /// process.
     ///
     /// # Errors
-    /// [`Error::Failed`] where the library is no MPI, or does not come up.
-    pub(crate) fn begin(name: &str) -> Result<Option<Mpi>> {
+    /// [`Error::Input`] where the library is no MPI, [`Error::Failed`] where it does not come up.
+    pub(crate) fn begin(name: &str) -> Result<std::result::Result<Mpi, String>> {
         if cfg!(not(all(target_endian = "little", target_pointer_width = "64"))) {
             return Err(Error::failed("MPI: found a processor of another kind, expected a little-endian 64-bit one"));
         }
         // SAFETY: a library's initialisers run, as they do in every program that is linked with MPI. Its symbols are global,
         // for the plugins that Open MPI loads.
-        let Ok(library) = (unsafe { Library::open(Some(name), RTLD_NOW | RTLD_GLOBAL) }) else { return Ok(None) };
+        let library = match unsafe { Library::open(Some(name), RTLD_NOW | RTLD_GLOBAL) } {
+            Ok(library) => library,
+            Err(why) => return Ok(Err(why.to_string())),
+        };
         let library: &'static Library = Box::leak(Box::new(library));
         let [world, byte] = handles(library, name)?;
         let mpi = Mpi { library, world, byte, thread: std::thread::current().id() };
@@ -54,7 +57,7 @@ impl Mpi {
         let init: Symbol<Init> = mpi.symbol("MPI_Init")?;
         // SAFETY: MPI_Init takes null for both arguments.
         done("MPI_Init", unsafe { init(null_mut(), null_mut()) })?;
-        Ok(Some(mpi))
+        Ok(Ok(mpi))
     }
 
     /// The name and version of the library.
@@ -149,7 +152,7 @@ fn handles(library: &Library, name: &str) -> Result<[Handle; 2]> {
     // SAFETY: only the address is taken.
     let address = |symbol: &str| unsafe { library.get::<*mut c_void>(symbol.as_bytes()) }.map(|s| s.into_raw()).ok();
     if address("MPI_Init").is_none() {
-        return Err(Error::failed(format!("{name}: found no MPI_Init in it, expected an MPI library")));
+        return Err(Error::input(format!("{name}: found no MPI_Init in it, expected an MPI library")));
     }
     if name.contains("mpi_abi") {
         return Ok([0x101, 0x247].map(without_provenance_mut));

@@ -104,7 +104,7 @@ def presets(folder):
                 run(mpi, count, "train", *last(options), "--device", device, "-o", runs[1], cwd=folder)
                 assert same(*runs), f"{model} on {device} in {count} processes over {mpi}"
                 turn += 1
-        print(f"  {model}: two and four processes leave the bytes of one", flush=True)
+        print(f"  {model}: several processes leave the bytes of one", flush=True)
 
 
 def last(options):
@@ -127,15 +127,17 @@ def faults(folder):
         # Other settings, or other data, in one process.
         launcher, small = LAUNCHERS[mpi], ["train", "--device", "cpu", "--batch-size", "16", "--test-limit", "50"]
         for first, second, expected in [
-            (["--seed", "1"], ["--seed", "2"], "settings: process 0 has {"),
-            (["--train-limit", "130"], ["--train-limit", "120"], "data: process 0 has"),
+            (["--seed", "1"], ["--seed", "2"], "settings, seed: process 0 has 1, process 1 has 2"),
+            (["--train-limit", "130"], ["--train-limit", "120"], "samples: process 0 has 130 + 50, process 1 has 120 + 50"),
             ([], ["--data", "nowhere"], "process 1: "),
+            ([], ["--checkpoint-every", "3"], "checkpoint-every: process 0 has none, process 1 has 3"),
+            ([], ["--processes-required", "3"], "process 1: --processes-required 3: found 2 processes"),
         ]:
             command = [*launcher, "-n", "1", COMMAND, *small, *first, ":", "-n", "1", COMMAND, *small, *second]
             done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=60)
             assert done.returncode == 2 and done.stderr.count("error: ") == 1 and expected in done.stderr, done
         # Another MPI's library takes each process for the only one; one that is missing is named.
-        for library, expected in [("libnone.so", "found no libnone.so"), (other_library(mpi), "it is another MPI's")]:
+        for library, expected in [("libnone.so", "WGRAD_MPI=libnone.so: libnone.so: cannot open"), (other_library(mpi), "it is another MPI's")]:
             if library:
                 env = {**environment(), "WGRAD_MPI": library}
                 command = [*launcher, "-n", "2", COMMAND, *small]
@@ -191,14 +193,16 @@ def stops(folder):
     if not reference.exists():
         wgrad("train", *long_run(), "--accumulate", 4, "-o", reference, cwd=folder)
     for mpi in LAUNCHERS if LONG else [list(LAUNCHERS)[0]]:
-        here = folder / f"stopped-{mpi.replace(' ', '')}-"
-        process = start(mpi, 4, "train", *long_run(), "-o", here, cwd=folder)
-        until("a checkpoint", lambda: (here / "checkpoints" / "last.safetensors").exists())
-        os.kill(members(here)[-1], signal.SIGTERM)
-        out, err = process.communicate(timeout=PATIENCE)
-        assert process.returncode != 0 and "stopped at step" in err and "--resume" in err, (process.returncode, err)
-        run(mpi, 2, "train", "--resume", here, "--no-report", "--quiet", cwd=folder)
-        assert same(reference, here), mpi
+        for whom in ["launcher", "process"]:
+            here = folder / f"stopped-{whom}-{mpi.replace(' ', '')}-"
+            process = start(mpi, 4, "train", *long_run(), "-o", here, cwd=folder)
+            until("a checkpoint", lambda: (here / "checkpoints" / "last.safetensors").exists())
+            os.kill(process.pid if whom == "launcher" else members(here)[-1], signal.SIGINT if whom == "launcher" else signal.SIGTERM)
+            out, err = process.communicate(timeout=PATIENCE)
+            until("the end of all processes", lambda: not members(here))
+            assert "stopped at step" in err and "go on with: mpirun -n 4 wgrad train --resume" in err, (whom, process.returncode, err)
+            run(mpi, 2, "train", "--resume", here, "--no-report", "--quiet", cwd=folder)
+            assert same(reference, here), mpi
         lost = folder / f"lost-{mpi.replace(' ', '')}-"
         process = start(mpi, 2, "train", *long_run(), "-o", lost, cwd=folder)
         until("a checkpoint", lambda: (lost / "checkpoints" / "last.safetensors").exists())

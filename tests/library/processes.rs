@@ -226,18 +226,18 @@ fn processes_that_cannot_train_together_are_refused() {
     let (model, data) = (&model, &data);
     refused(
         &|_| (model.clone(), data.clone(), TrainOptions { accumulate: 1, ..two.clone() }),
-        "an update of this run is made of 1 batch (accumulate), so that 1 of 2 processes had nothing to do",
+        "an update of this run is made of 1 batch (accumulate), so that 1 of 2 processes would have nothing to do",
     );
     refused(
         &|rank| (model.clone(), data.clone(), TrainOptions { seed: rank as u64, ..two.clone() }),
-        "settings: process 0 has {",
+        "settings, seed: process 0 has 0, process 1 has 1; expected the same in all",
     );
     let other = |rank: usize| {
         let mut data = data.clone();
         data.train.truncate(SAMPLES - rank).unwrap();
         data
     };
-    refused(&|rank| (model.clone(), other(rank), two.clone()), "data: process 0 has DataMark");
+    refused(&|rank| (model.clone(), other(rank), two.clone()), "samples: process 0 has 35 + 10, process 1 has 34 + 10");
 }
 
 /// A process that gets other bits than the others is found at the next checkpoint.

@@ -10,11 +10,12 @@ use crate::counted::counted;
 use crate::device::Device;
 use crate::device::choice::{Choice, DeviceRequest};
 use crate::error::{Error, Result};
-use crate::processes::{Communicator, all_done, gather_all, join};
+use crate::processes::{Communicator, Launch, all_agree, all_done, gather_all, join};
 use crate::train::epochs::trainer::Trainer;
 use crate::train::processes::Follower;
 use crate::train::run::checkpoints::Which;
 use crate::train::session::Stopped;
+use crate::train::settings::interval::Interval;
 use std::cell::Cell;
 use std::path::Path;
 use std::process::ExitCode;
@@ -30,24 +31,31 @@ pub(super) struct Processes {
 }
 
 impl Processes {
-    /// Finds the other processes, where a launcher started several; `required` is how many there must be.
+    /// Finds the other processes, where a launcher started several of this command; `required` is how many there must be.
     ///
     /// # Errors
     /// [`Error::Input`] where there are not as many, or they cannot find one another.
-    pub(super) fn find(required: Option<usize>) -> Result<Option<Processes>> {
-        let found = join()?;
-        let size = found.as_ref().map_or(1, |others| others.size());
-        if let Some(required) = required.filter(|required| *required != size) {
-            // Where the launch went wrong each may be by itself, and says so.
-            mute(found.as_ref().is_some_and(|others| others.rank() > 0));
-            found.iter().try_for_each(|others| others.leave())?;
-            let found = counted(size, "process");
-            return Err(Error::input(format!(
-                "--processes-required {required}: found {found}, expected {required}, started by a launcher of MPI such as \
-                 mpirun -n {required}"
-            )));
+    pub(super) fn find(command: &str, required: Option<usize>) -> Result<Option<Processes>> {
+        let lacking = |size: usize| match required.filter(|required| *required != size) {
+            None => Ok(()),
+            Some(required) => {
+                let (found, started) = (counted(size, "process"), required.max(2));
+                Err(Error::input(format!(
+                    "--processes-required {required}: found {found}, expected {required}, started by a launcher of MPI such as \
+                     mpirun -n {started}"
+                )))
+            }
+        };
+        // Those that cannot find one another have the same to say.
+        let found = join().inspect_err(|_| mute(Launch::rank(|name| std::env::var(name).ok()) > 0))?;
+        let Some(others) = found else { return lacking(1).map(|()| None) };
+        mute(others.rank() > 0);
+        let facts = [("version of wgrad", env!("CARGO_PKG_VERSION").to_owned()), ("command", command.to_owned())];
+        let agreed = all_agree(&*others, &facts).and_then(|()| all_done(&*others, lacking(others.size())));
+        if let Err(error) = agreed {
+            others.leave()?;
+            return Err(error);
         }
-        let Some(others) = found else { return Ok(None) };
         let hosts = gather_all(&*others, others.host()?.as_bytes())?;
         let here = |ranks: &[Vec<u8>]| ranks.iter().filter(|host| **host == hosts[others.rank()]).count();
         let local = [here(&hosts[..others.rank()]), here(&hosts)];
@@ -69,12 +77,11 @@ impl Processes {
     /// # Errors
     /// [`Error::Input`] where this process is by itself.
     pub(super) fn bench(run: impl FnOnce(&Processes) -> Result<String>) -> Result<()> {
-        let processes = Processes::find(None)?.ok_or_else(|| {
+        let processes = Processes::find("bench", None)?.ok_or_else(|| {
             Error::input(
                 "--processes: found one process, expected several, started by a launcher of MPI such as mpirun -n 2",
             )
         })?;
-        mute(!processes.is_first());
         let found =
             run(&processes).and_then(|text| if processes.is_first() { crate::cli::print(&text) } else { Ok(()) });
         processes.end(found.map(|()| ExitCode::SUCCESS)).map(drop)
@@ -106,8 +113,23 @@ impl Processes {
         done
     }
 
+    /// Refuses what the processes have differently.
+    pub(super) fn agree(&self, facts: &[(&str, String)]) -> Result<()> {
+        let agreed = all_agree(&*self.others, facts);
+        self.shared.set(agreed.is_err());
+        agreed
+    }
+
     /// Joins the trainers of all processes; the first says what each runs on.
-    pub(super) fn join(&self, trainer: &mut Trainer, device: &Device, choice: &Choice) -> Result<()> {
+    pub(super) fn join(
+        &self,
+        trainer: &mut Trainer,
+        device: &Device,
+        choice: &Choice,
+        every: Option<Interval>,
+    ) -> Result<()> {
+        let every = every.map_or_else(|| "none".into(), |every| every.to_string());
+        self.agree(&[("checkpoint-every", every)])?;
         let notes = self.all(pollster::block_on(trainer.join(device, self.others.clone())))?;
         let place = format!("{}: {}", self.others.host()?, choice.device.label());
         let places = gather_all(&*self.others, place.as_bytes())?;
@@ -122,6 +144,33 @@ impl Processes {
         ));
         notes.iter().for_each(|note| crate::cli::say(&format!("note: {note}")));
         Ok(())
+    }
+
+    /// Begins or resumes a run by `begin`, which calls what it is given once the trainer is made, before anything is written: so
+    /// that nothing is where one process refuses.
+    pub(super) fn lead<T>(
+        &self,
+        choice: &Choice,
+        every: Option<Interval>,
+        begin: impl FnOnce(&mut dyn FnMut(&mut Trainer, &Device) -> Result<()>) -> Result<T>,
+    ) -> Result<T> {
+        let (mut made, mut joined) = (false, false);
+        let begun = begin(&mut |trainer, device| {
+            made = true;
+            self.all(Ok(()))?;
+            self.join(trainer, device, choice, every)?;
+            joined = true;
+            Ok(())
+        });
+        // The others have joined too, or failed to make a trainer, or have this error.
+        if !made || joined { self.all(begun) } else { begun }
+    }
+
+    /// Joins the first process, which makes the run's folder then.
+    fn joined(&self, follower: &mut Follower, device: &Device, choice: &Choice) -> Result<()> {
+        let every = follower.every;
+        self.join(&mut follower.trainer, device, choice, every)?;
+        self.all(Ok(()))
     }
 
     /// Hears whether the run's error is one of all processes.
@@ -148,8 +197,7 @@ impl Processes {
     }
 
     /// Follows the first process to the end of its run.
-    pub(super) fn follow(&self, args: &TrainArgs, interrupt: &Interrupt) -> Result<ExitCode> {
-        mute(true);
+    pub(super) fn follow(&self, args: &TrainArgs) -> Result<ExitCode> {
         let mut progress = Progress::new(Format::Text, true);
         let followed = match &args.resume {
             None => {
@@ -160,11 +208,18 @@ impl Processes {
             Some(run) => self.resumed(run, args, &mut progress)?,
         };
         let Some((mut follower, device, choice)) = followed else { return Ok(ExitCode::SUCCESS) };
-        self.join(&mut follower.trainer, &device, &choice)?;
+        self.joined(&mut follower, &device, &choice)?;
+        let interrupt = Interrupt::watch()?;
         let driven = pollster::block_on(follower.drive(|| interrupt.asked()));
         self.heard(&follower.trainer);
         // How the run ended is the first process's status.
         driven.map(|()| ExitCode::SUCCESS)
+    }
+
+    /// Refuses to resume where the processes find a run at different steps: their folders are others, or one is being written.
+    pub(super) fn agree_on(&self, stopped: &Stopped) -> Result<()> {
+        let (step, finished) = (stopped.reached().step, stopped.is_finished());
+        self.agree(&[("run to resume", format!("step {step}{}", if finished { ", finished" } else { "" }))])
     }
 
     /// Follows a run that is resumed; `None` if it is finished.
@@ -176,6 +231,7 @@ impl Processes {
     ) -> Result<Option<(Follower, Device, Choice)>> {
         let which = if args.from_previous { Which::Previous } else { Which::Last };
         let stopped = self.all(Stopped::follow(run, which, &args.flags.0))?;
+        self.agree_on(&stopped)?;
         if stopped.is_finished() {
             return self.all(Ok(None));
         }
@@ -185,10 +241,11 @@ impl Processes {
             let data = open_data(&stopped.data_config(), progress)?;
             let request = self.request(DeviceRequest { require_gpu: config.require_gpu, ..asked });
             let (device, choice) = crate::cli::open(request, self.threads(config.threads))?;
-            let follower = Follower::go_on(&stopped, &data, &device)?;
-            Ok(Some((follower, device, choice)))
+            Ok((data, device, choice))
         };
-        self.all(open())
+        let (data, device, choice) = self.all(open())?;
+        let follower = self.all(Follower::go_on(&stopped, &data, &device))?;
+        Ok(Some((follower, device, choice)))
     }
 }
 

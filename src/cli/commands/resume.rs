@@ -29,22 +29,8 @@ pub(super) fn resume(
 ) -> Result<Option<Session>> {
     let which = if args.from_previous { Which::Previous } else { Which::Last };
     // The others have read it before anything is written.
-    let stopped = all(processes, Stopped::open(run, which, &args.flags.0))?;
-    let resumed = all(processes, go_on(stopped, run, args, progress, processes))?;
-    let Some((mut session, choice)) = resumed else { return Ok(None) };
-    if let Some(processes) = processes {
-        processes.join(&mut session.trainer, &session.device, &choice)?;
-    }
-    Ok(Some(session))
-}
-
-fn go_on(
-    mut stopped: Stopped,
-    run: &Path,
-    args: &TrainArgs,
-    progress: &mut Progress,
-    processes: Option<&Processes>,
-) -> Result<Option<(Session, Choice)>> {
+    let mut stopped = all(processes, Stopped::open(run, which, &args.flags.0))?;
+    processes.map_or(Ok(()), |processes| processes.agree_on(&stopped))?;
     let config = stopped.config();
     let (require_gpu, threads) = (config.require_gpu, config.threads);
     let asked = crate::cli::request(args.device(config), config.device.as_deref())?;
@@ -59,7 +45,7 @@ fn go_on(
     let (step, epoch, epochs) = (stopped.reached().step, stopped.reached().epoch(), stopped.reached().metrics.len());
     if stopped.is_finished() {
         let opened = |stopped: &Stopped| open(stopped).map(|(data, device, _)| (data, device));
-        let (tested, notice) = pollster::block_on(stopped.finish(opened))?;
+        let (tested, notice) = all(processes, pollster::block_on(stopped.finish(opened)))?;
         progress.clear();
         note(notice);
         say_tested(&tested, progress);
@@ -76,12 +62,16 @@ fn go_on(
         return Ok(None);
     }
     let last = stopped.goal().last;
-    let (data, device, choice) = open(&stopped)?;
-    let (session, notice) = stopped.go_on(data, (device, &choice))?;
+    let every = stopped.config().checkpoint_every;
+    let (data, device, choice) = all(processes, open(&stopped))?;
+    let (session, notice) = match processes {
+        None => stopped.go_on(data, (device, &choice)),
+        Some(processes) => processes.lead(&choice, every, |ready| stopped.go_on_after(data, (device, &choice), ready)),
+    }?;
     progress.clear();
     note(notice);
     progress.say(&format!("going on with {} at step {step} of {last}, in epoch {epoch}", run.display()));
-    Ok(Some((session, choice)))
+    Ok(Some(session))
 }
 
 /// Says what of the folder cannot be brought back.

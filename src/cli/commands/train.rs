@@ -34,24 +34,27 @@ pub fn run(args: TrainArgs) -> Result<ExitCode> {
     if args.from_previous && args.resume.is_none() {
         return Err(Error::input("--from-previous: expected --resume RUN with it"));
     }
-    let interrupt = Interrupt::watch()?;
     let sweep = Sweep::of(&args)?;
-    let Some(processes) = Processes::find(args.processes_required)? else {
+    let Some(processes) = Processes::find("train", args.processes_required)? else {
+        let interrupt = Interrupt::watch()?;
         return match sweep {
             Some(sweep) => sweep.run(&args, &interrupt, &mut Progress::new(args.format, args.quiet)),
-            None => lead(&args, &interrupt, None),
+            None => lead(&args, Some(interrupt), None),
         };
     };
     let done = match (sweep, processes.is_first()) {
-        (Some(_), _) => processes.all(Err(Error::input("a sweep: found several processes, expected one"))),
-        (None, true) => lead(&args, &interrupt, Some(&processes)),
-        (None, false) => processes.follow(&args, &interrupt),
+        (Some(_), _) => processes.all(Err(Error::input(format!(
+            "--seeds, and --lr with several rates: found {} processes, expected one for a sweep; start each run by itself",
+            processes.size()
+        )))),
+        (None, true) => lead(&args, None, Some(&processes)),
+        (None, false) => processes.follow(&args),
     };
     processes.end(done)
 }
 
-/// The run of this process, by itself or as the first of several.
-fn lead(args: &TrainArgs, interrupt: &Interrupt, processes: Option<&Processes>) -> Result<ExitCode> {
+/// The run of this process, by itself or as the first of several. Where it waits for others, signals end it until it trains.
+fn lead(args: &TrainArgs, interrupt: Option<Interrupt>, processes: Option<&Processes>) -> Result<ExitCode> {
     let mut progress = Progress::new(args.format, args.quiet);
     #[cfg(feature = "watch")]
     let page = args.watch.bind()?;
@@ -61,6 +64,7 @@ fn lead(args: &TrainArgs, interrupt: &Interrupt, processes: Option<&Processes>) 
     };
     #[cfg_attr(not(feature = "watch"), expect(unused_mut))]
     let Some(mut session) = session else { return Ok(ExitCode::SUCCESS) };
+    let interrupt = interrupt.map_or_else(Interrupt::watch, Ok)?;
     #[cfg(feature = "watch")]
     let watching = match page {
         Some(page) => Some(Watching::begin(page, &mut session)?),
@@ -68,7 +72,7 @@ fn lead(args: &TrainArgs, interrupt: &Interrupt, processes: Option<&Processes>) 
     };
     #[cfg(not(feature = "watch"))]
     let watching: Option<Watching> = None;
-    let finished = drive(session, interrupt, &mut progress, watching, args.no_report, processes)?;
+    let finished = drive(session, &interrupt, &mut progress, watching, args.no_report, processes)?;
     Ok(if finished { ExitCode::SUCCESS } else { ExitCode::from(interrupt::STATUS) })
 }
 
@@ -87,15 +91,16 @@ pub(super) struct Prepared {
 /// A run from its start.
 pub(super) fn begin(args: &TrainArgs, progress: &mut Progress, processes: Option<&Processes>) -> Result<Session> {
     let prepared = all(processes, prepare(args, progress, processes))?;
-    let start = || {
-        let Prepared { config, data, first, device, choice } = prepared;
-        progress.building(&device);
-        Session::begin(config, data, first, (device, &choice), args.run_dir.as_deref()).map(|session| (session, choice))
-    };
-    let (mut session, choice) = all(processes, start())?;
-    if let Some(processes) = processes {
-        processes.join(&mut session.trainer, &session.device, &choice)?;
-    }
+    let Prepared { config, data, first, device, choice } = prepared;
+    progress.building(&device);
+    let (every, folder) = (config.checkpoint_every, args.run_dir.as_deref());
+    let device = (device, &choice);
+    let session = match processes {
+        None => Session::begin(config, data, first, device, folder),
+        Some(processes) => {
+            processes.lead(&choice, every, |ready| Session::begin_after(config, data, first, device, folder, ready))
+        }
+    }?;
     crate::cli::note(&session.device);
     if let Some(balance) = session.trainer.balance() {
         let what = if session.model.is_segmentation()? { "pixels" } else { "samples" };
@@ -228,7 +233,8 @@ pub(super) fn drive(
     let (file, tested) = match ended? {
         Ended::Finished { model, tested } => (model, tested),
         Ended::Stopped { step } => {
-            let command = resume_command(&run);
+            let launcher = processes.map_or(String::new(), |processes| format!("mpirun -n {} ", processes.size()));
+            let command = launcher + &resume_command(&run);
             crate::cli::say(&format!("stopped at step {step}; go on with: {command}"));
             progress.json(&json!({ "event": "stopped", "step": step, "resume": command }))?;
             return Ok(false);
@@ -245,7 +251,7 @@ pub(super) fn drive(
     if let Some(processes) = processes {
         let waited = session.trainer.exchange_seconds();
         progress.say(&format!(
-            "{} processes: this one exchanged, or waited for others, for {waited:.1} s of {seconds:.1} s",
+            "{} processes: the first of them exchanged, or waited for others, for {waited:.1} s of {seconds:.1} s",
             processes.size()
         ));
     }

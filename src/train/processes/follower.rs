@@ -15,7 +15,8 @@ use std::ops::ControlFlow;
 pub struct Follower {
     /// The trainer.
     pub trainer: Trainer,
-    every: Option<Interval>,
+    /// How often checkpoints are made.
+    pub every: Option<Interval>,
 }
 
 impl Follower {

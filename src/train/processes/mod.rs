@@ -84,20 +84,22 @@ impl Trainer {
         if size > every {
             let batches = if every == 1 { "1 batch".to_owned() } else { format!("{every} batches") };
             return Err(Error::input(format!(
-                "an update of this run is made of {batches} (accumulate), so that {} of {size} processes had nothing to do; \
+                "an update of this run is made of {batches} (accumulate), so that {} of {size} processes would have nothing to do; \
                  expected at most {every}",
                 size - every
             )));
         }
-        let options = serde_json::to_string(&self.options.clone().resolved());
-        let options = options.map_err(|e| Error::failed(format!("the settings: {e}")))?;
-        let (weights, data) = (Digest::of(&self.raw_weights().await?), format!("{:?}", self.data));
+        let fault = |e: serde_json::Error| Error::failed(format!("the settings: {e}"));
+        let options = serde_json::to_string(&self.options.clone().resolved()).map_err(fault)?;
+        let data = serde_json::to_string(&self.data).map_err(fault)?;
+        let samples = self.data.samples.map(|count| count.to_string()).join(" + ");
+        let weights = Digest::of(&self.raw_weights().await?);
         all_agree(
             &*others,
             &[
-                ("version of wgrad", env!("CARGO_PKG_VERSION").into()),
                 ("model", self.model.to_json()?),
                 ("settings", options),
+                ("samples", samples),
                 ("data", data),
                 ("step", self.progress.step.to_string()),
                 ("weights", weights.to_string()),

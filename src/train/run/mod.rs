@@ -156,6 +156,8 @@ impl RunFolder {
         let wrong = |e: &dyn std::fmt::Display| Error::input(format!("run folder: {e}"));
         fs::create_dir_all(path).map_err(|e| wrong(&format!("{}: {e}", path.display())))?;
         let lock = lock(path).map_err(|e| wrong(&e))?;
+        // Another process may have trained in it while this one waited for the lock.
+        Self::check(path)?;
         let begin = || {
             write_whole(&path.join("config.toml"), config.to_toml()?.as_bytes())?;
             write_whole(&path.join("device.json"), device_json.as_bytes())?;

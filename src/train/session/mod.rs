@@ -66,11 +66,26 @@ impl Session {
     /// [`Error::Input`] for invalid settings, data that does not fit the model, a batch that does not fit
     /// the device (it names one that would), and a folder that holds something; [`Error::Failed`] if the device fails.
     pub fn begin(
+        config: RunConfig,
+        data: Dataset,
+        first: First,
+        device: (Device, &Choice),
+        folder: Option<&Path>,
+    ) -> Result<Session> {
+        Self::begin_after(config, data, first, device, folder, |_, _| Ok(()))
+    }
+
+    /// `begin` with what is to be done once the trainer is made, before the folder is.
+    ///
+    /// # Errors
+    /// As [`Session::begin`], and those of `ready`.
+    pub fn begin_after(
         mut config: RunConfig,
         data: Dataset,
         first: First,
         (device, choice): (Device, &Choice),
         folder: Option<&Path>,
+        ready: impl FnOnce(&mut Trainer, &Device) -> Result<()>,
     ) -> Result<Session> {
         config.train.check()?;
         config.settle_val();
@@ -79,7 +94,7 @@ impl Session {
         if config.from.is_some() || config.check_net(&model.name).is_err() {
             config.model.clone_from(&model.name);
         }
-        let trainer = Trainer::new(&device, &model, &data, &config.train, weights.as_ref()).map_err(|error| {
+        let mut trainer = Trainer::new(&device, &model, &data, &config.train, weights.as_ref()).map_err(|error| {
             let Error::Input(why) = &error else { return error };
             // Offered, not taken: another batch is another run.
             match what_fits(&device, &model, &data, &config.train) {
@@ -87,6 +102,7 @@ impl Session {
                 None => error,
             }
         })?;
+        ready(&mut trainer, &device)?;
         // So that a run can be resumed without the model's file.
         config.length = model.text.as_ref().map(|_| model.input[0]);
         // The device's decision belongs to the run: on another device it continues in the same order.

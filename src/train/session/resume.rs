@@ -157,8 +157,22 @@ impl Stopped {
     ///
     /// # Errors
     /// [`Error::Input`] for other data than the run began with, [`Error::Failed`] if the device or the disk fails.
-    pub fn go_on(mut self, data: Dataset, (device, choice): (Device, &Choice)) -> Result<(Session, Option<String>)> {
-        let trainer = self.trainer(&data, &device)?;
+    pub fn go_on(self, data: Dataset, device: (Device, &Choice)) -> Result<(Session, Option<String>)> {
+        self.go_on_after(data, device, |_, _| Ok(()))
+    }
+
+    /// `go_on` with what is to be done once the trainer is made, before anything is written.
+    ///
+    /// # Errors
+    /// As [`Stopped::go_on`], and those of `ready`.
+    pub fn go_on_after(
+        mut self,
+        data: Dataset,
+        (device, choice): (Device, &Choice),
+        ready: impl FnOnce(&mut Trainer, &Device) -> Result<()>,
+    ) -> Result<(Session, Option<String>)> {
+        let mut trainer = self.trainer(&data, &device)?;
+        ready(&mut trainer, &device)?;
         let device_json = json_of(choice)?;
         let (folder, notice) = self.folder(Some(device_json.clone()))?;
         let Stopped { config, checkpoint: Checkpoint { model, .. }, .. } = self;
