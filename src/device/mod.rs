@@ -5,6 +5,7 @@ pub mod cpu;
 pub mod executor;
 pub mod gpu;
 
+use crate::counted::counted;
 use crate::device::choice::{Choice, DeviceRequest};
 use crate::device::gpu::adapter;
 use crate::device::gpu::open::{OpenOptions, Opened, open};
@@ -54,7 +55,7 @@ impl Device {
     pub fn name(&self) -> String {
         match self {
             Device::Gpu(gpu) => gpu.info.name.clone(),
-            Device::Cpu(pool) => format!("native CPU, {} threads", pool.current_num_threads()),
+            Device::Cpu(pool) => format!("native CPU, {}", counted(pool.current_num_threads(), "thread")),
         }
     }
 
