@@ -87,7 +87,7 @@ pub async fn processes(
             let waited = together.exchange_seconds() - before;
             // The first round compiles and warms up.
             if round > 0 {
-                apart.push(rates.chunks_exact(8).map(|rate| bytemuck::pod_read_unaligned::<f64>(rate)).sum());
+                apart.push(rates.chunks_exact(8).map(bytemuck::pod_read_unaligned::<f64>).sum());
                 joined.push(metrics.images_per_second);
                 exchange.push(waited / updates * 1e3);
             }

@@ -50,7 +50,8 @@ fn images(of_pixels: bool) -> Dataset {
 fn texts() -> Dataset {
     let split = |count: usize| {
         let tokens = Field::of_texts(Unit::Words, TOKENS, 5);
-        let token = |at: usize| if at % 5 > 2 && at / 5 % 3 == 0 { 255 } else { (at * at * 3 % TOKENS) as u8 };
+        let token =
+            |at: usize| if at % 5 > 2 && (at / 5).is_multiple_of(3) { 255 } else { (at * at * 3 % TOKENS) as u8 };
         let label = Field::label(&[], wgrad::data::schema::Element::U8);
         let columns = [
             Column::new(tokens, (0..count * 5).map(token).collect()),

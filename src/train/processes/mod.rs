@@ -74,11 +74,10 @@ impl Trainer {
     pub async fn join(&mut self, device: &Device, others: Arc<dyn Communicator>) -> Result<Vec<String>> {
         let (size, every) = (others.size(), self.options.accumulate as usize);
         if let Some((_, state)) = self.step.graph.carried.first() {
-            let layer = &self.step.graph.info(*state).name;
+            let (model, state) = (&self.model.name, &self.step.graph.info(*state).name);
             return Err(Error::input(format!(
-                "{}: layer {layer} carries its state from batch to batch (`carry`), so that batches cannot be computed side by \
-                 side; found {size} processes, expected one",
-                self.model.name
+                "{model}: its state {state} goes on from batch to batch (`carry`), so that batches cannot be computed side by \
+                 side; found {size} processes, expected one, or a model that does not carry its state"
             )));
         }
         if size > every {
