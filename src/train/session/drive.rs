@@ -85,8 +85,12 @@ impl Session {
             })
             .await;
         let (step, finished) = (trainer.progress().step, trainer.progress().finished(trainer.goal()));
-        // Whatever follows, the first process does alone. A stopped run has no time to take leave: its launcher may kill it soon.
-        let fitted = fitted.and_then(|metrics| if finished { trainer.part().map(|()| metrics) } else { Ok(metrics) });
+        // Whatever follows, the first process does alone. A run that was stopped has no time to take leave: its launcher may kill it
+        // soon.
+        let fitted = match finished || trouble.is_some() {
+            true => fitted.and_then(|metrics| trainer.part().map(|()| metrics)),
+            false => fitted,
+        };
         let ended = match fitted.and_then(|_| trouble.map_or(Ok(()), Err)) {
             Err(error) => Err(error),
             Ok(()) if finished => leave(config, trainer, folder, model).await.map(Some),
