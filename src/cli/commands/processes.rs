@@ -53,8 +53,7 @@ impl Processes {
         let facts = [("version of wgrad", env!("CARGO_PKG_VERSION").to_owned()), ("command", command.to_owned())];
         let agreed = all_agree(&*others, &facts).and_then(|()| all_done(&*others, lacking(others.size())));
         if let Err(error) = agreed {
-            others.leave()?;
-            return Err(error);
+            return leave_with(&*others, error);
         }
         let hosts = gather_all(&*others, others.host()?.as_bytes())?;
         let here = |ranks: &[Vec<u8>]| ranks.iter().filter(|host| **host == hosts[others.rank()]).count();
@@ -187,11 +186,7 @@ impl Processes {
                 self.others.abort(if matches!(error, Error::Input(_)) { 2 } else { 1 });
                 Ok(status)
             }
-            Err(error) => {
-                self.others.leave()?;
-                let status = if matches!(error, Error::Input(_)) { 2 } else { 1 };
-                if self.is_first() { Err(error) } else { Ok(ExitCode::from(status)) }
-            }
+            Err(error) => leave_with(&*self.others, error),
             Ok(status) => self.others.leave().map(|()| status),
         }
     }
@@ -247,6 +242,15 @@ impl Processes {
         let follower = self.all(Follower::go_on(&stopped, &data, &device))?;
         Ok(Some((follower, device, choice)))
     }
+}
+
+/// Says an error that all processes have, once, and takes leave. A launcher may kill the first process as soon as another ends, so it
+/// speaks before that.
+fn leave_with<T>(others: &dyn Communicator, error: Error) -> Result<T> {
+    crate::cli::say(&format!("error: {error}"));
+    mute(true);
+    others.leave()?;
+    Err(error)
 }
 
 /// The processors of the machine, whether or not this process may use all of them.
