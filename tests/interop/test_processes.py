@@ -160,8 +160,15 @@ def long_run():
 
 def members(run):
     """The processes that train into this folder."""
-    found = subprocess.run(["pgrep", "-f", f"^{COMMAND}.* {run}"], capture_output=True, text=True).stdout
-    return [int(pid) for pid in found.split()]
+    found = []
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = place.read_bytes().decode(errors="replace").split("\0")
+        except OSError:
+            continue  # It has ended.
+        if words[0] == COMMAND and str(run) in words:
+            found.append(int(place.parent.name))
+    return sorted(found)
 
 
 def kills(folder):
