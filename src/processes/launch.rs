@@ -9,11 +9,11 @@ use std::sync::Arc;
 pub enum Launch {
     /// This process is by itself.
     Single,
-    /// It is one of several by Open MPI, or by another MPI; of how many, where that is told.
+    /// It is one of several, started by Open MPI or by another MPI.
     Several {
         /// Whether it is Open MPI's launcher.
         open_mpi: bool,
-        /// The number of processes.
+        /// The number of processes, if the variables have it.
         size: Option<usize>,
     },
     /// Slurm's `srun` started this many processes without MPI: they cannot find one another.

@@ -50,7 +50,7 @@ impl Trainer {
         self.with_together(async |trainer, together| together.summing.take_sum(&trainer.engine).await).await?;
         let mut halted = false;
         while !halted && self.progress.step < end {
-            // A halt is told with the next round, which all processes then complete.
+            // The wish to stop is sent with the next round, which all processes complete.
             let wants = flow.is_break() || is_first && due.is_some_and(|due| Instant::now() >= due);
             let (records, any) = self.with_together(async |t, together| t.round(together, end, wants).await).await?;
             halted = any;
