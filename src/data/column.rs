@@ -39,7 +39,7 @@ pub fn crc32<'a>(columns: impl IntoIterator<Item = &'a Column>) -> Result<u32> {
     for column in columns {
         #[cfg(feature = "images")]
         if let Store::Undecoded(images) = &column.store {
-            images.add_to(&mut crc, 0..column.count);
+            images.add_to(&mut crc, column.count);
             continue;
         }
         for part in column.parts() {
@@ -267,9 +267,7 @@ impl Column {
         let rows = self.rows(range)?;
         Ok(if stride > size { Cow::Owned(padded(&rows, size, stride)) } else { rows })
     }
-}
 
-impl Column {
     /// [`Column::padded`] of several ranges, one after the other; what has to be decoded is decoded on all cores.
     ///
     /// # Errors

@@ -51,8 +51,9 @@ pub trait Communicator: Debug + Send + Sync {
 /// # Errors
 /// Those of [`Communicator::all_gather`].
 pub fn gather_all(others: &dyn Communicator, mine: &[u8]) -> Result<Vec<Vec<u8>>> {
-    let lengths = others.all_gather(&(mine.len() as u64).to_le_bytes())?;
-    let lengths: Vec<usize> = lengths.chunks_exact(8).map(|bytes| word(bytes) as usize).collect();
+    let lengths = others.all_gather(bytemuck::bytes_of(&(mine.len() as u64)))?;
+    let lengths: Vec<usize> =
+        bytemuck::pod_collect_to_vec::<u8, u64>(&lengths).into_iter().map(|n| n as usize).collect();
     let longest = lengths.iter().copied().max().unwrap_or(0);
     if longest == 0 {
         return Ok(vec![Vec::new(); lengths.len()]);
@@ -125,9 +126,4 @@ fn difference(name: &str, first: &str, other: &str) -> (String, [String; 2]) {
     let key = first.keys().chain(other.keys()).find(differs).map(String::as_str).unwrap_or_default();
     let value = |of: &Map<String, Value>| of.get(key).map_or_else(|| "none".into(), Value::to_string);
     difference(&format!("{name}, {key}"), &value(&first), &value(&other))
-}
-
-/// A number of eight bytes.
-fn word(bytes: &[u8]) -> u64 {
-    bytes.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte))
 }

@@ -6,7 +6,6 @@ use crate::data::pictures::picture::Picture;
 use crate::data::pictures::prepare::fitted;
 use crate::error::{Error, Result};
 use rayon::prelude::*;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -103,9 +102,9 @@ impl Undecoded {
         Undecoded { files: members.iter().map(|&at| self.files[at].clone()).collect(), ..self.clone() }
     }
 
-    /// Adds the pixels of some images to a CRC-32; nothing is decoded.
-    pub(in crate::data) fn add_to(&self, crc: &mut crc32fast::Hasher, images: Range<usize>) {
-        for File { crc: of_image, .. } in &self.files[images] {
+    /// Adds the pixels of the first images to a CRC-32; nothing is decoded.
+    pub(in crate::data) fn add_to(&self, crc: &mut crc32fast::Hasher, count: usize) {
+        for File { crc: of_image, .. } in &self.files[..count] {
             crc.combine(&crc32fast::Hasher::new_with_initial_len(*of_image, self.bytes() as u64));
         }
     }

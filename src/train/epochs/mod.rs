@@ -7,6 +7,7 @@ mod feed;
 pub mod progress;
 mod sampler;
 pub mod scores;
+mod stretch;
 mod testing;
 pub mod timing;
 pub mod top;

@@ -18,7 +18,6 @@ use crate::train::state::digest::Digest;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// The processes of a trainer, and what it needs for their exchange.
 #[derive(Debug)]
@@ -32,8 +31,6 @@ pub(in crate::train) struct Together {
     alike: bool,
     /// Whether all processes have met the error that ended the run.
     shared_error: bool,
-    /// The time in which nothing was computed here, for the exchange or for others.
-    exchange: Duration,
 }
 
 impl Together {
@@ -120,8 +117,8 @@ impl Trainer {
             notes.push(format!("an update is made of {every} batches, which {size} processes cannot share evenly"));
         }
         let summing = Summing::new(device, &self.step.graph, [others.rank(), size])?;
-        let (crossing, exchange) = (crossing(&self.step.graph)?, Duration::ZERO);
-        self.together = Some(Together { others, summing, crossing, alike, shared_error: false, exchange });
+        let crossing = crossing(&self.step.graph)?;
+        self.together = Some(Together { others, summing, crossing, alike, shared_error: false });
         Ok(notes)
     }
 
@@ -130,9 +127,7 @@ impl Trainer {
     /// # Errors
     /// [`Error::Failed`] if the others cannot be reached.
     pub fn part(&mut self) -> Result<()> {
-        let Some(together) = self.together.take() else { return Ok(()) };
-        self.exchange = together.exchange;
-        together.others.leave()
+        self.together.take().map_or(Ok(()), |together| together.others.leave())
     }
 
     /// Whether the error that ended the run ended it in all processes. After another one the others wait for this process.
@@ -153,7 +148,7 @@ impl Trainer {
 
     /// The seconds in which this process computed nothing, for the exchange or for others, as long as it was one of several.
     pub fn exchange_seconds(&self) -> f64 {
-        self.together.as_ref().map_or(self.exchange, |together| together.exchange).as_secs_f64()
+        self.exchange.as_secs_f64()
     }
 
     /// Whether this process is the one that tells and writes; alone it is.

@@ -27,14 +27,6 @@ impl Together {
     fn place(&self) -> [usize; 2] {
         [self.others.rank(), self.others.size()]
     }
-
-    /// An exchange, whose time is counted.
-    fn exchange<T>(&mut self, call: impl FnOnce(&dyn Communicator) -> Result<T>) -> Result<T> {
-        let begun = Instant::now();
-        let result = call(&*self.others);
-        self.exchange += begun.elapsed();
-        result
-    }
 }
 
 impl Trainer {
@@ -61,11 +53,23 @@ impl Trainer {
         }
         let gather = async |trainer: &mut Trainer, together: &mut Together| {
             let sum = together.summing.sum().await?;
-            let slices = together.exchange(|others| others.all_gather(sum.bytes()))?;
+            let slices = trainer.exchange(together.others(), |others| others.all_gather(sum.bytes()))?;
             together.summing.give_sum(&mut trainer.engine, &slices)
         };
         self.with_together(gather).await?;
         self.agree(flow)
+    }
+
+    /// An exchange, whose time is counted.
+    fn exchange<T>(
+        &mut self,
+        others: &dyn Communicator,
+        call: impl FnOnce(&dyn Communicator) -> Result<T>,
+    ) -> Result<T> {
+        let begun = Instant::now();
+        let result = call(others);
+        self.exchange += begun.elapsed();
+        result
     }
 
     /// The processes, beside the trainer.
@@ -86,9 +90,9 @@ impl Trainer {
             true => self.compute(together, at + rank as u64, wants).await?,
             false => self.idle(together, wants),
         };
-        let messages = together.exchange(|others| others.all_gather(&message))?;
+        let messages = self.exchange(together.others(), |others| others.all_gather(&message))?;
         let slices = together.summing.slices(grads);
-        let slices = together.exchange(|others| others.all_to_all(bytemuck::cast_slice(&slices)))?;
+        let slices = self.exchange(together.others(), |others| others.all_to_all(bytemuck::cast_slice(&slices)))?;
         self.move_to(at)?;
         let batches = messages.chunks_exact(message.len()).zip(slices.chunks_exact(slices.len() / size));
         for (batch, (message, slice)) in batches.take(count).enumerate() {
@@ -105,7 +109,7 @@ impl Trainer {
             together.summing.add(&mut self.engine, slice)?;
             if at + batch as u64 == last {
                 let mean = together.summing.mean().await?;
-                let slices = together.exchange(|others| others.all_gather(mean.bytes()))?;
+                let slices = self.exchange(together.others(), |others| others.all_gather(mean.bytes()))?;
                 together.summing.give_mean(&mut self.engine, &slices)?;
             }
             self.engine.submit_phase(Phase::Update)?;
