@@ -14,31 +14,34 @@ pub struct Gemm {
     pub accumulate: bool,
     /// Whether the threads of the current rayon pool share the work.
     pub parallel: bool,
+    /// The distance from one row of y to the next.
+    pub y_row: usize,
 }
 
 impl Gemm {
     /// On this thread alone.
     pub fn serial(sizes: [usize; 3]) -> Self {
-        Gemm { sizes, accumulate: false, parallel: false }
+        Gemm { sizes, accumulate: false, parallel: false, y_row: sizes[1] }
     }
 
     /// On all threads, where it is worth it.
     pub fn parallel(sizes: [usize; 3]) -> Self {
-        Gemm { sizes, accumulate: false, parallel: sizes.iter().product::<usize>() > 100_000 }
+        Gemm { parallel: sizes.iter().product::<usize>() > 100_000, ..Gemm::serial(sizes) }
     }
 }
 
 /// `y = a · b`, or `y += a · b`, in single precision.
 ///
-/// With sizes [m, n, k], y is [m, n] row-major; a and b come with the distances from one row and from one
-/// column to the next. Panics where a slice is too short, before anything is touched.
+/// With sizes [m, n, k], y is [m, n], its rows one after the other or `y_row` apart; a and b come with the distances from
+/// one row and from one column to the next. Panics where a slice is too short, before anything is touched.
 pub fn gemm(
-    Gemm { sizes: [m, n, k], accumulate, parallel }: Gemm,
+    Gemm { sizes: [m, n, k], accumulate, parallel, y_row }: Gemm,
     y: &mut [f32],
     (a, [a_row, a_column]): (&[f32], [usize; 2]),
     (b, [b_row, b_column]): (&[f32], [usize; 2]),
 ) {
-    assert!(m > 0 && n > 0 && k > 0 && y.len() >= m * n, "gemm: y is too short");
+    assert!(m > 0 && n > 0 && k > 0 && y_row >= n, "gemm: an empty operand, or rows of y that overlap");
+    assert!(y.len() >= (m - 1) * y_row + n, "gemm: y is too short");
     assert!(a.len() > (m - 1) * a_row + (k - 1) * a_column, "gemm: a is too short");
     assert!(b.len() > (k - 1) * b_row + (n - 1) * b_column, "gemm: b is too short");
     let threads = match parallel {
@@ -47,15 +50,15 @@ pub fn gemm(
     };
     // Its kernels want y by columns: what they are given is the transposed product, yᵀ = bᵀ · aᵀ.
     let product = gemm_f32::gemm::f32::get_gemm_fn();
-    // SAFETY: the three assertions bound the last element that each operand's strides reach, and y is
-    // borrowed mutably and so aliases neither a nor b.
+    // SAFETY: the assertions bound the last element that each operand's strides reach, no two elements of y are one,
+    // and y is borrowed mutably and so aliases neither a nor b.
     unsafe {
         product(
             n,
             m,
             k,
             y.as_mut_ptr(),
-            n as isize,
+            y_row as isize,
             1,
             accumulate,
             b.as_ptr(),

@@ -34,6 +34,7 @@ macro_rules! entry {
 pub mod attention;
 pub mod batch;
 pub mod conv;
+mod exponential;
 mod gradients;
 pub mod loss;
 pub mod matmul;
@@ -45,6 +46,7 @@ mod prelude;
 pub mod sequence;
 pub mod shape;
 pub mod sums;
+mod vectors;
 
 /// The ops by family.
 const FAMILIES: &[&[Entry]] = &[

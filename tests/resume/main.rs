@@ -162,8 +162,9 @@ fn a_validation_split_leaves_the_test_set_to_the_end() {
 fn a_run_that_patience_ended_is_prolonged() {
     let place = Place::new();
     // So large a rate that the loss over the test set soon gets worse.
-    let done =
-        place.works(&format!("{TRAIN} --epochs 50 --lr 0.3 --patience 2 --device cpu --no-report --run-dir run"));
+    let done = place.works(&format!(
+        "{TRAIN} --epochs 50 --lr 0.3 --label-smoothing 0.1 --patience 2 --device cpu --no-report --run-dir run"
+    ));
     let ended = place.lines("run/metrics.jsonl").len();
     assert!((3..50).contains(&ended), "{ended} epochs: {}", done.out);
     let losses: Vec<f64> =

@@ -12,6 +12,7 @@ pub mod one_hot_loss;
 pub mod sample_sum;
 pub mod scale_rows;
 pub mod softmax_ce;
+mod softmax_fast;
 pub mod target_loss;
 
 /// The parameter `U` of kernels in which an invocation owns a row of classes: how many it takes in a round of a loop. One, but

@@ -3,8 +3,10 @@
 use crate::ir::element::IGNORED;
 use crate::ops::loss::round;
 use crate::ops::loss::scale_rows::ScaleRows;
+use crate::ops::loss::softmax_fast::Row;
 use crate::ops::prelude::*;
 use crate::step::control::Control;
+use pulp::Arch;
 use std::fmt;
 
 kernels! {
@@ -213,6 +215,36 @@ impl Op for SoftmaxCe {
             let near: f64 = targets.iter().zip(logits).map(|(t, x)| t * x.abs()).sum();
             delta.fill(all);
             (all * (1.0 + most) + near, 1)
+        });
+    }
+
+    fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
+        if self.mixed {
+            return self.reference(x, y);
+        }
+        let ((logits, labels), arch) = ((x[1].floats(), x[2].words()), Arch::new());
+        let classes = logits.len() / labels.len();
+        let valid = Control::read(x[0].words()).valid as usize * (labels.len() / x[1].shape[0]);
+        let [loss, correct, delta] = results(y);
+        let (rest, spread) = (1.0 - self.smoothing, self.smoothing / classes as f32);
+        let scale = self.weighted.then(|| x[3].floats());
+        let (scales, share) = match scale {
+            Some(scale) => (scale.iter().map(|scale| f64::from(*scale)).sum(), 1.0),
+            None => (classes as f64, 1.0 / valid as f32),
+        };
+        let rows = delta.floats().par_chunks_mut(classes).zip(loss.floats()).zip(correct.words()).enumerate();
+        rows.with_min_len((ROWS * NARROW).div_ceil(classes).min(ROWS)).for_each(|(b, ((delta, loss), correct))| {
+            let label = labels[b];
+            (*loss, *correct) = (0.0, 0);
+            if b >= valid || label == IGNORED {
+                return delta.fill(0.0);
+            }
+            let (logits, truth) = (&logits[b * classes..][..classes], label as usize);
+            let own = rest * scale.map_or(1.0, |scale| scale[truth]);
+            let all = f64::from(own) + f64::from(spread) * scales;
+            let row = Row { logits, truth, own, spread, scale, all, share, delta };
+            let (value, right) = arch.dispatch(row);
+            (*loss, *correct) = (value * share, right.into());
         });
     }
 }

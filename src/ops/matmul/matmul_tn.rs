@@ -1,10 +1,10 @@
 //! The product of a transposed matrix and one, and the sums of its columns: the gradients of a dense layer.
 
 use crate::ops::conv::conv2d_dw;
+use crate::ops::matmul::by_rows;
 use crate::ops::matmul::matmul_nt::{AWKWARD, LARGE};
 use crate::ops::matmul::splits;
 use crate::ops::prelude::*;
-use crate::sys::{Gemm, gemm};
 
 kernels! {
     MATMUL_TN_TILE = "matmul/matmul_tn_tile",
@@ -16,6 +16,9 @@ kernels! {
 /// whose leading axes are the terms, the results y [M, N] and sums `[M]`. With a = dy and b = x they are the gradients of weights and bias.
 #[derive(Clone, Copy, Debug)]
 pub struct MatmulTn;
+
+/// Terms that are added at a time on the native CPU, so that what is read again stays in a cache.
+const TERMS: usize = 256;
 
 impl Reference for MatmulTn {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
@@ -69,8 +72,9 @@ impl Op for MatmulTn {
     fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
         let ([k, m], [_, n]) = (as_rows(x[0].shape), as_rows(x[1].shape));
         let [y, sums] = results(y);
-        gemm(Gemm::parallel([m, n, k]), y.floats(), (x[0].floats(), [1, m]), (x[1].floats(), [n, 1]));
-        sums::columns(x[0].floats(), sums.floats());
+        let a = x[0].floats();
+        by_rows([m, n, k], TERMS, y.floats(), (a, [1, m]), (x[1].floats(), [n, 1]));
+        sums::columns(a, sums.floats());
     }
 }
 
@@ -111,10 +115,10 @@ pub(in crate::ops) fn product(cx: &mut Lower, [batch, m, n, k]: [usize; 4], sums
 
 pub(in crate::ops) fn cases() -> Vec<Case> {
     let case = |[m, n, k]: [usize; 3]| Case::new(MatmulTn).random([k, m]).random([k, n]);
-    // The last: weights of two classes.
+    // Weights of two classes, long sums.
     AWKWARD
         .into_iter()
-        .chain([[2, 128, 16], LARGE])
+        .chain([[2, 128, 16], [100, 20, 600], LARGE])
         .map(case)
         .chain([Case::new(MatmulTn).random([2, 3, 5, 7]).random([2, 3, 5, 4])])
         .collect()

@@ -1,6 +1,6 @@
 //! Normalisation by the root of the mean square, over the last axis.
 
-use crate::ops::norm::columns::{per_channel, rows_and_channels, split};
+use crate::ops::norm::columns::{across, per_channel, rows_and_channels, split};
 use crate::ops::norm::rms_norm_dx::RmsNormDx;
 use crate::ops::prelude::*;
 
@@ -17,19 +17,23 @@ pub struct RmsNorm {
     pub epsilon: f64,
 }
 
-impl Reference for RmsNorm {
-    fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
+impl RmsNorm {
+    /// Both results. `squares` sums the squares of a row.
+    fn run<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>], squares: impl Fn(&[F]) -> F + Sync) {
         let [_, _, channels] = rows_and_channels(x[0].shape);
         let [y, scale] = y else { unreachable!("rms_norm declares two results") };
         let (gamma, n) = (x[1].floats(), F::of(channels as f64));
         let rows = x[0].floats().par_chunks(channels).zip(y.floats().par_chunks_mut(channels));
         rows.zip(scale.floats().par_iter_mut()).for_each(|((x, y), scale)| {
-            let squares = x.iter().fold(F::of(0.0), |sum, x| sum + *x * *x);
-            *scale = F::of(1.0) / (squares / n + F::of(self.epsilon)).sqrt();
-            for (c, y) in y.iter_mut().enumerate() {
-                *y = x[c] * *scale * gamma[c];
-            }
+            *scale = F::of(1.0) / (squares(x) / n + F::of(self.epsilon)).sqrt();
+            y.iter_mut().zip(x).zip(gamma).for_each(|((y, x), gamma)| *y = *x * *scale * *gamma);
         });
+    }
+}
+
+impl Reference for RmsNorm {
+    fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
+        self.run(x, y, |x| x.iter().fold(F::of(0.0), |sum, x| sum + *x * *x));
     }
 }
 
@@ -56,6 +60,10 @@ impl Op for RmsNorm {
         let launch = cx.kernel(RMS_NORM, &[])?.size("rows", n * places).size("channels", channels);
         let launch = launch.set("epsilon", self.epsilon).bind("x", cx.x[0]).bind("gamma", cx.x[1]);
         cx.groups(launch.bind("y", cx.y[0]).bind("scale", cx.y[1]), (n * places).div_ceil(8))
+    }
+
+    fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
+        self.run(x, y, |x| across(x, x, |x, _| x * x));
     }
 
     /// The sum of squares, and an inverse square root, which WGSL allows two units.

@@ -1,6 +1,6 @@
 //! The gradients of normalisation by the root of the mean square: of its input, and of γ.
 
-use crate::ops::norm::columns::{self, Chunks, per_channel, rows_and_channels, split};
+use crate::ops::norm::columns::{self, Chunks, across, per_channel, rows_and_channels, split};
 use crate::ops::norm::layer_norm_dx;
 use crate::ops::norm::rms_norm::SHAPES;
 use crate::ops::prelude::*;
@@ -73,6 +73,19 @@ impl Op for RmsNormDx {
         let launch = cx.kernel(RMS_NORM_DX, &[])?.size("rows", rows).size("channels", channels);
         let launch = launch.bind("dy", cx.x[0]).bind("x", cx.x[1]).bind("gamma", cx.x[2]).bind("scale", cx.x[3]);
         cx.groups(launch.bind("dx", cx.y[0]), rows.div_ceil(8))
+    }
+
+    fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
+        let [dy, values, gamma, scale] = [0, 1, 2, 3].map(|i| x[i].floats());
+        let channels = gamma.len();
+        let rows = dy.par_chunks(channels).zip(values.par_chunks(channels)).zip(scale);
+        y[0].floats().par_chunks_mut(channels).zip(rows).for_each(|(dx, ((dy, x), &scale))| {
+            dx.iter_mut().zip(dy).zip(gamma).for_each(|((g, dy), gamma)| *g = dy * gamma);
+            let with_x = across(dx, x, |g, x| g * (x * scale)) / channels as f32;
+            dx.iter_mut().zip(x).for_each(|(g, x)| *g = scale * (*g - x * scale * with_x));
+        });
+        let [dgamma, _] = columns::pairs(channels, [dy, values], [&vec![0.0; scale.len()], scale]);
+        y[1].floats().copy_from_slice(&dgamma);
     }
 
     fn rounding(&self, x: &[&TensorInfo]) -> Rounding {

@@ -1,8 +1,9 @@
 //! Adadelta over one arena of all parameters, in PyTorch's form.
 
 use crate::ir::values::Values;
-use crate::ops::optim::{faults, updated};
+use crate::ops::optim::{faults, update, updated};
 use crate::ops::prelude::*;
+use crate::ops::vectors::each;
 use crate::step::control::Control;
 use crate::step::nonfinite;
 
@@ -25,27 +26,16 @@ pub struct Adadelta {
 
 impl Reference for Adadelta {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
-        let control = Control::read(x[0].words());
-        let [p, s, a, found] = results(y);
-        if control.valid == 0 {
-            return;
-        }
-        let (p, s, a, rate) = (p.floats(), s.floats(), a.floats(), F::of(control.rate.into()));
         let (rho, rest, epsilon) = (F::of(self.rho), F::of(1.0 - self.rho), F::of(self.epsilon));
-        for (i, g) in x[1].floats().iter().enumerate() {
-            let g = *g + F::of(self.l2) * p[i];
-            s[i] = rho * s[i] + rest * g * g;
-            let d = (a[i] + epsilon).sqrt() / (s[i] + epsilon).sqrt() * g;
-            a[i] = rho * a[i] + rest * d * d;
-            p[i] -= rate * d;
-            let places = [
-                (g, nonfinite::GRADIENT),
-                (p[i], nonfinite::PARAMETER),
-                (s[i], nonfinite::STATE),
-                (a[i], nonfinite::STATE),
-            ];
-            found.words()[0] |= faults(&places);
-        }
+        update(x, y, self.l2, |control, g, [p, s, a]| {
+            let rate = F::of(control.rate.into());
+            each!([g] => [p, s, a] {
+                let s = rho * s + rest * g * g;
+                let d = (a + epsilon).sqrt() / (s + epsilon).sqrt() * g;
+                (p - rate * d, s, rho * a + rest * d * d)
+            });
+            faults(&[(g, nonfinite::GRADIENT), (p, nonfinite::PARAMETER), (s, nonfinite::STATE), (a, nonfinite::STATE)])
+        });
     }
 }
 

@@ -1,8 +1,9 @@
 //! Adagrad over one arena of all parameters, in PyTorch's form.
 
 use crate::ir::values::Values;
-use crate::ops::optim::{faults, updated};
+use crate::ops::optim::{faults, update, updated};
 use crate::ops::prelude::*;
+use crate::ops::vectors::each;
 use crate::step::control::Control;
 use crate::step::nonfinite;
 
@@ -23,19 +24,15 @@ pub struct Adagrad {
 
 impl Reference for Adagrad {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
-        let control = Control::read(x[0].words());
-        let [p, s, found] = results(y);
-        if control.valid == 0 {
-            return;
-        }
-        let (p, s, rate) = (p.floats(), s.floats(), F::of(control.rate.into()));
-        for (i, g) in x[1].floats().iter().enumerate() {
-            let g = *g + F::of(self.l2) * p[i];
-            s[i] += g * g;
-            p[i] -= rate * (g / (s[i].sqrt() + F::of(self.epsilon)));
-            let places = [(g, nonfinite::GRADIENT), (p[i], nonfinite::PARAMETER), (s[i], nonfinite::STATE)];
-            found.words()[0] |= faults(&places);
-        }
+        let epsilon = F::of(self.epsilon);
+        update(x, y, self.l2, |control, g, [p, s]| {
+            let rate = F::of(control.rate.into());
+            each!([g] => [p, s] {
+                let s = s + g * g;
+                (p - rate * (g / (s.sqrt() + epsilon)), s)
+            });
+            faults(&[(g, nonfinite::GRADIENT), (p, nonfinite::PARAMETER), (s, nonfinite::STATE)])
+        });
     }
 }
 

@@ -1,5 +1,6 @@
 //! Gradients brought to a norm over all of them of at most a limit, as PyTorch's `clip_grad_norm_` does.
 
+use crate::ops::optim::PIECE;
 use crate::ops::prelude::*;
 
 kernels! {
@@ -33,6 +34,16 @@ impl ClipNorm {
             (true, false) => F::of(1.0),
         }
     }
+}
+
+/// The sum of the squares of x, in eight sums side by side.
+fn squares(x: &[f32]) -> f64 {
+    let (eights, rest) = x.as_chunks::<8>();
+    let mut sums = [0.0; 8];
+    for eight in eights {
+        sums.iter_mut().zip(eight).for_each(|(sum, x)| *sum += f64::from(*x) * f64::from(*x));
+    }
+    rest.iter().fold(sums.iter().sum(), |sum, x| sum + f64::from(*x) * f64::from(*x))
 }
 
 impl Reference for ClipNorm {
@@ -84,11 +95,13 @@ impl Op for ClipNorm {
     /// Sums in double precision: millions of squares one by one would lose their last places in single.
     fn fast(&self, _: &[In<f32>], y: &mut [Out<f32>]) {
         let grads = y[0].floats();
-        let square = |g: &f32| f64::from(*g) * f64::from(*g);
         // In pieces of one size, added in their order, however many threads there are.
-        let pieces: Vec<f64> = grads.par_chunks(4096).map(|piece| piece.iter().map(square).sum()).collect();
+        let pieces: Vec<f64> = grads.par_chunks(PIECE).map(squares).collect();
         let scale = self.scale(pieces.iter().sum::<f64>() as f32);
-        grads.par_iter_mut().filter(|g| **g != 0.0).for_each(|g| *g *= scale);
+        if scale != 1.0 {
+            let scaled = |g: &mut f32| *g = if *g == 0.0 { *g } else { scale * *g };
+            grads.par_chunks_mut(PIECE).for_each(|grads| grads.iter_mut().for_each(scaled));
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The exponential moving average of the weights, with a warm-up in which it follows them faster.
 
+use crate::ops::optim::PIECE;
 use crate::ops::prelude::*;
 use crate::step::control::Control;
 
@@ -30,9 +31,8 @@ impl Reference for Ema {
             return;
         }
         let share = F::of(self.share(control.step));
-        for (e, p) in y[0].floats().iter_mut().zip(x[1].floats()) {
-            *e += share * (*p - *e);
-        }
+        let weights = y[0].floats().par_chunks_mut(PIECE).zip(x[1].floats().par_chunks(PIECE));
+        weights.for_each(|(average, p)| average.iter_mut().zip(p).for_each(|(e, p)| *e += share * (*p - *e)));
     }
 }
 

@@ -1,7 +1,8 @@
 //! Lion over one arena of all parameters: a step of the same size for every weight, by the sign of a momentum.
 
-use crate::ops::optim::{faults, updated};
+use crate::ops::optim::{faults, update, updated};
 use crate::ops::prelude::*;
+use crate::ops::vectors::each;
 use crate::step::control::Control;
 use crate::step::nonfinite;
 
@@ -27,21 +28,16 @@ fn sign<F: Real>(x: F) -> F {
 
 impl Reference for Lion {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
-        let control = Control::read(x[0].words());
-        let [p, m, found] = results(y);
-        if control.valid == 0 {
-            return;
-        }
-        let (p, m, rate) = (p.floats(), m.floats(), F::of(control.rate.into()));
-        let [beta1, beta2] = self.betas.map(F::of);
+        let ([beta1, beta2], decay) = (self.betas.map(F::of), F::of(self.decay));
         let [rest1, rest2] = self.betas.map(|beta| F::of(1.0 - beta));
-        for (i, g) in x[1].floats().iter().enumerate() {
-            let direction = sign(beta1 * m[i] + rest1 * *g);
-            p[i] -= rate * (direction + F::of(self.decay) * p[i]);
-            m[i] = beta2 * m[i] + rest2 * *g;
-            let places = [(*g, nonfinite::GRADIENT), (p[i], nonfinite::PARAMETER), (m[i], nonfinite::STATE)];
-            found.words()[0] |= faults(&places);
-        }
+        update(x, y, 0.0, |control, g, [p, m]| {
+            let rate = F::of(control.rate.into());
+            each!([g] => [p, m] {
+                let direction = sign(beta1 * m + rest1 * g);
+                (p - rate * (direction + decay * p), beta2 * m + rest2 * g)
+            });
+            faults(&[(g, nonfinite::GRADIENT), (p, nonfinite::PARAMETER), (m, nonfinite::STATE)])
+        });
     }
 }
 

@@ -1,7 +1,9 @@
 //! Optimizers, and what happens to gradients and weights around them.
 
 use super::Entry;
-use super::prelude::{Real, TensorInfo, arguments};
+use super::prelude::{In, IntoParallelIterator, Out, ParallelIterator, Real, TensorInfo, arguments};
+use super::vectors::each;
+use crate::step::control::Control;
 
 pub mod accumulate;
 pub mod adadelta;
@@ -39,7 +41,38 @@ fn updated(x: &[&TensorInfo], states: &[&str]) -> Result<Vec<TensorInfo>, String
     Ok(floats.chain([TensorInfo::words("fault", [1])]).collect())
 }
 
-/// The bits of those values that are no finite numbers.
-fn faults<F: Real>(places: &[(F, u32)]) -> u32 {
-    places.iter().filter(|(x, _)| !x.is_finite()).fold(0, |found, (_, bit)| found | bit)
+/// The bits of those slices that hold a value that is no finite number.
+fn faults<F: Real>(places: &[(&[F], u32)]) -> u32 {
+    let any = |x: &[F]| x.iter().fold(false, |found, x| found | !x.is_finite());
+    places.iter().filter(|(x, _)| any(x)).fold(0, |found, (_, bit)| found | bit)
+}
+
+/// Elements that a thread of the native CPU takes at a time.
+const PIECE: usize = 4096;
+
+/// Updates parameters and states in place, N in all, with the arguments and results of [`updated`]. `step` takes a piece of the
+/// gradients, to which `l2` times the parameters is added, and the pieces of the others, and gives the bits of their faults. A
+/// step without a valid sample changes nothing.
+fn update<F: Real, const N: usize>(
+    x: &[In<F>],
+    y: &mut [Out<F>],
+    l2: f64,
+    step: impl Fn(&Control, &[F], [&mut [F]; N]) -> u32 + Sync,
+) {
+    let (control, grads, l2) = (Control::read(x[0].words()), x[1].floats(), F::of(l2));
+    let Some((found, state)) = y.split_last_mut().filter(|_| control.valid > 0) else { return };
+    let mut state = state.iter_mut().map(|state| state.floats().chunks_mut(PIECE));
+    let mut state: [_; N] = std::array::from_fn(|_| state.next().unwrap_or_else(|| [].chunks_mut(PIECE)));
+    let pieces: Vec<(&[F], [&mut [F]; N])> = grads
+        .chunks(PIECE)
+        .map(|grads| (grads, state.each_mut().map(|state| state.next().unwrap_or_default())))
+        .collect();
+    let faults = pieces.into_par_iter().map(|(grads, state)| {
+        let mut decayed = [F::of(0.0); PIECE];
+        let decayed = &mut decayed[..grads.len()];
+        let params = &*state[0];
+        each!([grads, params] => [decayed] { (grads + l2 * params,) });
+        step(&control, decayed, state)
+    });
+    found.words()[0] |= faults.reduce(|| 0, |a, b| a | b);
 }

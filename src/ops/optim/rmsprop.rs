@@ -1,8 +1,9 @@
 //! RMSprop over one arena of all parameters, in PyTorch's form, not centred.
 
 use crate::ir::values::Values;
-use crate::ops::optim::{faults, updated};
+use crate::ops::optim::{faults, update, updated};
 use crate::ops::prelude::*;
+use crate::ops::vectors::each;
 use crate::step::control::Control;
 use crate::step::nonfinite;
 
@@ -27,25 +28,16 @@ pub struct Rmsprop {
 
 impl Reference for Rmsprop {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
-        let control = Control::read(x[0].words());
-        let [p, s, b, found] = results(y);
-        if control.valid == 0 {
-            return;
-        }
-        let (p, s, b, rate) = (p.floats(), s.floats(), b.floats(), F::of(control.rate.into()));
-        for (i, g) in x[1].floats().iter().enumerate() {
-            let g = *g + F::of(self.l2) * p[i];
-            s[i] = F::of(self.alpha) * s[i] + F::of(1.0 - self.alpha) * g * g;
-            b[i] = F::of(self.momentum) * b[i] + g / (s[i].sqrt() + F::of(self.epsilon));
-            p[i] -= rate * b[i];
-            let places = [
-                (g, nonfinite::GRADIENT),
-                (p[i], nonfinite::PARAMETER),
-                (s[i], nonfinite::STATE),
-                (b[i], nonfinite::STATE),
-            ];
-            found.words()[0] |= faults(&places);
-        }
+        let [alpha, rest, momentum, epsilon] = [self.alpha, 1.0 - self.alpha, self.momentum, self.epsilon].map(F::of);
+        update(x, y, self.l2, |control, g, [p, s, b]| {
+            let rate = F::of(control.rate.into());
+            each!([g] => [p, s, b] {
+                let s = alpha * s + rest * g * g;
+                let b = momentum * b + g / (s.sqrt() + epsilon);
+                (p - rate * b, s, b)
+            });
+            faults(&[(g, nonfinite::GRADIENT), (p, nonfinite::PARAMETER), (s, nonfinite::STATE), (b, nonfinite::STATE)])
+        });
     }
 }
 

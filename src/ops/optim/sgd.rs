@@ -1,7 +1,8 @@
 //! Stochastic gradient descent with momentum, Nesterov's too, over one arena of all parameters, in PyTorch's form.
 
-use crate::ops::optim::{faults, updated};
+use crate::ops::optim::{faults, update, updated};
 use crate::ops::prelude::*;
+use crate::ops::vectors::each;
 use crate::step::control::Control;
 use crate::step::nonfinite;
 
@@ -23,20 +24,16 @@ pub struct Sgd {
 
 impl Reference for Sgd {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
-        let control = Control::read(x[0].words());
-        let [p, v, found] = results(y);
-        if control.valid == 0 {
-            return;
-        }
-        let rate = F::of(control.rate.into());
-        let (p, v) = (p.floats(), v.floats());
-        for (i, g) in x[1].floats().iter().enumerate() {
-            let decay = F::of(self.l2) * p[i];
-            v[i] = F::of(self.momentum) * v[i] + *g + decay;
-            p[i] -= rate * if self.nesterov { *g + decay + F::of(self.momentum) * v[i] } else { v[i] };
-            let places = [(*g, nonfinite::GRADIENT), (p[i], nonfinite::PARAMETER), (v[i], nonfinite::STATE)];
-            found.words()[0] |= faults(&places);
-        }
+        let [momentum, l2] = [self.momentum, self.l2].map(F::of);
+        update(x, y, 0.0, |control, g, [p, v]| {
+            let rate = F::of(control.rate.into());
+            each!([g] => [p, v] {
+                let decay = l2 * p;
+                let v = momentum * v + g + decay;
+                (p - rate * if self.nesterov { g + decay + momentum * v } else { v }, v)
+            });
+            faults(&[(g, nonfinite::GRADIENT), (p, nonfinite::PARAMETER), (v, nonfinite::STATE)])
+        });
     }
 }
 

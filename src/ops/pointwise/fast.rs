@@ -1,8 +1,9 @@
 //! Activations on the CPU in whole vectors, and their gradients.
 
 use crate::ir::op::Real;
+use crate::ops::exponential::fast_exp;
 use crate::ops::pointwise::activation::{Function, GELU_CUBIC, GELU_LINEAR};
-use crate::ops::sequence::cells::fast_exp;
+use crate::ops::vectors::each;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
@@ -128,9 +129,10 @@ struct Piece<'a> {
 impl Piece<'_> {
     #[inline(always)]
     fn run(self, value: impl Fn(f32) -> f32, slope: impl Fn(f32) -> f32) {
-        match self.dy {
-            None => self.y.iter_mut().zip(self.x).for_each(|(y, &x)| *y = value(x)),
-            Some(dy) => self.y.iter_mut().zip(self.x).zip(dy).for_each(|((dx, &x), &dy)| *dx = dy * slope(x)),
+        let Piece { y, x, dy, .. } = self;
+        match dy {
+            None => each!([x] => [y] { (value(x),) }),
+            Some(dy) => each!([x, dy] => [y] { (dy * slope(x),) }),
         }
     }
 }

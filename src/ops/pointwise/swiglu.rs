@@ -4,6 +4,7 @@ use crate::ops::pointwise::activation::{Function, ULPS};
 use crate::ops::pointwise::fast::silu;
 use crate::ops::pointwise::swiglu_dx::SwigluDx;
 use crate::ops::prelude::*;
+use crate::ops::vectors::each;
 use pulp::{Arch, Simd, WithSimd};
 
 kernels! {
@@ -35,8 +36,8 @@ impl WithSimd for Row<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let x = self.gate.iter().zip(self.value);
-        self.y.iter_mut().zip(x).for_each(|(y, (&gate, &value))| *y = silu(gate) * value);
+        let Row { y, gate, value } = self;
+        each!([gate, value] => [y] { (silu(gate) * value,) });
     }
 }
 

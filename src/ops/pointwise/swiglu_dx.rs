@@ -4,6 +4,7 @@ use crate::ops::pointwise::activation::{Function, ULPS};
 use crate::ops::pointwise::fast::{silu, silu_slope};
 use crate::ops::pointwise::swiglu::{SIZES, half};
 use crate::ops::prelude::*;
+use crate::ops::vectors::each;
 use pulp::{Arch, Simd, WithSimd};
 
 kernels! {
@@ -29,11 +30,8 @@ impl WithSimd for Row<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let x = self.dy.iter().zip(self.gate.iter().zip(self.value));
-        for ((dgate, dvalue), (&dy, (&gate, &value))) in self.dgate.iter_mut().zip(self.dvalue).zip(x) {
-            *dgate = dy * value * silu_slope(gate);
-            *dvalue = dy * silu(gate);
-        }
+        let Row { dgate, dvalue, dy, gate, value } = self;
+        each!([dy, gate, value] => [dgate, dvalue] { (dy * value * silu_slope(gate), dy * silu(gate)) });
     }
 }
 

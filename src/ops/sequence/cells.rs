@@ -2,6 +2,7 @@
 //! forms share.
 
 use crate::ops::prelude::*;
+use crate::ops::vectors::each;
 
 /// The computation of a recurrent layer from its input and its state. Gates are in PyTorch's order. With the projected
 /// input `a = gx` and the hidden part `b = W_hh h + b_hh` of each gate, h' and c' being the states before the step:
@@ -75,61 +76,6 @@ fn parts_mut<F>(x: &mut [F], n: usize) -> [&mut [F]; 4] {
     let (ab, cd) = x.split_at_mut(2 * n);
     let ((a, b), (c, d)) = (ab.split_at_mut(n), cd.split_at_mut(n));
     [a, b, c, &mut d[..n]]
-}
-
-/// Elements that a formula is computed for at once: whole vectors on every processor.
-const AT_ONCE: usize = 16;
-
-/// Computes a formula for every element of the slices that are named: `each!([a, b] => [y, z] { … (y, z) })`. In the formula
-/// the names are elements, those of the results as they were before. It goes through copies, since several elements are
-/// computed at once only where the compiler knows that no result overlaps an argument; and it is a macro, since a closure may
-/// not be inlined into code for wide vectors.
-macro_rules! each {
-    ([$($x:ident),+] => [$($y:ident),+] $formula:block) => {{
-        let mut to = [$(&mut *$y),+];
-        for start in (0..to[0].len()).step_by(AT_ONCE) {
-            let found = {
-                let [$($y),+] = &to;
-                let ($($x,)+) = ($(loaded(&$x[start..]),)+);
-                let ($(mut $y,)+) = ($(loaded(&$y[start..]),)+);
-                for k in 0..AT_ONCE {
-                    ($($y[k],)+) = {
-                        let ($($x,)+) = ($($x[k],)+);
-                        #[allow(unused_variables)]
-                        let ($($y,)+) = ($($y[k],)+);
-                        $formula
-                    };
-                }
-                [$($y),+]
-            };
-            for (to, found) in to.iter_mut().zip(&found) {
-                stored(&mut to[start..], found);
-            }
-        }
-    }};
-}
-
-/// Elements, with zeros where there are fewer.
-#[inline(always)]
-fn loaded<F: Real>(x: &[F]) -> [F; AT_ONCE] {
-    match x.first_chunk() {
-        Some(x) => *x,
-        None => {
-            let mut padded = [F::of(0.0); AT_ONCE];
-            padded[..x.len()].copy_from_slice(x);
-            padded
-        }
-    }
-}
-
-/// Puts elements where there is room for them.
-#[inline(always)]
-fn stored<F: Real>(y: &mut [F], found: &[F; AT_ONCE]) {
-    let room = y.len().min(AT_ONCE);
-    match y.first_chunk_mut() {
-        Some(y) => *y = *found,
-        None => y.copy_from_slice(&found[..room]),
-    }
 }
 
 /// One step of one row of H units, forward.
@@ -243,39 +189,9 @@ impl<F: Real> Backwards<'_, F> {
     }
 }
 
-/// e to the power of x, for x up to 0, within two units of the last place: what loops over a row are vectorised with. It is 0
-/// where it leaves the range of floats.
-#[inline(always)]
-pub fn fast_exp(x: f32) -> f32 {
-    // Adding it rounds to a whole number, which stands in the last bits.
-    const ROUND: f32 = 12_582_912.0;
-    const LEAST: f32 = -87.336;
-    let bounded = if x < LEAST { LEAST } else { x };
-    let shifted = bounded * std::f32::consts::LOG2_E + ROUND;
-    let whole = shifted - ROUND;
-    // ln 2 in two parts, the first of few digits (Cephes' expf, Moshier).
-    let r = bounded - whole * 0.693_359_4 + whole * 2.121_944_4e-4;
-    let p = ((((1.987_569_1e-4 * r + 1.398_199_9e-3) * r + 8.333_452e-3) * r + 4.166_579_6e-2) * r + 0.166_666_65) * r
-        + 0.5;
-    let power = shifted.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(127) << 23;
-    let value = (p * r * r + r + 1.0) * f32::from_bits(power);
-    if x < LEAST { 0.0 } else { value }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_fast_exponential_is_right_to_two_units() {
-        for i in 0..=87_200 {
-            let x = -(i as f32) * 1e-3;
-            let (got, want) = (f64::from(fast_exp(x)), f64::from(x).exp());
-            assert!((got - want).abs() <= 2.0 * f64::from(f32::EPSILON) * want, "{x}: {got}, not {want}");
-        }
-        assert_eq!([fast_exp(-1e30), fast_exp(f32::NEG_INFINITY), fast_exp(0.0)], [0.0, 0.0, 1.0]);
-        assert!(fast_exp(f32::NAN).is_nan());
-    }
 
     #[test]
     fn places_are_walked_once_each() {

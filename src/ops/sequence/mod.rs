@@ -14,6 +14,7 @@ pub mod front;
 pub mod lengths;
 pub mod masked_mean;
 pub mod over_time_dx;
+mod panels;
 pub mod recurrence;
 pub mod recurrence_dx;
 pub mod sample_token;

@@ -1,13 +1,14 @@
 //! Recurrences over time, a node of the graph each: rnn, gru and lstm.
 
+use crate::ops::exponential::fast_exp;
 use crate::ops::matmul::matmul_tn::MatmulTn;
 use crate::ops::prelude::*;
 use crate::ops::sequence::bounds::bounds;
-use crate::ops::sequence::cells::{Cell, Forward, fast_exp, place};
+use crate::ops::sequence::cells::{Cell, Forward, place};
 use crate::ops::sequence::front::Front;
+use crate::ops::sequence::panels::Panels;
 use crate::ops::sequence::recurrence_dx::RecurrenceDx;
 use crate::ops::sequence::walk::{Form, Sizes, Walk, by_block, part};
-use crate::sys::{Gemm, gemm};
 use pulp::{Arch, Simd, WithSimd};
 
 kernels! {
@@ -290,15 +291,10 @@ impl Op for Recurrence {
         let s = checked(self.sizes(x[0].shape, x[1].shape));
         let (Given { weight, bias, .. }, arch) = (self.given(x), Arch::new());
         let wide = bias.len();
-        // So that a product need not rearrange the weights at each step.
-        let mut columns = vec![0.0; weight.len()];
-        columns.par_chunks_mut(wide).enumerate().for_each(|(k, column)| {
-            column.iter_mut().zip(weight.chunks(s.units)).for_each(|(to, row)| *to = row[k]);
-        });
+        let panels = Panels::new(weight, [s.units, wide], [1, s.units]);
         let product = |h: &[f32], sums: &mut [f32]| {
             sums.chunks_mut(wide).for_each(|sums| sums.copy_from_slice(bias));
-            let sizes = [h.len() / s.units, wide, s.units];
-            gemm(Gemm { accumulate: true, ..Gemm::serial(sizes) }, sums, (h, [s.units, 1]), (&columns, [wide, 1]));
+            panels.add_product(h, sums);
         };
         self.walk(s.block(self.cell), x, y, product, |step| arch.dispatch(Vectorised(step, self.cell)));
     }

@@ -1,11 +1,12 @@
 //! The gradients of a recurrence: of its projected inputs, of the sums that its weights take part in, and of its first states.
 
+use crate::ops::exponential::fast_exp;
 use crate::ops::prelude::*;
 use crate::ops::sequence::bounds::bounds;
-use crate::ops::sequence::cells::{Backwards, Cell, fast_exp, place};
+use crate::ops::sequence::cells::{Backwards, Cell, place};
+use crate::ops::sequence::panels::Panels;
 use crate::ops::sequence::recurrence::{Recurrence, ways};
 use crate::ops::sequence::walk::{Sizes, Walk, by_block, part};
-use crate::sys::{Gemm, gemm};
 use pulp::{Arch, Simd, WithSimd};
 
 kernels! {
@@ -239,10 +240,8 @@ impl Op for RecurrenceDx {
         let ((s, Given { weight, .. }), arch) = (self.known(x), Arch::new());
         let (weight, cell) = (weight.floats(), self.forward.cell);
         let wide = cell.gates() * s.units;
-        let product = |sums: &[f32], dh: &mut [f32]| {
-            let sizes = [dh.len() / s.units, s.units, wide];
-            gemm(Gemm { accumulate: true, ..Gemm::serial(sizes) }, dh, (sums, [wide, 1]), (weight, [s.units, 1]));
-        };
+        let panels = Panels::new(weight, [wide, s.units], [s.units, 1]);
+        let product = |sums: &[f32], dh: &mut [f32]| panels.add_product(sums, dh);
         self.walk(s.block(cell), x, y, product, |step| arch.dispatch(Vectorised(step, cell)));
     }
 }
