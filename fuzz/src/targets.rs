@@ -28,7 +28,7 @@ use wgrad::{Error, Result};
 pub type Parser = fn(&[u8]);
 
 /// Every target by its name, which is also its folder in the corpus.
-pub const TARGETS: [(&str, Parser); 24] = [
+pub const TARGETS: [(&str, Parser); 25] = [
     ("arguments", arguments),
     ("augment", augment),
     ("checkpoint", checkpoint),
@@ -48,6 +48,7 @@ pub const TARGETS: [(&str, Parser); 24] = [
     ("pairs", pairs),
     ("picture", picture),
     ("plan", plan),
+    ("pretrained", pretrained),
     ("table", table),
     ("text", text),
     ("texts", texts),
@@ -330,6 +331,40 @@ pub fn gguf(data: &[u8]) {
     let Some(found) = accepted(Pretrained::open(&file("net.gguf", data), None, None)) else { return };
     found.weights.check_against(&found.model).expect("weights of the model");
     found.model.to_json().expect("a sound model");
+}
+
+/// Folders as Hugging Face and PEFT have them. The bytes are files one after the other, each behind a mark and its name.
+pub fn pretrained(data: &[u8]) {
+    const MARK: &[u8] = b"\0===";
+    const NAMES: [&str; 8] = [
+        "config.json",
+        "tokenizer.json",
+        "vocab.json",
+        "merges.txt",
+        "vocab.txt",
+        "model.safetensors",
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    ];
+    let empty = file("config.json", &[]);
+    let folder = empty.parent().expect("a folder");
+    for name in NAMES {
+        let _ = std::fs::remove_file(folder.join(name));
+    }
+    let mut rest = data;
+    while let Some(at) = rest.windows(MARK.len()).position(|bytes| bytes == MARK) {
+        rest = &rest[at + MARK.len()..];
+        let end = rest.windows(MARK.len()).position(|bytes| bytes == MARK).unwrap_or(rest.len());
+        let found = NAMES.into_iter().find(|name| rest.starts_with(format!("{name}\n").as_bytes()));
+        if let Some(name) = found.filter(|name| name.len() < end) {
+            file(name, &rest[name.len() + 1..end]);
+        }
+    }
+    for adapters in [None, Some(folder)] {
+        let Some(found) = accepted(Pretrained::open(folder, None, adapters)) else { return };
+        found.weights.check_against(&found.model).expect("weights of the model");
+        found.model.to_json().expect("a sound model");
+    }
 }
 
 /// Tokenizers, with texts that are read by them.

@@ -83,7 +83,7 @@ impl FromStr for Unit {
 const ENDS: [&str; 2] = ["<begin>", "<end>"];
 
 /// The most tokens of a vocabulary.
-pub const MOST_TOKENS: usize = 1 << 16;
+pub const MOST_TOKENS: usize = 1 << 18;
 
 /// The fewest tokens of a byte-level BPE: the bytes, and the token between documents.
 const LEAST_SUBWORDS: usize = 257;

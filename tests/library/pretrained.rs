@@ -225,14 +225,70 @@ fn more_rows_than_tokens_are_cut() {
     );
 }
 
+/// Qwen 2's queries, keys and values have biases; Mistral is a Llama.
+#[test]
+fn relatives_of_llama_are_read() {
+    let root = tempfile::tempdir().unwrap();
+    let (plain, mut tensors, mut config) = (llama(), llama(), config());
+    for n in 0..2 {
+        for (what, rows) in [("q", SIZE), ("k", SIZE / 2), ("v", SIZE / 2)] {
+            let name = format!("model.layers.{n}.self_attn.{what}_proj.bias");
+            let values = (0..rows).map(|i| (i + rows + n) as f32).collect();
+            tensors.push(NamedTensor { name, shape: vec![rows], values });
+        }
+    }
+    config["model_type"] = json!("qwen2");
+    let found = Pretrained::open(&folder(root.path(), &config, &tensors), None, None).unwrap();
+    let bias: Vec<f32> = tensors[plain.len()..][..3].iter().flat_map(|tensor| tensor.values.clone()).collect();
+    assert_eq!(of(&found.weights, "1.self_attn.in_proj_bias").values, bias);
+    assert!(found.weights.get("1.self_attn.out_proj.bias").is_none());
+    let error = Pretrained::open(&folder(root.path(), &config, &plain), None, None).unwrap_err().to_string();
+    assert!(error.contains("found no tensor layers.0.self_attn.q_proj.bias"), "{error}");
+    config["model_type"] = json!("mistral");
+    let found = Pretrained::open(&folder(root.path(), &config, &plain), None, None).unwrap();
+    let llama = Pretrained::open(&folder(root.path(), &self::config(), &plain), None, None).unwrap();
+    assert!(found.model.layers == llama.model.layers && found.weights == llama.weights, "another net");
+}
+
+/// Rates of rotary positions that were stretched: in config.json, where older files name them otherwise; a GGUF file has them as
+/// a tensor.
+#[test]
+fn stretched_rotary_positions_are_read() {
+    let root = tempfile::tempdir().unwrap();
+    let described = |key: &str, value: Value| {
+        let mut config = config();
+        config[key] = value;
+        let found = Pretrained::open(&folder(root.path(), &config, &llama()), None, None).unwrap();
+        found.model.to_json().unwrap()
+    };
+    let llama3 = json!({ "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.5, "high_freq_factor": 6.0,
+        "original_max_position_embeddings": 16, "rope_theta": 500.0 });
+    let found = described("rope_parameters", llama3.clone());
+    for part in ["rotary_factor\":8.0", "rotary_context\":16", "rotary_low\":1.5", "rotary_high\":6.0"] {
+        assert!(found.contains(part), "{part}: {found}");
+    }
+    assert_eq!(described("rope_scaling", llama3), found);
+    let linear = described("rope_scaling", json!({ "type": "linear", "factor": 4.0 }));
+    assert!(linear.contains("rotary_factor\":4.0") && !linear.contains("rotary_context"), "{linear}");
+    assert!(!described("rope_scaling", json!({ "type": "default" })).contains("rotary_factor"));
+    let file = root.path().join("net.gguf");
+    let factors = NamedTensor { name: "rope_freqs.weight".into(), shape: vec![8], values: vec![2.0; 8] };
+    fs::write(&file, gguf(&[llama(), vec![factors]].concat())).unwrap();
+    let error = Pretrained::open(&file, None, None).unwrap_err().to_string();
+    assert!(error.contains("no place for: rope_freqs.weight"), "{error}");
+}
+
 #[test]
 fn another_net_is_refused() {
     let cases = [
-        ("model_type", json!("mamba"), "found a model of type mamba, expected gpt2, llama, bert"),
+        ("model_type", json!("mamba"), "found a model of type mamba, expected gpt2, llama, mistral, qwen2, bert"),
         ("model_type", Value::Null, "found no model_type"),
         ("hidden_act", json!("gelu"), "hidden_act: found \"gelu\", expected \"silu\""),
         ("attention_bias", json!(true), "attention_bias: found true"),
-        ("rope_scaling", json!({ "factor": 8.0 }), "rope_scaling: found {\"factor\":8.0}, expected none"),
+        ("rope_scaling", json!({ "factor": 8.0 }), "found a factor of rotary positions without its rope_type"),
+        ("rope_scaling", json!({ "type": "yarn", "factor": 8.0 }), "type: found \"yarn\", expected \"default\""),
+        ("rope_parameters", json!({ "rope_type": "llama3", "factor": 8.0 }), "low_freq_factor: found nothing"),
+        ("sliding_window", json!(4096), "sliding_window: found 4096, expected none"),
         ("head_dim", json!(32), "found heads of 32 numbers"),
         ("num_hidden_layers", json!(3), "found no tensor layers.2.self_attn.q_proj.weight"),
         ("num_hidden_layers", json!(1), "found 9 tensors that this net has no place for: model.layers.1."),

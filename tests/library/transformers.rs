@@ -8,7 +8,7 @@ use wgrad::ir::values::Values;
 use wgrad::model::init::glorot_uniform;
 use wgrad::model::layers::{Embedding, LayerNorm, Positions, Tokens, Transformer};
 use wgrad::model::{Model, Sequential};
-use wgrad::ops::attention::rotary::{Rotary, table};
+use wgrad::ops::attention::rotary::{Rates, Rotary, table};
 use wgrad::verify::models;
 
 const FILE: &str = r#"input = { tokens = 6 }
@@ -168,7 +168,9 @@ fn products_depend_on_the_distance() {
     let y = graph.apply(Rotary { heads: 2, back: false }, &[x, angles]).unwrap()[0];
     let mut executor = Executor::<f64>::new(graph, false).unwrap();
     executor.set(x, Values::Float((0..places).flat_map(|_| [&q[..], &k].concat()).collect())).unwrap();
-    executor.set(angles, Values::Float(table(places, size, 1e4).into_iter().map(f64::from).collect())).unwrap();
+    executor
+        .set(angles, Values::Float(table(places, size, Rates::new(1e4)).into_iter().map(f64::from).collect()))
+        .unwrap();
     executor.step();
     let Values::Float(y) = executor.get(y) else { unreachable!() };
     let row = |place: usize| y[place * 2 * size..][..2 * size].split_at(size);

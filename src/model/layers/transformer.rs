@@ -54,42 +54,60 @@ layer! {
         positions: Turns = Turns::None => Key::new(Kind::Choice(Turns::WORDS)).omitted(),
         /// The base of the wavelengths of rotary positions.
         rotary_base: f64 = 10_000.0 => Key::new(Kind::Number(ABOVE_0)).omitted(),
+        /// How much slower pairs of long wavelengths turn: in Llama 3.1 and later those that turn less than `rotary_low` times
+        /// within the `rotary_context` places that the net was trained with at first. Without that context, all.
+        rotary_factor: f64 = 1.0 => Key::new(Kind::Number(ABOVE_0)).omitted(),
+        /// The places within which turns are counted.
+        rotary_context: usize = 1 => SIZE.omitted(),
+        /// Pairs with fewer turns are slower by the whole factor.
+        rotary_low: f64 = 1.0 => Key::new(Kind::Number(ABOVE_0)).omitted(),
+        /// Pairs with more turns are as fast as they were.
+        rotary_high: f64 = 4.0 => Key::new(Kind::Number(ABOVE_0)).omitted(),
+        /// Whether queries, keys and values have biases where other products have none, as in Qwen 2.
+        qkv_bias: bool = false => BIAS,
     }
 }
 
 /// The parameters of a block, handed out in their order.
-struct Params<'a> {
-    params: std::slice::Iter<'a, Tensor>,
-    bias: bool,
-}
+struct Params<'a>(std::slice::Iter<'a, Tensor>);
 
 impl Params<'_> {
     /// A weight, and its bias if there is one, after x.
-    fn with(&mut self, x: Tensor) -> Vec<Tensor> {
-        let count = if self.bias { 2 } else { 1 };
-        std::iter::once(x).chain(self.params.by_ref().take(count).copied()).collect()
+    fn with(&mut self, x: Tensor, bias: bool) -> Vec<Tensor> {
+        let count = if bias { 2 } else { 1 };
+        std::iter::once(x).chain(self.0.by_ref().take(count).copied()).collect()
     }
 
-    fn product(&mut self, graph: &mut Graph, x: Tensor) -> Result<Tensor> {
-        let arguments = self.with(x);
+    fn product(&mut self, graph: &mut Graph, x: Tensor, bias: bool) -> Result<Tensor> {
+        let arguments = self.with(x, bias);
         Ok(graph.apply(MatmulNt::default(), &arguments)?[0])
     }
 }
 
 impl Transformer {
     /// Parameters of a weight under this name, drawn in this way, and of its bias.
-    fn pair(&self, [weight, bias]: [&str; 2], [outputs, inputs]: [usize; 2], spread: Spread) -> Vec<ParamSpec> {
+    fn pair(
+        [weight, bias]: [&str; 2],
+        [outputs, inputs]: [usize; 2],
+        spread: Spread,
+        has_bias: bool,
+    ) -> Vec<ParamSpec> {
         let weight = ParamSpec::drawn(vec![outputs, inputs], [inputs, outputs]).spread(weight, spread);
-        let bias = self.bias.then(|| ParamSpec { name: bias.into(), ..ParamSpec::bias(outputs, [inputs, outputs]) });
+        let bias = has_bias.then(|| ParamSpec { name: bias.into(), ..ParamSpec::bias(outputs, [inputs, outputs]) });
         std::iter::once(weight).chain(bias).collect()
+    }
+
+    /// Whether queries, keys and values have biases.
+    fn biases_qkv(&self) -> bool {
+        self.bias || self.qkv_bias
     }
 
     fn attention_params(&self, name: &str, features: usize, wide: usize) -> Vec<ParamSpec> {
         let named = |what: &str| format!("{name}.{what}");
         let [weight, bias, out, out_bias] =
             ["in_proj_weight", "in_proj_bias", "out_proj.weight", "out_proj.bias"].map(named);
-        let into = self.pair([&weight, &bias], [wide, features], SMALL);
-        [into, self.pair([&out, &out_bias], [features; 2], Spread::Residual(0.02))].concat()
+        let into = Self::pair([&weight, &bias], [wide, features], SMALL, self.biases_qkv());
+        [into, Self::pair([&out, &out_bias], [features; 2], Spread::Residual(0.02), self.bias)].concat()
     }
 
     fn norm_params(&self, name: &str, features: usize) -> Vec<ParamSpec> {
@@ -154,6 +172,10 @@ impl Layer for Transformer {
             let found = self.head(features);
             return Err(format!("found heads of {found} numbers, expected an even number with rotary positions"));
         }
+        if self.rotary_low >= self.rotary_high {
+            let [low, high] = [self.rotary_low, self.rotary_high];
+            return Err(format!("found rotary_low = {low} and rotary_high = {high}, expected the one below the other"));
+        }
         if self.head(features) > LARGEST_HEAD {
             let found = self.head(features);
             return Err(format!("found heads of {found} numbers, expected at most {LARGEST_HEAD}: more heads"));
@@ -169,8 +191,9 @@ impl Layer for Transformer {
             }
             params.extend(self.attention_params("multihead_attn", features, wide));
         }
-        params.extend(self.pair(["linear1.weight", "linear1.bias"], [self.inner(), features], SMALL));
-        params.extend(self.pair(["linear2.weight", "linear2.bias"], [features, hidden], Spread::Residual(0.02)));
+        let residual = Spread::Residual(0.02);
+        params.extend(Self::pair(["linear1.weight", "linear1.bias"], [self.inner(), features], SMALL, self.bias));
+        params.extend(Self::pair(["linear2.weight", "linear2.bias"], [features, hidden], residual, self.bias));
         let norms = ["norm1", "norm2", "norm3"].into_iter().take(self.parts());
         norms.for_each(|norm| params.extend(self.norm_params(norm, features)));
         Ok(Inferred { shape: vec![places, features], params })
@@ -179,13 +202,12 @@ impl Layer for Transformer {
     fn build(&self, graph: &mut Graph, at: &Inputs) -> Result<Tensor> {
         let norms = self.parts() * self.norm_size();
         let (others, norms) = at.params.split_at(at.params.len().saturating_sub(norms));
-        let mut others = Params { params: others.iter(), bias: self.bias };
-        let mut norms = Params { params: norms.iter(), bias: self.norm_size() == 2 };
+        let (mut others, mut norms) = (Params(others.iter()), Params(norms.iter()));
         let mut x = at.x[0];
         let parts: &[Part] = if self.memory { &[Part::Own, Part::Other, Part::Net] } else { &[Part::Own, Part::Net] };
         for (place, part) in (0..).zip(parts) {
             let mut norm = |graph: &mut Graph, x: Tensor| {
-                let (epsilon, arguments) = (self.epsilon, norms.with(x));
+                let (epsilon, arguments) = (self.epsilon, norms.with(x, self.norm_size() == 2));
                 Ok::<_, Error>(match self.norm {
                     Norms::Layer => graph.apply(ByVariance { epsilon }, &arguments)?[0],
                     Norms::Rms => graph.apply(ByMeanSquare { epsilon }, &arguments)?[0],
@@ -230,7 +252,7 @@ enum Part {
 impl Transformer {
     /// The net at each place.
     fn net(&self, graph: &mut Graph, at: &Inputs, x: Tensor, params: &mut Params) -> Result<Tensor> {
-        let inner = params.product(graph, x)?;
+        let inner = params.product(graph, x, self.bias)?;
         let inner = match self.activation {
             Between::Relu => graph.apply(Rectify, &[inner])?[0],
             Between::Gelu => graph.apply(Apply { function: Function::Gelu, slope: 0.0 }, &[inner])?[0],
@@ -238,6 +260,6 @@ impl Transformer {
             Between::Swiglu => graph.apply(Swiglu, &[inner])?[0],
         };
         let inner = self.dropped(graph, at, inner, 3)?;
-        params.product(graph, inner)
+        params.product(graph, inner, self.bias)
     }
 }

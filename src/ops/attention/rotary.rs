@@ -20,11 +20,43 @@ pub struct Rotary {
     pub back: bool,
 }
 
-/// The table of the first `places` places: cosines and sines of place · base^(−2i/D) for i < D/2, with D = `size`. Angles are single
-/// precision, as Llama's are.
-pub fn table(places: usize, size: usize, base: f64) -> Vec<f32> {
-    let rate = |i: usize| (1.0 / base.powf((2 * i) as f64 / size as f64)) as f32;
-    let rates: Vec<f32> = (0..size / 2).map(rate).collect();
+/// The rates at which angles grow from place to place: base^(−2i/D) for i < D/2, where D is the size of a head.
+///
+/// Pairs that turn less than `low` times within `context` places are `factor` times slower, those that turn more than `high`
+/// times as fast as they were, and those between in between, as in Llama 3.1. With a context of 1 all are slower: linear
+/// scaling (Chen and others, 2023).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rates {
+    /// The base of the wavelengths.
+    pub base: f64,
+    /// How much slower pairs of long wavelengths are.
+    pub factor: f64,
+    /// The places that the net knew before.
+    pub context: usize,
+    /// Below so many turns a wavelength is long.
+    pub low: f64,
+    /// Above so many turns it is short.
+    pub high: f64,
+}
+
+impl Rates {
+    /// Rates as they are with this base.
+    pub fn new(base: f64) -> Self {
+        Rates { base, factor: 1.0, context: 1, low: 1.0, high: 4.0 }
+    }
+
+    fn rate(&self, i: usize, size: usize) -> f32 {
+        let rate = 1.0 / self.base.powf((2 * i) as f64 / size as f64);
+        let turns = self.context as f64 * rate / std::f64::consts::TAU;
+        let kept = ((turns - self.low) / (self.high - self.low)).clamp(0.0, 1.0);
+        (rate * (kept + (1.0 - kept) / self.factor)) as f32
+    }
+}
+
+/// The table of the first `places` places: cosines and sines of place · rate, with D = `size`. Angles are single precision, as
+/// Llama's are.
+pub fn table(places: usize, size: usize, rates: Rates) -> Vec<f32> {
+    let rates: Vec<f32> = (0..size / 2).map(|i| rates.rate(i, size)).collect();
     let row = |place: usize| {
         let angles = rates.iter().map(move |rate| f64::from(place as f32 * rate));
         angles
@@ -124,9 +156,39 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
     // One pair, odd sizes, values after the turned heads, and the last places of a step of generation.
     let sizes = [(1, [1, 1, 2, 2]), (2, [2, 3, 15, 6]), (3, [2, 70, 20, 4]), (1, [3, 5, 128, 128])];
     let of = |(heads, [b, t, w, size]): (usize, [usize; 4])| {
-        [false, true]
-            .map(|back| Case::new(Rotary { heads, back }).random([b, t, w]).floats([t, size], table(t, size, 10_000.0)))
+        [false, true].map(|back| {
+            Case::new(Rotary { heads, back }).random([b, t, w]).floats([t, size], table(t, size, Rates::new(10_000.0)))
+        })
     };
-    let last = Case::new(Rotary { heads: 2, back: false }).random([3, 1, 12]).floats([3, 4], table(3, 4, 100.0));
+    let last =
+        Case::new(Rotary { heads: 2, back: false }).random([3, 1, 12]).floats([3, 4], table(3, 4, Rates::new(100.0)));
     sizes.into_iter().flat_map(of).chain([last]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of Llama 3.2's settings, as `transformers` 5 computes them in single precision.
+    #[test]
+    fn rates_are_scaled_as_llama_scales_them() {
+        let llama = Rates { base: 500_000.0, factor: 32.0, context: 8192, low: 1.0, high: 4.0 };
+        let found = [0, 8, 14, 15, 16, 18, 20, 31].map(|i| llama.rate(i, 64));
+        let expected = [
+            1.0,
+            0.037_606_03,
+            0.003_211_446,
+            0.001_290_548,
+            0.000_429_556_7,
+            1.946_163_9e-5,
+            8.570_256e-6,
+            9.418_306e-8,
+        ];
+        for (found, expected) in found.into_iter().zip(expected) {
+            assert!((found - expected).abs() <= 4.0 * f32::EPSILON * expected, "{found}, not {expected}");
+        }
+        let linear = Rates { factor: 4.0, ..Rates::new(10_000.0) };
+        assert_eq!([0, 1].map(|i| linear.rate(i, 4)), [0.25, 0.0025]);
+        assert_eq!([0, 1].map(|i| Rates::new(10_000.0).rate(i, 4)), [1.0, 0.01]);
+    }
 }

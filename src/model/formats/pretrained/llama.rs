@@ -1,4 +1,4 @@
-//! Llama (Touvron and others, 2023) and nets built as it is, such as SmolLM2.
+//! Llama (Touvron and others, 2023) and nets built as it is: SmolLM2, TinyLlama, Mistral, Qwen 2 and 2.5.
 
 use super::settings::Settings;
 use super::tensors::{How, Part, Source};
@@ -6,21 +6,22 @@ use super::{Family, Net};
 use crate::error::{Error, Result};
 use crate::model::Sequential;
 use crate::model::layers::{Between, Embedding, Norms, RmsNorm, Transformer, Turns};
+use crate::ops::attention::rotary::Rates;
 use serde_json::json;
 
-pub(super) const FAMILY: Family = Family { types: &["llama"], prefix: "model.", task: "CAUSAL_LM", net };
+pub(super) const FAMILY: Family =
+    Family { types: &["llama", "mistral", "qwen2"], prefix: "model.", task: "CAUSAL_LM", net };
 
 fn net(settings: &Settings, tokens: usize) -> Result<Net> {
     settings.only("hidden_act", &[json!("silu")])?;
     settings.only("attention_bias", &[json!(false)])?;
     settings.only("mlp_bias", &[json!(false)])?;
-    settings.only("rope_scaling", &[])?;
     settings.only("rope.scaling.type", &[json!("none")])?;
     settings.only("pretraining_tp", &[json!(1)])?;
-    // Newer files have the base of rotary positions within.
-    let rotary = settings.within("rope_parameters");
-    if let Some(rotary) = &rotary {
-        rotary.only("rope_type", &[json!("default")])?;
+    let is_qwen = settings.kind()? == "qwen2";
+    match is_qwen {
+        true => settings.only("use_sliding_window", &[json!(false)])?,
+        false => settings.only("sliding_window", &[])?,
     }
     let layers = settings.size(&["num_hidden_layers", "block_count"])?;
     let size = settings.size(&["hidden_size", "embedding_length"])?;
@@ -29,7 +30,7 @@ fn net(settings: &Settings, tokens: usize) -> Result<Net> {
     let kv_heads = settings.size_or(&["num_key_value_heads", "attention.head_count_kv"], heads)?;
     let context = settings.size(&["max_position_embeddings", "context_length"])?;
     let epsilon = settings.number_or(&["rms_norm_eps", "attention.layer_norm_rms_epsilon"], 1e-6)?;
-    let base = rotary.as_ref().unwrap_or(settings).number_or(&["rope_theta", "rope.freq_base"], 10_000.0)?;
+    let rates = rates(settings, context)?;
     let head = settings.size_or(&["head_dim", "rope.dimension_count"], size / heads)?;
     if !size.is_multiple_of(heads) || head != size / heads {
         return Err(Error::input(format!(
@@ -44,7 +45,12 @@ fn net(settings: &Settings, tokens: usize) -> Result<Net> {
         norm: Norms::Rms,
         epsilon,
         positions: Turns::Rotary,
-        rotary_base: base,
+        rotary_base: rates.base,
+        rotary_factor: rates.factor,
+        rotary_context: rates.context,
+        rotary_low: rates.low,
+        rotary_high: rates.high,
+        qkv_bias: is_qwen,
         ..Transformer::new(heads, hidden)
     };
     let embedding = Embedding { tokens, deviation: 0.02, ..Embedding::new(size) };
@@ -55,14 +61,21 @@ fn net(settings: &Settings, tokens: usize) -> Result<Net> {
     let model = if tied { net.tied_to("tokens") } else { net }.build()?;
     let mut sources: Vec<Source> = vec![vec![Part::new("embed_tokens.weight", "token_embd.weight", How::Tokens)]];
     for n in 0..layers {
-        let part = |folder: &str, gguf: &str, how| {
-            Part::new(format!("layers.{n}.{folder}.weight"), format!("blk.{n}.{gguf}.weight"), how)
+        let named = |folder: &str, gguf: &str, how, what: &str| {
+            Part::new(format!("layers.{n}.{folder}.{what}"), format!("blk.{n}.{gguf}.{what}"), how)
         };
-        sources.push(vec![
-            part("self_attn.q_proj", "attn_q", How::Paired(head)),
-            part("self_attn.k_proj", "attn_k", How::Paired(head)),
-            part("self_attn.v_proj", "attn_v", How::AsIs),
-        ]);
+        let part = |folder: &str, gguf: &str, how| named(folder, gguf, how, "weight");
+        // llama.cpp reorders the rows of Llama and Mistral alone.
+        let turned = if is_qwen { How::AsIs } else { How::Paired(head) };
+        let of_attention = [("q", turned), ("k", turned), ("v", How::AsIs)].map(|(what, how)| {
+            let [folder, gguf] = [format!("self_attn.{what}_proj"), format!("attn_{what}")];
+            [part(&folder, &gguf, how), named(&folder, &gguf, How::AsIs, "bias")]
+        });
+        let [weights, biases] = [0, 1].map(|which| of_attention.iter().map(|parts| parts[which].clone()).collect());
+        sources.push(weights);
+        if is_qwen {
+            sources.push(biases);
+        }
         sources.push(vec![part("self_attn.o_proj", "attn_output", How::AsIs)]);
         sources.push(vec![part("mlp.gate_proj", "ffn_gate", How::AsIs), part("mlp.up_proj", "ffn_up", How::AsIs)]);
         sources.push(vec![part("mlp.down_proj", "ffn_down", How::AsIs)]);
@@ -73,9 +86,30 @@ fn net(settings: &Settings, tokens: usize) -> Result<Net> {
     if !tied {
         sources.push(vec![Part::new("lm_head.weight", "output.weight", How::Tokens)]);
     }
-    let left_out: &[&str] = match tied {
-        true => &["rotary_emb.inv_freq", "lm_head.weight", "rope_freqs.weight"],
-        false => &["rotary_emb.inv_freq", "rope_freqs.weight"],
-    };
+    let left_out: &[&str] = if tied { &["rotary_emb.inv_freq", "lm_head.weight"] } else { &["rotary_emb.inv_freq"] };
     Ok(Net { model, sources, left_out, notes: Vec::new() })
+}
+
+/// The rates of rotary positions: newer files have them in one setting, older ones the base by itself.
+fn rates(settings: &Settings, context: usize) -> Result<Rates> {
+    let [newer, older] = ["rope_parameters", "rope_scaling"].map(|name| settings.within(name));
+    let base = newer.as_ref().unwrap_or(settings).number_or(&["rope_theta", "rope.freq_base"], 10_000.0)?;
+    let plain = Rates::new(base);
+    let Some(found) = newer.or(older) else { return Ok(plain) };
+    let kind = if found.has("rope_type") { "rope_type" } else { "type" };
+    found.only(kind, &[json!("default"), json!("linear"), json!("llama3")])?;
+    Ok(match found.word(kind) {
+        Some("linear") => Rates { factor: found.number("factor")?, ..plain },
+        Some("llama3") => Rates {
+            factor: found.number("factor")?,
+            context: found.size_or(&["original_max_position_embeddings"], context)?,
+            low: found.number("low_freq_factor")?,
+            high: found.number("high_freq_factor")?,
+            ..plain
+        },
+        None if found.has("factor") => {
+            return Err(Error::input("found a factor of rotary positions without its rope_type, expected both"));
+        }
+        _ => plain,
+    })
 }

@@ -26,6 +26,16 @@ impl Settings {
         names.iter().find_map(|name| self.values.get(*name)).filter(|value| !value.is_null())
     }
 
+    /// Whether there is such a setting.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.get(&[name]).is_some()
+    }
+
+    /// A setting that is text.
+    pub(super) fn word(&self, name: &str) -> Option<&str> {
+        self.get(&[name]).and_then(Value::as_str)
+    }
+
     /// A size under one of these names.
     pub(super) fn size(&self, names: &[&str]) -> Result<usize> {
         let found = self.get(names);

@@ -10,7 +10,7 @@ use crate::model::layers::positions::part;
 use crate::ops::attention::attention::Attention as Attend;
 use crate::ops::attention::keep_rows::KeepRows;
 use crate::ops::attention::limits::Limits;
-use crate::ops::attention::rotary::{Rotary, table};
+use crate::ops::attention::rotary::{Rates, Rotary, table};
 use crate::ops::matmul::matmul_nt::MatmulNt;
 use crate::ops::sequence::embedding::Embedding;
 use crate::ops::sequence::step_place::StepPlace;
@@ -20,6 +20,12 @@ impl Transformer {
     /// Numbers of a head.
     pub(super) fn head(&self, features: usize) -> usize {
         features / self.heads
+    }
+
+    /// The rates of rotary positions.
+    pub(super) fn rates(&self) -> Rates {
+        let Transformer { rotary_base, rotary_factor, rotary_context, rotary_low, rotary_high, .. } = *self;
+        Rates { base: rotary_base, factor: rotary_factor, context: rotary_context, low: rotary_low, high: rotary_high }
     }
 
     /// The op that attends.
@@ -44,7 +50,7 @@ impl Transformer {
 
     /// The attention of x, normalised, to itself; of a text that is generated to all its tokens so far.
     pub(super) fn own(&self, graph: &mut Graph, at: &Inputs, x: Tensor, params: &mut Params) -> Result<Tensor> {
-        let qkv = params.product(graph, x)?;
+        let qkv = params.product(graph, x, self.biases_qkv())?;
         let qkv = self.turned(graph, at, qkv)?;
         let lengths = at.lengths.first().copied().flatten();
         let found = match at.build.mode {
@@ -55,7 +61,7 @@ impl Transformer {
             }
             Mode::Training | Mode::Inference => self.attend(graph, at, &[qkv], lengths)?,
         };
-        params.product(graph, found)
+        params.product(graph, found, self.bias)
     }
 
     /// The keys and values of all tokens so far, [batch, places, columns], to which those of these tokens are added.
@@ -86,7 +92,7 @@ impl Transformer {
         let lengths = at.lengths.get(1).copied().flatten();
         let features = at.shape[2];
         // One weight makes the queries of x, and keys and values of the memory.
-        let into = params.with(x);
+        let into = params.with(x, self.biases_qkv());
         let parts = [(x, 0, features), (memory, features, 2 * self.kv_heads * self.head(features))];
         let mut arguments = Vec::new();
         for (from, first, rows) in parts {
@@ -97,7 +103,7 @@ impl Transformer {
             arguments.push(graph.apply(MatmulNt::default(), &of)?[0]);
         }
         let found = self.attend(graph, at, &arguments, lengths)?;
-        params.product(graph, found)
+        params.product(graph, found, self.bias)
     }
 
     /// Queries and keys turned by their places, where they are; in generation by the place of the token that the step reads.
@@ -107,9 +113,9 @@ impl Transformer {
         }
         let generates = at.build.mode == Mode::Generation;
         let places = if generates { at.build.context.unwrap_or(1) } else { at.shape[1] };
-        let (size, base) = (self.head(at.shape[2]), self.rotary_base);
-        let info = TensorInfo::floats(format!("rotary {base}"), [places, size]);
-        let mut angles = graph.constant(info, || Values::Float(table(places, size, base)));
+        let (size, rates) = (self.head(at.shape[2]), self.rates());
+        let info = TensorInfo::floats(format!("rotary {rates:?}"), [places, size]);
+        let mut angles = graph.constant(info, || Values::Float(table(places, size, rates)));
         if generates {
             let place = StepPlace { batch: at.shape[0], offset: 0, most: places - 1 };
             let place = graph.apply(place, &[at.control()?])?[0];

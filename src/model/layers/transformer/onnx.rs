@@ -4,7 +4,7 @@ use super::{Between, Norms, Transformer, Turns};
 use crate::model::layers::Activation;
 use crate::model::layers::onnx::{Attribute, Onnx};
 use crate::model::layers::rms_norm::rms_norm;
-use crate::ops::attention::rotary::table;
+use crate::ops::attention::rotary::{Rates, table};
 use crate::ops::pointwise::activation::Function;
 use std::vec::IntoIter;
 
@@ -19,15 +19,12 @@ struct Of {
 }
 
 /// What remains of the parameters.
-struct Params {
-    params: IntoIter<String>,
-    bias: bool,
-}
+struct Params(IntoIter<String>);
 
 impl Params {
-    fn pair(&mut self) -> Pair {
-        let weight = self.params.next().unwrap_or_default();
-        (weight, if self.bias { self.params.next() } else { None })
+    fn pair(&mut self, bias: bool) -> Pair {
+        let weight = self.0.next().unwrap_or_default();
+        (weight, if bias { self.0.next() } else { None })
     }
 }
 
@@ -37,13 +34,12 @@ impl Transformer {
         let (parts, each) = (self.parts(), self.norm_size());
         let mut others = onnx.params.clone();
         let norms = others.split_off(others.len().saturating_sub(parts * each));
-        let mut others = Params { params: others.into_iter(), bias: self.bias };
-        let mut norms = Params { params: norms.into_iter(), bias: each == 2 };
+        let (mut others, mut norms) = (Params(others.into_iter()), Params(norms.into_iter()));
         let mut x = onnx.inputs[0].clone();
         for part in 0..parts {
             let is_last = part + 1 == parts;
             let mut norm = |onnx: &mut Onnx, suffix: &str, x: &str| {
-                let (weight, bias) = norms.pair();
+                let (weight, bias) = norms.pair(each == 2);
                 if self.norm == Norms::Rms {
                     return rms_norm(onnx, suffix, [x, &weight], self.epsilon);
                 }
@@ -67,7 +63,7 @@ impl Transformer {
     }
 
     fn net_nodes(&self, onnx: &mut Onnx, x: &str, params: &mut Params) -> String {
-        let inner = product(onnx, "_inner", x, &params.pair());
+        let inner = product(onnx, "_inner", x, &params.pair(self.bias));
         let inner = match self.activation {
             Between::Relu => onnx.node("_relu", "Relu", &[&inner], &[]),
             Between::Gelu => Activation::new(Function::Gelu).nodes(onnx, &inner, "_gelu"),
@@ -85,7 +81,7 @@ impl Transformer {
                 onnx.node("_gated", "Mul", &[&gate, &value], &[])
             }
         };
-        product(onnx, "_net", &inner, &params.pair())
+        product(onnx, "_net", &inner, &params.pair(self.bias))
     }
 
     fn attention(&self, onnx: &mut Onnx, of: Of, x: &str, params: &mut Params) -> String {
@@ -93,7 +89,7 @@ impl Transformer {
         let keys = onnx.shapes[usize::from(of.memory)][0];
         let (size, pairs) = (self.head(features), self.kv_heads);
         let suffix = |what: &str| format!("{}_{what}", of.name);
-        let (weight, bias) = params.pair();
+        let (weight, bias) = params.pair(self.biases_qkv());
         let source = if of.memory { onnx.inputs[1].clone() } else { x.to_owned() };
         let mut first = 0;
         let [q, k, v] = [("q", x, self.heads), ("k", &source, pairs), ("v", &source, pairs)].map(|(what, x, heads)| {
@@ -112,7 +108,7 @@ impl Transformer {
             let perm = [("perm", Attribute::Ints(vec![0, 2, 1, 3]))];
             let mut turned = onnx.node(&suffix(&format!("{what}_heads")), "Transpose", &[&apart], &perm);
             if self.positions == Turns::Rotary && !of.memory && what != "v" {
-                turned = rotary(onnx, &suffix(&format!("{what}_rotary")), &turned, [places, size], self.rotary_base);
+                turned = rotary(onnx, &suffix(&format!("{what}_rotary")), &turned, [places, size], self.rates());
             }
             self.shared(onnx, &suffix(what), &turned, heads)
         });
@@ -138,7 +134,7 @@ impl Transformer {
         let perm = [("perm", Attribute::Ints(vec![0, 2, 1, 3]))];
         let found = onnx.node(&suffix("turned"), "Transpose", &[&found], &perm);
         let found = onnx.reshape(&suffix("joined"), &found, &[0, 0, features as i64]);
-        product(onnx, &suffix("out"), &found, &params.pair())
+        product(onnx, &suffix("out"), &found, &params.pair(self.bias))
     }
 
     /// Heads of keys or values, each as often as heads of queries share it.
@@ -186,8 +182,8 @@ impl Transformer {
 }
 
 /// Heads [N, heads, places, size], turned by their places.
-fn rotary(onnx: &mut Onnx, suffix: &str, x: &str, [places, size]: [usize; 2], base: f64) -> String {
-    let (table, half) = (table(places, size, base), size / 2);
+fn rotary(onnx: &mut Onnx, suffix: &str, x: &str, [places, size]: [usize; 2], rates: Rates) -> String {
+    let (table, half) = (table(places, size, rates), size / 2);
     // Both halves of a head have the same cosines; the first takes the second's sine away.
     let rows = |of: &dyn Fn(&[f32]) -> Vec<f32>| table.chunks(size).flat_map(of).collect::<Vec<f32>>();
     let cosines = rows(&|row| row[..half].repeat(2));
