@@ -253,6 +253,11 @@ impl Tokenizer {
         }
     }
 
+    /// The token that the tokenizer's file puts before every text, which is left out.
+    pub(crate) fn before(&self) -> Option<&str> {
+        self.subwords.as_ref().and_then(|subwords| subwords.before())
+    }
+
     /// The tokens that a text of its own stands between, such as BERT's [CLS] and [SEP].
     fn around(&self) -> Option<[u32; 2]> {
         self.subwords.as_ref().and_then(|subwords| subwords.around())

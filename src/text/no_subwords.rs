@@ -27,6 +27,10 @@ impl Subwords {
         match *self {}
     }
 
+    pub(super) fn before(&self) -> Option<&str> {
+        match *self {}
+    }
+
     pub(super) fn encode(&self, _: &str) -> Vec<Option<u32>> {
         match *self {}
     }

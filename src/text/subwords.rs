@@ -32,6 +32,8 @@ pub struct Subwords {
     unknown: Option<u32>,
     /// The tokens around a text that is a sample.
     around: Option<[u32; 2]>,
+    /// The token that the file puts before every text, which is left out.
+    before: Option<String>,
     /// Bytes that have no token, where bytes are tokens and none stands for an unknown one.
     missing: Vec<u8>,
     /// Whether a text may be encoded in pieces.
@@ -66,6 +68,7 @@ impl Subwords {
         let is_byte_level = mentions(&file["pre_tokenizer"], "ByteLevel") || mentions(&file["normalizer"], "ByteLevel");
         let unknown = checked(&file, is_byte_level)?;
         let around = (file["model"]["type"] == "WordPiece").then(|| around(&file["post_processor"])).flatten();
+        let before = if around.is_none() { before(&file["post_processor"]) } else { None };
         (file["truncation"], file["padding"]) = Default::default();
         if around.is_none() {
             file["post_processor"] = Value::Null;
@@ -95,7 +98,7 @@ impl Subwords {
         let has_token = |byte: u8| library.token_to_id(letter(byte).encode_utf8(&mut [0; 4])).is_some();
         let is_whole = !is_byte_level || unknown.is_some();
         let missing = (0..=u8::MAX).filter(|byte| !is_whole && !has_token(*byte)).collect();
-        Ok(Subwords { library, file, names, unknown, around, missing, in_pieces })
+        Ok(Subwords { library, file, names, unknown, around, missing, in_pieces, before })
     }
 
     /// The text of its file.
@@ -116,6 +119,11 @@ impl Subwords {
     /// The tokens around a text that is a sample, if there are some.
     pub(super) fn around(&self) -> Option<[u32; 2]> {
         self.around
+    }
+
+    /// The token that the file puts before every text, which is left out.
+    pub(super) fn before(&self) -> Option<&str> {
+        self.before.as_deref()
     }
 
     /// The numbers of the tokens of a text; `None` for a piece of it that the tokenizer cannot read.
@@ -164,6 +172,15 @@ fn around(processor: &Value) -> Option<[String; 2]> {
             }
             _ => None,
         },
+        _ => None,
+    }
+}
+
+/// The token that a post-processor, or a part of it, puts before every text.
+fn before(processor: &Value) -> Option<String> {
+    match processor["type"].as_str()? {
+        "Sequence" => processor["processors"].as_array()?.iter().find_map(before),
+        "TemplateProcessing" => Some(processor["single"].as_array()?.first()?["SpecialToken"]["id"].as_str()?.into()),
         _ => None,
     }
 }

@@ -77,8 +77,10 @@ pub struct Generator {
     model: Model,
     // Tokens that it can hold, the one after the last that it reads among them.
     length: usize,
-    // The most tokens that the model reads at a time, if that is bounded.
+    // The most tokens that the model reads at a time, if that is bounded: no more than the texts have.
     context: Option<usize>,
+    // Whether a text goes on from its later half where it is as long as that.
+    slides: bool,
     device: Device,
     // Of a prompt how many weights times tokens are worth a graph that reads them at once, and the last such graph.
     at_once: u64,
@@ -128,20 +130,23 @@ impl Generator {
                 "model {name}: {does}expected one that continues texts, such as char-rnn"
             )));
         }
-        let context = model.context();
-        let length = context.map_or(prompt.max(1) + sampling.tokens, |context| context + 1);
+        let whole = prompt.max(1).saturating_add(sampling.tokens);
+        // A model may read more than the texts will have, and keys and values take memory for all of it.
+        let context = model.context().map(|most| most.min(whole));
+        let length = context.map_or(whole, |context| context + 1);
         let mut graph = Graph::new();
         let control = graph.tensor(TensorInfo::words("control", [Control::WORDS]).role(Role::Control));
         let tokens = graph.tensor(TensorInfo::words("tokens", [1, length]).role(Role::Control));
         let token = graph.apply(TokenAt, &[control, tokens])?[0];
         let one = Model { input: vec![1], ..model.clone() };
-        let logits = one.build(&mut graph, token, Build::generation(control, model.input[0]))?;
+        let logits = one.build(&mut graph, token, Build::generation(control, context.unwrap_or(model.input[0])))?;
         fuse(&mut graph, &[logits], Stage::Whole);
         let states = graph.carried.iter().map(|(_, state)| *state).collect();
         let Sampling { temperature, top_k, top_p, .. } = sampling;
         let [params, log] =
             sampled(&mut graph, SampleToken { temperature, top_k, top_p, length }, [control, tokens, logits])?;
         let engine = Engine::new(device, graph, log)?;
+        let slides = context.is_some() && context == model.context();
         let (device, model) = (device.clone(), model.clone());
         let (at_once, prompt) = (AT_ONCE, None);
         Ok(Generator {
@@ -154,6 +159,7 @@ impl Generator {
             model,
             length,
             context,
+            slides,
             device,
             at_once,
             prompt,
@@ -270,7 +276,7 @@ impl Generator {
         prompt: &[u32],
         mut observe: impl FnMut(&[u32]) -> ControlFlow<()>,
     ) -> Result<Vec<u32>> {
-        if prompt.is_empty() || (self.context.is_none() && prompt.len() + self.sampling.tokens > self.length) {
+        if prompt.is_empty() || (!self.slides && prompt.len() + self.sampling.tokens > self.length) {
             let (found, most) = (prompt.len(), self.length - self.sampling.tokens.min(self.length));
             return Err(Error::input(format!("a prompt of {found} tokens: expected 1 to {most}")));
         }

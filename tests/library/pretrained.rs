@@ -248,6 +248,12 @@ fn relatives_of_llama_are_read() {
     let found = Pretrained::open(&folder(root.path(), &config, &plain), None, None).unwrap();
     let llama = Pretrained::open(&folder(root.path(), &self::config(), &plain), None, None).unwrap();
     assert!(found.model.layers == llama.model.layers && found.weights == llama.weights, "another net");
+    // Where config.json is silent, Mistral's attention has a window of 4,096.
+    config["max_position_embeddings"] = json!(8192);
+    let error = Pretrained::open(&folder(root.path(), &config, &plain), None, None).unwrap_err().to_string();
+    assert!(error.contains("sliding_window: found 4096 for texts of 8192"), "{error}");
+    config["sliding_window"] = Value::Null;
+    Pretrained::open(&folder(root.path(), &config, &plain), None, None).unwrap();
 }
 
 /// Rates of rotary positions that were stretched: in config.json, where older files name them otherwise; a GGUF file has them as
@@ -271,6 +277,10 @@ fn stretched_rotary_positions_are_read() {
     let linear = described("rope_scaling", json!({ "type": "linear", "factor": 4.0 }));
     assert!(linear.contains("rotary_factor\":4.0") && !linear.contains("rotary_context"), "{linear}");
     assert!(!described("rope_scaling", json!({ "type": "default" })).contains("rotary_factor"));
+    // The base of the newer setting, and where it has none the one beside it.
+    let base = |value| described("rope_parameters", value);
+    assert!(base(json!({ "rope_type": "default", "rope_theta": 7.5 })).contains("rotary_base\":7.5"));
+    assert!(base(json!({ "rope_type": "default" })).contains("rotary_base\":500.0"));
     let file = root.path().join("net.gguf");
     let factors = NamedTensor { name: "rope_freqs.weight".into(), shape: vec![8], values: vec![2.0; 8] };
     fs::write(&file, gguf(&[llama(), vec![factors]].concat())).unwrap();
@@ -288,7 +298,11 @@ fn another_net_is_refused() {
         ("rope_scaling", json!({ "factor": 8.0 }), "found a factor of rotary positions without its rope_type"),
         ("rope_scaling", json!({ "type": "yarn", "factor": 8.0 }), "type: found \"yarn\", expected \"default\""),
         ("rope_parameters", json!({ "rope_type": "llama3", "factor": 8.0 }), "low_freq_factor: found nothing"),
-        ("sliding_window", json!(4096), "sliding_window: found 4096, expected none"),
+        ("rope_scaling", json!("linear"), "rope_scaling: found \"linear\", expected none of other settings than"),
+        ("rope_parameters", json!({ "full_attention": { "rope_type": "yarn" } }), "rope_parameters: found {"),
+        ("partial_rotary_factor", json!(0.5), "partial_rotary_factor: found 0.5"),
+        ("sliding_window", json!(4), "sliding_window: found 4 for texts of 32 places"),
+        ("num_hidden_layers", json!(2_000_000_000), "found 2000000000 blocks, expected at most 10000"),
         ("head_dim", json!(32), "found heads of 32 numbers"),
         ("num_hidden_layers", json!(3), "found no tensor layers.2.self_attn.q_proj.weight"),
         ("num_hidden_layers", json!(1), "found 9 tensors that this net has no place for: model.layers.1."),

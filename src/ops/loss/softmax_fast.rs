@@ -57,7 +57,9 @@ impl WithSimd for Row<'_> {
         let spread = f64::from(spread);
         let near =
             if spread == 0.0 { 0.0 } else { spread * dot(logits, scale) - (all - f64::from(own)) * f64::from(most) };
-        let loss = all * total.ln() - near - f64::from(own) * f64::from(logits[truth] - most);
+        // A target of 0 counts for nothing, also where its logit is infinite.
+        let meant = if own == 0.0 { 0.0 } else { f64::from(own) * f64::from(logits[truth] - most) };
+        let loss = all * total.ln() - near - meant;
         let right = logits[truth] == most && !logits[..truth].contains(&most);
         (loss as f32, right)
     }

@@ -1,12 +1,12 @@
 //! The product of two matrices: the gradient that a dense layer passes to its input.
 
-use crate::ops::matmul::by_rows;
 use crate::ops::matmul::matmul_nt::{AWKWARD, LARGE};
 use crate::ops::matmul::splits;
 use crate::ops::matmul::splits::{Epilogue, With};
 use crate::ops::pointwise::relu_dx::{apply_mask, check_mask, split_mask};
 use crate::ops::prelude::*;
 use crate::ops::shape::reshape;
+use crate::sys::{Gemm, gemm};
 
 kernels! {
     MATMUL_NN_TILE = "matmul/matmul_nn_tile",
@@ -71,7 +71,7 @@ impl Op for MatmulNn {
 
     fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
         let ([m, k], [_, n]) = (as_rows(x[0].shape), x[1].axes());
-        by_rows([m, n, k], k, y[0].floats(), (x[0].floats(), [k, 1]), (x[1].floats(), [n, 1]));
+        gemm(Gemm::parallel([m, n, k]), y[0].floats(), (x[0].floats(), [k, 1]), (x[1].floats(), [n, 1]));
         apply_mask(split_mask(x, self.masked).1, y[0].floats());
     }
 }

@@ -1,7 +1,6 @@
 //! The product of a matrix and a transposed one, with bias, and the activation that follows: dense layers.
 
 use crate::ops::matmul::bias::{check_bias, finish_rows, split_bias};
-use crate::ops::matmul::by_rows;
 use crate::ops::matmul::matmul_nn::MatmulNn;
 use crate::ops::matmul::matmul_tn::MatmulTn;
 use crate::ops::matmul::splits;
@@ -9,6 +8,7 @@ use crate::ops::matmul::splits::Epilogue;
 use crate::ops::pointwise::then::{Then, every};
 use crate::ops::prelude::*;
 use crate::ops::shape::reshape;
+use crate::sys::{Gemm, gemm};
 
 kernels! {
     MATMUL_NT_TILE = "matmul/matmul_nt_tile",
@@ -93,7 +93,7 @@ impl Op for MatmulNt {
     fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
         let ([m, k], [n, _]) = (as_rows(x[0].shape), x[1].axes());
         let y = y[0].floats();
-        by_rows([m, n, k], k, y, (x[0].floats(), [k, 1]), (x[1].floats(), [1, k]));
+        gemm(Gemm::parallel([m, n, k]), y, (x[0].floats(), [k, 1]), (x[1].floats(), [1, k]));
         finish_rows(y, x.get(2).map(In::floats), n, self.then);
     }
 }

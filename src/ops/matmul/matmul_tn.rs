@@ -1,10 +1,10 @@
 //! The product of a transposed matrix and one, and the sums of its columns: the gradients of a dense layer.
 
 use crate::ops::conv::conv2d_dw;
-use crate::ops::matmul::by_rows;
 use crate::ops::matmul::matmul_nt::{AWKWARD, LARGE};
 use crate::ops::matmul::splits;
 use crate::ops::prelude::*;
+use crate::sys::{Gemm, gemm};
 
 kernels! {
     MATMUL_TN_TILE = "matmul/matmul_tn_tile",
@@ -72,8 +72,11 @@ impl Op for MatmulTn {
     fn fast(&self, x: &[In<f32>], y: &mut [Out<f32>]) {
         let ([k, m], [_, n]) = (as_rows(x[0].shape), as_rows(x[1].shape));
         let [y, sums] = results(y);
-        let a = x[0].floats();
-        by_rows([m, n, k], TERMS, y.floats(), (a, [1, m]), (x[1].floats(), [n, 1]));
+        let (a, b, y) = (x[0].floats(), x[1].floats(), y.floats());
+        for first in (0..k).step_by(TERMS) {
+            let part = Gemm { accumulate: first > 0, ..Gemm::parallel([m, n, TERMS.min(k - first)]) };
+            gemm(part, y, (&a[first * m..], [1, m]), (&b[first * n..], [n, 1]));
+        }
         sums::columns(a, sums.floats());
     }
 }

@@ -68,6 +68,9 @@ fn update<F: Real, const N: usize>(
         .map(|grads| (grads, state.each_mut().map(|state| state.next().unwrap_or_default())))
         .collect();
     let faults = pieces.into_par_iter().map(|(grads, state)| {
+        if l2 == F::of(0.0) {
+            return step(&control, grads, state);
+        }
         let mut decayed = [F::of(0.0); PIECE];
         let decayed = &mut decayed[..grads.len()];
         let params = &*state[0];

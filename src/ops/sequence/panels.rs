@@ -3,7 +3,7 @@
 use crate::sys::{Gemm, gemm};
 use rayon::prelude::*;
 
-/// Columns of a panel: a multiple of those that a product computes at once (64 with AVX-512, 24 with AVX2, 12 with NEON).
+/// Columns of a panel: a multiple of those that a product computes at once (64 with AVX-512, 16 with AVX2 and NEON).
 const COLUMNS: usize = 192;
 
 /// A matrix [k, n] in panels of columns, each of them row-major by itself.

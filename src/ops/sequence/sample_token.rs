@@ -119,8 +119,9 @@ impl Op for SampleToken {
             [rows, 1, classes] if rows * classes > 0 => (rows, classes),
             _ => return Err(format!("logits {}, expected [batch, 1, tokens]", logits.shape)),
         };
-        if classes > RUNS * RUNS || rows > 65_535 {
-            return Err(format!("{rows} rows of {classes} tokens, expected at most 65535 of {}", RUNS * RUNS));
+        // Kernels count tokens in single precision.
+        if classes > 1 << 24 || rows > 65_535 {
+            return Err(format!("{rows} rows of {classes} tokens, expected at most 65535 of {}", 1 << 24));
         }
         let SampleToken { temperature, top_p, length, .. } = *self;
         if !(temperature >= 0.0 && temperature.is_finite() && top_p > 0.0 && top_p <= 1.0 && length > 0) {
@@ -185,6 +186,7 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
         case(5, 65, 2, 1.0, 0, 0.9),
         case(5, 700, 0, 1.5, 40, 0.7),
         case(4, 300, 3, 1.0, 0, 1.0),
+        case(2, 70_001, 0, 0.8, 50, 0.9),
     ]
 }
 

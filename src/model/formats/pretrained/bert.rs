@@ -16,7 +16,7 @@ fn net(settings: &Settings, tokens: usize) -> Result<Net> {
     settings.only("position_embedding_type", &[json!("absolute")])?;
     settings.only("is_decoder", &[json!(false)])?;
     settings.only("add_cross_attention", &[json!(false)])?;
-    let layers = settings.size(&["num_hidden_layers", "block_count"])?;
+    let layers = settings.layers(&["num_hidden_layers", "block_count"])?;
     let size = settings.size(&["hidden_size", "embedding_length"])?;
     let hidden = settings.size(&["intermediate_size", "feed_forward_length"])?;
     let heads = settings.size(&["num_attention_heads", "attention.head_count"])?;

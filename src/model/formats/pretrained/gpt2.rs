@@ -16,7 +16,7 @@ fn net(settings: &Settings, tokens: usize) -> Result<Net> {
     settings.only("scale_attn_by_inverse_layer_idx", &[json!(false)])?;
     settings.only("scale_attn_weights", &[json!(true)])?;
     settings.only("add_cross_attention", &[json!(false)])?;
-    let layers = settings.size(&["n_layer", "block_count"])?;
+    let layers = settings.layers(&["n_layer", "block_count"])?;
     let size = settings.size(&["n_embd", "embedding_length"])?;
     let heads = settings.size(&["n_head", "attention.head_count"])?;
     let hidden = settings.size_or(&["n_inner", "feed_forward_length"], 4 * size)?;

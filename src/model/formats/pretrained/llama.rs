@@ -19,16 +19,13 @@ fn net(settings: &Settings, tokens: usize) -> Result<Net> {
     settings.only("rope.scaling.type", &[json!("none")])?;
     settings.only("pretraining_tp", &[json!(1)])?;
     let is_qwen = settings.kind()? == "qwen2";
-    match is_qwen {
-        true => settings.only("use_sliding_window", &[json!(false)])?,
-        false => settings.only("sliding_window", &[])?,
-    }
-    let layers = settings.size(&["num_hidden_layers", "block_count"])?;
+    let layers = settings.layers(&["num_hidden_layers", "block_count"])?;
     let size = settings.size(&["hidden_size", "embedding_length"])?;
     let hidden = settings.size(&["intermediate_size", "feed_forward_length"])?;
     let heads = settings.size(&["num_attention_heads", "attention.head_count"])?;
     let kv_heads = settings.size_or(&["num_key_value_heads", "attention.head_count_kv"], heads)?;
     let context = settings.size(&["max_position_embeddings", "context_length"])?;
+    has_no_window(settings, context)?;
     let epsilon = settings.number_or(&["rms_norm_eps", "attention.layer_norm_rms_epsilon"], 1e-6)?;
     let rates = rates(settings, context)?;
     let head = settings.size_or(&["head_dim", "rope.dimension_count"], size / heads)?;
@@ -92,10 +89,23 @@ fn net(settings: &Settings, tokens: usize) -> Result<Net> {
 
 /// The rates of rotary positions: newer files have them in one setting, older ones the base by itself.
 fn rates(settings: &Settings, context: usize) -> Result<Rates> {
-    let [newer, older] = ["rope_parameters", "rope_scaling"].map(|name| settings.within(name));
-    let base = newer.as_ref().unwrap_or(settings).number_or(&["rope_theta", "rope.freq_base"], 10_000.0)?;
-    let plain = Rates::new(base);
-    let Some(found) = newer.or(older) else { return Ok(plain) };
+    const KEYS: [&str; 7] = [
+        "rope_type",
+        "type",
+        "rope_theta",
+        "factor",
+        "low_freq_factor",
+        "high_freq_factor",
+        "original_max_position_embeddings",
+    ];
+    // That of GGUF is without a type, and then linear.
+    settings.only("rope.scaling.factor", &[json!(0.0), json!(1.0)])?;
+    settings.only("rope.scale_linear", &[json!(1.0)])?;
+    settings.only("partial_rotary_factor", &[json!(1.0)])?;
+    let (older, newer) = (settings.within("rope_scaling", &KEYS)?, settings.within("rope_parameters", &KEYS)?);
+    let found = older.or(newer).unwrap_or_default();
+    let base = settings.number_or(&["rope_theta", "rope.freq_base"], 10_000.0)?;
+    let plain = Rates::new(found.number_or(&["rope_theta"], base)?);
     let kind = if found.has("rope_type") { "rope_type" } else { "type" };
     found.only(kind, &[json!("default"), json!("linear"), json!("llama3")])?;
     Ok(match found.word(kind) {
@@ -112,4 +122,22 @@ fn rates(settings: &Settings, context: usize) -> Result<Rates> {
         }
         _ => plain,
     })
+}
+
+/// Refuses windows of attention that are shorter than a text.
+fn has_no_window(settings: &Settings, context: usize) -> Result<()> {
+    const NAMES: [&str; 2] = ["sliding_window", "attention.sliding_window"];
+    let window = match settings.kind()? {
+        // There, what a window would be is named too where none is used.
+        "qwen2" if !settings.flag_or("use_sliding_window", false)? => context,
+        // What it is where config.json does not say.
+        "mistral" if !settings.says(NAMES[0]) => 4096,
+        _ => settings.size_or(&NAMES, context)?,
+    };
+    match window < context {
+        true => Err(Error::input(format!(
+            "sliding_window: found {window} for texts of {context} places, expected null or one as long as they are"
+        ))),
+        false => Ok(()),
+    }
 }

@@ -121,6 +121,10 @@ impl Found {
             (family(&self.settings)?.net)(&self.settings, self.tokenizer.tokens().len())?;
         notes.append(&mut self.notes);
         notes.extend(self.fit_vocabulary(&model)?);
+        notes.extend(self.tokenizer.before().map(|token| {
+            let token = crate::printable::printable(token);
+            format!("its tokenizer puts {token} before every text, which is left out here: begin a prompt with it")
+        }));
         model.text = Some(self.tokenizer);
         model.check()?;
         let params = model.params()?;
@@ -141,7 +145,8 @@ impl Found {
     /// Cuts rows of embeddings that no token has.
     fn fit_vocabulary(&mut self, model: &Model) -> Result<Option<String>> {
         let tokens = model.vocabulary();
-        let stated = self.settings.size(&["vocab_size"]).unwrap_or(tokens);
+        let rows = self.tensors.rows_of("token_embd.weight").unwrap_or(tokens);
+        let stated = self.settings.size_or(&["vocab_size"], rows)?;
         if stated < tokens {
             return Err(Error::input(format!(
                 "found a tokenizer of {tokens} tokens and a model of {stated}, expected at most as many"

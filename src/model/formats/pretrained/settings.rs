@@ -1,11 +1,12 @@
 //! The settings of a pretrained net: those of config.json, or the metadata of a GGUF file, by either name.
 
 use crate::error::{Error, Result};
+use crate::model::MOST_LAYERS;
 use crate::model::layers::LARGEST;
 use serde_json::{Map, Value};
 
 /// Settings by name.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Settings {
     values: Map<String, Value>,
 }
@@ -26,7 +27,12 @@ impl Settings {
         names.iter().find_map(|name| self.values.get(*name)).filter(|value| !value.is_null())
     }
 
-    /// Whether there is such a setting.
+    /// Whether there is such a setting, null or not.
+    pub(super) fn says(&self, name: &str) -> bool {
+        self.values.contains_key(name)
+    }
+
+    /// Whether there is such a setting that is not null.
     pub(super) fn has(&self, name: &str) -> bool {
         self.get(&[name]).is_some()
     }
@@ -74,9 +80,25 @@ impl Settings {
         found.as_bool().ok_or_else(|| Error::input(format!("{name}: found {found}, expected true or false")))
     }
 
-    /// A setting within another.
-    pub(super) fn within(&self, name: &str) -> Option<Settings> {
-        self.get(&[name]).and_then(Value::as_object).map(|values| Settings::new(values.clone()))
+    /// Settings within another that are no others than these.
+    pub(super) fn within(&self, name: &str, keys: &[&str]) -> Result<Option<Settings>> {
+        let Some(found) = self.get(&[name]) else { return Ok(None) };
+        let shown = || crate::printable::printable(&found.to_string()).into_owned();
+        let values = found.as_object().filter(|values| values.keys().all(|key| keys.contains(&&**key)));
+        let values = values.ok_or_else(|| {
+            Error::input(format!("{name}: found {}, expected none of other settings than {}", shown(), keys.join(", ")))
+        })?;
+        Ok(Some(Settings::new(values.clone())))
+    }
+
+    /// The number of blocks.
+    pub(super) fn layers(&self, names: &[&str]) -> Result<usize> {
+        let found = self.size(names)?;
+        if found > MOST_LAYERS {
+            let names = names.join(" or ");
+            return Err(Error::input(format!("{names}: found {found} blocks, expected at most {MOST_LAYERS}")));
+        }
+        Ok(found)
     }
 
     /// Refuses a setting that would make another net: it must be missing, null, or one of these.

@@ -67,6 +67,11 @@ impl Tensors {
         Tensors { tensors: weights.tensors, places, rows: None, converted }
     }
 
+    /// The rows of a tensor, where there is one of this name.
+    pub(super) fn rows_of(&self, name: &str) -> Option<usize> {
+        self.places.get(name).and_then(|&at| self.tensors[at].shape.first().copied())
+    }
+
     fn find(&self, part: &Part, container: Container) -> Result<usize> {
         let found = match container {
             Container::Gguf => self.places.get(&part.gguf),
