@@ -240,7 +240,7 @@ fn subwords_are_made_and_learnt() {
         assert!(done.err.contains(word), "{command}: {}", done.err);
     };
     refused(make, "tokenizer.json: it exists, expected the name of a new file");
-    refused("data make tokenizer a.txt --size 256 --out b.json", "size 256: expected 257 to 65536 tokens");
+    refused("data make tokenizer a.txt --size 256 --out b.json", "size 256: expected 257 to 262144 tokens");
     refused(&train.replace("tokenizer.json", "a.txt"), "a.txt: found no JSON");
     refused(&train.replace("tokenizer.json", "none.json"), "none.json: it cannot be read");
     let other = "train --data a.txt --from whole --tokenizer tokenizer.json";

@@ -301,6 +301,11 @@ fn another_net_is_refused() {
         ("rope_scaling", json!("linear"), "rope_scaling: found \"linear\", expected none of other settings than"),
         ("rope_parameters", json!({ "full_attention": { "rope_type": "yarn" } }), "rope_parameters: found {"),
         ("partial_rotary_factor", json!(0.5), "partial_rotary_factor: found 0.5"),
+        (
+            "rope_parameters",
+            json!({ "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 4.0, "high_freq_factor": 1.0 }),
+            "low_freq_factor: found 4, expected less than the high_freq_factor 1",
+        ),
         ("sliding_window", json!(4), "sliding_window: found 4 for texts of 32 places"),
         ("num_hidden_layers", json!(2_000_000_000), "found 2000000000 blocks, expected at most 10000"),
         ("head_dim", json!(32), "found heads of 32 numbers"),

@@ -172,10 +172,6 @@ impl Layer for Transformer {
             let found = self.head(features);
             return Err(format!("found heads of {found} numbers, expected an even number with rotary positions"));
         }
-        if self.rotary_low >= self.rotary_high {
-            let [low, high] = [self.rotary_low, self.rotary_high];
-            return Err(format!("found rotary_low = {low} and rotary_high = {high}, expected the one below the other"));
-        }
         if self.head(features) > LARGEST_HEAD {
             let found = self.head(features);
             return Err(format!("found heads of {found} numbers, expected at most {LARGEST_HEAD}: more heads"));

@@ -48,7 +48,11 @@ impl Rates {
     fn rate(&self, i: usize, size: usize) -> f32 {
         let rate = 1.0 / self.base.powf((2 * i) as f64 / size as f64);
         let turns = self.context as f64 * rate / std::f64::consts::TAU;
-        let kept = ((turns - self.low) / (self.high - self.low)).clamp(0.0, 1.0);
+        let kept = match turns {
+            few if few < self.low => 0.0,
+            many if many >= self.high => 1.0,
+            _ => (turns - self.low) / (self.high - self.low),
+        };
         (rate * (kept + (1.0 - kept) / self.factor)) as f32
     }
 }

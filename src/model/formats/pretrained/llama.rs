@@ -110,13 +110,16 @@ fn rates(settings: &Settings, context: usize) -> Result<Rates> {
     found.only(kind, &[json!("default"), json!("linear"), json!("llama3")])?;
     Ok(match found.word(kind) {
         Some("linear") => Rates { factor: found.number("factor")?, ..plain },
-        Some("llama3") => Rates {
-            factor: found.number("factor")?,
-            context: found.size_or(&["original_max_position_embeddings"], context)?,
-            low: found.number("low_freq_factor")?,
-            high: found.number("high_freq_factor")?,
-            ..plain
-        },
+        Some("llama3") => {
+            let [low, high] = [found.number("low_freq_factor")?, found.number("high_freq_factor")?];
+            if low >= high {
+                return Err(Error::input(format!(
+                    "low_freq_factor: found {low}, expected less than the high_freq_factor {high}"
+                )));
+            }
+            let context = found.size_or(&["original_max_position_embeddings"], context)?;
+            Rates { factor: found.number("factor")?, context, low, high, ..plain }
+        }
         None if found.has("factor") => {
             return Err(Error::input("found a factor of rotary positions without its rope_type, expected both"));
         }
