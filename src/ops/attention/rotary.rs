@@ -33,9 +33,9 @@ pub struct Rates {
     pub factor: f64,
     /// The places that the net knew before.
     pub context: usize,
-    /// Below so many turns a wavelength is long.
+    /// Pairs with fewer turns are slower by the whole factor.
     pub low: f64,
-    /// Above so many turns it is short.
+    /// Pairs with at least as many turns keep their rate.
     pub high: f64,
 }
 
