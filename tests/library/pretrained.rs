@@ -298,7 +298,7 @@ fn another_net_is_refused() {
         ("rope_scaling", json!({ "factor": 8.0 }), "found a factor of rotary positions without its rope_type"),
         ("rope_scaling", json!({ "type": "yarn", "factor": 8.0 }), "type: found \"yarn\", expected \"default\""),
         ("rope_parameters", json!({ "rope_type": "llama3", "factor": 8.0 }), "low_freq_factor: found nothing"),
-        ("rope_scaling", json!("linear"), "rope_scaling: found \"linear\", expected none of other settings than"),
+        ("rope_scaling", json!("linear"), "rope_scaling: found \"linear\", expected an object of rope_type, type"),
         ("rope_parameters", json!({ "full_attention": { "rope_type": "yarn" } }), "rope_parameters: found {"),
         ("partial_rotary_factor", json!(0.5), "partial_rotary_factor: found 0.5"),
         (

@@ -80,13 +80,17 @@ impl Settings {
         found.as_bool().ok_or_else(|| Error::input(format!("{name}: found {found}, expected true or false")))
     }
 
-    /// Settings within another that are no others than these.
+    /// The settings within another, which may have these names and no others.
     pub(super) fn within(&self, name: &str, keys: &[&str]) -> Result<Option<Settings>> {
         let Some(found) = self.get(&[name]) else { return Ok(None) };
         let shown = || crate::printable::printable(&found.to_string()).into_owned();
         let values = found.as_object().filter(|values| values.keys().all(|key| keys.contains(&&**key)));
         let values = values.ok_or_else(|| {
-            Error::input(format!("{name}: found {}, expected none of other settings than {}", shown(), keys.join(", ")))
+            Error::input(format!(
+                "{name}: found {}, expected an object of {} and of nothing else",
+                shown(),
+                keys.join(", ")
+            ))
         })?;
         Ok(Some(Settings::new(values.clone())))
     }
