@@ -196,6 +196,24 @@ impl Column {
         (range.start.saturating_mul(elements).min(all)..range.end.saturating_mul(elements).min(all)).map(word)
     }
 
+    /// The windows `runs` of a stream in memory, `phase` tokens later than they lie, as words: each its tokens, or those that follow
+    /// them; [`IGNORED`] where there is none. What leads beyond the last window goes on at the beginning, which no token is
+    /// followed by.
+    pub(crate) fn windows(&self, runs: &[Range<usize>], phase: usize, follows: bool) -> Vec<u8> {
+        let Field { element, ignored, stream, .. } = self.field;
+        let (length, held) = (self.field.elements(), self.held());
+        let (places, tokens) = (self.count * length, stream.unwrap_or(0));
+        let token = |place: usize| {
+            let word = if place < tokens { element.word(held, place) } else { IGNORED };
+            if ignored == Some(word) { IGNORED } else { word }
+        };
+        let mut bytes = Vec::with_capacity(runs.iter().map(|run| run.len() * length * 4).sum());
+        for place in runs.iter().flat_map(|run| run.start * length + phase..run.end * length + phase) {
+            bytes.extend_from_slice(&token(place % places + usize::from(follows)).to_le_bytes());
+        }
+        bytes
+    }
+
     /// Some of the samples, by their numbers in ascending order; what stays in a file still does.
     pub(in crate::data) fn chosen(&self, members: &[usize]) -> Result<Column> {
         let (mut field, count) = (self.field.clone(), members.len());
@@ -319,6 +337,27 @@ mod tests {
         }
         assert!(Column::ragged(Field::label(&[], Element::U16), bytes.clone(), &[0, 2]).is_err());
         assert!(Column::new(tokens(), bytes).is_err());
+    }
+
+    /// Every token but the first follows the one before it once, wherever windows begin.
+    #[test]
+    fn every_token_of_a_stream_follows_one() {
+        let (tokens, length) = (23u32, 5);
+        let stored: Vec<u8> = (0..25).map(|token| if token < 23 { token } else { u8::MAX }).collect();
+        let field = Field { stream: Some(23), ..Field::of_tokens(crate::text::Unit::Chars, 23, length) };
+        let column = Column::new(field, stored).unwrap();
+        let words = |bytes: Vec<u8>| -> Vec<u32> {
+            bytes.chunks(4).map(|word| u32::from_le_bytes(word.try_into().unwrap())).collect()
+        };
+        for phase in 0..length {
+            let runs = [3..5, 0..1, 1..3];
+            let [here, next] = [false, true].map(|follows| words(column.windows(&runs, phase, follows)));
+            let pairs = here.iter().zip(&next).filter(|(_, next)| **next != IGNORED);
+            assert!(pairs.clone().all(|(token, next)| token + 1 == *next), "phase {phase}: {here:?}, {next:?}");
+            let mut all: Vec<u32> = pairs.map(|(_, next)| *next).collect();
+            all.sort_unstable();
+            assert_eq!(all, (1..tokens).collect::<Vec<_>>(), "phase {phase}");
+        }
     }
 
     #[test]

@@ -87,6 +87,58 @@ fn a_run_that_was_cut_within_a_chunk_ends_in_the_same_bytes() {
     }
 }
 
+const NET: &str = r#"input = { tokens = 8 }
+[[layers]]
+type = "embedding"
+size = 8
+[[layers]]
+type = "gru"
+units = 12
+[[layers]]
+type = "dense"
+units = "vocabulary"
+"#;
+
+/// 563 windows of 8 characters, 4,500 bytes, of which the device holds two chunks of 32: 18 chunks, 71 steps per epoch.
+const TEXT: &str = "train --data text --model net.toml --batch-size 8 --lr 0.02 --no-report";
+
+fn text() -> Place {
+    let place = Place::new();
+    place.write("text/train.txt", "abcd efgh ".repeat(450));
+    place.write("text/val.txt", "efgh abcd ".repeat(430));
+    place.write("net.toml", NET);
+    place
+}
+
+/// What is read in order is the same text, however it comes to the device; that to validate on takes a window as well.
+#[test]
+fn a_text_through_a_window_is_read_as_one_that_is_there_whole() {
+    for device in DEVICES {
+        let place = text();
+        for order in ["--carry", "--no-shuffle", ""] {
+            let [window, whole] = [("window", LIMIT), ("whole", "")].map(|(kind, limit)| {
+                let run = format!("{kind}{order}{device}").replace(' ', "");
+                place.works(&format!("{TEXT} --epochs 2 {order} {limit} {device} --run-dir {run}"));
+                (place.read(&format!("{run}/model.safetensors")), place.lines(&format!("{run}/metrics.jsonl")))
+            });
+            assert_eq!((number(&window.1[1], "step"), number(&whole.1[1], "step")), (142.0, 142.0), "{order} {device}");
+            let [loss, expected] = [&window, &whole].map(|run| number(&run.1[1], "val_loss"));
+            match order {
+                "" => assert!(window.0 != whole.0 && loss < 0.5, "{device}: {loss}"),
+                _ => assert!(window.0 == whole.0 && loss == expected, "{order} {device}: {loss}, whole {expected}"),
+            }
+        }
+        let line = format!("{TEXT} {LIMIT} --epochs 3 --log-steps --checkpoint-every 5 {device}");
+        place.works(&format!("{line} --run-dir uncut"));
+        for steps in [97, 71] {
+            place.works(&format!("{line} --max-steps {steps} --run-dir cut{steps}"));
+            place.works(&format!("train --resume cut{steps} --epochs 3 --no-report"));
+            let [cut, uncut] = [&*format!("cut{steps}"), "uncut"].map(|run| place.read(&format!("{run}/steps.jsonl")));
+            assert!(cut == uncut, "{steps} {device}");
+        }
+    }
+}
+
 #[test]
 fn what_cannot_be_is_refused() {
     let place = place();
@@ -95,7 +147,7 @@ fn what_cannot_be_is_refused() {
         assert_eq!(done.status, Some(2), "{line}: {done:#?}");
         assert!(wants.iter().all(|want| done.err.contains(want)), "{line}: {}", done.err);
     };
-    let least = "device data limit 1000: at least 1024 bytes are expected, two chunks of 8 images";
+    let least = "device data limit 1000: at least 1024 bytes are expected, two chunks of 8 samples";
     refused(&format!("{TRAIN} --device-data-limit 1000 --device cpu"), &[least, "--batch-size 4 would fit"]);
     refused(&format!("{TRAIN} --device-data-limit 0"), &["a number of bytes from 1 on"]);
     refused(&format!("{TRAIN} --device-data-limit 1TiB"), &["a number of bytes from 1 on"]);

@@ -31,6 +31,17 @@ pub struct DrawStream {
     pub tracks: bool,
 }
 
+/// Where the windows of `length` tokens of an epoch begin, where its order is shuffled.
+pub(crate) fn phase(key: u32, epoch: u32, length: usize) -> usize {
+    pcg(key ^ pcg(!epoch)) as usize % length
+}
+
+/// The window at a place of an epoch of tracks: row `place % batch` reads its own part of the `samples` windows.
+pub(crate) fn of_track(place: usize, samples: usize, batch: usize) -> usize {
+    let (row, each, longer) = (place % batch, samples / batch, samples % batch);
+    row * each + row.min(longer) + place / batch
+}
+
 impl DrawStream {
     /// The window of row `b`; `None` beyond the valid ones.
     fn window(&self, control: &Control, b: u32) -> Option<usize> {
@@ -38,15 +49,12 @@ impl DrawStream {
             return self.draw.sample(control, b);
         }
         let Control { first, valid, samples, .. } = *control;
-        let batch = self.draw.batch as u32;
-        let (each, longer) = (samples / batch, samples % batch);
-        (b < valid).then(|| (b * each + b.min(longer) + first / batch) as usize)
+        (b < valid).then(|| of_track(first as usize + b as usize, samples as usize, self.draw.batch))
     }
 
     /// Where an epoch's windows begin within the rows.
     fn phase(&self, control: &Control) -> usize {
-        let drawn = pcg(control.key ^ pcg(!control.epoch)) as usize % self.draw.elements();
-        if self.draw.shuffle { drawn } else { 0 }
+        if self.draw.shuffle { phase(control.key, control.epoch, self.draw.elements()) } else { 0 }
     }
 
     /// The token at a place, if there is one.

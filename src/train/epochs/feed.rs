@@ -7,6 +7,7 @@
 use crate::data::Split;
 use crate::error::Result;
 use crate::ir::values::Values;
+use crate::ops::batch::draw_stream::{of_track, phase};
 use crate::step::control::{pcg, shuffled};
 use crate::train::epochs::engine::Engine;
 use crate::train::step::Step;
@@ -95,7 +96,10 @@ impl Feed {
     ) -> Result<Option<Feed>> {
         let Some(window) = step.window else { return write_whole(engine, step, split).map(|()| None) };
         let block = (BLOCK_BYTES / step.input().field.bytes()).min(window.rows / BLOCKS).max(1);
-        let order = Order::new(window.samples, block, key);
+        let order = match window.tracks {
+            true => Order { tracks: Some(window.batch), ..Order::new(window.samples, block, None) },
+            false => Order::new(window.samples, block, key),
+        };
         Ok(Some(Feed { split: split.clone(), window, order, chunk: 0, row: 0, reading: Duration::ZERO }))
     }
 
@@ -149,10 +153,12 @@ impl Feed {
         let first = places.start + self.row;
         let epoch = (self.chunk / self.window.chunks()) as u32;
         let runs = self.order.runs(epoch, first..first + rows);
+        let length = step.input().field.elements();
+        let phase = self.order.key.map_or(0, |key| phase(key, epoch, length));
         let row = (self.chunk % 2) as usize * self.window.rows + self.row;
         for stored in &step.columns {
             let begun = Instant::now();
-            let rows = stored.column(&self.split)?.padded_runs(&runs)?;
+            let rows = stored.rows(&self.split, &runs, phase)?;
             self.reading += begun.elapsed();
             engine.write_rows(stored.tensor, row, &Values::Byte(rows))?;
         }
@@ -170,6 +176,8 @@ struct Order {
     samples: usize,
     block: usize,
     key: Option<u32>,
+    /// Rows of a batch, where each reads its own part of the file.
+    tracks: Option<usize>,
     epoch: u32,
     /// The blocks in the epoch's order; empty where it is the file's.
     blocks: Vec<u32>,
@@ -179,7 +187,7 @@ struct Order {
 
 impl Order {
     fn new(samples: usize, block: usize, key: Option<u32>) -> Order {
-        let mut order = Order { samples, block, key, epoch: 0, blocks: Vec::new(), short: 0 };
+        let mut order = Order { samples, block, key, tracks: None, epoch: 0, blocks: Vec::new(), short: 0 };
         order.shuffle(0);
         order
     }
@@ -194,6 +202,10 @@ impl Order {
 
     /// The samples at these places of an epoch's order, as runs.
     fn runs(&mut self, epoch: u32, places: Range<usize>) -> Vec<Range<usize>> {
+        if let Some(batch) = self.tracks {
+            let window = |place| of_track(place, self.samples, batch);
+            return places.map(window).map(|at| at..at + 1).collect();
+        }
         if self.blocks.is_empty() {
             return vec![places];
         }

@@ -5,6 +5,7 @@ use crate::data::{Column, Split};
 use crate::error::{Error, Result};
 use crate::ir::graph::Tensor;
 use crate::model::{Model, Task};
+use std::ops::Range;
 
 /// A field of the data set on the device.
 #[derive(Clone, Debug)]
@@ -15,6 +16,8 @@ pub struct Stored {
     pub tensor: Tensor,
     /// The drawn batch, [batch, …].
     pub drawn: Tensor,
+    /// Of a stream that comes through a window, as words: whether these are the tokens that follow those of a window.
+    pub follows: Option<bool>,
 }
 
 impl Stored {
@@ -27,12 +30,24 @@ impl Stored {
         let missing = || Error::input(format!("the data has no field {name}, expected one"));
         let column = split.column(name).ok_or_else(missing)?;
         let found = column.field();
-        match (&found.shape, found.element) == (shape, *element) {
+        match (&found.shape, found.element) == (shape, if self.follows.is_some() { found.element } else { *element }) {
             true => Ok(column),
             false => Err(Error::input(format!(
                 "field {name}: found {:?} of {:?}, expected {shape:?} of {element:?}",
                 found.shape, found.element
             ))),
+        }
+    }
+
+    /// The samples `runs` of a split as the device has them; of a stream the windows that begin `phase` tokens later.
+    ///
+    /// # Errors
+    /// As [`Stored::column`] and [`Column::padded_runs`].
+    pub(in crate::train) fn rows(&self, split: &Split, runs: &[Range<usize>], phase: usize) -> Result<Vec<u8>> {
+        let column = self.column(split)?;
+        match self.follows {
+            None => column.padded_runs(runs),
+            Some(follows) => Ok(column.windows(runs, phase, follows)),
         }
     }
 }

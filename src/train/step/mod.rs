@@ -7,7 +7,7 @@ pub mod window;
 pub use fields::{Stored, schema_of};
 
 use crate::data::Split;
-use crate::data::schema::{Element, Read, Schema};
+use crate::data::schema::{Element, Field, Read, Schema};
 use crate::error::{Error, Result};
 use crate::ir::graph::{Graph, Role, Tensor, TensorInfo};
 use crate::ir::values::Values;
@@ -258,14 +258,10 @@ impl Start {
         };
         // A class of a sample takes a word, which was never counted.
         let stride = fields.iter().filter(|field| !field.shape.is_empty()).map(|field| field.stride()).sum();
-        let window = Window::of(samples, stride, batch, limit)?;
-        if let (Some(tokens), Some(_)) = (fields[0].stream, window) {
-            let limit = limit.unwrap_or(0);
-            return Err(Error::input(format!(
-                "a text of {tokens} tokens takes more than the {limit} bytes of data that the device is to hold; expected a \
-                 shorter text, or a higher --device-data-limit"
-            )));
-        }
+        // A stream passes as words: the tokens of each window, and those that follow them.
+        let passing = if fields[0].stream.is_some() { 2 * size_of::<u32>() * fields[0].elements() } else { stride };
+        let tracks = model.carries();
+        let window = Window::of(samples, [stride, passing], batch, limit)?.map(|window| Window { tracks, ..window });
         let (rows, held) = (window.map_or(0, |window| window.rows), window.map_or(samples, |window| window.held()));
         let normal = &model.normalisation;
         let mut graph = Graph::new();
@@ -286,8 +282,21 @@ impl Start {
             let expected = "expected none with a model for segmentation";
             return Err(Error::input(format!("mixup {}: {expected}", augment.mixup)));
         }
-        let (mut columns, mut labels, tracks) = (Vec::new(), None, model.carries());
+        let (mut columns, mut labels) = (Vec::new(), None);
         for (place, field) in fields.into_iter().enumerate() {
+            if let (Some(_), Some(_)) = (field.stream, window) {
+                let field = Field { element: Element::U32, ignored: None, ..field.clone() };
+                for follows in [false, true] {
+                    let name = format!("{}{}", if follows { "next of " } else { "" }, field.name);
+                    let tensor = graph.tensor(TensorInfo::bytes(&name, [held, field.stride()]));
+                    let (shape, element, shuffle) = (field.shape.clone(), field.element, shuffle && !tracks);
+                    let draw = Draw { batch, shape, element, read: field.read, ignored: None, shuffle, window: rows };
+                    let drawn = graph.apply(draw, &[control, tensor])?[0];
+                    columns.push(Stored { field: field.clone(), tensor, drawn, follows: Some(follows) });
+                    labels = Some(drawn);
+                }
+                continue;
+            }
             let tensor = graph.tensor(TensorInfo::bytes(&field.name, [held, field.stride()]));
             let read = match place {
                 0 if is_image => Read::Scaled { scale: normal.scale, shift: normal.shift },
@@ -311,7 +320,7 @@ impl Start {
                 }
                 _ => graph.apply(draw, &[control, tensor])?,
             };
-            columns.push(Stored { field: field.clone(), tensor, drawn: drawn[0] });
+            columns.push(Stored { field: field.clone(), tensor, drawn: drawn[0], follows: None });
             labels = drawn.last().copied();
         }
         let mut x = columns[0].drawn;

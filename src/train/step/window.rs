@@ -27,6 +27,8 @@ pub struct Window {
     pub samples: usize,
     /// Rows of a batch.
     pub batch: usize,
+    /// Whether each row of a batch reads its own part of a stream, in order.
+    pub tracks: bool,
 }
 
 impl Window {
@@ -35,8 +37,13 @@ impl Window {
     ///
     /// # Errors
     /// [`Error::Input`] if two chunks of a batch are more than the limit.
-    pub fn of(samples: usize, stride: usize, batch: usize, limit: Option<u64>) -> Result<Option<Window>> {
-        let (Some(limit), whole) = (limit, (samples as u64).saturating_mul(stride as u64)) else { return Ok(None) };
+    pub fn of(
+        samples: usize,
+        [stored, stride]: [usize; 2],
+        batch: usize,
+        limit: Option<u64>,
+    ) -> Result<Option<Window>> {
+        let (Some(limit), whole) = (limit, (samples as u64).saturating_mul(stored as u64)) else { return Ok(None) };
         if whole <= limit {
             return Ok(None);
         }
@@ -45,11 +52,11 @@ impl Window {
         if rows == 0 {
             let (least, all) = (2 * unit as u64 * stride as u64, human_bytes(whole));
             return Err(Error::input(format!(
-                "device data limit {limit}: at least {least} bytes are expected, two chunks of {unit} images of {stride} \
-                 bytes at batch size {batch}, or {all} for all images; a smaller batch may fit"
+                "device data limit {limit}: at least {least} bytes are expected, two chunks of {unit} samples of {stride} \
+                 bytes at batch size {batch}, or {all} for all samples; a smaller batch may fit"
             )));
         }
-        Ok(Some(Window { rows, samples, batch }))
+        Ok(Some(Window { rows, samples, batch, tracks: false }))
     }
 
     /// Rows that the device holds.
@@ -97,6 +104,11 @@ pub fn limit_on(device: &Device, split: &Split, asked: Option<u64>) -> Option<u6
         Device::Cpu(_) if split.is_in_file() => CPU_BYTES,
         Device::Cpu(_) => u64::MAX,
     };
+    // A kernel counts the places of a stream that is all there as 32-bit integers.
+    let places = split.columns().iter().find_map(|column| column.field().stream).unwrap_or(0);
+    if i32::try_from(places).is_err() {
+        return Some(WINDOW_BYTES.min(most));
+    }
     let widest = split.columns().iter().map(|column| column.field().stride()).max().unwrap_or(0);
     let whole = (split.count as u64).saturating_mul(widest as u64);
     (whole > most).then_some(WINDOW_BYTES.min(most))
@@ -109,7 +121,7 @@ mod tests {
     #[test]
     fn steps_and_chunks_of_an_epoch_go_together() {
         for (samples, batch, limit) in [(100, 8, 64), (97, 3, 24), (50, 1, 8), (64, 8, 63), (1000, 7, 777)] {
-            let window = Window::of(samples, 1, batch, Some(limit)).unwrap().expect("a window");
+            let window = Window::of(samples, [1; 2], batch, Some(limit)).unwrap().expect("a window");
             assert!(window.held() as u64 <= limit && window.rows.is_multiple_of(4) && window.chunks() >= 2);
             let per_epoch = window.steps_per_epoch();
             assert_eq!(per_epoch, samples.div_ceil(batch) as u64, "as without a window");
@@ -128,9 +140,9 @@ mod tests {
 
     #[test]
     fn a_window_is_only_where_the_images_do_not_fit() {
-        assert_eq!(Window::of(100, 8, 10, None).unwrap(), None);
-        assert_eq!(Window::of(100, 8, 10, Some(800)).unwrap(), None);
-        let window = |batch, limit| Window::of(100, 8, batch, Some(limit)).map(|window| window.map(|w| w.rows));
+        assert_eq!(Window::of(100, [8; 2], 10, None).unwrap(), None);
+        assert_eq!(Window::of(100, [8; 2], 10, Some(800)).unwrap(), None);
+        let window = |batch, limit| Window::of(100, [8; 2], batch, Some(limit)).map(|window| window.map(|w| w.rows));
         assert_eq!(window(10, 799), Ok(Some(40)), "a multiple of the batch and of four");
         assert_eq!(window(10, 320), Ok(Some(20)));
         let error = window(10, 319).unwrap_err().to_string();
