@@ -88,7 +88,10 @@ fn image_layer() -> impl Strategy<Value = LayerEntry> {
             LayerEntry::from(Scale { factor: 0.5, learnt: true }),
         ]),
         2 => select(Function::ALL).prop_map(function),
-        1 => pair(2).prop_map(|factor| LayerEntry::from(Upsample2d { factor })),
+        1 => (pair(2), select(vec![Interpolation::Nearest, Interpolation::Bilinear, Interpolation::BilinearCorners]))
+            .prop_map(|(factor, mode)| LayerEntry::from(Upsample2d { factor, mode })),
+        1 => (1usize..=3, 0usize..=2).prop_map(|(channels, skip)| LayerEntry::from(Slice { channels, skip })),
+        1 => (1usize..=3).prop_map(|groups| LayerEntry::from(ChannelShuffle { groups })),
         3 => (0usize..5, 0usize..3).prop_map(join),
         1 => (0usize..5, 0usize..5).prop_map(|(a, b)| LayerEntry::from(Concat::new()).joining([a, b])),
     ]
@@ -166,16 +169,17 @@ fn block() -> impl Strategy<Value = (Transformer, usize)> {
 
 /// A transformer that reads a text, an image's places, or two texts.
 fn transformer() -> impl Strategy<Value = Model> {
-    (block(), 1usize..=9, 1usize..=2, 0usize..4, 2usize..=11).prop_map(
+    (block(), 1usize..=9, 1usize..=2, 0usize..6, 2usize..=11).prop_map(
         |((block, size), length, blocks, kind, tokens)| {
             let text = || Sequential::text(length).name("random").embedding_with_positions(tokens, size);
+            let image = || Sequential::new([length, 2, 3]).name("random").conv2d(size, 1);
             let net = match kind {
                 0 => text().blocks(block, blocks),
                 1 => text().blocks(block, blocks).mean_pool(),
-                2 => {
-                    let image = Sequential::new([length, 2, 3]).name("random").conv2d(size, 1).tokens();
-                    image.blocks(block, blocks).last()
-                }
+                2 => image().tokens().blocks(block, blocks).last(),
+                3 => image().tokens_with_class().blocks(block, blocks).first(),
+                // Places are mixed by a dense layer.
+                4 => image().tokens().transpose().dense(tokens).transpose().mean_pool(),
                 _ => {
                     let read = text().blocks(block, 1).named("read").target().embedding_with_positions(tokens, size);
                     read.blocks_from("read", block, blocks)

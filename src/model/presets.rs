@@ -2,10 +2,12 @@
 
 mod convs;
 mod densenet;
+mod inception;
 mod mobile;
 mod resnet;
 mod segment;
 mod vgg;
+mod vit;
 
 use crate::error::{Error, Result};
 use crate::model::formats::weights::in_run;
@@ -195,8 +197,16 @@ fn unet_small(net: Sequential, classes: usize) -> Sequential {
 }
 
 /// Published nets, with the names of their modules.
-const PUBLISHED: &[&[Preset]] =
-    &[resnet::PRESETS, vgg::PRESETS, mobile::PRESETS, convs::PRESETS, densenet::PRESETS, segment::PRESETS];
+const PUBLISHED: &[&[Preset]] = &[
+    resnet::PRESETS,
+    vgg::PRESETS,
+    mobile::PRESETS,
+    convs::PRESETS,
+    densenet::PRESETS,
+    inception::PRESETS,
+    vit::PRESETS,
+    segment::PRESETS,
+];
 
 /// Every preset.
 pub fn all() -> impl Iterator<Item = &'static Preset> {
@@ -227,6 +237,14 @@ const PHOTO: &[usize] = &[224, 224, 3];
 fn photo(net: Sequential) -> Sequential {
     match net.input() {
         [_, _, 3] => net.normalise_channels([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+        _ => net,
+    }
+}
+
+/// Colours from -1 to 1, where there are three.
+fn signed_photo(net: Sequential) -> Sequential {
+    match net.input() {
+        [_, _, 3] => net.normalise_channels([0.5; 3], [0.5; 3]),
         _ => net,
     }
 }
@@ -409,7 +427,7 @@ mod tests {
     #[test]
     fn an_unknown_name_lists_the_presets_and_the_near_one() {
         let error = |spec| Model::named_or_file(spec, [28, 28, 1], 10, None).unwrap_err().to_string();
-        let want = "no model 'mnist-cn'; did you mean 'mnist-cnn'? Expected mnist-cnn, mnist-deep, mnist-bn, resnet-small, unet-small, char-rnn, text-classifier, translator, gpt-mini, gpt-char, translator-transformer, vit-mini, mlp, resnet18, resnet34, resnet50, regnet_y_400mf, wrn16_8, resnet9, alexnet, vgg11, vgg16, vgg16_bn, mobilenet_v2, mobilenet_v3_small, efficientnet_b0, squeezenet1_1, convnext_tiny, densenet121, unet or a file that ends in .toml";
+        let want = "no model 'mnist-cn'; did you mean 'mnist-cnn'? Expected mnist-cnn, mnist-deep, mnist-bn, resnet-small, unet-small, char-rnn, text-classifier, translator, gpt-mini, gpt-char, translator-transformer, vit-mini, mlp, resnet18, resnet34, resnet50, regnet_y_400mf, wrn16_8, resnet9, alexnet, vgg11, vgg16, vgg16_bn, mobilenet_v2, mobilenet_v3_small, efficientnet_b0, shufflenet_v2_x1_0, squeezenet1_1, convnext_tiny, densenet121, googlenet, inception_v3, vit_b_16, vit_tiny_patch16_224, mixer_s16_224, unet, fcn_resnet50, deeplabv3_resnet50 or a file that ends in .toml";
         assert_eq!(error("mnist-cn"), want);
         assert!(error("mnist-dep").contains("did you mean 'mnist-deep'?"));
         assert!(error("resnet-50").ends_with(".toml"));

@@ -201,6 +201,16 @@ impl Sequential {
         self.layer(Concat::new()).of(names)
     }
 
+    /// The same for a list of names.
+    pub fn concat_all(mut self, names: &[String]) -> Self {
+        let from = names.iter().map(|name| self.place(name)).collect();
+        self = self.layer(Concat::new());
+        if let Some(last) = self.0.layers.last_mut() {
+            (last.from, last.alone) = (from, true);
+        }
+        self
+    }
+
     /// Multiplies by a factor.
     pub fn scale(self, factor: f32) -> Self {
         self.layer(Scale::new(factor))
@@ -298,7 +308,22 @@ impl Sequential {
 
     /// Adds the places of an image as a sequence, with positions that are learned.
     pub fn tokens(self) -> Self {
-        self.layer(Tokens { positions: Positions::Learned })
+        self.layer(Tokens { positions: Positions::Learned, ..Tokens::new() })
+    }
+
+    /// [`Sequential::tokens`] after a class token, whose result is [`Sequential::first`].
+    pub fn tokens_with_class(self) -> Self {
+        self.layer(Tokens { positions: Positions::Learned, class_token: true })
+    }
+
+    /// Swaps the places and the features of a sequence.
+    pub fn transpose(self) -> Self {
+        self.layer(Transpose::new())
+    }
+
+    /// Adds what the first place of a sequence gives.
+    pub fn first(self) -> Self {
+        self.layer(First::new())
     }
 
     /// Adds a recurrence of that many units and layers, with a tanh.

@@ -20,6 +20,7 @@ library! {
     activation
     activation_lanes
     bias_lanes
+    bilinear
     column_pairs
     column_sums
     control

@@ -134,6 +134,83 @@ class ResNet9(nn.Module):
         return self.linear(F.max_pool2d(x, 4).flatten(1)) * 0.125
 
 
+class Attention(nn.Module):
+    """timm's, of a vision transformer."""
+
+    def __init__(self, width, heads):
+        super().__init__()
+        self.heads = heads
+        self.qkv, self.proj = nn.Linear(width, 3 * width), nn.Linear(width, width)
+
+    def forward(self, x):
+        n, places, width = x.shape
+        q, k, v = self.qkv(x).reshape(n, places, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        return self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(n, places, width))
+
+
+class Block(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.norm1, self.attn = nn.LayerNorm(width, eps=1e-6), Attention(width, heads)
+        self.norm2 = nn.LayerNorm(width, eps=1e-6)
+        self.mlp = nn.Sequential(OrderedDict(fc1=nn.Linear(width, 4 * width), act=nn.GELU(), fc2=nn.Linear(4 * width, width)))
+
+    def forward(self, x):
+        x = x + self.attn(self.norm1(x))
+        return x + self.mlp(self.norm2(x))
+
+
+class VisionTransformer(nn.Module):
+    """timm's vit_tiny_patch16_224, with the normalisation of its weights' pictures."""
+
+    def __init__(self, classes, size, width=192, heads=3):
+        super().__init__()
+        self.cls_token = nn.Parameter(0.02 * torch.randn(1, 1, width))
+        self.pos_embed = nn.Parameter(0.02 * torch.randn(1, 1 + (size // 16) ** 2, width))
+        self.patch_embed = nn.Sequential(OrderedDict(proj=nn.Conv2d(3, width, 16, 16)))
+        self.blocks = nn.Sequential(*(Block(width, heads) for _ in range(12)))
+        self.norm, self.head = nn.LayerNorm(width, eps=1e-6), nn.Linear(width, classes)
+
+    def forward(self, x):
+        x = self.patch_embed((x - 0.5) / 0.5).flatten(2).transpose(1, 2)
+        x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], 1) + self.pos_embed
+        return self.head(self.norm(self.blocks(x))[:, 0])
+
+
+class MixerBlock(nn.Module):
+    def __init__(self, width, places):
+        super().__init__()
+        mlp = lambda own, hidden: nn.Sequential(OrderedDict(fc1=nn.Linear(own, hidden), act=nn.GELU(), fc2=nn.Linear(hidden, own)))
+        self.norm1, self.mlp_tokens = nn.LayerNorm(width, eps=1e-6), mlp(places, width // 2)
+        self.norm2, self.mlp_channels = nn.LayerNorm(width, eps=1e-6), mlp(width, 4 * width)
+
+    def forward(self, x):
+        x = x + self.mlp_tokens(self.norm1(x).transpose(1, 2)).transpose(1, 2)
+        return x + self.mlp_channels(self.norm2(x))
+
+
+class Mixer(nn.Module):
+    """timm's mixer_s16_224, with the normalisation of its weights' pictures."""
+
+    def __init__(self, classes, size, width=512):
+        super().__init__()
+        self.stem = nn.Sequential(OrderedDict(proj=nn.Conv2d(3, width, 16, 16)))
+        self.blocks = nn.Sequential(*(MixerBlock(width, (size // 16) ** 2) for _ in range(8)))
+        self.norm, self.head = nn.LayerNorm(width, eps=1e-6), nn.Linear(width, classes)
+
+    def forward(self, x):
+        x = self.stem((x - 0.5) / 0.5).flatten(2).transpose(1, 2)
+        return self.head(self.norm(self.blocks(x)).mean(1))
+
+
+def vit_tiny_patch16_224(classes, size):
+    return VisionTransformer(classes, size)
+
+
+def mixer_s16_224(classes, size):
+    return Mixer(classes, size)
+
+
 def unet(classes):
     return UNet(classes)
 

@@ -196,7 +196,7 @@ fn upsampling_between_convolutions() {
     let layers = [
         conv(3, [3, 3], [2, 2]),
         relu(),
-        LayerEntry::from(Upsample2d { factor: [3, 2] }),
+        LayerEntry::from(Upsample2d::new([3, 2])),
         conv(2, [2, 3], [1, 1]),
         flatten(),
     ];

@@ -15,6 +15,7 @@ use wgrad::step::control::Control;
 fn values(kind: &Kind) -> [Value; 2] {
     match kind {
         Kind::Size => [Value::Size(4), Value::Size(2)],
+        Kind::Count => [Value::Size(0), Value::Size(2)],
         Kind::Pair => [Value::Pair([2, 1]), Value::Pair([1, 2])],
         Kind::Number(_) => [Value::Number(0.25), Value::Number(0.5)],
         Kind::Single(_) => [Value::Single(0.25), Value::Single(0.1)],
@@ -85,6 +86,8 @@ fn variants(kind: &LayerType) -> Vec<Model> {
         let changed = match key.name {
             "positions" => changed.with("context", Value::Size(4)).unwrap_or(changed),
             "heads" => changed.with("kv_heads", Value::Size(1)).unwrap_or(changed),
+            // Of four channels two are left.
+            "skip" => changed.with("channels", Value::Size(2)).unwrap_or(changed),
             _ => changed,
         };
         let mut model = model.clone();

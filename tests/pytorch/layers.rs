@@ -45,7 +45,7 @@ fn global_max_pool() {
 
 #[test]
 fn nearest_neighbour_upsampling() {
-    let layer = |case: &Stored| LayerEntry::from(Upsample2d { factor: case.pair("factor") });
+    let layer = |case: &Stored| LayerEntry::from(Upsample2d::new(case.pair("factor")));
     hold("upsample", layer, &["upsample2d", "upsample2d_dx"]);
 }
 

@@ -164,7 +164,7 @@ fn places(found: &serde_json::Value) -> Option<Vec<usize>> {
 /// The value of a key of this kind; whether it is within its range is looked at with the shapes.
 fn value(kind: Kind, found: &serde_json::Value) -> Option<Value> {
     match kind {
-        Kind::Size => size(found).map(Value::Size),
+        Kind::Size | Kind::Count => size(found).map(Value::Size),
         Kind::Pair => {
             let sizes: Option<Vec<usize>> = found.as_array()?.iter().map(size).collect();
             Some(Value::Pair(sizes?.try_into().ok()?))

@@ -152,6 +152,14 @@ impl Weights {
         to_safetensors(&self.tensors, Some(metadata))
     }
 
+    /// A safetensors file of these tensors, without a model.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] if it cannot be written.
+    pub fn bare_bytes(&self) -> Result<Vec<u8>> {
+        to_safetensors(&self.tensors, None)
+    }
+
     /// Writes a safetensors file, whole or not at all, as [`write_whole`] does.
     ///
     /// # Errors

@@ -66,6 +66,8 @@ pub const FINITE: Range = Range { expected: "a finite number", fits: |_| true };
 pub enum Kind {
     /// A whole number from 1 to [`LARGEST`].
     Size,
+    /// A whole number from 0 to [`LARGEST`].
+    Count,
     /// Two of them, or one for both.
     Pair,
     /// A number in double precision.
@@ -85,6 +87,7 @@ impl Kind {
     pub fn expected(&self) -> String {
         match self {
             Kind::Size => format!("a whole number from 1 to {LARGEST}"),
+            Kind::Count => format!("a whole number from 0 to {LARGEST}"),
             Kind::Pair => format!("n or [h, w], each from 1 to {LARGEST}"),
             Kind::Number(range) | Kind::Single(range) => range.expected.into(),
             Kind::Choice(words) => one_of(words),
@@ -107,6 +110,7 @@ impl Kind {
         };
         match (self, value) {
             (Kind::Size, Value::Size(size)) => sizes(&[size]),
+            (Kind::Count, Value::Size(size)) if size <= LARGEST => Ok(()),
             (Kind::Pair, Value::Pair(pair)) => sizes(&pair),
             (Kind::Number(range), Value::Number(x)) => number(range, x, &x),
             (Kind::Single(range), Value::Single(x)) => number(range, x.into(), &x),
@@ -165,6 +169,8 @@ impl Key {
 pub const VOCABULARY: Key = Key { vocabulary: true, ..SIZE };
 /// The number of places of the model's text.
 pub const CONTEXT: Key = Key { context: true, omitted: true, ..SIZE };
+/// A number of things, none perhaps.
+pub const COUNT: Key = Key::new(Kind::Count);
 /// A size.
 pub const SIZE: Key = Key::new(Kind::Size);
 /// Rows and columns.

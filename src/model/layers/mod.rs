@@ -13,6 +13,7 @@ mod add;
 mod attention;
 mod avg_pool2d;
 mod batch_norm;
+mod channel_shuffle;
 mod concat;
 mod conv2d;
 mod conv_transpose2d;
@@ -20,6 +21,7 @@ mod dense;
 mod depthwise_conv2d;
 mod dropout;
 mod embedding;
+mod first;
 mod flatten;
 mod global_avg_pool2d;
 mod global_max_pool2d;
@@ -39,9 +41,11 @@ mod relu;
 mod rms_norm;
 mod rnn;
 mod scale;
+mod slice;
 mod stochastic_depth;
 mod tokens;
 mod transformer;
+mod transpose;
 mod upsample2d;
 
 pub use activation::Activation;
@@ -50,6 +54,7 @@ pub use add::Add;
 pub use attention::{Attention, Score};
 pub use avg_pool2d::AvgPool2d;
 pub use batch_norm::BatchNorm;
+pub use channel_shuffle::ChannelShuffle;
 pub use concat::Concat;
 pub use conv_transpose2d::ConvTranspose2d;
 pub use conv2d::Conv2d;
@@ -58,6 +63,7 @@ pub use depthwise_conv2d::DepthwiseConv2d;
 pub use dropout::Dropout;
 pub use embedding::Embedding;
 pub use entry::LayerEntry;
+pub use first::First;
 pub use flatten::Flatten;
 pub use global_avg_pool2d::GlobalAvgPool2d;
 pub use global_max_pool2d::GlobalMaxPool2d;
@@ -76,10 +82,12 @@ pub use relu::Relu;
 pub use rms_norm::RmsNorm;
 pub use rnn::{Nonlinearity, Rnn};
 pub use scale::Scale;
+pub use slice::Slice;
 pub use stochastic_depth::StochasticDepth;
 pub use tokens::Tokens;
 pub use transformer::{Between, Norms, Transformer, Turns};
-pub use upsample2d::Upsample2d;
+pub use transpose::Transpose;
+pub use upsample2d::{Interpolation, Upsample2d};
 
 use crate::error::{Error, Result};
 use crate::ir::graph::{Graph, Shape, Tensor};
@@ -113,6 +121,8 @@ const LISTED: &[fn() -> Vec<LayerType>] = &[
     one::<StochasticDepth>,
     one::<Add>,
     one::<Concat>,
+    one::<Slice>,
+    one::<ChannelShuffle>,
     one::<Multiply>,
     one::<Scale>,
     one::<Upsample2d>,
@@ -123,11 +133,13 @@ const LISTED: &[fn() -> Vec<LayerType>] = &[
     one::<Gru>,
     one::<Lstm>,
     one::<Last>,
+    one::<First>,
     one::<MeanPool>,
     one::<Input>,
     one::<Attention>,
     one::<Transformer>,
     one::<Tokens>,
+    one::<Transpose>,
     activation::types,
 ];
 

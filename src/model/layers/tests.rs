@@ -72,6 +72,12 @@ fn the_graph_has_the_inferred_shapes() {
         (LayerEntry::from(Flatten::new()), &[1, 1, 9], vec![9]),
         (LayerEntry::from(Flatten::new()), flat, vec![7]),
         (LayerEntry::from(Dense { units: 6, bias: true }), flat, vec![6]),
+        (LayerEntry::from(Slice { channels: 2, skip: 1 }), image, vec![7, 5, 2]),
+        (LayerEntry::from(ChannelShuffle { groups: 3 }), image, vec![7, 5, 3]),
+        (LayerEntry::from(Upsample2d { factor: [2, 3], mode: Interpolation::Bilinear }), image, vec![14, 15, 3]),
+        (LayerEntry::from(Tokens { positions: Positions::Learned, class_token: true }), image, vec![36, 3]),
+        (LayerEntry::from(Transpose::new()), &[7, 5], vec![5, 7]),
+        (LayerEntry::from(First::new()), &[7, 5], vec![5]),
     ] {
         let mut graph = Graph::new();
         let x = graph.tensor(TensorInfo::floats("x", crate::ir::graph::Shape([&[2], input].concat())));

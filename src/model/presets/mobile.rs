@@ -1,7 +1,7 @@
 //! Nets of inverted residual blocks: torchvision's MobileNets and EfficientNet.
 
 use super::resnet::{gate, gate_by};
-use super::{IMAGENET, PHOTO, Preset, photo};
+use super::{IMAGENET, PHOTO, Preset, conv_norm, photo};
 use crate::model::Sequential;
 use crate::model::layers::BatchNorm;
 use crate::ops::conv::geometry::Padding;
@@ -15,6 +15,7 @@ pub(super) const PRESETS: &[Preset] = &[
     preset("mobilenet_v2", mobilenet_v2),
     preset("mobilenet_v3_small", mobilenet_v3_small),
     preset("efficientnet_b0", efficientnet_b0),
+    preset("shufflenet_v2_x1_0", shufflenet_v2),
 ];
 
 /// What parts of a net have in common: its normalisation and what follows it.
@@ -133,6 +134,39 @@ fn mobilenet_v3_small(net: Sequential, classes: usize) -> Sequential {
     let net = swish.conv(net, 576, [1, 1], false, ["features.12.0", "features.12.1"]);
     let net = net.global_avg_pool2d().dense(1024).module("classifier.0").activation(Function::HardSwish);
     net.dropout(0.2).dense(classes).module("classifier.3")
+}
+
+/// Ma and others, 2018: one half of the channels passes a block by, and the halves are mixed.
+fn shufflenet_v2(net: Sequential, classes: usize) -> Sequential {
+    let net = conv_norm(photo(net), 24, [3, 2], ["conv1.0", "conv1.1"]).relu();
+    let mut net = net.max_pool2d_with(3, 2).padded(Padding::all(1));
+    let alone = |net: Sequential, stride, [conv, norm]: [String; 2]| {
+        net.depthwise_conv2d_with(3, stride, Padding::all(1)).without_bias().module(conv).batch_norm().module(norm)
+    };
+    for (stage, [channels, count]) in (2..).zip([[116, 4], [232, 8], [464, 4]]) {
+        let half = channels / 2;
+        for block in 0..count {
+            let name = |part: &str| format!("stage{stage}.{block}.{part}");
+            let (start, aside, end) = (name("start"), name("branch1"), name("branch2"));
+            let pair = |branch: &str, at: usize| [at, at + 1].map(|at| name(&format!("{branch}.{at}")));
+            let one = |net, [conv, norm]: [String; 2]| conv_norm(net, half, [1, 1], [&conv, &norm]).relu();
+            net = net.named(&start);
+            let stride = if block == 0 { 2 } else { 1 };
+            let [conv, norm] = pair("branch2", 0);
+            net = match stride {
+                1 => net.slice(0, half).named(&aside).slice(half, half).reading(&start).conv2d(half, 1),
+                _ => {
+                    let net = one(alone(net, 2, pair("branch1", 0)), pair("branch1", 2)).named(&aside);
+                    net.conv2d(half, 1).reading(&start)
+                }
+            };
+            net = net.without_bias().module(conv).batch_norm().module(norm).relu();
+            net = one(alone(net, stride, pair("branch2", 3)), pair("branch2", 5)).named(&end);
+            net = net.concat_of([&aside, &end]).channel_shuffle(2);
+        }
+    }
+    let net = conv_norm(net, 1024, [1, 1], ["conv5.0", "conv5.1"]).relu();
+    net.global_avg_pool2d().dense(classes).module("fc")
 }
 
 /// Tan and Le, 2019. Branches are left out more often the deeper they are.

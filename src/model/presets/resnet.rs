@@ -14,25 +14,34 @@ const fn cifar(name: &'static str, layers: fn(Sequential, usize) -> Sequential) 
 }
 
 pub(super) const PRESETS: &[Preset] = &[
-    imagenet("resnet18", |net, classes| resnet(net, [2, 2, 2, 2], false, classes)),
-    imagenet("resnet34", |net, classes| resnet(net, [3, 4, 6, 3], false, classes)),
-    imagenet("resnet50", |net, classes| resnet(net, [3, 4, 6, 3], true, classes)),
+    imagenet("resnet18", |net, classes| headed(resnet(net, "", [2, 2, 2, 2], false, false), classes)),
+    imagenet("resnet34", |net, classes| headed(resnet(net, "", [3, 4, 6, 3], false, false), classes)),
+    imagenet("resnet50", |net, classes| headed(resnet(net, "", [3, 4, 6, 3], true, false), classes)),
     imagenet("regnet_y_400mf", regnet_y_400mf),
     cifar("wrn16_8", |net, classes| wide(net, 2, 8, classes)),
     cifar("resnet9", resnet9),
 ];
 
-/// torchvision's `ResNet` (He and others, 2015), of two convolutions in a block or of three, whose second has the stride.
-fn resnet(net: Sequential, blocks: [usize; 4], deep: bool, classes: usize) -> Sequential {
-    let net = conv_norm(photo(net), 64, [7, 2], ["conv1", "bn1"]).relu();
+/// The mean of each channel, and a class of it.
+fn headed(net: Sequential, classes: usize) -> Sequential {
+    net.global_avg_pool2d().dense(classes).module("fc")
+}
+
+/// The images of torchvision's `ResNet` (He and others, 2015), of two convolutions in a block or of three, whose second has the
+/// stride. With `dilated` the last two stages leave height and width, and the taps of their windows lie further apart, as nets for
+/// a class per pixel have it.
+pub(super) fn resnet(net: Sequential, prefix: &str, blocks: [usize; 4], deep: bool, dilated: bool) -> Sequential {
+    let [conv, norm] = ["conv1", "bn1"].map(|part| format!("{prefix}{part}"));
+    let net = conv_norm(photo(net), 64, [7, 2], [&conv, &norm]).relu();
     let mut net = net.max_pool2d_with(3, 2).padded(Padding::all(1));
-    let mut before = 64;
+    let (mut before, mut dilation) = (64, 1);
     for (stage, count) in (1..).zip(blocks) {
         let width = 32 << stage;
         let filters = if deep { 4 * width } else { width };
         for block in 0..count {
-            let stride = if stage > 1 && block == 0 { 2 } else { 1 };
-            let name = |part: &str| format!("layer{stage}.{block}.{part}");
+            let spread = dilated && stage > 2;
+            let stride = if stage > 1 && block == 0 && !spread { 2 } else { 1 };
+            let name = |part: &str| format!("{prefix}layer{stage}.{block}.{part}");
             let (start, end) = (name("start"), name("end"));
             let part = |net, filters, sizes, at: usize| {
                 conv_norm(net, filters, sizes, [&name(&format!("conv{at}")), &name(&format!("bn{at}"))])
@@ -40,7 +49,9 @@ fn resnet(net: Sequential, blocks: [usize; 4], deep: bool, classes: usize) -> Se
             net = net.named(&start);
             net = match deep {
                 true => {
-                    let net = part(part(net, width, [1, 1], 1).relu(), width, [3, stride], 2).relu();
+                    let net = part(net, width, [1, 1], 1).relu();
+                    let net = net.conv2d_with(width, 3, stride, Padding::all(dilation)).dilated(dilation);
+                    let net = net.without_bias().module(name("conv2")).batch_norm().module(name("bn2")).relu();
                     part(net, filters, [1, 1], 3)
                 }
                 false => part(part(net, width, [3, stride], 1).relu(), width, [3, 1], 2),
@@ -53,9 +64,12 @@ fn resnet(net: Sequential, blocks: [usize; 4], deep: bool, classes: usize) -> Se
             };
             net = net.relu();
             before = filters;
+            if spread && block == 0 {
+                dilation *= 2;
+            }
         }
     }
-    net.global_avg_pool2d().dense(classes).module("fc")
+    net
 }
 
 /// What a branch gives, plus a convolution of 1 × 1 of what it began with.

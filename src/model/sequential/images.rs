@@ -79,6 +79,21 @@ impl Sequential {
         self.layer(Upsample2d::new(factor))
     }
 
+    /// Adds a bilinear upsampling; the outer edges of both images lie on each other, as PyTorch has it by default.
+    pub fn upsample2d_bilinear(self, factor: impl Into<Pair>) -> Self {
+        self.layer(Upsample2d { mode: Interpolation::Bilinear, ..Upsample2d::new(factor) })
+    }
+
+    /// Adds the channels after the first `skip`, this many.
+    pub fn slice(self, skip: usize, channels: usize) -> Self {
+        self.layer(Slice { skip, ..Slice::new(channels) })
+    }
+
+    /// Mixes this many groups of channels.
+    pub fn channel_shuffle(self, groups: usize) -> Self {
+        self.layer(ChannelShuffle::new(groups))
+    }
+
     /// Adds a max pool whose windows stand side by side.
     pub fn max_pool2d(self, size: impl Into<Pair>) -> Self {
         self.layer(MaxPool2d::new(size))

@@ -1,4 +1,4 @@
-//! Ops that move elements and compute nothing.
+//! Ops that move elements and resize images.
 
 use super::Entry;
 
@@ -8,6 +8,8 @@ pub mod slice;
 pub mod slice_dx;
 pub mod transpose;
 pub mod upsample2d;
+pub mod upsample2d_bilinear;
+pub mod upsample2d_bilinear_dx;
 pub mod upsample2d_dx;
 
 /// The ops of this family.
@@ -18,5 +20,7 @@ pub(super) const OPS: &[Entry] = &[
     entry!(slice_dx),
     entry!(transpose),
     entry!(upsample2d),
+    entry!(upsample2d_bilinear),
+    entry!(upsample2d_bilinear_dx),
     entry!(upsample2d_dx),
 ];

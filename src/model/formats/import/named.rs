@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::model::formats::weights::NamedTensor;
 use crate::model::init::glorot_uniform;
 use crate::model::layers::keys::Value;
-use crate::model::modules::{named, squeezed};
+use crate::model::modules::{elsewhere, named, squeezed};
 use crate::model::{Model, ParamSpec, Weights};
 use std::collections::{HashMap, HashSet};
 
@@ -60,7 +60,8 @@ pub(super) fn by_name(file: &Weights, model: &Model, partial: bool) -> Result<Op
     let drawn = glorot_uniform(model, 0)?;
     let (mut tensors, mut missing, mut taken) = (Vec::new(), Vec::new(), Vec::new());
     for ((param, real), drawn) in params.into_iter().zip(drawn.tensors) {
-        let values = match found.remove(&*real) {
+        let known = std::iter::once(real.clone()).chain(elsewhere(&real)).find(|name| found.contains_key(&**name));
+        let values = match known.and_then(|name| found.remove(&*name)) {
             Some(tensor) if squeezed(&tensor.shape) == squeezed(&param.file_shape) => {
                 taken.push((param.clone(), tensor));
                 tensor.values.clone()

@@ -122,8 +122,10 @@ impl Found {
         notes.append(&mut self.notes);
         notes.extend(self.fit_vocabulary(&model)?);
         notes.extend(self.tokenizer.before().map(|token| {
-            let token = crate::printable::printable(token);
-            format!("its tokenizer puts {token} before every text, which is left out here: begin a prompt with it")
+            let token = crate::printable::printable(&self.tokenizer.tokens()[token as usize]);
+            format!(
+                "its tokenizer puts {token} before every text: generate puts it before a prompt, training leaves it out"
+            )
         }));
         model.text = Some(self.tokenizer);
         model.check()?;
