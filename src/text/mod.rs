@@ -253,8 +253,9 @@ impl Tokenizer {
         }
     }
 
-    /// The token that the tokenizer's file puts before every text, which is left out.
-    pub(crate) fn before(&self) -> Option<&str> {
+    /// The token that the tokenizer's file puts before every text, such as Llama 3's `<|begin_of_text|>`: what is generated begins with
+    /// it.
+    pub(crate) fn before(&self) -> Option<u32> {
         self.subwords.as_ref().and_then(|subwords| subwords.before())
     }
 

@@ -27,7 +27,7 @@ impl Subwords {
         match *self {}
     }
 
-    pub(super) fn before(&self) -> Option<&str> {
+    pub(super) fn before(&self) -> Option<u32> {
         match *self {}
     }
 

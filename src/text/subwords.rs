@@ -32,8 +32,8 @@ pub struct Subwords {
     unknown: Option<u32>,
     /// The tokens around a text that is a sample.
     around: Option<[u32; 2]>,
-    /// The token that the file puts before every text, which is left out.
-    before: Option<String>,
+    /// The token that the file puts before every text.
+    before: Option<u32>,
     /// Bytes that have no token, where bytes are tokens and none stands for an unknown one.
     missing: Vec<u8>,
     /// Whether a text may be encoded in pieces.
@@ -70,7 +70,7 @@ impl Subwords {
         let around = (file["model"]["type"] == "WordPiece").then(|| around(&file["post_processor"])).flatten();
         let before = if around.is_none() { before(&file["post_processor"]) } else { None };
         (file["truncation"], file["padding"]) = Default::default();
-        if around.is_none() {
+        if around.is_none() && before.is_none() {
             file["post_processor"] = Value::Null;
         }
         if file["model"]["type"] == "BPE" {
@@ -95,6 +95,7 @@ impl Subwords {
         let file = library.to_string(false).map_err(|e| format!("found {e}, {EXPECTED}"))?;
         let unknown = unknown.and_then(|token| library.token_to_id(&token));
         let around = around.and_then(|[begin, end]| Some([library.token_to_id(&begin)?, library.token_to_id(&end)?]));
+        let before = before.and_then(|token| library.token_to_id(&token));
         let has_token = |byte: u8| library.token_to_id(letter(byte).encode_utf8(&mut [0; 4])).is_some();
         let is_whole = !is_byte_level || unknown.is_some();
         let missing = (0..=u8::MAX).filter(|byte| !is_whole && !has_token(*byte)).collect();
@@ -121,9 +122,9 @@ impl Subwords {
         self.around
     }
 
-    /// The token that the file puts before every text, which is left out.
-    pub(super) fn before(&self) -> Option<&str> {
-        self.before.as_deref()
+    /// The token that the file puts before every text.
+    pub(super) fn before(&self) -> Option<u32> {
+        self.before
     }
 
     /// The numbers of the tokens of a text; `None` for a piece of it that the tokenizer cannot read.
@@ -364,6 +365,25 @@ mod tests {
         assert_eq!(read(&file).decode(&[258, 258]), " the the");
         let stored = read(&file);
         assert_eq!(Subwords::read(stored.file()).unwrap(), stored, "and so it stays");
+    }
+
+    /// As the tokenizer.json of Llama 3 has it, and known after it was stored with a model.
+    #[test]
+    fn a_token_before_every_text_is_told_and_not_added() {
+        let mut file = by_hand(&MERGES);
+        let token = |id: &str| json!({ "SpecialToken": { "id": id, "type_id": 0 } });
+        let text = json!({ "Sequence": { "id": "A", "type_id": 0 } });
+        let template = json!({ "type": "TemplateProcessing", "single": [token(END_OF_TEXT), text.clone()],
+            "pair": [text.clone(), { "Sequence": { "id": "B", "type_id": 1 } }],
+            "special_tokens": { END_OF_TEXT: { "id": END_OF_TEXT, "ids": [259], "tokens": [END_OF_TEXT] } } });
+        let bytes = json!({ "type": "ByteLevel", "add_prefix_space": true, "trim_offsets": false, "use_regex": true });
+        file["post_processor"] = json!({ "type": "Sequence", "processors": [bytes, template] });
+        let end = read(&by_hand(&MERGES)).library.token_to_id(END_OF_TEXT);
+        let subwords = read(&file);
+        let stored = Subwords::read(subwords.file()).unwrap();
+        for subwords in [subwords, stored] {
+            assert_eq!((subwords.before(), encoded(&subwords, " the the")), (end, vec![258; 2]));
+        }
     }
 
     #[test]

@@ -234,7 +234,7 @@ impl Generator {
     }
 
     /// The tokens of a prompt; of none, the beginning of a line if there is one, else the first token. Of a model that continues
-    /// documents, the token that begins one and then the prompt.
+    /// documents, the token that begins one and then the prompt; so where the tokenizer puts a token before every text.
     ///
     /// # Errors
     /// [`Error::Input`] if the model does not know one of them.
@@ -253,6 +253,11 @@ impl Generator {
         }
         if let Some([begin, _]) = model.document_ends() {
             return Ok([&[begin], &tokens[..]].concat());
+        }
+        if let Some(before) = tokenizer.before() {
+            // A prompt may say it itself.
+            let said = usize::from(tokens.first() == Some(&before));
+            return Ok([&[before], &tokens[said..]].concat());
         }
         if !tokens.is_empty() {
             return Ok(tokens);
