@@ -60,7 +60,7 @@ fn rate(step: u32) -> f32 {
     if schedule == 3u {
         let top = up * all - 1.0;
         if t <= top {
-            return base * (1.0 + (start - 1.0) * wave(t / top));
+            return base * (1.0 + (start - 1.0) * wave(t / max(top, 1e-20)));
         }
         return base * (end + (1.0 - end) * wave((t - top) / (all - 1.0 - top)));
     }

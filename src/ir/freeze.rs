@@ -5,7 +5,7 @@ use crate::ir::graph::{Graph, Param, Tensor, TensorInfo, View};
 use crate::suggest;
 
 /// Neighbours in the weight file that are trained together: one dispatch of the optimizer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Run {
     /// Their elements in the arena of parameters.
     pub params: Tensor,
@@ -15,8 +15,17 @@ pub struct Run {
     pub offset: usize,
     /// How many elements they are, gaps of the alignment included.
     pub elements: usize,
-    /// Whether weight decay holds for them.
+    /// What holds for them.
+    pub group: Group,
+}
+
+/// What holds for some parameters and not for others.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Group {
+    /// Whether weight decay does.
     pub decays: bool,
+    /// What their learning rate is multiplied by.
+    pub rate: f64,
 }
 
 impl Graph {
@@ -26,24 +35,36 @@ impl Graph {
     /// # Errors
     /// [`Error::Input`] for a name that no parameter has, and where nothing is left to train.
     pub fn freeze(&mut self, names: &[String]) -> Result<()> {
-        let layer = |name: &str| name.split_once('.').map_or(name, |(layer, _)| layer).to_string();
-        for name in names {
-            let within = |param: &str| param.strip_prefix(&**name).is_some_and(|rest| rest.starts_with('.'));
-            let fits = |param: &str| param == name || within(param);
-            let mut found = self.params.iter_mut().filter(|param| fits(&param.name)).peekable();
-            if found.peek().is_none() {
-                let mut known: Vec<String> = self.params.iter().map(|param| layer(&param.name)).collect();
-                known.dedup();
-                let whole: Vec<&str> = known.iter().map(|name| &**name).collect();
-                let others = ", the layers that have weights, or a weight's own name such as 0.bias";
-                return Err(Error::input(format!("freeze: {}", suggest::unknown("layer", name, &whole, others))));
-            }
-            found.for_each(|param| param.frozen = true);
+        for at in self.params_of("freeze", names)? {
+            self.params[at].frozen = true;
         }
         match self.params.iter().any(|param| !param.frozen) {
             true => Ok(()),
             false => Err(Error::input(format!("freeze {}: nothing is left to train", names.join(",")))),
         }
+    }
+
+    /// The places of parameters by such names; `setting` is what errors say.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a name that no parameter has.
+    pub fn params_of(&self, setting: &str, names: &[String]) -> Result<Vec<usize>> {
+        let layer = |name: &str| name.split_once('.').map_or(name, |(layer, _)| layer).to_string();
+        let mut all = Vec::new();
+        for name in names {
+            let within = |param: &str| param.strip_prefix(&**name).is_some_and(|rest| rest.starts_with('.'));
+            let fits = |at: &usize| self.params[*at].name == *name || within(&self.params[*at].name);
+            let before = all.len();
+            all.extend((0..self.params.len()).filter(fits));
+            if all.len() == before {
+                let mut known: Vec<String> = self.params.iter().map(|param| layer(&param.name)).collect();
+                known.dedup();
+                let whole: Vec<&str> = known.iter().map(|name| &**name).collect();
+                let others = ", the layers that have weights, or a weight's own name such as 0.bias";
+                return Err(Error::input(format!("{setting}: {}", suggest::unknown("layer", name, &whole, others))));
+            }
+        }
+        Ok(all)
     }
 
     /// The trained parameters, each with the first of its elements in the arena of gradients, and so in the optimizer's
@@ -56,28 +77,28 @@ impl Graph {
         })
     }
 
-    /// The runs of trained parameters in the two arenas that `arenas` gave; where nothing is frozen and all decay there is one,
-    /// the whole of both.
-    pub fn trained(&mut self, [params, grads]: [Tensor; 2], decays: impl Fn(&Param) -> bool) -> Vec<Run> {
-        let mut spans: Vec<([usize; 3], bool)> = Vec::new();
+    /// The runs of trained parameters in the two arenas that `arenas` gave; where nothing is frozen and all are of one
+    /// group there is one, the whole of both. `group` gives that of a parameter and its place.
+    pub fn trained(&mut self, [params, grads]: [Tensor; 2], group: impl Fn(&Param, usize) -> Group) -> Vec<Run> {
+        let mut spans: Vec<([usize; 3], Group)> = Vec::new();
         let mut of = 0;
-        for (param, at) in self.params.iter().zip(self.arena_offsets().0) {
+        for (place, (param, at)) in self.params.iter().zip(self.arena_offsets().0).enumerate() {
             let elements = self.aligned(param.tensor);
             if !param.frozen {
-                let decays = decays(param);
+                let group = group(param, place);
                 match spans.last_mut() {
-                    Some(([from, _, length], same)) if *from + *length == at && *same == decays => *length += elements,
-                    _ => spans.push(([at, of, elements], decays)),
+                    Some(([from, _, length], same)) if *from + *length == at && *same == group => *length += elements,
+                    _ => spans.push(([at, of, elements], group)),
                 }
                 of += elements;
             }
         }
-        let run = |([from, offset, elements], decays): ([usize; 3], bool)| Run {
+        let run = |([from, offset, elements], group): ([usize; 3], Group)| Run {
             params: self.part(params, from, elements),
             grads: self.part(grads, offset, elements),
             offset,
             elements,
-            decays,
+            group,
         };
         spans.into_iter().map(run).collect()
     }

@@ -18,17 +18,22 @@ pub enum Schedule {
         /// The rate at the end.
         least: f64,
     },
-    /// Up to the base along half a wave, and down again to nearly nothing (`OneCycleLR` with its defaults and momentum
-    /// left alone; Smith and Topin 2018).
-    OneCycle,
+    /// Up to the base along half a wave, and down again to nearly nothing (`OneCycleLR` with momentum left alone; Smith and
+    /// Topin 2018).
+    OneCycle {
+        /// The share of the run in which the rate goes up.
+        up: f64,
+        /// The divisor of the base at the start.
+        start: f64,
+        /// The further divisor at the end.
+        end: f64,
+    },
 }
 
-/// The share of the run in which one cycle goes up.
-pub const UP: f64 = 0.3;
-/// The divisor of the base at the start of one cycle.
-pub const START: f64 = 25.0;
-/// The further divisor at the end of the cycle.
-pub const END: f64 = 1e4;
+impl Schedule {
+    /// One cycle with PyTorch's defaults.
+    pub const ONE_CYCLE: Schedule = Schedule::OneCycle { up: 0.3, start: 25.0, end: 1e4 };
+}
 
 /// The rates of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -66,11 +71,11 @@ impl Rates {
             Schedule::Constant => base,
             Schedule::Step { every, gamma } => base * gamma.powf((step / f64::from(every.max(1))).floor()),
             Schedule::Cosine { least } => least + (base - least) * wave(step / total),
-            Schedule::OneCycle => {
-                let (top, end, start) = (UP * total - 1.0, total - 1.0, base / START);
+            Schedule::OneCycle { up, start, end } => {
+                let (top, last, start) = (up * total - 1.0, total - 1.0, base / start);
                 match step <= top {
-                    true => base + (start - base) * wave(step / top),
-                    false => start / END + (base - start / END) * wave((step - top) / (end - top)),
+                    true => base + (start - base) * wave(step / top.max(1e-20)),
+                    false => start / end + (base - start / end) * wave((step - top) / (last - top)),
                 }
             }
         }
@@ -102,6 +107,17 @@ mod tests {
         }
     }
 
+    /// `OneCycleLR(…, max_lr=0.1, total_steps=50, pct_start=0.2, div_factor=10, final_div_factor=100)` of PyTorch.
+    #[test]
+    fn a_cycle_has_settings_of_its_own() {
+        let schedule = Schedule::OneCycle { up: 0.2, start: 10.0, end: 100.0 };
+        let expected = [0.01, 0.012713832064634112, 0.0775, 0.07272682546199037, 1e-4];
+        for (step, expected) in [0, 1, 6, 23, 49].into_iter().zip(expected) {
+            let found = rates(schedule, 0, 50).at(step);
+            assert!((found - expected).abs() <= 1e-12, "{step}: {found}");
+        }
+    }
+
     /// nanoGPT's decay to a tenth: 1e-4 + 9e-4 · (1 + cos(π · 24 / 50)) / 2 after 24 of 50 steps.
     #[test]
     fn a_cosine_ends_at_the_least_rate() {
@@ -119,7 +135,7 @@ mod tests {
             [0.1, 0.09990133642141358, 0.09524135262330098, 0.053139525976465665, 9.866357858642205e-05],
         ),
         (
-            Schedule::OneCycle,
+            Schedule::ONE_CYCLE,
             [0.0040000000000000036, 0.0052034602152724735, 0.052000000000000005, 0.0811745653949763, 4e-07],
         ),
     ];
@@ -142,7 +158,9 @@ mod tests {
             Schedule::Constant,
             Schedule::Step { every: 3, gamma: 0.5 },
             Schedule::Cosine { least: 0.0 },
-            Schedule::OneCycle,
+            Schedule::ONE_CYCLE,
+            Schedule::OneCycle { up: 0.0, start: 1.0, end: 1.0 },
+            Schedule::OneCycle { up: 1.0, start: 3.0, end: 2.0 },
         ] {
             for (total, warmup) in [(1, 0), (2, 0), (3, 0), (4, 4), (5, 9), (10, 3), (u32::MAX, 0)] {
                 for step in [0, 1, 2, 3, 4, 5, 10, 11, u32::MAX] {

@@ -36,7 +36,11 @@ fn train(device: &Device, optimizer: OptimizerName, steps: u64, freeze: &[&str])
         freeze,
         ..TrainOptions::default()
     };
-    let mut trainer = Trainer::new(device, &model(), &data(), &options, None).expect("a trainer");
+    train_by(device, &options)
+}
+
+fn train_by(device: &Device, options: &TrainOptions) -> Weights {
+    let mut trainer = Trainer::new(device, &model(), &data(), options, None).expect("a trainer");
     pollster::block_on(trainer.fit(|_| ControlFlow::Continue(()))).expect("a run");
     pollster::block_on(trainer.weights()).expect("weights")
 }
@@ -74,6 +78,41 @@ fn one_step_moves_the_others_as_it_would_without() {
             }
         }
     }
+}
+
+/// A step of a layer at half the rate is that of the whole net at half the rate, decay included; all else is as without. Where
+/// several name a layer the last one counts.
+#[test]
+fn layers_learn_at_rates_of_their_own() {
+    for device in devices() {
+        for &optimizer in OptimizerName::ALL {
+            let moved = |lr: f64, scales: &[&str], accumulate: u32| {
+                let lr_scale = scales.iter().map(|scale| scale.parse().unwrap()).collect();
+                let base =
+                    TrainOptions { batch_size: 8, optimizer, weight_decay: Some(0.1), ..TrainOptions::default() };
+                let max_steps = Some(accumulate.into());
+                train_by(&device, &TrainOptions { lr: Some(lr), lr_scale, max_steps, accumulate, ..base })
+            };
+            for accumulate in [1, 2] {
+                let [whole, half] = [0.02, 0.01].map(|lr| moved(lr, &[], accumulate));
+                let scaled = moved(0.02, &["2=7", "6.bias=0.5", "2=0.5"], accumulate);
+                for tensor in &scaled.tensors {
+                    let slow = ["2.weight", "2.bias", "6.bias"].contains(&&*tensor.name);
+                    let expected = if slow { &half } else { &whole };
+                    let what = (&tensor.name, optimizer, accumulate, device.name());
+                    assert!(expected.get(&tensor.name) == Some(tensor), "{what:?}");
+                    assert!(half.get(&tensor.name) != whole.get(&tensor.name), "{what:?}");
+                }
+            }
+        }
+    }
+    let lr_scale = vec!["9=0.5".parse().unwrap()];
+    let options = TrainOptions { batch_size: 8, lr_scale, ..TrainOptions::default() };
+    let error = Step::training(&model(), 24, &options).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "lr scale: no layer '9'; expected 0, 2, 6, 8, the layers that have weights, or a weight's own name such as 0.bias"
+    );
 }
 
 /// Not a rate of zero: the gradients of frozen layers are not computed.

@@ -14,6 +14,7 @@ pub mod clip_value;
 pub mod ema;
 pub mod lion;
 pub mod rmsprop;
+pub mod scale_rate;
 pub mod sgd;
 pub mod step_end;
 
@@ -28,6 +29,7 @@ pub(super) const OPS: &[Entry] = &[
     entry!(ema),
     entry!(lion),
     entry!(rmsprop),
+    entry!(scale_rate),
     entry!(sgd),
     entry!(step_end),
 ];

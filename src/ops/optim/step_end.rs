@@ -3,7 +3,7 @@
 use crate::ops::prelude::*;
 use crate::step::control::Control;
 use crate::step::nonfinite;
-use crate::step::schedule::{END, Rates, START, Schedule, UP};
+use crate::step::schedule::{Rates, Schedule};
 
 kernels! {
     STEP_END = "optim/step_end",
@@ -134,15 +134,16 @@ impl Op for StepEnd {
             Schedule::Constant => (u32::from(warmup > 0), 1, 1.0),
             Schedule::Step { every, gamma } => (1, every.max(1), gamma),
             Schedule::Cosine { .. } => (2, 1, 1.0),
-            Schedule::OneCycle => (3, 1, 1.0),
+            Schedule::OneCycle { .. } => (3, 1, 1.0),
         };
         let launch = launch.set("schedule", kind).set("base", base).set("warmup", warmup).set("total", total);
-        let launch = launch.set("every", every).set("gamma", gamma).set("up", UP);
-        let end = match schedule {
-            Schedule::Cosine { least } => least / base,
-            _ => 1.0 / START / END,
+        let launch = launch.set("every", every).set("gamma", gamma);
+        let [up, start, end] = match schedule {
+            Schedule::Cosine { least } => [0.0, 0.0, least / base],
+            Schedule::OneCycle { up, start, end } => [up, 1.0 / start, 1.0 / start / end],
+            _ => [0.0; 3],
         };
-        let launch = launch.set("start", 1.0 / START).set("end", end);
+        let launch = launch.set("up", up).set("start", start).set("end", end);
         let launch = if self.accumulate == 1 { launch } else { launch.set("accumulate", self.accumulate) };
         let launch = launch.bind("loss", cx.x[0]).bind("correct", cx.x[1]).bind("fault", cx.x[2]);
         let launch = launch.bind("control", cx.y[0]).bind("step_log", cx.y[1]);
@@ -202,7 +203,8 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
         step,
         Schedule::Cosine { least: 0.0 },
         Schedule::Cosine { least: 0.03 },
-        Schedule::OneCycle,
+        Schedule::ONE_CYCLE,
+        Schedule::OneCycle { up: 0.5, start: 4.0, end: 10.0 },
     ] {
         for (step, warmup, total) in
             [(0, 0, 1), (3, 5, 40), (8, 5, 40), (10, 0, 40), (11, 0, 40), (38, 0, 40), (50, 0, 40)]

@@ -7,6 +7,7 @@ pub mod flags;
 pub mod goal;
 pub mod interval;
 pub mod loss;
+pub mod lr_scale;
 pub mod normalise;
 mod optimizer;
 pub mod optimizers;

@@ -8,6 +8,7 @@ use crate::train::settings::class_weights::ClassWeights;
 use crate::train::settings::flags::{self, AUGMENTATION, DATA, LOSS, MODEL, OPTIMIZER, RATE, TRAINING};
 use crate::train::settings::goal::Keep;
 use crate::train::settings::loss::{Criterion, LossName};
+use crate::train::settings::lr_scale::LrScale;
 #[cfg(feature = "cli")]
 use crate::train::settings::optimizers::help::{self, number};
 pub use crate::train::settings::optimizers::{Optimizer, OptimizerName};
@@ -61,6 +62,18 @@ pub struct TrainOptions {
     #[cfg_attr(feature = "cli", arg(long, value_name = "X", help_heading = RATE))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plateau_threshold: Option<f64>,
+    /// With --schedule one-cycle: the share of the run in which the rate rises [default: 0.3]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "SHARE", help_heading = RATE))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pct_start: Option<f64>,
+    /// With --schedule one-cycle: what --lr is divided by for the first rate [default: 25]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "X", help_heading = RATE))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub div_factor: Option<f64>,
+    /// With --schedule one-cycle: what the first rate is divided by for the last [default: 10000]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "X", help_heading = RATE))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub final_div_factor: Option<f64>,
     /// With --schedule cosine or plateau: the minimum learning rate [default: 0]
     #[cfg_attr(feature = "cli", arg(long, alias = "lr-min", value_name = "X", help_heading = RATE))]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -152,6 +165,11 @@ pub struct TrainOptions {
     #[cfg_attr(feature = "cli", arg(long, value_name = "LAYERS", value_delimiter = ',', help_heading = MODEL))]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub freeze: Vec<String>,
+    /// Multiply the learning rate of layers, named as for --freeze: layer1=0.1, or "all but head=0.1"; where several name a
+    /// layer, the last one counts
+    #[cfg_attr(feature = "cli", arg(long, value_name = "LAYERS=X", value_delimiter = ',', help_heading = RATE))]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lr_scale: Vec<LrScale>,
     /// The maximum size of a split's images and masks on the device, such as 64MiB; larger splits are loaded in chunks,
     /// from the file if it is IDX or NumPy [default: the device's limit]
     #[cfg_attr(feature = "cli", arg(long, value_name = "BYTES", value_parser = flags::bytes, help_heading = DATA))]
@@ -191,6 +209,9 @@ impl Default for TrainOptions {
             plateau_factor: None,
             plateau_patience: None,
             plateau_threshold: None,
+            pct_start: None,
+            div_factor: None,
+            final_div_factor: None,
             min_lr: None,
             momentum: 0.0,
             nesterov: false,
@@ -214,6 +235,7 @@ impl Default for TrainOptions {
             label_smoothing: 0.0,
             class_weights: ClassWeights::Equal,
             freeze: Vec::new(),
+            lr_scale: Vec::new(),
             device_data_limit: None,
             recompute: false,
             augment: Augment::default(),

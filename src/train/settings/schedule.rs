@@ -21,7 +21,7 @@ pub enum ScheduleName {
     /// Lowered when the validation loss has not improved for some epochs (PyTorch's
     /// ReduceLROnPlateau).
     Plateau,
-    /// Raised to --lr over the first 30 % of the run, then lowered almost to 0.
+    /// Raised to --lr over the first 30 % of the run, then lowered almost to 0 (PyTorch's OneCycleLR).
     OneCycle,
 }
 
@@ -77,7 +77,14 @@ impl TrainOptions {
             ScheduleName::Constant | ScheduleName::Plateau => Schedule::Constant,
             ScheduleName::Step => Schedule::Step { every, gamma: self.gamma.unwrap_or(0.1) },
             ScheduleName::Cosine => Schedule::Cosine { least: self.min_lr.unwrap_or(0.0) },
-            ScheduleName::OneCycle => Schedule::OneCycle,
+            ScheduleName::OneCycle => match Schedule::ONE_CYCLE {
+                Schedule::OneCycle { up, start, end } => Schedule::OneCycle {
+                    up: self.pct_start.unwrap_or(up),
+                    start: self.div_factor.unwrap_or(start),
+                    end: self.final_div_factor.unwrap_or(end),
+                },
+                other => other,
+            },
         };
         Rates { base: self.rate(), schedule, warmup: self.warmup_steps, total: narrow(self.updates(samples, last)) }
     }
@@ -130,6 +137,15 @@ impl TrainOptions {
                 &share,
                 "a number from 0 up to, but not including, 1, with --schedule plateau",
             );
+        }
+        let is_cycle = self.schedule == ScheduleName::OneCycle;
+        if let Some(share) = self.pct_start.filter(|share| !(is_cycle && (0.0..=1.0).contains(share))) {
+            return wrong("pct start", &share, "a share from 0 to 1, with --schedule one-cycle");
+        }
+        for (what, divisor) in [("div factor", self.div_factor), ("final div factor", self.final_div_factor)] {
+            if let Some(divisor) = divisor.filter(|by| !(is_cycle && *by >= 1.0 && (*by as f32).is_finite())) {
+                return wrong(what, &divisor, "a finite number from 1 on, with --schedule one-cycle");
+            }
         }
         let has_least = is_plateau || self.schedule == ScheduleName::Cosine;
         if let Some(least) = self.min_lr.filter(|least| !(has_least && (0.0..=self.rate()).contains(least))) {

@@ -9,6 +9,7 @@ pub use fields::{Stored, schema_of};
 use crate::data::Split;
 use crate::data::schema::{Element, Field, Read, Schema};
 use crate::error::{Error, Result};
+use crate::ir::freeze::Group;
 use crate::ir::graph::{Graph, Role, Tensor, TensorInfo};
 use crate::ir::values::Values;
 use crate::model::formats::weights::EMA;
@@ -30,6 +31,7 @@ use crate::step::augment::{Augment, CELLS, quantiles};
 use crate::step::control::{Control, pcg};
 use crate::step::schedule::Rates;
 use crate::train::settings::loss::Criterion;
+use crate::train::settings::lr_scale::LrScale;
 use crate::train::settings::options::TrainOptions;
 use crate::train::step::window::Window;
 
@@ -115,7 +117,15 @@ impl Step {
         }
         let [params, grads] = start.graph.arenas()?;
         let all_decay = !options.decay_matrices_only;
-        let runs = start.graph.trained([params, grads], |param| all_decay || param.file_shape.0.len() > 1);
+        let mut scales = vec![1.0; start.graph.params.len()];
+        for LrScale { of, by } in &options.lr_scale {
+            let places = start.graph.params_of("lr scale", &model.parameters_of(std::slice::from_ref(of))?)?;
+            places.into_iter().for_each(|place| scales[place] = *by);
+        }
+        let runs = start.graph.trained([params, grads], |param, place| Group {
+            decays: all_decay || param.file_shape.0.len() > 1,
+            rate: scales[place],
+        });
         let fault = start.fault();
         // The control block that updates go by: where gradients are accumulated, not every batch makes one.
         let of_update = start.update_of(grads, fault, options)?;

@@ -4,6 +4,8 @@ use crate::error::Result;
 use crate::ir::freeze::Run;
 use crate::ir::graph::{Graph, Role, Tensor, TensorInfo};
 use crate::ir::op::Op;
+use crate::ops::optim::scale_rate::ScaleRate;
+use crate::step::control::Control;
 use std::sync::Arc;
 
 /// An optimizer. Each file of this folder has one, and a line of the table in `mod.rs`.
@@ -100,15 +102,31 @@ impl Optimizer {
     ) -> Result<()> {
         let state = |name: &&str| graph.tensor(TensorInfo::floats(*name, [elements]).role(Role::State));
         let states: Vec<Tensor> = self.column.states.iter().map(state).collect();
+        let mut scaled: Vec<(f64, Tensor)> = Vec::new();
         for run in runs {
+            let control = control_of(graph, control, run.group.rate, &mut scaled)?;
             let parts = states.iter().map(|&state| graph.part(state, run.offset, run.elements));
             let mut updated = vec![run.params];
             updated.extend(parts);
             updated.push(fault);
-            let weight_decay = if run.decays { self.constants.weight_decay } else { 0.0 };
+            let weight_decay = if run.group.decays { self.constants.weight_decay } else { 0.0 };
             let constants = Constants { weight_decay, ..self.constants };
             graph.update_arc((self.column.op)(&constants), &[control, run.grads], &updated)?;
         }
         Ok(())
     }
+}
+
+/// The control block of a group whose rate is multiplied by `factor`; each factor has one, once.
+fn control_of(graph: &mut Graph, control: Tensor, factor: f64, known: &mut Vec<(f64, Tensor)>) -> Result<Tensor> {
+    if factor == 1.0 {
+        return Ok(control);
+    }
+    if let Some((_, scaled)) = known.iter().find(|(of, _)| *of == factor) {
+        return Ok(*scaled);
+    }
+    let scaled = graph.tensor(TensorInfo::words("control of a group", [Control::WORDS]).role(Role::Control));
+    graph.update(ScaleRate { factor }, &[control], &[scaled])?;
+    known.push((factor, scaled));
+    Ok(scaled)
 }

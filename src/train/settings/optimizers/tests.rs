@@ -2,7 +2,7 @@
 
 use super::{Column, Constants, OptimizerName};
 use crate::device::cpu;
-use crate::ir::freeze::Run;
+use crate::ir::freeze::{Group, Run};
 use crate::ir::graph::{Graph, Role, TensorInfo};
 use crate::ir::values::Values;
 use crate::ops;
@@ -59,7 +59,7 @@ fn updates(options: &TrainOptions) {
     let fault = graph.tensor(TensorInfo::words("fault", [1]).role(Role::Control));
     let floats = |name: &str| TensorInfo::floats(name, [ELEMENTS]).role(Role::State);
     let [params, grads] = ["params", "grads"].map(|name| graph.tensor(floats(name)));
-    let run = Run { params, grads, offset: 0, elements: ELEMENTS, decays: true };
+    let run = Run { params, grads, offset: 0, elements: ELEMENTS, group: Group { decays: true, rate: 1.0 } };
     let before = graph.tensors.len();
     optimizer.update(&mut graph, [control, fault], &[run], ELEMENTS).expect("an update");
     let made: Vec<_> = graph.tensors[before..before + states.len()].iter().map(|info| &*info.name).collect();
