@@ -1,8 +1,9 @@
 //! The PyTorch modules whose weights a model's layers have: parameters by their real names.
 
 use crate::error::{Error, Result};
-use crate::model::layers::Scale;
-use crate::model::{Model, ParamSpec};
+use crate::model::formats::weights::NamedTensor;
+use crate::model::layers::{Scale, Tokens};
+use crate::model::{Model, ParamSpec, Weights};
 use crate::suggest;
 use std::collections::HashMap;
 
@@ -15,13 +16,36 @@ impl Model {
         self.layers.iter().any(|layer| layer.module.is_some())
     }
 
-    /// The name that a parameter of this model has in PyTorch: that of the layer's module and its own, or of a scale, which is no
-    /// module there, the layer's alone; none if the layer has no module.
+    /// The name that a parameter of this model has in PyTorch: that of the layer's module and its own, or of a scale and of
+    /// the positions of an image, which are no modules there, the layer's alone; none if the layer has no module.
     pub fn real_name(&self, param: &str) -> Option<String> {
         let (index, own) = param.split_once('.')?;
         let layer = self.layers.get(index.parse::<usize>().ok()?)?;
         let module = layer.module.as_ref()?;
-        Some(if layer.is::<Scale>() { module.clone() } else { format!("{module}.{own}") })
+        let is_module = layer.is::<Scale>() || (layer.is::<Tokens>() && own == "positions");
+        Some(if is_module { module.clone() } else { format!("{module}.{own}") })
+    }
+
+    /// The weights as the modules of PyTorch have them: under their real names, and in their shapes.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for weights of another model, and a model with a layer that has weights and no module.
+    pub fn state_dict(&self, weights: &Weights) -> Result<Weights> {
+        weights.check_against(self)?;
+        let inferred = self.infer()?;
+        let one = |((param, real), tensor): ((ParamSpec, String), &NamedTensor)| {
+            let at = param.name.split('.').next().and_then(|at| at.parse::<usize>().ok()).unwrap_or_default();
+            let (layer, mut shape) = (&self.layers[at], tensor.shape.clone());
+            if layer.is::<Scale>() && inferred[at].shape.len() == 3 {
+                shape.extend([1, 1]);
+            }
+            if layer.is::<Tokens>() {
+                shape.insert(0, 1);
+            }
+            NamedTensor { name: real, shape, values: tensor.values.clone() }
+        };
+        let params = named(self, self.params()?)?;
+        Ok(Weights::new(params.into_iter().zip(&weights.tensors).map(one).collect()))
     }
 
     /// Whether the names of modules are sound, of layers with parameters, and each of one layer.
@@ -47,6 +71,36 @@ impl Model {
         }
         Ok(())
     }
+}
+
+/// Names of parts in nets that do not call them as PyTorch's own layers do, timm's and torchvision's vision transformers: what a
+/// real name ends with, and what it may be instead.
+const ELSEWHERE: &[(&str, [&str; 2])] = &[
+    (".self_attn.in_proj_weight", [".attn.qkv.weight", ".self_attention.in_proj_weight"]),
+    (".self_attn.in_proj_bias", [".attn.qkv.bias", ".self_attention.in_proj_bias"]),
+    (".self_attn.out_proj.weight", [".attn.proj.weight", ".self_attention.out_proj.weight"]),
+    (".self_attn.out_proj.bias", [".attn.proj.bias", ".self_attention.out_proj.bias"]),
+    (".linear1.weight", [".mlp.fc1.weight", ".mlp.0.weight"]),
+    (".linear1.bias", [".mlp.fc1.bias", ".mlp.0.bias"]),
+    (".linear2.weight", [".mlp.fc2.weight", ".mlp.3.weight"]),
+    (".linear2.bias", [".mlp.fc2.bias", ".mlp.3.bias"]),
+    (".norm1.weight", [".norm1.weight", ".ln_1.weight"]),
+    (".norm1.bias", [".norm1.bias", ".ln_1.bias"]),
+    (".norm2.weight", [".norm2.weight", ".ln_2.weight"]),
+    (".norm2.bias", [".norm2.bias", ".ln_2.bias"]),
+];
+
+/// The other names that a parameter of this real name may have in a file.
+pub(in crate::model) fn elsewhere(real: &str) -> Vec<String> {
+    // A class token belongs to the net as a whole.
+    if real.ends_with(".class_token") {
+        return ["cls_token", "class_token"].map(String::from).into();
+    }
+    let other = |(end, others): &(&str, [&str; 2])| {
+        let stem = real.strip_suffix(end)?;
+        Some(others.map(|other| format!("{stem}{other}")).into())
+    };
+    ELSEWHERE.iter().find_map(other).unwrap_or_default()
 }
 
 /// What begins a list of layers that are not meant.
