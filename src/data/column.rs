@@ -7,6 +7,7 @@ use crate::data::schema::{Field, IGNORED};
 use crate::error::{Error, Result};
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Bytes that are handed over at once where all of a column is gone through.
 const PART_BYTES: usize = 1 << 20;
@@ -24,7 +25,7 @@ pub struct Column {
 /// Where the elements are, little-endian, one sample after the other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Store {
-    Held(Vec<u8>),
+    Held(Arc<Vec<u8>>),
     InFile(Region),
     #[cfg(feature = "images")]
     Undecoded(Undecoded),
@@ -63,7 +64,7 @@ impl Column {
                 bytes.len()
             )));
         }
-        Ok(Column { count: bytes.len() / each, field, store: Store::Held(bytes), spans: None })
+        Ok(Column { count: bytes.len() / each, field, store: Store::Held(Arc::new(bytes)), spans: None })
     }
 
     /// A column of a ragged field in memory: the positions of sample n are those from `offsets[n]` to `offsets[n + 1]`.
@@ -83,7 +84,7 @@ impl Column {
             )));
         }
         let spans: Vec<Range<u64>> = offsets.windows(2).map(|pair| pair[0]..pair[1]).collect();
-        Ok(Column { count: spans.len(), field, store: Store::Held(bytes), spans: Some(spans) })
+        Ok(Column { count: spans.len(), field, store: Store::Held(Arc::new(bytes)), spans: Some(spans) })
     }
 
     /// A column of `count` samples that stays in a file, whose length was checked.
@@ -234,7 +235,7 @@ impl Column {
                 for &at in members {
                     bytes.extend_from_slice(&self.rows(at..at + 1)?);
                 }
-                Store::Held(bytes)
+                Store::Held(Arc::new(bytes))
             }
         };
         Ok(Column { field, count, store, spans: None })
@@ -247,7 +248,7 @@ impl Column {
         self.field.stream = self.field.stream.map(|stream| stream.min(tokens));
         match (&mut self.spans, &mut self.store) {
             (Some(spans), _) => spans.truncate(limit),
-            (None, Store::Held(bytes)) => bytes.truncate(limit * self.field.bytes()),
+            (None, Store::Held(bytes)) => Arc::make_mut(bytes).truncate(limit * self.field.bytes()),
             (None, _) => {}
         }
     }
@@ -257,7 +258,7 @@ impl Column {
         let [height, width, _] = self.field.shape[..] else { return };
         match &mut self.store {
             Store::InFile(region) => region.turn([height, width]),
-            Store::Held(bytes) => turn([height, width], bytes),
+            Store::Held(bytes) => turn([height, width], Arc::make_mut(bytes).as_mut_slice()),
             // Pictures lie in their files as they are shown.
             #[cfg(feature = "images")]
             Store::Undecoded(_) => return,
@@ -268,7 +269,7 @@ impl Column {
     /// Makes each of these labels of bytes smaller by one.
     pub(in crate::data) fn lower_labels(&mut self) {
         if let (Store::Held(bytes), 1) = (&mut self.store, self.field.element.bytes()) {
-            bytes.iter_mut().for_each(|label| *label = label.saturating_sub(1));
+            Arc::make_mut(bytes).iter_mut().for_each(|label| *label = label.saturating_sub(1));
         }
     }
 

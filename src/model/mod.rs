@@ -180,7 +180,11 @@ impl Model {
             Some(shape) => {
                 let pixels = match self.input[..] {
                     [height, width, _] if self.task.is_classify() => {
-                        format!(", or [{height}, {width}, classes] for a class for each pixel")
+                        // What was halved and doubled again has another size where that does not come out even.
+                        let near = shape.len() == 3 && shape[0].abs_diff(height).max(shape[1].abs_diff(width)) < 32;
+                        let sizes = "; height and width must be multiples of all that the net halves them by: --image-size sets them";
+                        let hint = if near { sizes } else { "" };
+                        format!(", or [{height}, {width}, classes] for a class for each pixel{hint}")
                     }
                     [length] if self.text.is_some() => {
                         let length = self.written().unwrap_or(length);

@@ -22,8 +22,8 @@ impl Model {
         let (index, own) = param.split_once('.')?;
         let layer = self.layers.get(index.parse::<usize>().ok()?)?;
         let module = layer.module.as_ref()?;
-        let is_module = layer.is::<Scale>() || (layer.is::<Tokens>() && own == "positions");
-        Some(if is_module { module.clone() } else { format!("{module}.{own}") })
+        let is_param = layer.is::<Scale>() || (layer.is::<Tokens>() && own == "positions");
+        Some(if is_param { module.clone() } else { format!("{module}.{own}") })
     }
 
     /// The weights as the modules of PyTorch have them: under their real names, and in their shapes.
@@ -33,7 +33,12 @@ impl Model {
     pub fn state_dict(&self, weights: &Weights) -> Result<Weights> {
         weights.check_against(self)?;
         let inferred = self.infer()?;
-        let one = |((param, real), tensor): ((ParamSpec, String), &NamedTensor)| {
+        // Vision transformers of timm and of torchvision have names of their own, which that of their positions tells apart.
+        let positions = self.layers.iter().find(|layer| layer.is::<Tokens>()).and_then(|layer| layer.module.as_deref());
+        let style = ["pos_embed", "encoder.pos_embedding"].iter().position(|name| positions == Some(*name));
+        let one = |(param, real): (ParamSpec, String)| {
+            let missing = || Error::failed(format!("found no {}", param.name));
+            let tensor = weights.get(&param.name).ok_or_else(missing)?;
             let at = param.name.split('.').next().and_then(|at| at.parse::<usize>().ok()).unwrap_or_default();
             let (layer, mut shape) = (&self.layers[at], tensor.shape.clone());
             if layer.is::<Scale>() && inferred[at].shape.len() == 3 {
@@ -42,10 +47,11 @@ impl Model {
             if layer.is::<Tokens>() {
                 shape.insert(0, 1);
             }
-            NamedTensor { name: real, shape, values: tensor.values.clone() }
+            let name = style.and_then(|style| elsewhere(&real).into_iter().nth(style)).unwrap_or(real);
+            Ok(NamedTensor { name, shape, values: tensor.values.clone() })
         };
         let params = named(self, self.params()?)?;
-        Ok(Weights::new(params.into_iter().zip(&weights.tensors).map(one).collect()))
+        Ok(Weights::new(params.into_iter().map(one).collect::<Result<_>>()?))
     }
 
     /// Whether the names of modules are sound, of layers with parameters, and each of one layer.

@@ -150,8 +150,8 @@ impl Sequential {
     }
 
     /// Lets the last layer, one that joins, read the results of the layers of these names, in this order, and no other.
-    pub fn of<const N: usize>(mut self, names: [&str; N]) -> Self {
-        let from: Vec<usize> = names.into_iter().map(|name| self.place(name)).collect();
+    pub fn of(mut self, names: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        let from: Vec<usize> = names.into_iter().map(|name| self.place(name.as_ref())).collect();
         if let Some(last) = self.0.layers.last_mut() {
             (last.from, last.alone) = (from, true);
         }
@@ -197,18 +197,8 @@ impl Sequential {
     }
 
     /// Puts the channels (or features) of the layers of these names one after the other, in this order.
-    pub fn concat_of<const N: usize>(self, names: [&str; N]) -> Self {
+    pub fn concat_of(self, names: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         self.layer(Concat::new()).of(names)
-    }
-
-    /// The same for a list of names.
-    pub fn concat_all(mut self, names: &[String]) -> Self {
-        let from = names.iter().map(|name| self.place(name)).collect();
-        self = self.layer(Concat::new());
-        if let Some(last) = self.0.layers.last_mut() {
-            (last.from, last.alone) = (from, true);
-        }
-        self
     }
 
     /// Multiplies by a factor.

@@ -124,10 +124,12 @@ fn of_image(model: &Model, weights: &Weights, test: &Split) -> Result<Heads> {
     let Some(&[height, width, _]) = patches else {
         return Err(Error::input("found no layer that makes an image a sequence, whose patches could be shown"));
     };
+    // A class token comes before the patches, and is none.
+    let first = at.and_then(|at| Some(usize::from(model.layers.get(at)?.get::<Tokens>()?.class_token))).unwrap_or(0);
     let layers = layers(inside.executor(), false, |_, [queries, keys], map| {
         let looked_at = |j: usize| map.iter().skip(j).step_by(keys).sum::<f32>() / queries as f32;
-        let map: Vec<f32> = (0..keys).map(looked_at).collect();
-        (keys == height * width).then(|| (largest(&map), Picture::positive(&map, [height, width], largest(&map))))
+        let map: Vec<f32> = (first..keys).map(looked_at).collect();
+        (map.len() == height * width).then(|| (largest(&map), Picture::positive(&map, [height, width], largest(&map))))
     })?;
     let picture = Some(Picture::image(&pixels, model.image()?));
     Ok(Heads { picture, read: Vec::new(), written: Vec::new(), layers })

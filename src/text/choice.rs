@@ -33,7 +33,8 @@ impl TokenizerChoice {
     pub fn open(&self) -> Result<Option<Tokenizer>> {
         match self {
             TokenizerChoice::Unit(_) => Ok(None),
-            TokenizerChoice::File(path) => Tokenizer::open(Path::new(path)).map(Some),
+            // A net that is trained from scratch never sees what the file puts before every text.
+            TokenizerChoice::File(path) => Tokenizer::open(Path::new(path))?.plain().map(Some),
         }
     }
 }

@@ -259,6 +259,15 @@ impl Tokenizer {
         self.subwords.as_ref().and_then(|subwords| subwords.before())
     }
 
+    /// The same tokens, none of them before every text.
+    fn plain(self) -> Result<Self> {
+        let Some(subwords) = self.subwords.as_ref().filter(|subwords| subwords.before().is_some()) else {
+            return Ok(self);
+        };
+        let plain = subwords.plain().map_err(Error::failed)?;
+        Ok(Tokenizer { subwords: Some(Arc::new(plain)), ..self })
+    }
+
     /// The tokens that a text of its own stands between, such as BERT's [CLS] and [SEP].
     fn around(&self) -> Option<[u32; 2]> {
         self.subwords.as_ref().and_then(|subwords| subwords.around())
@@ -290,11 +299,16 @@ impl Tokenizer {
     }
 
     /// The text of tokens: characters one after the other, words with spaces between them; bytes that are no UTF-8 become
-    /// U+FFFD, and what is no token, or begins or ends a text, is left out.
+    /// U+FFFD, and what is no token, or begins or ends a text, is left out, at its
+    /// beginning what the tokenizer's file puts before every text.
     pub fn decode(&self, tokens: &[u32]) -> String {
         let ends = self.ends().unwrap_or([NO_TOKEN; 2]);
         if let Some(subwords) = &self.subwords {
             let known = |token: &u32| (*token as usize) < subwords.names().len();
+            let tokens = match tokens {
+                [first, rest @ ..] if self.before() == Some(*first) => rest,
+                all => all,
+            };
             return subwords.decode(&tokens.iter().copied().filter(known).collect::<Vec<_>>());
         }
         let text = |token: &u32| self.tokens.get(*token as usize).filter(|_| !ends.contains(token)).map(String::as_str);

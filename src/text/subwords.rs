@@ -127,6 +127,13 @@ impl Subwords {
         self.before
     }
 
+    /// The same tokens, none of them before every text.
+    pub(super) fn plain(&self) -> Result<Self, String> {
+        let mut file: Value = serde_json::from_str(&self.file).map_err(|e| e.to_string())?;
+        file["post_processor"] = Value::Null;
+        Self::read(&file.to_string())
+    }
+
     /// The numbers of the tokens of a text; `None` for a piece of it that the tokenizer cannot read.
     pub(super) fn encode(&self, text: &str) -> Vec<Option<u32>> {
         let pieces = if self.in_pieces { pieces(text, PIECE) } else { vec![text] };
@@ -383,6 +390,8 @@ mod tests {
         let stored = Subwords::read(subwords.file()).unwrap();
         for subwords in [subwords, stored] {
             assert_eq!((subwords.before(), encoded(&subwords, " the the")), (end, vec![258; 2]));
+            let plain = subwords.plain().unwrap();
+            assert_eq!((plain.before(), encoded(&plain, " the the")), (None, vec![258; 2]));
         }
     }
 

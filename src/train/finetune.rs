@@ -7,6 +7,7 @@ use crate::data::schema::TEXT;
 use crate::error::{Error, Result, in_context};
 use crate::model::formats::weights::NamedTensor;
 use crate::model::init::{InitMethod, first_of, glorot_uniform};
+use crate::model::layers::keys::Value;
 use crate::model::layers::{Dense, Transformer};
 use crate::model::lora::Lora;
 use crate::model::{LayerEntry, Model, Task, Weights};
@@ -38,11 +39,11 @@ impl fmt::Display for NewHead {
 
 impl TrainedModel {
     /// The same model and weights for the classes, answers or targets of these `names`. Where it has another number of them, or others,
-    /// its last dense layer is replaced, with Glorot-uniform initial weights from `seed`; all other layers keep their
+    /// its last layer, dense or a convolution, is replaced, with Glorot-uniform initial weights from `seed`; all other layers keep their
     /// weights. Names that are numbers may stand for any.
     ///
     /// # Errors
-    /// [`Error::Input`] if the number changes and the classes do not come out of a dense layer.
+    /// [`Error::Input`] if the number changes and the classes do not come out of such a layer.
     pub fn with_classes(self, names: &[String], seed: u64) -> Result<(TrainedModel, Option<NewHead>)> {
         let (before, classes) = (self.model.classes()?, names.len());
         let is_named = |(at, name): (usize, &String)| *name != at.to_string();
@@ -62,12 +63,13 @@ impl TrainedModel {
         {
             return TrainedModel { model, weights }.with_head(names, seed).map(|(net, head)| (net, Some(head)));
         }
-        let Some(&dense) = model.layers[layer].get::<Dense>() else {
+        // A dense layer, or a convolution that gives a class to each pixel.
+        let with = |key: &str| model.layers[layer].with(key, Value::Size(classes));
+        let Some(head) = with("units").or_else(|| with("filters")) else {
             let kind = model.layers[layer].type_name();
             return Err(wrong(&format!("its last layer with weights is {layer} ({kind})")));
         };
-        let LayerEntry { layer: head, .. } = LayerEntry::from(Dense { units: classes, ..dense });
-        model.layers[layer].layer = head;
+        model.layers[layer] = head;
         model.class_names.clear();
         let head = format!("{layer}.");
         let fresh = glorot_uniform(&model, seed)?;

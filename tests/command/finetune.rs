@@ -106,13 +106,13 @@ fn layers_learn_at_rates_of_their_own() {
             }
         }
     }
-    let lr_scale = vec!["9=0.5".parse().unwrap()];
-    let options = TrainOptions { batch_size: 8, lr_scale, ..TrainOptions::default() };
-    let error = Step::training(&model(), 24, &options).unwrap_err().to_string();
-    assert_eq!(
-        error,
-        "lr scale: no layer '9'; expected 0, 2, 6, 8, the layers that have weights, or a weight's own name such as 0.bias"
-    );
+    for (scale, want) in
+        [("9=0.5", "lr scale: no layer '9'; expected 0, 2, 6, 8"), ("0=0.5", "lr scale 0=0.5: nothing")]
+    {
+        let lr_scale = vec![scale.parse().unwrap()];
+        let error = Step::training(&model(), 24, &TrainOptions { lr_scale, ..frozen(&["0"]) }).unwrap_err().to_string();
+        assert!(error.starts_with(want), "{error}");
+    }
 }
 
 /// Not a rate of zero: the gradients of frozen layers are not computed.
@@ -169,10 +169,18 @@ fn another_number_of_classes_replaces_the_last_dense_layer() {
     }
     assert_eq!(other.weights, { glorot_head(&other, &known.weights) });
 
-    let flat = Sequential::new([3, 3, 1]).name("flat").conv2d(4, 3).flatten().build().unwrap();
-    let flat = TrainedModel { weights: glorot_uniform(&flat, 0).unwrap(), model: flat };
-    let error = flat.with_classes(&names(5), 0).unwrap_err().to_string();
-    assert_eq!(error, "model flat: its last layer with weights is 0 (conv2d), so it cannot be given 5 classes");
+    // A convolution that gives a class to each pixel.
+    let pixels = Sequential::new([3, 3, 1]).name("pixels").conv2d(4, 1).relu().conv2d(4, 1).named("head");
+    let pixels = pixels.build().unwrap();
+    let pixels = TrainedModel { weights: glorot_uniform(&pixels, 0).unwrap(), model: pixels };
+    let (other, head) = pixels.with_classes(&names(5), 0).unwrap();
+    assert_eq!(head.unwrap().to_string(), "layer 2 (conv2d) is replaced: 5 outputs, before 4");
+    assert_eq!(other.model.classes().unwrap(), 5);
+
+    let norm = Sequential::new([3, 3, 1]).name("norm").flatten().dense(4).batch_norm().build().unwrap();
+    let norm = TrainedModel { weights: glorot_uniform(&norm, 0).unwrap(), model: norm };
+    let error = norm.with_classes(&names(5), 0).unwrap_err().to_string();
+    assert_eq!(error, "model norm: its last layer with weights is 2 (batch_norm), so it cannot be given 5 classes");
 }
 
 /// The old weights with the head that the seed 9 gives the new model.

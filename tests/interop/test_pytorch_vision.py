@@ -1,4 +1,4 @@
-"""Nets of torchvision, imported by the names of their modules: outputs by predict and ONNX, and the gradients of a step.
+"""Nets of torchvision and timm, imported by the names of their modules: outputs by predict and ONNX, and the gradients of a step.
 
 Each has torchvision's own random weights, with statistics and scales of its normalisations drawn anew, so that none is 0 or 1.
 Most of them run where WGRAD_TUTORIAL is not "short".
@@ -27,12 +27,8 @@ MEAN, DEVIATION = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 # The net, the height and width of its input, whether a step is compared as well.
 NETS = {
     "resnet18": (40, True),
-    "regnet_y_400mf": (48, False),
     "mobilenet_v3_small": (48, True),
-    "squeezenet1_1": (49, False),
-    "convnext_tiny": (64, True),
     "shufflenet_v2_x1_0": (48, True),
-    "vit_tiny_patch16_224": (32, False),
     "mixer_s16_224": (64, True),
     "unet": (32, True),
 }
@@ -40,17 +36,21 @@ NETS = {
 OTHERS = {
     "resnet34": (48, False),
     "resnet50": (48, False),
+    "regnet_y_400mf": (48, False),
     "mobilenet_v2": (48, False),
     "efficientnet_b0": (48, True),
+    "convnext_tiny": (64, True),
+    "squeezenet1_1": (49, False),
     "densenet121": (48, False),
-    "wrn16_8": (32, False),
-    "resnet9": (32, False),
-    "alexnet": (224, False),
     "googlenet": (64, False),
     "inception_v3": (96, False),
+    "vit_tiny_patch16_224": (32, False),
     "vit_b_16": (32, False),
     "fcn_resnet50": (48, True),
     "deeplabv3_resnet50": (48, False),
+    "wrn16_8": (32, False),
+    "resnet9": (32, False),
+    "alexnet": (224, False),
     "vgg11": (224, False),
     "vgg16": (224, False),
     "vgg16_bn": (224, False),

@@ -1,4 +1,4 @@
-"""The tutorials are run as a reader would: docs/tutorial.md, tutorial-masks.md and tutorial-text.md say what each command writes."""
+"""The tutorials are run as a reader would: docs/tutorial.md, tutorial-masks.md, tutorial-text.md and tutorial-finetune.md say what each command writes."""
 
 from tutorial import check
 

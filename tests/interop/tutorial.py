@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "tutorial.md"
 MASKS = ROOT / "docs" / "tutorial-masks.md"
 TEXT = ROOT / "docs" / "tutorial-text.md"
+FINETUNE = ROOT / "docs" / "tutorial-finetune.md"
 
 BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.M | re.S)
 
@@ -124,14 +125,20 @@ def run(page):
 def check():
     """Runs all pages; the answers of the Python programs are the same as those of `wgrad predict`.
 
-    The pages on masks and on text train for minutes, so WGRAD_TUTORIAL=short leaves them out."""
+    The other pages train for minutes, so WGRAD_TUTORIAL=short leaves them out."""
     if os.environ.get("WGRAD_TUTORIAL") != "short":
         run(MASKS)
         run(TEXT)
+        compare(run(FINETUNE), ["torch_answer.py", "onnx_answer.py"])
     seen = run(PAGE)
+    assert answers(seen["predict"])[0][0] == "2", seen["predict"]
+    compare(seen, ["run_onnx.py", "run_pytorch.py"])
+
+
+def compare(seen, scripts):
+    """Holds the answers of Python programs to those of `wgrad predict`."""
     ours = answers(seen["predict"])
-    assert ours[0][0] == "2", ours
-    for script in ["run_onnx.py", "run_pytorch.py"]:
+    for script in scripts:
         theirs = answers(seen[script])
         assert len(ours) == len(theirs) == 3, (ours, script, theirs)
         for (name, share), (other, other_share) in zip(ours, theirs):

@@ -64,8 +64,12 @@ fn of_images(net: Sequential) -> Model {
 
 #[test]
 fn patches_of_an_image_are_looked_at() {
-    let net = Sequential::new([8, 8, 1]).conv2d_with(6, [4, 2], [4, 2], Padding::Valid).tokens();
-    let model = of_images(net.blocks(block(false), 2).mean_pool().dense(4));
+    let net = || Sequential::new([8, 8, 1]).conv2d_with(6, [4, 2], [4, 2], Padding::Valid);
+    let with_class = of_images(net().tokens_with_class().blocks(block(false), 2).first().dense(4));
+    let weights = glorot_uniform(&with_class, 3).expect("weights");
+    let found = heads(&with_class, &weights, &crate::data().test).expect("maps").expect("a transformer");
+    assert_eq!((found.layers.len(), found.layers[0].maps[0].height, found.layers[0].maps[0].width), (2, 2, 4));
+    let model = of_images(net().tokens().blocks(block(false), 2).mean_pool().dense(4));
     let weights = glorot_uniform(&model, 3).expect("weights");
     let found = heads(&model, &weights, &crate::data().test).expect("maps").expect("a transformer");
     assert_eq!((found.layers.len(), found.picture.is_some()), (2, true));

@@ -300,7 +300,8 @@ impl<'a> Section<'a> {
         };
         let value = match key.kind {
             Kind::Size if found.as_str() == Some("vocabulary") => Some(Value::Size(self.source.vocabulary)),
-            Kind::Size | Kind::Count => whole(found).map(Value::Size),
+            Kind::Size => whole(found).map(Value::Size),
+            Kind::Count => count(found).map(Value::Size),
             Kind::Pair => match found {
                 DeValue::Array(_) => self.sizes(key.name).ok().and_then(|sizes| sizes.try_into().ok()).map(Value::Pair),
                 _ => whole(found).map(|size| Value::Pair([size; 2])),

@@ -124,7 +124,7 @@ impl Block<'_> {
     }
 
     fn end(self, net: Sequential) -> Sequential {
-        net.concat_all(&self.joined)
+        net.concat_of(&self.joined)
     }
 }
 

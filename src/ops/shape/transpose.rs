@@ -22,13 +22,12 @@ pub struct Transpose {
 impl Reference for Transpose {
     fn reference<F: Real>(&self, x: &[In<F>], y: &mut [Out<F>]) {
         let (x, y) = (x[0].floats(), y[0].floats());
-        for n in 0..self.n {
-            for r in 0..self.rows {
-                for c in 0..self.columns {
-                    y[(n * self.columns + c) * self.rows + r] = x[(n * self.rows + r) * self.columns + c];
-                }
+        let each = (self.rows * self.columns).max(1);
+        y.par_chunks_mut(each).zip(x.par_chunks(each)).for_each(|(y, x)| {
+            for (r, x) in x.chunks(self.columns.max(1)).enumerate() {
+                x.iter().enumerate().for_each(|(c, x)| y[c * self.rows + r] = *x);
             }
-        }
+        });
     }
 }
 

@@ -170,8 +170,8 @@ pub struct TrainOptions {
     #[cfg_attr(feature = "cli", arg(long, value_name = "LAYERS=X", value_delimiter = ',', help_heading = RATE))]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub lr_scale: Vec<LrScale>,
-    /// The maximum size of a split's images and masks on the device, such as 64MiB; larger splits are loaded in chunks,
-    /// from the file if it is IDX or NumPy [default: the device's limit]
+    /// The maximum size of a split's images and masks, or of its text, on the device, such as 64MiB; larger splits are loaded
+    /// in chunks, from the file if it is IDX or NumPy [default: the device's limit]
     #[cfg_attr(feature = "cli", arg(long, value_name = "BYTES", value_parser = flags::bytes, help_heading = DATA))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device_data_limit: Option<u64>,

@@ -26,6 +26,9 @@ const BELONGS: &[(&str, &[&str])] = &[
             "train.plateau_factor",
             "train.plateau_patience",
             "train.plateau_threshold",
+            "train.pct_start",
+            "train.div_factor",
+            "train.final_div_factor",
             "train.min_lr",
         ],
     ),
@@ -191,6 +194,9 @@ mod tests {
         let other = Overlay::new().set("train.momentum", 0.1).set("train.optimizer", "rmsprop").over(&base());
         let other = other.expect("settings").train;
         assert_eq!((other.lr, other.momentum, other.max_steps), (None, 0.1, Some(9)), "what is given stays");
+        let cycle = Overlay::new().set("train.schedule", "one-cycle").set("train.pct_start", 0.4).over(&base());
+        let cosine = Overlay::new().set("train.schedule", "cosine").over(&cycle.expect("settings")).expect("settings");
+        assert_eq!(cosine.train.pct_start, None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ pub use fields::{Stored, schema_of};
 
 use crate::data::Split;
 use crate::data::schema::{Element, Field, Read, Schema};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, in_context};
 use crate::ir::freeze::Group;
 use crate::ir::graph::{Graph, Role, Tensor, TensorInfo};
 use crate::ir::values::Values;
@@ -119,7 +119,11 @@ impl Step {
         let all_decay = !options.decay_matrices_only;
         let mut scales = vec![1.0; start.graph.params.len()];
         for LrScale { of, by } in &options.lr_scale {
-            let places = start.graph.params_of("lr scale", &model.parameters_of(std::slice::from_ref(of))?)?;
+            let layers = model.parameters_of(std::slice::from_ref(of)).map_err(|e| in_context("lr scale", e))?;
+            let places = start.graph.params_of("lr scale", &layers)?;
+            if places.iter().all(|place| start.graph.params[*place].frozen) {
+                return Err(Error::input(format!("lr scale {of}={by}: nothing of these layers is trained")));
+            }
             places.into_iter().for_each(|place| scales[place] = *by);
         }
         let runs = start.graph.trained([params, grads], |param, place| Group {
@@ -271,7 +275,17 @@ impl Start {
         // A stream passes as words: the tokens of each window, and those that follow them.
         let passing = if fields[0].stream.is_some() { 2 * size_of::<u32>() * fields[0].elements() } else { stride };
         let tracks = model.carries();
-        let window = Window::of(samples, [stride, passing], batch, limit)?.map(|window| Window { tracks, ..window });
+        let advised = |error: Error| {
+            let advice = match tracks && mode == Mode::Inference {
+                true => {
+                    format!("a text whose state is carried is evaluated in {batch} parts, whatever the batch size is")
+                }
+                false => "a smaller batch may fit".into(),
+            };
+            Error::input(format!("{error}; {advice}"))
+        };
+        let window = Window::of(samples, [stride, passing], batch, limit).map_err(advised)?;
+        let window = window.map(|window| Window { tracks, ..window });
         let (rows, held) = (window.map_or(0, |window| window.rows), window.map_or(samples, |window| window.held()));
         let normal = &model.normalisation;
         let mut graph = Graph::new();

@@ -11,7 +11,7 @@ use crate::device::gpu::limits_of;
 use crate::error::{Error, Result};
 use crate::plan::human_bytes;
 
-/// Bytes of images on the device by default, if it cannot hold all of them.
+/// Bytes of images or texts on the device by default, if it cannot hold all of them.
 pub const WINDOW_BYTES: u64 = 128 << 20;
 
 /// Bytes of images that the native CPU holds by default, if they are in a file.
@@ -53,7 +53,7 @@ impl Window {
             let (least, all) = (2 * unit as u64 * stride as u64, human_bytes(whole));
             return Err(Error::input(format!(
                 "device data limit {limit}: at least {least} bytes are expected, two chunks of {unit} samples of {stride} \
-                 bytes at batch size {batch}, or {all} for all samples; a smaller batch may fit"
+                 bytes at batch size {batch}, or {all} for all samples"
             )));
         }
         Ok(Some(Window { rows, samples, batch, tracks: false }))
@@ -95,8 +95,13 @@ impl Window {
 /// The most bytes of a split's images that the device is to hold: the requested number; or else, if it does not take
 /// them whole, or they stay in a file and the device's memory is the host's own, and so large that a window is needed.
 pub fn limit_on(device: &Device, split: &Split, asked: Option<u64>) -> Option<u64> {
-    if asked.is_some() {
-        return asked;
+    // A kernel counts the places of a stream that is all there as 32-bit integers.
+    let counted = |limit: u64| {
+        let places = split.columns().iter().find_map(|column| column.field().stream).unwrap_or(0);
+        if i32::try_from(places).is_ok() { limit } else { limit.min(i32::MAX as u64) }
+    };
+    if let Some(asked) = asked {
+        return Some(counted(asked));
     }
     let most = match device {
         Device::Gpu(gpu) => limits_of(gpu).binding_bytes.min(limits_of(gpu).buffer_bytes),
@@ -104,14 +109,9 @@ pub fn limit_on(device: &Device, split: &Split, asked: Option<u64>) -> Option<u6
         Device::Cpu(_) if split.is_in_file() => CPU_BYTES,
         Device::Cpu(_) => u64::MAX,
     };
-    // A kernel counts the places of a stream that is all there as 32-bit integers.
-    let places = split.columns().iter().find_map(|column| column.field().stream).unwrap_or(0);
-    if i32::try_from(places).is_err() {
-        return Some(WINDOW_BYTES.min(most));
-    }
     let widest = split.columns().iter().map(|column| column.field().stride()).max().unwrap_or(0);
     let whole = (split.count as u64).saturating_mul(widest as u64);
-    (whole > most).then_some(WINDOW_BYTES.min(most))
+    (whole > counted(most)).then_some(WINDOW_BYTES.min(most))
 }
 
 #[cfg(test)]
