@@ -204,6 +204,10 @@ fn fold_flatten(graph: &mut Graph, kept: &[Tensor]) {
     for n in 0..graph.nodes.len() {
         let op: &dyn Any = &*graph.nodes[n].op;
         let Some(Transpose { rows, columns, shape, .. }) = op.downcast_ref::<Transpose>().cloned() else { continue };
+        // Of a sequence whose places and features are swapped a dense layer reads the last axis alone.
+        if shape.0.len() != 2 {
+            continue;
+        }
         let (x, y) = (graph.nodes[n].x[0], graph.nodes[n].y[0]);
         let Some(weights) = only_dense_after(graph, &consumers, y, kept) else { continue };
         for &w in &weights {

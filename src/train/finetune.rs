@@ -16,11 +16,13 @@ use crate::train::run::RunConfig;
 use std::collections::HashSet;
 use std::fmt;
 
-/// The last dense layer, replaced for another number of classes.
+/// The last layer with weights, replaced for another number of classes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewHead {
     /// Its place in the list of layers.
     pub layer: usize,
+    /// Its type.
+    pub kind: &'static str,
     /// The classes that it had.
     pub before: usize,
     /// The classes that it has.
@@ -29,10 +31,10 @@ pub struct NewHead {
 
 impl fmt::Display for NewHead {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let NewHead { layer, before, after } = self;
+        let NewHead { layer, kind, before, after } = self;
         match before == after {
-            true => write!(f, "layer {layer} (dense) is reinitialised: its {after} outputs stand for other classes"),
-            false => write!(f, "layer {layer} (dense) is replaced: {after} outputs, before {before}"),
+            true => write!(f, "layer {layer} ({kind}) is reinitialised: its {after} outputs stand for other classes"),
+            false => write!(f, "layer {layer} ({kind}) is replaced: {after} outputs, before {before}"),
         }
     }
 }
@@ -76,7 +78,8 @@ impl TrainedModel {
         weights.tensors.retain(|tensor| !tensor.name.starts_with(&head));
         weights.tensors.extend(fresh.tensors.into_iter().filter(|tensor| tensor.name.starts_with(&head)));
         weights.check_against(&model)?;
-        Ok((TrainedModel { model, weights }, Some(NewHead { layer, before, after: classes })))
+        let kind = model.layers[layer].type_name();
+        Ok((TrainedModel { model, weights }, Some(NewHead { layer, kind, before, after: classes })))
     }
 
     /// An encoder of texts with a dense layer after it that gives as many outputs as there are names.
@@ -90,7 +93,8 @@ impl TrainedModel {
         let fresh = first_of(&model, InitMethod::default(), seed, |name| name.starts_with(&head))?;
         weights.tensors.extend(fresh.tensors);
         weights.check_against(&model)?;
-        Ok((TrainedModel { model, weights }, NewHead { layer, before, after: names.len() }))
+        let kind = model.layers[layer].type_name();
+        Ok((TrainedModel { model, weights }, NewHead { layer, kind, before, after: names.len() }))
     }
 }
 

@@ -9,6 +9,7 @@ use wgrad::model::init::glorot_uniform;
 use wgrad::model::layers::{Embedding, LayerNorm, Positions, Tokens, Transformer};
 use wgrad::model::{Model, Sequential};
 use wgrad::ops::attention::rotary::{Rates, Rotary, table};
+use wgrad::train::step::Step;
 use wgrad::verify::models;
 
 const FILE: &str = r#"input = { tokens = 6 }
@@ -104,6 +105,20 @@ fn first_weights_are_gpt2s() {
         let n = tensor.values.len() as f64;
         let found = (tensor.values.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / n).sqrt();
         assert!((found / expected - 1.0).abs() < 5.0 / (2.0 * n).sqrt(), "{}: {found}, not {expected}", tensor.name);
+    }
+}
+
+/// What swaps places and features is no flatten, which a dense layer would have in its weights.
+#[test]
+fn a_dense_layer_mixes_the_places_of_a_sequence() {
+    let net = Sequential::new([4, 2, 3]).tokens().transpose().dense(5).transpose().dense(4).mean_pool().dense(2);
+    let model = net.build().unwrap();
+    assert_eq!(model.params().unwrap()[1].file_shape, [5, 8]);
+    let graph = Step::evaluation(&model, 9, 3).unwrap().graph;
+    glorot_uniform(&model, 3).unwrap().to_graph(&graph).unwrap();
+    for device in [adapter::device(), Device::cpu(1).unwrap()] {
+        let report = models::check(&device, &model, false).unwrap();
+        assert_eq!(report.verdict, "pass", "{report:?}");
     }
 }
 
