@@ -6,7 +6,7 @@ use crate::ops::shape::reshape::Reshape;
 
 layer! {
     /// The result at the first place of a sequence: [places, features] to `[features]`. There a vision transformer has its class
-    /// token, and BERT its [CLS].
+    /// token, and BERT its `[CLS]`.
     First "first"
     needs {}
     takes {}
