@@ -79,21 +79,15 @@ impl Model {
     }
 }
 
-/// Names of parts in nets that do not call them as PyTorch's own layers do, timm's and torchvision's vision transformers: what a
-/// real name ends with, and what it may be instead.
+/// Names of parts in nets that do not call them as PyTorch's own layers do: what stands in a real name, and what stands there in a
+/// vision transformer of timm, and in one of torchvision.
 const ELSEWHERE: &[(&str, [&str; 2])] = &[
-    (".self_attn.in_proj_weight", [".attn.qkv.weight", ".self_attention.in_proj_weight"]),
-    (".self_attn.in_proj_bias", [".attn.qkv.bias", ".self_attention.in_proj_bias"]),
-    (".self_attn.out_proj.weight", [".attn.proj.weight", ".self_attention.out_proj.weight"]),
-    (".self_attn.out_proj.bias", [".attn.proj.bias", ".self_attention.out_proj.bias"]),
-    (".linear1.weight", [".mlp.fc1.weight", ".mlp.0.weight"]),
-    (".linear1.bias", [".mlp.fc1.bias", ".mlp.0.bias"]),
-    (".linear2.weight", [".mlp.fc2.weight", ".mlp.3.weight"]),
-    (".linear2.bias", [".mlp.fc2.bias", ".mlp.3.bias"]),
-    (".norm1.weight", [".norm1.weight", ".ln_1.weight"]),
-    (".norm1.bias", [".norm1.bias", ".ln_1.bias"]),
-    (".norm2.weight", [".norm2.weight", ".ln_2.weight"]),
-    (".norm2.bias", [".norm2.bias", ".ln_2.bias"]),
+    (".self_attn.in_proj_", [".attn.qkv.", ".self_attention.in_proj_"]),
+    (".self_attn.out_proj.", [".attn.proj.", ".self_attention.out_proj."]),
+    (".linear1.", [".mlp.fc1.", ".mlp.0."]),
+    (".linear2.", [".mlp.fc2.", ".mlp.3."]),
+    (".norm1.", [".norm1.", ".ln_1."]),
+    (".norm2.", [".norm2.", ".ln_2."]),
 ];
 
 /// The other names that a parameter of this real name may have in a file.
@@ -102,9 +96,9 @@ pub(in crate::model) fn elsewhere(real: &str) -> Vec<String> {
     if real.ends_with(".class_token") {
         return ["cls_token", "class_token"].map(String::from).into();
     }
-    let other = |(end, others): &(&str, [&str; 2])| {
-        let stem = real.strip_suffix(end)?;
-        Some(others.map(|other| format!("{stem}{other}")).into())
+    let other = |(part, others): &(&str, [&str; 2])| {
+        let (stem, own) = real.rsplit_once(part)?;
+        Some(others.map(|other| format!("{stem}{other}{own}")).into())
     };
     ELSEWHERE.iter().find_map(other).unwrap_or_default()
 }

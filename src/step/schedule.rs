@@ -31,8 +31,10 @@ pub enum Schedule {
 }
 
 impl Schedule {
-    /// One cycle with PyTorch's defaults.
-    pub const ONE_CYCLE: Schedule = Schedule::OneCycle { up: 0.3, start: 25.0, end: 1e4 };
+    /// One cycle with these settings, or PyTorch's where there are none.
+    pub fn one_cycle([up, start, end]: [Option<f64>; 3]) -> Schedule {
+        Schedule::OneCycle { up: up.unwrap_or(0.3), start: start.unwrap_or(25.0), end: end.unwrap_or(1e4) }
+    }
 }
 
 /// The rates of a run.
@@ -98,6 +100,7 @@ mod tests {
     /// Values of `torch.optim.lr_scheduler` 2.x at the steps 0, 1, 7, 24 and 49 of 50, base 0.1.
     #[test]
     fn they_are_those_of_pytorch() {
+        assert_eq!(Schedule::one_cycle([None; 3]), DEFAULT);
         let table: [(Schedule, [f64; 5]); 3] = TORCH;
         for (schedule, expected) in table {
             for (step, expected) in [0, 1, 7, 24, 49].into_iter().zip(expected) {
@@ -128,16 +131,15 @@ mod tests {
         }
     }
 
+    const DEFAULT: Schedule = Schedule::OneCycle { up: 0.3, start: 25.0, end: 1e4 };
+
     const TORCH: [(Schedule, [f64; 5]); 3] = [
         (Schedule::Step { every: 7, gamma: 0.5 }, [0.1, 0.1, 0.05, 0.0125, 0.00078125]),
         (
             Schedule::Cosine { least: 0.0 },
             [0.1, 0.09990133642141358, 0.09524135262330098, 0.053139525976465665, 9.866357858642205e-05],
         ),
-        (
-            Schedule::ONE_CYCLE,
-            [0.0040000000000000036, 0.0052034602152724735, 0.052000000000000005, 0.0811745653949763, 4e-07],
-        ),
+        (DEFAULT, [0.0040000000000000036, 0.0052034602152724735, 0.052000000000000005, 0.0811745653949763, 4e-07]),
     ];
 
     #[test]
@@ -158,7 +160,7 @@ mod tests {
             Schedule::Constant,
             Schedule::Step { every: 3, gamma: 0.5 },
             Schedule::Cosine { least: 0.0 },
-            Schedule::ONE_CYCLE,
+            Schedule::one_cycle([None; 3]),
             Schedule::OneCycle { up: 0.0, start: 1.0, end: 1.0 },
             Schedule::OneCycle { up: 1.0, start: 3.0, end: 2.0 },
         ] {

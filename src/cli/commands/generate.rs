@@ -21,7 +21,8 @@ wgrad generate runs/char-rnn/1 --temperature 0.8 --top-k 20 --seed 7\n  wgrad ge
 pub struct GenerateArgs {
     /// A model file that wgrad wrote, or the folder of a run
     file: PathBuf,
-    /// The text to continue; - reads standard input [default: the beginning of a line]
+    /// The text to continue; - reads standard input [default: the beginning of a line, or the token that
+    /// the tokenizer puts before every text]
     #[arg(long, short, default_value = "", hide_default_value = true, value_name = "TEXT", allow_hyphen_values = true)]
     prompt: String,
     /// Tokens to generate

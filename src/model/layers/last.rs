@@ -15,8 +15,7 @@ impl Layer for Last {
     keyed!();
 
     fn infer(&self, inputs: &[&[usize]]) -> Result<Inferred, String> {
-        let expected = "expected a sequence [places, features], as an embedding gives";
-        let [_, features] = sizes(inputs).map_err(|found| format!("{found}, {expected}"))?;
+        let [_, features] = sequence(inputs)?;
         Ok(Inferred::of([features]))
     }
 

@@ -370,6 +370,12 @@ fn image(inputs: &[&[usize]]) -> Result<[usize; 3], String> {
     sizes(inputs).map_err(|found| format!("{found}, expected {expected}"))
 }
 
+/// The sizes of an input that must be a sequence.
+fn sequence(inputs: &[&[usize]]) -> Result<[usize; 2], String> {
+    let expected = "a sequence [places, features], as an embedding or tokens give";
+    sizes(inputs).map_err(|found| format!("{found}, expected {expected}"))
+}
+
 /// The sizes of an input that must have `N` of them, or what was found.
 fn sizes<const N: usize>(inputs: &[&[usize]]) -> Result<[usize; N], String> {
     let input = inputs.first().copied().unwrap_or_default();

@@ -16,8 +16,7 @@ impl Layer for Transpose {
     keyed!();
 
     fn infer(&self, inputs: &[&[usize]]) -> Result<Inferred, String> {
-        let expected = "expected a sequence [places, features], as tokens give";
-        let [places, features] = sizes(inputs).map_err(|found| format!("{found}, {expected}"))?;
+        let [places, features] = sequence(inputs)?;
         Ok(Inferred::of([features, places]))
     }
 

@@ -203,7 +203,7 @@ pub(in crate::ops) fn cases() -> Vec<Case> {
         step,
         Schedule::Cosine { least: 0.0 },
         Schedule::Cosine { least: 0.03 },
-        Schedule::ONE_CYCLE,
+        Schedule::one_cycle([None; 3]),
         Schedule::OneCycle { up: 0.5, start: 4.0, end: 10.0 },
     ] {
         for (step, warmup, total) in

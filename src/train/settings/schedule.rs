@@ -77,14 +77,7 @@ impl TrainOptions {
             ScheduleName::Constant | ScheduleName::Plateau => Schedule::Constant,
             ScheduleName::Step => Schedule::Step { every, gamma: self.gamma.unwrap_or(0.1) },
             ScheduleName::Cosine => Schedule::Cosine { least: self.min_lr.unwrap_or(0.0) },
-            ScheduleName::OneCycle => match Schedule::ONE_CYCLE {
-                Schedule::OneCycle { up, start, end } => Schedule::OneCycle {
-                    up: self.pct_start.unwrap_or(up),
-                    start: self.div_factor.unwrap_or(start),
-                    end: self.final_div_factor.unwrap_or(end),
-                },
-                other => other,
-            },
+            ScheduleName::OneCycle => Schedule::one_cycle([self.pct_start, self.div_factor, self.final_div_factor]),
         };
         Rates { base: self.rate(), schedule, warmup: self.warmup_steps, total: narrow(self.updates(samples, last)) }
     }

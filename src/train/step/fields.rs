@@ -3,8 +3,10 @@
 use crate::data::schema::{Element, FEATURES, Field, NUMBERS, Read, Schema, TARGET};
 use crate::data::{Column, Split};
 use crate::error::{Error, Result};
-use crate::ir::graph::Tensor;
+use crate::ir::graph::{Graph, Tensor, TensorInfo};
 use crate::model::{Model, Task};
+use crate::ops::batch::draw::Draw;
+use crate::train::step::window::Window;
 use std::ops::Range;
 
 /// A field of the data set on the device.
@@ -21,6 +23,27 @@ pub struct Stored {
 }
 
 impl Stored {
+    /// A stream that comes through a window, as words: the tokens of each window of it, and those that follow them.
+    pub(super) fn passing(
+        graph: &mut Graph,
+        control: Tensor,
+        field: &Field,
+        window: &Window,
+        shuffle: bool,
+    ) -> Result<Vec<Stored>> {
+        let field = Field { element: Element::U32, ignored: None, ..field.clone() };
+        let Field { element, read, ignored, .. } = field;
+        let one = |follows: bool| {
+            let name = format!("{}{}", if follows { "next of " } else { "" }, field.name);
+            let tensor = graph.tensor(TensorInfo::bytes(&name, [window.held(), field.stride()]));
+            let (batch, shape, shuffle) = (window.batch, field.shape.clone(), shuffle && !window.tracks);
+            let draw = Draw { batch, shape, element, read, ignored, shuffle, window: window.rows };
+            let drawn = graph.apply(draw, &[control, tensor])?[0];
+            Ok(Stored { field: field.clone(), tensor, drawn, follows: Some(follows) })
+        };
+        [false, true].into_iter().map(one).collect()
+    }
+
     /// The column of a split that belongs here.
     ///
     /// # Errors

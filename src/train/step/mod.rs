@@ -7,7 +7,7 @@ pub mod window;
 pub use fields::{Stored, schema_of};
 
 use crate::data::Split;
-use crate::data::schema::{Element, Field, Read, Schema};
+use crate::data::schema::{Element, Read, Schema};
 use crate::error::{Error, Result, in_context};
 use crate::ir::freeze::Group;
 use crate::ir::graph::{Graph, Role, Tensor, TensorInfo};
@@ -117,15 +117,7 @@ impl Step {
         }
         let [params, grads] = start.graph.arenas()?;
         let all_decay = !options.decay_matrices_only;
-        let mut scales = vec![1.0; start.graph.params.len()];
-        for LrScale { of, by } in &options.lr_scale {
-            let layers = model.parameters_of(std::slice::from_ref(of)).map_err(|e| in_context("lr scale", e))?;
-            let places = start.graph.params_of("lr scale", &layers)?;
-            if places.iter().all(|place| start.graph.params[*place].frozen) {
-                return Err(Error::input(format!("lr scale {of}={by}: nothing of these layers is trained")));
-            }
-            places.into_iter().for_each(|place| scales[place] = *by);
-        }
+        let scales = scales(&start.graph, model, &options.lr_scale)?;
         let runs = start.graph.trained([params, grads], |param, place| Group {
             decays: all_decay || param.file_shape.0.len() > 1,
             rate: scales[place],
@@ -227,6 +219,20 @@ impl Step {
     }
 }
 
+/// What the learning rate of each parameter is multiplied by.
+fn scales(graph: &Graph, model: &Model, asked: &[LrScale]) -> Result<Vec<f64>> {
+    let mut scales = vec![1.0; graph.params.len()];
+    for LrScale { of, by } in asked {
+        let layers = model.parameters_of(std::slice::from_ref(of)).map_err(|e| in_context("lr scale", e))?;
+        let places = graph.params_of("lr scale", &layers)?;
+        if places.iter().all(|place| graph.params[*place].frozen) {
+            return Err(Error::input(format!("lr scale {of}={by}: nothing of these layers is trained")));
+        }
+        places.into_iter().for_each(|place| scales[place] = *by);
+    }
+    Ok(scales)
+}
+
 /// The part that training and evaluation share: from the data set to the logits.
 struct Start {
     graph: Graph,
@@ -308,17 +314,9 @@ impl Start {
         }
         let (mut columns, mut labels) = (Vec::new(), None);
         for (place, field) in fields.into_iter().enumerate() {
-            if let (Some(_), Some(_)) = (field.stream, window) {
-                let field = Field { element: Element::U32, ignored: None, ..field.clone() };
-                for follows in [false, true] {
-                    let name = format!("{}{}", if follows { "next of " } else { "" }, field.name);
-                    let tensor = graph.tensor(TensorInfo::bytes(&name, [held, field.stride()]));
-                    let (shape, element, shuffle) = (field.shape.clone(), field.element, shuffle && !tracks);
-                    let draw = Draw { batch, shape, element, read: field.read, ignored: None, shuffle, window: rows };
-                    let drawn = graph.apply(draw, &[control, tensor])?[0];
-                    columns.push(Stored { field: field.clone(), tensor, drawn, follows: Some(follows) });
-                    labels = Some(drawn);
-                }
+            if let (Some(_), Some(window)) = (field.stream, &window) {
+                columns.extend(Stored::passing(&mut graph, control, field, window, shuffle)?);
+                labels = columns.last().map(|next| next.drawn);
                 continue;
             }
             let tensor = graph.tensor(TensorInfo::bytes(&field.name, [held, field.stride()]));
